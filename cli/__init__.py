@@ -1,0 +1,1 @@
+"""The command line of textcnn: parse, one library call, render."""

@@ -1,0 +1,56 @@
+"""What the commands say: data on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+_level = 0
+
+
+def set_level(level: int) -> None:
+    """-1: errors only, 0: normal, 1: details too."""
+    global _level
+    _level = level
+
+
+def is_quiet() -> bool:
+    """Whether the user asked for errors only."""
+    return _level < 0
+
+
+def error(message: str) -> None:
+    """One line on stderr, always shown."""
+    print(f"error: {message}".replace("\n", " "), file=sys.stderr)
+
+
+def say(message: str) -> None:
+    """A line on stderr, unless the user asked for silence."""
+    if _level >= 0:
+        print(message, file=sys.stderr)
+
+
+def detail(message: str) -> None:
+    """A line on stderr for those who asked for more."""
+    if _level > 0:
+        print(message, file=sys.stderr)
+
+
+def write_json(document: Any) -> None:
+    """One JSON document on one line of stdout."""
+    print(json.dumps(document, ensure_ascii=False, allow_nan=False))
+
+
+def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None) -> None:
+    """A table on stdout; numbers are to be formatted by the caller. All columns but the first are right-aligned."""
+    table = Table(title=title, title_justify="left")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)

@@ -1,0 +1,55 @@
+"""The `textcnn` command: wiring and the one error boundary."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from textcnn import __version__
+from textcnn.errors import TextCNNError
+from textcnn_cli import console, data
+
+app = typer.Typer(
+    name="textcnn",
+    help="Train a small text classifier on a labelled file, classify with it, and measure it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(data.app, name="data")
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"textcnn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and stop.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Say more on stderr.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say only errors on stderr.")] = False,
+) -> None:
+    """Options of every command."""
+    console.set_level(-1 if quiet else 1 if verbose else 0)
+
+
+def main() -> None:
+    """Run the command line: a user's error is one line and exit 2, Ctrl-C is exit 130, a bug keeps its traceback."""
+    try:
+        app()
+    except TextCNNError as err:
+        console.error(str(err))
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`); keep the interpreter from complaining when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

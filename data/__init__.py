@@ -1,0 +1,1 @@
+"""Catalogue cards of the data sets, as package data."""

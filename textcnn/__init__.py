@@ -1,0 +1,26 @@
+"""Text classification with Conv1d: train on a labelled file, classify, and know what it costs beside an RNN.
+
+``import textcnn`` loads neither torch nor datasets; the names below are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from textcnn.api import load as load
+    from textcnn.api import train as train
+    from textcnn.inference.predictor import Predictor as Predictor
+
+__version__ = "0.1.0"
+__all__ = ["Predictor", "__version__", "load", "train"]
+
+_HOMES = {"train": "textcnn.api", "load": "textcnn.api", "Predictor": "textcnn.inference.predictor"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'textcnn' has no attribute {name!r}; it offers {', '.join(__all__)}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,226 @@
+"""Settings of a run as frozen dataclasses: strict on unknown names, every problem reported together, no torch.
+
+Each field carries its documentation (:func:`describe`), from which the command line takes the help of its options.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from textcnn.errors import ConfigError
+
+TOKENIZERS = ("word", "bpe", "wordpiece", "char")
+DEVICES = ("auto", "cpu", "cuda")
+
+
+def option(default: Any, doc: str, check: Callable[[Any], bool] | None = None, expected: str = "") -> Any:
+    """A dataclass field with its documentation and, where its type does not say all, a check and its wording."""
+    metadata = {"doc": doc, "check": check, "expected": expected}
+    if isinstance(default, dict):
+        return field(default_factory=lambda: dict(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def describe(section: type, name: str) -> str:
+    """The documentation of the field ``name`` of a config section."""
+    return str(section.__dataclass_fields__[name].metadata["doc"])  # type: ignore[attr-defined]
+
+
+def _positive(value: Any) -> bool:
+    return value is None or value > 0
+
+
+def _not_negative(value: Any) -> bool:
+    return bool(value >= 0)
+
+
+def _fraction(value: Any) -> bool:
+    return value is None or 0 <= value < 1
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """How a labelled file is read."""
+
+    text_column: tuple[str, ...] = option((), "column that holds the text; give it again to join several")
+    label_column: tuple[str, ...] = option((), "column that holds the label; several make a multi-label task")
+    format: str = option("auto", "auto, csv, tsv, jsonl, parquet, fasttext, folder or lines")
+    encoding: str = option("utf-8", "character encoding of text files, e.g. latin-1 or utf-16")
+    label_separator: str = option("|", "what stands between the labels of one multi-label cell")
+    multi_label: bool | None = option(None, "true: any number of labels a text; false: exactly one; none: inferred")
+
+
+@dataclass(frozen=True)
+class TextConfig:
+    """From a string to token ids."""
+
+    tokenizer: str = option("word", f"{', '.join(TOKENIZERS)}, or the path of a tokenizer.json")
+    vocabulary_size: int = option(
+        1_000_000, "largest number of types kept, the most frequent first", lambda n: n > 2, "more than 2"
+    )
+    min_frequency: int = option(1, "rarer types are unknown", _positive, "1 or more")
+    lowercase: bool = option(True, "fold case before tokenizing")
+    max_length: int | None = option(400, "tokens of a text that count; none: all of them", _positive, "1 or more")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which network, and how large."""
+
+    architecture: str = option("kim", "name of the encoder; `textcnn inspect --list text` shows them")
+    embedding_dim: int = option(100, "width D of a word vector", _positive, "1 or more")
+    settings: dict[str, Any] = option({}, "settings of the architecture, by its own argument names")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How the weights are found."""
+
+    epochs: int | None = option(
+        None, "passes over the training rows; none: min(10, max(4, ceil(80000 / rows)))", _positive, "1 or more"
+    )
+    batch_size: int = option(64, "texts a step", _positive, "1 or more")
+    learning_rate: float = option(2e-3, "peak step of AdamW on dense weights", _positive, "above 0")
+    embedding_learning_rate: float = option(1e-2, "peak step of Adam on embedding rows", _positive, "above 0")
+    warmup: float = option(0.0, "share of the steps in which the rate rises from 0", _fraction, "in [0, 1)")
+    weight_decay: float = option(0.0, "decoupled decay of dense weights", _not_negative, "0 or more")
+    clip_norm: float | None = option(None, "largest norm of the dense gradient; none: no limit", _positive, "above 0")
+    max_norm: float | None = option(
+        None, "largest norm of a head row, as in Kim 2014 (3.0 there); none: no limit", _positive, "above 0"
+    )
+    label_smoothing: float = option(0.1, "mass moved from the label to all labels", _fraction, "in [0, 1)")
+    word_dropout: float = option(0.1, "share of tokens replaced by [UNK] in training", _fraction, "in [0, 1)")
+    rare_dropout: float = option(
+        0.25,
+        "a word seen n times becomes [UNK] with probability a / (a + n), if that is more than word_dropout; this is a",
+        _not_negative,
+        "0 or more",
+    )
+    class_weight: str | dict[str, float] | None = option(
+        None, "balanced, or a weight for each label; none: every row counts the same"
+    )
+    dev_fraction: float | None = option(
+        None, "share of the training rows held out as dev rows, stratified", _fraction, "in [0, 1)"
+    )
+    patience: int | None = option(None, "stop after this many epochs without a better dev metric", _positive, "1 or more")
+    seed: int = option(0, "decides every random choice of a run", _not_negative, "0 or more")
+    threads: int | None = option(None, "threads of the tensor library; none: all cores", _positive, "1 or more")
+    device: str = option("auto", f"{', '.join(DEVICES)}; auto takes a CUDA device if there is one", DEVICES.__contains__)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that decides what a training run makes; stored in the artifact's training.json."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    text: TextConfig = field(default_factory=TextConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def __post_init__(self) -> None:
+        problems = [problem for section in fields(self) for problem in _problems(getattr(self, section.name))]
+        if problems:
+            raise ConfigError(problems)
+
+    @classmethod
+    def from_flat(cls, settings: Mapping[str, Any]) -> Config:
+        """Build a config from ``name=value`` pairs without sections, as `train` and TOML files give them.
+
+        A name that no section knows is taken as a setting of the architecture, which checks it when it is built.
+
+        Raises:
+            ConfigError: every value of a wrong type or range, together.
+        """
+        sections: dict[str, dict[str, Any]] = {section.name: {} for section in fields(cls)}
+        owner = {f.name: section.name for section in fields(cls) for f in fields(_section_type(section.name))}
+        for name, value in settings.items():
+            if name in owner and name != "settings":
+                sections[owner[name]][name] = value
+            else:
+                extra = value if name == "settings" else {name: value}
+                sections["model"].setdefault("settings", {}).update(extra)
+        return cls.from_dict(sections)
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> Config:
+        """Build a config from nested dictionaries, as :meth:`to_dict` gives them.
+
+        Raises:
+            ConfigError: unknown names and values of a wrong type or range, all together.
+        """
+        names = [section.name for section in fields(cls)]
+        problems = [f"unknown section {name!r}; sections are {', '.join(names)}" for name in saved if name not in names]
+        for name in names:
+            known = {f.name for f in fields(_section_type(name))}
+            problems += [
+                f"unknown setting {key!r} in {name!r}; it has {', '.join(sorted(known))}"
+                for key in saved.get(name, {})
+                if key not in known
+            ]
+        if problems:
+            raise ConfigError(problems)
+        return cls(**{name: _section_type(name)(**_plain(_section_type(name), saved.get(name, {}))) for name in names})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested dictionaries of JSON values; ``from_dict`` gives the same config back."""
+        return typing.cast("dict[str, Any]", _jsonable(dataclasses.asdict(self)))
+
+
+def _section_type(name: str) -> type:
+    return {"data": DataConfig, "text": TextConfig, "model": ModelConfig, "training": TrainingConfig}[name]
+
+
+def _plain(section: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON and TOML have lists where we have tuples, and whole numbers where we have floats."""
+    hints = typing.get_type_hints(section)
+    return {name: _coerce(hints[name], value) for name, value in values.items()}
+
+
+def _coerce(hint: Any, value: Any) -> Any:
+    if typing.get_origin(hint) is tuple:
+        return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+    if float in _alternatives(hint) and type(value) is int:
+        return float(value)
+    return value
+
+
+def _alternatives(hint: Any) -> tuple[Any, ...]:
+    return typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+
+
+def _has_type(hint: Any, value: Any) -> bool:
+    for kind in _alternatives(hint):
+        origin = typing.get_origin(kind) or kind
+        if isinstance(value, origin) and not (isinstance(value, bool) and origin in (int, float)):
+            return True
+    return False
+
+
+def _type_name(hint: Any) -> str:
+    names = {"NoneType": "none", "tuple": "a list of str", "dict": "a table"}
+    kinds = [getattr(typing.get_origin(kind) or kind, "__name__", str(kind)) for kind in _alternatives(hint)]
+    return " or ".join(names.get(kind, kind) for kind in kinds)
+
+
+def _problems(section: Any) -> list[str]:
+    """Every value of ``section`` that has a wrong type or fails its check, as a sentence."""
+    hints = typing.get_type_hints(type(section))
+    found = []
+    for f in fields(section):
+        value = getattr(section, f.name)
+        if not _has_type(hints[f.name], value):
+            found.append(f"{f.name} must be {_type_name(hints[f.name])}, got {value!r}")
+        elif f.metadata["check"] is not None and not f.metadata["check"](value):
+            found.append(f"{f.name} must be {f.metadata['expected'] or f.metadata['doc']}, got {value!r}")
+    return found
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _jsonable(item) for key, item in value.items()}
+    return [_jsonable(item) for item in value] if isinstance(value, (tuple, list)) else value

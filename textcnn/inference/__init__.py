@@ -1,0 +1,1 @@
+"""The artifact folder and the predictor that answers from it."""

@@ -1,0 +1,1 @@
+"""Kernels: the plain definition of each fused operation, and its fast twins."""

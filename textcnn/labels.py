@@ -1,0 +1,66 @@
+"""The one ordered list of labels; every map from or to it is derived here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from textcnn.errors import DataError
+
+SINGLE_LABEL = "single_label_classification"
+MULTI_LABEL = "multi_label_classification"
+UNSEEN = -1
+
+
+@dataclass(frozen=True)
+class Labels:
+    """An ordered list of label names and whether a text has exactly one of them or any number."""
+
+    names: tuple[str, ...]
+    multi_label: bool = False
+
+    @classmethod
+    def collect(cls, rows: Iterable[Sequence[str]], *, multi_label: bool) -> Labels:
+        """The labels of a training set, sorted by name.
+
+        Raises:
+            DataError: fewer than two classes in a single-label set, or no label at all.
+        """
+        counts = Counter(name for row in rows for name in row)
+        if not counts or (len(counts) < 2 and not multi_label):
+            shown = ", ".join(f"{name!r}: {count}" for name, count in counts.items()) or "none"
+            raise DataError(f"expected at least two labels to tell apart, found {shown}; check the label column")
+        return cls(tuple(sorted(counts)), multi_label)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def problem_type(self) -> str:
+        """Hugging Face's name of the task."""
+        return MULTI_LABEL if self.multi_label else SINGLE_LABEL
+
+    def encode(self, rows: Sequence[Sequence[str]]) -> npt.NDArray[np.int64] | npt.NDArray[np.float32]:
+        """Targets of ``rows``: ids ``(N,)`` with -1 for a label not in the list, or, multi-label, 0/1 ``(N, C)``."""
+        index = {name: i for i, name in enumerate(self.names)}
+        if not self.multi_label:
+            return np.array([index.get(row[0], UNSEEN) for row in rows], np.int64)
+        targets = np.zeros((len(rows), len(self.names)), np.float32)
+        for number, row in enumerate(rows):
+            targets[number, [index[name] for name in row if name in index]] = 1
+        return targets
+
+    def near_twins(self) -> list[tuple[str, str]]:
+        """Pairs of labels that differ only by case or blanks, which are usually slips."""
+        first: dict[str, str] = {}
+        twins = []
+        for name in self.names:
+            key = "".join(name.split()).casefold()
+            if key in first:
+                twins.append((first[key], name))
+            first.setdefault(key, name)
+        return twins
