@@ -54,3 +54,13 @@ def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title:
     for row in rows:
         table.add_row(*row)
     Console().print(table)
+
+
+def scores_line(scores: dict[str, Any]) -> str:
+    """The main metrics on one line."""
+    if not scores["n"]:
+        return "no labelled rows"
+    return (
+        f"accuracy {scores['accuracy']:.4f}, macro F1 {scores['macro_f1']:.4f}, micro F1 {scores['micro_f1']:.4f}, "
+        f"ECE {scores['ece']:.3f} on {scores['n']:,} rows"
+    )

@@ -1,5 +1,109 @@
 """`textcnn data`."""
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
+from textcnn_cli import console
+
+from textcnn.config import DataConfig, describe
+
+if TYPE_CHECKING:
+    from textcnn.catalogue import Report
 
 app = typer.Typer(help="Data sets: list, get, check.", no_args_is_help=True)
+
+LABELS_SHOWN = 40
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+@app.command("list")
+def list_cards(json: Json = False) -> None:
+    """The data sets that `get` knows."""
+    from textcnn.catalogue import cards
+
+    found = cards()
+    if json:
+        console.write_json([card.to_dict() for card in found])
+        return
+    rows = [
+        [
+            card.name,
+            card.task,
+            str(card.num_labels),
+            " / ".join(f"{split.rows:,}" for split in card.splits.values()),
+            card.licence,
+        ]
+        for card in found
+    ]
+    console.write_table(["name", "task", "labels", "rows", "licence"], rows)
+
+
+@app.command()
+def get(
+    name: Annotated[str, typer.Argument(help="A name that `list` shows.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Put it into this folder, as a folder NAME.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Decides the test rows where the source has no split.")] = 0,
+) -> None:
+    """Fetch a data set, unless it is there already, and print its folder."""
+    from textcnn.catalogue import card, get
+
+    wanted = card(name)
+    folder = get(name, output, seed=seed)
+    console.say(f"licence: {wanted.licence}. {wanted.licence_note}".rstrip())
+    typer.echo(folder)
+
+
+@app.command()
+def check(
+    file: Annotated[str, typer.Argument(help="A labelled file, a folder, a hub id, or - for standard input.")],
+    text_column: Annotated[list[str] | None, typer.Option(help=describe(DataConfig, "text_column"))] = None,
+    label_column: Annotated[list[str] | None, typer.Option(help=describe(DataConfig, "label_column"))] = None,
+    format: Annotated[str, typer.Option(help=describe(DataConfig, "format"))] = "auto",
+    encoding: Annotated[str, typer.Option(help=describe(DataConfig, "encoding"))] = "utf-8",
+    json: Json = False,
+) -> None:
+    """Look at a labelled file before training on it: labels, duplicates, contradictions, lengths."""
+    from textcnn.catalogue import check
+
+    options = DataConfig(
+        text_column=tuple(text_column or ()),
+        label_column=tuple(label_column or ()),
+        format=format,
+        encoding=encoding,
+    )
+    report = check(file, options)
+    if json:
+        console.write_json(report.to_dict())
+    else:
+        _show(report)
+
+
+def _show(report: Report) -> None:
+    kind = "multi-label" if report.multi_label else "single-label"
+    shown = [[label, f"{count:,}", f"{count / report.rows:.1%}"] for label, count in report.labels.items()]
+    title = f"{report.name}: {report.rows:,} rows, {len(shown):,} labels, {kind}"
+    if len(shown) > LABELS_SHOWN:
+        title += f"; the {LABELS_SHOWN} most frequent"
+    console.write_table(["label", "rows", "share"], shown[:LABELS_SHOWN], title=title)
+    findings = [
+        ("duplicates", "rows repeat the text of an earlier row", report.duplicates),
+        ("conflicts", "texts occur with different labels", report.conflicts),
+        ("near_empty", "texts have fewer than 3 characters or no word", report.near_empty),
+        ("missing_labels", "rows have no label", report.missing_labels),
+        ("near_twins", "pairs of labels differ by case or blanks only", len(report.near_twins)),
+    ]
+    twins = ", ".join(f"{a!r} and {b!r}" for a, b in report.near_twins)
+    rows = []
+    for name, sentence, count in findings:
+        where = twins if name == "near_twins" else ", ".join(map(str, report.lines.get(name, [])))
+        rows.append([sentence, f"{count:,}", where])
+    console.write_table(["finding", "count", "first ones (line or row)"], rows)
+    lengths = [f"{count:,}" for count in report.words.values()]
+    console.write_table(["length", *report.words], [["words a text", *lengths]])
+    for notice in report.notices:
+        console.say(notice)

@@ -7,10 +7,13 @@ import sys
 from typing import Annotated
 
 import typer
+from textcnn_cli import console, data, image
+from textcnn_cli.classify import classify
+from textcnn_cli.evaluate import evaluate
+from textcnn_cli.train import train
 
 from textcnn import __version__
 from textcnn.errors import TextCNNError
-from textcnn_cli import console, data
 
 app = typer.Typer(
     name="textcnn",
@@ -19,6 +22,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("train")(train)
+app.command("classify")(classify)
+app.command("evaluate")(evaluate)
+app.add_typer(image.app, name="image")
 app.add_typer(data.app, name="data")
 
 

@@ -74,6 +74,7 @@ class ModelConfig:
 
     architecture: str = option("kim", "name of the encoder; `textcnn inspect --list text` shows them")
     embedding_dim: int = option(100, "width D of a word vector", _positive, "1 or more")
+    binary_sigmoid: bool = option(False, "two labels: one output through a sigmoid, not two through a softmax")
     settings: dict[str, Any] = option({}, "settings of the architecture, by its own argument names")
 
 
@@ -107,10 +108,14 @@ class TrainingConfig:
     dev_fraction: float | None = option(
         None, "share of the training rows held out as dev rows, stratified", _fraction, "in [0, 1)"
     )
-    patience: int | None = option(None, "stop after this many epochs without a better dev metric", _positive, "1 or more")
+    patience: int | None = option(
+        None, "stop after this many epochs without a better dev metric", _positive, "1 or more"
+    )
     seed: int = option(0, "decides every random choice of a run", _not_negative, "0 or more")
     threads: int | None = option(None, "threads of the tensor library; none: all cores", _positive, "1 or more")
-    device: str = option("auto", f"{', '.join(DEVICES)}; auto takes a CUDA device if there is one", DEVICES.__contains__)
+    device: str = option(
+        "auto", f"{', '.join(DEVICES)}; auto takes a CUDA device if there is one", DEVICES.__contains__
+    )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,46 @@
+# `make demo` and `make test` do all the set-up they need; python is the interpreter the environment is made with.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+INSTALLED = $(VENV)/.installed
+
+.PHONY: setup demo test check format bench build clean
+
+setup: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[demo,plot,dev]'
+	touch $@
+
+demo: setup
+	$(BIN)/textcnn data get bbc-news -o demo
+	$(BIN)/textcnn train demo/bbc-news/train.csv --test demo/bbc-news/test.csv -o demo/model
+	$(BIN)/textcnn classify demo/model --input docs/demo-sentences.txt --format lines
+	$(BIN)/textcnn benchmark speed demo/bbc-news/train.csv --quick
+
+test: setup
+	$(BIN)/python -m pytest
+
+types: setup
+	mkdir -p build/types
+	ln -sfn ../../cli build/types/textcnn_cli
+	ln -sfn ../../data build/types/textcnn_data
+	MYPYPATH=build/types $(BIN)/mypy -p textcnn -p textcnn_cli
+
+check: types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup
+	$(BIN)/textcnn benchmark speed --output docs/benchmarks/speed.json --plot docs/benchmarks/speed.png
+
+build: setup
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean:
+	rm -rf $(VENV) build dist demo *.egg-info

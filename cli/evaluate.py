@@ -1,0 +1,48 @@
+"""`textcnn evaluate`: how good a model is on labelled rows."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from textcnn_cli import console, options
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="folder that `train` wrote")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="labelled texts: a file, a folder per class, a hub id")],
+    text_column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    format: options.Format = "auto",
+    encoding: options.Encoding = "utf-8",
+    label_separator: options.LabelSeparator = "|",
+    json: options.Json = False,
+) -> None:
+    """Measure a model on labelled texts: accuracy, F1, calibration, and each label."""
+    from textcnn.inference.predictor import Predictor
+    from textcnn.text.reading import read_examples
+
+    predictor = Predictor.load(model)
+    config = options.data_config(text_column, label_column, format, encoding, label_separator=label_separator)
+    examples = read_examples(data, config, multi_label=predictor.labels.multi_label)
+    console.say(examples.describe())
+    for notice in examples.notices:
+        console.say(f"note: {notice}")
+    unseen = sorted({label for row in examples.labels for label in row} - set(predictor.labels.names))
+    if unseen:
+        console.say(f"warning: labels unseen in training count as wrong: {', '.join(map(repr, unseen))}")
+    encoded = predictor.artifact.text_inputs().encode(examples.texts)
+    render(predictor.score(encoded, examples.labels), json)
+
+
+def render(scores: dict[str, Any], json: bool) -> None:
+    """Print metrics as one JSON document, or as a line and a table of labels."""
+    if json:
+        console.write_json(scores)
+        return
+    print(console.scores_line(scores))
+    rows = [
+        [name, *(f"{entry[key]:.4f}" for key in ("precision", "recall", "f1")), f"{entry['support']:,}"]
+        for name, entry in scores["per_label"].items()
+    ]
+    console.write_table(["label", "precision", "recall", "F1", "rows"], rows)

@@ -1,0 +1,87 @@
+"""Options that several commands share; their help is the documentation of the config's fields."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from textcnn.config import DataConfig, ModelConfig, TextConfig, TrainingConfig, describe
+from textcnn.errors import ConfigError
+
+TextColumn = Annotated[list[str] | None, typer.Option("--text-column", help=describe(DataConfig, "text_column"))]
+LabelColumn = Annotated[list[str] | None, typer.Option("--label-column", help=describe(DataConfig, "label_column"))]
+Format = Annotated[str, typer.Option("--format", help=describe(DataConfig, "format"))]
+Encoding = Annotated[str, typer.Option("--encoding", help=describe(DataConfig, "encoding"))]
+LabelSeparator = Annotated[str, typer.Option("--label-separator", help=describe(DataConfig, "label_separator"))]
+MultiLabel = Annotated[
+    bool | None, typer.Option("--multi-label/--single-label", help=describe(DataConfig, "multi_label"))
+]
+Tokenizer = Annotated[str | None, typer.Option("--tokenizer", help=describe(TextConfig, "tokenizer"))]
+MaxLength = Annotated[int | None, typer.Option("--max-length", help=describe(TextConfig, "max_length"))]
+Architecture = Annotated[str | None, typer.Option("--architecture", help=describe(ModelConfig, "architecture"))]
+Epochs = Annotated[int | None, typer.Option("--epochs", help=describe(TrainingConfig, "epochs"))]
+Patience = Annotated[int | None, typer.Option("--patience", help=describe(TrainingConfig, "patience"))]
+BatchSize = Annotated[int | None, typer.Option("--batch-size", help=describe(TrainingConfig, "batch_size"))]
+LearningRate = Annotated[float | None, typer.Option("--learning-rate", help=describe(TrainingConfig, "learning_rate"))]
+Seed = Annotated[int | None, typer.Option("--seed", help=describe(TrainingConfig, "seed"))]
+Threads = Annotated[int | None, typer.Option("--threads", help=describe(TrainingConfig, "threads"))]
+ClassWeight = Annotated[str | None, typer.Option("--class-weight", help=describe(TrainingConfig, "class_weight"))]
+Device = Annotated[str | None, typer.Option("--device", help=describe(TrainingConfig, "device"))]
+DevFraction = Annotated[float | None, typer.Option("--dev-fraction", help=describe(TrainingConfig, "dev_fraction"))]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", help="TOML file of settings by name; options given here go before it")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="any other setting, e.g. num_filters=50 or kernel_sizes=[2,3]"),
+]
+Json = Annotated[bool, typer.Option("--json", help="end stdout with one JSON document")]
+
+
+def data_config(
+    text_column: list[str] | None,
+    label_column: list[str] | None,
+    format: str,
+    encoding: str,
+    *,
+    label_separator: str = "|",
+    multi_label: bool | None = None,
+) -> DataConfig:
+    """How a file is to be read, from the options of a command."""
+    return DataConfig(
+        tuple(text_column or ()), tuple(label_column or ()), format, encoding, label_separator, multi_label
+    )
+
+
+def merge_settings(file: Path | None, assignments: list[str] | None, options: dict[str, Any]) -> dict[str, Any]:
+    """Settings by name: those of the TOML file, then ``--set``, then the options that were given.
+
+    Raises:
+        ConfigError: the file cannot be read, or an assignment has no ``=``.
+    """
+    settings: dict[str, Any] = {}
+    if file is not None:
+        try:
+            settings.update(tomllib.loads(file.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as err:
+            raise ConfigError(f"{file}: expected a TOML file of settings: {err}") from err
+    for assignment in assignments or []:
+        name, sign, value = assignment.partition("=")
+        if not sign or not name:
+            raise ConfigError(f"--set expects NAME=VALUE, got {assignment!r}")
+        settings[name.strip()] = _value(value.strip())
+    settings.update({name: value for name, value in options.items() if value is not None and value != []})
+    return settings
+
+
+def _value(text: str) -> Any:
+    """A TOML value; what is none is a string. TOML has no null: ``none`` stands for it."""
+    if text.lower() == "none":
+        return None
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

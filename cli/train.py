@@ -1,0 +1,107 @@
+"""`textcnn train`: from a labelled file to a model folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from textcnn_cli import console, options
+
+if TYPE_CHECKING:
+    from textcnn.runs import Run
+
+Output = Annotated[Path, typer.Option("-o", "--output", help="folder of the model")]
+
+
+def train(
+    data: Annotated[str, typer.Argument(metavar="TRAIN", help="labelled texts: a file, a folder per class, a hub id")],
+    dev: Annotated[str | None, typer.Option("--dev", help="rows that choose the best epoch and calibrate")] = None,
+    dev_fraction: options.DevFraction = None,
+    test: Annotated[str | None, typer.Option("--test", help="rows that are only measured, at the end")] = None,
+    output: Output = Path("model"),
+    text_column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    format: options.Format = "auto",
+    encoding: options.Encoding = "utf-8",
+    label_separator: options.LabelSeparator = "|",
+    multi_label: options.MultiLabel = None,
+    tokenizer: options.Tokenizer = None,
+    max_length: options.MaxLength = None,
+    architecture: options.Architecture = None,
+    config: options.ConfigFile = None,
+    set: options.Set = None,
+    epochs: options.Epochs = None,
+    patience: options.Patience = None,
+    batch_size: options.BatchSize = None,
+    learning_rate: options.LearningRate = None,
+    seed: options.Seed = None,
+    threads: options.Threads = None,
+    class_weight: options.ClassWeight = None,
+    device: options.Device = None,
+    json: options.Json = False,
+) -> None:
+    """Train a text classifier on labelled texts.
+
+    Example: textcnn train reviews.csv --test held-out.csv -o model
+    """
+    given = {
+        "text_column": tuple(text_column or ()),
+        "label_column": tuple(label_column or ()),
+        "format": format,
+        "encoding": encoding,
+        "label_separator": label_separator,
+        "multi_label": multi_label,
+        "tokenizer": tokenizer,
+        "max_length": max_length,
+        "architecture": architecture,
+        "epochs": epochs,
+        "patience": patience,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "seed": seed,
+        "threads": threads,
+        "class_weight": class_weight,
+        "device": device,
+        "dev_fraction": dev_fraction,
+    }
+    settings = options.merge_settings(config, set, given)
+    from textcnn.config import Config
+    from textcnn.inference.folder import require_writable
+    from textcnn.runs import run_text
+
+    require_writable(output)
+    run = run_text(data, Config.from_flat(settings), reporter(), dev=dev, test=test)
+    finish(run, output, json)
+
+
+def reporter() -> Any:
+    """Progress on stderr, unless the user asked for silence."""
+    from textcnn.training.progress import Silent, TerminalReporter
+
+    return Silent() if console.is_quiet() else TerminalReporter()
+
+
+def finish(run: Run, output: Path, json: bool) -> None:
+    """Save the model, say what was reached, and exit with 130 or 2 if training ended early by Ctrl-C or a bad loss."""
+    run.predictor.save(output)
+    summary = {"artifact": str(output), **run.summary}
+    console.say(
+        f"saved {output}: {summary['num_parameters']:,} parameters, {summary['train_seconds']:.1f} s of training"
+    )
+    if summary["calibration"]:
+        before, after = summary["calibration"]["ece_before"], summary["calibration"]["ece_after"]
+        console.say(f"temperature {summary['temperature']:.2f}: dev ECE {before:.3f} -> {after:.3f}")
+    if json:
+        console.write_json(summary)
+    else:
+        print(f"model: {output}")
+        for name in ("dev", "test"):
+            if (scores := summary[name]) is not None:
+                print(f"{name}: {console.scores_line(scores)}")
+    if run.stopped == "interrupted":
+        console.say("interrupted: the best weights so far were saved")
+        raise typer.Exit(130)
+    if run.stopped == "diverged":
+        console.error(f"{run.problem} (the weights of epoch {summary['best_epoch']} were saved)")
+        raise typer.Exit(2)

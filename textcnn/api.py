@@ -1,0 +1,55 @@
+"""The public door: train a predictor, load one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from textcnn.config import Config
+from textcnn.inference.predictor import Predictor
+from textcnn.runs import run_text
+from textcnn.training.progress import Reporter, Silent
+
+
+def train(
+    data: Any,
+    *,
+    dev: Any = None,
+    test: Any = None,
+    output: str | Path | None = None,
+    reporter: Reporter | None = None,
+    **config: Any,
+) -> Predictor:
+    """Train a text classifier and return its predictor.
+
+    Args:
+        data: a path (CSV, TSV, JSONL, Parquet, fastText lines, a folder per class, each also gzipped), a hub id,
+            ``(texts, labels)``, a list of ``(text, label)`` pairs or of dictionaries, a dictionary of columns, a pandas
+            or pyarrow table, or a ``datasets.Dataset``.
+        dev: rows that choose the best epoch and calibrate, in any of these forms.
+        test: rows that are only measured; the metrics stand in ``predictor.artifact.training["test"]``.
+        output: folder to save the model in.
+        reporter: is told of progress; none: silence.
+        config: settings by name, as ``epochs=5``, ``num_filters=50``, ``architecture="lstm"``; see
+            :mod:`textcnn.config` and the arguments of the architecture.
+
+    Raises:
+        ConfigError: settings that are unknown or out of range, all of them together.
+        DataError: data that cannot be read as asked.
+        KeyboardInterrupt: training was interrupted; the best weights so far were saved if ``output`` was given.
+    """
+    run = run_text(data, Config.from_flat(config), reporter or Silent(), dev=dev, test=test)
+    if output is not None:
+        run.predictor.save(output)
+    if run.stopped == "interrupted":
+        raise KeyboardInterrupt
+    return run.predictor
+
+
+def load(path: str | Path) -> Predictor:
+    """Read a model folder.
+
+    Raises:
+        ArtifactError: it is not there, or not whole.
+    """
+    return Predictor.load(path)

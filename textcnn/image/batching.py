@@ -1,0 +1,93 @@
+"""Batches of images: channels first, scaled to mean 0 and standard deviation 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from textcnn.errors import DataError
+
+
+@dataclass(frozen=True)
+class ImageBatch:
+    """B images.
+
+    Attributes:
+        pixels: ``(B, C, H, W)`` float32, normalized.
+        labels: ``(B,)`` int64, or ``(B, C)`` float32 of 0 and 1 (multi-label), or none.
+    """
+
+    pixels: Tensor
+    labels: Tensor | None = None
+
+    @property
+    def num_rows(self) -> int:
+        """B, the number of images."""
+        return len(self.pixels)
+
+    @property
+    def num_tokens(self) -> int:
+        """What speed is counted in: an image's tokens are its pixels' places, H * W each."""
+        return len(self.pixels) * self.pixels.shape[2] * self.pixels.shape[3]
+
+    def to(self, device: torch.device) -> ImageBatch:
+        """The same batch on another device."""
+        labels = None if self.labels is None else self.labels.to(device)
+        return replace(self, pixels=self.pixels.to(device), labels=labels)
+
+
+@dataclass(frozen=True)
+class ImageInputs:
+    """From arrays to batches: what training and the predictor share.
+
+    Attributes:
+        shape: (C, H, W) of every image.
+        mean: of each channel over the training images, in the units of the raw pixels.
+        std: likewise.
+    """
+
+    shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @classmethod
+    def fit(cls, pixels: npt.NDArray[Any]) -> ImageInputs:
+        """Take shape, mean and standard deviation from the training images ``(N, C, H, W)``."""
+        mean = pixels.mean((0, 2, 3), dtype=np.float64)
+        std = np.maximum(pixels.std((0, 2, 3), dtype=np.float64), 1e-6)
+        channels, height, width = pixels.shape[1:]
+        return cls((channels, height, width), tuple(mean.tolist()), tuple(std.tolist()))
+
+    def encode(self, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Check the images ``(N, C, H, W)``; they stay as they are until they are batched.
+
+        Raises:
+            DataError: images of another shape than those of the training set.
+        """
+        if images.ndim != 4 or images.shape[1:] != self.shape:
+            raise DataError(
+                f"expected images of shape (N, {', '.join(map(str, self.shape))}) as in training, got {images.shape}"
+            )
+        return images
+
+    def sizes(self, images: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Places of each image, ``(N,)``."""
+        return np.full(len(images), self.shape[1] * self.shape[2], np.int64)
+
+    def batch(
+        self,
+        images: npt.NDArray[Any],
+        rows: npt.NDArray[np.int64],
+        *,
+        labels: npt.NDArray[np.int64] | npt.NDArray[np.float32] | None = None,
+    ) -> ImageBatch:
+        """The images numbered ``rows`` as a batch; ``labels`` are those of all images."""
+        pixels = torch.from_numpy(images[rows].astype(np.float32))
+        mean = torch.tensor(self.mean)[:, None, None]
+        std = torch.tensor(self.std)[:, None, None]
+        return ImageBatch((pixels - mean) / std, None if labels is None else torch.from_numpy(labels[rows]))

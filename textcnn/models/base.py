@@ -1,0 +1,103 @@
+"""What every model is: an encoder from one file of this folder, and a head on its features."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from torch import Tensor, nn
+
+from textcnn.config import ModelConfig
+from textcnn.image.batching import ImageBatch
+from textcnn.labels import Labels
+from textcnn.models import registry
+from textcnn.nn.embedding import WordEmbedding
+from textcnn.nn.head import Head
+from textcnn.text.batching import Batch
+
+
+class TextEncoder(Protocol):
+    """What a text architecture is: word vectors and a batch to features."""
+
+    out_features: int
+
+    def __call__(self, embedded: Tensor, batch: Batch) -> Tensor:
+        """Features ``(B, F)`` from the vectors ``(U, D)`` of the batch's unique types."""
+
+
+class Branches(NamedTuple):
+    """Logits ``(B, C)`` of the parts of a model, each trained by its own loss."""
+
+    main: Tensor
+
+
+class TextClassifier(nn.Module):
+    """``logits = head(encoder(embedding(batch), batch))``.
+
+    Args:
+        embedding: makes the vector of each unique type.
+        encoder: an architecture of this folder.
+        head: features to logits.
+    """
+
+    def __init__(self, embedding: WordEmbedding, encoder: nn.Module, head: Head) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.encoder = encoder
+        self.head = head
+
+    def branches(self, batch: Batch) -> Branches:
+        """Logits of each part, ``(B, C)``."""
+        return Branches(self.head(self.encoder(self.embedding(batch), batch)))
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits ``(B, C)``."""
+        return self.branches(batch).main
+
+
+class ImageClassifier(nn.Module):
+    """``logits = head(encoder(pixels))``: the text classifier's sister, with the same head and the same trainer."""
+
+    def __init__(self, encoder: nn.Module, head: Head) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+
+    def branches(self, batch: ImageBatch) -> Branches:
+        """Logits of each part, ``(B, C)``."""
+        return Branches(self.head(self.encoder(batch.pixels)))
+
+    def forward(self, batch: ImageBatch) -> Tensor:
+        """Logits ``(B, C)``."""
+        return self.branches(batch).main
+
+
+def build_text_classifier(config: ModelConfig, num_types: int, labels: Labels) -> TextClassifier:
+    """A text classifier with fresh weights.
+
+    Raises:
+        ConfigError: an unknown architecture, or a setting it does not have.
+    """
+    encoder = registry.build("text", config, config.embedding_dim)
+    embedding = WordEmbedding(num_types, config.embedding_dim)
+    return TextClassifier(embedding, encoder, _head(encoder, config, labels))
+
+
+def build_image_classifier(config: ModelConfig, shape: tuple[int, int, int], labels: Labels) -> ImageClassifier:
+    """An image classifier with fresh weights for images of ``shape`` (C, H, W).
+
+    Raises:
+        ConfigError: an unknown architecture, a setting it does not have, or images too small for it.
+    """
+    encoder = registry.build("image", config, shape)
+    return ImageClassifier(encoder, _head(encoder, config, labels))
+
+
+def num_parameters(model: nn.Module) -> int:
+    """Trainable numbers of a model."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def _head(encoder: nn.Module, config: ModelConfig, labels: Labels) -> Head:
+    out_features = encoder.out_features
+    assert isinstance(out_features, int)
+    return Head(out_features, len(labels), binary_sigmoid=config.binary_sigmoid and len(labels) == 2)

@@ -1,0 +1,72 @@
+"""Kim's text CNN: one layer of filters of several widths, max over time (Kim 2014, arXiv 1408.5882)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from textcnn import kernels
+from textcnn.errors import ConfigError
+from textcnn.nn.blocks import make_activation
+from textcnn.text.batching import Batch
+
+# Max over time and activation change places only if the activation never falls, and 0 stays 0 (an empty text).
+MONOTONE = ("relu", "leaky_relu", "tanh", "identity")
+
+
+class KimEncoder(nn.Module):
+    """``(U, D) -> (B, F)``: filters over windows of words, their largest score each, activation, dropout.
+
+    Windows reach over both ends, so a text of one word is seen by every width. Parameters:
+    ``sum over h of num_filters * (D * h + 1)``. Kim 2014 has h = 3, 4, 5, 100 filters each, ReLU, dropout 0.5.
+
+    Args:
+        embedding_dim: D.
+        kernel_sizes: widths h of the windows, in words.
+        num_filters: filters of each width; F is their sum.
+        activation: one of :data:`MONOTONE`.
+        dropout: share of the pooled features set to 0 in training.
+
+    Raises:
+        ConfigError: a value outside its range.
+    """
+
+    def __init__(
+        self,
+        embedding_dim: int,
+        *,
+        kernel_sizes: Sequence[int] = (3, 4, 5),
+        num_filters: int = 100,
+        activation: str = "relu",
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        if activation not in MONOTONE:
+            raise ConfigError(f"activation of 'kim' must be one of {', '.join(MONOTONE)}, got {activation!r}")
+        if not kernel_sizes or min(kernel_sizes) < 1:
+            raise ConfigError(f"kernel_sizes must be numbers from 1 up, got {kernel_sizes!r}")
+        if not 0 <= dropout < 1:
+            raise ConfigError(f"dropout must be in [0, 1), got {dropout!r}")
+        self.convs = nn.ModuleList(nn.Conv1d(embedding_dim, num_filters, size) for size in kernel_sizes)
+        self.activation = make_activation(activation)
+        self.dropout = dropout
+        self.out_features = num_filters * len(kernel_sizes)
+
+    def forward(self, embedded: Tensor, batch: Batch) -> Tensor:
+        """Features ``(B, F)`` from the vectors ``(U, D)`` of the batch's unique types."""
+        keep = None
+        if self.training and self.dropout:
+            chance = torch.rand(batch.num_rows, self.out_features, device=embedded.device)
+            keep = (chance >= self.dropout).to(embedded.dtype)
+        scores = kernels.conv_max(
+            embedded,
+            [conv.get_parameter("weight") for conv in self.convs],
+            [conv.get_parameter("bias") for conv in self.convs],
+            batch.inverse,
+            batch.offsets,
+            keep,
+        )
+        features: Tensor = self.activation(scores)  # (B, F); activation(0) is 0: a dropped feature stays 0
+        return features if keep is None else features / (1 - self.dropout)

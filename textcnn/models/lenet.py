@@ -1,0 +1,61 @@
+"""LeNet: two convolution-pool stages and a dense layer (LeCun et al. 1998)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from textcnn.errors import ConfigError
+from textcnn.nn.blocks import ConvBlock
+
+
+class LeNetEncoder(nn.Module):
+    """``(B, C, H, W) -> (B, F)``: the text CNN's block in two dimensions, twice, then flattened into a dense layer.
+
+    Convolutions keep the size, each pooling halves it. LeCun 1998 has 5x5 kernels, 6 and 16 channels and average
+    pooling; ReLU and max pooling are today's habit.
+
+    Args:
+        shape: (C, H, W) of the images.
+        channels: filters of the two stages.
+        kernel_size: side of the filters, odd.
+        hidden_size: F, units of the dense layer.
+        activation: a name of :data:`textcnn.nn.blocks.ACTIVATIONS`.
+        pool: ``max`` or ``average``.
+        dropout: share of the features set to 0 in training.
+
+    Raises:
+        ConfigError: images too small to be halved twice.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        *,
+        channels: tuple[int, int] = (32, 64),
+        kernel_size: int = 3,
+        hidden_size: int = 128,
+        activation: str = "relu",
+        pool: str = "max",
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        depth, height, width = shape
+        if min(height, width) < 4:
+            raise ConfigError(f"'lenet' halves images twice and needs at least 4 x 4 pixels, got {height} x {width}")
+        first, second = channels
+        self.blocks = nn.Sequential(
+            ConvBlock(2, depth, first, kernel_size, padding="same", activation=activation, pool=pool),
+            ConvBlock(2, first, second, kernel_size, padding="same", activation=activation, pool=pool),
+        )  # (B, second, H // 4, W // 4)
+        self.dense = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(second * (height // 2 // 2) * (width // 2 // 2), hidden_size),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+        )
+        self.out_features = hidden_size
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Features ``(B, F)`` from pixels ``(B, C, H, W)``."""
+        features: Tensor = self.dense(self.blocks(pixels))
+        return features

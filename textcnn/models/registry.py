@@ -1,0 +1,74 @@
+"""The table of architectures: listed without torch, imported when one is built."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from textcnn.config import ModelConfig
+from textcnn.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Where an encoder lives: module below ``textcnn.models``, class, and settings fixed by the name."""
+
+    module: str
+    encoder: str
+    summary: str
+
+
+TEXT: Mapping[str, Architecture] = {
+    "kim": Architecture("kim", "KimEncoder", "one layer of filters, max over time (Kim 2014)"),
+    "bag": Architecture("bag", "BagEncoder", "mean of the word vectors (Joulin 2016)"),
+    "rnn": Architecture("recurrent", "RNNEncoder", "simple recurrent network (Elman 1990)"),
+    "gru": Architecture("recurrent", "GRUEncoder", "gated recurrent units (Cho 2014)"),
+    "lstm": Architecture("recurrent", "LSTMEncoder", "long short-term memory (Hochreiter & Schmidhuber 1997)"),
+}
+IMAGE: Mapping[str, Architecture] = {
+    "lenet": Architecture("lenet", "LeNetEncoder", "two convolution-pool stages and a dense layer (LeCun 1998)"),
+}
+MODALITIES: Mapping[str, Mapping[str, Architecture]] = {"text": TEXT, "image": IMAGE}
+
+
+def encoder_class(modality: str, name: str) -> type[nn.Module]:
+    """The encoder class of an architecture.
+
+    Raises:
+        ConfigError: there is no architecture of that name.
+    """
+    table = MODALITIES[modality]
+    if name not in table:
+        raise ConfigError(f"architecture must be one of {', '.join(table)} ({modality}), got {name!r}")
+    found: type[nn.Module] = getattr(import_module(f"textcnn.models.{table[name].module}"), table[name].encoder)
+    return found
+
+
+def settings_of(modality: str, name: str) -> dict[str, Any]:
+    """Names and defaults of the settings of an architecture: the keyword-only arguments of its encoder."""
+    parameters = inspect.signature(encoder_class(modality, name)).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def build(modality: str, config: ModelConfig, inputs: int | tuple[int, int, int]) -> nn.Module:
+    """An encoder with fresh weights for word vectors of width ``inputs``, or images of that shape.
+
+    Raises:
+        ConfigError: an unknown architecture, or a setting it does not have.
+    """
+    encoder = encoder_class(modality, config.architecture)
+    known = settings_of(modality, config.architecture)
+    problems = [
+        f"{config.architecture!r} has no setting {name!r}; it has {', '.join(known)}"
+        for name in config.settings
+        if name not in known
+    ]
+    if problems:
+        raise ConfigError(problems)
+    return encoder(inputs, **config.settings)

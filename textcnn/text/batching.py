@@ -1,0 +1,142 @@
+"""Batches of texts: ragged ids, their unique types, and the padded view for networks that need one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from textcnn.kernels.padding import padded_index
+from textcnn.text.ragged import Ragged
+from textcnn.text.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B texts of N tokens in all, with U unique types.
+
+    Attributes:
+        offsets: ``(B + 1,)`` int64; text b holds tokens ``offsets[b]`` to ``offsets[b + 1]``.
+        unique: ``(U,)`` int64 type ids, ascending: a word vector is made once for each.
+        inverse: ``(N,)`` int64; token n is of type ``unique[inverse[n]]``.
+        labels: ``(B,)`` int64, or ``(B, C)`` float32 of 0 and 1 (multi-label), or none.
+    """
+
+    offsets: Tensor
+    unique: Tensor
+    inverse: Tensor
+    labels: Tensor | None = None
+
+    @property
+    def num_rows(self) -> int:
+        """B, the number of texts."""
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> Tensor:
+        """Tokens of each text, ``(B,)``."""
+        return torch.diff(self.offsets)
+
+    @property
+    def num_tokens(self) -> int:
+        """N, the tokens of all texts."""
+        return len(self.inverse)
+
+    def padded(self) -> Tensor:
+        """Rows of the embedded types for a ``(B, T)`` view, T the longest length; padding points at row U."""
+        return padded_index(self.inverse, self.offsets, len(self.unique))
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device."""
+        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{name: value.to(device) for name, value in tensors.items() if value is not None})
+
+
+@dataclass(frozen=True)
+class WordDropout:
+    """Replaces training tokens by ``[UNK]`` at random, so that its vector is trained; rare words more often.
+
+    Attributes:
+        rates: ``(V,)`` float32, the probability for each type: the larger of a constant and ``a / (a + count)``, the
+            rule of Kiperwasser & Goldberg 2016 (arXiv 1603.04351).
+        unknown_id: what takes a token's place.
+        seed: with it, an epoch, a row and a position decide; batch mates do not.
+    """
+
+    rates: npt.NDArray[np.float32]
+    unknown_id: int
+    seed: int
+
+    @classmethod
+    def fit(
+        cls, tokens: Ragged, num_types: int, unknown_id: int, *, constant: float, rare: float, seed: int
+    ) -> WordDropout:
+        """Take the counts of the rule from the training tokens."""
+        counts = np.bincount(tokens.ids, minlength=num_types).astype(np.float32)
+        rates = rare / np.maximum(rare + counts, 1e-9)
+        return cls(np.maximum(rates, constant).astype(np.float32), unknown_id, seed)
+
+    def __call__(self, tokens: Ragged, rows: npt.NDArray[np.int64], epoch: int) -> Ragged:
+        """Texts numbered ``rows`` in the training set, with some of their tokens replaced."""
+        row_of = np.repeat(rows, tokens.lengths)
+        within = np.arange(len(tokens.ids)) - np.repeat(tokens.offsets[:-1], tokens.lengths)
+        chance = uniform(self.seed, epoch, row_of, within)
+        return Ragged(np.where(chance < self.rates[tokens.ids], self.unknown_id, tokens.ids), tokens.offsets)
+
+
+def uniform(seed: int, epoch: int, *places: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """A number in [0, 1) for each place, a fixed function of its arguments (splitmix64, Steele et al. 2014)."""
+    state = np.uint64((seed * 1_000_003 + epoch) % 2**64)
+    with np.errstate(over="ignore"):
+        mixed = np.broadcast_to(state, np.broadcast_shapes(*(p.shape for p in places)))
+        for place in places:
+            mixed = mixed * np.uint64(0x9E3779B97F4A7C15) + place.astype(np.uint64)
+            mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            mixed = mixed ^ (mixed >> np.uint64(31))
+    return (mixed >> np.uint64(40)).astype(np.float32) / np.float32(2**24)
+
+
+@dataclass(frozen=True)
+class TextInputs:
+    """From strings to batches: what training and the predictor share, so that a text is cut alike on every path."""
+
+    tokenizer: Tokenizer
+    max_length: int | None = None
+
+    def encode(self, texts: Sequence[str]) -> Ragged:
+        """Token ids of all texts, uncut."""
+        return self.tokenizer.encode_batch(texts)
+
+    def sizes(self, tokens: Ragged) -> npt.NDArray[np.int64]:
+        """Tokens of each text as the model sees it, ``(N,)``."""
+        return tokens.lengths if self.max_length is None else np.minimum(tokens.lengths, self.max_length)
+
+    def cut_rows(self, tokens: Ragged) -> npt.NDArray[np.bool_]:
+        """Which texts are longer than ``max_length``, ``(N,)``."""
+        return tokens.lengths > self.sizes(tokens)
+
+    def batch(
+        self,
+        tokens: Ragged,
+        rows: npt.NDArray[np.int64],
+        *,
+        labels: npt.NDArray[np.int64] | npt.NDArray[np.float32] | None = None,
+        dropout: WordDropout | None = None,
+        epoch: int = 0,
+    ) -> Batch:
+        """The texts numbered ``rows`` as a batch, cut to ``max_length``; ``labels`` are those of all texts."""
+        taken = tokens.take(rows, longest=self.max_length)
+        if dropout is not None:
+            taken = dropout(taken, rows, epoch)
+        unique, inverse = np.unique(taken.ids, return_inverse=True)
+        return Batch(
+            offsets=torch.from_numpy(taken.offsets),
+            unique=torch.from_numpy(unique.astype(np.int64)),
+            inverse=torch.from_numpy(inverse.astype(np.int64)),
+            labels=None if labels is None else torch.from_numpy(labels[rows]),
+        )

@@ -1,0 +1,225 @@
+"""One reader a file format: csv and tsv, jsonl, Parquet, fastText lines, a folder per class, plain lines.
+
+Each makes a :class:`~textcnn.text.read_table.Table`, which streams; :func:`file_table` finds out which one to use.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from textcnn.errors import ConfigError, DataError
+from textcnn.text.read_columns import TEXT_NAMES
+from textcnn.text.read_csv import DELIMITERS, csv_table, header_cells
+from textcnn.text.read_source import Source
+from textcnn.text.read_table import PEEK, SURROGATE, Opened, Record, Table, shown, unique_columns
+
+FORMATS = ("auto", "csv", "tsv", "jsonl", "parquet", "fasttext", "folder", "lines")
+EXTENSIONS = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json-lines": "jsonl",
+    ".json": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".ft": "fasttext",
+    ".txt": "lines",  # or fasttext, as the first line shows
+}
+LABEL = "__label__"
+
+
+def file_table(path: Path | None, format: str = "auto", encoding: str = "utf-8") -> Table:
+    """The table in a file, a folder with one sub-folder a label, or the standard input (``path`` None).
+
+    Raises:
+        ConfigError: an unknown format or encoding.
+        DataError: the file is empty, or not what its format says.
+    """
+    if format not in FORMATS:
+        raise ConfigError(f"format must be {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, got {format!r}")
+    if path is not None and (path.is_dir() or format == "folder"):
+        return _folder_table(path, format, encoding)
+    source = Source(path, encoding)
+    if path is None and format == "auto":
+        return _lines_table(source)
+    if path is not None and not source.head():
+        raise DataError("expected rows, found an empty file", path=path)
+    found = _sniff(source) if format == "auto" else format
+    if found in DELIMITERS:
+        return csv_table(source, found, sniff=format == "auto")
+    tables = {"jsonl": _jsonl_table, "parquet": _parquet_table, "fasttext": _fasttext_table, "lines": _lines_table}
+    return tables[found](source)
+
+
+def extension(name: str) -> str:
+    """The extension that tells the format of a file, ``.gz`` left out."""
+    return Path(name.lower().removesuffix(".gz")).suffix
+
+
+def _sniff(source: Source) -> str:
+    """The format by the extension; where that says nothing, by the first bytes."""
+    by_extension = EXTENSIONS.get(extension(source.name), "")
+    if by_extension not in ("", "lines"):
+        return by_extension
+    if source.head().startswith(b"PAR1"):
+        return "parquet"
+    first = next(iter(source.head_lines()), "").lstrip()
+    if first.startswith(LABEL):
+        return "fasttext"
+    if by_extension:
+        return by_extension
+    if first.startswith("{"):
+        return "jsonl"
+    header = [cell.lower() for cell in header_cells(source)]
+    return "csv" if len(header) > 1 and any(cell in TEXT_NAMES for cell in header) else "lines"
+
+
+# --------------------------------------------------------------------------- jsonl, fastText lines, plain lines
+
+
+def _jsonl_table(source: Source) -> Table:
+    """One JSON object a line; the keys of the first objects are the columns."""
+
+    def start(notices: Counter[str]) -> Opened:
+        records = _objects(source, notices)
+        head = list(itertools.islice(records, PEEK if source.again else 1))  # a pipe may be slow: do not wait for 100
+        columns = dict.fromkeys(key for _, record in head for key in record)
+        return tuple(columns), itertools.chain(head, records)
+
+    return Table(source.name, "jsonl", start, again=source.again, strip_labels=True)
+
+
+def _objects(source: Source, notices: Counter[str]) -> Iterator[Record]:
+    for number, line in enumerate(source.lines(notices), start=1):
+        if not line.strip():
+            notices["blank_lines"] += 1
+            continue
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as err:
+            problem = f"expected one JSON object a line, found {shown(line)} ({err})"
+            raise DataError(problem, path=source.name, line=number) from err
+        if not isinstance(record, dict):
+            raise DataError(f"expected one JSON object a line, found {shown(record)}", path=source.name, line=number)
+        yield number, _without_surrogates(record, notices) if "\\ud" in line.lower() else record
+
+
+def _without_surrogates(value: Any, notices: Counter[str]) -> Any:
+    """Halves of surrogate pairs, which JSON can escape but UTF-8 cannot write, become U+FFFD and are counted."""
+    if isinstance(value, str):
+        text, count = SURROGATE.subn("\ufffd", value)
+        notices["surrogates"] += count
+        return text
+    if isinstance(value, list):
+        return [_without_surrogates(item, notices) for item in value]
+    if isinstance(value, dict):
+        return {_without_surrogates(key, notices): _without_surrogates(item, notices) for key, item in value.items()}
+    return value
+
+
+def _fasttext_table(source: Source) -> Table:
+    """``__label__a __label__b some text``: a line's labels stand before its text."""
+    return _line_table(source, "fasttext", _fasttext_cells, split_labels=False)
+
+
+def _lines_table(source: Source) -> Table:
+    """One text a line, blank ones too: one row in, one row out."""
+    return _line_table(source, "lines", _text_cell)
+
+
+def _line_table(source: Source, format: str, cells: Callable[[str], dict[str, Any]], **how: bool) -> Table:
+    columns = tuple(cells(""))
+
+    def records(notices: Counter[str]) -> Iterator[Record]:
+        for number, line in enumerate(source.lines(notices), start=1):
+            if line.strip() or format == "lines":
+                yield number, cells(line.removesuffix("\n"))
+            else:
+                notices["blank_lines"] += 1
+
+    return Table(source.name, format, lambda notices: (columns, records(notices)), again=source.again, **how)
+
+
+def _text_cell(line: str) -> dict[str, Any]:
+    return {"text": line}
+
+
+def _fasttext_cells(line: str) -> dict[str, Any]:
+    labels = []
+    rest = line.lstrip()
+    while rest.startswith(LABEL):
+        label, *tail = rest.split(maxsplit=1)
+        labels.append(label.removeprefix(LABEL))
+        rest = tail[0] if tail else ""
+    return {"text": rest, "label": labels if len(labels) > 1 else labels[0] if labels else None}
+
+
+# ----------------------------------------------------------------------------------------- folders and Parquet
+
+
+def _folder_table(path: Path, format: str, encoding: str) -> Table:
+    """A sub-folder a label, a file a text; hidden files are no data."""
+    if not path.is_dir():
+        raise DataError("expected a folder with one sub-folder a label, found a file", path=path)
+    if format not in ("auto", "folder"):
+        raise DataError(f"expected a file to read as {format}, found a folder", path=path)
+    entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+    classes = [entry for entry in entries if entry.is_dir()]
+    if not classes:
+        names = ", ".join(repr(entry.name) for entry in entries[:5]) or "nothing"
+        raise DataError(
+            f"expected one sub-folder a label, found {names}; if one of them is the data, name it", path=path
+        )
+
+    def records(notices: Counter[str]) -> Iterator[Record]:
+        numbers = itertools.count(1)
+        notices["files_aside"] += len(entries) - len(classes)
+        for folder in classes:
+            for file in sorted(folder.iterdir()):
+                if file.name.startswith("."):
+                    continue
+                if not file.is_file():
+                    notices["files_aside"] += 1
+                    continue
+                text = "".join(Source(file, encoding).lines(notices))
+                yield next(numbers), {"text": text, "label": folder.name, "file": f"{folder.name}/{file.name}"}
+
+    columns = ("text", "label", "file")
+    return Table(str(path), "folder", lambda notices: (columns, records(notices)), split_labels=False)
+
+
+def _parquet_table(source: Source) -> Table:
+    def start(notices: Counter[str]) -> Opened:
+        batches = _parquet_batches(source)
+        columns = unique_columns(next(batches).schema.names, source.name)
+        return columns, batch_records(batches, columns)
+
+    return Table(source.name, "parquet", start, again=source.again)
+
+
+def _parquet_batches(source: Source) -> Iterator[Any]:
+    """An empty record batch, for its schema, and then those of the file."""
+    import pyarrow
+    from pyarrow import parquet
+
+    with source.open_seekable() as stream:
+        try:
+            file = parquet.ParquetFile(stream)
+            yield pyarrow.RecordBatch.from_pylist([], file.schema_arrow)
+            yield from file.iter_batches(batch_size=4096)
+        except pyarrow.ArrowException as err:
+            raise DataError(f"expected a Parquet file, found: {err}", path=source.name) from err
+
+
+def batch_records(batches: Iterator[Any], columns: tuple[str, ...]) -> Iterator[Record]:
+    """The rows of pyarrow's record batches as dictionaries of Python values, numbered from 1."""
+    rows = (row for batch in batches for row in zip(*(column.to_pylist() for column in batch.columns), strict=True))
+    for number, row in enumerate(rows, start=1):
+        yield number, dict(zip(columns, row, strict=True))

@@ -1,0 +1,57 @@
+"""A list of texts as one flat array of ids and the offsets where each text begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Token ids of N texts: text i is ``ids[offsets[i]:offsets[i + 1]]``.
+
+    Attributes:
+        ids: ``(T,)`` int32, all texts one after another.
+        offsets: ``(N + 1,)`` int64, from 0 to T.
+    """
+
+    ids: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int64]
+
+    @classmethod
+    def from_lists(cls, rows: Sequence[Sequence[int]]) -> Ragged:
+        """Join lists of ids."""
+        offsets = np.zeros(len(rows) + 1, np.int64)
+        np.cumsum([len(row) for row in rows], out=offsets[1:])
+        ids = np.fromiter((i for row in rows for i in row), np.int32, int(offsets[-1]))
+        return cls(ids, offsets)
+
+    @classmethod
+    def concatenate(cls, parts: Iterable[Ragged]) -> Ragged:
+        """Join ragged arrays, the texts of the first part first."""
+        parts = list(parts)
+        lengths = np.concatenate([np.zeros(0, np.int64), *(part.lengths for part in parts)])
+        ids = np.concatenate([np.zeros(0, np.int32), *(part.ids for part in parts)])
+        return cls(ids, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Tokens of each text, ``(N,)``."""
+        return np.diff(self.offsets)
+
+    def take(self, rows: npt.NDArray[np.int64], *, longest: int | None = None) -> Ragged:
+        """The texts numbered ``rows``, in that order, each cut after ``longest`` tokens."""
+        lengths = self.lengths[rows]
+        if longest is not None:
+            lengths = np.minimum(lengths, longest)
+        ends = np.cumsum(lengths)
+        # Position of every kept token: its place in its own text plus where that text begins.
+        within = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths, lengths)
+        ids = self.ids[within + np.repeat(self.offsets[rows], lengths)]
+        return Ragged(ids, np.concatenate([[0], ends]).astype(np.int64))

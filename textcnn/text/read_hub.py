@@ -1,0 +1,46 @@
+"""Data sets of the Hugging Face hub by name; `datasets` is imported only when one is asked for."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from textcnn.errors import DataError
+from textcnn.text.formats import EXTENSIONS, extension
+from textcnn.text.memory import dataset_table
+from textcnn.text.read_table import Table
+
+PREFIX = "hf://"
+ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+ID_SPLIT = re.compile(rf"({ID.pattern})(?:/([\w.-]+))?")
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a string that is no path names a data set of the hub, and is not a mistyped path."""
+    if name.startswith(PREFIX):
+        return True
+    is_path = extension(name) in EXTENSIONS or name.lower().endswith(".gz") or Path(name).parent.exists()
+    return ID.fullmatch(name) is not None and not is_path
+
+
+def hub_table(name: str) -> Table:
+    """The table of ``owner/name``, ``hf://owner/name`` or ``hf://owner/name/split``; the split is train if not given.
+
+    Raises:
+        DataError: the name is not of that form, or the data set cannot be loaded.
+    """
+    match = ID_SPLIT.fullmatch(name.removeprefix(PREFIX))
+    if match is None:
+        raise DataError(f"expected hf://owner/name or hf://owner/name/split, found {name!r}")
+    owner_name, split = match[1], match[2] or "train"
+    import datasets
+
+    try:
+        dataset = datasets.load_dataset(owner_name, split=split)
+    except Exception as err:  # datasets, its hub client and its HTTP library have no common error
+        reason = next(iter(str(err).splitlines()), "") or type(err).__name__
+        raise DataError(
+            f"expected to load split {split!r} of {owner_name!r} from the Hugging Face hub, found: {reason}; "
+            "this needs the network, or the data set in the cache from an earlier run"
+        ) from err
+    return dataset_table(dataset, f"{PREFIX}{owner_name}/{split}")

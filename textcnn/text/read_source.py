@@ -1,0 +1,154 @@
+"""From the bytes of a file or of the standard input to lines of text: gzip, byte order marks, encodings, NUL bytes."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import gzip
+import io
+import shutil
+import sys
+import tempfile
+import weakref
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from textcnn.errors import ConfigError, DataError
+
+GZIP = b"\x1f\x8b"
+MARKS = (  # UTF-32 before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+class Source:
+    """A file, unpacked if it is gzip, or the standard input (``path`` None).
+
+    Files can be opened any number of times; the standard input and pipes (``again`` False) only once.
+
+    Raises:
+        ConfigError: Python does not know ``encoding``.
+        DataError: the file cannot be opened, or unpacked.
+    """
+
+    def __init__(self, path: Path | None, encoding: str = "utf-8") -> None:
+        self.path = path
+        self.name = "<stdin>" if path is None else str(path)
+        self.again = path is not None and path.is_file()
+        self.encoding = _known(encoding)
+        self._pipe = None if self.again else self._open_pipe()
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Any]:
+        """The unpacked bytes as a buffered stream with ``peek`` and ``read1``."""
+        try:
+            if self._pipe is not None:
+                yield self._pipe
+            else:
+                with open(self.name, "rb") as file, _unpacked(file) as stream:
+                    yield stream
+        except (OSError, EOFError, zlib.error) as err:
+            raise DataError(f"expected a readable file, found: {err}", path=self.name) from err
+
+    @contextlib.contextmanager
+    def open_seekable(self) -> Iterator[Any]:
+        """The unpacked bytes as a stream that can be read from any position; a temporary file where needed."""
+        with self.open() as stream:
+            if self.again and not isinstance(stream, gzip.GzipFile):
+                yield stream
+            else:
+                with tempfile.TemporaryFile() as copy:
+                    shutil.copyfileobj(stream, copy)
+                    copy.seek(0)
+                    yield copy
+
+    def head(self) -> bytes:
+        """The first bytes, some thousands of them, which stay to be read."""
+        with self.open() as stream:
+            return bytes(stream.peek(8192))
+
+    def head_lines(self) -> list[str]:
+        """The first lines that are not blank; the last of them may be cut."""
+        head = self.head()
+        text = codecs.getincrementaldecoder(self._encoding(head))("replace").decode(head)
+        return [line for line in io.StringIO(text.removeprefix("\ufeff"), newline=None) if line.strip()]
+
+    def lines(self, notices: Counter[str], newline: str | None = None) -> Iterator[str]:
+        r"""Lines with their ends: as ``"\n"``, or, with ``newline=""``, as they are.
+
+        NUL characters become blanks and are counted as ``nul_bytes``.
+
+        Raises:
+            DataError: a byte that is not of the encoding, with its offset.
+        """
+        with self.open() as stream:
+            counted = _Counted(stream)
+            buffer: Any = counted
+            encoding = self._encoding(bytes(stream.peek(4)))
+            try:
+                for number, line in enumerate(io.TextIOWrapper(buffer, encoding, newline=newline)):
+                    line = line if number else line.removeprefix("\ufeff")
+                    if "\0" in line:
+                        notices["nul_bytes"] += line.count("\0")
+                        line = line.replace("\0", " ")
+                    yield line
+            except UnicodeDecodeError as err:
+                offset = counted.total - len(err.object) + err.start
+                raise DataError(
+                    f"expected text in {encoding.removesuffix('-sig')}, found byte {err.object[err.start]:#04x} "
+                    f"at byte offset {offset}; say what the file is in with --encoding, e.g. --encoding latin-1",
+                    path=self.name,
+                ) from err
+
+    def _encoding(self, head: bytes) -> str:
+        """A byte order mark tells more than the default; an encoding that was asked for tells more than a mark."""
+        if self.encoding == "utf-8":
+            return next((encoding for mark, encoding in MARKS if head.startswith(mark)), "utf-8")
+        return self.encoding
+
+    def _open_pipe(self) -> Any:
+        """The one stream of a pipe, closed with this object, or of the standard input, which is left open."""
+        if self.path is None:
+            stdin = sys.stdin.buffer
+            return _unpacked(stdin if hasattr(stdin, "peek") else io.BufferedReader(stdin))
+        try:
+            file = self.path.open("rb")
+        except OSError as err:
+            raise DataError(f"expected a readable file, found: {err}", path=self.name) from err
+        weakref.finalize(self, file.close)
+        return _unpacked(file)
+
+
+class _Counted(io.BufferedIOBase):
+    """A stream that knows how many bytes it has given, so that an undecodable one can be located."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+        self.total = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read1(self, size: int = -1, /) -> bytes:
+        data: bytes = self.stream.read1(size)
+        self.total += len(data)
+        return data
+
+
+def _unpacked(stream: Any) -> Any:
+    return gzip.GzipFile(fileobj=stream) if stream.peek(2)[:2] == GZIP else stream
+
+
+def _known(encoding: str) -> str:
+    try:
+        "".encode(encoding)
+    except LookupError as err:
+        raise ConfigError(f"encoding must be one Python knows, as utf-8, latin-1 or utf-16, got {encoding!r}") from err
+    return codecs.lookup(encoding).name

@@ -1,0 +1,122 @@
+"""A table as a source has it: named columns and numbered rows, before anything is known of texts and labels."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from textcnn.errors import DataError
+
+Record = tuple[int, dict[str, Any]]  # line or row number from 1, and the cells by column
+Opened = tuple[tuple[str, ...], Iterator[Record]]  # what opening a source gives: its columns, then its rows
+Start = Callable[[Counter[str]], Opened]
+
+PEEK = 100  # rows without a header whose keys make the columns
+SURROGATE = re.compile("[\ud800-\udfff]")  # half a pair: JSON can escape it, UTF-8 cannot write it
+
+
+class Table:
+    """The columns and rows of one source.
+
+    Iterating reads it once, and again where the source can be opened again.
+
+    Args:
+        name: path, or what stands for it in messages, as ``<list>``.
+        format: how it is read, as ``csv``.
+        start: opens the source and counts surprises in the counter it is given.
+        again: whether ``start`` can be called a second time (not so for the standard input).
+        strip_labels: blanks around a label do not count, as in text files.
+        split_labels: one cell may hold several labels with a separator between them.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        format: str,
+        start: Start,
+        *,
+        again: bool = True,
+        strip_labels: bool = False,
+        split_labels: bool = True,
+    ) -> None:
+        self.name = name
+        self.format = format
+        self.strip_labels = strip_labels
+        self.split_labels = split_labels
+        self.notices: Counter[str] = Counter()
+        self._start = start
+        self._again = again
+        self.columns, records = start(self.notices)
+        self._first: Iterator[Record] | None = records
+
+    def __iter__(self) -> Iterator[Record]:
+        records, self._first = self._first, None
+        if records is not None:
+            return records
+        if not self._again:
+            raise DataError("has been read and cannot be read a second time; save it to a file first", path=self.name)
+        self.notices.clear()
+        return self._start(self.notices)[1]
+
+
+def unique_columns(columns: Sequence[Any], name: str) -> tuple[str, ...]:
+    """The names of the columns as strings.
+
+    Raises:
+        DataError: two columns have the same name.
+    """
+    seen: dict[str, int] = {}
+    for position, column in enumerate(map(str, columns), start=1):
+        if column in seen:
+            raise DataError(
+                f"expected each column name once, found {column!r} at positions {seen[column]} and {position}; "
+                "rename one of them",
+                path=name,
+            )
+        seen[column] = position
+    return tuple(seen)
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell holds nothing: None, NaN, or what pandas has for them; the texts "NA" and "nan" are texts."""
+    if isinstance(value, str):
+        return False
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or (is_number(value) and value != value)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a cell is a float, numpy's included."""
+    return isinstance(value, float) or type(value).__name__ in ("float16", "float32")
+
+
+def is_list(value: Any) -> bool:
+    """Whether a cell holds several values: a list, tuple, set or array."""
+    return isinstance(value, (list, tuple, set, frozenset)) or getattr(value, "ndim", 0) > 0
+
+
+def cell_text(value: Any, expected: str, name: str, line: int) -> str | None:
+    """A cell as text: 1 and 1.0 are "1", True is "true", and a missing value is None.
+
+    Raises:
+        DataError: the cell is a list, an object or bytes, where ``expected`` says what it should be.
+    """
+    if type(value) is str:
+        return value
+    if is_missing(value):
+        return None
+    if is_list(value) or isinstance(value, (dict, bytes)):
+        raise DataError(f"expected {expected}, found {shown(value)}", path=name, line=line)
+    value = value.item() if hasattr(value, "item") else value  # numpy's scalars as Python's
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def shown(value: Any, width: int = 60) -> str:
+    """``repr`` of a value, cut to fit into a message of one line."""
+    text = repr(value)
+    return text if len(text) <= width else text[: width - 3] + "..."

@@ -1,0 +1,241 @@
+"""Texts and labels from any source: as a stream of rows (:func:`open_rows`) or in memory (:func:`read_examples`).
+
+Texts stay as they are, but for NUL characters (blanks) and halves of surrogate pairs (U+FFFD), which are counted.
+Labels stay as they are too; in text files (csv, tsv, jsonl) blanks around them do not count.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from textcnn.config import DataConfig
+from textcnn.errors import DataError
+from textcnn.text.formats import file_table
+from textcnn.text.memory import ACCEPTED, memory_table
+from textcnn.text.read_columns import choose_columns
+from textcnn.text.read_hub import hub_table, is_hub_id
+from textcnn.text.read_labels import LabelReader
+from textcnn.text.read_notices import counted, sentences
+from textcnn.text.read_table import SURROGATE, Record, Table, cell_text, shown
+
+DEFAULTS = DataConfig()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a source.
+
+    Args:
+        text: the text; several text columns joined by a line end.
+        labels: its labels; None if it has none; empty only for an empty list or indicator columns that all say no.
+        columns: every cell as read, by column.
+        line: the line the row begins on, from 1, in text files, else the number of the row.
+        parts: ``(column, start, end)`` of each column within ``text``, where several were joined.
+    """
+
+    text: str
+    labels: tuple[str, ...] | None
+    columns: dict[str, Any]
+    line: int
+    parts: tuple[tuple[str, int, int], ...] = ()
+
+
+class Rows:
+    """The rows of a source as a stream, and what has been decided about it.
+
+    While iterating, ``notices`` counts what is worth a warning. A second pass starts again; the standard input has
+    only one. Cells are split at the separator only where the options say ``multi_label=True``, for it takes all rows
+    to infer it: to score a model on a stream, set it to that of the model.
+    """
+
+    def __init__(self, table: Table, options: DataConfig, labels: str) -> None:
+        self.text_columns, self.label_columns = choose_columns(table, options, labels)
+        self.columns = table.columns
+        self.format = table.format
+        self.name = table.name
+        self.notices: Counter[str] = table.notices
+        self.label_reader = LabelReader(
+            self.label_columns,
+            table.name,
+            separator=options.label_separator if table.split_labels else None,
+            strip=table.strip_labels,
+            multi_label=options.multi_label,
+        )
+        self._table = table
+
+    def __iter__(self) -> Iterator[Row]:
+        return map(self._row, self._table)
+
+    def warnings(self) -> list[str]:
+        """What has been noticed so far, a sentence each."""
+        return sentences(self.notices)
+
+    def describe(self) -> str:
+        """What is read, e.g. ``reading train.csv as csv: text='text', label='label'``."""
+        return f"reading {self.name} as {self.format}: {_columns(self.text_columns, self.label_columns)}"
+
+    def _row(self, record: Record) -> Row:
+        line, cells = record
+        text, parts = self._text(cells, line)
+        if not text or text.isspace():
+            self.notices["empty_texts"] += 1
+        labels = None
+        if self.label_columns:
+            labels = self.label_reader.read(self.label_cells(cells), line)
+            if labels is None:
+                self.notices["missing_labels"] += 1
+        return Row(text, labels, cells, line, parts)
+
+    def label_cells(self, cells: dict[str, Any]) -> tuple[Any, ...]:
+        """What ``label_reader`` reads of a row's ``columns``."""
+        return tuple(cells.get(column) for column in self.label_columns)
+
+    def _text(self, cells: dict[str, Any], line: int) -> tuple[str, tuple[tuple[str, int, int], ...]]:
+        texts = [self._clean(cells.get(column), column, line) for column in self.text_columns]
+        if len(texts) == 1:
+            return texts[0], ()
+        parts, start = [], 0
+        for column, text in zip(self.text_columns, texts, strict=True):
+            parts.append((column, start, start + len(text)))
+            start += len(text) + 1
+        return "\n".join(texts), tuple(parts)
+
+    def _clean(self, cell: Any, column: str, line: int) -> str:
+        text = cell_text(cell, f"a text in column {column!r}", self.name, line) or ""
+        if "\0" in text:
+            self.notices["nul_bytes"] += text.count("\0")
+            text = text.replace("\0", " ")
+        if not text.isascii() and SURROGATE.search(text):
+            text, count = SURROGATE.subn("\ufffd", text)
+            self.notices["surrogates"] += count
+        return text
+
+
+def open_rows(
+    data: Any, options: DataConfig = DEFAULTS, *, labels: Literal["required", "optional", "ignored"] = "optional"
+) -> Rows:
+    """Open a source of texts.
+
+    Args:
+        data: a file or folder, ``-`` (standard input), a hub id as ``owner/name`` or ``hf://owner/name/split``,
+            (texts, labels), a list of texts, of (text, label) pairs or of dicts, a dict of columns, a pandas DataFrame,
+            a pyarrow Table or a datasets.Dataset.
+        options: format, encoding and columns, where they are not found out.
+        labels: whether there must, may, or need not be a label column.
+
+    Raises:
+        ConfigError: an unknown format or encoding.
+        DataError: nothing there, not what its format says, or without the columns. Iterating raises it too.
+    """
+    return Rows(_table(data, options), options, labels)
+
+
+def _table(data: Any, options: DataConfig) -> Table:
+    if not isinstance(data, (str, os.PathLike)):
+        return memory_table(data)
+    name = os.fspath(data)
+    if name == "-":
+        return file_table(None, options.format, options.encoding)
+    if os.path.exists(name):
+        return file_table(Path(name), options.format, options.encoding)
+    if isinstance(data, str) and is_hub_id(name):
+        return hub_table(name)
+    raise DataError(f"expected {ACCEPTED}, found no file or folder {shown(name, 200)}")
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Texts and their labels in memory.
+
+    Args:
+        texts: the texts.
+        labels: the labels of each; one for each text unless ``multi_label``.
+        multi_label: whether a text may have any number of labels.
+        notices: sentences to tell the user.
+        name: where they come from.
+        text_columns: the columns that were read as text.
+        label_columns: the columns that were read as labels.
+    """
+
+    texts: list[str]
+    labels: list[tuple[str, ...]]
+    multi_label: bool
+    notices: tuple[str, ...] = ()
+    name: str = ""
+    text_columns: tuple[str, ...] = ("text",)
+    label_columns: tuple[str, ...] = ("label",)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def subset(self, rows: Sequence[int] | npt.NDArray[Any]) -> Examples:
+        """The examples at these positions, or where a mask is true; without the notices, which are of the whole."""
+        positions = np.arange(len(self))[np.asarray(rows, None if len(rows) else np.int64)].tolist()
+        texts, labels = [self.texts[i] for i in positions], [self.labels[i] for i in positions]
+        return replace(self, texts=texts, labels=labels, notices=())
+
+    def describe(self) -> str:
+        """One line, e.g. ``read 5,452 rows: text='text', label='label', 6 labels``."""
+        count = len({name for names in self.labels for name in names})
+        return (
+            f"read {counted(len(self), 'row')}: {_columns(self.text_columns, self.label_columns)}, "
+            f"{counted(count, 'label')}{', multi-label' if self.multi_label else ''}"
+        )
+
+
+def read_examples(
+    data: Any, options: DataConfig = DEFAULTS, *, multi_label: bool | None = None, drop_unlabelled: bool = True
+) -> Examples:
+    """Read labelled texts into memory.
+
+    They are multi-label if that is said, or if there are lists, several labels on a fastText line, several label
+    columns, or a separator in any label cell.
+
+    Args:
+        data: as for :func:`open_rows`.
+        options: as for :func:`open_rows`.
+        multi_label: overrides that of ``options`` and what would be inferred, to read dev rows as training rows.
+        drop_unlabelled: leave out rows without a label; else they stay, with no label.
+
+    Raises:
+        ConfigError: as for :func:`open_rows`.
+        DataError: as for :func:`open_rows`; also no row left, or several labels where there must be one.
+    """
+    if multi_label is not None:
+        options = replace(options, multi_label=multi_label)
+    rows = open_rows(data, options, labels="required")
+    texts, cells, lines = [], [], []
+    for row in rows:
+        texts.append(row.text)
+        cells.append(rows.label_cells(row.columns))
+        lines.append(row.line)
+    reader = rows.label_reader.decide(cells)
+    found = [reader.read(*pair) for pair in zip(cells, lines, strict=True)]
+    kept = [i for i, names in enumerate(found) if names is not None or not drop_unlabelled]
+    if not kept:
+        raise DataError(f"expected rows with a label, found none in {counted(len(texts), 'row')}", path=rows.name)
+    notices = Counter(rows.notices)
+    notices.pop("missing_labels", None)
+    notices["dropped" if drop_unlabelled else "missing_labels"] = found.count(None)
+    return Examples(
+        texts=[texts[i] for i in kept],
+        labels=[found[i] or () for i in kept],
+        multi_label=bool(reader.multi_label),
+        notices=tuple(sentences(notices)),
+        name=rows.name,
+        text_columns=rows.text_columns,
+        label_columns=rows.label_columns,
+    )
+
+
+def _columns(text: Sequence[str], label: Sequence[str]) -> str:
+    shown_text = "text=" + "+".join(map(repr, text))
+    return f"{shown_text}, label={'+'.join(map(repr, label))}" if label else shown_text

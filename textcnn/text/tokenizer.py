@@ -1,0 +1,190 @@
+"""The tokenizer: a `tokenizers` pipeline, trained on the training texts alone and saved as tokenizer.json."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import tokenizers
+from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
+
+from textcnn.config import TOKENIZERS, TextConfig
+from textcnn.errors import ArtifactError, ConfigError
+from textcnn.text.ragged import Ragged
+
+PAD = "[PAD]"
+UNKNOWN = "[UNK]"
+_UNKNOWN_NAMES = (UNKNOWN, "<unk>", "<UNK>")
+_CHUNK = 2048  # texts handed to the pipeline at once: bounds its memory, keeps its threads busy
+
+# Words with an inner apostrophe stay whole; every Han or kana character and every sign is a word of its own.
+_CJK = r"\p{Han}\p{Hiragana}\p{Katakana}"
+_WORD_CHARACTER = rf"[\w&&[^{_CJK}]]"
+WORD_PATTERN = rf"[{_CJK}]|{_WORD_CHARACTER}+(?:'{_WORD_CHARACTER}+)?|[^\w\s]"
+
+
+class Tokenizer:
+    """Strings to token ids and back to character offsets.
+
+    Ids are those of tokenizer.json. ``[PAD]`` (0) and ``[UNK]`` (1) are entries of the vocabulary of every tokenizer
+    trained here, but never *added* tokens: a user's text "[PAD]" is three ordinary tokens.
+    """
+
+    def __init__(self, pipeline: tokenizers.Tokenizer) -> None:
+        pipeline.no_padding()
+        pipeline.no_truncation()
+        # A tokenizer.json made elsewhere may have special tokens: in a text their names are plain characters.
+        pipeline.encode_special_tokens = True
+        self._pipeline = pipeline
+
+    @classmethod
+    def train(cls, texts: Iterable[str], config: TextConfig) -> Tokenizer:
+        """Learn a vocabulary from ``texts``, or load the tokenizer.json that ``config.tokenizer`` names.
+
+        Raises:
+            ConfigError: ``config.tokenizer`` is neither a kind nor a file.
+        """
+        if config.tokenizer not in TOKENIZERS:
+            path = Path(config.tokenizer)
+            if not path.is_file():
+                kinds = ", ".join(TOKENIZERS)
+                raise ConfigError(f"tokenizer must be one of {kinds}, or a tokenizer.json file, got {str(path)!r}")
+            return cls.load(path)
+        pipeline = _untrained(config)
+        pipeline.train_from_iterator(map(_without_surrogates, texts), _trainer(config))
+        return cls(_with_reserved(pipeline, config.tokenizer))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Tokenizer:
+        """Read a tokenizer.json.
+
+        Raises:
+            ArtifactError: the file is not a tokenizer that the `tokenizers` package reads.
+        """
+        try:
+            return cls.from_json(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as err:
+            raise ArtifactError(f"expected a tokenizer.json at {str(path)!r}, but it cannot be read: {err}") from err
+
+    @classmethod
+    def from_json(cls, text: str) -> Tokenizer:
+        """Build a tokenizer from the text of a tokenizer.json.
+
+        Raises:
+            ArtifactError: the text is not a tokenizer that the `tokenizers` package reads.
+        """
+        try:
+            return cls(tokenizers.Tokenizer.from_str(text))
+        except Exception as err:  # the package raises plain Exception for every fault in the file
+            raise ArtifactError(f"expected the JSON of a tokenizer, but the tokenizers package says: {err}") from err
+
+    def to_json(self) -> str:
+        """The text of tokenizer.json."""
+        return str(self._pipeline.to_str(pretty=True))
+
+    def __len__(self) -> int:
+        return int(self._pipeline.get_vocab_size(with_added_tokens=True))
+
+    @property
+    def unknown_id(self) -> int | None:
+        """Id given to an unseen word; none when the pipeline knows every character or byte."""
+        ids = (self._pipeline.token_to_id(name) for name in _UNKNOWN_NAMES)
+        return next((i for i in ids if i is not None), None)
+
+    def types(self) -> list[str]:
+        """The vocabulary: the type string of every id, in the order of the ids."""
+        vocabulary = self._pipeline.get_vocab(with_added_tokens=True)
+        return sorted(vocabulary, key=vocabulary.__getitem__)
+
+    def encode_batch(self, texts: Sequence[str]) -> Ragged:
+        """Token ids of every text; an empty text has none."""
+        return Ragged.concatenate(self.encode_stream(texts))
+
+    def encode_stream(self, texts: Iterable[str]) -> Iterator[Ragged]:
+        """Token ids of a stream of texts, some thousands at a time."""
+        texts = iter(texts)
+        while chunk := [_without_surrogates(text) for text in islice(texts, _CHUNK)]:
+            encodings = self._pipeline.encode_batch_fast(chunk, add_special_tokens=False)
+            yield Ragged.from_lists([encoding.ids for encoding in encodings])
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Character offsets ``(start, end)`` into ``text`` of each token that :meth:`encode_batch` gives."""
+        encoding = self._pipeline.encode(_without_surrogates(text), add_special_tokens=False)
+        return [(int(start), int(end)) for start, end in encoding.offsets]
+
+    def words(self, text: str) -> list[str]:
+        """The pieces the pipeline looks up, in order: what a word-level tokenizer calls types, unseen ones included."""
+        text = _without_surrogates(text)
+        if self._pipeline.normalizer is not None:
+            text = self._pipeline.normalizer.normalize_str(text)
+        if self._pipeline.pre_tokenizer is None:
+            return [text] if text else []
+        return [piece for piece, _ in self._pipeline.pre_tokenizer.pre_tokenize_str(text)]
+
+
+def _without_surrogates(text: str) -> str:
+    """UTF-8 has no lone surrogates; each becomes U+FFFD, one character for one, so that offsets hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in text)
+    return text
+
+
+def _untrained(config: TextConfig) -> tokenizers.Tokenizer:
+    words = pre_tokenizers.Split(Regex(WORD_PATTERN), "removed", invert=True)
+    model, pieces = {
+        "word": (models.WordLevel(unk_token=UNKNOWN), words),
+        "wordpiece": (models.WordPiece(unk_token=UNKNOWN), words),
+        "char": (models.WordLevel(unk_token=UNKNOWN), pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")),
+        "bpe": (models.BPE(), pre_tokenizers.ByteLevel(add_prefix_space=False)),
+    }[config.tokenizer]
+    pipeline = tokenizers.Tokenizer(model)
+    steps = [normalizers.NFC(), normalizers.Lowercase()] if config.lowercase else [normalizers.NFC()]
+    pipeline.normalizer = normalizers.Sequence(steps)
+    pipeline.pre_tokenizer = pieces
+    if config.tokenizer == "bpe":
+        pipeline.decoder = decoders.ByteLevel()
+    return pipeline
+
+
+def _trainer(config: TextConfig) -> trainers.Trainer:
+    size, frequency = config.vocabulary_size - 2, config.min_frequency  # two places are reserved
+    if config.tokenizer == "bpe":
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        return trainers.BpeTrainer(
+            vocab_size=min(max(size, len(alphabet)), _SUBWORDS),
+            min_frequency=max(frequency, 2),
+            initial_alphabet=alphabet,
+            show_progress=False,
+        )
+    if config.tokenizer == "wordpiece":
+        return trainers.WordPieceTrainer(
+            vocab_size=min(size, _SUBWORDS), min_frequency=max(frequency, 2), show_progress=False
+        )
+    return trainers.WordLevelTrainer(vocab_size=size, min_frequency=frequency, show_progress=False)
+
+
+_SUBWORDS = 16_000  # sub-word vocabularies beyond this are word lists again
+
+
+def _with_reserved(pipeline: tokenizers.Tokenizer, kind: str) -> tokenizers.Tokenizer:
+    """Put [PAD] and [UNK] before the trained vocabulary; a trainer's ``special_tokens`` would become added tokens."""
+    trained = pipeline.get_vocab(with_added_tokens=False)
+    ordered = [PAD, UNKNOWN, *sorted(trained, key=trained.__getitem__)]
+    vocabulary = {entry: number for number, entry in enumerate(dict.fromkeys(ordered))}
+    if kind == "bpe":
+        saved = pipeline.model.__getstate__()  # the only door to the merges: the model's own JSON
+        pipeline.model = models.BPE(vocabulary, _merges(saved))
+    elif kind == "wordpiece":
+        pipeline.model = models.WordPiece(vocabulary, unk_token=UNKNOWN)
+    else:
+        pipeline.model = models.WordLevel(vocabulary, unk_token=UNKNOWN)
+    return pipeline
+
+
+def _merges(saved: bytes) -> list[tuple[str, str]]:
+    import json
+
+    return [(left, right) for left, right in json.loads(saved)["merges"]]

@@ -1,0 +1,49 @@
+"""How long a run will take and how much memory it needs, said before it starts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import nn
+
+from textcnn.training.losses import BranchLoss
+
+_PROBES = 4  # batches timed; the first one only warms up
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Expected wall time of the loop in seconds, and bytes of weights, gradients and optimizer state."""
+
+    seconds: float
+    model_bytes: int
+
+    def describe(self) -> str:
+        """A sentence for the user."""
+        return (
+            f"expecting about {max(self.seconds, 1):.0f} s of training, and "
+            f"{self.model_bytes / 2**20:,.0f} MiB for the weights and their state"
+        )
+
+
+def estimate(
+    model: nn.Module, batches: Callable[[int], Iterable[Any]], loss: BranchLoss, steps_per_epoch: int, epochs: int
+) -> Estimate:
+    """Time a few steps without moving a weight or a random state."""
+    model.train()
+    times = []
+    with torch.random.fork_rng():
+        for batch in islice(batches(0), _PROBES):
+            began = time.perf_counter()
+            loss(model.branches(batch), batch.labels).backward()  # type: ignore[operator]
+            times.append(time.perf_counter() - began)
+    model.zero_grad()
+    timed = times[1:] or times
+    # Weights, two averages each, and the best weights so far; gradients are small beside them or of the same size.
+    held = 4 * sum(p.numel() * p.element_size() for p in model.parameters())
+    return Estimate(steps_per_epoch * epochs * sum(timed) / max(len(timed), 1), held)

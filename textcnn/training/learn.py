@@ -1,0 +1,149 @@
+"""Learn a model from encoded rows: what text and image runs share, from the loss to the calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from textcnn.config import TrainingConfig
+from textcnn.errors import ConfigError
+from textcnn.evaluation.calibration import DEFAULT_THRESHOLD, fit_temperature, fit_thresholds
+from textcnn.evaluation.metrics import calibration_error, score
+from textcnn.evaluation.probabilities import probabilities
+from textcnn.labels import Labels
+from textcnn.models.forward import logits_of
+from textcnn.training.estimate import estimate
+from textcnn.training.loop import Fit, fit
+from textcnn.training.losses import BranchLoss, class_weights
+from textcnn.training.order import default_epochs, shuffled_batches
+from textcnn.training.progress import Reporter
+
+Encoded = TypeVar("Encoded")
+
+
+@dataclass(frozen=True)
+class Part(Generic[Encoded]):
+    """Rows of one split: encoded inputs and the true labels of each row."""
+
+    encoded: Encoded
+    truth: Sequence[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What the dev rows have decided, and how the fit went.
+
+    Attributes:
+        fit: history and times.
+        epochs: passes that were planned.
+        temperature: 1 without dev rows.
+        thresholds: ``(C,)``; 0.5 without dev rows.
+        calibration: ECE on the dev rows before and after the temperature, or empty.
+        dev: metrics on the dev rows, or none.
+    """
+
+    fit: Fit
+    epochs: int
+    temperature: float = 1.0
+    thresholds: list[float] = field(default_factory=list)
+    calibration: dict[str, float] = field(default_factory=dict)
+    dev: dict[str, Any] | None = None
+
+
+def prepare(config: TrainingConfig) -> torch.device:
+    """Seed torch, set its threads, and choose the device.
+
+    Raises:
+        ConfigError: a CUDA device is asked for and there is none.
+    """
+    torch.manual_seed(config.seed)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    available = torch.cuda.is_available()
+    if config.device == "cuda" and not available:
+        raise ConfigError("device is 'cuda', but torch finds no CUDA device here; use 'cpu' or 'auto'")
+    return torch.device("cuda" if config.device != "cpu" and available else "cpu")
+
+
+def learn(
+    model: nn.Module,
+    inputs: Any,
+    train: Part[Any],
+    dev: Part[Any] | None,
+    labels: Labels,
+    config: TrainingConfig,
+    reporter: Reporter,
+    *,
+    device: torch.device,
+    augment: dict[str, Any] | None = None,
+) -> Learned:
+    """Train ``model`` in place, then take temperature and thresholds from the dev rows.
+
+    Args:
+        model: a classifier with fresh weights.
+        inputs: makes batches of the encoded rows.
+        train: the rows to learn from.
+        dev: rows that choose the best epoch and calibrate; none: all epochs are run, temperature 1, thresholds 0.5.
+        labels: the labels of the logits.
+        config: how to train; open settings are resolved by the number of rows.
+        reporter: is told of every step.
+        device: where the model is trained; it is back on the CPU afterwards.
+        augment: further arguments of ``inputs.batch`` for training batches, such as word dropout.
+    """
+    config = replace(config, epochs=config.epochs or default_epochs(len(train.truth)))
+    assert config.epochs is not None
+    sizes, targets = inputs.sizes(train.encoded), labels.encode(train.truth)
+    model.to(device)
+    loss = BranchLoss(
+        labels,
+        smoothing=config.label_smoothing,
+        class_weight=class_weights(config.class_weight, labels, train.truth),
+    ).to(device)
+
+    def batches(epoch: int) -> Iterator[Any]:
+        extra = {**augment, "epoch": epoch} if augment else {}
+        for rows in shuffled_batches(sizes, config.batch_size, seed=config.seed, epoch=epoch):
+            yield inputs.batch(train.encoded, rows, labels=targets, **extra).to(device)
+
+    steps = len(shuffled_batches(sizes, config.batch_size, seed=config.seed, epoch=0))
+    reporter.say(estimate(model, batches, loss, steps, config.epochs).describe())
+    metric = "micro_f1" if labels.multi_label else "accuracy"
+    evaluate = None if dev is None else _dev_scores(model, inputs, dev, labels)
+    result = fit(model, batches, steps, loss, config, reporter, evaluate=evaluate, metric=metric)
+    model.to("cpu")
+    if dev is None:
+        return Learned(result, config.epochs, thresholds=[DEFAULT_THRESHOLD] * len(labels))
+    return _calibrate(result, config.epochs, logits_of(model, inputs, dev.encoded), dev.truth, labels)
+
+
+def _dev_scores(model: nn.Module, inputs: Any, dev: Part[Any], labels: Labels) -> Callable[[], dict[str, float]]:
+    thresholds = [DEFAULT_THRESHOLD] * len(labels)
+
+    def evaluate() -> dict[str, float]:
+        probs = probabilities(logits_of(model, inputs, dev.encoded), labels)
+        found = score(dev.truth, probs, labels, thresholds)
+        return {name: found[name] for name in ("accuracy", "macro_f1", "micro_f1")}
+
+    return evaluate
+
+
+def _calibrate(
+    result: Fit, epochs: int, logits: npt.NDArray[np.float32], truth: Sequence[tuple[str, ...]], labels: Labels
+) -> Learned:
+    temperature = fit_temperature(logits, truth, labels)
+    before, after = probabilities(logits, labels), probabilities(logits, labels, temperature)
+    thresholds = [DEFAULT_THRESHOLD] * len(labels)
+    if labels.multi_label:
+        thresholds = fit_thresholds(after, truth, labels)
+    calibration = {
+        "ece_before": calibration_error(truth, before, labels),
+        "ece_after": calibration_error(truth, after, labels),
+    }
+    dev = score(truth, after, labels, thresholds)
+    return Learned(result, epochs, temperature, thresholds, calibration, dev)

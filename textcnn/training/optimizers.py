@@ -1,0 +1,116 @@
+"""Optimizers: AdamW on dense weights, Adam on the embedding rows a step touches; one step and one decay for both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+
+from textcnn.config import TrainingConfig
+
+# Which optimizer owns the weights of a module; every type not listed here is dense.
+SPARSE_MODULES = (nn.Embedding, nn.EmbeddingBag)
+
+
+class RowAdam(Optimizer):
+    """Adam for tables of rows, lazily: a step moves only the rows that have a gradient (sparse gradients only).
+
+    Without bias correction: a row's averages start at 0 whenever it is first seen, late in training perhaps.
+
+    Args:
+        params: weights ``(V, D)`` with sparse gradients.
+        lr: step size.
+        betas: decay of the averages of the gradient and of its square, per touch of the row.
+        eps: added to the root of the second.
+    """
+
+    def __init__(
+        self, params: Any, lr: float = 1e-2, betas: tuple[float, float] = (0.9, 0.99), eps: float = 1e-6
+    ) -> None:
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Move the touched rows once."""
+        loss = None if closure is None else closure()
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    self._step(weight, weight.grad.coalesce(), group)
+        return loss
+
+    def _step(self, weight: Tensor, grad: Tensor, group: Mapping[str, Any]) -> None:
+        state = self.state[weight]
+        if not state:
+            state["average"] = torch.zeros_like(weight)
+            state["square"] = torch.zeros_like(weight)
+        rows, g = grad.indices()[0], grad.values()  # (R,), (R, D)
+        first, second = group["betas"]
+        average = state["average"][rows].lerp_(g, 1 - first)
+        square = state["square"][rows].mul_(second).addcmul_(g, g, value=1 - second)
+        state["average"][rows] = average
+        state["square"][rows] = square
+        weight[rows] -= group["lr"] * average / square.sqrt().add_(group["eps"])
+
+
+class Optimizers:
+    """The optimizers of a model as one: one step, one decay of all rates, one state dict."""
+
+    def __init__(self, members: Mapping[str, Optimizer], decay: Callable[[int], float]) -> None:
+        self._members = dict(members)
+        self._decay = decay
+        self._peaks = {name: [g["lr"] for g in member.param_groups] for name, member in self._members.items()}
+        self.steps = 0
+
+    def step(self) -> None:
+        """Move all weights that have gradients, at the rate of this step, and clear the gradients."""
+        factor = self._decay(self.steps)
+        for name, member in self._members.items():
+            for group, peak in zip(member.param_groups, self._peaks[name], strict=True):
+                group["lr"] = peak * factor
+            member.step()
+            member.zero_grad()
+        self.steps += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything a resumed run needs."""
+        return {"steps": self.steps, **{name: member.state_dict() for name, member in self._members.items()}}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue where :meth:`state_dict` was taken."""
+        self.steps = state["steps"]
+        for name, member in self._members.items():
+            member.load_state_dict(state[name])
+
+
+def build_optimizers(model: nn.Module, config: TrainingConfig, num_steps: int) -> Optimizers:
+    """AdamW on the dense weights, :class:`RowAdam` on sparse tables, warmed up and decayed over ``num_steps``."""
+    rows, dense = split_parameters(model)
+    members: dict[str, Optimizer] = {}
+    if dense:
+        members["dense"] = AdamW(dense, lr=config.learning_rate, weight_decay=config.weight_decay)
+    if rows:
+        members["rows"] = RowAdam(rows, lr=config.embedding_learning_rate)
+    return Optimizers(members, linear_decay(num_steps, config.warmup))
+
+
+def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """The trainable weights of sparse modules, and all others."""
+    tables = {id(module.weight) for module in model.modules() if isinstance(module, SPARSE_MODULES) and module.sparse}
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    return [p for p in trainable if id(p) in tables], [p for p in trainable if id(p) not in tables]
+
+
+def linear_decay(num_steps: int, warmup: float) -> Callable[[int], float]:
+    """A factor for each step: up from 0 over the share ``warmup`` of the steps, then down to 0 behind the last."""
+    rising = warmup * num_steps
+
+    def factor(step: int) -> float:
+        if step < rising:
+            return (step + 1) / (rising + 1)
+        return max((num_steps - step) / max(num_steps - rising, 1), 0.0)
+
+    return factor

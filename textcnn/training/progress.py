@@ -1,0 +1,96 @@
+"""What a user sees while a model trains: a bar on a terminal, plain lines elsewhere, nothing in a library call."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class Reporter(Protocol):
+    """What the training loop tells; every method may do nothing."""
+
+    def say(self, message: str) -> None:
+        """A sentence for the user."""
+
+    def start(self, num_steps: int) -> None:
+        """Training begins, and will take that many steps."""
+
+    def step(self, epoch: int, loss: float, tokens_per_second: float) -> None:
+        """A step is done."""
+
+    def epoch(self, entry: dict[str, Any]) -> None:
+        """An epoch is done; ``entry`` is its line of the history."""
+
+    def stop(self) -> None:
+        """Training has ended, in whatever way."""
+
+
+class Silent:
+    """A reporter that says nothing."""
+
+    def say(self, message: str) -> None:
+        """Nothing."""
+
+    def start(self, num_steps: int) -> None:
+        """Nothing."""
+
+    def step(self, epoch: int, loss: float, tokens_per_second: float) -> None:
+        """Nothing."""
+
+    def epoch(self, entry: dict[str, Any]) -> None:
+        """Nothing."""
+
+    def stop(self) -> None:
+        """Nothing."""
+
+
+class TerminalReporter(Silent):
+    """Writes to stderr: a bar with loss, speed and time left on a terminal, plain lines now and then elsewhere."""
+
+    _INTERVAL = 10.0  # seconds between plain lines
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._bar: Progress | None = None
+        self._num_steps = self._done = 0
+        self._began = self._said = time.perf_counter()
+
+    def say(self, message: str) -> None:
+        """A line on stderr."""
+        self._console.print(message, markup=False, highlight=False, soft_wrap=True)
+
+    def start(self, num_steps: int) -> None:
+        """Open the bar."""
+        self._num_steps, self._done = num_steps, 0
+        self._began = self._said = time.perf_counter()
+        if self._console.is_terminal:
+            columns = (BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+            self._bar = Progress(*columns, console=self._console, transient=True)
+            self._task = self._bar.add_task("", total=num_steps)
+            self._bar.start()
+
+    def step(self, epoch: int, loss: float, tokens_per_second: float) -> None:
+        """Move the bar, or write a line if the last is old."""
+        self._done += 1
+        now = time.perf_counter()
+        state = f"epoch {epoch + 1}, loss {loss:.4f}, {tokens_per_second:,.0f} tokens/s"
+        if self._bar is not None:
+            self._bar.update(self._task, advance=1, description=state)
+        elif now - self._said >= self._INTERVAL:
+            left = (now - self._began) / self._done * (self._num_steps - self._done)
+            self.say(f"step {self._done:,} of {self._num_steps:,}: {state}, {left:.0f} s left")
+            self._said = now
+
+    def epoch(self, entry: dict[str, Any]) -> None:
+        """A line for every epoch."""
+        numbers = [f"{name} {value:.4f}" for name, value in entry.items() if isinstance(value, float)]
+        self.say(f"epoch {entry['epoch']}: {', '.join(numbers)}")
+
+    def stop(self) -> None:
+        """Close the bar."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
