@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -103,6 +104,7 @@ def fit(
             entry: dict[str, Any] = {"epoch": epoch + 1}
             epoch_began = time.perf_counter()
             entry["loss"], epoch_tokens = trainer.run_epoch(batches(epoch), epoch)
+            trainer.check_weights()
             epoch_seconds = time.perf_counter() - epoch_began
             busy, tokens = busy + epoch_seconds, tokens + epoch_tokens
             entry.update({f"dev_{name}": value for name, value in (evaluate() if evaluate else {}).items()})
@@ -156,11 +158,8 @@ class _Trainer:
         branches: Branches = self._model.branches(batch)  # type: ignore[operator]
         loss: Tensor = self._loss(branches, batch.labels)
         value = loss.item()
-        if value != value or value in (float("inf"), float("-inf")):
-            raise DivergedError(
-                f"the loss became {value} at step {self._optimizers.steps + 1}; "
-                f"lower learning_rate (now {self._config.learning_rate:g}) or set clip_norm"
-            )
+        if not math.isfinite(value):
+            raise self._diverged(f"the loss became {value} at step {self._optimizers.steps + 1}")
         loss.backward()  # type: ignore[no-untyped-call]
         if self._config.clip_norm is not None:
             nn.utils.clip_grad_norm_(self._dense, self._config.clip_norm)
@@ -169,6 +168,14 @@ class _Trainer:
             with torch.no_grad():
                 head.weight.copy_(torch.renorm(head.weight, 2, 0, self._config.max_norm or 0.0))
         return float(value)
+
+    def check_weights(self) -> None:
+        """A last step can ruin weights that no loss has seen yet."""
+        if not all(bool(torch.isfinite(weight).all()) for weight in self._model.parameters()):
+            raise self._diverged(f"a weight became infinite or NaN by step {self._optimizers.steps}")
+
+    def _diverged(self, what: str) -> DivergedError:
+        return DivergedError(f"{what}; lower learning_rate (now {self._config.learning_rate:g}) or set clip_norm")
 
 
 class _Best:

@@ -63,7 +63,7 @@ def class_weights(
     if isinstance(setting, str):
         raise ConfigError(f"class_weight must be 'balanced' or a weight for each label, got {setting!r}")
     problems = [
-        f"class_weight names the label {name!r}; the data has {labels.names}"
+        f"class_weight names the label {name!r}; the data has {', '.join(labels.names)}"
         for name in setting
         if name not in labels.names
     ]

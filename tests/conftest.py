@@ -1,0 +1,43 @@
+"""Shared fixtures: where the real data is, small deterministic texts, and how a missing tool is treated."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from textcnn.text.ragged import Ragged
+
+DATA_VARIABLE = "TEXTCNN_DATA"
+HAS_DATA = DATA_VARIABLE in os.environ
+
+
+def skip_without(available: bool, what: str) -> None:
+    """Skip a test that lacks its tool; where CI=true promises the tools, lacking one is a failure."""
+    if available:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"CI must have {what}")
+    pytest.skip(f"needs {what}")
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder of real data sets; tests that need it are skipped where the variable is unset."""
+    if not HAS_DATA:
+        pytest.skip(f"set {DATA_VARIABLE} to the folder of the real data sets")
+    return Path(os.environ[DATA_VARIABLE])
+
+
+@pytest.fixture
+def random() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def toy_tokens(random: np.random.Generator) -> Ragged:
+    """Texts of 0 to 12 tokens of 30 types, an empty one and a one-token one among them."""
+    lengths = [0, 1, *random.integers(2, 13, 10).tolist()]
+    return Ragged.from_lists([random.integers(2, 30, n).tolist() for n in lengths])

@@ -1,0 +1,192 @@
+"""The laws of every architecture (docs/architecture.md); a new line in the registry needs no new test."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from textcnn.config import ModelConfig
+from textcnn.errors import ConfigError
+from textcnn.image.batching import ImageInputs
+from textcnn.labels import Labels
+from textcnn.models import registry
+from textcnn.models.base import build_image_classifier, build_text_classifier, num_parameters
+from textcnn.models.forward import evaluation_batches, logits_of
+from textcnn.text.batching import TextInputs
+from textcnn.text.ragged import Ragged
+
+LABELS = Labels(("a", "b", "c"))
+NUM_TYPES = 30
+SHAPE = (1, 8, 8)
+VARIANTS = [
+    *((name, {}) for name in registry.TEXT),
+    ("kim", {"kernel_sizes": (1, 7), "activation": "tanh"}),
+    *(
+        (name, {"bidirectional": True, "pooling": p})
+        for name in ("rnn", "gru", "lstm")
+        for p in ("last", "mean", "max")
+    ),
+    ("lstm", {"num_layers": 2}),
+]
+
+
+class NoTokenizer:
+    """Stands in for the tokenizer where only batches are made."""
+
+
+INPUTS = TextInputs(NoTokenizer())  # type: ignore[arg-type]
+
+
+@pytest.fixture(params=VARIANTS, ids=lambda v: f"{v[0]}{v[1] or ''}")
+def model(request):
+    name, settings = request.param
+    torch.manual_seed(0)
+    return build_text_classifier(ModelConfig(name, embedding_dim=6, settings=settings), NUM_TYPES, LABELS)
+
+
+@pytest.fixture(params=registry.IMAGE)
+def image_model(request):
+    torch.manual_seed(0)
+    return build_image_classifier(ModelConfig(request.param), SHAPE, LABELS)
+
+
+def batch_of(texts: list[list[int]], labels=None):
+    tokens = Ragged.from_lists(texts)
+    return INPUTS.batch(tokens, np.arange(len(texts)), labels=labels)
+
+
+def test_a_text_alone_is_the_same_text_in_any_batch_and_order(model, toy_tokens):
+    texts = [toy_tokens.ids[a:b].tolist() for a, b in zip(toy_tokens.offsets, toy_tokens.offsets[1:], strict=False)]
+    model.eval()
+    with torch.no_grad():
+        together = model(batch_of(texts)).softmax(1)
+        backwards = model(batch_of(texts[::-1])).softmax(1).flip(0)
+        beside_long = torch.cat([model(batch_of([text, [5] * 60]))[:1] for text in texts]).softmax(1)
+        alone = torch.cat([model(batch_of([text])) for text in texts]).softmax(1)
+    for other in (backwards, beside_long, alone):
+        torch.testing.assert_close(other, together, atol=1e-6, rtol=0)
+
+
+def test_an_empty_text_gets_the_bias_alone(model):
+    model.eval()
+    for batch in (batch_of([[]]), batch_of([[], []]), batch_of([[], [3, 4, 5]])):
+        torch.testing.assert_close(model(batch)[0], model.head.bias)
+
+
+def test_features_are_as_many_as_promised(model):
+    batch = batch_of([[2, 3], [4]])
+    features = model.encoder(model.embedding(batch), batch)
+    assert features.shape == (2, model.encoder.out_features)
+
+
+def test_every_parameter_receives_a_gradient(model, toy_tokens):
+    texts = [list(range(NUM_TYPES)), list(range(NUM_TYPES))[::-1]]
+    model.train()
+    (model(batch_of(texts)) * torch.randn(2, 3)).sum().backward()
+    without = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.to_dense().any()]
+    assert not without
+
+
+def overfit(model, batch, steps):
+    optimizer = torch.optim.Adam(list(model.parameters()), lr=0.02)
+    for parameter in model.modules():
+        if isinstance(parameter, torch.nn.Embedding):
+            parameter.sparse = False
+    model.train()
+    for _ in range(steps):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(model(batch), batch.labels).backward()
+        optimizer.step()
+    model.eval()
+    return (model(batch).argmax(1) == batch.labels).all()
+
+
+def test_eight_texts_can_be_overfitted(model):
+    generator = np.random.default_rng(3)
+    texts = [generator.integers(0, NUM_TYPES, n).tolist() for n in range(2, 10)]
+    assert overfit(model, batch_of(texts, np.arange(8) % 3), 80)
+
+
+def test_dropout_is_off_in_prediction(model, toy_tokens):
+    first, second = (logits_of(model, INPUTS, toy_tokens) for _ in range(2))
+    assert (first == second).all()
+
+
+def test_logits_keep_the_order_of_the_rows(model, toy_tokens):
+    model.eval()
+    with torch.no_grad():
+        whole = model(INPUTS.batch(toy_tokens, np.arange(len(toy_tokens)))).numpy()
+    np.testing.assert_allclose(logits_of(model, INPUTS, toy_tokens), whole, atol=1e-5)
+
+
+def test_weights_round_trip_through_the_state_dict(model, toy_tokens):
+    before = logits_of(model, INPUTS, toy_tokens)
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    model.load_state_dict(state, strict=True)
+    assert (logits_of(model, INPUTS, toy_tokens) == before).all()
+
+
+def images_of(count):
+    return np.random.default_rng(0).integers(0, 256, (count, *SHAPE)).astype(np.uint8)
+
+
+def test_an_image_alone_is_the_same_image_in_any_batch(image_model):
+    images = images_of(9)
+    inputs = ImageInputs.fit(images)
+    together = logits_of(image_model, inputs, images)
+    alone = np.concatenate([logits_of(image_model, inputs, images[i : i + 1]) for i in range(9)])
+    np.testing.assert_allclose(alone, together, atol=1e-6)
+
+
+def test_eight_images_can_be_overfitted(image_model):
+    images = images_of(8)
+    inputs = ImageInputs.fit(images)
+    assert overfit(image_model, inputs.batch(images, np.arange(8), labels=np.arange(8) % 3), 80)
+
+
+def test_every_parameter_of_an_image_model_receives_a_gradient(image_model):
+    images = images_of(8)
+    image_model(ImageInputs.fit(images).batch(images, np.arange(8))).sum().backward()
+    assert all(p.grad is not None for p in image_model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (ModelConfig("kimm"), "architecture must be one of kim, .*, got 'kimm'"),
+        (
+            ModelConfig("kim", settings={"filters": 3}),
+            "'kim' has no setting 'filters'; it has kernel_sizes, num_filters",
+        ),
+        (ModelConfig("kim", settings={"activation": "gelu"}), "activation of 'kim' must be one of relu, .* got 'gelu'"),
+        (ModelConfig("kim", settings={"kernel_sizes": [0]}), r"kernel_sizes must be .* got \[0\]"),
+        (ModelConfig("kim", settings={"dropout": 1.0}), r"dropout must be in \[0, 1\), got 1.0"),
+        (ModelConfig("lstm", settings={"pooling": "median"}), "pooling must be one of max, mean, last, got 'median'"),
+    ],
+)
+def test_wrong_settings_are_told(config, message):
+    with pytest.raises(ConfigError, match=message):
+        build_text_classifier(config, NUM_TYPES, LABELS)
+
+
+def test_images_too_small_are_told():
+    with pytest.raises(ConfigError, match="at least 4 x 4 pixels, got 3 x 8"):
+        build_image_classifier(ModelConfig("lenet"), (1, 3, 8), LABELS)
+
+
+def test_the_parameters_of_kim_follow_its_formula():
+    model = build_text_classifier(ModelConfig("kim", embedding_dim=7), NUM_TYPES, LABELS)
+    assert num_parameters(model.encoder) == sum(100 * (7 * h + 1) for h in (3, 4, 5))
+
+
+def test_evaluation_batches_hold_every_row_once_within_the_budget(random):
+    sizes = random.integers(0, 500, 300)
+    batches = evaluation_batches(sizes, budget=1000, most=64)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(300))
+    for rows in batches:
+        assert len(rows) == 1 or sizes[rows].max() * len(rows) <= 1000
+        assert len(rows) <= 64

@@ -1,0 +1,132 @@
+"""The rooms of the house: who may import whom. An arrow that runs backwards fails here."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LIBRARY = ROOT / "textcnn"
+
+# From the ground up; a room may import itself and those above it in this list. Told in docs/architecture.md.
+ROOMS = [
+    "errors",
+    "extras",
+    "config",
+    "labels",
+    "splitting",
+    "kernels",
+    "text",
+    "image",
+    "nn",
+    "models",
+    "evaluation",
+    "training",
+    "inference",
+    "cards",
+    "fetching",
+    "fetching_hub",
+    "checking",
+    "catalogue",
+    "runs",
+    "benchmark",
+    "api",
+]
+# Files that answer without torch: the command line's quick paths, and metrics.
+TORCH_FREE = (
+    "errors",
+    "extras",
+    "config",
+    "labels",
+    "splitting",
+    "cards",
+    "checking",
+    "catalogue",
+    "evaluation",
+    "models.registry",
+)
+
+
+def _modules() -> list[Path]:
+    return sorted(path for path in LIBRARY.rglob("*.py") if path != LIBRARY / "__init__.py")
+
+
+def _name(path: Path) -> str:
+    return ".".join(path.relative_to(LIBRARY).with_suffix("").parts).removesuffix(".__init__")
+
+
+def _imports(path: Path) -> Iterator[tuple[str, bool]]:
+    """Names that a file imports, and whether it does so when it is loaded."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    at_load = {id(node) for top in tree.body if not _is_deferred(top) for node in ast.walk(top)}
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            yield name, id(node) in at_load
+
+
+def _is_deferred(node: ast.stmt) -> bool:
+    """Functions, and what only the type checker sees."""
+    return isinstance(node, ast.FunctionDef) or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+
+
+@pytest.mark.parametrize("path", _modules(), ids=_name)
+def test_a_room_imports_only_those_before_it(path):
+    own = ROOMS.index(_name(path).split(".")[0])
+    for name, _ in _imports(path):
+        if name.startswith("textcnn."):
+            room = name.split(".")[1]
+            assert room in ROOMS, f"{path} imports {name}, and {room!r} is no room of tests/test_architecture.py"
+            assert ROOMS.index(room) <= own, f"{_name(path)} imports {name}, which stands behind it"
+
+
+@pytest.mark.parametrize("path", _modules(), ids=_name)
+def test_the_library_does_not_know_the_command_line(path):
+    assert not [name for name, _ in _imports(path) if name.startswith(("textcnn_cli", "typer", "cli"))]
+
+
+@pytest.mark.parametrize("path", [p for p in _modules() if _name(p).startswith(TORCH_FREE)], ids=_name)
+def test_light_rooms_do_not_load_torch(path):
+    assert not [
+        name for name, at_load in _imports(path) if at_load and name.startswith(("torch", "sklearn", "datasets."))
+    ]
+
+
+def test_every_room_of_the_list_exists():
+    found = {_name(path).split(".")[0] for path in _modules()}
+    assert found == set(ROOMS)
+
+
+def test_commands_import_heavy_libraries_inside_their_functions():
+    for path in sorted((ROOT / "cli").glob("*.py")):
+        loaded = [
+            name for name, at_load in _imports(path) if at_load and name.startswith(("torch", "datasets", "sklearn"))
+        ]
+        assert not loaded, f"{path} loads {loaded}"
+
+
+def test_files_stay_small():
+    long = {
+        str(p): n for p in [*_modules(), *(ROOT / "cli").glob("*.py")] if (n := len(p.read_text().splitlines())) > 400
+    }
+    assert not long, f"split by responsibility: {long}"
+
+
+def test_every_package_is_listed_for_installation():
+    import tomllib
+
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    packages = {"textcnn." + _name(p) for p in _modules() if p.name == "__init__.py"}
+    assert packages | {"textcnn", "textcnn_cli", "textcnn_data"} == set(listed)
+
+
+def test_there_is_no_utils():
+    assert not [path for path in _modules() if path.stem in ("utils", "helpers", "common", "misc")]

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from textcnn.config import ModelConfig, TrainingConfig
+from textcnn.labels import Labels
+from textcnn.models.base import build_text_classifier
+from textcnn.text.batching import TextInputs
+from textcnn.text.ragged import Ragged
+from textcnn.training.learn import Part, learn
+from textcnn.training.loop import DivergedError, fit
+from textcnn.training.losses import BranchLoss
+from textcnn.training.progress import Silent
+
+LABELS = Labels(("a", "b"))
+INPUTS = TextInputs(None)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def toy(random):
+    """Texts of label b hold the type 7."""
+    texts = [random.integers(2, 7, 5).tolist() + ([7] if i % 2 else []) for i in range(40)]
+    return Part(Ragged.from_lists(texts), [("b",) if i % 2 else ("a",) for i in range(40)])
+
+
+def model_of(**settings):
+    torch.manual_seed(0)
+    return build_text_classifier(ModelConfig(embedding_dim=8, settings={"num_filters": 8, **settings}), 10, LABELS)
+
+
+def run(model, part, *, dev=None, **settings):
+    return learn(model, INPUTS, part, dev, LABELS, TrainingConfig(**settings), Silent(), device=torch.device("cpu"))
+
+
+def weights_of(model):
+    return torch.cat([p.flatten() for p in model.parameters()])
+
+
+def test_training_finds_the_word_that_decides(toy):
+    model = model_of()
+    learned = run(model, toy, dev=toy, epochs=20, batch_size=8)
+    assert learned.dev["accuracy"] == 1
+    assert learned.fit.history[0]["loss"] > learned.fit.history[-1]["loss"]
+    assert learned.temperature < 1  # smoothed labels and a short run: more certain is better
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"clip_norm": 1.0}, {"max_norm": 3.0}, {"warmup": 0.5}, {"weight_decay": 0.1}]
+)
+def test_the_same_seed_gives_the_same_weights(toy, settings):
+    results = []
+    for seed in (0, 0, 1):
+        model = model_of()
+        torch.manual_seed(seed)
+        run(model, toy, epochs=2, seed=seed, **settings)
+        results.append(weights_of(model))
+    assert torch.equal(results[0], results[1])
+    assert not torch.equal(results[0], results[2])
+
+
+def test_max_norm_limits_the_rows_of_the_head(toy):
+    model = model_of()
+    run(model, toy, epochs=5, learning_rate=0.1, max_norm=0.5)
+    assert model.head.weight.norm(dim=1).max() <= 0.5 + 1e-5
+
+
+def epochs_of(part, model, config, evaluate, metric="accuracy", steps=None):
+    targets = LABELS.encode(part.truth)
+
+    def batches(epoch):
+        rows = np.arange(len(part.truth))
+        yield INPUTS.batch(part.encoded, rows, labels=targets)
+
+    return fit(model, batches, 1, BranchLoss(LABELS), config, Silent(), evaluate=evaluate, metric=metric)
+
+
+def test_patience_stops_and_the_best_weights_come_back(toy):
+    model = model_of()
+    scores = iter([0.5, 0.9, 0.8, 0.7, 0.6])
+    seen = []
+
+    def evaluate():
+        seen.append(weights_of(model).clone())
+        return {"accuracy": next(scores)}
+
+    result = epochs_of(toy, model, TrainingConfig(epochs=5, patience=2), evaluate)
+    assert (result.stopped, result.best_epoch, len(result.history)) == ("patience", 2, 4)
+    assert torch.equal(weights_of(model), seen[1])
+
+
+def test_a_loss_that_is_no_number_keeps_the_last_good_epoch(toy):
+    model = model_of()
+    targets = LABELS.encode(toy.truth)
+    good = []
+
+    def batches(epoch):
+        good.append(weights_of(model).clone())
+        if epoch == 2:
+            model.head.weight.data.fill_(float("inf"))
+        yield INPUTS.batch(toy.encoded, np.arange(40), labels=targets)
+
+    result = fit(model, batches, 1, BranchLoss(LABELS), TrainingConfig(epochs=5), Silent())
+    assert result.stopped == "diverged"
+    assert "the loss became nan at step 3; lower learning_rate (now 0.002) or set clip_norm" in result.problem
+    assert torch.equal(weights_of(model), good[2])
+
+
+def test_weights_that_are_no_numbers_are_never_kept(toy):
+    model = model_of()
+    config = TrainingConfig(epochs=3, learning_rate=3e38)
+    with pytest.raises(DivergedError, match="lower learning_rate"):
+        epochs_of(toy, model, config, None)
+    assert torch.isfinite(weights_of(model)).all()
+
+
+def test_a_loss_that_is_no_number_at_once_is_an_error(toy):
+    model = model_of()
+    model.head.weight.data.fill_(float("nan"))
+    with pytest.raises(DivergedError, match="the loss became nan at step 1; lower learning_rate"):
+        epochs_of(toy, model, TrainingConfig(epochs=2), None)
+
+
+def test_an_interrupt_keeps_what_was_learned(toy):
+    model = model_of()
+
+    class Interrupting(Silent):
+        def step(self, epoch, loss, tokens_per_second):
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    config = TrainingConfig(epochs=9)
+    targets = LABELS.encode(toy.truth)
+    before = weights_of(model).clone()
+
+    def batches(epoch):
+        yield INPUTS.batch(toy.encoded, np.arange(40), labels=targets)
+
+    result = fit(model, batches, 1, BranchLoss(LABELS), config, Interrupting())
+    assert result.stopped == "interrupted"
+    assert len(result.history) == 2
+    assert not torch.equal(weights_of(model), before)
+
+
+def test_estimating_moves_nothing(toy):
+    from textcnn.training.estimate import estimate
+
+    model = model_of()
+    targets = LABELS.encode(toy.truth)
+    before, state = weights_of(model).clone(), torch.random.get_rng_state()
+    found = estimate(
+        model, lambda _: [INPUTS.batch(toy.encoded, np.arange(40), labels=targets)] * 3, BranchLoss(LABELS), 10, 2
+    )
+    assert torch.equal(weights_of(model), before)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert all(p.grad is None for p in model.parameters())
+    assert found.seconds > 0
+    assert "MiB for the weights" in found.describe()

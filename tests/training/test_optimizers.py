@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from textcnn.config import ModelConfig, TrainingConfig
+from textcnn.labels import Labels
+from textcnn.models.base import build_text_classifier
+from textcnn.training.optimizers import RowAdam, build_optimizers, linear_decay, split_parameters
+
+
+def by_hand(weight, gradients, lr, betas=(0.9, 0.99), eps=1e-6):
+    """Adam without bias correction, row by row, in numpy."""
+    weight = weight.copy()
+    m, v = np.zeros_like(weight), np.zeros_like(weight)
+    for rows in gradients:
+        for row, g in rows.items():
+            m[row] = betas[0] * m[row] + (1 - betas[0]) * g
+            v[row] = betas[1] * v[row] + (1 - betas[1]) * g * g
+            weight[row] -= lr * m[row] / (np.sqrt(v[row]) + eps)
+    return weight
+
+
+def test_row_adam_is_adam_on_the_touched_rows(random):
+    table = torch.nn.Parameter(torch.randn(6, 3))
+    before = table.detach().numpy().copy()
+    optimizer = RowAdam([table], lr=0.1)
+    steps = [
+        {0: random.normal(size=3), 4: random.normal(size=3)},
+        {4: random.normal(size=3)},
+        {1: random.normal(size=3)},
+    ]
+    for rows in steps:
+        values = torch.tensor(np.array(list(rows.values())), dtype=torch.float32)
+        table.grad = torch.sparse_coo_tensor(torch.tensor([list(rows)]), values, table.shape, check_invariants=True)
+        optimizer.step()
+    np.testing.assert_allclose(table.detach().numpy(), by_hand(before, steps, 0.1), rtol=1e-5, atol=1e-6)
+    assert (table.detach().numpy()[[2, 3, 5]] == before[[2, 3, 5]]).all()
+
+
+def test_a_row_named_twice_in_a_gradient_gets_the_sum():
+    tables = [torch.nn.Parameter(torch.ones(3, 2)) for _ in range(2)]
+    once = torch.sparse_coo_tensor(torch.tensor([[1]]), torch.full((1, 2), 3.0), (3, 2), check_invariants=True)
+    twice = torch.sparse_coo_tensor(
+        torch.tensor([[1, 1]]), torch.tensor([[1.0, 1.0], [2.0, 2.0]]), (3, 2), check_invariants=True
+    )
+    for table, grad in zip(tables, (once, twice), strict=True):
+        table.grad = grad
+        RowAdam([table]).step()
+    assert torch.equal(*tables)
+
+
+def test_tables_go_to_rows_and_all_else_to_dense():
+    model = build_text_classifier(ModelConfig("lstm", embedding_dim=4), 9, Labels(("a", "b")))
+    rows, dense = split_parameters(model)
+    assert [p.shape for p in rows] == [(9, 4)]
+    assert len(rows) + len(dense) == len(list(model.parameters()))
+
+
+def test_all_rates_decay_together_and_state_continues(random):
+    def fresh():
+        torch.manual_seed(0)
+        model = build_text_classifier(ModelConfig("bag", embedding_dim=4), 9, Labels(("a", "b")))
+        return model, build_optimizers(model, TrainingConfig(), 10)
+
+    def move(model, optimizers, count):
+        for _ in range(count):
+            model.embedding.word(torch.tensor([1, 2])).sum().backward()
+            model.head(torch.ones(1, 4)).sum().backward()
+            optimizers.step()
+
+    whole, optimizers = fresh()
+    move(whole, optimizers, 6)
+    first, optimizers = fresh()
+    move(first, optimizers, 3)
+    second, continued = fresh()
+    second.load_state_dict(first.state_dict())
+    continued.load_state_dict(optimizers.state_dict())
+    move(second, continued, 3)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, second.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("warmup", [0.0, 0.3])
+def test_the_rate_rises_falls_and_never_quite_stops(warmup):
+    factor = linear_decay(10, warmup)
+    values = [factor(step) for step in range(10)]
+    top = int(np.argmax(values))
+    assert values[:top] == sorted(values[:top])
+    assert values[top:] == sorted(values[top:], reverse=True)
+    assert min(values) > 0
+    assert max(values) <= 1
+    assert factor(10) == 0
