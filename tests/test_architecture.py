@@ -26,9 +26,9 @@ ROOMS = [
     "evaluation",
     "training",
     "inference",
-    "cards",
     "fetching",
     "fetching_hub",
+    "cards",
     "checking",
     "catalogue",
     "runs",
@@ -93,7 +93,9 @@ def test_the_library_does_not_know_the_command_line(path):
     assert not [name for name, _ in _imports(path) if name.startswith(("textcnn_cli", "typer", "cli"))]
 
 
-@pytest.mark.parametrize("path", [p for p in _modules() if _name(p).startswith(TORCH_FREE)], ids=_name)
+@pytest.mark.parametrize(
+    "path", [p for p in _modules() if _name(p).startswith((*TORCH_FREE, "models.registry"))], ids=_name
+)
 def test_light_rooms_do_not_load_torch(path):
     assert not [
         name for name, at_load in _imports(path) if at_load and name.startswith(("torch", "sklearn", "datasets."))
