@@ -50,10 +50,10 @@ def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title:
     """A table on stdout; numbers are to be formatted by the caller. All columns but the first are right-aligned."""
     table = Table(title=title, title_justify="left")
     for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right")
+        table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    Console(markup=False, emoji=False, highlight=False).print(table)
 
 
 def scores_line(scores: dict[str, Any]) -> str:

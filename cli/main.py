@@ -7,13 +7,14 @@ import sys
 from typing import Annotated
 
 import typer
-from textcnn_cli import console, data, image
-from textcnn_cli.classify import classify
-from textcnn_cli.evaluate import evaluate
-from textcnn_cli.train import train
 
 from textcnn import __version__
 from textcnn.errors import TextCNNError
+from textcnn_cli import benchmark, console, data, image
+from textcnn_cli.classify import classify
+from textcnn_cli.evaluate import evaluate
+from textcnn_cli.inspect import inspect
+from textcnn_cli.train import train
 
 app = typer.Typer(
     name="textcnn",
@@ -25,7 +26,9 @@ app = typer.Typer(
 app.command("train")(train)
 app.command("classify")(classify)
 app.command("evaluate")(evaluate)
+app.command("inspect")(inspect)
 app.add_typer(image.app, name="image")
+app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(data.app, name="data")
 
 

@@ -164,6 +164,7 @@ def test_every_parameter_of_an_image_model_receives_a_gradient(image_model):
         ),
         (ModelConfig("kim", settings={"activation": "gelu"}), "activation of 'kim' must be one of relu, .* got 'gelu'"),
         (ModelConfig("kim", settings={"kernel_sizes": [0]}), r"kernel_sizes must be .* got \[0\]"),
+        (ModelConfig("kim", settings={"num_filters": "abc"}), "'kim' cannot be built with {'num_filters': 'abc'}: "),
         (ModelConfig("kim", settings={"dropout": 1.0}), r"dropout must be in \[0, 1\), got 1.0"),
         (ModelConfig("lstm", settings={"pooling": "median"}), "pooling must be one of max, mean, last, got 'median'"),
     ],

@@ -60,7 +60,7 @@ def build(modality: str, config: ModelConfig, inputs: int | tuple[int, int, int]
     """An encoder with fresh weights for word vectors of width ``inputs``, or images of that shape.
 
     Raises:
-        ConfigError: an unknown architecture, or a setting it does not have.
+        ConfigError: an unknown architecture, a setting it does not have, or a value it cannot use.
     """
     encoder = encoder_class(modality, config.architecture)
     known = settings_of(modality, config.architecture)
@@ -71,4 +71,7 @@ def build(modality: str, config: ModelConfig, inputs: int | tuple[int, int, int]
     ]
     if problems:
         raise ConfigError(problems)
-    return encoder(inputs, **config.settings)
+    try:
+        return encoder(inputs, **config.settings)
+    except (TypeError, ValueError, RuntimeError) as err:  # a value of a wrong type fails somewhere in torch
+        raise ConfigError(f"{config.architecture!r} cannot be built with {config.settings!r}: {err}") from err

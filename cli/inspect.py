@@ -1,0 +1,193 @@
+"""`textcnn inspect`: the layers of a model or an architecture, and what they cost."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from textcnn.errors import ConfigError
+from textcnn_cli import console, options
+
+if TYPE_CHECKING:
+    from textcnn.models.layers import LayerTable
+
+Shape = tuple[int, int, int]
+
+LENGTH = 50  # tokens, where neither the user nor the model says otherwise
+NUM_TYPES, NUM_LABELS = 10_000, 2  # of an architecture, which has no vocabulary and no labels of its own
+GUARANTEES = {
+    "text": ["the answer does not depend on batch mates, padding or order (probabilities within 1e-5)"],
+    "image": ["the answer does not depend on batch mates or order (probabilities within 1e-5)"],
+}
+# Null where there is none: an architecture has no labels to name, an image model no vocabulary.
+FACTS = ("artifact", "architecture", "modality", "input", "num_labels", "vocabulary_size")
+FACTS_OF_MODELS = ("problem_type", "temperature", "max_length", "guarantees")
+
+
+def inspect(
+    target: Annotated[
+        str | None, typer.Argument(metavar="MODEL|ARCHITECTURE", help="a model folder, or a name that --list shows")
+    ] = None,
+    input_shape: Annotated[
+        str | None, typer.Option("--input-shape", metavar="CxHxW", help="shape of the images, e.g. 3x256x256")
+    ] = None,
+    length: Annotated[
+        int | None, typer.Option("--length", min=1, help=f"tokens of the text; none: {LENGTH}, or the model's limit")
+    ] = None,
+    list: Annotated[
+        str | None, typer.Option("--list", metavar="text|image", help="only list the architectures, one a line")
+    ] = None,
+    set: options.Set = None,
+    json: options.Json = False,
+) -> None:
+    """Show each layer: output shape by formula and as run, receptive field, parameters, multiply-adds.
+
+    Example: textcnn inspect kim --length 20 --set num_filters=50
+    """
+    from textcnn.models.registry import MODALITIES
+
+    if list is not None:
+        if list not in MODALITIES:
+            raise ConfigError(f"--list expects {' or '.join(MODALITIES)}, got {list!r}")
+        console.write_json([*MODALITIES[list]]) if json else print(*MODALITIES[list], sep="\n")
+        return
+    shape = None if input_shape is None else _parsed(input_shape)
+    modality = next((name for name, table in MODALITIES.items() if target in table), None)
+    if target is not None and modality is not None:
+        render(_of_architecture(target, modality, shape, length, set), json)
+    elif target is not None and Path(target).exists():
+        render(_of_model(target, shape, length, set), json)
+    else:
+        names = ", ".join(name for table in MODALITIES.values() for name in table)
+        found = "none" if target is None else repr(target)
+        raise ConfigError(f"expected a model folder or an architecture ({names}), got {found}")
+
+
+def render(document: dict[str, Any], json: bool) -> None:
+    """Print an inspection as one JSON document, or as tables that fit a terminal of 80 columns, and some lines."""
+    if json:
+        console.write_json(document)
+        return
+    is_text = document["modality"] == "text"
+    print(_title(document))
+    columns = ["layer", "kind", "output", "as run", "sees", "stride"]
+    console.write_table(columns, [_shape_row(layer) for layer in document["layers"]])
+    unit = "tokens" if is_text else "pixels of a side"
+    print(f"output: by the formula; sees: receptive field, stride: from value to value, both in {unit}")
+    for problem in document["problems"]:
+        print(f"warning: {problem}")
+    if not document["problems"]:
+        print("formula and run agree in every layer")
+    costs = [*document["layers"], {"name": "total", **document}]
+    rows = [[entry["name"], f"{entry['parameters']:,}", f"{entry['multiply_adds']:,}"] for entry in costs]
+    console.write_table(["layer", "parameters", f"multiply-adds of one {document['modality']}"], rows)
+    if document["artifact"] is not None:
+        for name in FACTS_OF_MODELS[: 3 if is_text else 2]:
+            print(f"{name}: {'none' if document[name] is None else document[name]}")
+        for guarantee in document["guarantees"]:
+            print(f"guaranteed: {guarantee}")
+
+
+def _of_architecture(
+    name: str, modality: str, shape: Shape | None, length: int | None, assignments: list[str] | None
+) -> dict[str, Any]:
+    _check_input(name, modality, shape, length)
+    if modality == "image" and shape is None:
+        raise ConfigError(f"{name!r} classifies images and needs their shape; give it, e.g. --input-shape 3x256x256")
+    if Path(name).is_dir():
+        console.say(f"note: {name!r} is taken as the architecture; for the folder of that name say ./{name}")
+    settings = options.merge_settings(None, assignments, {"architecture": name})
+    from textcnn.config import Config
+    from textcnn.labels import Labels
+    from textcnn.models import base, layers
+
+    config = Config.from_flat({"vocabulary_size": NUM_TYPES, **settings})
+    labels = Labels(tuple(map(str, range(NUM_LABELS))))
+    facts = {"architecture": name, "modality": modality, "num_labels": NUM_LABELS}
+    if shape is not None:
+        images = base.build_image_classifier(config.model, shape, labels)
+        return _document(layers.image_layers(images, shape), **facts, input={"shape": [*shape]})
+    tokens, num_types = length or LENGTH, config.text.vocabulary_size
+    texts = base.build_text_classifier(config.model, num_types, labels)
+    table = layers.text_layers(texts, tokens)
+    return _document(table, **facts, input={"length": tokens}, vocabulary_size=num_types)
+
+
+def _of_model(folder: str, shape: Shape | None, length: int | None, assignments: list[str] | None) -> dict[str, Any]:
+    if assignments:
+        raise ConfigError(f"--set is for architectures, and the settings of {folder!r} are fixed; leave it out")
+    from textcnn.inference.artifact import load_artifact
+    from textcnn.models import base, layers
+
+    artifact = load_artifact(folder)
+    _check_input(folder, artifact.modality, shape, length)
+    facts = {
+        "artifact": folder,
+        "architecture": artifact.config.architecture,
+        "modality": artifact.modality,
+        "num_labels": len(artifact.labels),
+        "problem_type": artifact.labels.problem_type,
+        "temperature": artifact.temperature,
+        "guarantees": GUARANTEES[artifact.modality],
+    }
+    if isinstance(artifact.model, base.ImageClassifier):
+        own = artifact.image_inputs().shape
+        if shape is not None and shape != own:
+            raise ConfigError(f"{folder!r} takes images of {_by(own)}, got --input-shape {_by(shape)}; leave it out")
+        return _document(layers.image_layers(artifact.model, own), **facts, input={"shape": [*own]})
+    assert isinstance(artifact.model, base.TextClassifier)
+    inputs = artifact.text_inputs()
+    if length is not None and inputs.max_length is not None and length > inputs.max_length:
+        raise ConfigError(f"{folder!r} reads {inputs.max_length} tokens of a text, got --length {length}; take fewer")
+    tokens = length or min(LENGTH, inputs.max_length or LENGTH)
+    table = layers.text_layers(artifact.model, tokens)
+    own_facts = {"max_length": inputs.max_length, "vocabulary_size": len(inputs.tokenizer)}
+    return _document(table, **facts, **own_facts, input={"length": tokens})
+
+
+def _document(table: LayerTable, **facts: Any) -> dict[str, Any]:
+    return {**{name: facts.get(name) for name in (*FACTS, *FACTS_OF_MODELS)}, **table.to_dict()}
+
+
+def _check_input(target: str, modality: str, shape: Shape | None, length: int | None) -> None:
+    if modality == "text" and shape is not None:
+        raise ConfigError(f"{target!r} classifies texts: expected --length, got --input-shape {_by(shape)}")
+    if modality == "image" and length is not None:
+        raise ConfigError(f"{target!r} classifies images: expected --input-shape, got --length {length}")
+
+
+def _parsed(shape: str) -> Shape:
+    if not re.fullmatch(r"[1-9]\d*x[1-9]\d*x[1-9]\d*", shape, re.ASCII):
+        raise ConfigError(f"--input-shape expects channels x height x width, e.g. 3x256x256, got {shape!r}")
+    channels, height, width = map(int, shape.split("x"))
+    return channels, height, width
+
+
+def _title(document: dict[str, Any]) -> str:
+    given = document["input"]
+    if document["modality"] == "text":
+        size, vocabulary = f"a text of {given['length']:,} tokens", f", {document['vocabulary_size']:,} types"
+    else:
+        size, vocabulary = f"an image of {_by(given['shape'])}", ""
+    name = document["artifact"] or "architecture"
+    return f"{name}: {document['architecture']} on {size}{vocabulary}, {document['num_labels']:,} labels"
+
+
+def _shape_row(layer: dict[str, Any]) -> list[str]:
+    sees, stride = layer["receptive_field"], layer["stride"]
+    whole = "-" if layer["output"] is None else "all"
+    return [
+        layer["name"],
+        layer["kind"],
+        _by(layer["output"]),
+        _by(layer["output_as_run"]),
+        whole if sees is None else f"{sees:,}",
+        "-" if stride is None else f"{stride:,}",
+    ]
+
+
+def _by(shape: Any) -> str:
+    return "-" if shape is None else "x".join(map(str, shape))
