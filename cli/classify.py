@@ -6,9 +6,9 @@ from collections import Counter
 from typing import Annotated
 
 import typer
-from textcnn_cli import console, options
 
 from textcnn.errors import ConfigError
+from textcnn_cli import console, options
 
 
 def classify(

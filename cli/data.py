@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
-from textcnn_cli import console
 
 from textcnn.config import DataConfig, describe
+from textcnn_cli import console
 
 if TYPE_CHECKING:
     from textcnn.catalogue import Report
@@ -89,7 +88,7 @@ def _show(report: Report) -> None:
     cut = f"; the {LABELS_SHOWN} most frequent:" if len(report.labels) > LABELS_SHOWN else ""
     typer.echo(f"{report.name}: {report.rows:,} rows, {len(report.labels):,} labels, {kind}{cut}")
     shown = list(report.labels.items())[:LABELS_SHOWN]
-    shares = [[escape(label), f"{count:,}", f"{count / report.rows:.1%}"] for label, count in shown]
+    shares = [[label, f"{count:,}", f"{count / report.rows:.1%}"] for label, count in shown]
     console.write_table(["label", "rows", "share"], shares)
     findings = [
         ("duplicates", "rows repeat the text of an earlier row", report.duplicates),
@@ -101,7 +100,7 @@ def _show(report: Report) -> None:
     twins = ", ".join(f"{a!r} and {b!r}" for a, b in report.near_twins)
     rows = []
     for name, sentence, count in findings:
-        where = escape(twins) if name == "near_twins" else ", ".join(map(str, report.lines.get(name, [])))
+        where = twins if name == "near_twins" else ", ".join(map(str, report.lines.get(name, [])))
         rows.append([sentence, f"{count:,}", where])
     console.write_table(["finding", "count", "first ones (line or row)"], rows)
     lengths = [f"{count:,}" for count in report.words.values()]

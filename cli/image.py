@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from textcnn_cli import console, evaluate, options, train
 
 app = typer.Typer(help="The same verbs for images.", no_args_is_help=True)

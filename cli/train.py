@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
 from textcnn_cli import console, options
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ Each field carries its documentation (:func:`describe`), from which the command 
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -32,11 +33,11 @@ def describe(section: type, name: str) -> str:
 
 
 def _positive(value: Any) -> bool:
-    return value is None or value > 0
+    return value is None or 0 < value < math.inf
 
 
 def _not_negative(value: Any) -> bool:
-    return bool(value >= 0)
+    return bool(0 <= value < math.inf)
 
 
 def _fraction(value: Any) -> bool:
@@ -111,7 +112,7 @@ class TrainingConfig:
     patience: int | None = option(
         None, "stop after this many epochs without a better dev metric", _positive, "1 or more"
     )
-    seed: int = option(0, "decides every random choice of a run", _not_negative, "0 or more")
+    seed: int = option(0, "decides every random choice of a run", lambda n: 0 <= n < 2**64, "in [0, 2**64)")
     threads: int | None = option(None, "threads of the tensor library; none: all cores", _positive, "1 or more")
     device: str = option(
         "auto", f"{', '.join(DEVICES)}; auto takes a CUDA device if there is one", DEVICES.__contains__
@@ -143,12 +144,11 @@ class Config:
         """
         sections: dict[str, dict[str, Any]] = {section.name: {} for section in fields(cls)}
         owner = {f.name: section.name for section in fields(cls) for f in fields(_section_type(section.name))}
-        for name, value in settings.items():
-            if name in owner and name != "settings":
-                sections[owner[name]][name] = value
-            else:
-                extra = value if name == "settings" else {name: value}
-                sections["model"].setdefault("settings", {}).update(extra)
+        for name in settings.keys() & owner.keys():
+            sections[owner[name]][name] = settings[name]
+        others = {name: value for name, value in settings.items() if name not in owner}
+        if others and isinstance(sections["model"].get("settings", {}), dict):
+            sections["model"]["settings"] = {**sections["model"].get("settings", {}), **others}
         return cls.from_dict(sections)
 
     @classmethod
@@ -161,6 +161,9 @@ class Config:
         names = [section.name for section in fields(cls)]
         problems = [f"unknown section {name!r}; sections are {', '.join(names)}" for name in saved if name not in names]
         for name in names:
+            if not isinstance(saved.get(name, {}), Mapping):
+                problems.append(f"{name!r} must be a table of settings, got {saved[name]!r}")
+                continue
             known = {f.name for f in fields(_section_type(name))}
             problems += [
                 f"unknown setting {key!r} in {name!r}; it has {', '.join(sorted(known))}"
@@ -187,11 +190,12 @@ def _plain(section: type, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _coerce(hint: Any, value: Any) -> Any:
-    if typing.get_origin(hint) is tuple:
+    kinds = {typing.get_origin(kind) or kind: typing.get_args(kind) for kind in _alternatives(hint)}
+    if tuple in kinds:
         return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
-    if float in _alternatives(hint) and type(value) is int:
-        return float(value)
-    return value
+    if dict in kinds and isinstance(value, dict):
+        return {key: _coerce(kinds[dict][1], item) for key, item in value.items()}
+    return float(value) if float in kinds and type(value) is int else value
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:
@@ -199,16 +203,22 @@ def _alternatives(hint: Any) -> tuple[Any, ...]:
 
 
 def _has_type(hint: Any, value: Any) -> bool:
-    for kind in _alternatives(hint):
-        origin = typing.get_origin(kind) or kind
-        if isinstance(value, origin) and not (isinstance(value, bool) and origin in (int, float)):
-            return True
-    return False
+    return any(kind is Any or _is_a(kind, value) for kind in _alternatives(hint))
+
+
+def _is_a(kind: Any, value: Any) -> bool:
+    origin, inner = typing.get_origin(kind) or kind, typing.get_args(kind)
+    if not isinstance(value, origin) or (isinstance(value, bool) and origin in (int, float)):
+        return False
+    if isinstance(value, dict):
+        return all(_has_type(inner[0], key) and _has_type(inner[1], item) for key, item in value.items())
+    return not isinstance(value, tuple) or all(_has_type(inner[0], item) for item in value)
 
 
 def _type_name(hint: Any) -> str:
-    names = {"NoneType": "none", "tuple": "a list of str", "dict": "a table"}
-    kinds = [getattr(typing.get_origin(kind) or kind, "__name__", str(kind)) for kind in _alternatives(hint)]
+    names = {"NoneType": "none", "tuple[str, ...]": "a list of str"}
+    names |= {"dict[str, float]": "a table of float", "dict[str, typing.Any]": "a table"}
+    kinds = [str(kind) if typing.get_args(kind) else kind.__name__ for kind in _alternatives(hint)]
     return " or ".join(names.get(kind, kind) for kind in kinds)
 
 

@@ -17,9 +17,9 @@ def import_extra(module: str, *, extra: str, feature: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as err:
-        if err.name is None or module.split(".")[0] != err.name.split(".")[0]:
+        if not f"{module}.".startswith(f"{err.name}."):
             raise  # the package is there, but one of its own imports is broken
         raise MissingExtraError(
-            f"{feature} needs the package {module.split('.')[0]!r}, which is not installed; "
+            f"{feature} needs the package {err.name!r}, which is not installed; "
             f"run: pip install 'textcnn[{extra}]'"
         ) from err

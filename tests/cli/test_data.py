@@ -3,13 +3,13 @@ import subprocess
 import sys
 
 import pytest
-from textcnn_cli import console
-from textcnn_cli.main import app
 from typer.testing import CliRunner
 
 from textcnn.catalogue import cards
 from textcnn.errors import DataError
 from textcnn.image.reading import read_images
+from textcnn_cli import console
+from textcnn_cli.main import app
 
 runner = CliRunner()
 

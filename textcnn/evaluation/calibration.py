@@ -49,8 +49,9 @@ def _best_threshold(scores: Floats, positive: npt.NDArray[np.bool_]) -> float:
     order = np.argsort(-scores, kind="stable")
     ranked, hits = scores[order], np.cumsum(positive[order])
     f1 = 2 * hits / (np.arange(1, len(ranked) + 1) + positive.sum())
-    # A cut is possible only between two different scores; it is put half-way.
+    # A cut is possible only between two different scores; it is put half-way, if there is a number half-way.
     possible = np.append(ranked[:-1] > ranked[1:], True)
     best = int(np.argmax(np.where(possible, f1, -1.0)))
     below = ranked[best + 1] if best + 1 < len(ranked) else 0.0
-    return float((ranked[best] + below) / 2)
+    middle = (ranked[best] + below) / 2
+    return float(middle if middle > below else ranked[best])

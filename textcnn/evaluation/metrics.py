@@ -39,8 +39,11 @@ def score(truth: Sequence[Sequence[str]], probs: Floats, labels: Labels, thresho
         occurring = np.flatnonzero(np.concatenate([wanted, given]).any(axis=0))
         names = [names[i] for i in occurring]
         wanted, given = wanted[:, occurring], given[:, occurring]
-    precision, recall, f1, support = precision_recall_fscore_support(wanted, given, average=None, zero_division=0)
-    micro = precision_recall_fscore_support(wanted, given, average="micro", zero_division=0)[2]
+    # A single column would be taken for a vector of classes: a blank one stands beside, and is left out.
+    wanted, given = (np.pad(table, ((0, 0), (0, 1))) for table in (wanted, given))
+    options: dict[str, Any] = {"labels": range(len(names)), "zero_division": 0}
+    precision, recall, f1, support = precision_recall_fscore_support(wanted, given, average=None, **options)
+    micro = precision_recall_fscore_support(wanted, given, average="micro", **options)[2]
     per_label = {
         name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
         for name, p, r, f, s in zip(names, precision, recall, f1, support, strict=True)

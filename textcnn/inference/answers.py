@@ -45,33 +45,51 @@ def classify_rows(
         top_k: list that many labels, the most probable first.
         threshold: instead of the model's own (multi-label).
         counts: is filled with rows, tokens, unknown tokens, empty and cut rows.
+
+    Raises:
+        ArtifactError: the model is for images. Before any row is read, as the next one.
+        ConfigError: a threshold for a single-label model, or outside 0 to 1.
     """
     predictor.artifact.text_inputs()
+    predictor.thresholds(threshold)
     counts = Counter() if counts is None else counts
-    rows = iter(rows)
-    while chunk := list(islice(rows, CHUNK)):
-        answers = predictor.answer([row.text for row in chunk], threshold=threshold)
-        counts.update(
-            rows=len(chunk),
-            tokens=answers.num_tokens,
-            unknown=answers.num_unknown,
-            empty=int(answers.empty.sum()),
-            cut=int(answers.cut.sum()),
-        )
-        for number, row in enumerate(chunk):
-            own = {"text": row.text, **answer_of(predictor, answers, number, top_k=top_k)}
-            yield own | _carried(row.columns, own, tuple(text_columns) == ("text",))
+
+    def answered() -> Iterator[dict[str, Any]]:
+        stream = iter(rows)
+        while chunk := list(islice(stream, CHUNK)):
+            answers = predictor.answer([row.text for row in chunk], threshold=threshold)
+            counts.update(
+                rows=len(chunk),
+                tokens=answers.num_tokens,
+                unknown=answers.num_unknown,
+                empty=int(answers.empty.sum()),
+                cut=int(answers.cut.sum()),
+            )
+            for number, row in enumerate(chunk):
+                own = {"text": row.text, **answer_of(predictor, answers, number, top_k=top_k)}
+                yield own | _carried(row.columns, own, tuple(text_columns) == ("text",))
+
+    return answered()
 
 
 def classify_images(
     predictor: Predictor, pixels: npt.NDArray[Any], *, top_k: int | None = None
 ) -> Iterator[dict[str, Any]]:
-    """One dictionary for each image of ``pixels (N, C, H, W)``, in order."""
-    predictor.artifact.image_inputs()
-    for start in range(0, len(pixels), CHUNK):
-        answers = predictor.answer(pixels[start : start + CHUNK])
-        for number in range(len(answers.labels)):
-            yield {"image": start + number, **answer_of(predictor, answers, number, top_k=top_k)}
+    """One dictionary for each image of ``pixels (N, C, H, W)``, in order.
+
+    Raises:
+        ArtifactError: the model is for texts.
+        DataError: images of another shape than the model's.
+    """
+    predictor.artifact.image_inputs().encode(pixels)
+
+    def answered() -> Iterator[dict[str, Any]]:
+        for start in range(0, len(pixels), CHUNK):
+            answers = predictor.answer(pixels[start : start + CHUNK])
+            for number in range(len(answers.labels)):
+                yield {"image": start + number, **answer_of(predictor, answers, number, top_k=top_k)}
+
+    return answered()
 
 
 def answer_of(predictor: Predictor, answers: Answers, number: int, *, top_k: int | None = None) -> dict[str, Any]:

@@ -16,15 +16,13 @@ from textcnn.config import ModelConfig
 from textcnn.errors import ArtifactError, ConfigError
 from textcnn.image.batching import ImageInputs
 from textcnn.inference.card import model_card
-from textcnn.inference.folder import previous_folder, replaced_folder
-from textcnn.labels import MULTI_LABEL, SINGLE_LABEL, Labels
+from textcnn.inference.folder import CARD, CONFIG, TIMING, TOKENIZER, TRAINING, WEIGHTS, replaced_folder
+from textcnn.inference.manifest import FORMAT_VERSION, read_config, read_json
+from textcnn.labels import MULTI_LABEL, Labels
 from textcnn.models.base import build_image_classifier, build_text_classifier
 from textcnn.text.batching import TextInputs
 from textcnn.text.tokenizer import Tokenizer
 
-FORMAT_VERSION = 1
-CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
-TRAINING, TIMING, CARD = "training.json", "timing.json", "README.md"
 LIBRARIES = ("textcnn", "torch", "tokenizers", "numpy", "safetensors")
 
 
@@ -103,14 +101,17 @@ class Artifact:
         folder = Path(folder)
         state = {name: value.contiguous() for name, value in self.model.state_dict().items()}
         with replaced_folder(folder) as place:
-            safetensors.torch.save_file(state, place / WEIGHTS, metadata={"format": "pt"})
+            try:
+                safetensors.torch.save_file(state, place / WEIGHTS, metadata={"format": "pt"})
+            except safetensors.SafetensorError as err:  # a full disk, for one
+                raise ArtifactError(f"cannot write a model to {str(folder)!r}: {err}") from err
             (place / WEIGHTS).chmod(0o644)
             _write_json(place / CONFIG, self.describe())
             _write_json(place / TRAINING, self.training)
             _write_json(place / TIMING, self.timing)
             if isinstance(self.inputs, TextInputs):
-                (place / TOKENIZER).write_text(self.inputs.tokenizer.to_json(), encoding="utf-8")
-            (place / CARD).write_text(model_card(self.describe(), self.training), encoding="utf-8")
+                _write(place / TOKENIZER, self.inputs.tokenizer.to_json())
+            _write(place / CARD, model_card(self.describe(), self.training))
         return folder
 
 
@@ -140,66 +141,10 @@ def load_artifact(folder: str | Path) -> Artifact:
     except (ConfigError, RuntimeError) as err:
         problem = str(err).replace("\n\t", " ").replace("\n", " ")
         raise ArtifactError(f"{folder / WEIGHTS}: the weights do not fit {CONFIG}: {problem}") from err
-    training, timing = (_read_json(folder / name) for name in (TRAINING, TIMING))
+    training, timing = (read_json(folder / name) for name in (TRAINING, TIMING))
     return Artifact(
         model.eval(), inputs, labels, config, saved["temperature"], list(saved["thresholds"]), training, timing
     )
-
-
-def read_config(folder: str | Path) -> dict[str, Any]:
-    """Config.json of a model folder, after the checks that need no weights: the folder, its files, its version.
-
-    Raises:
-        ArtifactError: as for :func:`load_artifact`.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        previous = previous_folder(folder)
-        rescue = f"; an interrupted save left the previous model in {str(previous)!r}" if previous.is_dir() else ""
-        raise ArtifactError(f"expected a model folder at {str(folder)!r}, found none{rescue}")
-    wanted = [CONFIG, WEIGHTS, TRAINING, TIMING]
-    saved = _read_json(folder / CONFIG) if (folder / CONFIG).is_file() else {}
-    if saved.get("modality", "text") == "text":
-        wanted.append(TOKENIZER)
-    missing = [name for name in wanted if not (folder / name).is_file()]
-    if missing:
-        found = ", ".join(sorted(path.name for path in folder.iterdir())) or "nothing"
-        raise ArtifactError(f"{folder}: the model folder lacks {', '.join(missing)}; it holds {found}")
-    if saved.get("format_version") != FORMAT_VERSION:
-        raise ArtifactError(
-            f"{folder / CONFIG}: expected format_version {FORMAT_VERSION}, found {saved.get('format_version')!r}; "
-            f"use the textcnn that wrote it, or train again"
-        )
-    _check_config(folder / CONFIG, saved)
-    return saved
-
-
-_KINDS: dict[str, type | tuple[type, ...]] = {
-    "modality": str,
-    "architecture": str,
-    "embedding_dim": int,
-    "binary_sigmoid": bool,
-    "settings": dict,
-    "labels": list,
-    "problem_type": str,
-    "thresholds": list,
-    "temperature": (int, float),
-}
-
-
-def _check_config(path: Path, saved: dict[str, Any]) -> None:
-    problems = [
-        f"{name} is {saved.get(name)!r}" for name, kind in _KINDS.items() if not isinstance(saved.get(name), kind)
-    ]
-    if not problems:
-        if saved["problem_type"] not in (SINGLE_LABEL, MULTI_LABEL):
-            problems.append(f"problem_type is {saved['problem_type']!r}")
-        if len(saved["thresholds"]) != len(saved["labels"]):
-            problems.append(f"{len(saved['thresholds'])} thresholds for {len(saved['labels'])} labels")
-        own = ("max_length",) if saved["modality"] == "text" else ("shape", "mean", "std")
-        problems += [f"{name} is absent" for name in own if name not in saved]
-    if problems:
-        raise ArtifactError(f"{path}: damaged or written by something else: {'; '.join(problems)}")
 
 
 def _check_rows(folder: Path, name: str, weights: dict[str, torch.Tensor], expected: int, what: str) -> None:
@@ -217,15 +162,10 @@ def _read_weights(path: Path) -> dict[str, torch.Tensor]:
         raise ArtifactError(f"{path}: expected safetensors weights, but the file is damaged: {err}") from err
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as err:
-        raise ArtifactError(f"{path}: expected a JSON object, but the file is damaged: {err}") from err
-    if not isinstance(found, dict):
-        raise ArtifactError(f"{path}: expected a JSON object, found {type(found).__name__}")
-    return found
-
-
 def _write_json(path: Path, document: dict[str, Any]) -> None:
-    path.write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    _write(path, json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    """UTF-8; of a path that is not, Python has lone surrogates, and a backslash escape of one is JSON's escape too."""
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -12,6 +12,11 @@ from pathlib import Path
 
 from textcnn.errors import ArtifactError
 
+# What a model folder holds; a folder with anything else in it is somebody's, and is never replaced.
+CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+TRAINING, TIMING, CARD = "training.json", "timing.json", "README.md"
+FILES = (CONFIG, WEIGHTS, TOKENIZER, TRAINING, TIMING, CARD)
+
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
@@ -20,9 +25,9 @@ def require_writable(folder: Path) -> None:
     """Find out before a long run, not after it, that its result cannot be written.
 
     Raises:
-        ArtifactError: the place is a file, or cannot be written.
+        ArtifactError: the place is a file, holds other files than a model's, or cannot be written.
     """
-    with _temporary_beside(folder):
+    with _temporary_beside(_place(folder)):
         pass
 
 
@@ -33,29 +38,48 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
     If the block fails, ``folder`` stays as it was.
 
     Raises:
-        ArtifactError: the place is a file, or cannot be written.
+        ArtifactError: the place is a file, holds other files than a model's, or cannot be written.
     """
-    folder = Path(os.path.abspath(folder))
+    folder = _place(folder)
     with _temporary_beside(folder) as temporary:
         try:
             yield temporary
             _sync(temporary)
             _put_in_place(temporary, folder)
         except OSError as err:
-            raise ArtifactError(f"cannot write a model to {str(folder)!r}: {err.strerror}") from err
+            raise _cannot_write(folder, err) from err
+
+
+def _place(folder: Path) -> Path:
+    """Where the model will really be: behind links, which keep pointing there."""
+    folder = Path(os.path.realpath(folder))
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise ArtifactError(f"expected a folder to write the model to, found a file at {str(folder)!r}")
+        others = sorted(path.name for path in folder.iterdir() if path.name not in FILES) if folder.exists() else []
+    except OSError as err:
+        raise _cannot_write(folder, err) from err
+    if others:
+        shown = ", ".join(map(repr, others[:5])) + (", ..." if len(others) > 5 else "")
+        raise ArtifactError(
+            f"expected a new, an empty or a model folder at {str(folder)!r}, found one that holds {shown}; "
+            f"choose another -o"
+        )
+    return folder
+
+
+def _cannot_write(folder: Path, err: OSError) -> ArtifactError:
+    return ArtifactError(f"cannot write a model to {str(folder)!r}: {err.strerror or err}; choose another -o")
 
 
 @contextmanager
 def _temporary_beside(folder: Path) -> Iterator[Path]:
-    folder = Path(os.path.abspath(folder))
-    if folder.exists() and not folder.is_dir():
-        raise ArtifactError(f"expected a folder to write the model to, found a file at {str(folder)!r}")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         temporary.chmod(0o755)
     except OSError as err:
-        raise ArtifactError(f"cannot write a model to {str(folder)!r}: {err.strerror}; choose another -o") from err
+        raise _cannot_write(folder, err) from err
     try:
         yield temporary
     finally:
@@ -68,14 +92,18 @@ def previous_folder(folder: Path) -> Path:
 
 
 def _put_in_place(new: Path, folder: Path) -> None:
+    previous = previous_folder(folder)
     if not folder.exists():
         new.rename(folder)
     elif not _exchange(new, folder):
-        previous = previous_folder(folder)
         shutil.rmtree(previous, ignore_errors=True)
         folder.rename(previous)
-        new.rename(folder)
-        shutil.rmtree(previous, ignore_errors=True)
+        try:
+            new.rename(folder)
+        except OSError:
+            previous.rename(folder)
+            raise
+    shutil.rmtree(previous, ignore_errors=True)
 
 
 def _exchange(first: Path, second: Path) -> bool:

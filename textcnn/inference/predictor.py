@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from textcnn.inference.artifact import Artifact, load_artifact
 from textcnn.labels import Labels
 from textcnn.models.forward import logits_of
 from textcnn.text.batching import TextInputs
+from textcnn.text.read_table import shown
 
 
 @dataclass(frozen=True)
@@ -107,15 +108,10 @@ class Predictor:
             DataError: as for :meth:`predict_proba`.
             ConfigError: a threshold for a single-label model, or outside 0 to 1.
         """
-        if threshold is not None and not (self.labels.multi_label and 0 <= threshold <= 1):
-            raise ConfigError(
-                f"threshold must be in [0, 1] and is for multi-label models, got {threshold!r} for "
-                f"{self.labels.problem_type}"
-            )
+        thresholds = self.thresholds(threshold)
         inputs = self.artifact.inputs
         encoded: Any = inputs.encode(self._checked(rows))
         probs = self._probabilities(encoded)
-        thresholds = self.artifact.thresholds if threshold is None else [threshold] * len(self.labels)
         given = decide(probs, self.labels, thresholds)
         if not isinstance(inputs, TextInputs):
             none = np.zeros(len(given), np.bool_)
@@ -130,6 +126,21 @@ class Predictor:
             num_unknown=0 if unknown is None else int((encoded.ids == unknown).sum()),
         )
 
+    def thresholds(self, threshold: float | None = None) -> list[float]:
+        """From which probability each label is given (multi-label): the model's own, or one for all.
+
+        Raises:
+            ConfigError: a threshold for a single-label model, or outside 0 to 1.
+        """
+        if threshold is None:
+            return self.artifact.thresholds
+        if not (self.labels.multi_label and 0 <= threshold <= 1):
+            raise ConfigError(
+                f"threshold must be in [0, 1] and is for multi-label models, got {threshold!r} for "
+                f"{self.labels.problem_type}"
+            )
+        return [threshold] * len(self.labels)
+
     def score(self, encoded: Any, truth: Sequence[tuple[str, ...]]) -> dict[str, Any]:
         """Metrics (:func:`textcnn.evaluation.metrics.score`) on rows that ``artifact.inputs`` has encoded."""
         return score(truth, self._probabilities(encoded), self.labels, self.artifact.thresholds)
@@ -140,11 +151,13 @@ class Predictor:
 
     def _checked(self, rows: Any) -> Any:
         if not isinstance(self.artifact.inputs, TextInputs):
-            return rows
+            return np.asarray(rows)
         if isinstance(rows, str):
             raise DataError(f"expected a list of texts, got the single text {rows[:40]!r}; write [text]")
+        if not isinstance(rows, Iterable):
+            raise DataError(f"expected a list of texts, got {shown(rows)}")
         texts = list(rows)
         for number, text in enumerate(texts):
             if not isinstance(text, str):
-                raise DataError(f"expected texts, found {text!r} ({type(text).__name__}) at position {number}")
+                raise DataError(f"expected texts, found {shown(text)} ({type(text).__name__}) at position {number}")
         return texts

@@ -1,110 +1,153 @@
-"""Answers to a file, by its extension: jsonl, csv, tsv or parquet, row by row."""
+"""Answers to a file, by its extension: jsonl, csv, tsv or parquet, as they come."""
 
 from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
 
 from textcnn.errors import DataError
+from textcnn.text.read_table import is_missing
 
 FORMATS = (".jsonl", ".csv", ".tsv", ".parquet")
-_ROW_GROUP = 4096
+_ROW_GROUP = 4096  # rows in memory at once; the columns of a table are those of the first so many
+
+Row = dict[str, Any]
 
 
-def write_rows(rows: Iterable[dict[str, Any]], output: str) -> int:
+def write_rows(rows: Iterable[Row], output: str) -> int:
     """Write every row to ``output`` (``-``: JSON lines on stdout) and return their number.
 
-    In CSV, TSV and Parquet, lists are cells of JSON, and columns of strings stay strings.
+    In CSV, TSV and Parquet, lists are cells of JSON, and columns of strings stay strings. A file that is there stays
+    as it is if the first row cannot be had.
 
     Raises:
-        DataError: an extension that is none of :data:`FORMATS`, or a place that cannot be written.
+        DataError: an extension that is none of :data:`FORMATS`, a place that cannot be written, or rows that do not
+            fit into one table.
     """
     if output == "-":
         return _write_jsonl(rows, sys.stdout)
     path = Path(output)
     if path.suffix not in FORMATS:
         raise DataError(f"expected an output that ends in {', '.join(FORMATS)}, got {output!r}")
+    rows = iter(rows)
+    rows = chain(list(islice(rows, 1)), rows)
     try:
         if path.suffix == ".parquet":
-            return _write_parquet(rows, path)
+            with path.open("wb") as binary:
+                return _write_parquet(rows, binary, path)
         with path.open("w", encoding="utf-8", newline="") as file:
             if path.suffix == ".jsonl":
                 return _write_jsonl(rows, file)
-            return _write_csv(rows, file, "\t" if path.suffix == ".tsv" else ",")
+            return _write_csv(rows, file, "\t" if path.suffix == ".tsv" else ",", path)
     except OSError as err:
-        raise DataError(f"cannot write answers: {err.strerror}", path=output) from err
+        raise DataError(f"cannot write answers: {err.strerror or err}", path=output) from err
 
 
-def _write_jsonl(rows: Iterable[dict[str, Any]], file: TextIO) -> int:
+def _write_jsonl(rows: Iterable[Row], file: TextIO) -> int:
     count = 0
     for row in rows:
-        file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+        file.write(_json(row) + "\n")
         count += 1
     file.flush()
     return count
 
 
-def _write_csv(rows: Iterable[dict[str, Any]], file: TextIO, delimiter: str) -> int:
-    writer: csv.DictWriter[str] | None = None
+def _write_csv(rows: Iterable[Row], file: TextIO, delimiter: str, path: Path) -> int:
     count = 0
-    for row in rows:
-        if writer is None:
-            writer = csv.DictWriter(file, list(row), delimiter=delimiter, restval="")
+    for columns, group in _groups(rows, path):
+        writer = csv.DictWriter(file, columns, delimiter=delimiter, restval="")
+        if not count:
             writer.writeheader()
-        writer.writerow(_flat(row))
-        count += 1
+        writer.writerows({name: "" if is_missing(cell) else cell for name, cell in row.items()} for row in group)
+        count += len(group)
     return count
 
 
-def _write_parquet(rows: Iterable[dict[str, Any]], path: Path) -> int:
+def _write_parquet(rows: Iterable[Row], file: IO[bytes], path: Path) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     writer: pq.ParquetWriter | None = None
     count = 0
-    for chunk in _chunks(rows):
-        if writer is None:
-            schema = _schema(pa, chunk)
-            writer = pq.ParquetWriter(path, schema)
-        try:
-            writer.write_table(pa.Table.from_pylist(_as_schema(chunk, schema, pa), schema=schema))
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as err:
-            raise DataError(f"a carried column changes its type: {err}; write .jsonl instead", path=path) from err
-        count += len(chunk)
+    try:
+        for columns, group in _groups(rows, path):
+            if writer is None:
+                schema = pa.schema([(name, _type([row.get(name) for row in group], pa)) for name in columns])
+                writer = pq.ParquetWriter(file, schema)
+            writer.write_table(pa.Table.from_pylist(_as_schema(group, schema, pa), schema=schema))
+            count += len(group)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as err:
+        raise DataError(
+            f"a carried column has values of several types: {err}; write .jsonl instead", path=path
+        ) from err
+    finally:
+        if writer is not None:
+            writer.close()
     if writer is None:
-        pq.write_table(pa.table({}), path)
-    else:
-        writer.close()
+        pq.write_table(pa.table({}), file)
     return count
 
 
-def _chunks(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+def _groups(rows: Iterable[Row], path: Path) -> Iterator[tuple[list[str], list[Row]]]:
+    """Rows some thousands at a time, their cells without lists, with the columns of the first group."""
     rows = iter(rows)
-    while chunk := [_flat(row) for row in islice(rows, _ROW_GROUP)]:
-        yield chunk
+    columns: list[str] = []
+    count = 0
+    while group := [_flat(row) for row in islice(rows, _ROW_GROUP)]:
+        columns = columns or list(dict.fromkeys(name for row in group for name in row))
+        known = set(columns)
+        for number, row in enumerate(group, start=count + 1):
+            if added := row.keys() - known:
+                raise DataError(
+                    f"row {number} has the column {min(added)!r}, which none of the first {_ROW_GROUP:,} rows has; "
+                    f"write .jsonl instead",
+                    path=path,
+                )
+        count += len(group)
+        yield columns, group
 
 
-def _schema(pa: Any, chunk: list[dict[str, Any]]) -> Any:
-    """Types of the first rows; a column that holds nothing yet may hold anything later: text."""
-    inferred = pa.Table.from_pylist(chunk).schema
-    return pa.schema([pa.field(f.name, pa.string() if pa.types.is_null(f.type) else f.type) for f in inferred])
+def _type(cells: list[Any], pa: Any) -> Any:
+    """The type of a column: text if there is text in it, or if it holds nothing yet and may hold anything later."""
+    if any(isinstance(cell, str) for cell in cells):
+        return pa.string()
+    found = pa.array(cells).type
+    return pa.string() if pa.types.is_null(found) else found
 
 
-def _as_schema(chunk: list[dict[str, Any]], schema: Any, pa: Any) -> list[dict[str, Any]]:
+def _as_schema(group: list[Row], schema: Any, pa: Any) -> list[Row]:
     texts = {f.name for f in schema if pa.types.is_string(f.type)}
     return [
-        {name: str(value) if name in texts and value is not None else value for name, value in row.items()}
-        for row in chunk
+        {name: str(cell) if name in texts and cell is not None else cell for name, cell in row.items()} for row in group
     ]
 
 
-def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, (list, dict)) else value
-        for name, value in row.items()
-    }
+def _flat(row: Row) -> Row:
+    return {name: _json(cell) if isinstance(cell, (list, dict)) else cell for name, cell in row.items()}
+
+
+def _json(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
+    except ValueError:
+        return json.dumps(_finite(value), ensure_ascii=False, default=_plain)
+
+
+def _plain(value: Any) -> str | None:
+    """What JSON has no form for, as text."""
+    return None if is_missing(value) else str(value)
+
+
+def _finite(value: Any) -> Any:
+    """The value without NaN and infinities, which are not JSON: they become null."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -48,14 +48,14 @@ class Lexicon:
         Tokenizers whose pieces are not their types (sub-words, bytes) keep ``[UNK]``.
         """
         unknown = self._tokenizer.unknown_id
-        if unknown is None or not (tokens.ids == unknown).any():
+        if not self._tokenizer.has_whole_words or unknown is None or not (tokens.ids == unknown).any():
             return tokens
         ids = tokens.ids.copy()
         unknown_in = np.add.reduceat(np.append(ids == unknown, False), tokens.offsets[:-1]) * (tokens.lengths > 0)
         for row in np.flatnonzero(unknown_in):
             words = self._tokenizer.words(texts[int(row)])
             start, end = tokens.offsets[row], tokens.offsets[row + 1]
-            if len(words) != end - start:
+            if len(words) != end - start:  # a tokenizer.json made elsewhere may have added tokens of several words
                 continue
             for place in start + np.flatnonzero(ids[start:end] == unknown):
                 ids[place] = self._temporary_id(words[int(place - start)])

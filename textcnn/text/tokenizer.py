@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
@@ -19,7 +20,7 @@ _UNKNOWN_NAMES = (UNKNOWN, "<unk>", "<UNK>")
 _CHUNK = 2048  # texts handed to the pipeline at once: bounds its memory, keeps its threads busy
 
 # Words with an inner apostrophe stay whole; every Han or kana character and every sign is a word of its own.
-_CJK = r"\p{Han}\p{Hiragana}\p{Katakana}"
+_CJK = r"\p{Han}\p{Hiragana}\p{Katakana}ーｰ"  # the sound marks are of no script
 _WORD_CHARACTER = rf"[\w&&[^{_CJK}]]"
 WORD_PATTERN = rf"[{_CJK}]|{_WORD_CHARACTER}+(?:'{_WORD_CHARACTER}+)?|[^\w\s]"
 
@@ -51,9 +52,10 @@ class Tokenizer:
                 kinds = ", ".join(TOKENIZERS)
                 raise ConfigError(f"tokenizer must be one of {kinds}, or a tokenizer.json file, got {str(path)!r}")
             return cls.load(path)
+        texts = [_without_surrogates(text) for text in texts]
         pipeline = _untrained(config)
-        pipeline.train_from_iterator(map(_without_surrogates, texts), _trainer(config))
-        return cls(_with_reserved(pipeline, config.tokenizer))
+        pipeline.train_from_iterator(texts, _trainer(config, pipeline, texts))
+        return cls(_with_reserved(pipeline, config))
 
     @classmethod
     def load(cls, path: str | Path) -> Tokenizer:
@@ -63,9 +65,13 @@ class Tokenizer:
             ArtifactError: the file is not a tokenizer that the `tokenizers` package reads.
         """
         try:
-            return cls.from_json(Path(path).read_text(encoding="utf-8"))
+            content = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as err:
             raise ArtifactError(f"expected a tokenizer.json at {str(path)!r}, but it cannot be read: {err}") from err
+        try:
+            return cls.from_json(content)
+        except ArtifactError as err:
+            raise ArtifactError(f"{path}: {err}") from err.__cause__
 
     @classmethod
     def from_json(cls, text: str) -> Tokenizer:
@@ -75,7 +81,9 @@ class Tokenizer:
             ArtifactError: the text is not a tokenizer that the `tokenizers` package reads.
         """
         try:
-            return cls(tokenizers.Tokenizer.from_str(text))
+            tokenizer = cls(tokenizers.Tokenizer.from_str(text))
+            tokenizer.encode_batch(["\ue000"])  # a word no vocabulary has: is there an entry for such words?
+            return tokenizer
         except Exception as err:  # the package raises plain Exception for every fault in the file
             raise ArtifactError(f"expected the JSON of a tokenizer, but the tokenizers package says: {err}") from err
 
@@ -84,7 +92,12 @@ class Tokenizer:
         return str(self._pipeline.to_str(pretty=True))
 
     def __len__(self) -> int:
-        return int(self._pipeline.get_vocab_size(with_added_tokens=True))
+        return self._size
+
+    @cached_property
+    def _size(self) -> int:
+        """One more than the largest id: a tokenizer.json made elsewhere may leave ids out."""
+        return max(self._pipeline.get_vocab(with_added_tokens=True).values(), default=-1) + 1
 
     @property
     def unknown_id(self) -> int | None:
@@ -92,10 +105,17 @@ class Tokenizer:
         ids = (self._pipeline.token_to_id(name) for name in _UNKNOWN_NAMES)
         return next((i for i in ids if i is not None), None)
 
+    @property
+    def has_whole_words(self) -> bool:
+        """Whether every piece that is looked up is one token: then :meth:`words` are the names of the tokens."""
+        return isinstance(self._pipeline.model, models.WordLevel)
+
     def types(self) -> list[str]:
-        """The vocabulary: the type string of every id, in the order of the ids."""
-        vocabulary = self._pipeline.get_vocab(with_added_tokens=True)
-        return sorted(vocabulary, key=vocabulary.__getitem__)
+        """The vocabulary: the type string of every id, in the order of the ids; an id left out has an empty one."""
+        names = [""] * len(self)
+        for name, number in self._pipeline.get_vocab(with_added_tokens=True).items():
+            names[number] = name
+        return names
 
     def encode_batch(self, texts: Sequence[str]) -> Ragged:
         """Token ids of every text; an empty text has none."""
@@ -111,16 +131,26 @@ class Tokenizer:
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Character offsets ``(start, end)`` into ``text`` of each token that :meth:`encode_batch` gives."""
         encoding = self._pipeline.encode(_without_surrogates(text), add_special_tokens=False)
-        return [(int(start), int(end)) for start, end in encoding.offsets]
+        spans = []
+        following = [*(int(start) for start, _ in encoding.offsets[1:]), len(text)]
+        for (start, end), limit in zip(encoding.offsets, following, strict=False):
+            # Of characters that NFC has joined, the pipeline keeps the place of the first.
+            while end < limit and not text[end].isspace():
+                end += 1
+            spans.append((int(start), int(end)))
+        return spans
 
     def words(self, text: str) -> list[str]:
         """The pieces the pipeline looks up, in order: what a word-level tokenizer calls types, unseen ones included."""
-        text = _without_surrogates(text)
-        if self._pipeline.normalizer is not None:
-            text = self._pipeline.normalizer.normalize_str(text)
-        if self._pipeline.pre_tokenizer is None:
-            return [text] if text else []
-        return [piece for piece, _ in self._pipeline.pre_tokenizer.pre_tokenize_str(text)]
+        return _words(self._pipeline, _without_surrogates(text))
+
+
+def _words(pipeline: tokenizers.Tokenizer, text: str) -> list[str]:
+    if pipeline.normalizer is not None:
+        text = pipeline.normalizer.normalize_str(text)
+    if pipeline.pre_tokenizer is None:
+        return [text] if text else []
+    return [piece for piece, _ in pipeline.pre_tokenizer.pre_tokenize_str(text)]
 
 
 def _without_surrogates(text: str) -> str:
@@ -149,7 +179,7 @@ def _untrained(config: TextConfig) -> tokenizers.Tokenizer:
     return pipeline
 
 
-def _trainer(config: TextConfig) -> trainers.Trainer:
+def _trainer(config: TextConfig, pipeline: tokenizers.Tokenizer, texts: Sequence[str]) -> trainers.Trainer:
     size, frequency = config.vocabulary_size - 2, config.min_frequency  # two places are reserved
     if config.tokenizer == "bpe":
         alphabet = pre_tokenizers.ByteLevel.alphabet()
@@ -160,8 +190,15 @@ def _trainer(config: TextConfig) -> trainers.Trainer:
             show_progress=False,
         )
     if config.tokenizer == "wordpiece":
+        # Left alone, this trainer numbers the characters inside words, and so breaks ties, in an order that changes
+        # from run to run; special tokens have their numbers first. The pipeline that is made in the end has none.
+        words = (word for text in texts for word in _words(pipeline, text))
+        inner = sorted({f"##{character}" for word in words for character in word[1:]})
         return trainers.WordPieceTrainer(
-            vocab_size=min(size, _SUBWORDS), min_frequency=max(frequency, 2), show_progress=False
+            vocab_size=min(size, _SUBWORDS),
+            min_frequency=max(frequency, 2),
+            special_tokens=inner,
+            show_progress=False,
         )
     return trainers.WordLevelTrainer(vocab_size=size, min_frequency=frequency, show_progress=False)
 
@@ -169,15 +206,16 @@ def _trainer(config: TextConfig) -> trainers.Trainer:
 _SUBWORDS = 16_000  # sub-word vocabularies beyond this are word lists again
 
 
-def _with_reserved(pipeline: tokenizers.Tokenizer, kind: str) -> tokenizers.Tokenizer:
+def _with_reserved(trained: tokenizers.Tokenizer, config: TextConfig) -> tokenizers.Tokenizer:
     """Put [PAD] and [UNK] before the trained vocabulary; a trainer's ``special_tokens`` would become added tokens."""
-    trained = pipeline.get_vocab(with_added_tokens=False)
-    ordered = [PAD, UNKNOWN, *sorted(trained, key=trained.__getitem__)]
+    learned = trained.get_vocab(with_added_tokens=False)
+    ordered = [PAD, UNKNOWN, *sorted(learned, key=learned.__getitem__)]
     vocabulary = {entry: number for number, entry in enumerate(dict.fromkeys(ordered))}
-    if kind == "bpe":
-        saved = pipeline.model.__getstate__()  # the only door to the merges: the model's own JSON
+    pipeline = _untrained(config)
+    if config.tokenizer == "bpe":
+        saved = trained.model.__getstate__()  # the only door to the merges: the model's own JSON
         pipeline.model = models.BPE(vocabulary, _merges(saved))
-    elif kind == "wordpiece":
+    elif config.tokenizer == "wordpiece":
         pipeline.model = models.WordPiece(vocabulary, unk_token=UNKNOWN)
     else:
         pipeline.model = models.WordLevel(vocabulary, unk_token=UNKNOWN)

@@ -93,7 +93,7 @@ def fit(
             and ``stopped`` says so).
     """
     assert config.epochs is not None
-    trainer = _Trainer(model, loss, config, steps_per_epoch * config.epochs, reporter)
+    trainer = Trainer(model, loss, config, steps_per_epoch * config.epochs, reporter)
     best = _Best(model, metric)
     result = Fit()
     began = time.perf_counter()
@@ -132,7 +132,7 @@ def fit(
     return result
 
 
-class _Trainer:
+class Trainer:
     """One model and its optimizers: runs steps."""
 
     def __init__(
@@ -149,12 +149,13 @@ class _Trainer:
         total, rows, tokens = 0.0, 0, 0
         began = time.perf_counter()
         for batch in batches:
-            value = self._step(batch)
+            value = self.step(batch)
             total, rows, tokens = total + value * batch.num_rows, rows + batch.num_rows, tokens + batch.num_tokens
             self._reporter.step(epoch, value, tokens / (time.perf_counter() - began))
         return total / rows, tokens
 
-    def _step(self, batch: TrainingBatch) -> float:
+    def step(self, batch: TrainingBatch) -> float:
+        """Forward, loss, backward, optimizers on one batch; gives the loss. The model is to be in training mode."""
         branches: Branches = self._model.branches(batch)  # type: ignore[operator]
         loss: Tensor = self._loss(branches, batch.labels)
         value = loss.item()

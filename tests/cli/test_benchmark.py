@@ -1,0 +1,65 @@
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+TINY = ["--lengths", "3", "--batch-sizes", "1,2", "--architectures", "lstm", "--embedding-dim", "8"]
+TINY += ["--vocabulary-size", "50", "--batches", "30", "--cell-seconds", "0", "--threads", "1"]
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "textcnn_cli", "benchmark", "speed", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("benchmark")
+    done = run(*TINY, "--json", "--output", folder / "new" / "speed.json")
+    assert done.returncode == 0, done.stderr
+    return done, folder / "new" / "speed.json"
+
+
+def test_json_is_the_last_line_and_the_file(measured):
+    done, file = measured
+    document = json.loads(done.stdout.splitlines()[-1])
+    assert document == json.loads(file.read_text(encoding="utf-8"))
+    assert document["command"] == f"textcnn benchmark speed {' '.join(TINY)} --json --output speed.json"
+    assert len(document["cells"]) == 8
+    assert "4 of 4: infer, 3 tokens, batch 2: kim" in done.stderr
+
+
+def test_tables_and_plot_are_remade_from_the_file(measured, tmp_path):
+    _, file = measured
+    done = run("--from", file, "--plot", tmp_path / "speed.png", "--table", tmp_path / "speed.md")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "speed.png").read_bytes().startswith(b"\x89PNG")
+    *_, sentence = done.stdout.splitlines()
+    assert sentence in (tmp_path / "speed.md").read_text(encoding="utf-8")
+    assert sentence.startswith("In training steps the CNN is ")
+    assert "encoder parameters: kim 9,900, lstm " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--lengths", "10,x"], "error: --lengths expects whole numbers with commas between them, got '10,x'"),
+        (["--architectures", "tcn"], "error: architectures must be some of rnn, gru, lstm, bilstm, each once"),
+        (["--from", "speed.json", "--quick"], "error: --from takes a saved document, and nothing is measured"),
+        (["--from", "nowhere.json"], "error: nowhere.json: expected the JSON that `benchmark speed --output` writes"),
+        (["--plot", "speed.txt"], "error: a plot must be a file with .png, .svg, .pdf behind its name"),
+    ],
+)
+def test_a_wrong_option_is_one_line_and_exit_2(arguments, message):
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert message in " ".join(done.stderr.replace("│", " ").split())
+    assert done.stdout == ""
+
+
+def test_fewer_than_30_batches_are_refused_by_the_option():
+    done = run("--batches", "29")
+    assert done.returncode == 2
+    assert re.search(r"--batches.* 30\b", " ".join(done.stderr.replace("│", " ").split()))

@@ -1,0 +1,103 @@
+"""What dev rows decide: a temperature that is found again, and thresholds no other threshold beats."""
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from textcnn.evaluation.calibration import DEFAULT_THRESHOLD, fit_temperature, fit_thresholds
+from textcnn.evaluation.probabilities import decide, probabilities
+from textcnn.labels import Labels
+
+THREE = Labels(("a", "b", "c"))
+MANY = Labels(("a", "b", "c"), multi_label=True)
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 4.0])
+@pytest.mark.parametrize("labels", [THREE, MANY])
+def test_a_known_temperature_is_found_again(temperature, labels):
+    """Labels drawn from the probabilities of some logits fit those logits at temperature 1, and k times them at k."""
+    random = np.random.default_rng(0)
+    logits = random.normal(0, 2, (20_000, 3))
+    probs = probabilities(logits, labels)
+    if labels.multi_label:
+        drawn = random.random(probs.shape) < probs
+        truth = [tuple(labels.names[i] for i in np.flatnonzero(row)) for row in drawn]
+    else:
+        drawn = (random.random((len(probs), 1)) > probs.cumsum(axis=1)).sum(axis=1)
+        truth = [(labels.names[i],) for i in drawn]
+    assert fit_temperature(logits * temperature, truth, labels) == pytest.approx(temperature, rel=0.05)
+
+
+@pytest.mark.parametrize(("truth", "bound"), [("a", 0.05), ("b", 20.0)])
+def test_a_temperature_keeps_within_its_bounds(truth, bound):
+    logits = np.array([[1.0, 0.0, 0.0]] * 4)  # always right: colder is better; always wrong: hotter
+    assert fit_temperature(logits, [(truth,)] * 4, THREE) == pytest.approx(bound, rel=0.01)
+
+
+@pytest.mark.parametrize("size", [1e4, 1e-4])
+def test_extreme_logits_have_a_temperature(size):
+    logits = np.array([[size, -size, 0.0], [-size, size, 0.0]])
+    with np.errstate(over="raise", invalid="raise"):
+        assert 0.05 <= fit_temperature(logits, [("a",), ("a",)], THREE) <= 20
+
+
+def test_rows_of_unseen_labels_and_no_rows_leave_it_alone():
+    logits = np.array([[5.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    seen = fit_temperature(logits[1:], [("a",), ("a",)], THREE)
+    assert fit_temperature(logits, [("unseen",), ("a",), ("a",)], THREE) == seen
+    assert fit_temperature(logits, [("unseen",)] * 3, THREE) == 1.0
+    assert fit_temperature(np.zeros((0, 3)), [], THREE) == 1.0
+    assert fit_temperature(np.zeros((0, 3)), [], MANY) == 1.0
+
+
+def test_temperature_changes_no_decision():
+    random = np.random.default_rng(1)
+    logits = random.normal(0, 3, (200, 3)).astype(np.float32)
+    cold, warm = (decide(probabilities(logits, THREE, t), THREE, []) for t in (0.05, 20.0))
+    assert cold == warm
+
+
+# ------------------------------------------------------------------------------------------------ thresholds
+
+scored = st.lists(
+    st.tuples(
+        st.sampled_from([0.0, 0.25, 0.5, np.nextafter(0.5, 1), 0.75, np.nextafter(1.0, 0), 1.0]) | st.floats(0, 1),
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+def f1_at(threshold, rows):
+    given_to = [p >= threshold for p, _ in rows]
+    hits = sum(g and wanted for g, (_, wanted) in zip(given_to, rows, strict=True))
+    total = sum(given_to) + sum(wanted for _, wanted in rows)
+    return 2 * hits / total if total else 0.0
+
+
+@given(rows=scored)
+@example(rows=[(np.nextafter(0.5, 1), True), (0.5, False)])  # half-way between these is no other number
+def test_no_threshold_has_a_better_f1(rows):
+    one = Labels(("a",), multi_label=True)
+    (threshold,) = fit_thresholds(np.array([[p] for p, _ in rows]), [("a",) if w else () for _, w in rows], one)
+    assert 0 <= threshold <= 1
+    if not any(wanted for _, wanted in rows):
+        assert threshold == DEFAULT_THRESHOLD
+        return
+    best = max(f1_at(candidate, rows) for candidate in [*(p for p, _ in rows), 0.0, 1.0])
+    assert f1_at(threshold, rows) == pytest.approx(best, abs=1e-12)
+
+
+def test_a_threshold_stands_half_way_between_two_scores():
+    probs = np.array([[0.9, 0.8, 0.3], [0.7, 0.4, 0.3], [0.1, 0.2, 0.3]])
+    truth = [("a", "b"), ("a",), ()]
+    assert fit_thresholds(probs, truth, MANY) == [pytest.approx(0.4), pytest.approx(0.6), DEFAULT_THRESHOLD]
+
+
+def test_thresholds_are_one_for_each_label_and_plain_numbers():
+    random = np.random.default_rng(0)
+    truth = [tuple(n for n in "abcd" if random.random() < 0.4) for _ in range(30)]
+    found = fit_thresholds(random.random((30, 3)), truth, MANY)
+    assert [type(value) for value in found] == [float] * 3

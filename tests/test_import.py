@@ -1,0 +1,43 @@
+"""What importing costs, and what the package offers."""
+
+import subprocess
+import sys
+
+import pytest
+
+import textcnn
+
+HEAVY = ("torch", "datasets", "sklearn", "numba", "pandas", "pyarrow", "tokenizers")
+
+
+def test_importing_loads_no_heavy_package():
+    code = f"import sys, textcnn; print([name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("module", ["config", "labels", "errors", "extras", "catalogue", "models.registry"])
+def test_settings_and_tables_are_read_without_torch(module):
+    code = f"import sys, textcnn.{module}; print('torch' in sys.modules, 'datasets' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
+
+
+def test_evaluation_knows_no_torch():
+    code = "import sys, textcnn.evaluation.metrics, textcnn.evaluation.calibration; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_every_name_it_offers_is_there():
+    assert textcnn.__all__ == ["Predictor", "__version__", "load", "train"]
+    for name in textcnn.__all__:
+        assert getattr(textcnn, name) is not None
+
+
+def test_a_name_it_does_not_offer():
+    with pytest.raises(
+        AttributeError,
+        match=r"^module 'textcnn' has no attribute 'trian'; it offers Predictor, __version__, load, train$",
+    ):
+        textcnn.trian  # noqa: B018

@@ -1,0 +1,67 @@
+"""The README is a promise: its commands and its Python run as they stand."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where the README's reader stands: beside a file of reviews."""
+    place = tmp_path_factory.mktemp("reader")
+    words = {"good": "what a wonderful film , great and warm", "bad": "never again , a dull and awful film"}
+    with (place / "reviews.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label"])
+        writer.writerows([[f"{text} number {i}", label] for i in range(20) for label, text in words.items()])
+    return place
+
+
+def test_the_commands_run(folder):
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    for block in blocks("bash"):
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", block],
+            cwd=folder,
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{block}\n{done.stderr}"
+    rows = list(csv.DictReader((folder / "labelled.csv").open(encoding="utf-8", newline="")))
+    assert len(rows) == 40
+    assert {row["label"] for row in rows} <= {"good", "bad"}
+
+
+def test_the_python_runs(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    scope: dict[str, object] = {}
+    for block in blocks("python"):
+        exec(block, scope)
+    assert scope["predictor"].classes_ == ["bad", "good"]  # type: ignore[attr-defined]
+
+
+def test_the_first_screen_names_both_commands():
+    first = README.split("##")[0]
+    assert "make demo" in first
+    assert "make test" in first
+
+
+def test_links_lead_somewhere():
+    targets = [t for t in re.findall(r"\]\(([^)#]+)\)", README) if not t.startswith("http")]
+    assert [t for t in targets if not (ROOT / t).exists()] == []

@@ -1,0 +1,76 @@
+"""Where and with what a benchmark ran, without a path of the machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shlex
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+
+import textcnn
+from textcnn import kernels
+
+
+def describe_machine() -> dict[str, Any]:
+    """Versions, threads, processor and commit as JSON values."""
+    return {
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": numpy.__version__,
+            "textcnn": textcnn.__version__,
+        },
+        "threads": torch.get_num_threads(),
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "load": load(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "commit": commit(Path(textcnn.__file__).resolve().parent.parent),
+        "backend": kernels.BACKEND,
+    }
+
+
+def cpu_name() -> str:
+    """Name of the processor's model, as well as the system knows it."""
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1].strip() if found else platform.processor() or platform.machine()
+
+
+def load() -> float | None:
+    """Programs that wanted to run in the last minute, in the mean; none: the system does not count them."""
+    try:
+        return round(os.getloadavg()[0], 2)
+    except (AttributeError, OSError):
+        return None
+
+
+def commit(folder: Path) -> str | None:
+    """Commit of the checkout whose root is ``folder``, with ``-dirty`` if files differ from it; none: no checkout."""
+    if not (folder / ".git").exists():
+        return None
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return None  # git is not installed
+    return done.stdout.strip() or None
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """The command as typed, with the base names of files only."""
+    return shlex.join(["textcnn", *(_without_folder(argument) for argument in arguments)])
+
+
+def _without_folder(argument: str) -> str:
+    name, sign, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
+    return name + sign + (re.split(r"[/\\]", value.rstrip("/\\"))[-1] if value.strip("/\\") else value)

@@ -1,0 +1,119 @@
+"""The picture of a speed benchmark, made from its document alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from textcnn.benchmark.document import comparisons
+from textcnn.benchmark.protocol import PHASES
+from textcnn.errors import ConfigError
+from textcnn.extras import import_extra
+
+# Okabe & Ito's colours, told apart by colour-blind readers; batch sizes differ by marker and dashes as well.
+_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
+_STYLES = (("o", "-"), ("s", "--"), ("^", ":"), ("D", "-."), ("v", (0, (1, 3))), ("P", (0, (6, 3))))
+_TICKS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 100)
+_EXTENSIONS = (".png", ".svg", ".pdf")
+_MARGIN = 1.25
+_WIDTH, _HEIGHT, _DPI = 12.0, 5.4, 150  # inches, inches, pixels an inch
+
+
+def check_plot(path: Path) -> None:
+    """Find out before minutes are spent on measuring whether the picture can be made.
+
+    Raises:
+        ConfigError: no picture has that extension.
+        MissingExtraError: matplotlib is not installed.
+    """
+    if path.suffix.lower() not in _EXTENSIONS:
+        raise ConfigError(f"a plot must be a file with {', '.join(_EXTENSIONS)} behind its name, got {path.name!r}")
+    import_extra("matplotlib.figure", extra="plot", feature="benchmark --plot")
+
+
+def draw(document: Mapping[str, Any]) -> Any:
+    """A matplotlib figure: ratio against length, a panel a phase, a line for each baseline and batch size."""
+    figure_module = import_extra("matplotlib.figure", extra="plot", feature="benchmark --plot")
+    figure = figure_module.Figure(figsize=(_WIDTH, _HEIGHT), dpi=_DPI, layout="constrained")
+    phases = [phase for phase in PHASES if comparisons(document["cells"], phase=phase)]
+    panels = figure.subplots(1, len(phases), sharey=True, squeeze=False)[0]
+    for panel, phase in zip(panels, phases, strict=True):
+        _draw_phase(panel, phase, document)
+    panels[0].set_ylabel("time of the RNN / time of the CNN")
+    _legend(figure, document)
+    where = f"{document['cpu']}, threads: {document['threads']}"
+    figure.suptitle(f"Text CNN beside RNNs of its size ({where}; bars: 95 % intervals)", fontsize=10)
+    return figure
+
+
+def save_plot(document: Mapping[str, Any], path: Path) -> None:
+    """Draw the document into a file; its extension (.png, .svg, .pdf) says which kind."""
+    draw(document).savefig(path)
+
+
+def _draw_phase(panel: Any, phase: str, document: Mapping[str, Any]) -> None:
+    lines = [(name, size) for name in _names(document) for size in document["protocol"]["batch_sizes"]]
+    for position, (name, size) in enumerate(lines):
+        cells = sorted(
+            comparisons(document["cells"], phase=phase, architecture=name, batch_size=size), key=lambda c: c["length"]
+        )
+        shift = 1 + 0.015 * (position - (len(lines) - 1) / 2)  # neighbours' bars stand beside each other
+        ratios = [cell["ratio"] for cell in cells]
+        marker, dashes = _style(document, size)
+        panel.errorbar(
+            [cell["length"] * shift for cell in cells],
+            ratios,
+            yerr=[[c["ratio"] - c["ratio_low"] for c in cells], [c["ratio_high"] - c["ratio"] for c in cells]],
+            color=_colour(document, name),
+            marker=marker,
+            linestyle=dashes,
+            linewidth=1.3,
+            markersize=5,
+            capsize=2,
+            elinewidth=0.9,
+        )
+    _dress(panel, phase, document)
+
+
+def _dress(panel: Any, phase: str, document: Mapping[str, Any]) -> None:
+    """Axes, the line at 1 and what its two sides mean."""
+    lengths = sorted(document["protocol"]["lengths"])
+    ends = [c[end] for c in comparisons(document["cells"]) for end in ("ratio_low", "ratio_high")]
+    low, high = min(0.8, *ends) / 1.15, max(1.25, *ends) * 1.15
+    ticks = [t for t in _TICKS if low <= t <= high]
+    panel.set_xscale("log")
+    panel.set_yscale("log")
+    panel.set_ylim(low, high)
+    panel.set_xlim(lengths[0] / _MARGIN, lengths[-1] * _MARGIN**2)  # the words stand to the right of the points
+    panel.set_xticks(lengths, [str(length) for length in lengths])
+    panel.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    panel.minorticks_off()
+    panel.grid(axis="y", color="0.9", linewidth=0.6)
+    panel.axhline(1, color="black", linewidth=1.2)
+    for side, where, words in ((1.03, "bottom", "↑ CNN faster"), (1 / 1.03, "top", "↓ RNN faster")):
+        panel.text(0.99, side, words, transform=panel.get_yaxis_transform(), ha="right", va=where, fontsize=9)
+    panel.set_title(PHASES[phase])
+    panel.set_xlabel("tokens of a text")
+
+
+def _legend(figure: Any, document: Mapping[str, Any]) -> None:
+    line = import_extra("matplotlib.lines", extra="plot", feature="benchmark --plot").Line2D
+    handles = [line([], [], color=_colour(document, name), linewidth=2.5, label=name) for name in _names(document)]
+    for size in document["protocol"]["batch_sizes"]:
+        marker, dashes = _style(document, size)
+        handles.append(line([], [], color="0.3", marker=marker, linestyle=dashes, label=f"batch {size}"))
+    figure.legend(handles=handles, loc="outside right center", frameon=False)
+
+
+def _names(document: Mapping[str, Any]) -> Sequence[str]:
+    names: Sequence[str] = document["protocol"]["architectures"]
+    return names
+
+
+def _colour(document: Mapping[str, Any], name: str) -> str:
+    return _COLOURS[_names(document).index(name) % len(_COLOURS)]
+
+
+def _style(document: Mapping[str, Any], size: int) -> tuple[str, Any]:
+    return _STYLES[document["protocol"]["batch_sizes"].index(size) % len(_STYLES)]

@@ -1,0 +1,95 @@
+"""What the speed benchmark measures, and by which rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from textcnn.benchmark.matching import BASELINES, REFERENCE, TOLERANCE
+from textcnn.config import option
+from textcnn.errors import ConfigError
+
+MIN_BATCHES = 30
+PHASES: Mapping[str, str] = {"train": "Training step", "infer": "Inference"}
+RULES = {
+    "interleaving": "every batch goes to all contestants in turn, in an order drawn anew for each batch",
+    "train": "one optimizer step of the product's training loop: forward, loss, backward, AdamW and row-wise Adam",
+    "infer": "from token ids to logits without gradients, the making of the batch included",
+    "epoch": "the product's batches of an epoch, word dropout and the making of each batch included",
+    "texts": "all texts of a cell have the same length, so no contestant computes padding; those of an epoch do not",
+    "ratio": "baseline time / kim time: median over the batches, 95 % percentile bootstrap interval",
+    "matching": f"parameters of the encoders within {TOLERANCE:.0%} of each other; embedding, head and loss alike",
+}
+
+
+def _counts(value: Any) -> bool:
+    return bool(value) and all(isinstance(n, int) and n > 0 for n in value) and len(set(value)) == len(value)
+
+
+def _baselines(value: Any) -> bool:
+    return bool(value) and set(value) <= set(BASELINES) and len(set(value)) == len(value)
+
+
+@dataclass(frozen=True)
+class SpeedConfig:
+    """Settings of a run of the benchmark.
+
+    Raises:
+        ConfigError: values outside their range, all together.
+    """
+
+    lengths: tuple[int, ...] = option(
+        (10, 50, 100, 250, 500), "tokens of a text", _counts, "different whole numbers from 1 up"
+    )
+    batch_sizes: tuple[int, ...] = option((1, 16, 64), "texts of a batch", _counts, "different whole numbers from 1 up")
+    architectures: tuple[str, ...] = option(
+        tuple(BASELINES), f"the RNNs beside {REFERENCE}", _baselines, f"some of {', '.join(BASELINES)}, each once"
+    )
+    embedding_dim: int = option(100, "width D of a word vector", lambda n: n > 0, "1 or more")
+    vocabulary_size: int = option(
+        20_000, "types of the made-up texts; with DATA, the largest number kept", lambda n: n > 3, "more than 3"
+    )
+    batches: int = option(
+        100, "timed batches of a cell, if time allows", lambda n: n >= MIN_BATCHES, f"{MIN_BATCHES} or more"
+    )
+    cell_seconds: float = option(
+        6.0,
+        f"a cell that has taken so long ends, but never before {MIN_BATCHES} batches",
+        lambda n: n >= 0,
+        "0 or more",
+    )
+    warmup: int = option(3, "batches of a cell that are not timed", lambda n: n > 0, "1 or more")
+    seed: int = option(0, "decides texts, weights, order and resampling", lambda n: n >= 0, "0 or more")
+    threads: int | None = option(
+        None, "threads of the tensor library; none: all cores", lambda n: n is None or n > 0, "1 or more"
+    )
+    epoch_architectures: tuple[str, ...] = option(
+        tuple(BASELINES), "the RNNs that run an epoch, too", _baselines, f"some of {', '.join(BASELINES)}, each once"
+    )
+
+    def __post_init__(self) -> None:
+        values = {f: getattr(self, f.name) for f in fields(self)}
+        problems = [
+            f"{f.name} must be {f.metadata['expected']}, got {value!r}"
+            for f, value in values.items()
+            if not f.metadata["check"](value)
+        ]
+        if problems:
+            raise ConfigError(problems)
+
+    @property
+    def epoch_baselines(self) -> tuple[str, ...]:
+        """Those of the architectures that run an epoch; all of them if none of them was meant to."""
+        chosen = tuple(name for name in self.architectures if name in self.epoch_architectures)
+        return chosen or self.architectures
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings and the rules as JSON values."""
+        values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {"reference": REFERENCE, **values, "min_batches": MIN_BATCHES, "rules": RULES}
+
+
+QUICK = SpeedConfig(
+    lengths=(10, 100), batch_sizes=(1, 64), batches=MIN_BATCHES, cell_seconds=0.0, epoch_architectures=("lstm",)
+)

@@ -1,0 +1,101 @@
+"""The documents of a model folder as they are read: which files there must be, and what config.json may hold."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from textcnn.config import Config, ModelConfig
+from textcnn.errors import ArtifactError, ConfigError
+from textcnn.inference.folder import CONFIG, TIMING, TOKENIZER, TRAINING, WEIGHTS, previous_folder
+from textcnn.labels import MULTI_LABEL, SINGLE_LABEL
+from textcnn.text.read_table import shown
+
+FORMAT_VERSION = 1
+
+
+def read_config(folder: str | Path) -> dict[str, Any]:
+    """Config.json of a model folder, after the checks that need no weights: the folder, its files, its version.
+
+    Raises:
+        ArtifactError: there is no such folder, files are missing, the format is of another version, or a value of
+            config.json is not what it must be.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        previous = previous_folder(folder)
+        rescue = f"; an interrupted save left the previous model in {str(previous)!r}" if previous.is_dir() else ""
+        raise ArtifactError(f"expected a model folder at {str(folder)!r}, found none{rescue}")
+    wanted = [CONFIG, WEIGHTS, TRAINING, TIMING]
+    saved = read_json(folder / CONFIG) if (folder / CONFIG).is_file() else {}
+    if saved.get("modality", "text") == "text":
+        wanted.append(TOKENIZER)
+    missing = [name for name in wanted if not (folder / name).is_file()]
+    if missing:
+        found = ", ".join(sorted(path.name for path in folder.iterdir())) or "nothing"
+        raise ArtifactError(f"{folder}: the model folder lacks {', '.join(missing)}; it holds {found}")
+    if saved.get("format_version") != FORMAT_VERSION or saved["format_version"] is True:
+        raise ArtifactError(
+            f"{folder / CONFIG}: expected format_version {FORMAT_VERSION}, found {saved.get('format_version')!r}; "
+            f"use the textcnn that wrote it, or train again"
+        )
+    _check_config(folder / CONFIG, saved)
+    return saved
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Raises:
+        ArtifactError: it is something else, or damaged.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as err:
+        raise ArtifactError(f"{path}: expected a JSON object, but the file is damaged: {err}") from err
+    if not isinstance(found, dict):
+        raise ArtifactError(f"{path}: expected a JSON object, found {type(found).__name__}")
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_list(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(check, value))
+
+
+_CHECKS: Mapping[str, Callable[[Any], bool]] = {
+    "modality": ("text", "image").__contains__,
+    "labels": lambda value: _is_list(lambda name: isinstance(name, str))(value) and 0 < len(value) == len(set(value)),
+    "problem_type": (SINGLE_LABEL, MULTI_LABEL).__contains__,
+    "thresholds": _is_list(_is_number),
+    "temperature": lambda value: _is_number(value) and value > 0,
+}
+_IMAGE_CHECKS: Mapping[str, Callable[[Any], bool]] = {
+    "shape": lambda value: _is_list(lambda size: type(size) is int and size > 0)(value) and len(value) == 3,
+    "mean": _is_list(_is_number),
+    "std": _is_list(lambda value: _is_number(value) and value > 0),
+}
+
+
+def _check_config(path: Path, saved: dict[str, Any]) -> None:
+    checks = {**_CHECKS, **(_IMAGE_CHECKS if saved.get("modality") == "image" else {})}
+    settings = [*asdict(ModelConfig()), *(["max_length"] if saved.get("modality") == "text" else [])]
+    problems = [f"{name} is absent" for name in (*checks, *settings) if name not in saved]
+    problems += [f"{n} is {shown(saved[n])}" for n, check in checks.items() if n in saved and not check(saved[n])]
+    try:
+        Config.from_flat({name: saved[name] for name in settings if name in saved})
+    except ConfigError as err:
+        problems += err.problems
+    if not problems and len(saved["thresholds"]) != len(saved["labels"]):
+        problems.append(f"{len(saved['thresholds'])} thresholds for {len(saved['labels'])} labels")
+    if not problems and saved["modality"] == "image" and {len(saved["mean"]), len(saved["std"])} != {saved["shape"][0]}:
+        problems.append(f"mean and std have {len(saved['mean'])} and {len(saved['std'])} entries for {saved['shape']}")
+    if problems:
+        raise ArtifactError(f"{path}: damaged or written by something else: {'; '.join(problems)}")
