@@ -303,7 +303,9 @@ def test_dev_rows_of_a_multi_label_task_are_read_alike(tmp_path):
 
 
 def test_one_class_is_told_with_its_count():
-    with pytest.raises(DataError, match=r"expected at least two labels to tell apart, found 'pos': 24; check the label"):
+    with pytest.raises(
+        DataError, match=r"expected at least two labels to tell apart, found 'pos': 24; check the label"
+    ):
         textcnn.train((TEXTS, ["pos"] * 24), **TINY)
 
 

@@ -75,6 +75,14 @@ class ModelConfig:
 
     architecture: str = option("kim", "name of the encoder; `textcnn inspect --list text` shows them")
     embedding_dim: int = option(100, "width D of a word vector", _positive, "1 or more")
+    subwords: bool | None = option(
+        None, "make word vectors of character n-grams too, so that unseen words have one; none: for whole words"
+    )
+    ngram_min: int = option(2, "shortest character n-gram of <word>", _positive, "1 or more")
+    ngram_max: int = option(4, "longest character n-gram of <word>", _positive, "1 or more")
+    ngram_buckets: int = option(100_000, "buckets the n-grams are hashed to", _positive, "1 or more")
+    wide: bool | None = option(None, "add a linear model over the n-grams seen in training; none: for kim")
+    wide_scale: float = option(1.0, "how much the logits of the wide branch count", _not_negative, "0 or more")
     binary_sigmoid: bool = option(False, "two labels: one output through a sigmoid, not two through a softmax")
     settings: dict[str, Any] = option({}, "settings of the architecture, by its own argument names")
 
@@ -89,6 +97,7 @@ class TrainingConfig:
     batch_size: int = option(64, "texts a step", _positive, "1 or more")
     learning_rate: float = option(2e-3, "peak step of AdamW on dense weights", _positive, "above 0")
     embedding_learning_rate: float = option(1e-2, "peak step of Adam on embedding rows", _positive, "above 0")
+    wide_learning_rate: float = option(0.5, "peak step of Adagrad on the wide branch", _positive, "above 0")
     warmup: float = option(0.0, "share of the steps in which the rate rises from 0", _fraction, "in [0, 1)")
     weight_decay: float = option(0.0, "decoupled decay of dense weights", _not_negative, "0 or more")
     clip_norm: float | None = option(None, "largest norm of the dense gradient; none: no limit", _positive, "above 0")

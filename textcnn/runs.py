@@ -15,12 +15,14 @@ from textcnn.image.reading import Images, read_images
 from textcnn.inference.artifact import Artifact
 from textcnn.inference.predictor import Predictor
 from textcnn.labels import Labels
-from textcnn.models.base import build_image_classifier, build_text_classifier, num_parameters
-from textcnn.text.batching import TextInputs, WordDropout
+from textcnn.models.base import TextClassifier, build_image_classifier, build_text_classifier, num_parameters
+from textcnn.text.batching import EncodedTexts, TextInputs, WordDropout
+from textcnn.text.lexicon import build_lexicon
 from textcnn.text.overlap import count_conflicts, count_shared
 from textcnn.text.ragged import Ragged
 from textcnn.text.reading import Examples, read_examples
 from textcnn.text.tokenizer import Tokenizer
+from textcnn.text.wide import WideFeatures
 from textcnn.training.learn import Learned, Part, learn, prepare
 from textcnn.training.order import stratified_split
 from textcnn.training.progress import Reporter
@@ -80,13 +82,16 @@ def run_text(data: Any, config: Config, reporter: Reporter, *, dev: Any = None, 
     _warn(labels, train, {"dev": held_out, "test": given_test}, reporter)
 
     tokenizer = Tokenizer.train(train.texts, config.text)
-    inputs = TextInputs(tokenizer, config.text.max_length)
+    config = _resolve(config, tokenizer)
+    inputs = TextInputs(tokenizer, config.text.max_length, build_lexicon(tokenizer, config.model))
+    if config.model.wide:
+        inputs = dataclasses.replace(inputs, wide=WideFeatures.fit(inputs.encode(train.texts)))
     parts = _Parts(
         _encode(inputs, train, reporter),
         None if held_out is None else _encode(inputs, held_out, reporter),
         None if given_test is None else _encode(inputs, given_test, reporter),
     )
-    model = build_text_classifier(config.model, len(tokenizer), labels)
+    model = _fresh_model(config, inputs, labels, parts.train)
     dropout = _word_dropout(inputs, parts.train.encoded, config)
     learned = learn(
         model,
@@ -184,11 +189,35 @@ def _warn(labels: Labels, train: Examples, others: dict[str, Examples | None], r
             reporter.say(f"warning: {name} labels unseen in training count as wrong: {', '.join(map(repr, unseen))}")
 
 
-def _encode(inputs: TextInputs, examples: Examples, reporter: Reporter) -> Part[Ragged]:
+def _encode(inputs: TextInputs, examples: Examples, reporter: Reporter) -> Part[EncodedTexts]:
     tokens = inputs.encode(examples.texts)
     if cut := int(inputs.cut_rows(tokens).sum()):
         reporter.say(f"note: {cut:,} of {len(tokens):,} texts are cut after {inputs.max_length} tokens")
     return Part(tokens, examples.labels)
+
+
+def _resolve(config: Config, tokenizer: Tokenizer) -> Config:
+    """Decide what was left open: sub-words belong to whole words, the wide branch to ``kim``."""
+    model, text = config.model, config.text
+    if model.subwords is None:
+        model = dataclasses.replace(model, subwords=tokenizer.has_whole_words and text.tokenizer != "char")
+    if model.wide is None:
+        model = dataclasses.replace(model, wide=model.architecture == "kim")
+    return dataclasses.replace(config, model=model)
+
+
+def _fresh_model(config: Config, inputs: TextInputs, labels: Labels, train: Part[EncodedTexts]) -> TextClassifier:
+    wide = train.encoded.wide
+    model = build_text_classifier(
+        config.model,
+        len(inputs.tokenizer),
+        labels,
+        num_ngrams=0 if inputs.lexicon is None else inputs.lexicon.num_ngrams,
+        num_features=None if inputs.wide is None else len(inputs.wide.keys),
+    )
+    if model.wide is not None and inputs.wide is not None and wide is not None:
+        model.wide.fit_features(inputs.wide, wide, labels.encode(train.truth))
+    return model
 
 
 def _word_dropout(inputs: TextInputs, tokens: Ragged, config: Config) -> WordDropout | None:

@@ -22,6 +22,7 @@ SHAPE = (1, 8, 8)
 VARIANTS = [
     *((name, {}) for name in registry.TEXT),
     ("kim", {"kernel_sizes": (1, 7), "activation": "tanh"}),
+    ("kim", {"pooling": "max"}),
     *(
         (name, {"bidirectional": True, "pooling": p})
         for name in ("rnn", "gru", "lstm")
@@ -165,6 +166,7 @@ def test_every_parameter_of_an_image_model_receives_a_gradient(image_model):
         (ModelConfig("kim", settings={"activation": "gelu"}), "activation of 'kim' must be one of relu, .* got 'gelu'"),
         (ModelConfig("kim", settings={"kernel_sizes": [0]}), r"kernel_sizes must be .* got \[0\]"),
         (ModelConfig("kim", settings={"num_filters": "abc"}), "'kim' cannot be built with {'num_filters': 'abc'}: "),
+        (ModelConfig("kim", settings={"pooling": "min"}), r"pooling of 'kim' must be one of max, max\+mean, got 'min'"),
         (ModelConfig("kim", settings={"dropout": 1.0}), r"dropout must be in \[0, 1\), got 1.0"),
         (ModelConfig("lstm", settings={"pooling": "median"}), "pooling must be one of max, mean, last, got 'median'"),
     ],

@@ -83,7 +83,7 @@ def test_formula_and_run_agree_for_every_image_architecture(name, shape):
 
 
 def test_kim_shows_the_windows_that_its_features_are_the_maxima_of():
-    model = text_model("kim", {"num_filters": 5}).eval()
+    model = text_model("kim", {"num_filters": 5, "pooling": "max"}).eval()
     table = text_layers(model, 12)
     batch = Batch(torch.tensor([0, 12]), torch.arange(12), torch.randint(12, (12,)))
     tokens = model.embedding(batch)[batch.inverse].T  # (D, T)

@@ -1,66 +1,81 @@
-"""Temporary ids: equal for equal unseen words, and for a while only."""
+"""N-gram rows of seen and unseen words; temporary ids that belong to a corpus."""
+
+from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textcnn.config import TOKENIZERS, TextConfig
-from textcnn.text.lexicon import Lexicon
-from textcnn.text.tokenizer import UNKNOWN, Tokenizer
+from textcnn.config import TOKENIZERS, ModelConfig, TextConfig
+from textcnn.text.lexicon import Lexicon, Unseen, build_lexicon
+from textcnn.text.subwords import SubwordRule
+from textcnn.text.tokenizer import PAD, UNKNOWN, Tokenizer
 
+RULE = SubwordRule()
 WORD = Tokenizer.train(["a good film", "a bad film"], TextConfig())
+LEXICON = Lexicon(WORD, RULE)
 SIZE = len(WORD)
 
 rows_of_words = st.lists(
-    st.lists(st.sampled_from(["a", "good", "film", "odd", "Odd", "漢", "좋은", "!", "[UNK]", "[PAD]"]), max_size=5),
+    st.lists(st.sampled_from(["a", "good", "goods", "film", "dab", "Dab", "漢", "좋은", "!", "[UNK]"]), max_size=5),
     max_size=6,
 )
 
 
-def resolve(lexicon, texts):
-    tokens = lexicon.resolve(texts, WORD.encode_batch(texts))
-    return [tokens.ids[a:b].tolist() for a, b in pairwise(tokens.offsets)]
+def buckets_of(word: str) -> list[int]:
+    return [] if word in (PAD, UNKNOWN) else RULE.bags([word])[0].tolist()
 
 
-@given(rows=rows_of_words, seed=st.integers(0, 9))
-def test_every_token_has_the_name_of_its_word(rows, seed):
+TRAINED = sorted({bucket for word in WORD.types() for bucket in buckets_of(word)})
+
+
+def expected_rows(word: str) -> list[int]:
+    """Rows by the definition: the buckets of the vocabulary, in order, and nothing for any other bucket."""
+    return [TRAINED.index(bucket) for bucket in buckets_of(word) if bucket in TRAINED]
+
+
+@given(rows=rows_of_words)
+def test_every_token_has_the_name_and_the_rows_of_its_word(rows):
     texts = [" ".join(row) for row in rows]
-    lexicon = Lexicon(WORD)
-    found = resolve(lexicon, texts)
-    assert [[lexicon.name(i) for i in row] for row in found] == [WORD.words(text) for text in texts]
-    known = {name: i for i, name in enumerate(WORD.types())}
-    ids = {lexicon.name(i): i for row in found for i in row}
-    assert all(i == known[name] if name in known else i >= SIZE for name, i in ids.items())
-    unseen = {name for name in ids if name not in known}
-    assert sorted(ids[name] for name in unseen) == list(range(SIZE, SIZE + len(unseen)))
-    assert lexicon.num_unseen == len(unseen)
-    assert resolve(lexicon, texts) == found  # a second time, and in another order, the same
-    assert resolve(lexicon, texts[::-1]) == found[::-1]
+    tokens, unseen = LEXICON.resolve(texts, WORD.encode_batch(texts))
+    types = np.unique(tokens.ids).astype(np.int64)
+    bags = LEXICON.bags(types, unseen)
+    rows_of = {int(t): bags.ids[a:b].tolist() for t, (a, b) in zip(types, pairwise(bags.offsets), strict=True)}
+    for text, (start, end) in zip(texts, pairwise(tokens.offsets), strict=True):
+        for word, type_id in zip(WORD.words(text), tokens.ids[start:end].tolist(), strict=True):
+            if type_id == WORD.unknown_id:
+                assert expected_rows(word) == []  # no n-gram was trained: nothing to compose it of
+                assert rows_of[type_id] == []
+            else:
+                assert LEXICON.name(type_id, unseen) == word
+                assert rows_of[type_id] == expected_rows(word)
+                assert (type_id >= SIZE) == (word not in WORD.types())
 
 
-def test_known_ids_and_texts_without_unseen_words_stay_as_they_are():
-    lexicon = Lexicon(WORD)
-    tokens = WORD.encode_batch(["a good film", ""])
-    assert lexicon.resolve(["a good film", ""], tokens) is tokens
-    mixed = WORD.encode_batch(["", "a strange film", ""])
-    before = mixed.ids.copy()
-    resolved = lexicon.resolve(["", "a strange film", ""], mixed)
+@given(rows=rows_of_words)
+def test_a_word_has_the_same_rows_in_any_corpus(rows):
+    texts = ["goods", *(" ".join(row) for row in rows)]
+    tokens, unseen = LEXICON.resolve(texts, WORD.encode_batch(texts))
+    bag = LEXICON.bags(tokens.ids[:1].astype(np.int64), unseen)
+    assert bag.ids.tolist() == expected_rows("goods")
+
+
+def test_the_table_has_a_row_for_every_bucket_of_the_vocabulary_and_no_other():
+    assert LEXICON.num_ngrams == len(TRAINED)
+    assert len(LEXICON) == SIZE
+
+
+def test_tokens_are_not_changed_in_place():
+    texts = ["", "a goods film", ""]
+    tokens = WORD.encode_batch(texts)
+    before = tokens.ids.tolist()
+    resolved, unseen = LEXICON.resolve(texts, tokens)
     assert resolved.ids.tolist() == [before[0], SIZE, before[2]]
-    assert mixed.ids.tolist() == before.tolist()
-    assert len(lexicon) == SIZE
-
-
-def test_a_flush_forgets():
-    lexicon = Lexicon(WORD)
-    assert resolve(lexicon, ["odd", "strange", "odd"]) == [[SIZE], [SIZE + 1], [SIZE]]
-    lexicon.flush()
-    assert lexicon.num_unseen == 0
-    assert resolve(lexicon, ["strange"]) == [[SIZE]]
-    assert lexicon.name(SIZE) == "strange"
-    with pytest.raises(IndexError):
-        lexicon.name(SIZE + 1)
+    assert unseen.names == ("goods",)
+    assert tokens.ids.tolist() == before
 
 
 @pytest.mark.parametrize("kind", [kind for kind in TOKENIZERS if kind not in ("word", "char")])
@@ -69,13 +84,11 @@ def test_pieces_of_words_keep_the_unknown_id(kind):
     tokenizer = Tokenizer.train(["good film", "goods films"] * 2, TextConfig(tokenizer=kind))
     texts = ["漢 good", "漢", "漢 gofi", ""]
     tokens = tokenizer.encode_batch(texts)
-    assert Lexicon(tokenizer).resolve(texts, tokens).ids.tolist() == tokens.ids.tolist()
+    resolved, unseen = Lexicon(tokenizer, RULE).resolve(texts, tokens)
+    assert resolved.ids.tolist() == tokens.ids.tolist()
+    assert unseen == Unseen()
 
 
-def test_unseen_characters_have_ids_too():
-    tokenizer = Tokenizer.train(["ab"], TextConfig(tokenizer="char"))
-    lexicon = Lexicon(tokenizer)
-    tokens = lexicon.resolve(["axbx"], tokenizer.encode_batch(["axbx"]))
-    assert [lexicon.name(i) for i in tokens.ids] == ["a", "x", "b", "x"]
-    assert tokens.ids[1] == tokens.ids[3] == len(tokenizer)
-    assert UNKNOWN not in [lexicon.name(i) for i in tokens.ids]
+def test_a_model_without_subwords_has_no_lexicon():
+    assert build_lexicon(WORD, ModelConfig(subwords=False)) is None
+    assert build_lexicon(WORD, ModelConfig(subwords=True, ngram_buckets=7)).num_ngrams == 7

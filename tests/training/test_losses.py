@@ -21,6 +21,13 @@ def test_single_label_is_cross_entropy():
     torch.testing.assert_close(loss, -(soft * logits.log_softmax(1)).sum(1).mean())
 
 
+def test_the_wide_branch_has_a_loss_of_its_own_without_smoothing():
+    main, wide, targets = torch.randn(4, 3), torch.randn(4, 3), torch.tensor([0, 2, 1, 1])
+    loss = BranchLoss(SINGLE, smoothing=0.1)
+    expected = loss(Branches(main), targets) + F.cross_entropy(wide, targets)
+    torch.testing.assert_close(loss(Branches(main, wide), targets), expected)
+
+
 def test_multi_label_is_binary_cross_entropy_of_every_label():
     logits, targets = torch.randn(4, 3), torch.tensor([[0.0, 1, 1], [0, 0, 0], [1, 1, 1], [1, 0, 0]])
     loss = BranchLoss(MULTI, smoothing=0.2)(Branches(logits), targets)

@@ -7,7 +7,7 @@ import torch
 from textcnn.config import ModelConfig, TrainingConfig
 from textcnn.labels import Labels
 from textcnn.models.base import build_text_classifier
-from textcnn.training.optimizers import RowAdam, build_optimizers, linear_decay, split_parameters
+from textcnn.training.optimizers import RowAdagrad, RowAdam, build_optimizers, linear_decay, split_parameters
 
 
 def by_hand(weight, gradients, lr, betas=(0.9, 0.99), eps=1e-6):
@@ -53,9 +53,28 @@ def test_a_row_named_twice_in_a_gradient_gets_the_sum():
 
 def test_tables_go_to_rows_and_all_else_to_dense():
     model = build_text_classifier(ModelConfig("lstm", embedding_dim=4), 9, Labels(("a", "b")))
-    rows, dense = split_parameters(model)
-    assert [p.shape for p in rows] == [(9, 4)]
-    assert len(rows) + len(dense) == len(list(model.parameters()))
+    groups = split_parameters(model)
+    assert [p.shape for p in groups["rows"]] == [(9, 4)]
+    assert groups["wide"] == []
+    assert len(groups["dense"]) == len(list(model.parameters())) - 1
+
+
+def test_row_adagrad_counts_every_example_of_a_row(random):
+    table = torch.nn.Parameter(torch.zeros(4, 3))
+    optimizer = RowAdagrad([table], lr=0.5)
+    expected, total = np.zeros((4, 3)), np.zeros(4)
+    for _ in range(3):
+        rows = random.integers(0, 4, 6)
+        values = random.normal(size=(6, 3))
+        table.grad = torch.sparse_coo_tensor(
+            torch.from_numpy(rows[None]), torch.from_numpy(values).float(), (4, 3), check_invariants=True
+        )
+        optimizer.step()
+        for row, g in zip(rows, values, strict=True):
+            total[row] += 2 / 3 * (g @ g)
+        for row, g in zip(rows, values, strict=True):
+            expected[row] -= 0.5 * g / np.sqrt(total[row])
+    np.testing.assert_allclose(table.detach().numpy(), expected, rtol=1e-4)
 
 
 def test_all_rates_decay_together_and_state_continues(random):

@@ -21,6 +21,7 @@ from textcnn.inference.manifest import FORMAT_VERSION, read_config, read_json
 from textcnn.labels import MULTI_LABEL, Labels
 from textcnn.models.base import build_image_classifier, build_text_classifier
 from textcnn.text.batching import TextInputs
+from textcnn.text.lexicon import build_lexicon
 from textcnn.text.tokenizer import Tokenizer
 
 LIBRARIES = ("textcnn", "torch", "tokenizers", "numpy", "safetensors")
@@ -127,17 +128,16 @@ def load_artifact(folder: str | Path) -> Artifact:
     labels = Labels(tuple(saved["labels"]), saved["problem_type"] == MULTI_LABEL)
     config = ModelConfig(**{name: saved[name] for name in asdict(ModelConfig())})
     weights = _read_weights(folder / WEIGHTS)
+    model: nn.Module
     inputs: TextInputs | ImageInputs
     try:
         if saved["modality"] == "text":
-            inputs = TextInputs(Tokenizer.load(folder / TOKENIZER), saved["max_length"])
-            _check_rows(folder, "embedding.word.weight", weights, len(inputs.tokenizer), "types in tokenizer.json")
-            model: nn.Module = build_text_classifier(config, len(inputs.tokenizer), labels)
+            model, inputs = _text_model(folder, saved, config, labels, weights)
         else:
             channels, height, width = saved["shape"]
             inputs = ImageInputs((channels, height, width), tuple(saved["mean"]), tuple(saved["std"]))
             model = build_image_classifier(config, inputs.shape, labels)
-        model.load_state_dict(weights, strict=True)
+            model.load_state_dict(weights, strict=True)
     except (ConfigError, RuntimeError) as err:
         problem = str(err).replace("\n\t", " ").replace("\n", " ")
         raise ArtifactError(f"{folder / WEIGHTS}: the weights do not fit {CONFIG}: {problem}") from err
@@ -145,6 +145,24 @@ def load_artifact(folder: str | Path) -> Artifact:
     return Artifact(
         model.eval(), inputs, labels, config, saved["temperature"], list(saved["thresholds"]), training, timing
     )
+
+
+def _text_model(
+    folder: Path, saved: dict[str, Any], config: ModelConfig, labels: Labels, weights: dict[str, torch.Tensor]
+) -> tuple[nn.Module, TextInputs]:
+    tokenizer = Tokenizer.load(folder / TOKENIZER)
+    _check_rows(folder, "embedding.word.weight", weights, len(tokenizer), "types in tokenizer.json")
+    lexicon = build_lexicon(tokenizer, config)
+    model = build_text_classifier(
+        config,
+        len(tokenizer),
+        labels,
+        num_ngrams=0 if lexicon is None else lexicon.num_ngrams,
+        num_features=len(weights["wide.keys"]) if "wide.keys" in weights else None,
+    )
+    model.load_state_dict(weights, strict=True)
+    wide = None if model.wide is None else model.wide.features
+    return model, TextInputs(tokenizer, saved["max_length"], lexicon, wide)
 
 
 def _check_rows(folder: Path, name: str, weights: dict[str, torch.Tensor], expected: int, what: str) -> None:

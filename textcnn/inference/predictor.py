@@ -116,14 +116,13 @@ class Predictor:
         if not isinstance(inputs, TextInputs):
             none = np.zeros(len(given), np.bool_)
             return Answers(probs, given, none, none)
-        unknown = inputs.tokenizer.unknown_id
         return Answers(
             probs,
             given,
             encoded.lengths == 0,
             inputs.cut_rows(encoded),
             num_tokens=len(encoded.ids),
-            num_unknown=0 if unknown is None else int((encoded.ids == unknown).sum()),
+            num_unknown=int(inputs.is_unknown(encoded).sum()),
         )
 
     def thresholds(self, threshold: float | None = None) -> list[float]:

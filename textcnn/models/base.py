@@ -12,6 +12,7 @@ from textcnn.labels import Labels
 from textcnn.models import registry
 from textcnn.nn.embedding import WordEmbedding
 from textcnn.nn.head import Head
+from textcnn.nn.wide import WideBranch
 from textcnn.text.batching import Batch
 
 
@@ -28,30 +29,45 @@ class Branches(NamedTuple):
     """Logits ``(B, C)`` of the parts of a model, each trained by its own loss."""
 
     main: Tensor
+    wide: Tensor | None = None
 
 
 class TextClassifier(nn.Module):
-    """``logits = head(encoder(embedding(batch), batch))``.
+    """``logits = head(encoder(embedding(batch), batch)) + wide_scale * wide(batch)``.
 
     Args:
         embedding: makes the vector of each unique type.
         encoder: an architecture of this folder.
         head: features to logits.
+        wide: a linear model beside the network, which shares nothing with it; or none.
+        wide_scale: how much its logits count in the sum.
     """
 
-    def __init__(self, embedding: WordEmbedding, encoder: nn.Module, head: Head) -> None:
+    def __init__(
+        self,
+        embedding: WordEmbedding,
+        encoder: nn.Module,
+        head: Head,
+        *,
+        wide: WideBranch | None = None,
+        wide_scale: float = 1.0,
+    ) -> None:
         super().__init__()
         self.embedding = embedding
         self.encoder = encoder
         self.head = head
+        self.wide = wide
+        self.wide_scale = wide_scale
 
     def branches(self, batch: Batch) -> Branches:
         """Logits of each part, ``(B, C)``."""
-        return Branches(self.head(self.encoder(self.embedding(batch), batch)))
+        main = self.head(self.encoder(self.embedding(batch), batch))
+        return Branches(main, None if self.wide is None else self.wide(batch))
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits ``(B, C)``."""
-        return self.branches(batch).main
+        branches = self.branches(batch)
+        return branches.main if branches.wide is None else branches.main + self.wide_scale * branches.wide
 
 
 class ImageClassifier(nn.Module):
@@ -71,15 +87,25 @@ class ImageClassifier(nn.Module):
         return self.branches(batch).main
 
 
-def build_text_classifier(config: ModelConfig, num_types: int, labels: Labels) -> TextClassifier:
+def build_text_classifier(
+    config: ModelConfig, num_types: int, labels: Labels, *, num_ngrams: int = 0, num_features: int | None = None
+) -> TextClassifier:
     """A text classifier with fresh weights.
+
+    Args:
+        config: the architecture and its settings.
+        num_types: V, rows of the word table.
+        labels: names of the logits' columns.
+        num_ngrams: rows of the n-gram table; 0: no sub-words.
+        num_features: rows of the wide branch; none: no wide branch.
 
     Raises:
         ConfigError: an unknown architecture, or a setting it does not have.
     """
     encoder = registry.build("text", config, config.embedding_dim)
-    embedding = WordEmbedding(num_types, config.embedding_dim)
-    return TextClassifier(embedding, encoder, _head(encoder, config, labels))
+    embedding = WordEmbedding(num_types, config.embedding_dim, num_ngrams=num_ngrams)
+    wide = None if num_features is None else WideBranch(num_features, len(labels), bias=labels.multi_label)
+    return TextClassifier(embedding, encoder, _head(encoder, config, labels), wide=wide, wide_scale=config.wide_scale)
 
 
 def build_image_classifier(config: ModelConfig, shape: tuple[int, int, int], labels: Labels) -> ImageClassifier:

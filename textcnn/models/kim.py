@@ -10,14 +10,18 @@ from torch import Tensor, nn
 from textcnn import kernels
 from textcnn.errors import ConfigError
 from textcnn.nn.blocks import make_activation
+from textcnn.nn.pooling import mean_of_types
 from textcnn.text.batching import Batch
 
 # Max over time and activation change places only if the activation never falls, and 0 stays 0 (an empty text).
 MONOTONE = ("relu", "leaky_relu", "tanh", "identity")
+POOLINGS = ("max", "max+mean")
 
 
 class KimEncoder(nn.Module):
     """``(U, D) -> (B, F)``: filters over windows of words, their largest score each, activation, dropout.
+
+    Beside them, undropped, the mean of the word vectors (``pooling``).
 
     Windows reach over both ends, so a text of one word is seen by every width. Parameters:
     ``sum over h of num_filters * (D * h + 1)``. Kim 2014 has h = 3, 4, 5, 100 filters each, ReLU, dropout 0.5.
@@ -25,7 +29,8 @@ class KimEncoder(nn.Module):
     Args:
         embedding_dim: D.
         kernel_sizes: widths h of the windows, in words.
-        num_filters: filters of each width; F is their sum.
+        num_filters: filters of each width.
+        pooling: ``max+mean``: F is the filters of all widths and D; ``max``: the filters alone, as in the paper.
         activation: one of :data:`MONOTONE`.
         dropout: share of the pooled features set to 0 in training.
 
@@ -39,6 +44,7 @@ class KimEncoder(nn.Module):
         *,
         kernel_sizes: Sequence[int] = (3, 4, 5),
         num_filters: int = 100,
+        pooling: str = "max+mean",
         activation: str = "relu",
         dropout: float = 0.5,
     ) -> None:
@@ -49,16 +55,20 @@ class KimEncoder(nn.Module):
             raise ConfigError(f"kernel_sizes must be numbers from 1 up, got {kernel_sizes!r}")
         if not 0 <= dropout < 1:
             raise ConfigError(f"dropout must be in [0, 1), got {dropout!r}")
+        if pooling not in POOLINGS:
+            raise ConfigError(f"pooling of 'kim' must be one of {', '.join(POOLINGS)}, got {pooling!r}")
         self.convs = nn.ModuleList(nn.Conv1d(embedding_dim, num_filters, size) for size in kernel_sizes)
         self.activation = make_activation(activation)
         self.dropout = dropout
-        self.out_features = num_filters * len(kernel_sizes)
+        self.pooling = pooling
+        self.num_maxima = num_filters * len(kernel_sizes)
+        self.out_features = self.num_maxima + (embedding_dim if pooling == "max+mean" else 0)
 
     def forward(self, embedded: Tensor, batch: Batch) -> Tensor:
         """Features ``(B, F)`` from the vectors ``(U, D)`` of the batch's unique types."""
         keep = None
         if self.training and self.dropout:
-            chance = torch.rand(batch.num_rows, self.out_features, device=embedded.device)
+            chance = torch.rand(batch.num_rows, self.num_maxima, device=embedded.device)
             keep = (chance >= self.dropout).to(embedded.dtype)
         scores = kernels.conv_max(
             embedded,
@@ -68,5 +78,9 @@ class KimEncoder(nn.Module):
             batch.offsets,
             keep,
         )
-        features: Tensor = self.activation(scores)  # (B, F); activation(0) is 0: a dropped feature stays 0
-        return features if keep is None else features / (1 - self.dropout)
+        maxima: Tensor = self.activation(scores)  # (B, filters); activation(0) is 0: a dropped feature stays 0
+        if keep is not None:
+            maxima = maxima / (1 - self.dropout)
+        if self.pooling == "max":
+            return maxima
+        return torch.cat([maxima, mean_of_types(embedded, batch.inverse, batch.offsets)], 1)  # (B, filters + D)

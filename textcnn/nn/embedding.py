@@ -1,26 +1,44 @@
-"""Word vectors, made once for each unique type of a batch."""
+"""Word vectors, made once for each unique type of a batch, from the word and its character n-grams."""
 
 from __future__ import annotations
 
+from typing import Literal
+
+import torch
 from torch import Tensor, nn
 
 from textcnn.text.batching import Batch
 
+Combine = Literal["mean", "add"]
+RANGE = 0.25  # word rows start uniform in +-RANGE
+
 
 class WordEmbedding(nn.Module):
-    """A vector for each type: ``Batch -> (U, D)``.
+    """A vector for each unique type: ``Batch -> (U, D)`` (n-grams: Bojanowski et al. 2017, arXiv 1607.04606).
 
-    Rows start uniform in +-0.25 and have sparse gradients: a step touches only the rows of the batch's own types.
+    ``combine="mean"``: the mean of the word's row and its n-gram rows. ``"add"``: the word's row plus the mean of its
+    n-gram rows, which then start at 0; for pretrained word rows. A type behind the vocabulary has no row of its own and
+    is made of its n-grams alone. All rows have sparse gradients: a step touches only those of the batch.
 
     Args:
         num_embeddings: V, the types of the vocabulary.
         embedding_dim: D.
+        num_ngrams: rows of the n-gram table; 0: words only.
+        combine: ``mean`` or ``add``.
     """
 
-    def __init__(self, num_embeddings: int, embedding_dim: int) -> None:
+    def __init__(
+        self, num_embeddings: int, embedding_dim: int, *, num_ngrams: int = 0, combine: Combine = "mean"
+    ) -> None:
         super().__init__()
+        self.combine = combine
         self.word = nn.Embedding(num_embeddings, embedding_dim, sparse=True)
-        nn.init.uniform_(self.word.weight, -0.25, 0.25)
+        nn.init.uniform_(self.word.weight, -RANGE, RANGE)
+        self.ngram: nn.EmbeddingBag | None = None
+        if num_ngrams:
+            self.ngram = nn.EmbeddingBag(num_ngrams, embedding_dim, mode="sum", sparse=True, include_last_offset=True)
+            spread = 0.0 if combine == "add" else RANGE / 3**0.5  # the standard deviation of the word rows
+            nn.init.normal_(self.ngram.weight, 0.0, spread)
 
     @property
     def embedding_dim(self) -> int:
@@ -29,5 +47,15 @@ class WordEmbedding(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Vectors of the batch's unique types, ``(U, D)``."""
-        vectors: Tensor = self.word(batch.unique)
+        known = batch.unique < self.word.num_embeddings
+        own: Tensor = self.word(torch.where(known, batch.unique, 0)) * known[:, None]
+        if self.ngram is None or batch.bag_rows is None:
+            return own
+        assert batch.bag_offsets is not None
+        ngrams: Tensor = self.ngram(batch.bag_rows, batch.bag_offsets)  # (U, D), sums
+        counts = torch.diff(batch.bag_offsets)
+        if self.combine == "add":
+            vectors = own + ngrams / counts.clamp(min=1)[:, None]
+        else:
+            vectors = (own + ngrams) / (counts + known).clamp(min=1)[:, None]
         return vectors

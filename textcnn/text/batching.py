@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 
 from textcnn.kernels.padding import padded_index
+from textcnn.text.lexicon import Lexicon, Unseen
 from textcnn.text.ragged import Ragged
 from textcnn.text.tokenizer import Tokenizer
+from textcnn.text.wide import WideFeatures, WideRows
 
 
 @dataclass(frozen=True)
@@ -24,12 +26,22 @@ class Batch:
         unique: ``(U,)`` int64 type ids, ascending: a word vector is made once for each.
         inverse: ``(N,)`` int64; token n is of type ``unique[inverse[n]]``.
         labels: ``(B,)`` int64, or ``(B, C)`` float32 of 0 and 1 (multi-label), or none.
+        bag_rows: ``(M,)`` int64 n-gram rows of the unique types, for models with sub-words.
+        bag_offsets: ``(U + 1,)`` int64, where the rows of each type begin.
+        wide_rows: ``(K,)`` int64 features of the texts, for models with a wide branch.
+        wide_weights: ``(K,)`` float32.
+        wide_offsets: ``(B + 1,)`` int64, where the features of each text begin.
     """
 
     offsets: Tensor
     unique: Tensor
     inverse: Tensor
     labels: Tensor | None = None
+    bag_rows: Tensor | None = None
+    bag_offsets: Tensor | None = None
+    wide_rows: Tensor | None = None
+    wide_weights: Tensor | None = None
+    wide_offsets: Tensor | None = None
 
     @property
     def num_rows(self) -> int:
@@ -54,6 +66,19 @@ class Batch:
         """The same batch on another device."""
         tensors = {f.name: getattr(self, f.name) for f in fields(self)}
         return replace(self, **{name: value.to(device) for name, value in tensors.items() if value is not None})
+
+
+@dataclass(frozen=True)
+class EncodedTexts(Ragged):
+    """Token ids of N texts, and what sub-words and the wide branch need of them.
+
+    Attributes:
+        unseen: words that the vocabulary does not have, by their temporary ids.
+        wide: features of every text, made of all its tokens, whatever ``max_length`` is.
+    """
+
+    unseen: Unseen = field(default_factory=Unseen)
+    wide: WideRows | None = None
 
 
 @dataclass(frozen=True)
@@ -103,14 +128,33 @@ def uniform(seed: int, epoch: int, *places: npt.NDArray[np.int64]) -> npt.NDArra
 
 @dataclass(frozen=True)
 class TextInputs:
-    """From strings to batches: what training and the predictor share, so that a text is cut alike on every path."""
+    """From strings to batches: what training and the predictor share, so that a text is cut alike on every path.
+
+    Attributes:
+        tokenizer: strings to ids.
+        max_length: tokens of a text that the encoder sees; the wide branch sees all.
+        lexicon: n-gram rows of the types, for models with sub-words.
+        wide: the n-grams seen in training, for models with a wide branch.
+    """
 
     tokenizer: Tokenizer
     max_length: int | None = None
+    lexicon: Lexicon | None = None
+    wide: WideFeatures | None = None
 
-    def encode(self, texts: Sequence[str]) -> Ragged:
+    def encode(self, texts: Sequence[str]) -> EncodedTexts:
         """Token ids of all texts, uncut."""
-        return self.tokenizer.encode_batch(texts)
+        tokens, unseen = self.tokenizer.encode_batch(texts), Unseen()
+        if self.lexicon is not None:
+            tokens, unseen = self.lexicon.resolve(texts, tokens)
+        wide = None if self.wide is None else self.wide.transform(tokens)
+        return EncodedTexts(tokens.ids, tokens.offsets, unseen, wide)
+
+    def is_unknown(self, tokens: Ragged) -> npt.NDArray[np.bool_]:
+        """Which tokens the vocabulary does not have, ``(T,)``."""
+        unknown = self.tokenizer.unknown_id
+        behind = tokens.ids >= len(self.tokenizer)
+        return behind if unknown is None else np.logical_or(behind, tokens.ids == unknown)
 
     def sizes(self, tokens: Ragged) -> npt.NDArray[np.int64]:
         """Tokens of each text as the model sees it, ``(N,)``."""
@@ -133,10 +177,24 @@ class TextInputs:
         taken = tokens.take(rows, longest=self.max_length)
         if dropout is not None:
             taken = dropout(taken, rows, epoch)
-        unique, inverse = np.unique(taken.ids, return_inverse=True)
+        unique, inverse = np.unique(taken.ids.astype(np.int64), return_inverse=True)
         return Batch(
             offsets=torch.from_numpy(taken.offsets),
-            unique=torch.from_numpy(unique.astype(np.int64)),
-            inverse=torch.from_numpy(inverse.astype(np.int64)),
+            unique=torch.from_numpy(unique),
+            inverse=torch.from_numpy(inverse),
             labels=None if labels is None else torch.from_numpy(labels[rows]),
+            **self._parts(tokens, rows, unique),
         )
+
+    def _parts(self, tokens: Ragged, rows: npt.NDArray[np.int64], unique: npt.NDArray[np.int64]) -> dict[str, Tensor]:
+        """What the optional parts of a model need: n-gram rows of the types, features of the texts."""
+        parts: dict[str, npt.NDArray[np.int64 | np.float32]] = {}
+        if not isinstance(tokens, EncodedTexts):
+            return {}
+        if self.lexicon is not None:
+            bags = self.lexicon.bags(unique, tokens.unseen)
+            parts.update(bag_rows=bags.ids.astype(np.int64), bag_offsets=bags.offsets)
+        if tokens.wide is not None:
+            wide = tokens.wide.take(rows)
+            parts.update(wide_rows=wide.rows.astype(np.int64), wide_weights=wide.weights, wide_offsets=wide.offsets)
+        return {name: torch.from_numpy(value) for name, value in parts.items()}

@@ -1,68 +1,120 @@
-"""The lexicon: type string <-> type id, unseen words included."""
+"""The lexicon: the n-gram rows of every type, unseen words included."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
+from textcnn.config import ModelConfig
 from textcnn.text.ragged import Ragged
-from textcnn.text.tokenizer import Tokenizer
+from textcnn.text.subwords import SubwordRule
+from textcnn.text.tokenizer import PAD, UNKNOWN, Tokenizer
+
+NOTHING = Ragged(np.zeros(0, np.int32), np.zeros(1, np.int64))
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """The words of a corpus that the vocabulary does not have; the k-th has the temporary id V + k.
+
+    Temporary ids belong to the corpus they were made for, so that a lexicon never changes and any number of threads
+    may use it.
+
+    Attributes:
+        names: the words.
+        bags: the n-gram rows of each.
+    """
+
+    names: tuple[str, ...] = ()
+    bags: Ragged = field(default_factory=lambda: NOTHING)
+
+
+def build_lexicon(tokenizer: Tokenizer, config: ModelConfig) -> Lexicon | None:
+    """The lexicon of a model with sub-words; none for one without."""
+    if not config.subwords:
+        return None
+    return Lexicon(tokenizer, SubwordRule(config.ngram_min, config.ngram_max, config.ngram_buckets))
 
 
 class Lexicon:
-    """Every type of a tokenizer, and temporary ids for words it has never seen.
+    """Which rows of the n-gram table make the vector of a type.
 
-    Ids 0..V-1 are the tokenizer's vocabulary in its order. A word that the pipeline answers with ``[UNK]`` gets an id
-    from V upwards, the same one until :meth:`flush`. Derived from the tokenizer and never saved.
+    The table has a row for every bucket (:mod:`textcnn.text.subwords`) that a word of the vocabulary touches, in the
+    order of the buckets; the others were never trained, and count for nothing. Derived from the tokenizer and the rule,
+    never saved.
+
+    Args:
+        tokenizer: its vocabulary, in its order, are the types 0..V-1.
+        rule: how n-grams are made and hashed.
     """
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
-        self._known = tokenizer.types()
-        self._unseen: dict[str, int] = {}
-        self._unseen_names: list[str] = []
+    def __init__(self, tokenizer: Tokenizer, rule: SubwordRule) -> None:
+        self._tokenizer, self._rule = tokenizer, rule
+        self._types = tokenizer.types()
+        buckets, offsets = rule.bags(self._types)
+        reserved = np.array([name in (PAD, UNKNOWN) for name in self._types], np.bool_)
+        kept = ~np.repeat(reserved, np.diff(offsets))
+        self._buckets = np.unique(buckets[kept])
+        self._bags = self._rows(buckets[kept], np.where(reserved, 0, np.diff(offsets)))
 
     def __len__(self) -> int:
-        """V, the number of types of the vocabulary; temporary ids are not counted."""
-        return len(self._known)
+        """V, the number of types of the vocabulary."""
+        return len(self._types)
 
     @property
-    def num_unseen(self) -> int:
-        """Temporary ids given out since the last flush: what the caller must keep bounded."""
-        return len(self._unseen)
+    def num_ngrams(self) -> int:
+        """Rows of the n-gram table."""
+        return len(self._buckets)
 
-    def name(self, type_id: int) -> str:
+    def name(self, type_id: int, unseen: Unseen) -> str:
         """The string of a type id, temporary or not."""
-        known = len(self._known)
-        return self._known[type_id] if type_id < known else self._unseen_names[type_id - known]
+        return self._types[type_id] if type_id < len(self) else unseen.names[type_id - len(self)]
 
-    def flush(self) -> None:
-        """Forget the temporary ids; ids given out before are void."""
-        self._unseen.clear()
-        self._unseen_names.clear()
+    def bags(self, types: npt.NDArray[np.int64], unseen: Unseen) -> Ragged:
+        """N-gram rows of each of ``types``, which are ascending; ``unseen`` knows the temporary ones."""
+        known = int(np.searchsorted(types, len(self)))
+        return Ragged.concatenate([self._bags.take(types[:known]), unseen.bags.take(types[known:] - len(self))])
 
-    def resolve(self, texts: Sequence[str], tokens: Ragged) -> Ragged:
+    def resolve(self, texts: Sequence[str], tokens: Ragged) -> tuple[Ragged, Unseen]:
         """Replace each ``[UNK]`` in ``tokens``, the ids of ``texts``, by the temporary id of the word there.
 
-        Tokenizers whose pieces are not their types (sub-words, bytes) keep ``[UNK]``.
+        A word without an n-gram that was trained stays ``[UNK]``; so do all of a tokenizer whose pieces are no words.
         """
         unknown = self._tokenizer.unknown_id
-        if not self._tokenizer.has_whole_words or unknown is None or not (tokens.ids == unknown).any():
-            return tokens
+        if not self._tokenizer.has_whole_words or unknown is None:
+            return tokens, Unseen()
+        places = np.flatnonzero(tokens.ids == unknown)
+        words = self._words_at(texts, tokens, places)
+        names = sorted({word for word in words if word is not None})
+        buckets, offsets = self._rule.bags(names)
+        bags = self._rows(buckets, np.diff(offsets))
+        composed = np.flatnonzero(bags.lengths)
+        temporary = {names[i]: len(self) + k for k, i in enumerate(composed)}
         ids = tokens.ids.copy()
-        unknown_in = np.add.reduceat(np.append(ids == unknown, False), tokens.offsets[:-1]) * (tokens.lengths > 0)
-        for row in np.flatnonzero(unknown_in):
-            words = self._tokenizer.words(texts[int(row)])
-            start, end = tokens.offsets[row], tokens.offsets[row + 1]
-            if len(words) != end - start:  # a tokenizer.json made elsewhere may have added tokens of several words
-                continue
-            for place in start + np.flatnonzero(ids[start:end] == unknown):
-                ids[place] = self._temporary_id(words[int(place - start)])
-        return Ragged(ids, tokens.offsets)
+        ids[places] = [unknown if word is None else temporary.get(word, unknown) for word in words]
+        return Ragged(ids, tokens.offsets), Unseen(tuple(names[i] for i in composed), bags.take(composed))
 
-    def _temporary_id(self, word: str) -> int:
-        if word not in self._unseen:
-            self._unseen[word] = len(self._known) + len(self._unseen)
-            self._unseen_names.append(word)
-        return self._unseen[word]
+    def _words_at(self, texts: Sequence[str], tokens: Ragged, places: npt.NDArray[np.int64]) -> list[str | None]:
+        """The word at each place of ``tokens``; none where the pieces of a text are not its tokens."""
+        rows = np.searchsorted(tokens.offsets, places, side="right") - 1
+        words: list[str | None] = []
+        pieces: list[str] = []
+        last = -1
+        for place, row in zip(places.tolist(), rows.tolist(), strict=True):
+            if row != last:
+                pieces, last = self._tokenizer.words(texts[row]), row
+            start, end = int(tokens.offsets[row]), int(tokens.offsets[row + 1])
+            # A tokenizer.json made elsewhere may have added tokens of several words.
+            words.append(pieces[place - start] if len(pieces) == end - start else None)
+        return words
+
+    def _rows(self, buckets: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> Ragged:
+        """Buckets as rows of the table, for bags of these ``lengths``; untrained buckets are left out."""
+        rows = np.searchsorted(self._buckets, buckets)
+        trained = np.append(self._buckets, -1)[rows] == buckets
+        owner = np.repeat(np.arange(len(lengths)), lengths)[trained]
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=len(lengths)))])
+        return Ragged(rows[trained].astype(np.int32), offsets.astype(np.int64))

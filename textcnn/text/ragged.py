@@ -47,11 +47,24 @@ class Ragged:
 
     def take(self, rows: npt.NDArray[np.int64], *, longest: int | None = None) -> Ragged:
         """The texts numbered ``rows``, in that order, each cut after ``longest`` tokens."""
-        lengths = self.lengths[rows]
-        if longest is not None:
-            lengths = np.minimum(lengths, longest)
-        ends = np.cumsum(lengths)
-        # Position of every kept token: its place in its own text plus where that text begins.
-        within = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths, lengths)
-        ids = self.ids[within + np.repeat(self.offsets[rows], lengths)]
-        return Ragged(ids, np.concatenate([[0], ends]).astype(np.int64))
+        places, offsets = gather(self.offsets, rows, longest=longest)
+        return Ragged(self.ids[places], offsets)
+
+
+def gather(
+    offsets: npt.NDArray[np.int64], rows: npt.NDArray[np.int64], *, longest: int | None = None
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Places of the entries of the ragged rows numbered ``rows``, row after row, and the offsets of what they make.
+
+    Args:
+        offsets: ``(N + 1,)``, where each row begins.
+        rows: ``(R,)`` numbers of rows.
+        longest: take no more entries of a row.
+    """
+    lengths = np.diff(offsets)[rows]
+    if longest is not None:
+        lengths = np.minimum(lengths, longest)
+    ends = np.cumsum(lengths)
+    # Place of every entry: its place in its own row plus where that row begins.
+    within = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths, lengths)
+    return within + np.repeat(offsets[rows], lengths), np.concatenate([[0], ends]).astype(np.int64)

@@ -140,7 +140,7 @@ class Trainer:
     ) -> None:
         self._model, self._loss, self._config, self._reporter = model, loss, config, reporter
         self._optimizers = build_optimizers(model, config, num_steps)
-        self._dense = split_parameters(model)[1]
+        self._dense = split_parameters(model)["dense"]
         self._heads = [m for m in model.modules() if isinstance(m, Head)] if config.max_norm else []
 
     def run_epoch(self, batches: Iterable[TrainingBatch], epoch: int) -> tuple[float, int]:

@@ -19,7 +19,8 @@ class BranchLoss(nn.Module):
 
     Args:
         labels: the labels of the logits' columns.
-        smoothing: mass moved from the true label to all labels alike (multi-label: from 0 and 1 towards 1/2).
+        smoothing: mass moved from the true label to all labels alike (multi-label: from 0 and 1 towards 1/2), in the
+            main branch; it keeps the network's logits of a size with those of the wide branch.
         class_weight: ``(C,)``, how much a row of each label counts (multi-label: how much a label's presence counts).
     """
 
@@ -33,13 +34,14 @@ class BranchLoss(nn.Module):
 
     def forward(self, branches: Branches, targets: Tensor) -> Tensor:
         """Mean loss of a batch, a scalar; ``targets`` are ``(B,)`` ids or ``(B, C)`` of 0 and 1."""
-        return torch.stack([self._loss(logits, targets) for logits in branches]).sum()
+        loss = self._loss(branches.main, targets, self.smoothing)
+        return loss if branches.wide is None else loss + self._loss(branches.wide, targets, 0.0)
 
-    def _loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+    def _loss(self, logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
         if self.multi_label:
-            soft = targets * (1 - self.smoothing) + self.smoothing / 2
+            soft = targets * (1 - smoothing) + smoothing / 2
             return F.binary_cross_entropy_with_logits(logits, soft, pos_weight=self.weight)
-        return F.cross_entropy(logits, targets, weight=self.weight, label_smoothing=self.smoothing)
+        return F.cross_entropy(logits, targets, weight=self.weight, label_smoothing=smoothing)
 
 
 def class_weights(

@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from textcnn.config import TrainingConfig
+from textcnn.nn.embedding import WordEmbedding
+from textcnn.nn.wide import WideBranch
 
-# Which optimizer owns the weights of a module; every type not listed here is dense.
-SPARSE_MODULES = (nn.Embedding, nn.EmbeddingBag)
+# Which optimizer moves the sparse tables of a module; all other weights are dense.
+TABLE_OWNERS: Mapping[type[nn.Module], str] = {WordEmbedding: "rows", WideBranch: "wide"}
 
 
 class RowAdam(Optimizer):
@@ -56,6 +58,40 @@ class RowAdam(Optimizer):
         weight[rows] -= group["lr"] * average / square.sqrt().add_(group["eps"])
 
 
+class RowAdagrad(Optimizer):
+    """Adagrad with one accumulator a row (sparse gradients only), for linear models over many rare features.
+
+    A gradient must come uncoalesced, an entry for each example: the accumulator of a row grows by ``2 / C`` of the
+    squared norm of each, not of their sum.
+
+    Args:
+        params: weights ``(V, C)`` with sparse gradients.
+        lr: step size.
+    """
+
+    def __init__(self, params: Any, lr: float = 0.5) -> None:
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Move the touched rows once."""
+        loss = None if closure is None else closure()
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    self._step(weight, weight.grad, group["lr"])
+        return loss
+
+    def _step(self, weight: Tensor, grad: Tensor, lr: float) -> None:
+        state = self.state[weight]
+        if not state:
+            state["sum"] = weight.new_zeros(len(weight))
+        rows, g = grad._indices()[0], grad._values()  # (entries,), (entries, C)
+        state["sum"].index_add_(0, rows, g.square().sum(1).mul_(2 / g.shape[1]))
+        steps = state["sum"][rows].clamp_(min=1e-30).rsqrt_().mul_(-lr)
+        weight.index_add_(0, rows, g * steps[:, None])
+
+
 class Optimizers:
     """The optimizers of a model as one: one step, one decay of all rates, one state dict."""
 
@@ -87,21 +123,33 @@ class Optimizers:
 
 
 def build_optimizers(model: nn.Module, config: TrainingConfig, num_steps: int) -> Optimizers:
-    """AdamW on the dense weights, :class:`RowAdam` on sparse tables, warmed up and decayed over ``num_steps``."""
-    rows, dense = split_parameters(model)
+    """AdamW, RowAdam and RowAdagrad on the weights they own, warmed up and decayed over ``num_steps``."""
+    groups = split_parameters(model)
     members: dict[str, Optimizer] = {}
-    if dense:
-        members["dense"] = AdamW(dense, lr=config.learning_rate, weight_decay=config.weight_decay)
-    if rows:
-        members["rows"] = RowAdam(rows, lr=config.embedding_learning_rate)
+    if groups["dense"]:
+        members["dense"] = AdamW(groups["dense"], lr=config.learning_rate, weight_decay=config.weight_decay)
+    if groups["rows"]:
+        members["rows"] = RowAdam(groups["rows"], lr=config.embedding_learning_rate)
+    if groups["wide"]:
+        members["wide"] = RowAdagrad(groups["wide"], lr=config.wide_learning_rate)
     return Optimizers(members, linear_decay(num_steps, config.warmup))
 
 
-def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """The trainable weights of sparse modules, and all others."""
-    tables = {id(module.weight) for module in model.modules() if isinstance(module, SPARSE_MODULES) and module.sparse}
-    trainable = [p for p in model.parameters() if p.requires_grad]
-    return [p for p in trainable if id(p) in tables], [p for p in trainable if id(p) not in tables]
+def split_parameters(model: nn.Module) -> dict[str, list[nn.Parameter]]:
+    """The trainable weights by what moves them: ``dense``, ``rows`` or ``wide``."""
+    owner = {
+        id(table.weight): group
+        for module in model.modules()
+        for kind, group in TABLE_OWNERS.items()
+        if isinstance(module, kind)
+        for table in module.modules()
+        if isinstance(table, nn.Embedding | nn.EmbeddingBag)
+    }
+    groups: dict[str, list[nn.Parameter]] = {"dense": [], "rows": [], "wide": []}
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            groups[owner.get(id(parameter), "dense")].append(parameter)
+    return groups
 
 
 def linear_decay(num_steps: int, warmup: float) -> Callable[[int], float]:

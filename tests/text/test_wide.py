@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from textcnn.text.ragged import Ragged
+from textcnn.text.wide import WideFeatures
+
+TEXTS = st.lists(st.lists(st.integers(0, 5), max_size=8), min_size=1, max_size=8)
+
+
+def grams(text):
+    return Counter([*((i,) for i in text), *pairwise(text)])
+
+
+def key(gram):
+    return gram[0] if len(gram) == 1 else (gram[0] + 1) << 32 | gram[1]
+
+
+def by_the_formula(train, texts):
+    """Sublinear TF-IDF with dictionaries, one text at a time."""
+    frequency = Counter(gram for text in train for gram in set(grams(text)))
+    idf = {gram: np.log((1 + len(train)) / (1 + n)) + 1 for gram, n in frequency.items()}
+    rows = []
+    for text in texts:
+        weights = {key(g): (1 + np.log(n)) * idf[g] for g, n in grams(text).items() if g in idf}
+        norm = np.sqrt(sum(w * w for w in weights.values()))
+        rows.append({k: w / norm for k, w in weights.items()})
+    return rows
+
+
+@given(TEXTS, TEXTS)
+def test_weights_follow_the_formula(train, texts):
+    features = WideFeatures.fit(Ragged.from_lists(train))
+    found = features.transform(Ragged.from_lists(texts))
+    for row, expected in enumerate(by_the_formula(train, texts)):
+        span = slice(found.offsets[row], found.offsets[row + 1])
+        assert features.keys[found.rows[span]].tolist() == sorted(expected)
+        np.testing.assert_allclose(found.weights[span], [expected[k] for k in sorted(expected)], rtol=1e-5)
+
+
+@given(TEXTS)
+def test_keys_are_all_that_was_seen_in_order(train):
+    features = WideFeatures.fit(Ragged.from_lists(train))
+    assert features.keys.tolist() == sorted({key(g) for text in train for g in grams(text)})
+
+
+@given(TEXTS, st.data())
+def test_take_is_the_features_of_those_texts(train, data):
+    features = WideFeatures.fit(Ragged.from_lists(train))
+    chosen = np.array(data.draw(st.lists(st.integers(0, len(train) - 1), max_size=5)), np.int64)
+    taken = features.transform(Ragged.from_lists(train)).take(chosen)
+    again = features.transform(Ragged.from_lists([train[i] for i in chosen]))
+    assert taken.rows.tolist() == again.rows.tolist()
+    assert taken.weights.tolist() == again.weights.tolist()
+    assert taken.offsets.tolist() == again.offsets.tolist()

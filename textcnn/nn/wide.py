@@ -1,0 +1,78 @@
+"""The wide branch: a linear model over the n-grams seen in training, beside the network and added to its logits."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from textcnn.text.batching import Batch
+from textcnn.text.wide import WideFeatures, WideRows
+
+NAIVE_BAYES_SHARE = 0.3  # how much of the naive-Bayes weights the table starts with
+
+
+class WideBranch(nn.Module):
+    """``Batch -> (B, C)``: a row of weights for every n-gram seen in training (Wang & Manning 2012; Cheng et al. 2016).
+
+    Args:
+        num_features: rows of the table.
+        num_labels: C.
+        bias: add one number a label; multi-label tasks need it, for most labels are absent from most texts.
+    """
+
+    keys: Tensor
+    idf: Tensor
+
+    def __init__(self, num_features: int, num_labels: int, *, bias: bool = False) -> None:
+        super().__init__()
+        self.table = nn.EmbeddingBag(num_features, num_labels, mode="sum", sparse=True, include_last_offset=True)
+        nn.init.zeros_(self.table.weight)
+        self.bias = nn.Parameter(torch.zeros(num_labels)) if bias else None
+        self.register_buffer("keys", torch.zeros(num_features, dtype=torch.int64))
+        self.register_buffer("idf", torch.zeros(num_features))
+
+    @property
+    def features(self) -> WideFeatures:
+        """Which n-gram each row stands for."""
+        return WideFeatures(self.keys.cpu().numpy(), self.idf.cpu().numpy())
+
+    @torch.no_grad()
+    def fit_features(self, features: WideFeatures, rows: WideRows, targets: npt.NDArray[np.int64 | np.float32]) -> None:
+        """Set the keys, and start the table at a share of the naive-Bayes weights of the training rows.
+
+        One label a text: ``ln P(n-gram | label)`` with add-one counts, centred over the labels. Multi-label: the
+        difference of that between texts with and without the label.
+
+        Args:
+            features: the n-grams of the training texts.
+            rows: the features of every training text.
+            targets: ``(N,)`` label ids, or ``(N, C)`` of 0 and 1.
+        """
+        self.keys.copy_(torch.from_numpy(features.keys))
+        self.idf.copy_(torch.from_numpy(features.idf))
+        size, num_labels = self.table.weight.shape
+        text = np.repeat(np.arange(len(rows.offsets) - 1), np.diff(rows.offsets))
+        if targets.ndim == 1:
+            code = rows.rows.astype(np.int64) * num_labels + targets[text]
+            counts = np.bincount(code, minlength=size * num_labels).reshape(size, num_labels)
+            weights = _log_shares(counts)
+            weights -= weights.mean(axis=1, keepdims=True)
+        else:
+            per_label = [np.bincount(rows.rows, targets[text, c], minlength=size) for c in range(num_labels)]
+            counts = np.stack(per_label, axis=1)
+            everywhere = np.bincount(rows.rows, minlength=size)[:, None]
+            weights = _log_shares(counts) - _log_shares(everywhere - counts)
+        self.table.weight.copy_(torch.from_numpy(NAIVE_BAYES_SHARE * weights))
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits ``(B, C)``; a text without a known n-gram has zeros (or the bias)."""
+        assert batch.wide_rows is not None
+        logits: Tensor = self.table(batch.wide_rows, batch.wide_offsets, per_sample_weights=batch.wide_weights)
+        return logits if self.bias is None else logits + self.bias
+
+
+def _log_shares(counts: npt.NDArray[np.float64 | np.int64]) -> npt.NDArray[np.float64]:
+    smoothed = counts + 1.0
+    return np.asarray(np.log(smoothed / smoothed.sum(axis=0)))

@@ -1,0 +1,78 @@
+"""Features of the wide branch: l2-normalised sublinear TF-IDF of the word uni- and bigrams seen in training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from textcnn.text.ragged import Ragged, gather
+
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class WideRows:
+    """The features of N texts: those of text i are ``offsets[i]`` to ``offsets[i + 1]``.
+
+    Attributes:
+        rows: ``(M,)`` int32, the number of each feature; ascending within a text, none twice.
+        weights: ``(M,)`` float32; the squares of a text's weights sum to 1.
+        offsets: ``(N + 1,)`` int64.
+    """
+
+    rows: npt.NDArray[np.int32]
+    weights: npt.NDArray[np.float32]
+    offsets: Integers
+
+    def take(self, texts: Integers) -> WideRows:
+        """The texts of that number, in that order."""
+        places, offsets = gather(self.offsets, texts)
+        return WideRows(self.rows[places], self.weights[places], offsets)
+
+
+@dataclass(frozen=True)
+class WideFeatures:
+    """Every word and pair of neighbours of the training texts, exactly: nothing is hashed.
+
+    Attributes:
+        keys: ``(F,)`` int64, ascending: the type id of a word, ``(first + 1) << 32 | second`` for a pair.
+        idf: ``(F,)`` float32, ``ln((1 + N) / (1 + texts that hold it)) + 1``.
+    """
+
+    keys: Integers
+    idf: npt.NDArray[np.float32]
+
+    @classmethod
+    def fit(cls, tokens: Ragged) -> WideFeatures:
+        """Take the features of the training texts."""
+        keys = np.unique(_occurrences(tokens)[0])
+        held = cls(keys, np.ones(len(keys), np.float32)).transform(tokens).rows
+        frequency = np.bincount(held, minlength=len(keys))
+        return cls(keys, (np.log((1 + len(tokens)) / (1 + frequency)) + 1).astype(np.float32))
+
+    def transform(self, tokens: Ragged) -> WideRows:
+        """Features of texts; what was not seen in training has none, and does not count in the norm either."""
+        keys, texts = _occurrences(tokens)
+        size = len(self.keys)
+        if not size:
+            return WideRows(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(len(tokens) + 1, np.int64))
+        index = np.minimum(np.searchsorted(self.keys, keys), size - 1)
+        seen = self.keys[index] == keys
+        present, counts = np.unique(texts[seen] * size + index[seen], return_counts=True)
+        text, row = present // size, present % size
+        weights = (1 + np.log(counts)) * self.idf[row]
+        norms = np.sqrt(np.bincount(text, weights**2, minlength=len(tokens)))
+        offsets = np.zeros(len(tokens) + 1, np.int64)
+        np.cumsum(np.bincount(text, minlength=len(tokens)), out=offsets[1:])
+        return WideRows(row.astype(np.int32), (weights / norms[text]).astype(np.float32), offsets)
+
+
+def _occurrences(tokens: Ragged) -> tuple[Integers, Integers]:
+    """Keys of all words and all pairs of neighbours, and the number of the text each stands in."""
+    ids = tokens.ids.astype(np.int64)
+    text = np.repeat(np.arange(len(tokens)), tokens.lengths)
+    together = text[1:] == text[:-1]
+    pairs = ((ids[:-1] + 1) << 32 | ids[1:])[together]
+    return np.concatenate([ids, pairs]), np.concatenate([text, text[1:][together]])
