@@ -7,7 +7,6 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from textcnn import kernels
 from textcnn.config import Config
 from textcnn.errors import DataError
 from textcnn.image.batching import ImageInputs
@@ -249,7 +248,7 @@ def _finish(artifact: Artifact, config: Config, learned: Learned, parts: _Parts,
         "stopped": fit.stopped,
         "train_seconds": fit.seconds,
         "tokens_per_second": fit.tokens_per_second,
-        "backend": kernels.BACKEND,
+        "backend": learned.backend.backend,
         "temperature": learned.temperature,
         "calibration": learned.calibration or None,
         "dev": learned.dev,

@@ -15,7 +15,6 @@ import numpy
 import torch
 
 import textcnn
-from textcnn import kernels
 
 
 def describe_machine() -> dict[str, Any]:
@@ -33,7 +32,6 @@ def describe_machine() -> dict[str, Any]:
         "load": load(),
         "platform": f"{platform.system()} {platform.machine()}",
         "commit": commit(Path(textcnn.__file__).resolve().parent.parent),
-        "backend": kernels.BACKEND,
     }
 
 

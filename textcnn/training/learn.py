@@ -11,11 +11,13 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from textcnn import kernels
 from textcnn.config import TrainingConfig
 from textcnn.errors import ConfigError
 from textcnn.evaluation.calibration import DEFAULT_THRESHOLD, fit_temperature, fit_thresholds
 from textcnn.evaluation.metrics import calibration_error, score
 from textcnn.evaluation.probabilities import probabilities
+from textcnn.kernels import BackendInfo
 from textcnn.labels import Labels
 from textcnn.models.forward import logits_of
 from textcnn.training.estimate import estimate
@@ -46,6 +48,7 @@ class Learned:
         thresholds: ``(C,)``; 0.5 without dev rows.
         calibration: ECE on the dev rows before and after the temperature, or empty.
         dev: metrics on the dev rows, or none.
+        backend: which twin of the kernels the steps ran on, and why not the fast one.
     """
 
     fit: Fit
@@ -54,6 +57,7 @@ class Learned:
     thresholds: list[float] = field(default_factory=list)
     calibration: dict[str, float] = field(default_factory=dict)
     dev: dict[str, Any] | None = None
+    backend: BackendInfo = BackendInfo("reference", "nothing was trained")
 
 
 def prepare(config: TrainingConfig) -> torch.device:
@@ -112,14 +116,18 @@ def learn(
             yield inputs.batch(train.encoded, rows, labels=targets, **extra).to(device)
 
     steps = len(shuffled_batches(sizes, config.batch_size, seed=config.seed, epoch=0))
+    kernels.use_backend(kernels.use_backend("auto"))  # forget what ran before this run
+    kernels.prepare(reporter.say)
     reporter.say(estimate(model, batches, loss, steps, config.epochs).describe())
     metric = "micro_f1" if labels.multi_label else "accuracy"
     evaluate = None if dev is None else _dev_scores(model, inputs, dev, labels)
     result = fit(model, batches, steps, loss, config, reporter, evaluate=evaluate, metric=metric)
+    backend = kernels.backend_info()
     model.to("cpu")
+    learned = Learned(result, config.epochs, thresholds=[DEFAULT_THRESHOLD] * len(labels), backend=backend)
     if dev is None:
-        return Learned(result, config.epochs, thresholds=[DEFAULT_THRESHOLD] * len(labels))
-    return _calibrate(result, config.epochs, logits_of(model, inputs, dev.encoded), dev.truth, labels)
+        return learned
+    return _calibrate(learned, logits_of(model, inputs, dev.encoded), dev.truth, labels)
 
 
 def _dev_scores(model: nn.Module, inputs: Any, dev: Part[Any], labels: Labels) -> Callable[[], dict[str, float]]:
@@ -134,16 +142,14 @@ def _dev_scores(model: nn.Module, inputs: Any, dev: Part[Any], labels: Labels) -
 
 
 def _calibrate(
-    result: Fit, epochs: int, logits: npt.NDArray[np.float32], truth: Sequence[tuple[str, ...]], labels: Labels
+    learned: Learned, logits: npt.NDArray[np.float32], truth: Sequence[tuple[str, ...]], labels: Labels
 ) -> Learned:
     temperature = fit_temperature(logits, truth, labels)
     before, after = probabilities(logits, labels), probabilities(logits, labels, temperature)
-    thresholds = [DEFAULT_THRESHOLD] * len(labels)
-    if labels.multi_label:
-        thresholds = fit_thresholds(after, truth, labels)
+    thresholds = fit_thresholds(after, truth, labels) if labels.multi_label else learned.thresholds
     calibration = {
         "ece_before": calibration_error(truth, before, labels),
         "ece_after": calibration_error(truth, after, labels),
     }
     dev = score(truth, after, labels, thresholds)
-    return Learned(result, epochs, temperature, thresholds, calibration, dev)
+    return replace(learned, temperature=temperature, thresholds=thresholds, calibration=calibration, dev=dev)
