@@ -20,6 +20,5 @@ def import_extra(module: str, *, extra: str, feature: str) -> ModuleType:
         if not f"{module}.".startswith(f"{err.name}."):
             raise  # the package is there, but one of its own imports is broken
         raise MissingExtraError(
-            f"{feature} needs the package {err.name!r}, which is not installed; "
-            f"run: pip install 'textcnn[{extra}]'"
+            f"{feature} needs the package {err.name!r}, which is not installed; run: pip install 'textcnn[{extra}]'"
         ) from err

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import torch
 
 from textcnn import kernels
 from textcnn.config import Config
@@ -21,8 +24,8 @@ from textcnn.text.overlap import count_conflicts, count_shared
 from textcnn.text.ragged import Ragged
 from textcnn.text.reading import Examples, read_examples
 from textcnn.text.tokenizer import Tokenizer
-from textcnn.training.learn import Learned, Part, learn, prepare
-from textcnn.training.order import stratified_split
+from textcnn.training.learn import Part, learn, prepare
+from textcnn.training.order import Rows, stratified_split
 from textcnn.training.progress import Reporter
 
 # A multi-label model without dev rows would have to guess its thresholds.
@@ -46,13 +49,7 @@ class Run:
     problem: str = ""
 
 
-@dataclass(frozen=True)
-class _Parts:
-    """The encoded splits of a run."""
-
-    train: Part[Any]
-    dev: Part[Any] | None
-    test: Part[Any] | None
+Others = dict[str, Part[Any] | None]  # the encoded rows called dev and test
 
 
 def run_text(data: Any, config: Config, reporter: Reporter, *, dev: Any = None, test: Any = None) -> Run:
@@ -69,38 +66,26 @@ def run_text(data: Any, config: Config, reporter: Reporter, *, dev: Any = None, 
         DataError: the data cannot be read as asked.
         ConfigError: a setting that does not fit the data or the architecture.
     """
+    _check_dev(dev, config)
     device = prepare(config.training)
     examples = _read(data, config, reporter)
-    given_dev, given_test = (
-        None if source is None else _read(source, config, reporter, multi_label=examples.multi_label)
-        for source in (dev, test)
-    )
+    given = {
+        name: None if source is None else _read(source, config, reporter, multi_label=examples.multi_label)
+        for name, source in {"dev": dev, "test": test}.items()
+    }
     labels = Labels.collect(examples.labels, multi_label=examples.multi_label)
-    train, held_out = _hold_out(examples, given_dev, config, reporter)
-    _warn(labels, train, {"dev": held_out, "test": given_test}, reporter)
+    train, given["dev"] = _hold_out(examples, given["dev"], config, reporter)
+    _warn_of_copies(train, given, reporter)
 
     tokenizer = Tokenizer.train(train.texts, config.text)
     inputs = TextInputs(tokenizer, config.text.max_length)
-    parts = _Parts(
-        _encode(inputs, train, reporter),
-        None if held_out is None else _encode(inputs, held_out, reporter),
-        None if given_test is None else _encode(inputs, given_test, reporter),
-    )
+    part = _encode(inputs, train, reporter)
+    others: Others = {name: None if rows is None else _encode(inputs, rows, reporter) for name, rows in given.items()}
     model = build_text_classifier(config.model, len(tokenizer), labels)
-    dropout = _word_dropout(inputs, parts.train.encoded, config)
-    learned = learn(
-        model,
-        inputs,
-        parts.train,
-        parts.dev,
-        labels,
-        config.training,
-        reporter,
-        device=device,
-        augment={"dropout": dropout},
-    )
-    artifact = Artifact(model.eval(), inputs, labels, config.model, learned.temperature, learned.thresholds)
-    return _finish(artifact, config, learned, parts, {"name": examples.name, "fingerprint": _digest(examples)})
+    dropout = _word_dropout(inputs, part.encoded, config)
+    artifact = Artifact(model, inputs, labels, config.model)
+    source = {"name": examples.name, "fingerprint": _digest(examples)}
+    return _run(artifact, part, others, config, reporter, device=device, source=source, augment={"dropout": dropout})
 
 
 def run_images(data: Any, config: Config, reporter: Reporter, *, dev: Any = None, test: Any = None) -> Run:
@@ -110,26 +95,23 @@ def run_images(data: Any, config: Config, reporter: Reporter, *, dev: Any = None
         DataError: the data cannot be read as asked.
         ConfigError: a setting that does not fit the data or the architecture.
     """
+    _check_dev(dev, config)
     device = prepare(config.training)
     images = read_images(data)
     reporter.say(f"read {len(images.pixels):,} images of shape {images.pixels.shape[1:]} from {images.name}")
     inputs = ImageInputs.fit(images.pixels)
     train = labelled_images(inputs, images)
     labels = Labels.collect(train.truth, multi_label=False)
-    parts = _Parts(
-        train,
-        None if dev is None else labelled_images(inputs, read_images(dev)),
-        None if test is None else labelled_images(inputs, read_images(test)),
-    )
-    if config.training.dev_fraction and dev is None:
-        splits = stratified_split(list(train.truth), config.training.dev_fraction, seed=config.training.seed)
-        kept, held = (Part(images.pixels[rows], [train.truth[i] for i in rows]) for rows in splits)
-        parts = _Parts(kept, held, parts.test)
-    model = build_image_classifier(config.model, inputs.shape, labels)
-    learned = learn(model, inputs, parts.train, parts.dev, labels, config.training, reporter, device=device)
-    artifact = Artifact(model.eval(), inputs, labels, config.model, learned.temperature, learned.thresholds)
+    others: Others = {
+        name: None if given is None else labelled_images(inputs, read_images(given))
+        for name, given in {"dev": dev, "test": test}.items()
+    }
+    if config.training.dev_fraction:
+        splits = _split(train.truth, config.training.dev_fraction, config)
+        train, others["dev"] = (Part(images.pixels[rows], [train.truth[i] for i in rows]) for rows in splits)
+    artifact = Artifact(build_image_classifier(config.model, inputs.shape, labels), inputs, labels, config.model)
     source = {"name": images.name, "fingerprint": hashlib.sha256(images.pixels.tobytes()).hexdigest()}
-    return _finish(artifact, config, learned, parts, source)
+    return _run(artifact, train, others, config, reporter, device=device, source=source)
 
 
 def labelled_images(inputs: ImageInputs, images: Images) -> Part[Any]:
@@ -151,14 +133,26 @@ def _read(data: Any, config: Config, reporter: Reporter, *, multi_label: bool | 
     return examples
 
 
+def _check_dev(dev: Any, config: Config) -> None:
+    if dev is not None and (fraction := config.training.dev_fraction):
+        raise DataError(f"expected dev rows or dev_fraction, got both (dev_fraction is {fraction}); leave one out")
+
+
+def _split(truth: Sequence[tuple[str, ...]], fraction: float, config: Config) -> tuple[Rows, Rows]:
+    kept, held = stratified_split(list(truth), fraction, seed=config.training.seed)
+    if not len(held) and config.training.dev_fraction:
+        raise DataError(
+            f"dev_fraction {fraction} of {len(truth)} rows is no row; raise it, or give dev rows of your own"
+        )
+    return kept, held
+
+
 def _hold_out(
     examples: Examples, dev: Examples | None, config: Config, reporter: Reporter
 ) -> tuple[Examples, Examples | None]:
     """Training rows and dev rows: those given, a share of the training rows, or none."""
     fraction = config.training.dev_fraction
     if dev is not None:
-        if fraction:
-            raise DataError(f"expected dev rows or dev_fraction, got both (dev_fraction is {fraction}); leave one out")
         return examples, dev
     if not fraction and examples.multi_label:
         fraction = MULTI_LABEL_DEV_FRACTION
@@ -166,22 +160,19 @@ def _hold_out(
     if not fraction:
         reporter.say("no dev rows: all rows train for a fixed number of epochs, temperature 1, thresholds 0.5")
         return examples, None
-    kept, held = stratified_split(examples.labels, fraction, seed=config.training.seed)
+    kept, held = _split(examples.labels, fraction, config)
+    if not len(held):
+        reporter.say(f"too few rows to hold some out: all {len(examples):,} rows train, thresholds 0.5")
+        return examples, None
     return examples.subset(kept), examples.subset(held)
 
 
-def _warn(labels: Labels, train: Examples, others: dict[str, Examples | None], reporter: Reporter) -> None:
-    for one, other in labels.near_twins():
-        reporter.say(f"warning: the labels {one!r} and {other!r} differ only by case or blanks")
+def _warn_of_copies(train: Examples, others: dict[str, Examples | None], reporter: Reporter) -> None:
     if conflicts := count_conflicts(train.texts, train.labels):
         reporter.say(f"warning: {conflicts:,} texts occur with different labels in the training data")
     for name, part in others.items():
-        if part is None:
-            continue
-        if shared := count_shared(train.texts, part.texts):
+        if part is not None and (shared := count_shared(train.texts, part.texts)):
             reporter.say(f"warning: {shared:,} {name} texts are training texts too")
-        if unseen := sorted({label for row in part.labels for label in row} - set(labels.names)):
-            reporter.say(f"warning: {name} labels unseen in training count as wrong: {', '.join(map(repr, unseen))}")
 
 
 def _encode(inputs: TextInputs, examples: Examples, reporter: Reporter) -> Part[Ragged]:
@@ -206,15 +197,35 @@ def _digest(examples: Examples) -> str:
     return digest.hexdigest()
 
 
-def _finish(artifact: Artifact, config: Config, learned: Learned, parts: _Parts, source: dict[str, Any]) -> Run:
-    """Measure the artifact on the test rows, sum up the run, and write both into the artifact."""
+def _run(
+    artifact: Artifact,
+    train: Part[Any],
+    others: Others,
+    config: Config,
+    reporter: Reporter,
+    *,
+    device: torch.device,
+    source: dict[str, Any],
+    augment: dict[str, Any] | None = None,
+) -> Run:
+    """Train the model of the artifact, measure it, and write what was found into the artifact."""
+    model, inputs, labels, test = artifact.model, artifact.inputs, artifact.labels, others["test"]
+    for one, other in labels.near_twins():
+        reporter.say(f"warning: the labels {one!r} and {other!r} differ only by case or blanks")
+    for name, part in others.items():
+        if part is not None and (unseen := {label for row in part.truth for label in row} - set(labels.names)):
+            shown = ", ".join(map(repr, sorted(unseen)))
+            reporter.say(f"warning: {name} labels unseen in training count as wrong: {shown}")
+    learned = learn(
+        model, inputs, train, others["dev"], labels, config.training, reporter, device=device, augment=augment
+    )
+    artifact.temperature, artifact.thresholds = learned.temperature, learned.thresholds
     fit, predictor = learned.fit, Predictor(artifact)
-    splits = {"train": parts.train, "dev": parts.dev, "test": parts.test}
     summary = {
         "architecture": config.model.architecture,
-        "examples": {name: 0 if part is None else len(part.truth) for name, part in splits.items()},
-        "num_labels": len(artifact.labels),
-        "num_parameters": num_parameters(artifact.model),
+        "examples": {name: 0 if part is None else len(part.truth) for name, part in {"train": train, **others}.items()},
+        "num_labels": len(labels),
+        "num_parameters": num_parameters(model),
         "epochs": len(fit.history),
         "best_epoch": fit.best_epoch,
         "stopped": fit.stopped,
@@ -224,7 +235,7 @@ def _finish(artifact: Artifact, config: Config, learned: Learned, parts: _Parts,
         "temperature": learned.temperature,
         "calibration": learned.calibration or None,
         "dev": learned.dev,
-        "test": None if parts.test is None else predictor.score(parts.test.encoded, parts.test.truth),
+        "test": None if test is None else predictor.score(test.encoded, test.truth),
     }
     timed = ("train_seconds", "tokens_per_second")
     resolved = dataclasses.replace(config.training, epochs=learned.epochs)
