@@ -105,6 +105,8 @@ def _prepare(output: Path | None, plot: Path | None, table: Path | None) -> None
     if plot is not None:
         check_plot(plot)
     for path in filter(None, (output, plot, table)):
+        if path.is_dir():
+            raise ConfigError(f"expected a file to write, got the folder {str(path)!r}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as err:

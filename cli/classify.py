@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from typing import Annotated
 
@@ -34,6 +35,8 @@ def classify(
     """
     if bool(texts) == (input is not None):
         raise ConfigError("classify expects texts or --input, and not both; e.g. textcnn classify MODEL 'a text'")
+    if input is not None and os.path.exists(input) and os.path.exists(output) and os.path.samefile(input, output):
+        raise ConfigError(f"--output is the file that is read, {output!r}; choose another")
     from textcnn.inference.answers import classify_rows
     from textcnn.inference.predictor import Predictor
     from textcnn.inference.writing import write_rows

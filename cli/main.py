@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Annotated
@@ -52,6 +53,9 @@ def options(
 
 def main() -> None:
     """Run the command line: a user's error is one line and exit 2, Ctrl-C is exit 130, a bug keeps its traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # JSON is UTF-8 on every terminal; for half a surrogate pair (a path in another encoding) it has an escape.
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         app()
     except TextCNNError as err:

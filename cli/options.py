@@ -13,9 +13,16 @@ from textcnn.errors import ConfigError
 
 TextColumn = Annotated[list[str] | None, typer.Option("--text-column", help=describe(DataConfig, "text_column"))]
 LabelColumn = Annotated[list[str] | None, typer.Option("--label-column", help=describe(DataConfig, "label_column"))]
-Format = Annotated[str, typer.Option("--format", help=describe(DataConfig, "format"))]
-Encoding = Annotated[str, typer.Option("--encoding", help=describe(DataConfig, "encoding"))]
-LabelSeparator = Annotated[str, typer.Option("--label-separator", help=describe(DataConfig, "label_separator"))]
+_FORMAT = typer.Option("--format", help=describe(DataConfig, "format"))
+_ENCODING = typer.Option("--encoding", help=describe(DataConfig, "encoding"))
+_LABEL_SEPARATOR = typer.Option("--label-separator", help=describe(DataConfig, "label_separator"))
+Format = Annotated[str, _FORMAT]
+Encoding = Annotated[str, _ENCODING]
+LabelSeparator = Annotated[str, _LABEL_SEPARATOR]
+# Where a file of settings may say it too, a default must not cover what the file says.
+FormatIfGiven = Annotated[str | None, _FORMAT]
+EncodingIfGiven = Annotated[str | None, _ENCODING]
+LabelSeparatorIfGiven = Annotated[str | None, _LABEL_SEPARATOR]
 MultiLabel = Annotated[
     bool | None, typer.Option("--multi-label/--single-label", help=describe(DataConfig, "multi_label"))
 ]
@@ -73,7 +80,7 @@ def merge_settings(file: Path | None, assignments: list[str] | None, options: di
         if not sign or not name:
             raise ConfigError(f"--set expects NAME=VALUE, got {assignment!r}")
         settings[name.strip()] = _value(value.strip())
-    settings.update({name: value for name, value in options.items() if value is not None and value != []})
+    settings.update({name: value for name, value in options.items() if value is not None and value != ()})
     return settings
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+# Tests run tiny tensors, here and in the processes they start: a second thread would only wait for the first.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
+import torch
 
 from textcnn.text.ragged import Ragged
 
@@ -29,6 +33,12 @@ def data_folder() -> Path:
     if not HAS_DATA:
         pytest.skip(f"set {DATA_VARIABLE} to the folder of the real data sets")
     return Path(os.environ[DATA_VARIABLE])
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """A run may have set the threads of this process; the bits of a product depend on them."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

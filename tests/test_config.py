@@ -5,7 +5,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textcnn.config import Config, DataConfig, ModelConfig, TextConfig, TrainingConfig, describe
@@ -41,11 +41,13 @@ configs = st.builds(
 )
 
 
+@settings(deadline=None, max_examples=50)
 @given(config=configs)
 def test_a_config_is_the_same_after_a_trip_through_json(config):
     assert Config.from_dict(json.loads(json.dumps(config.to_dict(), allow_nan=False))) == config
 
 
+@settings(deadline=None, max_examples=50)
 @given(config=configs)
 def test_sections_are_found_by_the_names_of_their_settings(config):
     flat = {name: value for section in config.to_dict().values() for name, value in section.items()}

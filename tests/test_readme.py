@@ -43,7 +43,8 @@ def test_the_commands_run(folder):
             check=False,
         )
         assert done.returncode == 0, f"{block}\n{done.stderr}"
-    rows = list(csv.DictReader((folder / "labelled.csv").open(encoding="utf-8", newline="")))
+    with (folder / "labelled.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
     assert len(rows) == 40
     assert {row["label"] for row in rows} <= {"good", "bad"}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from textcnn.config import Config
+from textcnn.inference.folder import require_writable
 from textcnn.inference.predictor import Predictor
 from textcnn.runs import run_text
 from textcnn.training.progress import Reporter, Silent
@@ -36,8 +37,11 @@ def train(
     Raises:
         ConfigError: settings that are unknown or out of range, all of them together.
         DataError: data that cannot be read as asked.
+        ArtifactError: ``output`` cannot be written, or holds other files than a model's; before training starts.
         KeyboardInterrupt: training was interrupted; the best weights so far were saved if ``output`` was given.
     """
+    if output is not None:
+        require_writable(Path(output))
     run = run_text(data, Config.from_flat(config), reporter or Silent(), dev=dev, test=test)
     if output is not None:
         run.predictor.save(output)

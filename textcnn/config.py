@@ -75,6 +75,8 @@ class ModelConfig:
 
     architecture: str = option("kim", "name of the encoder; `textcnn inspect --list text` shows them")
     embedding_dim: int = option(100, "width D of a word vector", _positive, "1 or more")
+    binary_sigmoid: bool = option(False, "two labels: one output through a sigmoid, not two through a softmax")
+    settings: dict[str, Any] = option({}, "settings of the architecture, by its own argument names")
     subwords: bool | None = option(
         None, "make word vectors of character n-grams too, so that unseen words have one; none: for whole words"
     )
@@ -83,8 +85,6 @@ class ModelConfig:
     ngram_buckets: int = option(100_000, "buckets the n-grams are hashed to", _positive, "1 or more")
     wide: bool | None = option(None, "add a linear model over the n-grams seen in training; none: for kim")
     wide_scale: float = option(1.0, "how much the logits of the wide branch count", _not_negative, "0 or more")
-    binary_sigmoid: bool = option(False, "two labels: one output through a sigmoid, not two through a softmax")
-    settings: dict[str, Any] = option({}, "settings of the architecture, by its own argument names")
 
 
 @dataclass(frozen=True)

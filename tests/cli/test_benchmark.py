@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-TINY = ["--lengths", "3", "--batch-sizes", "1,2", "--architectures", "lstm", "--embedding-dim", "8"]
+TINY = ["--lengths", "3", "--batch-sizes", "2", "--architectures", "lstm", "--embedding-dim", "8"]
 TINY += ["--vocabulary-size", "50", "--batches", "30", "--cell-seconds", "0", "--threads", "1"]
 
 
@@ -27,8 +27,8 @@ def test_json_is_the_last_line_and_the_file(measured):
     document = json.loads(done.stdout.splitlines()[-1])
     assert document == json.loads(file.read_text(encoding="utf-8"))
     assert document["command"] == f"textcnn benchmark speed {' '.join(TINY)} --json --output speed.json"
-    assert len(document["cells"]) == 8
-    assert "4 of 4: infer, 3 tokens, batch 2: kim" in done.stderr
+    assert len(document["cells"]) == 4
+    assert "2 of 2: infer, 3 tokens, batch 2: kim" in done.stderr
 
 
 def test_tables_and_plot_are_remade_from_the_file(measured, tmp_path):
@@ -49,6 +49,7 @@ def test_tables_and_plot_are_remade_from_the_file(measured, tmp_path):
         (["--architectures", "tcn"], "error: architectures must be some of rnn, gru, lstm, bilstm, each once"),
         (["--from", "speed.json", "--quick"], "error: --from takes a saved document, and nothing is measured"),
         (["--from", "nowhere.json"], "error: nowhere.json: expected the JSON that `benchmark speed --output` writes"),
+        (["--output", "."], "error: expected a file to write, got the folder '.'"),
         (["--plot", "speed.txt"], "error: a plot must be a file with .png, .svg, .pdf behind its name"),
     ],
 )

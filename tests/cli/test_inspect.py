@@ -101,7 +101,7 @@ def test_every_image_architecture_has_a_table(name):
 
 
 def test_settings_and_length_are_heeded():
-    settings = ("kernel_sizes=[2,3]", "num_filters=7", "embedding_dim=8", "vocabulary_size=20")
+    settings = ("kernel_sizes=[2,3]", "num_filters=7", "pooling=max", "embedding_dim=8", "vocabulary_size=20")
     found = document("kim", "--length", 12, *(part for each in settings for part in ("--set", each)))
     shapes = {layer["name"]: layer["output"] for layer in found["layers"]}
     assert shapes == {

@@ -26,7 +26,7 @@ sets = st.sets(st.sampled_from("abcd"))
 set_pairs = st.lists(st.tuples(sets, st.sets(st.sampled_from("abc"))), min_size=1, max_size=12)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(pairs=pairs)
 def test_single_label_scores_are_those_of_scikit_learn(pairs):
     """ "d" is a label unseen in training: nothing is ever predicted as it, so its rows are wrong."""
@@ -48,7 +48,7 @@ def test_single_label_scores_are_those_of_scikit_learn(pairs):
     json.dumps(found, allow_nan=False)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(pairs=set_pairs)
 def test_multi_label_scores_are_those_of_scikit_learn(pairs):
     names = ["a", "b", "c", *(["d"] if any("d" in wanted for wanted, _ in pairs) else [])]

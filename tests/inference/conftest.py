@@ -20,6 +20,15 @@ from textcnn.text.tokenizer import Tokenizer
 VOCABULARY = ["a good film with a good plot", "a bad film , really bad !", "it's fine"]
 
 
+@pytest.fixture(autouse=True, scope="package")
+def one_thread():
+    """These models are so small that threads only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def make_text() -> Callable[..., Artifact]:
     def make(*names, multi_label=False, architecture="kim", max_length=None, seed=0, temperature=1.0, **settings):

@@ -1,5 +1,7 @@
 """One answer a row, in order, and never another one because of the rows beside it."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -147,6 +149,14 @@ def test_a_prediction_leaves_the_model_as_it_was(predictor):
     predictor.predict(["a good film"] * 3)
     assert not predictor.artifact.model.training
     assert all((value == before[name]).all() for name, value in predictor.artifact.model.state_dict().items())
+
+
+def test_several_threads_may_ask_at_once(predictor):
+    rows = ["a good film", "", "bad", "really unseen"] * 10
+    expected = predictor.predict_proba(rows)
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(predictor.predict_proba, [rows] * 12):
+            assert (found == expected).all()
 
 
 def test_scores_are_those_of_the_predictions(predictor, multi):

@@ -82,6 +82,14 @@ def test_the_result_does_not_depend_on_the_number_of_threads():
     assert runs[0] == runs[1]
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_kernel_leaves_torch_its_threads(threads):
+    torch.set_num_threads(threads)
+    tensors, *rest = problem(3, [4])
+    outputs(kernels.conv_max, tensors, *rest)
+    assert torch.get_num_threads() == threads
+
+
 def test_the_fast_twin_runs_by_default_and_says_so():
     tensors, *rest = problem(3, [4])
     outputs(kernels.conv_max, tensors, *rest)

@@ -104,7 +104,7 @@ def test_kim_shows_the_windows_that_its_features_are_the_maxima_of():
 
 @pytest.mark.parametrize(("name", "gates"), [("rnn", 1), ("gru", 3), ("lstm", 4)])
 def test_recurrent_nets_see_the_whole_text_and_cost_gates_times_both_products(name, gates):
-    net = line(text_layers(text_model(name, {"hidden_size": 7}), 11), "encoder.net")
+    net = line(text_layers(text_model(name, {"hidden_size": 7}), 11), "encoder.layers.0.forwards")
     assert (net.shape, net.field) == ((11, 7), None)
     assert net.multiply_adds == 11 * gates * 7 * (6 + 7)
     assert net.to_dict()["receptive_field"] is net.to_dict()["stride"] is None
@@ -124,7 +124,7 @@ def test_the_table_leaves_the_model_and_the_random_numbers_as_they_were():
     text_layers(model, 5)
     assert torch.rand(1) == expected
     assert model.training
-    assert model.encoder.net.training
+    assert model.encoder.layers[0].forwards.training
     assert not model.encoder.dropout.training
     assert not any(module._forward_hooks for module in model.modules())
 

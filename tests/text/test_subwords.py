@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,9 +27,7 @@ def by_the_rule(word: str, rule: SubwordRule) -> list[int]:
 def test_bags_follow_the_rule(words, n_min, more, buckets):
     rule = SubwordRule(n_min, n_min + more, buckets)
     rows, offsets = rule.bags(words)
-    assert [rows[a:b].tolist() for a, b in zip(offsets, offsets[1:], strict=False)] == [
-        by_the_rule(w, rule) for w in words
-    ]
+    assert [rows[a:b].tolist() for a, b in pairwise(offsets)] == [by_the_rule(w, rule) for w in words]
 
 
 def test_the_rule_never_changes():

@@ -55,7 +55,7 @@ def enter(config: SpeedConfig, num_types: int, labels: Labels) -> list[Entry]:
         ConfigError: no hidden size comes near enough, as the reference is too small.
     """
     dim = config.embedding_dim
-    reference = _entry(REFERENCE, ModelConfig(REFERENCE, dim), num_types, labels)
+    reference = _entry(REFERENCE, ModelConfig(REFERENCE, dim, settings={"pooling": "max"}), num_types, labels)
     entries, target = [reference], reference.encoder_parameters
     for name in config.architectures:
         baseline = BASELINES[name]

@@ -28,22 +28,24 @@ Rows = npt.NDArray[np.int64]
 def time_epoch(
     entries: Sequence[Entry], workload: Workload, config: SpeedConfig, training: TrainingConfig, reporter: Reporter
 ) -> dict[str, Any]:
-    """Seconds and training tokens/s of an epoch over all texts, cut as the product cuts them.
+    """Seconds and training tokens/s of an epoch, its texts cut as the product cuts them.
 
     Args:
         entries: all contestants; the reference and those named by ``config.epoch_baselines`` run.
         workload: the texts.
-        config: how many batches warm up.
+        config: which texts, and how many batches warm up.
         training: batch size, word dropout and all else of the training loop.
         reporter: is told of the progress.
     """
-    chosen = (REFERENCE, *config.epoch_baselines)
+    names = (REFERENCE, *config.epoch_baselines)
     running = [
-        build(entry, len(workload.tokenizer), workload.labels, training) for entry in entries if entry.name in chosen
+        build(entry, len(workload.tokenizer), workload.labels, training) for entry in entries if entry.name in names
     ]
     inputs = TextInputs(workload.tokenizer, TextConfig().max_length)
-    sizes = inputs.sizes(workload.tokens)
-    order = shuffled_batches(sizes, training.batch_size, seed=training.seed, epoch=0)
+    texts = np.random.default_rng(config.seed).permutation(len(workload.tokens))[: config.epoch_texts]
+    sizes = inputs.sizes(workload.tokens)[texts]
+    batches = shuffled_batches(sizes, training.batch_size, seed=training.seed, epoch=0)
+    order = [texts[rows] for rows in batches]
     make = _batch_maker(inputs, workload, training)
     times = interleave(
         [_step(contestant, make) for contestant in running],

@@ -7,6 +7,7 @@ import platform
 import re
 import shlex
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,13 @@ import numpy
 import torch
 
 import textcnn
+from textcnn import kernels
+
+_SAMPLES, _PAUSE = 6, 0.05  # looks, seconds between them
 
 
 def describe_machine() -> dict[str, Any]:
-    """Versions, threads, processor and commit as JSON values."""
+    """Versions, threads, processor, other work and commit as JSON values."""
     return {
         "versions": {
             "python": platform.python_version(),
@@ -29,8 +33,9 @@ def describe_machine() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "cpu": cpu_name(),
         "cores": os.cpu_count(),
-        "load": load(),
+        "other_work": other_work(),
         "platform": f"{platform.system()} {platform.machine()}",
+        "backend": kernels.backend_info().backend,
         "commit": commit(Path(textcnn.__file__).resolve().parent.parent),
     }
 
@@ -44,12 +49,17 @@ def cpu_name() -> str:
     return found[1].strip() if found else platform.processor() or platform.machine()
 
 
-def load() -> float | None:
-    """Programs that wanted to run in the last minute, in the mean; none: the system does not count them."""
-    try:
-        return round(os.getloadavg()[0], 2)
-    except (AttributeError, OSError):
-        return None
+def other_work() -> float | None:
+    """Threads of other programs that want to run, in the mean over a moment; none: the system does not say."""
+    counts = []
+    for _ in range(_SAMPLES):
+        try:
+            running = Path("/proc/loadavg").read_text(encoding="utf-8").split()[3].partition("/")[0]
+        except OSError:
+            return None
+        counts.append(int(running) - 1)  # the reader itself is running
+        time.sleep(_PAUSE)
+    return round(sum(counts) / len(counts), 2)
 
 
 def commit(folder: Path) -> str | None:

@@ -16,7 +16,6 @@ _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 _STYLES = (("o", "-"), ("s", "--"), ("^", ":"), ("D", "-."), ("v", (0, (1, 3))), ("P", (0, (6, 3))))
 _TICKS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 100)
 _EXTENSIONS = (".png", ".svg", ".pdf")
-_MARGIN = 1.25
 _WIDTH, _HEIGHT, _DPI = 12.0, 5.4, 150  # inches, inches, pixels an inch
 
 
@@ -85,7 +84,8 @@ def _dress(panel: Any, phase: str, document: Mapping[str, Any]) -> None:
     panel.set_xscale("log")
     panel.set_yscale("log")
     panel.set_ylim(low, high)
-    panel.set_xlim(lengths[0] / _MARGIN, lengths[-1] * _MARGIN**2)  # the words stand to the right of the points
+    span = max(lengths[-1] / lengths[0], 2)
+    panel.set_xlim(lengths[0] / span**0.05, lengths[-1] * span**0.28)  # the words stand to the right of the points
     panel.set_xticks(lengths, [str(length) for length in lengths])
     panel.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     panel.minorticks_off()

@@ -67,6 +67,9 @@ class SpeedConfig:
     epoch_architectures: tuple[str, ...] = option(
         tuple(BASELINES), "the RNNs that run an epoch, too", _baselines, f"some of {', '.join(BASELINES)}, each once"
     )
+    epoch_texts: int | None = option(
+        None, "texts of an epoch, drawn from DATA; none: all of them", lambda n: n is None or n > 0, "1 or more"
+    )
 
     def __post_init__(self) -> None:
         values = {f: getattr(self, f.name) for f in fields(self)}
@@ -91,5 +94,10 @@ class SpeedConfig:
 
 
 QUICK = SpeedConfig(
-    lengths=(10, 100), batch_sizes=(1, 64), batches=MIN_BATCHES, cell_seconds=0.0, epoch_architectures=("lstm",)
+    lengths=(10, 100),
+    batch_sizes=(1, 64),
+    batches=MIN_BATCHES,
+    cell_seconds=0.0,
+    epoch_architectures=("lstm",),
+    epoch_texts=2_000,
 )

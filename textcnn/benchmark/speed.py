@@ -24,7 +24,7 @@ from textcnn.training.learn import prepare
 from textcnn.training.progress import Reporter
 
 Cell = dict[str, Any]
-_BUSY = 0.5  # load average from which times on few cores are disturbed
+_BUSY = 0.3  # cores kept busy by others from which times are disturbed
 
 
 def run_speed(
@@ -65,10 +65,10 @@ def run_speed(
         "data": workload.to_dict(),
         "contestants": describe(entries),
     }
-    if (document["load"] or 0) > _BUSY:
+    if (document["other_work"] or 0) > _BUSY:
         reporter.say(
-            f"warning: this machine has other work (load {document['load']}); intervals will be wide and times long, "
-            "the more so with several threads"
+            f"warning: other programs keep {document['other_work']:.1f} cores busy; intervals will be wide and times "
+            "long, the more so with several threads"
         )
     cells = []
     places = [(p, length, size) for p in PHASES for size in config.batch_sizes for length in config.lengths]

@@ -18,7 +18,7 @@ def summarize(document: Mapping[str, Any]) -> str:
     phases = [phase for phase in PHASES if comparisons(cells, phase=phase)]
     parts = [f"{_PHASE_NAMES[phase]} the CNN is {_phase(comparisons(cells, phase=phase))}" for phase in phases]
     if document.get("epoch"):
-        parts.append(f"of {document['data']['name']} {_epoch(document['epoch'])}")
+        parts.append(_epoch(document["epoch"], document["data"]))
     sentence = "; ".join(parts)
     return f"{sentence[:1].upper()}{sentence[1:]}."
 
@@ -95,10 +95,11 @@ def _enumerate(items: Sequence[Any]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _epoch(epoch: Mapping[str, Any]) -> str:
+def _epoch(epoch: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     reference, *others = epoch["results"]
     ratios = [f"{entry['architecture']} {number(entry['ratio'])} times that ({interval(entry)})" for entry in others]
-    return f"an epoch takes the CNN {number(reference['seconds'])} s, {_enumerate(ratios)}"
+    seconds = f"the CNN {number(reference['seconds'])} s, {_enumerate(ratios)}"
+    return f"an epoch of {epoch['texts']:,} of the {data['texts']:,} texts of {data['name']} takes {seconds}"
 
 
 def interval(cell: Cell) -> str:

@@ -10,7 +10,8 @@ Shapes: U unique types, S taps (the sum of the kernel sizes), F filters of a siz
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numba
@@ -57,14 +58,15 @@ class _ConvMax(torch.autograd.Function):
         num_texts = len(offsets) - 1
         scores = torch.empty(num_texts, len(sizes), num_filters)
         winners = torch.empty(num_texts, len(sizes), num_filters, dtype=torch.int32)
-        _search(products.numpy(), sizes, inverse.numpy(), offsets.numpy(), scores.numpy(), winners.numpy())
+        with _threads_of_torch():
+            _search(products.numpy(), sizes, inverse.numpy(), offsets.numpy(), scores.numpy(), winners.numpy())
         ctx.save_for_backward(embedded, taps, inverse, offsets, winners, keep)
         ctx.sizes = sizes
         flat = scores.view(num_texts, -1)
         return flat if keep is None else flat * keep
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         embedded, taps, inverse, offsets, winners, keep = ctx.saved_tensors
         grad = grad.contiguous() if keep is None else grad * keep
         by_size = grad.view(winners.shape)
@@ -72,11 +74,24 @@ class _ConvMax(torch.autograd.Function):
         grad_embedded = grad_taps = None
         if ctx.needs_input_grad[0]:
             grad_embedded = torch.zeros_like(embedded)
-            _embedding_gradient(*arguments, taps.numpy(), grad_embedded.numpy())
+            with _threads_of_torch():
+                _embedding_gradient(*arguments, taps.numpy(), grad_embedded.numpy())
         if ctx.needs_input_grad[1]:
             grad_taps = torch.zeros_like(taps)
-            _taps_gradient(*arguments, embedded.numpy(), grad_taps.numpy())
+            with _threads_of_torch():
+                _taps_gradient(*arguments, embedded.numpy(), grad_taps.numpy())
         return grad_embedded, grad_taps, None, None, None, None
+
+
+@contextmanager
+def _threads_of_torch() -> Iterator[None]:
+    """Run a kernel on as many threads as torch has been given; they share one pool, and numba would set torch's too."""
+    threads = torch.get_num_threads()
+    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @njit(parallel=True, cache=True)

@@ -126,4 +126,6 @@ def num_parameters(model: nn.Module) -> int:
 def _head(encoder: nn.Module, config: ModelConfig, labels: Labels) -> Head:
     out_features = encoder.out_features
     assert isinstance(out_features, int)
-    return Head(out_features, len(labels), binary_sigmoid=config.binary_sigmoid and len(labels) == 2)
+    return Head(
+        out_features, len(labels), binary_sigmoid=config.binary_sigmoid and len(labels) == 2 and not labels.multi_label
+    )

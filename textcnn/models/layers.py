@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -109,7 +109,14 @@ def text_layers(model: TextClassifier, length: int) -> LayerTable:
     num_types = model.embedding.word.num_embeddings
     ids = torch.randperm(num_types, generator=_generator())[torch.arange(length) % num_types]
     unique, inverse = torch.unique(ids, return_inverse=True)
-    batch = Batch(torch.tensor([0, length]), unique, inverse).to(_device(model))
+    batch = Batch(torch.tensor([0, length]), unique, inverse)
+    if model.embedding.ngram is not None:  # one n-gram a type, any
+        rows = torch.arange(len(unique)) % model.embedding.ngram.num_embeddings
+        batch = replace(batch, bag_rows=rows, bag_offsets=torch.arange(len(unique) + 1))
+    if model.wide is not None:
+        offsets = torch.tensor([0, 1])
+        batch = replace(batch, wide_rows=torch.tensor([0]), wide_weights=torch.ones(1), wide_offsets=offsets)
+    batch = batch.to(_device(model))
     return _table(model, batch, Flow(model.embedding.embedding_dim, (length,)), model.encoder)
 
 
@@ -155,6 +162,10 @@ def _table(model: nn.Module, batch: Any, start: Flow, encoder: nn.Module | None 
 
 def _layers(call: Call, wiring: Wiring, before: list[Layer]) -> list[Layer]:
     """The line of one call, or none for layers that work value by value."""
+    if isinstance(call.module, nn.EmbeddingBag):  # a table beside the way of the tokens: n-grams of words or of texts
+        field = ReceptiveField() if call.name.startswith("embedding.") else None
+        size: Shape = (call.module.embedding_dim,)
+        return [Layer(call.name, "EmbeddingBag", size, call.shape, field, own_parameters(call.module), 0)]
     formula = formula_of(call.module)
     flow = wiring.read(call.source)
     behind, shape = (flow, None) if formula is None else formula(call.module, flow)

@@ -115,7 +115,7 @@ class WordDropout:
 
 def uniform(seed: int, epoch: int, *places: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
     """A number in [0, 1) for each place, a fixed function of its arguments (splitmix64, Steele et al. 2014)."""
-    state = np.uint64((seed * 1_000_003 + epoch) % 2**64)
+    state = np.uint64((seed * 1_000_003 + epoch + 0x9E3779B97F4A7C15) % 2**64)  # not 0, which mixing leaves at 0
     with np.errstate(over="ignore"):
         mixed = np.broadcast_to(state, np.broadcast_shapes(*(p.shape for p in places)))
         for place in places:

@@ -1,0 +1,247 @@
+"""The command as a process: its exit codes, what goes to which stream, and how it ends when it is cut short."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+import torch
+import typer
+from typer.testing import CliRunner
+
+import textcnn
+from textcnn.config import DataConfig, ModelConfig, TextConfig, TrainingConfig, describe
+from textcnn_cli import console
+from textcnn_cli.main import app, main
+
+COMMAND = [sys.executable, "-W", "error", "-m", "textcnn_cli"]
+# One thread: with models as small as these a second one only waits.
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUTF8": "0", "LC_ALL": "C.UTF-8"}
+
+
+def run(*args, input=None, command=COMMAND, **environment):
+    return subprocess.run(
+        [*command, *map(str, args)],
+        input=input,
+        capture_output=True,
+        timeout=120,
+        env=ENVIRONMENT | environment,
+        check=False,
+    )
+
+
+@pytest.fixture(autouse=True)
+def usual_level():
+    yield
+    console.set_level(0)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "model"
+    threads = torch.get_num_threads()
+    pairs = [("good", "pos"), ("bad", "neg")] * 8
+    textcnn.train(pairs, embedding_dim=8, num_filters=4, epochs=1, threads=1, output=folder)
+    torch.set_num_threads(threads)
+    return folder
+
+
+# ------------------------------------------------------------------------------------------------------- help
+
+LOADED = """
+import sys
+from textcnn_cli.main import main
+sys.argv = ["textcnn", *sys.argv[1:]]
+try:
+    main()
+except SystemExit as stop:
+    heavy = [name for name in ("torch", "datasets", "sklearn", "tokenizers", "pyarrow", "numba") if name in sys.modules]
+    print(stop.code, heavy, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "args", [["--help"], ["--version"], ["train", "-h"], ["classify", "-h"], ["image", "train", "-h"]]
+)
+def test_help_loads_nothing_heavy(args):
+    done = run(*args, command=[sys.executable, "-W", "error", "-c", LOADED])
+    assert done.stderr.decode().split("\n")[0] == "0 []"
+    assert done.stdout
+
+
+def test_the_version_is_that_of_the_library():
+    found = CliRunner().invoke(app, ["--version"])
+    assert (found.stdout, found.exit_code) == (f"textcnn {textcnn.__version__}\n", 0)
+
+
+OWNERS = {
+    name: section
+    for section in (DataConfig, TextConfig, ModelConfig, TrainingConfig)
+    for name in section.__dataclass_fields__
+}
+
+
+@pytest.mark.parametrize("path", [("train",), ("classify",), ("evaluate",), ("image", "train")])
+def test_options_are_explained_by_the_documentation_of_their_settings(path):
+    command = typer.main.get_command(app)
+    for name in path:
+        command = command.commands[name]
+    shared = [parameter for parameter in command.params if parameter.name in OWNERS and parameter.name != "config"]
+    assert len(shared) >= 3
+    for parameter in shared:
+        assert parameter.help == describe(OWNERS[parameter.name], parameter.name)
+
+
+# ----------------------------------------------------------------------------------------------- error boundary
+
+
+@pytest.fixture
+def here(monkeypatch, capsys):
+    """Run the command in this process, error boundary and all: exit code, stdout, stderr."""
+
+    def invoke(*args):
+        monkeypatch.setattr(sys, "argv", ["textcnn", *map(str, args)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        return stop.value.code, *capsys.readouterr()
+
+    return invoke
+
+
+@pytest.mark.parametrize("quiet", [[], ["-q"]])
+def test_a_fault_of_the_user_is_one_line_and_exit_2(here, tmp_path, quiet):
+    code, data, said = here(*quiet, "classify", tmp_path / "no\nwhere", "a text")
+    assert (code, data) == (2, "")
+    assert said.startswith("error: expected a model folder at ")
+    assert said.endswith("found none\n")
+    assert said.count("\n") == 1
+
+
+def test_a_process_ends_with_2_for_a_fault_and_with_1_and_a_traceback_for_a_bug():
+    done = run("train", "a.csv", "--set", "oops")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.decode() == "error: --set expects NAME=VALUE, got 'oops'\n"
+    bug = (
+        "import sys, textcnn_cli.options as module\n"
+        "def fail(*args): return 1 / 0\n"
+        "module.merge_settings = fail\n"
+        "sys.argv = ['textcnn', 'train', 'a.csv']\n"
+        "from textcnn_cli.main import main; main()"
+    )
+    done = run(command=[sys.executable, "-c", bug])
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.decode().startswith("Traceback (most recent call last)")
+    assert done.stderr.decode().rstrip().endswith("ZeroDivisionError: division by zero")
+
+
+def test_ctrl_c_before_there_is_anything_to_save_is_exit_130(here, monkeypatch):
+    def interrupt(folder):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("textcnn.inference.predictor.Predictor.load", interrupt)
+    code, data, said = here("classify", "model", "text")
+    assert (code, data) == (130, "")
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    "args", [["--no-such-option"], ["no-such-command"], ["classify"], ["train", "a", "--epochs", "x"]]
+)
+def test_a_wrong_usage_is_exit_2(args):
+    assert CliRunner().invoke(app, args).exit_code == 2
+
+
+# -------------------------------------------------------------------------------------------------- streams
+
+
+def test_a_line_of_input_is_a_line_of_output_in_utf_8_whatever_the_terminal_says(model):
+    done = run("classify", model, "--input", "-", input="good\n\nbad 漢字\n".encode(), PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    rows = [json.loads(line) for line in done.stdout.decode("utf-8").split("\n")[:-1]]
+    assert [(row["text"], row["flags"]) for row in rows] == [("good", []), ("", ["empty"]), ("bad 漢字", [])]
+    assert "漢字" in done.stdout.decode("utf-8")
+    assert done.stderr.decode().splitlines()[-1].startswith("classified 3 rows, 1 without a token")
+
+
+def test_an_argument_that_is_no_unicode(model):
+    found = CliRunner().invoke(app, ["classify", str(model), os.fsdecode(b"caf\xe9")])
+    assert (found.exit_code, json.loads(found.stdout)["text"]) == (0, "caf\ufffd")
+
+
+def test_a_reader_that_goes_away_is_no_error(model, tmp_path):
+    """`textcnn classify ... | head -1`."""
+    (tmp_path / "many.txt").write_text("a good film\n" * 5_000, encoding="utf-8")
+    process = subprocess.Popen(
+        [*COMMAND, "classify", str(model), "--input", str(tmp_path / "many.txt"), "--format", "lines"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+    )
+    assert json.loads(process.stdout.readline())["text"] == "a good film"
+    process.stdout.close()
+    said = process.stderr.read().decode()
+    process.stderr.close()
+    process.wait(60)
+    assert "Traceback" not in said
+    assert "Exception ignored" not in said
+
+
+# --------------------------------------------------------------------------------------------------- Ctrl-C
+
+
+def interrupted(*args, when, limit=60):
+    """Run the command, send SIGINT at the line of stderr that starts with ``when``, and wait for its end."""
+    process = subprocess.Popen(
+        [*COMMAND, *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT, text=True
+    )
+    watchdog = threading.Timer(limit, process.kill)
+    watchdog.start()
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if line.startswith(when):
+            process.send_signal(signal.SIGINT)
+            break
+    rest, errors = process.communicate()
+    watchdog.cancel()
+    return process.returncode, rest, "".join(said) + errors
+
+
+def test_ctrl_c_in_training_saves_the_best_weights_and_is_exit_130(tmp_path):
+    rows = "".join(
+        f"{'good' if n % 2 else 'bad'} film number {n % 50},{'pos' if n % 2 else 'neg'}\n" for n in range(400)
+    )
+    (tmp_path / "train.csv").write_text("text,label\n" + rows, encoding="utf-8")
+    output = tmp_path / "model"
+    settings = ["--epochs", 100_000, "--dev-fraction", 0.2, "--set", "embedding_dim=8", "--set", "num_filters=4"]
+    code, said, errors = interrupted("train", tmp_path / "train.csv", "-o", output, "--json", *settings, when="epoch 3")
+    assert code == 130
+    assert "Traceback" not in errors
+    assert "interrupted: the best weights so far were saved" in errors
+    summary = json.loads(said.splitlines()[-1])
+    assert summary["stopped"] == "interrupted"
+    assert 3 <= summary["epochs"] < 100_000
+    assert 1 <= summary["best_epoch"] <= summary["epochs"]
+    saved = textcnn.load(output).artifact.training
+    assert saved["stopped"] == "interrupted"
+    assert saved["history"][summary["best_epoch"] - 1]["dev_accuracy"] == summary["dev"]["accuracy"]
+    assert sorted(os.listdir(tmp_path)) == ["model", "train.csv"]
+
+
+# ---------------------------------------------------------------------------------------------------- quiet
+
+
+def test_quiet_is_silent_on_stderr(model, tmp_path):
+    (tmp_path / "train.csv").write_text("text,label\ngood,pos\nbad,neg\n,pos\n", encoding="utf-8")
+    runner = CliRunner()
+    tiny = ["--epochs", "1", "--threads", "1", "--set", "embedding_dim=8", "--set", "num_filters=4"]
+    found = runner.invoke(app, ["-q", "train", str(tmp_path / "train.csv"), "-o", str(tmp_path / "m"), *tiny])
+    assert (found.exit_code, found.stderr) == (0, "")
+    assert found.stdout == f"model: {tmp_path / 'm'}\n"
+    found = runner.invoke(app, ["-q", "classify", str(model), "", "good"])
+    assert (found.exit_code, found.stderr, len(found.stdout.splitlines())) == (0, "", 2)
+    found = runner.invoke(app, ["-q", "evaluate", str(model), str(tmp_path / "train.csv"), "--json"])
+    assert (found.exit_code, found.stderr, len(found.stdout.splitlines())) == (0, "", 1)

@@ -1,0 +1,6 @@
+"""Runs from labelled data to a predictor: what joins reading, training and the artifact."""
+
+from textcnn.runs.images import labelled_images as labelled_images
+from textcnn.runs.images import run_images as run_images
+from textcnn.runs.run import Run as Run
+from textcnn.runs.text import run_text as run_text

@@ -1,0 +1,114 @@
+"""The end of every run: train the model of an artifact, measure it, and write what was found into the artifact."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from textcnn.config import Config
+from textcnn.errors import DataError
+from textcnn.inference.artifact import Artifact
+from textcnn.inference.predictor import Predictor
+from textcnn.models.base import num_parameters
+from textcnn.training.learn import Part, learn
+from textcnn.training.order import Rows, stratified_split
+from textcnn.training.progress import Reporter
+
+Others = dict[str, Part[Any] | None]  # the encoded rows called dev and test
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: the predictor, what it did, and why it ended early if it did.
+
+    Attributes:
+        predictor: holds the best weights.
+        summary: what ``train --json`` prints, without the folder's name.
+        stopped: ``done``, ``patience``, ``interrupted`` or ``diverged``.
+        problem: what went wrong, if it diverged.
+    """
+
+    predictor: Predictor
+    summary: dict[str, Any]
+    stopped: str
+    problem: str = ""
+
+
+def finish_run(
+    artifact: Artifact,
+    train: Part[Any],
+    others: Others,
+    config: Config,
+    reporter: Reporter,
+    *,
+    device: torch.device,
+    source: dict[str, Any],
+    augment: dict[str, Any] | None = None,
+) -> Run:
+    """Train the model of the artifact, measure it, and write what was found into the artifact."""
+    model, inputs, labels, test = artifact.model, artifact.inputs, artifact.labels, others["test"]
+    for one, other in labels.near_twins():
+        reporter.say(f"warning: the labels {one!r} and {other!r} differ only by case or blanks")
+    for name, part in others.items():
+        if part is not None and (unseen := {label for row in part.truth for label in row} - set(labels.names)):
+            shown = ", ".join(map(repr, sorted(unseen)))
+            reporter.say(f"warning: {name} labels unseen in training count as wrong: {shown}")
+    learned = learn(
+        model, inputs, train, others["dev"], labels, config.training, reporter, device=device, augment=augment
+    )
+    artifact.temperature, artifact.thresholds = learned.temperature, learned.thresholds
+    fit, predictor = learned.fit, Predictor(artifact)
+    summary = {
+        "architecture": config.model.architecture,
+        "examples": {name: 0 if part is None else len(part.truth) for name, part in {"train": train, **others}.items()},
+        "num_labels": len(labels),
+        "num_parameters": num_parameters(model),
+        "epochs": len(fit.history),
+        "best_epoch": fit.best_epoch,
+        "stopped": fit.stopped,
+        "train_seconds": fit.seconds,
+        "tokens_per_second": fit.tokens_per_second,
+        "backend": learned.backend.backend,
+        "temperature": learned.temperature,
+        "calibration": learned.calibration or None,
+        "dev": learned.dev,
+        "test": None if test is None else predictor.score(test.encoded, test.truth),
+    }
+    timed = ("train_seconds", "tokens_per_second")
+    resolved = dataclasses.replace(config.training, epochs=learned.epochs)
+    artifact.training = {
+        "config": dataclasses.replace(config, training=resolved).to_dict(),
+        "data": source,
+        "history": fit.history,
+        **{name: value for name, value in summary.items() if name not in timed},
+    }
+    artifact.timing = {name: summary[name] for name in timed}
+    return Run(predictor, summary, fit.stopped, fit.problem)
+
+
+def check_dev(dev: Any, config: Config) -> None:
+    """Dev rows come from a file or from the training rows.
+
+    Raises:
+        DataError: both are asked for.
+    """
+    if dev is not None and (fraction := config.training.dev_fraction):
+        raise DataError(f"expected dev rows or dev_fraction, got both (dev_fraction is {fraction}); leave one out")
+
+
+def split_rows(truth: Sequence[tuple[str, ...]], fraction: float, config: Config) -> tuple[Rows, Rows]:
+    """Rows kept for training and rows held out, by the seed of the run.
+
+    Raises:
+        DataError: ``dev_fraction`` was asked for and is no row.
+    """
+    kept, held = stratified_split(list(truth), fraction, seed=config.training.seed)
+    if not len(held) and config.training.dev_fraction:
+        raise DataError(
+            f"dev_fraction {fraction} of {len(truth)} rows is no row; raise it, or give dev rows of your own"
+        )
+    return kept, held

@@ -1,0 +1,144 @@
+"""From labelled texts to a predictor."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from typing import Any
+
+from textcnn.config import Config
+from textcnn.inference.artifact import Artifact
+from textcnn.labels import Labels
+from textcnn.models.base import TextClassifier, build_text_classifier
+from textcnn.runs.run import Others, Run, check_dev, finish_run, split_rows
+from textcnn.text.batching import EncodedTexts, TextInputs, WordDropout
+from textcnn.text.lexicon import build_lexicon
+from textcnn.text.overlap import count_conflicts, count_shared
+from textcnn.text.ragged import Ragged
+from textcnn.text.reading import Examples, read_examples
+from textcnn.text.tokenizer import Tokenizer
+from textcnn.text.wide import WideFeatures
+from textcnn.training.learn import Part, prepare
+from textcnn.training.progress import Reporter
+
+# A multi-label model without dev rows would have to guess its thresholds.
+MULTI_LABEL_DEV_FRACTION = 0.1
+
+
+def run_text(data: Any, config: Config, reporter: Reporter, *, dev: Any = None, test: Any = None) -> Run:
+    """Train a text classifier.
+
+    Args:
+        data: anything :func:`textcnn.text.reading.read_examples` reads.
+        config: every setting.
+        reporter: is told what happens.
+        dev: rows that choose the best epoch and calibrate, as ``data``.
+        test: rows that are only measured, as ``data``.
+
+    Raises:
+        DataError: the data cannot be read as asked.
+        ConfigError: a setting that does not fit the data or the architecture.
+    """
+    check_dev(dev, config)
+    device = prepare(config.training)
+    examples = _read(data, config, reporter)
+    given = {
+        name: None if source is None else _read(source, config, reporter, multi_label=examples.multi_label)
+        for name, source in {"dev": dev, "test": test}.items()
+    }
+    labels = Labels.collect(examples.labels, multi_label=examples.multi_label)
+    train, given["dev"] = _hold_out(examples, given["dev"], config, reporter)
+    _warn_of_copies(train, given, reporter)
+
+    tokenizer = Tokenizer.train(train.texts, config.text)
+    config = _resolve(config, tokenizer)
+    inputs = TextInputs(tokenizer, config.text.max_length, build_lexicon(tokenizer, config.model))
+    if config.model.wide:
+        inputs = dataclasses.replace(inputs, wide=WideFeatures.fit(inputs.encode(train.texts)))
+    part = _encode(inputs, train, reporter)
+    others: Others = {name: None if rows is None else _encode(inputs, rows, reporter) for name, rows in given.items()}
+    artifact = Artifact(_fresh_model(config, inputs, labels, part), inputs, labels, config.model)
+    source = {"name": examples.name, "fingerprint": _digest(examples)}
+    augment = {"dropout": _word_dropout(inputs, part.encoded, config)}
+    return finish_run(artifact, part, others, config, reporter, device=device, source=source, augment=augment)
+
+
+def _resolve(config: Config, tokenizer: Tokenizer) -> Config:
+    """Decide what was left open: sub-words belong to whole words, the wide branch to ``kim``."""
+    model, text = config.model, config.text
+    if model.subwords is None:
+        model = dataclasses.replace(model, subwords=tokenizer.has_whole_words and text.tokenizer != "char")
+    if model.wide is None:
+        model = dataclasses.replace(model, wide=model.architecture == "kim")
+    return dataclasses.replace(config, model=model)
+
+
+def _fresh_model(config: Config, inputs: TextInputs, labels: Labels, train: Part[EncodedTexts]) -> TextClassifier:
+    model = build_text_classifier(
+        config.model,
+        len(inputs.tokenizer),
+        labels,
+        num_ngrams=0 if inputs.lexicon is None else inputs.lexicon.num_ngrams,
+        num_features=None if inputs.wide is None else len(inputs.wide.keys),
+    )
+    if model.wide is not None and inputs.wide is not None and train.encoded.wide is not None:
+        model.wide.fit_features(inputs.wide, train.encoded.wide, labels.encode(train.truth))
+    return model
+
+
+def _read(data: Any, config: Config, reporter: Reporter, *, multi_label: bool | None = None) -> Examples:
+    examples = read_examples(data, config.data, multi_label=multi_label)
+    reporter.say(examples.describe())
+    for notice in examples.notices:
+        reporter.say(f"note: {notice}")
+    return examples
+
+
+def _hold_out(
+    examples: Examples, dev: Examples | None, config: Config, reporter: Reporter
+) -> tuple[Examples, Examples | None]:
+    """Training rows and dev rows: those given, a share of the training rows, or none."""
+    fraction = config.training.dev_fraction
+    if dev is not None:
+        return examples, dev
+    if not fraction and examples.multi_label:
+        fraction = MULTI_LABEL_DEV_FRACTION
+        reporter.say(f"multi-label without dev rows: {fraction:.0%} of the rows are held out to set the thresholds")
+    if not fraction:
+        reporter.say("no dev rows: all rows train for a fixed number of epochs, temperature 1, thresholds 0.5")
+        return examples, None
+    kept, held = split_rows(examples.labels, fraction, config)
+    if not len(held):
+        reporter.say(f"too few rows to hold some out: all {len(examples):,} rows train, thresholds 0.5")
+        return examples, None
+    return examples.subset(kept), examples.subset(held)
+
+
+def _warn_of_copies(train: Examples, others: dict[str, Examples | None], reporter: Reporter) -> None:
+    if conflicts := count_conflicts(train.texts, train.labels):
+        reporter.say(f"warning: {conflicts:,} texts occur with different labels in the training data")
+    for name, part in others.items():
+        if part is not None and (shared := count_shared(train.texts, part.texts)):
+            reporter.say(f"warning: {shared:,} {name} texts are training texts too")
+
+
+def _encode(inputs: TextInputs, examples: Examples, reporter: Reporter) -> Part[EncodedTexts]:
+    tokens = inputs.encode(examples.texts)
+    if cut := int(inputs.cut_rows(tokens).sum()):
+        reporter.say(f"note: {cut:,} of {len(tokens):,} texts are cut after {inputs.max_length} tokens")
+    return Part(tokens, examples.labels)
+
+
+def _word_dropout(inputs: TextInputs, tokens: Ragged, config: Config) -> WordDropout | None:
+    unknown = inputs.tokenizer.unknown_id
+    if unknown is None:
+        return None
+    constant, rare, seed = config.training.word_dropout, config.training.rare_dropout, config.training.seed
+    return WordDropout.fit(tokens, len(inputs.tokenizer), unknown, constant=constant, rare=rare, seed=seed)
+
+
+def _digest(examples: Examples) -> str:
+    digest = hashlib.sha256()
+    for text, labels in zip(examples.texts, examples.labels, strict=True):
+        digest.update("\x1f".join([text, *labels]).encode("utf-8", "surrogatepass") + b"\x1e")
+    return digest.hexdigest()
