@@ -1,4 +1,4 @@
-"""`textcnn benchmark`: what the CNN costs beside recurrent nets."""
+"""`textcnn benchmark`: what the CNN costs beside recurrent nets, and how good models are over seeds."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from textcnn.config import describe
 from textcnn.errors import ConfigError
 from textcnn_cli import console, options
 
-app = typer.Typer(help="Measure speed beside recurrent nets.", no_args_is_help=True)
+app = typer.Typer(help="Measure speed and accuracy.", no_args_is_help=True)
 Value = TypeVar("Value")
 
 
 @app.callback()
 def benchmark() -> None:
-    """Measure speed beside recurrent nets."""
+    """Measure speed and accuracy."""
 
 
 def _help(name: str) -> str:
@@ -83,6 +83,53 @@ def speed(
         console.write_json(document)
     else:
         _show(document)
+
+
+@app.command()
+def accuracy(
+    data: Annotated[str, typer.Argument(metavar="TRAIN", help="labelled texts to train on")],
+    test: Annotated[str, typer.Option("--test", help="rows that are only measured, once a run")],
+    dev: Annotated[str | None, typer.Option("--dev", help="rows that choose the best epoch and calibrate")] = None,
+    architectures: Annotated[str, typer.Option(metavar="A,A,...", help="architectures to train")] = "kim",
+    seeds: Annotated[str, typer.Option(metavar="N,N,...", help="one run each")] = "1,2,3",
+    config: options.ConfigFile = None,
+    set: options.Set = None,
+    output: Annotated[Path | None, typer.Option(help="write the JSON document to this file")] = None,
+    json: options.Json = False,
+) -> None:
+    """Train each architecture with each seed, and measure it on the test rows: mean and spread.
+
+    Example: textcnn benchmark accuracy train.csv --test test.csv --architectures kim,lstm
+    """
+    from textcnn.benchmark.accuracy import accuracy_benchmark
+    from textcnn.benchmark.document import write_document
+    from textcnn_cli.train import reporter
+
+    _prepare(output, None, None)
+    document = accuracy_benchmark(
+        data,
+        test,
+        options.merge_settings(config, set, {}),
+        _split("--architectures", architectures, str, "names") or (),
+        _numbers("--seeds", seeds) or (),
+        reporter(),
+        dev=dev,
+        arguments=sys.argv[1:],
+    )
+    if output is not None:
+        write_document(document, output)
+    if json:
+        console.write_json(document)
+        return
+    rows = [
+        [
+            found["architecture"],
+            *(f"{found['mean'][name]:.4f} ± {found['std'][name]:.4f}" for name in ("accuracy", "macro_f1", "micro_f1")),
+            f"{found['train_seconds']:.1f}",
+        ]
+        for found in document["results"]
+    ]
+    console.write_table(["architecture", "accuracy", "macro F1", "micro F1", "seconds"], rows)
 
 
 def _numbers(name: str, text: str | None) -> tuple[int, ...] | None:

@@ -110,7 +110,7 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_epoch(toy):
 def test_weights_that_are_no_numbers_are_never_kept(toy):
     model = model_of()
     model.head.weight.register_hook(lambda gradient: gradient * float("inf"))
-    with pytest.raises(DivergedError, match="a weight became infinite or NaN by step 1; lower learning_rate"):
+    with pytest.raises(DivergedError, match="a weight or loss became infinite or NaN by step 1; lower learning_rate"):
         epochs_of(toy, model, TrainingConfig(epochs=3), None)
     assert torch.isfinite(weights_of(model)).all()
 
@@ -120,6 +120,13 @@ def test_a_loss_that_is_no_number_at_once_is_an_error(toy):
     model.head.weight.data.fill_(float("nan"))
     with pytest.raises(DivergedError, match="the loss became nan at step 1; lower learning_rate"):
         epochs_of(toy, model, TrainingConfig(epochs=2), None)
+
+
+def test_weights_so_large_that_their_loss_is_no_number_are_never_kept(toy):
+    model = model_of()
+    with pytest.raises(DivergedError, match=r"infinite or NaN by step 1; lower learning_rate \(now 1e\+30\)"):
+        epochs_of(toy, model, TrainingConfig(epochs=1, learning_rate=1e30), None)
+    assert weights_of(model).abs().max() < 10
 
 
 def test_an_interrupt_keeps_what_was_learned(toy):

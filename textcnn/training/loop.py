@@ -104,7 +104,6 @@ def fit(
             entry: dict[str, Any] = {"epoch": epoch + 1}
             epoch_began = time.perf_counter()
             entry["loss"], epoch_tokens = trainer.run_epoch(batches(epoch), epoch)
-            trainer.check_weights()
             epoch_seconds = time.perf_counter() - epoch_began
             busy, tokens = busy + epoch_seconds, tokens + epoch_tokens
             entry.update({f"dev_{name}": value for name, value in (evaluate() if evaluate else {}).items()})
@@ -152,6 +151,7 @@ class Trainer:
             value = self.step(batch)
             total, rows, tokens = total + value * batch.num_rows, rows + batch.num_rows, tokens + batch.num_tokens
             self._reporter.step(epoch, value, tokens / (time.perf_counter() - began))
+        self._check(batch)
         return total / rows, tokens
 
     def step(self, batch: TrainingBatch) -> float:
@@ -170,10 +170,13 @@ class Trainer:
                 head.weight.copy_(torch.renorm(head.weight, 2, 0, self._config.max_norm or 0.0))
         return float(value)
 
-    def check_weights(self) -> None:
-        """A last step can ruin weights that no loss has seen yet."""
-        if not all(bool(torch.isfinite(weight).all()) for weight in self._model.parameters()):
-            raise self._diverged(f"a weight became infinite or NaN by step {self._optimizers.steps}")
+    @torch.no_grad()
+    def _check(self, batch: TrainingBatch) -> None:
+        """A last step can ruin weights that no loss has seen yet: look at them, and at what they say of a batch."""
+        self._model.eval()
+        finite = all(bool(torch.isfinite(weight).all()) for weight in self._model.parameters())
+        if not finite or not math.isfinite(self._loss(self._model.branches(batch), batch.labels)):  # type: ignore[operator]
+            raise self._diverged(f"a weight or loss became infinite or NaN by step {self._optimizers.steps}")
 
     def _diverged(self, what: str) -> DivergedError:
         return DivergedError(f"{what}; lower learning_rate (now {self._config.learning_rate:g}) or set clip_norm")
