@@ -29,6 +29,7 @@ MultiLabel = Annotated[
 Tokenizer = Annotated[str | None, typer.Option("--tokenizer", help=describe(TextConfig, "tokenizer"))]
 MaxLength = Annotated[int | None, typer.Option("--max-length", help=describe(TextConfig, "max_length"))]
 Architecture = Annotated[str | None, typer.Option("--architecture", help=describe(ModelConfig, "architecture"))]
+Vectors = Annotated[str | None, typer.Option("--vectors", metavar="FILE", help=describe(ModelConfig, "vectors"))]
 Epochs = Annotated[int | None, typer.Option("--epochs", help=describe(TrainingConfig, "epochs"))]
 Patience = Annotated[int | None, typer.Option("--patience", help=describe(TrainingConfig, "patience"))]
 BatchSize = Annotated[int | None, typer.Option("--batch-size", help=describe(TrainingConfig, "batch_size"))]

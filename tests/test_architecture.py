@@ -15,6 +15,7 @@ LIBRARY = ROOT / "textcnn"
 ROOMS = [
     "errors",
     "extras",
+    "config_types",
     "config",
     "labels",
     "splitting",

@@ -66,10 +66,12 @@ def test_names_of_settings_are_unique_over_the_sections():
 @pytest.mark.parametrize(
     ("name", "value", "kind"),
     [
-        ("embedding_dim", True, "int"),
-        ("embedding_dim", 8.0, "int"),
-        ("embedding_dim", "8", "int"),
-        ("embedding_dim", None, "int"),
+        ("batch_size", True, "int"),
+        ("batch_size", 8.0, "int"),
+        ("batch_size", "8", "int"),
+        ("batch_size", None, "int"),
+        ("embedding_dim", 8.0, "int or none"),
+        ("vectors", 3, "str or none"),
         ("learning_rate", True, "float"),
         ("learning_rate", "fast", "float"),
         ("epochs", True, "int or none"),
