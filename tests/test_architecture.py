@@ -29,6 +29,7 @@ ROOMS = [
     "inference",
     "fetching",
     "fetching_hub",
+    "fetching_vectors",
     "cards",
     "checking",
     "catalogue",

@@ -258,7 +258,7 @@ def _safetensors(stream: Any, name: str) -> Entries:
     def rows() -> Iterator[Any]:
         with copy:
             for start in range(0, shape[0], _ROWS):
-                yield from vectors[start : start + _ROWS]
+                yield from vectors[start : min(start + _ROWS, shape[0])]
 
     return _array_entries(iter(words), rows(), shape[1], name)
 

@@ -71,7 +71,8 @@ def read_vectors(path: str | Path, wanted: Collection[str], *, keep: int = 0, as
         entries = open_entries(source, stream)
         for word, raw in entries.items:
             num_read += 1
-            name = _name(word, wanted, kept < keep, as_type)
+            known = word in wanted or word in places
+            name = word if known else _name(word, wanted, kept < keep, as_type)
             if name is None:
                 continue
             is_exact = name == word
@@ -94,9 +95,7 @@ def read_vectors(path: str | Path, wanted: Collection[str], *, keep: int = 0, as
 
 
 def _name(word: str, wanted: frozenset[str], has_room: bool, as_type: AsType | None) -> str | None:
-    """The word of the vocabulary that a word of the file gives its vector to."""
-    if word in wanted:
-        return word
+    """The word that a word of the file, which is none so far, gives its vector to."""
     if as_type is None:
         return word if has_room else None
     if not has_room and unicodedata.normalize("NFC", word).lower() not in wanted:
