@@ -97,7 +97,8 @@ class ModelConfig:
         None, "how much the logits of the wide branch count; none: 1, with vectors 0.5", _not_negative, "0 or more"
     )
     vectors: str | None = option(
-        None, "file of pretrained word vectors: GloVe, word2vec, fastText .vec, npz or safetensors, each also gzipped"
+        None,
+        "pretrained word vectors, a file or hf://owner/name/file: GloVe, word2vec, fastText .vec, npz, safetensors, gz",
     )
     keep_vectors: int | None = option(
         None,

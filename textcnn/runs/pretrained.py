@@ -15,6 +15,7 @@ from textcnn.config import EMBEDDING_LEARNING_RATE, KEEP_VECTORS, WITH_VECTORS, 
 from textcnn.errors import ConfigError, DataError
 from textcnn.models.base import TextClassifier
 from textcnn.text.ragged import Ragged
+from textcnn.text.read_hub import local_file
 from textcnn.text.tokenizer import PAD, UNKNOWN, Tokenizer
 from textcnn.text.vectors import Vectors, read_vectors
 
@@ -91,7 +92,7 @@ def read_pretrained(config: Config, tokenizer: Tokenizer) -> tuple[Config, Token
         return _decided(config, config.model.dim, 0), tokenizer, None
     if not tokenizer.has_whole_words or config.text.tokenizer == "char":
         raise ConfigError(f"vectors are for whole words, got the tokenizer {config.text.tokenizer!r}; use 'word'")
-    path = Path(config.model.vectors)
+    path = local_file(config.model.vectors)
     keep = KEEP_VECTORS if config.model.keep_vectors is None else config.model.keep_vectors
     ids = {name: number for number, name in enumerate(tokenizer.types()) if name and name not in (PAD, UNKNOWN)}
     vectors = read_vectors(path, ids.keys(), keep=keep, as_type=tokenizer.type_of)
