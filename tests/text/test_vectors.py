@@ -192,7 +192,8 @@ def claimed(shape, dtype="<f4"):
         (npz(["a", "b"], np.asfortranarray(np.ones((2, 2)))), r"vectors.npy is of dtype float64 \(columns first\)"),
         (npz(np.array(["a"], object), np.ones((1, 2))), r"words.npy is of dtype object"),
         (npz(["a"], np.array([[np.inf]])), r"expected finite numbers for 'a'"),
-        (claimed((2, 10**12)), r"vectors.npy claims to be \(2, 1000000000000\), which is more than it holds"),
+        (claimed((2, 10**12)), r"vectors.npy has entries of 4,000,000,000,000 bytes"),
+        (claimed((2, 10**4)), r"vectors.npy claims to be \(2, 10000\), which is more than it holds"),
         (claimed((10**12, 1)), r"vectors.npy claims to be \(1000000000000, 1\), which is more than it holds"),
     ],
 )

@@ -1,52 +1,29 @@
 """The formats of word vectors: text and binary, npz and safetensors, each read as a stream of words with their rows.
 
 A format is known by its first bytes, not by its name. What a header claims is never allocated: rows are read one by one
-or some hundreds at a time, and a width above :data:`WIDEST` is an error.
+or some hundreds at a time, and a width above ``WIDEST`` is an error.
 """
 
 from __future__ import annotations
 
 import codecs
-import json
 import re
-import shutil
-import tempfile
-import zipfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from textcnn.errors import DataError
 from textcnn.text.read_source import Source
+from textcnn.text.vector_arrays import read_npz, read_safetensors
+from textcnn.text.vector_entries import Entries, Row, checked_dim, finite
 
-Row = npt.NDArray[np.float32]
-WIDEST = 100_000  # numbers of one vector
 _LONGEST_WORD = 10_000  # bytes
 _LONGEST_LINE = 16_000_000  # bytes
-_ROWS = 512  # rows of an array read at once
 _FASTTEXT_MODEL = b"\xba\x16\x4f\x2f"
 _NUMBER = re.compile(rb"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _HEADER = re.compile(rb"(\d{1,18}) (\d{1,18})[ \t]*\r?\n")
-_NPY_WORDS, _NPY_VECTORS = "words.npy", "vectors.npy"
-
-
-@dataclass(frozen=True)
-class Entries:
-    """The vectors of a file, one after another.
-
-    Attributes:
-        dim: D, numbers of a vector.
-        items: each word, and its vector in the file's own form, so that an unwanted one costs little.
-        parse: turns that form into ``(D,)`` float32.
-    """
-
-    dim: int
-    items: Iterator[tuple[str, Any]]
-    parse: Callable[[Any], Row]
 
 
 def open_entries(source: Source, stream: Any) -> Entries:
@@ -59,13 +36,13 @@ def open_entries(source: Source, stream: Any) -> Entries:
     stream.seek(0)
     header = _HEADER.match(head.removeprefix(b"\xef\xbb\xbf"))
     if head.startswith(b"PK\x03\x04"):
-        return _npz(stream, source.name)
+        return read_npz(stream, source.name)
     if head[8:9] == b"{" and head[5:8] == b"\0\0\0":  # the length of a safetensors header
-        return _safetensors(stream, source.name)
+        return read_safetensors(stream, source.name)
     if head.startswith(_FASTTEXT_MODEL):
         raise DataError("expected word vectors, found a fastText model; take its .vec file", path=source.name)
     if header is not None:
-        count, dim = int(header[1]), _checked_dim(int(header[2]), source.name)
+        count, dim = int(header[1]), checked_dim(int(header[2]), source.name)
         is_named_binary = source.name.lower().removesuffix(".gz").endswith(".bin")
         if is_named_binary or not _is_text(head[header.end() :]):
             stream.seek(header.end())
@@ -86,18 +63,6 @@ def _is_text(head: bytes) -> bool:
     return not any(byte < 32 and byte not in b"\t\n\r" for byte in sample)
 
 
-def _checked_dim(dim: int, name: str) -> int:
-    if not 1 <= dim <= WIDEST:
-        raise DataError(f"expected vectors of 1 to {WIDEST:,} numbers, found {dim:,}", path=name)
-    return dim
-
-
-def _finite(row: Row, name: str, word: str, line: int | None = None) -> Row:
-    if not np.isfinite(row).all():
-        raise DataError(f"expected finite numbers for {word!r}, found NaN or infinity", path=name, line=line)
-    return row
-
-
 # ------------------------------------------------------------------------------------------------- text and binary
 
 
@@ -113,7 +78,7 @@ def _text(stream: Any, name: str, dim: int | None) -> Entries:
         dim = len(before[0][1].split()) - 1
         if dim < 1:
             raise DataError(f"expected a word and its numbers, found {first[:80]!r}", path=name, line=number)
-        _checked_dim(dim, name)
+        checked_dim(dim, name)
 
     def items() -> Iterator[tuple[str, Any]]:
         for number, line in chain(before, lines):
@@ -134,7 +99,7 @@ def _text(stream: Any, name: str, dim: int | None) -> Entries:
         except ValueError as err:
             wrong = next((x for x in numbers if not _NUMBER.fullmatch(x)), b"?")
             raise DataError(f"expected {dim} numbers, found {wrong!r} among them", path=name, line=number) from err
-        return _finite(row, name, word.decode("utf-8", "replace"), number)
+        return finite(row, name, word.decode("utf-8", "replace"), number)
 
     return Entries(dim, items(), parse)
 
@@ -155,7 +120,7 @@ def _binary(stream: Any, name: str, count: int, dim: int) -> Entries:
             text = word.lstrip(b"\r\n").decode("utf-8", "replace")
             yield text, (text, values)
 
-    return Entries(dim, items(), lambda raw: _finite(np.frombuffer(raw[1], "<f4").astype(np.float32), name, raw[0]))
+    return Entries(dim, items(), lambda raw: finite(np.frombuffer(raw[1], "<f4").astype(np.float32), name, raw[0]))
 
 
 class _Window:
@@ -187,91 +152,3 @@ class _Window:
         taken = self._held[self._at : self._at + size]
         self._at += len(taken)
         return taken
-
-
-# ---------------------------------------------------------------------------------------------- npz and safetensors
-
-
-def _npz(stream: Any, name: str) -> Entries:
-    """Numpy's archive with ``words`` (N strings) and ``vectors`` (N, D); pickled objects are refused."""
-    try:
-        archive = zipfile.ZipFile(stream)
-        if missing := {_NPY_WORDS, _NPY_VECTORS} - set(archive.namelist()):
-            found = ", ".join(archive.namelist()[:10])
-            raise DataError(f"expected the arrays words and vectors, found {found}; {min(missing)} lacks", path=name)
-        words_shape, words = _npy(archive, _NPY_WORDS, "US", name)
-        shape, rows = _npy(archive, _NPY_VECTORS, "f", name)
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError, RuntimeError) as err:
-        raise DataError(f"expected an npz file of word vectors: {err}", path=name) from err
-    _check_shapes(shape, words_shape, name)
-    text = (w.decode("utf-8", "replace") if isinstance(w, bytes) else str(w) for w in chain.from_iterable(words))
-    return _array_entries(text, chain.from_iterable(rows), shape[1], name)
-
-
-def _npy(archive: zipfile.ZipFile, member: str, kinds: str, name: str) -> tuple[tuple[int, ...], Iterator[Any]]:
-    """The shape of an array in the archive and its rows, some hundreds at a time."""
-    file = archive.open(member)
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, is_fortran, dtype = read(file)
-    if dtype.kind not in kinds or (is_fortran and len(shape) > 1):
-        raise ValueError(f"{member} is of dtype {dtype} ({'columns' if is_fortran else 'rows'} first)")
-    width = int(np.prod(shape[1:], dtype=object)) * dtype.itemsize
-    if shape and width * shape[0] > archive.getinfo(member).file_size:
-        raise ValueError(f"{member} claims to be {shape!r}, which is more than it holds")
-
-    def parts() -> Iterator[Any]:
-        for start in range(0, shape[0], _ROWS):
-            number = min(_ROWS, shape[0] - start)
-            try:
-                content = file.read(number * width)
-            except (zipfile.BadZipFile, OSError, EOFError) as err:
-                raise DataError(f"expected an npz file of word vectors: {err}", path=name) from err
-            yield np.frombuffer(content, dtype).reshape(number, *shape[1:]) if width else np.zeros(number, dtype)
-
-    return shape, parts()
-
-
-def _safetensors(stream: Any, name: str) -> Entries:
-    """A tensor ``vectors`` (N, D); the words are a JSON list under ``words`` in the metadata of the same file."""
-    import safetensors
-
-    copy = tempfile.NamedTemporaryFile()  # noqa: SIM115 - lives as long as the entries
-    path = stream.name
-    if not isinstance(path, str):  # unpacked; the reader maps a file of a name
-        shutil.copyfileobj(stream, copy)
-        copy.flush()
-        path = copy.name
-    try:
-        file: Any = safetensors.safe_open(path, framework="np")
-        words = json.loads((file.metadata() or {}).get("words", "null"))
-        vectors = file.get_slice("vectors")
-        shape, kind = tuple(vectors.get_shape()), vectors.get_dtype()
-    except (safetensors.SafetensorError, ValueError, RecursionError) as err:
-        raise DataError(f"expected a safetensors file of word vectors: {err}", path=name) from err
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise DataError("expected a JSON list of words as metadata 'words' of the tensor 'vectors'", path=name)
-    if kind not in ("F16", "F32", "F64"):
-        raise DataError(f"expected vectors of F16, F32 or F64, found {kind}", path=name)
-    _check_shapes(shape, (len(words),), name)
-
-    def rows() -> Iterator[Any]:
-        with copy:
-            for start in range(0, shape[0], _ROWS):
-                yield from vectors[start : min(start + _ROWS, shape[0])]
-
-    return _array_entries(iter(words), rows(), shape[1], name)
-
-
-def _check_shapes(shape: tuple[int, ...], words: tuple[int, ...], name: str) -> None:
-    if len(shape) != 2 or words != shape[:1]:
-        raise DataError(f"expected vectors (N, D) and N words, found {shape!r} and {words!r}", path=name)
-    _checked_dim(shape[1], name)
-
-
-def _array_entries(words: Iterator[str], rows: Iterator[Any], dim: int, name: str) -> Entries:
-    def parse(raw: Any) -> Row:
-        with np.errstate(over="ignore"):
-            return _finite(raw[1].astype(np.float32), name, raw[0])
-
-    return Entries(dim, ((word, (word, row)) for word, row in zip(words, rows, strict=True)), parse)
