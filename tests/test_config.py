@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from textcnn.config import Config, DataConfig, ModelConfig, TextConfig, TrainingConfig, describe
 from textcnn.errors import ConfigError
+from textcnn.models.registry import MODALITIES, settings_of
 
 SECTIONS = {"data": DataConfig, "text": TextConfig, "model": ModelConfig, "training": TrainingConfig}
 
@@ -202,3 +203,10 @@ def test_every_setting_is_documented(section, name):
 def test_a_config_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Config().training.epochs = 3
+
+
+@pytest.mark.parametrize(("modality", "name"), [(m, name) for m, table in MODALITIES.items() for name in table])
+def test_no_architecture_has_a_setting_of_the_name_of_a_field(modality, name):
+    """It could not be reached by that name: `--set NAME=VALUE` knows no sections."""
+    taken = {f.name for section in SECTIONS.values() for f in dataclasses.fields(section)}
+    assert not taken & settings_of(modality, name).keys()

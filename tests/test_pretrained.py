@@ -72,7 +72,7 @@ def test_words_that_came_again_are_counted(file):
 
 
 def test_rows_are_those_of_the_file_and_others_have_their_spread(file, rows):
-    found, _ = run(file, channels="static")
+    found, _ = run(file, embedding_channels="static")
     artifact = found.predictor.artifact
     names = artifact.inputs.tokenizer.types()
     assert names[:2] == [PAD, UNKNOWN]
@@ -88,7 +88,7 @@ def test_rows_are_those_of_the_file_and_others_have_their_spread(file, rows):
 
 @pytest.mark.parametrize("channels", ["fine-tuned", "static", "multichannel"])
 def test_a_saved_model_needs_no_vectors(file, tmp_path, channels):
-    predictor = run(file, channels=channels)[0].predictor
+    predictor = run(file, embedding_channels=channels)[0].predictor
     asked = ["a superb film", "awful", "goodness", ""]
     expected = predictor.predict_proba(asked)
     predictor.save(tmp_path / "model")
@@ -96,7 +96,7 @@ def test_a_saved_model_needs_no_vectors(file, tmp_path, channels):
     again = textcnn.load(tmp_path / "model")
     np.testing.assert_array_equal(again.predict_proba(asked), expected)
     config = json.loads((tmp_path / "model" / CONFIG).read_text("utf-8"))
-    assert (config["vectors"], config["channels"], config["keep_vectors"]) == ("vectors.txt", channels, 3)
+    assert (config["vectors"], config["embedding_channels"], config["keep_vectors"]) == ("vectors.txt", channels, 3)
     assert (config["embedding_dim"], config["wide_scale"]) == (5, 0.5)
     stored = (tmp_path / "model" / TRAINING).read_text("utf-8")
     assert str(tmp_path) not in stored
@@ -107,15 +107,15 @@ def test_folders_of_before_there_were_vectors_are_read(tmp_path):
     textcnn.train(PAIRS, output=tmp_path / "model", embedding_dim=5, **TINY)
     path = tmp_path / "model" / CONFIG
     config = json.loads(path.read_text("utf-8"))
-    for name in ("vectors", "keep_vectors", "channels"):
+    for name in ("vectors", "keep_vectors", "embedding_channels"):
         del config[name]
     path.write_text(json.dumps(config), "utf-8")
-    assert textcnn.load(tmp_path / "model").artifact.config.channels == "fine-tuned"
+    assert textcnn.load(tmp_path / "model").artifact.config.embedding_channels == "fine-tuned"
 
 
 def test_static_rows_do_not_move_and_tuned_ones_do(file, rows):
     for channels, same in (("static", True), ("fine-tuned", False), ("multichannel", True)):
-        artifact = run(file, channels=channels)[0].predictor.artifact
+        artifact = run(file, embedding_channels=channels)[0].predictor.artifact
         good = artifact.inputs.tokenizer.types().index("good")
         assert np.array_equal(table(artifact.model)[good], rows[1]) == same
         if channels == "multichannel":
@@ -123,7 +123,9 @@ def test_static_rows_do_not_move_and_tuned_ones_do(file, rows):
 
 
 def test_the_same_seed_gives_the_same_weights(file):
-    one, other = (run(file, channels="multichannel")[0].predictor.artifact.model.state_dict() for _ in range(2))
+    one, other = (
+        run(file, embedding_channels="multichannel")[0].predictor.artifact.model.state_dict() for _ in range(2)
+    )
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
@@ -147,9 +149,12 @@ def test_without_vectors_the_open_settings_are_those_of_before():
         ({"embedding_dim": 100}, "embedding_dim is 100, but the vectors of 'vectors.txt' have 5 numbers; leave it out"),
         ({"tokenizer": "bpe"}, "vectors are for whole words, got the tokenizer 'bpe'; use 'word'"),
         ({"tokenizer": "char"}, "vectors are for whole words, got the tokenizer 'char'; use 'word'"),
-        ({"vectors": None, "channels": "static"}, "channels is 'static', which needs vectors; name their file"),
+        (
+            {"vectors": None, "embedding_channels": "static"},
+            "embedding_channels is 'static', which needs vectors; name their file",
+        ),
         ({"vectors": None, "keep_vectors": 9}, "keep_vectors is 9, which needs vectors; name their file"),
-        ({"channels": "both"}, "channels must be fine-tuned, static, multichannel: .*, got 'both'"),
+        ({"embedding_channels": "both"}, "embedding_channels must be fine-tuned, static, multichannel: .*, got 'both'"),
         ({"keep_vectors": -1}, "keep_vectors must be 0 or more, got -1"),
     ],
 )
@@ -168,7 +173,17 @@ def test_vectors_of_another_language_are_told(tmp_path):
 def test_the_command_takes_vectors(file, tmp_path):
     data = tmp_path / "train.csv"
     data.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in PAIRS), "utf-8")
-    options = ("--set", "channels=static", "--set", "num_filters=4", "--epochs", "1", "--threads", "1", "--json")
+    options = (
+        "--set",
+        "embedding_channels=static",
+        "--set",
+        "num_filters=4",
+        "--epochs",
+        "1",
+        "--threads",
+        "1",
+        "--json",
+    )
     done = CliRunner().invoke(
         app, ["train", str(data), "--vectors", str(file), "-o", str(tmp_path / "model"), *options]
     )

@@ -106,7 +106,7 @@ class ModelConfig:
         lambda n: n is None or n >= 0,
         "0 or more",
     )
-    channels: str = option(
+    embedding_channels: str = option(
         "fine-tuned",
         f"{', '.join(CHANNELS)}: whether pretrained rows are trained, stay as they are, or stand twice, once each way",
         CHANNELS.__contains__,

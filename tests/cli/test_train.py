@@ -107,7 +107,7 @@ def test_options_reach_the_config(train, csv, tmp_path):
         "settings": {"dropout": 0.25},
         "vectors": None,
         "keep_vectors": 0,
-        "channels": "fine-tuned",
+        "embedding_channels": "fine-tuned",
     }
     assert (config["text"]["tokenizer"], config["text"]["max_length"], config["text"]["lowercase"]) == (
         "char",

@@ -29,7 +29,13 @@ DIM = 6
 def build(architecture="kim", channels="multichannel", subwords=True, **settings):
     torch.manual_seed(0)
     config = ModelConfig(
-        architecture, DIM, subwords=subwords, vectors="v.txt", channels=channels, keep_vectors=2, settings=settings
+        architecture,
+        DIM,
+        subwords=subwords,
+        vectors="v.txt",
+        embedding_channels=channels,
+        keep_vectors=2,
+        settings=settings,
     )
     tokenizer = Tokenizer.train(TRAIN, TextConfig()).extended(["filming", "superb"])
     inputs = TextInputs(tokenizer, 30, build_lexicon(tokenizer, config))

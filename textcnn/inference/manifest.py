@@ -79,7 +79,7 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "temperature": lambda value: _is_number(value) and value > 0,
 }
 # Settings that folders of this version lack if they were written before there were pretrained vectors.
-_ADDED = {"vectors": None, "keep_vectors": None, "channels": "fine-tuned"}
+_ADDED = {"vectors": None, "keep_vectors": None, "embedding_channels": "fine-tuned"}
 _IMAGE_CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "shape": lambda value: _is_list(lambda size: type(size) is int and size > 0)(value) and len(value) == 3,
     "mean": _is_list(_is_number),

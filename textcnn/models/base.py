@@ -124,14 +124,14 @@ def num_parameters(model: nn.Module) -> int:
 
 
 def _embedding(config: ModelConfig, num_types: int, num_ngrams: int) -> WordEmbedding | MultichannelEmbedding:
-    if config.channels == "multichannel":
+    if config.embedding_channels == "multichannel":
         return MultichannelEmbedding(num_types, config.dim, num_ngrams=num_ngrams)
     return WordEmbedding(
         num_types,
         config.dim,
         num_ngrams=num_ngrams,
         combine="mean" if config.vectors is None else "add",
-        static=config.channels == "static",
+        static=config.embedding_channels == "static",
     )
 
 

@@ -86,8 +86,8 @@ def read_pretrained(config: Config, tokenizer: Tokenizer) -> tuple[Config, Token
         DataError: the file cannot be read, or has no word of the training texts.
     """
     if config.model.vectors is None:
-        if config.model.channels != "fine-tuned" or config.model.keep_vectors:
-            name = "channels" if config.model.channels != "fine-tuned" else "keep_vectors"
+        if config.model.embedding_channels != "fine-tuned" or config.model.keep_vectors:
+            name = "embedding_channels" if config.model.embedding_channels != "fine-tuned" else "keep_vectors"
             raise ConfigError(f"{name} is {getattr(config.model, name)!r}, which needs vectors; name their file")
         return _decided(config, config.model.dim, 0), tokenizer, None
     if not tokenizer.has_whole_words or config.text.tokenizer == "char":
