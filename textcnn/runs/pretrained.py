@@ -66,10 +66,11 @@ class Pretrained:
 
 def sentence(found: dict[str, Any]) -> str:
     """Coverage in words, from what :meth:`Pretrained.describe` gives."""
-    types, tokens = found["covered_types"] / max(found["types"], 1), found["covered_tokens"] / max(found["tokens"], 1)
+    # Rounded down: only if all of them are covered is it 100%.
+    types, tokens = (100 * found[f"covered_{name}"] // max(found[name], 1) for name in ("types", "tokens"))
     repeated = f"; {found['duplicates']:,} words came again, the first counts" if found["duplicates"] else ""
     return (
-        f"vectors: {found['covered_types']:,} of {found['types']:,} types ({types:.0%}), {tokens:.0%} of the tokens; "
+        f"vectors: {found['covered_types']:,} of {found['types']:,} types ({types}%), {tokens}% of the tokens; "
         f"{found['kept']:,} further words kept{repeated}"
     )
 
