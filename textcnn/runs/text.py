@@ -10,6 +10,7 @@ from textcnn.config import Config
 from textcnn.inference.artifact import Artifact
 from textcnn.labels import Labels
 from textcnn.models.base import TextClassifier, build_text_classifier
+from textcnn.runs.pretrained import read_pretrained, sentence
 from textcnn.runs.run import Others, Run, check_dev, finish_run, split_rows
 from textcnn.text.batching import EncodedTexts, TextInputs, WordDropout
 from textcnn.text.lexicon import build_lexicon
@@ -51,16 +52,25 @@ def run_text(data: Any, config: Config, reporter: Reporter, *, dev: Any = None, 
     _warn_of_copies(train, given, reporter)
 
     tokenizer = Tokenizer.train(train.texts, config.text)
+    config, tokenizer, pretrained = read_pretrained(config, tokenizer)
     config = _resolve(config, tokenizer)
     inputs = TextInputs(tokenizer, config.text.max_length, build_lexicon(tokenizer, config.model))
     if config.model.wide:
         inputs = dataclasses.replace(inputs, wide=WideFeatures.fit(inputs.encode(train.texts)))
     part = _encode(inputs, train, reporter)
     others: Others = {name: None if rows is None else _encode(inputs, rows, reporter) for name, rows in given.items()}
-    artifact = Artifact(_fresh_model(config, inputs, labels, part), inputs, labels, config.model)
+    model = _fresh_model(config, inputs, labels, part)
+    coverage = None
+    if pretrained is not None:
+        pretrained.put_into(model)
+        coverage = pretrained.describe(part.encoded)
+        reporter.say(sentence(coverage))
+    artifact = Artifact(model, inputs, labels, config.model)
     source = {"name": examples.name, "fingerprint": _digest(examples)}
     augment = {"dropout": _word_dropout(inputs, part.encoded, config)}
-    return finish_run(artifact, part, others, config, reporter, device=device, source=source, augment=augment)
+    run = finish_run(artifact, part, others, config, reporter, device=device, source=source, augment=augment)
+    artifact.training["vectors"] = run.summary["vectors"] = coverage
+    return run
 
 
 def _resolve(config: Config, tokenizer: Tokenizer) -> Config:

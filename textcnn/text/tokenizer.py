@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
@@ -144,6 +145,17 @@ class Tokenizer:
         """The pieces the pipeline looks up, in order: what a word-level tokenizer calls types, unseen ones included."""
         return _words(self._pipeline, _without_surrogates(text))
 
+    def type_of(self, word: str) -> str | None:
+        """What :meth:`words` makes of one word; none if that is not one piece."""
+        pieces = self.words(word)
+        return pieces[0] if len(pieces) == 1 else None
+
+    def extended(self, names: Sequence[str]) -> Tokenizer:
+        """The same pipeline of whole words, with ``names`` behind its vocabulary, which does not have them."""
+        document = json.loads(self.to_json())
+        document["model"]["vocab"].update({name: len(self) + k for k, name in enumerate(names)})
+        return Tokenizer.from_json(json.dumps(document))
+
 
 def _words(pipeline: tokenizers.Tokenizer, text: str) -> list[str]:
     if pipeline.normalizer is not None:
@@ -223,6 +235,4 @@ def _with_reserved(trained: tokenizers.Tokenizer, config: TextConfig) -> tokeniz
 
 
 def _merges(saved: bytes) -> list[tuple[str, str]]:
-    import json
-
     return [(left, right) for left, right in json.loads(saved)["merges"]]
