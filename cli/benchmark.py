@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
@@ -14,15 +13,14 @@ from textcnn.benchmark.protocol import MIN_BATCHES, PHASES, QUICK, SpeedConfig
 from textcnn.config import describe
 from textcnn.errors import ConfigError
 from textcnn_cli import console, options
+from textcnn_cli.accuracy import accuracy, panel
+from textcnn_cli.options import prepare_outputs, split_list, split_numbers
 
 app = typer.Typer(help="Measure speed and accuracy.", no_args_is_help=True)
-Value = TypeVar("Value")
 
 
-Baselines = Annotated[
-    str,
-    typer.Option(metavar="B,B,...", help="linear models beside ours: svm, logistic, svm-char, svm-words+char, or none"),
-]
+app.command("accuracy")(accuracy)
+app.command("panel")(panel)
 
 
 @app.callback()
@@ -68,9 +66,9 @@ def speed(
     Example: textcnn benchmark speed reviews.csv --quick
     """
     settings = {
-        "lengths": _numbers("--lengths", lengths),
-        "batch_sizes": _numbers("--batch-sizes", batch_sizes),
-        "architectures": _split("--architectures", architectures, str, "names"),
+        "lengths": split_numbers("--lengths", lengths),
+        "batch_sizes": split_numbers("--batch-sizes", batch_sizes),
+        "architectures": split_list("--architectures", architectures, str, "names"),
         "embedding_dim": embedding_dim,
         "vocabulary_size": vocabulary_size,
         "batches": batches,
@@ -82,132 +80,13 @@ def speed(
     if saved is not None and (data is not None or given or quick):
         raise ConfigError("--from takes a saved document, and nothing is measured; leave out DATA and its options")
     config = replace(QUICK if quick else SpeedConfig(), **given)
-    _prepare(output, plot, table)
+    prepare_outputs(output, plot, table)
     document = _read(saved) if saved else _measure(config, data, text_column, label_column, format, encoding)
     _write(document, output, plot, table)
     if json:
         console.write_json(document)
     else:
         _show(document)
-
-
-@app.command()
-def accuracy(
-    data: Annotated[str, typer.Argument(metavar="TRAIN", help="labelled texts to train on")],
-    test: Annotated[str, typer.Option("--test", help="rows that are only measured, once a run")],
-    dev: Annotated[str | None, typer.Option("--dev", help="rows that choose the best epoch and calibrate")] = None,
-    architectures: Annotated[str, typer.Option(metavar="A,A,...", help="architectures to train")] = "kim",
-    seeds: Annotated[str, typer.Option(metavar="N,N,...", help="one run each")] = "1,2,3",
-    baselines: Annotated[
-        str,
-        typer.Option(
-            metavar="B,B,...", help="linear models beside ours: svm, logistic, svm-char, svm-words+char, none"
-        ),
-    ] = "svm,logistic",
-    config: options.ConfigFile = None,
-    set: options.Set = None,
-    output: Annotated[Path | None, typer.Option(help="write the JSON document to this file")] = None,
-    json: options.Json = False,
-) -> None:
-    """Train each architecture with each seed, and measure it on the test rows: mean and spread.
-
-    Example: textcnn benchmark accuracy train.csv --test test.csv --architectures kim,lstm
-    """
-    from textcnn.benchmark.accuracy import accuracy_benchmark
-    from textcnn.benchmark.document import write_document
-    from textcnn_cli.train import reporter
-
-    _prepare(output, None, None)
-    document = accuracy_benchmark(
-        data,
-        test,
-        options.merge_settings(config, set, {}),
-        _split("--architectures", architectures, str, "names") or (),
-        _numbers("--seeds", seeds) or (),
-        reporter(),
-        dev=dev,
-        baselines=() if baselines == "none" else _split("--baselines", baselines, str, "names") or (),
-        arguments=sys.argv[1:],
-    )
-    if output is not None:
-        write_document(document, output)
-    if json:
-        console.write_json(document)
-        return
-    rows = [
-        [
-            found["model"],
-            *(f"{found['mean'][name]:.4f} ± {found['std'][name]:.4f}" for name in ("accuracy", "macro_f1", "micro_f1")),
-            "" if found["train_seconds"] is None else f"{found['train_seconds']:.1f}",
-        ]
-        for found in document["results"]
-    ]
-    console.write_table(["model", "accuracy", "macro F1", "micro F1", "seconds"], rows)
-
-
-@app.command()
-def panel(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="holds NAME/{train,test}.csv.gz or NAME/all.csv.gz")],
-    sets: Annotated[str, typer.Option(metavar="S,S,...", help="names of the sets; NAME:N takes N seeds")],
-    seeds: Annotated[int, typer.Option(min=1, help="runs of each set, by seeds from 1")] = 3,
-    baselines: Baselines = "svm,svm-char",
-    set: options.Set = None,
-    output: Annotated[Path | None, typer.Option(help="write the JSON document to this file")] = None,
-    table: Annotated[Path | None, typer.Option(help="write the table to this Markdown file")] = None,
-    plot: Annotated[Path | None, typer.Option(help="draw the panel into this .png, .svg or .pdf file")] = None,
-) -> None:
-    """Our default, its branches alone, and linear baselines on every set of a folder."""
-    from textcnn.benchmark.document import write_document
-    from textcnn.benchmark.panel import run_panel, save_plot, to_markdown
-    from textcnn_cli.train import reporter
-
-    _prepare(output, plot, table)
-    parts = [name.partition(":") for name in _split("--sets", sets, str, "names") or ()]
-    wanted = {name: range(1, (int(count) if count else seeds) + 1) for name, _, count in parts}
-    linear = () if baselines == "none" else _split("--baselines", baselines, str, "names") or ()
-    document = run_panel(
-        folder,
-        {name: list(numbers) for name, numbers in wanted.items()},
-        options.merge_settings(None, set, {}),
-        dict.fromkeys(wanted, linear),
-        reporter(),
-        arguments=sys.argv[1:],
-    )
-    if output is not None:
-        write_document(document, output)
-    if table is not None:
-        table.write_text(to_markdown(document), encoding="utf-8")
-    if plot is not None:
-        save_plot(document, plot)
-    print(to_markdown(document), end="")
-
-
-def _numbers(name: str, text: str | None) -> tuple[int, ...] | None:
-    return _split(name, text, int, "whole numbers")
-
-
-def _split(name: str, text: str | None, kind: Callable[[str], Value], expected: str) -> tuple[Value, ...] | None:
-    if text is None:
-        return None
-    try:
-        return tuple(kind(part.strip()) for part in text.split(","))
-    except ValueError:
-        raise ConfigError(f"{name} expects {expected} with commas between them, got {text!r}") from None
-
-
-def _prepare(output: Path | None, plot: Path | None, table: Path | None) -> None:
-    """Find out before the measuring what would fail after it."""
-    from textcnn.benchmark.plot import check_plot
-
-    if plot is not None:
-        check_plot(plot)
-    for path in filter(None, (output, plot, table)):
-        if path.is_dir():
-            raise ConfigError(f"expected a file to write, got the folder {str(path)!r}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as err:
-            raise ConfigError(f"expected a file that can be written, got {str(path)!r}: {err}") from err
 
 
 def _measure(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from textcnn.config import DataConfig, ModelConfig, TextConfig, TrainingConfig, describe
 from textcnn.errors import ConfigError
+
+Value = TypeVar("Value")
 
 TextColumn = Annotated[list[str] | None, typer.Option("--text-column", help=describe(DataConfig, "text_column"))]
 LabelColumn = Annotated[list[str] | None, typer.Option("--label-column", help=describe(DataConfig, "label_column"))]
@@ -99,3 +102,37 @@ def _value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+
+
+def split_numbers(name: str, text: str | None) -> tuple[int, ...] | None:
+    """Whole numbers with commas between them, as an option called ``name`` gives them."""
+    return split_list(name, text, int, "whole numbers")
+
+
+def split_list(name: str, text: str | None, kind: Callable[[str], Value], expected: str) -> tuple[Value, ...] | None:
+    """The parts of ``text`` between commas, each made a ``kind``; nothing for an option that was not given.
+
+    Raises:
+        ConfigError: a part is none; the message names the option and what is ``expected``.
+    """
+    if text is None:
+        return None
+    try:
+        return tuple(kind(part.strip()) for part in text.split(","))
+    except ValueError:
+        raise ConfigError(f"{name} expects {expected} with commas between them, got {text!r}") from None
+
+
+def prepare_outputs(output: Path | None, plot: Path | None, table: Path | None) -> None:
+    """Find out before the measuring what would fail after it."""
+    from textcnn.benchmark.plot import check_plot
+
+    if plot is not None:
+        check_plot(plot)
+    for path in filter(None, (output, plot, table)):
+        if path.is_dir():
+            raise ConfigError(f"expected a file to write, got the folder {str(path)!r}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as err:
+            raise ConfigError(f"expected a file that can be written, got {str(path)!r}: {err}") from err

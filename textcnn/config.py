@@ -70,7 +70,9 @@ class TextConfig:
     )
     min_frequency: int = option(1, "rarer types are unknown", _positive, "1 or more")
     lowercase: bool = option(True, "fold case before tokenizing")
-    max_length: int | None = option(400, "tokens of a text that count; none: all of them", _positive, "1 or more")
+    max_length: int | None = option(
+        None, "tokens of a text that the encoder sees; none: all of them", _positive, "1 or more"
+    )
 
 
 @dataclass(frozen=True)

@@ -191,6 +191,7 @@ def test_receptive_fields_are_those_found_by_changing_one_place_at_a_time(stack)
     length = 150
     sides = [length]
     for block in stack:
+        block.padding, block.conv.padding = 0, (0,)  # a field that reaches into padding is seen only in part
         sides.append(block.output_size(sides[-1]))
     assume(sides[-1] >= 5)
     for block in stack:  # weights above 0 and no saturation: what sees a change upwards, changes
@@ -203,7 +204,6 @@ def test_receptive_fields_are_those_found_by_changing_one_place_at_a_time(stack)
     middle = seen.shape[1] // 2
     places, neighbour = (seen[:, unit].nonzero().flatten() for unit in (middle, middle + 1))
     field = block_layers(stack.float(), (2, length)).layers[-1].field
-    assume(places[0] > 0 and neighbour[-1] < length - 1)  # not cut off by an end of the text
     assert field == ReceptiveField(int(places[-1] - places[0]) + 1, int(neighbour[0] - places[0]))
 
 

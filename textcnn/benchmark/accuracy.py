@@ -101,7 +101,9 @@ def _run(data: Any, test: Examples, dev: Any, settings: Mapping[str, Any], repor
 
 
 def _parts(artifact: Artifact, encoded: Any, test: Examples) -> dict[str, dict[str, Any]]:
-    """Metrics of each branch alone; nothing for a model that has one."""
+    """Metrics of each branch alone; nothing for a model that has one, or whose thresholds were set for the sum."""
+    if artifact.labels.multi_label:
+        return {}
     logits = branch_logits_of(artifact.model, artifact.text_inputs(), encoded)
     if len(logits) < 2:
         return {}

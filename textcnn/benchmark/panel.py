@@ -60,8 +60,18 @@ def run_panel(
     for name, seeds in sets.items():
         reporter.say(f"set {name}")
         train, test = load_splits(folder / name)
+        dev = folder / name / "dev.csv.gz"
         documents[name] = accuracy_benchmark(
-            train, test, settings, ["kim"], seeds, reporter, baselines=baselines[name], arguments=arguments
+            train,
+            test,
+            settings,
+            ["kim"],
+            seeds,
+            reporter,
+            # One label a text needs no dev rows; thresholds do.
+            dev=str(dev) if dev.is_file() and read_examples(str(dev)).multi_label else None,
+            baselines=baselines[name],
+            arguments=arguments,
         )
     return {"benchmark": "panel", "sets": documents}
 
