@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: setup demo test check format bench panel words-only build clean
+.PHONY: setup demo test check format bench panel with-glove words-only build clean
 
 setup: $(INSTALLED)
 
@@ -46,6 +46,10 @@ RESULTS = docs/benchmarks
 panel: setup
 	$(PANEL) --sets trec,sst2,mr,banking77,goemotions,imdb:1,nsmc-recipe:1 \
 	  --output $(RESULTS)/accuracy.json --table $(RESULTS)/accuracy.md --plot $(RESULTS)/accuracy.png
+
+with-glove: setup
+	$(PANEL) --sets trec,sst2,mr,banking77,goemotions --baselines none --set vectors=$$TEXTCNN_DATA/glove.100k.100d.txt.gz \
+	  --output $(RESULTS)/with-glove.json --table $(RESULTS)/with-glove.md
 
 words-only: setup
 	$(PANEL) --sets trec,sst2,banking77,imdb,goemotions --baselines none \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,7 @@ def accuracy_benchmark(
         "benchmark": "accuracy",
         **describe_machine(),
         "command": command_line(arguments),
-        "settings": dict(settings),
+        "settings": {name: Path(value).name if name == "vectors" else value for name, value in settings.items()},
         "num_test": len(held),
         "results": results,
     }
