@@ -32,6 +32,9 @@ def train(
     architecture: options.Architecture = None,
     config: options.ConfigFile = None,
     set: options.Set = None,
+    folds: Annotated[
+        int | None, typer.Option("--folds", metavar="K", help="cross-validate with K folds, then train on all rows")
+    ] = None,
     epochs: options.Epochs = None,
     patience: options.Patience = None,
     batch_size: options.BatchSize = None,
@@ -67,12 +70,11 @@ def train(
         "dev_fraction": dev_fraction,
     }
     settings = options.merge_settings(config, set, given)
-    from textcnn.config import Config
     from textcnn.inference.folder import require_writable
-    from textcnn.runs import run_text
+    from textcnn.runs import train_text
 
     require_writable(output)
-    run = run_text(data, Config.from_flat(settings), reporter(), dev=dev, test=test)
+    run = train_text(data, settings, reporter(), dev=dev, test=test, folds=folds)
     finish(run, output, json)
 
 
@@ -97,6 +99,10 @@ def finish(run: Run, output: Path, json: bool) -> None:
         console.write_json(summary)
     else:
         print(f"model: {output}")
+        if "folds" in summary:
+            from textcnn.runs.folds import folds_line
+
+            print(f"folds: {folds_line(summary['folds'])}")
         for name in ("dev", "test"):
             if (scores := summary[name]) is not None:
                 print(f"{name}: {console.scores_line(scores)}")

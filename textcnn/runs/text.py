@@ -29,7 +29,7 @@ def run_text(data: Any, config: Config, reporter: Reporter, *, dev: Any = None, 
     """Train a text classifier.
 
     Args:
-        data: anything :func:`textcnn.text.reading.read_examples` reads.
+        data: anything :func:`textcnn.text.reading.read_examples` reads, or the examples it gave.
         config: every setting.
         reporter: is told what happens.
         dev: rows that choose the best epoch and calibrate, as ``data``.
@@ -41,9 +41,9 @@ def run_text(data: Any, config: Config, reporter: Reporter, *, dev: Any = None, 
     """
     check_dev(dev, config)
     device = prepare(config.training)
-    examples = _read(data, config, reporter)
+    examples = read_rows(data, config, reporter)
     given = {
-        name: None if source is None else _read(source, config, reporter, multi_label=examples.multi_label)
+        name: None if source is None else read_rows(source, config, reporter, multi_label=examples.multi_label)
         for name, source in {"dev": dev, "test": test}.items()
     }
     labels = Labels.collect(examples.labels, multi_label=examples.multi_label)
@@ -86,7 +86,14 @@ def _fresh_model(config: Config, inputs: TextInputs, labels: Labels, train: Part
     return model
 
 
-def _read(data: Any, config: Config, reporter: Reporter, *, multi_label: bool | None = None) -> Examples:
+def read_rows(data: Any, config: Config, reporter: Reporter, *, multi_label: bool | None = None) -> Examples:
+    """Read labelled texts and say what was understood; examples are taken as they are.
+
+    Raises:
+        DataError: the data cannot be read as asked.
+    """
+    if isinstance(data, Examples):
+        return data
     examples = read_examples(data, config.data, multi_label=multi_label)
     reporter.say(examples.describe())
     for notice in examples.notices:
