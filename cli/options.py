@@ -29,6 +29,12 @@ MultiLabel = Annotated[
 Tokenizer = Annotated[str | None, typer.Option("--tokenizer", help=describe(TextConfig, "tokenizer"))]
 MaxLength = Annotated[int | None, typer.Option("--max-length", help=describe(TextConfig, "max_length"))]
 Architecture = Annotated[str | None, typer.Option("--architecture", help=describe(ModelConfig, "architecture"))]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        "--preset", help="fast: half the size; pure: maxima only, no wide branch, no length limit; or default"
+    ),
+]
 Epochs = Annotated[int | None, typer.Option("--epochs", help=describe(TrainingConfig, "epochs"))]
 Patience = Annotated[int | None, typer.Option("--patience", help=describe(TrainingConfig, "patience"))]
 BatchSize = Annotated[int | None, typer.Option("--batch-size", help=describe(TrainingConfig, "batch_size"))]

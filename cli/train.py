@@ -30,6 +30,7 @@ def train(
     tokenizer: options.Tokenizer = None,
     max_length: options.MaxLength = None,
     architecture: options.Architecture = None,
+    preset: options.Preset = None,
     config: options.ConfigFile = None,
     set: options.Set = None,
     folds: Annotated[
@@ -59,6 +60,7 @@ def train(
         "tokenizer": tokenizer,
         "max_length": max_length,
         "architecture": architecture,
+        "preset": preset,
         "epochs": epochs,
         "patience": patience,
         "batch_size": batch_size,

@@ -200,3 +200,15 @@ def test_every_setting_is_documented(section, name):
 def test_a_config_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Config().training.epochs = 3
+
+
+def test_a_preset_goes_behind_what_is_given():
+    config = Config.from_flat({"preset": "pure", "max_length": 7})
+    assert (config.model.wide, config.model.settings, config.text.max_length) == (False, {"pooling": "max"}, 7)
+    assert Config.from_flat({"preset": "fast"}).model.embedding_dim == 50
+    assert Config.from_flat({"preset": "default"}) == Config()
+
+
+def test_an_unknown_preset_is_told():
+    with pytest.raises(ConfigError, match="preset must be one of fast, default, pure, got 'best'"):
+        Config.from_flat({"preset": "best"})

@@ -128,6 +128,14 @@ class TrainingConfig:
     )
 
 
+# Settings that go together, by name; a setting given beside a preset goes before it.
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "fast": {"embedding_dim": 50, "num_filters": 50},
+    "default": {},
+    "pure": {"wide": False, "pooling": "max", "max_length": None},
+}
+
+
 @dataclass(frozen=True)
 class Config:
     """Everything that decides what a training run makes; stored in the artifact's training.json."""
@@ -147,10 +155,15 @@ class Config:
         """Build a config from ``name=value`` pairs without sections, as `train` and TOML files give them.
 
         A name that no section knows is taken as a setting of the architecture, which checks it when it is built.
+        ``preset`` names an entry of :data:`PRESETS`.
 
         Raises:
             ConfigError: every value of a wrong type or range, together.
         """
+        preset = settings.get("preset", "default")
+        if preset not in PRESETS:
+            raise ConfigError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
+        settings = {**PRESETS[preset], **{name: value for name, value in settings.items() if name != "preset"}}
         sections: dict[str, dict[str, Any]] = {section.name: {} for section in fields(cls)}
         owner = {f.name: section.name for section in fields(cls) for f in fields(_section_type(section.name))}
         for name in settings.keys() & owner.keys():

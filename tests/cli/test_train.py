@@ -237,7 +237,7 @@ def test_a_loss_that_is_no_number_later_on_saves_the_best_weights_and_is_exit_2(
 
     def fail(self, branches, targets):
         loss = forward(self, branches, targets)
-        return loss * float("nan") if next(calls) > 4 else loss
+        return loss * float("nan") if branches.main.requires_grad and next(calls) > 4 else loss
 
     monkeypatch.setattr(BranchLoss, "forward", fail)
     found = train(csv, "--epochs", 50, "--json")  # one batch an epoch, and one to estimate the time
