@@ -54,7 +54,7 @@ def run_text(data: Any, config: Config, reporter: Reporter, *, dev: Any = None, 
     config = _resolve(config, tokenizer)
     inputs = TextInputs(tokenizer, config.text.max_length, build_lexicon(tokenizer, config.model))
     if config.model.wide:
-        inputs = dataclasses.replace(inputs, wide=WideFeatures.fit(inputs.encode(train.texts)))
+        inputs = dataclasses.replace(inputs, wide=WideFeatures.fit(inputs.encode(train.texts), len(tokenizer)))
     part = _encode(inputs, train, reporter)
     others: Others = {name: None if rows is None else _encode(inputs, rows, reporter) for name, rows in given.items()}
     artifact = Artifact(_fresh_model(config, inputs, labels, part), inputs, labels, config.model)
