@@ -36,6 +36,10 @@ def train(
     folds: Annotated[
         int | None, typer.Option("--folds", metavar="K", help="cross-validate with K folds, then train on all rows")
     ] = None,
+    start_from: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="MODEL", help="start from this model: more rows, new words, new labels"),
+    ] = None,
     epochs: options.Epochs = None,
     patience: options.Patience = None,
     batch_size: options.BatchSize = None,
@@ -76,7 +80,7 @@ def train(
     from textcnn.runs import train_text
 
     require_writable(output)
-    run = train_text(data, settings, reporter(), dev=dev, test=test, folds=folds)
+    run = train_text(data, settings, reporter(), dev=dev, test=test, folds=folds, start_from=start_from)
     finish(run, output, json)
 
 

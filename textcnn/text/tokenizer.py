@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
@@ -56,6 +58,23 @@ class Tokenizer:
         pipeline = _untrained(config)
         pipeline.train_from_iterator(texts, _trainer(config, pipeline, texts))
         return cls(_with_reserved(pipeline, config))
+
+    def extended(self, texts: Iterable[str], config: TextConfig) -> Tokenizer:
+        """This tokenizer with the new words of ``texts`` behind its own; one of sub-words stays as it is.
+
+        The most frequent words come first, those of one frequency by name; ``config.min_frequency`` and
+        ``config.vocabulary_size`` hold for them. Ids of known words do not change.
+        """
+        if not self.has_whole_words:
+            return self
+        known = self._pipeline.get_vocab(with_added_tokens=True)
+        counts = Counter(word for text in texts for word in self.words(text))
+        new = [word for word, n in counts.items() if word not in known and n >= config.min_frequency]
+        new.sort(key=lambda word: (-counts[word], word))
+        document = json.loads(self.to_json())
+        for number, word in enumerate(new[: max(config.vocabulary_size - len(self), 0)], len(self)):
+            document["model"]["vocab"][word] = number
+        return Tokenizer.from_json(json.dumps(document))
 
     @classmethod
     def load(cls, path: str | Path) -> Tokenizer:
@@ -223,6 +242,4 @@ def _with_reserved(trained: tokenizers.Tokenizer, config: TextConfig) -> tokeniz
 
 
 def _merges(saved: bytes) -> list[tuple[str, str]]:
-    import json
-
     return [(left, right) for left, right in json.loads(saved)["merges"]]

@@ -75,7 +75,6 @@ class WideFeatures:
         np.cumsum(np.bincount(text, minlength=len(tokens)), out=offsets[1:])
         return WideRows(row.astype(np.int32), (weights / norms[text]).astype(np.float32), offsets)
 
-
     def extended(self, tokens: Ragged, num_types: int) -> WideFeatures:
         """These features and those of further texts; the old ones keep their idf, so that old texts weigh the same."""
         further = WideFeatures.fit(tokens, num_types)
