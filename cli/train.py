@@ -91,10 +91,10 @@ def reporter() -> Any:
     return Silent() if console.is_quiet() else TerminalReporter()
 
 
-def finish(run: Run, output: Path, json: bool) -> None:
+def finish(run: Run, output: Path, json: bool, **more: Any) -> None:
     """Save the model, say what was reached, and exit with 130 or 2 if training ended early by Ctrl-C or a bad loss."""
     run.predictor.save(output)
-    summary = {"artifact": str(output), **run.summary}
+    summary = {"artifact": str(output), **run.summary, **more}
     console.say(
         f"saved {output}: {summary['num_parameters']:,} parameters, {summary['train_seconds']:.1f} s of training"
     )

@@ -61,7 +61,7 @@ class WideBranch(nn.Module):
             weights = _log_shares(counts)
             weights -= weights[:, present].mean(axis=1, keepdims=True)
         else:
-            present = targets.any(axis=0)
+            present = targets.sum(axis=0) > 0
             per_label = [np.bincount(rows.rows, targets[text, c], minlength=size) for c in range(num_labels)]
             counts = np.stack(per_label, axis=1)
             everywhere = np.bincount(rows.rows, minlength=size)[:, None]
