@@ -72,8 +72,16 @@ def test_a_trial_leaves_the_time_to_train_the_best_one_again():
 def test_a_trial_without_an_epoch_stops_too():
     clock = Clock()
     reporter = watch(clock)
-    assert run(reporter, clock, [0.5], steps=1000) == pytest.approx(98 / (1 + SLACK), abs=1)
+    assert run(reporter, clock, [0.5], steps=1000) == 98
     assert reporter.best_epoch == 0
+
+
+def test_a_first_epoch_counts_even_if_it_cannot_be_trained_again():
+    clock = Clock()
+    reporter = watch(clock)
+    with pytest.raises(StopTraining):
+        run(reporter, clock, [0.5, 0.6], steps=70)
+    assert (clock.now, reporter.best_epoch, reporter.value, reporter.cut) == (170, 1, 0.5, True)
 
 
 def test_the_pruner_is_told_every_epoch():

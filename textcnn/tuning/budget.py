@@ -64,19 +64,25 @@ class TrialReporter(Silent):
 
     def step(self, epoch: int, loss: float, tokens_per_second: float) -> None:
         """Stop when the best trial so far, or this one as far as it has come, could not be trained again after that."""
-        again = max(self.seconds, self._best or 0.0)
+        again = 0.0 if self._is_first else max(self.seconds, self._best or 0.0)
         if self._budget.left() <= SLACK * again:
             self._cut()
 
     def epoch(self, entry: dict[str, Any]) -> None:
         """Remember the best epoch that there is time to come to again; give up a bad trial."""
         value = entry[self._metric]
-        if self._budget.left() <= SLACK * self.seconds:
-            self._cut()
-        if value > self.value:
+        late, first = self._budget.left() <= SLACK * self.seconds, self._is_first
+        if value > self.value and (first or not late):
             self.value, self.best_epoch, self.cost = value, entry["epoch"], self.seconds
+        if late:
+            self._cut()
         if self._prune(value, entry["epoch"]):
             raise PrunedError
+
+    @property
+    def _is_first(self) -> bool:
+        """Whether no trial has finished an epoch yet: then this one's weights are better than none."""
+        return self._best is None and not self.best_epoch
 
     def _cut(self) -> None:
         self.cut = True

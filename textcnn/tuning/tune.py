@@ -111,6 +111,7 @@ class _Search:
     def __init__(self, prepared: Prepared, space: Space, trials: Trials, budget: Budget, reporter: Reporter) -> None:
         self._prepared, self._space, self._trials = prepared, space, trials
         self._budget, self._reporter = budget, reporter
+        self._cut: tuple[int, Run] | None = None  # the trial that the deadline cut, and its model
         self._name = "micro_f1" if prepared.labels.multi_label else "accuracy"
 
     def run(self, num_trials: int | None) -> bool:
@@ -139,7 +140,7 @@ class _Search:
         known = None if best is None else best.user_attrs["cost"]
         watch = TrialReporter(self._budget, f"dev_{self._name}", known, prune)
         try:
-            stopped = self._train(trial.params, watch).stopped
+            run = self._train(trial.params, watch)
         except PrunedError:
             self._trials.tell(trial, None, "PRUNED", seconds=watch.seconds)
             self._say(trial, f"given up at {watch.value:.4f}")
@@ -150,11 +151,12 @@ class _Search:
             return "done"
         if not watch.best_epoch:
             self._trials.forget(trial)
-            return "interrupted" if stopped == "interrupted" else "cut"
+            return "interrupted" if run.stopped == "interrupted" else "cut"
+        self._cut = (trial.number, run) if watch.cut else None
         facts = {"seconds": watch.seconds, "cost": watch.cost, "best_epoch": watch.best_epoch, "cut": watch.cut}
         self._trials.tell(trial, watch.value, "COMPLETE", **facts)
         self._say(trial, f"{self._name} {watch.value:.4f} in {watch.seconds:.1f} s")
-        return "interrupted" if stopped == "interrupted" else "cut" if watch.cut else "done"
+        return "interrupted" if run.stopped == "interrupted" else "cut" if watch.cut else "done"
 
     def _train(self, params: Mapping[str, Any], reporter: Reporter) -> Run:
         config = Config.from_flat(self._space.settings(params))
@@ -167,6 +169,8 @@ class _Search:
     def train_best(self) -> Run:
         """Train the best settings again, up to their best epoch.
 
+        Where one epoch took more than half of the budget, the weights of the trial itself are taken.
+
         Raises:
             ConfigError: no trial has finished an epoch.
         """
@@ -175,6 +179,9 @@ class _Search:
             raise ConfigError(
                 f"time_budget of {self._budget.seconds:g} s was too short: no trial has finished an epoch; give more"
             )
+        if self._cut and self._cut[0] == best.number and self._budget.left() < SLACK * best.user_attrs["cost"]:
+            self._reporter.say("no time to train the trial again: its weights are kept; give more time for a search")
+            return self._cut[1]
         self._reporter.say(f"training trial {best.number} again, up to epoch {best.user_attrs['best_epoch']}")
         return self._train(best.params, AgainReporter(self._budget, best.user_attrs["best_epoch"]))
 
