@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: setup demo test check format accuracy bench build clean
+.PHONY: setup demo test check format bench panel words-only build clean
 
 setup: $(INSTALLED)
 
@@ -39,13 +39,18 @@ format: setup
 bench: setup
 	$(BIN)/textcnn benchmark speed --output docs/benchmarks/speed.json --table docs/benchmarks/speed.md --plot docs/benchmarks/speed.png
 
-# Plain kim (words only, no wide branch) on real data, seeds 1-3; reads the folder that TEXTCNN_DATA names.
-WORDS_ONLY = --set subwords=false --set wide=false --set pooling=max
-accuracy: setup
-	for name in trec sst2 banking77 imdb goemotions; do \
-	  $(BIN)/textcnn benchmark accuracy $$TEXTCNN_DATA/$$name/train.csv.gz --test $$TEXTCNN_DATA/$$name/test.csv.gz \
-	    $(WORDS_ONLY) --output docs/benchmarks/words-only/$$name.json || exit 1; \
-	done
+# Real data sets, in the folder that TEXTCNN_DATA names: the default with its parts and linear baselines, and plain kim.
+PANEL = $(BIN)/textcnn benchmark panel $$TEXTCNN_DATA
+RESULTS = docs/benchmarks
+
+panel: setup
+	$(PANEL) --sets trec,sst2,mr,banking77,goemotions,imdb:1,nsmc-recipe:1,wordnet-gloss-45:1 \
+	  --output $(RESULTS)/accuracy.json --table $(RESULTS)/accuracy.md --plot $(RESULTS)/accuracy.png
+
+words-only: setup
+	$(PANEL) --sets trec,sst2,banking77,imdb,goemotions --baselines none \
+	  --set subwords=false --set wide=false --set pooling=max \
+	  --output $(RESULTS)/words-only.json --table $(RESULTS)/words-only.md
 
 build: setup
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

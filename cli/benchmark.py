@@ -19,6 +19,12 @@ app = typer.Typer(help="Measure speed and accuracy.", no_args_is_help=True)
 Value = TypeVar("Value")
 
 
+Baselines = Annotated[
+    str,
+    typer.Option(metavar="B,B,...", help="linear models beside ours: svm, logistic, svm-char, svm-words+char, or none"),
+]
+
+
 @app.callback()
 def benchmark() -> None:
     """Measure speed and accuracy."""
@@ -92,6 +98,12 @@ def accuracy(
     dev: Annotated[str | None, typer.Option("--dev", help="rows that choose the best epoch and calibrate")] = None,
     architectures: Annotated[str, typer.Option(metavar="A,A,...", help="architectures to train")] = "kim",
     seeds: Annotated[str, typer.Option(metavar="N,N,...", help="one run each")] = "1,2,3",
+    baselines: Annotated[
+        str,
+        typer.Option(
+            metavar="B,B,...", help="linear models beside ours: svm, logistic, svm-char, svm-words+char, none"
+        ),
+    ] = "svm,logistic",
     config: options.ConfigFile = None,
     set: options.Set = None,
     output: Annotated[Path | None, typer.Option(help="write the JSON document to this file")] = None,
@@ -114,6 +126,7 @@ def accuracy(
         _numbers("--seeds", seeds) or (),
         reporter(),
         dev=dev,
+        baselines=() if baselines == "none" else _split("--baselines", baselines, str, "names") or (),
         arguments=sys.argv[1:],
     )
     if output is not None:
@@ -123,13 +136,50 @@ def accuracy(
         return
     rows = [
         [
-            found["architecture"],
+            found["model"],
             *(f"{found['mean'][name]:.4f} ± {found['std'][name]:.4f}" for name in ("accuracy", "macro_f1", "micro_f1")),
-            f"{found['train_seconds']:.1f}",
+            "" if found["train_seconds"] is None else f"{found['train_seconds']:.1f}",
         ]
         for found in document["results"]
     ]
-    console.write_table(["architecture", "accuracy", "macro F1", "micro F1", "seconds"], rows)
+    console.write_table(["model", "accuracy", "macro F1", "micro F1", "seconds"], rows)
+
+
+@app.command()
+def panel(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="holds NAME/{train,test}.csv.gz or NAME/all.csv.gz")],
+    sets: Annotated[str, typer.Option(metavar="S,S,...", help="names of the sets; NAME:N takes N seeds")],
+    seeds: Annotated[int, typer.Option(min=1, help="runs of each set, by seeds from 1")] = 3,
+    baselines: Baselines = "svm,svm-char",
+    set: options.Set = None,
+    output: Annotated[Path | None, typer.Option(help="write the JSON document to this file")] = None,
+    table: Annotated[Path | None, typer.Option(help="write the table to this Markdown file")] = None,
+    plot: Annotated[Path | None, typer.Option(help="draw the panel into this .png, .svg or .pdf file")] = None,
+) -> None:
+    """Our default, its branches alone, and linear baselines on every set of a folder."""
+    from textcnn.benchmark.document import write_document
+    from textcnn.benchmark.panel import run_panel, save_plot, to_markdown
+    from textcnn_cli.train import reporter
+
+    _prepare(output, plot, table)
+    parts = [name.partition(":") for name in _split("--sets", sets, str, "names") or ()]
+    wanted = {name: range(1, (int(count) if count else seeds) + 1) for name, _, count in parts}
+    linear = () if baselines == "none" else _split("--baselines", baselines, str, "names") or ()
+    document = run_panel(
+        folder,
+        {name: list(numbers) for name, numbers in wanted.items()},
+        options.merge_settings(None, set, {}),
+        dict.fromkeys(wanted, linear),
+        reporter(),
+        arguments=sys.argv[1:],
+    )
+    if output is not None:
+        write_document(document, output)
+    if table is not None:
+        table.write_text(to_markdown(document), encoding="utf-8")
+    if plot is not None:
+        save_plot(document, plot)
+    print(to_markdown(document), end="")
 
 
 def _numbers(name: str, text: str | None) -> tuple[int, ...] | None:

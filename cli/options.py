@@ -35,6 +35,7 @@ Preset = Annotated[
         "--preset", help="fast: half the size; pure: maxima only, no wide branch, no length limit; or default"
     ),
 ]
+Vectors = Annotated[str | None, typer.Option("--vectors", metavar="FILE", help=describe(ModelConfig, "vectors"))]
 Epochs = Annotated[int | None, typer.Option("--epochs", help=describe(TrainingConfig, "epochs"))]
 Patience = Annotated[int | None, typer.Option("--patience", help=describe(TrainingConfig, "patience"))]
 BatchSize = Annotated[int | None, typer.Option("--batch-size", help=describe(TrainingConfig, "batch_size"))]

@@ -31,6 +31,7 @@ def train(
     max_length: options.MaxLength = None,
     architecture: options.Architecture = None,
     preset: options.Preset = None,
+    vectors: options.Vectors = None,
     config: options.ConfigFile = None,
     set: options.Set = None,
     folds: Annotated[
@@ -65,6 +66,7 @@ def train(
         "max_length": max_length,
         "architecture": architecture,
         "preset": preset,
+        "vectors": vectors,
         "epochs": epochs,
         "patience": patience,
         "batch_size": batch_size,

@@ -15,6 +15,7 @@ LIBRARY = ROOT / "textcnn"
 ROOMS = [
     "errors",
     "extras",
+    "config_types",
     "config",
     "labels",
     "splitting",
@@ -28,6 +29,7 @@ ROOMS = [
     "inference",
     "fetching",
     "fetching_hub",
+    "fetching_vectors",
     "cards",
     "checking",
     "catalogue",

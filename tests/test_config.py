@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from textcnn.config import Config, DataConfig, ModelConfig, TextConfig, TrainingConfig, describe
 from textcnn.errors import ConfigError
+from textcnn.models.registry import MODALITIES, settings_of
 
 SECTIONS = {"data": DataConfig, "text": TextConfig, "model": ModelConfig, "training": TrainingConfig}
 
@@ -66,10 +67,12 @@ def test_names_of_settings_are_unique_over_the_sections():
 @pytest.mark.parametrize(
     ("name", "value", "kind"),
     [
-        ("embedding_dim", True, "int"),
-        ("embedding_dim", 8.0, "int"),
-        ("embedding_dim", "8", "int"),
-        ("embedding_dim", None, "int"),
+        ("batch_size", True, "int"),
+        ("batch_size", 8.0, "int"),
+        ("batch_size", "8", "int"),
+        ("batch_size", None, "int"),
+        ("embedding_dim", 8.0, "int or none"),
+        ("vectors", 3, "str or none"),
         ("learning_rate", True, "float"),
         ("learning_rate", "fast", "float"),
         ("epochs", True, "int or none"),
@@ -212,3 +215,10 @@ def test_a_preset_goes_behind_what_is_given():
 def test_an_unknown_preset_is_told():
     with pytest.raises(ConfigError, match="preset must be one of fast, default, pure, got 'best'"):
         Config.from_flat({"preset": "best"})
+
+
+@pytest.mark.parametrize(("modality", "name"), [(m, name) for m, table in MODALITIES.items() for name in table])
+def test_no_architecture_has_a_setting_of_the_name_of_a_field(modality, name):
+    """It could not be reached by that name: `--set NAME=VALUE` knows no sections."""
+    taken = {f.name for section in SECTIONS.values() for f in dataclasses.fields(section)}
+    assert not taken & settings_of(modality, name).keys()

@@ -66,3 +66,21 @@ def test_the_first_screen_names_both_commands():
 def test_links_lead_somewhere():
     targets = [t for t in re.findall(r"\]\(([^)#]+)\)", README) if not t.startswith("http")]
     assert [t for t in targets if not (ROOT / t).exists()] == []
+
+
+def test_figures_are_those_of_the_committed_files():
+    tables = re.findall(r"<!-- (docs/\S+\.md) -->\n(.*?)<!-- end -->", README, re.DOTALL)
+    assert len(tables) == 2
+    for source, shown in tables:
+        assert shown.strip() == (ROOT / source).read_text(encoding="utf-8").strip(), f"paste {source} into the README"
+
+
+def test_tables_are_made_from_the_json_beside_them():
+    import json
+
+    from textcnn.benchmark import panel, tables
+
+    for source in sorted((ROOT / "docs/benchmarks").glob("*.json")):
+        document = json.loads(source.read_text(encoding="utf-8"))
+        make = tables.to_markdown if document["benchmark"] == "speed" else panel.to_markdown
+        assert source.with_suffix(".md").read_text(encoding="utf-8") == make(document), source.name

@@ -11,10 +11,11 @@ from typing import Any
 from textcnn.errors import DataError
 from textcnn.fetching import Debian, PackageFolder, Sdist, Sklearn
 from textcnn.fetching_hub import Hub
+from textcnn.fetching_vectors import WheelVectors
 
-TASKS = ("single-label", "multi-label", "image")
-Source = PackageFolder | Sdist | Sklearn | Debian | Hub
-_KINDS: dict[str, type] = {kind.kind: kind for kind in (PackageFolder, Sdist, Sklearn, Debian, Hub)}
+TASKS = ("single-label", "multi-label", "image", "vectors")
+Source = PackageFolder | Sdist | Sklearn | Debian | Hub | WheelVectors
+_KINDS: dict[str, type] = {kind.kind: kind for kind in (PackageFolder, Sdist, Sklearn, Debian, Hub, WheelVectors)}
 
 
 @dataclass(frozen=True)

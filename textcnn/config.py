@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from textcnn.config_types import jsonable, plain, problems
 from textcnn.errors import ConfigError
 
 TOKENIZERS = ("word", "bpe", "wordpiece", "char")
 DEVICES = ("auto", "cpu", "cuda")
+CHANNELS = ("fine-tuned", "static", "multichannel")
+EMBEDDING_DIM = 100
+EMBEDDING_LEARNING_RATE, WITH_VECTORS = 1e-2, 2e-3
+KEEP_VECTORS = 100_000
 
 
 def option(default: Any, doc: str, check: Callable[[Any], bool] | None = None, expected: str = "") -> Any:
@@ -37,7 +41,7 @@ def _positive(value: Any) -> bool:
 
 
 def _not_negative(value: Any) -> bool:
-    return bool(0 <= value < math.inf)
+    return value is None or 0 <= value < math.inf
 
 
 def _fraction(value: Any) -> bool:
@@ -74,7 +78,12 @@ class ModelConfig:
     """Which network, and how large."""
 
     architecture: str = option("kim", "name of the encoder; `textcnn inspect --list text` shows them")
-    embedding_dim: int = option(100, "width D of a word vector", _positive, "1 or more")
+    embedding_dim: int | None = option(
+        None,
+        f"width D of a word vector; none: that of the vectors, without them {EMBEDDING_DIM}",
+        _positive,
+        "1 or more",
+    )
     binary_sigmoid: bool = option(False, "two labels: one output through a sigmoid, not two through a softmax")
     settings: dict[str, Any] = option({}, "settings of the architecture, by its own argument names")
     subwords: bool | None = option(
@@ -84,7 +93,34 @@ class ModelConfig:
     ngram_max: int = option(4, "longest character n-gram of <word>", _positive, "1 or more")
     ngram_buckets: int = option(100_000, "buckets the n-grams are hashed to", _positive, "1 or more")
     wide: bool | None = option(None, "add a linear model over the n-grams seen in training; none: for kim")
-    wide_scale: float = option(1.0, "how much the logits of the wide branch count", _not_negative, "0 or more")
+    wide_scale: float | None = option(
+        None, "how much the logits of the wide branch count; none: 1, with vectors 0.5", _not_negative, "0 or more"
+    )
+    vectors: str | None = option(
+        None,
+        "pretrained word vectors, a file or hf://owner/name/file: GloVe, word2vec, fastText .vec, npz, safetensors, gz",
+    )
+    keep_vectors: int | None = option(
+        None,
+        f"words of the vectors that the training texts lack, kept for later texts; none: the first {KEEP_VECTORS:,}",
+        lambda n: n is None or n >= 0,
+        "0 or more",
+    )
+    embedding_channels: str = option(
+        "fine-tuned",
+        f"{', '.join(CHANNELS)}: whether pretrained rows are trained, stay as they are, or stand twice, once each way",
+        CHANNELS.__contains__,
+    )
+
+    @property
+    def dim(self) -> int:
+        """D, also where it was left open."""
+        return self.embedding_dim or EMBEDDING_DIM
+
+    @property
+    def scale(self) -> float:
+        """``wide_scale``, also where it was left open."""
+        return (1.0 if self.vectors is None else 0.5) if self.wide_scale is None else self.wide_scale
 
 
 @dataclass(frozen=True)
@@ -96,7 +132,9 @@ class TrainingConfig:
     )
     batch_size: int = option(64, "texts a step", _positive, "1 or more")
     learning_rate: float = option(2e-3, "peak step of AdamW on dense weights", _positive, "above 0")
-    embedding_learning_rate: float = option(1e-2, "peak step of Adam on embedding rows", _positive, "above 0")
+    embedding_learning_rate: float | None = option(
+        None, "peak step of Adam on embedding rows; none: 1e-2, with vectors 2e-3", _positive, "above 0"
+    )
     wide_learning_rate: float = option(0.5, "peak step of Adagrad on the wide branch", _positive, "above 0")
     warmup: float = option(0.0, "share of the steps in which the rate rises from 0", _fraction, "in [0, 1)")
     weight_decay: float = option(0.0, "decoupled decay of dense weights", _not_negative, "0 or more")
@@ -146,9 +184,9 @@ class Config:
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:
-        problems = [problem for section in fields(self) for problem in _problems(getattr(self, section.name))]
-        if problems:
-            raise ConfigError(problems)
+        found = [problem for section in fields(self) for problem in problems(getattr(self, section.name))]
+        if found:
+            raise ConfigError(found)
 
     @classmethod
     def from_flat(cls, settings: Mapping[str, Any]) -> Config:
@@ -181,83 +219,25 @@ class Config:
             ConfigError: unknown names and values of a wrong type or range, all together.
         """
         names = [section.name for section in fields(cls)]
-        problems = [f"unknown section {name!r}; sections are {', '.join(names)}" for name in saved if name not in names]
+        found = [f"unknown section {name!r}; sections are {', '.join(names)}" for name in saved if name not in names]
         for name in names:
             if not isinstance(saved.get(name, {}), Mapping):
-                problems.append(f"{name!r} must be a table of settings, got {saved[name]!r}")
+                found.append(f"{name!r} must be a table of settings, got {saved[name]!r}")
                 continue
             known = {f.name for f in fields(_section_type(name))}
-            problems += [
+            found += [
                 f"unknown setting {key!r} in {name!r}; it has {', '.join(sorted(known))}"
                 for key in saved.get(name, {})
                 if key not in known
             ]
-        if problems:
-            raise ConfigError(problems)
-        return cls(**{name: _section_type(name)(**_plain(_section_type(name), saved.get(name, {}))) for name in names})
+        if found:
+            raise ConfigError(found)
+        return cls(**{name: _section_type(name)(**plain(_section_type(name), saved.get(name, {}))) for name in names})
 
     def to_dict(self) -> dict[str, Any]:
         """Nested dictionaries of JSON values; ``from_dict`` gives the same config back."""
-        return typing.cast("dict[str, Any]", _jsonable(dataclasses.asdict(self)))
+        return typing.cast("dict[str, Any]", jsonable(dataclasses.asdict(self)))
 
 
 def _section_type(name: str) -> type:
     return {"data": DataConfig, "text": TextConfig, "model": ModelConfig, "training": TrainingConfig}[name]
-
-
-def _plain(section: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON and TOML have lists where we have tuples, and whole numbers where we have floats."""
-    hints = typing.get_type_hints(section)
-    return {name: _coerce(hints[name], value) for name, value in values.items()}
-
-
-def _coerce(hint: Any, value: Any) -> Any:
-    kinds = {typing.get_origin(kind) or kind: typing.get_args(kind) for kind in _alternatives(hint)}
-    if tuple in kinds:
-        return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
-    if dict in kinds and isinstance(value, dict):
-        return {key: _coerce(kinds[dict][1], item) for key, item in value.items()}
-    return float(value) if float in kinds and type(value) is int else value
-
-
-def _alternatives(hint: Any) -> tuple[Any, ...]:
-    return typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-
-
-def _has_type(hint: Any, value: Any) -> bool:
-    return any(kind is Any or _is_a(kind, value) for kind in _alternatives(hint))
-
-
-def _is_a(kind: Any, value: Any) -> bool:
-    origin, inner = typing.get_origin(kind) or kind, typing.get_args(kind)
-    if not isinstance(value, origin) or (isinstance(value, bool) and origin in (int, float)):
-        return False
-    if isinstance(value, dict):
-        return all(_has_type(inner[0], key) and _has_type(inner[1], item) for key, item in value.items())
-    return not isinstance(value, tuple) or all(_has_type(inner[0], item) for item in value)
-
-
-def _type_name(hint: Any) -> str:
-    names = {"NoneType": "none", "tuple[str, ...]": "a list of str"}
-    names |= {"dict[str, float]": "a table of float", "dict[str, typing.Any]": "a table"}
-    kinds = [str(kind) if typing.get_args(kind) else kind.__name__ for kind in _alternatives(hint)]
-    return " or ".join(names.get(kind, kind) for kind in kinds)
-
-
-def _problems(section: Any) -> list[str]:
-    """Every value of ``section`` that has a wrong type or fails its check, as a sentence."""
-    hints = typing.get_type_hints(type(section))
-    found = []
-    for f in fields(section):
-        value = getattr(section, f.name)
-        if not _has_type(hints[f.name], value):
-            found.append(f"{f.name} must be {_type_name(hints[f.name])}, got {value!r}")
-        elif f.metadata["check"] is not None and not f.metadata["check"](value):
-            found.append(f"{f.name} must be {f.metadata['expected'] or f.metadata['doc']}, got {value!r}")
-    return found
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _jsonable(item) for key, item in value.items()}
-    return [_jsonable(item) for item in value] if isinstance(value, (tuple, list)) else value

@@ -1,3 +1,5 @@
+import csv
+import gzip
 import json
 import re
 import subprocess
@@ -9,8 +11,8 @@ TINY = ["--lengths", "3", "--batch-sizes", "2", "--architectures", "lstm", "--em
 TINY += ["--vocabulary-size", "50", "--batches", "30", "--cell-seconds", "0", "--threads", "1"]
 
 
-def run(*arguments):
-    command = [sys.executable, "-m", "textcnn_cli", "benchmark", "speed", *map(str, arguments)]
+def run(*arguments, benchmark="speed"):
+    command = [sys.executable, "-m", "textcnn_cli", "benchmark", benchmark, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -64,3 +66,23 @@ def test_fewer_than_30_batches_are_refused_by_the_option():
     done = run("--batches", "29")
     assert done.returncode == 2
     assert re.search(r"--batches.* 30\b", " ".join(done.stderr.replace("│", " ").split()))
+
+
+def test_accuracy_and_panel_write_what_they_print(tmp_path):
+    texts = [(f"{word} film {i}", label) for i in range(10) for word, label in (("good", "pos"), ("bad", "neg"))]
+    (tmp_path / "set").mkdir()
+    for name in ("train", "test"):
+        with gzip.open(tmp_path / "set" / f"{name}.csv.gz", "wt", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([("text", "label"), *texts])
+    tiny = ("--set", "epochs=1", "--set", "embedding_dim=4", "--set", "num_filters=2", "--baselines", "svm")
+    train, test = (tmp_path / "set" / f"{name}.csv.gz" for name in ("train", "test"))
+    found = run(train, "--test", test, "--seeds", "1,2", *tiny, "--json", benchmark="accuracy")
+    assert found.returncode == 0, found.stderr
+    document = json.loads(found.stdout.splitlines()[-1])
+    assert [len(result["runs"]) for result in document["results"]] == [2, 2, 2, 1]
+    assert str(tmp_path) not in found.stdout
+    files = ("--output", tmp_path / "p.json", "--table", tmp_path / "p.md")
+    found = run(tmp_path, "--sets", "set:1", *tiny, *files, benchmark="panel")
+    assert found.returncode == 0, found.stderr
+    assert found.stdout == (tmp_path / "p.md").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "p.json").read_text(encoding="utf-8"))["sets"].keys() == {"set"}

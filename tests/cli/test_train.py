@@ -105,6 +105,9 @@ def test_options_reach_the_config(train, csv, tmp_path):
         "embedding_dim": 6,
         "binary_sigmoid": False,
         "settings": {"dropout": 0.25},
+        "vectors": None,
+        "keep_vectors": 0,
+        "embedding_channels": "fine-tuned",
     }
     assert (config["text"]["tokenizer"], config["text"]["max_length"], config["text"]["lowercase"]) == (
         "char",

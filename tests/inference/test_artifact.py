@@ -342,7 +342,7 @@ def test_an_image_config_that_was_changed(image, tmp_path, name, value):
 
 
 def test_all_problems_of_a_config_are_told_together(saved):
-    edit(saved / CONFIG, temperature="hot", labels=..., max_length=0, embedding_dim=None)
+    edit(saved / CONFIG, temperature="hot", labels=..., max_length=0, embedding_dim=0)
     with pytest.raises(ArtifactError, match="damaged") as caught:
         load_artifact(saved)
     assert all(name in str(caught.value) for name in ("temperature", "labels is absent", "max_length", "embedding_dim"))

@@ -11,6 +11,7 @@ import textcnn
 from textcnn import extras
 from textcnn.config import Config
 from textcnn.errors import ConfigError, MissingExtraError
+from textcnn.runs.pretrained import decided
 from textcnn.training.progress import Silent
 from textcnn.tuning import tune
 from textcnn.tuning.plot import draw
@@ -51,6 +52,7 @@ def weights(predictor):
 
 def space(**given):
     config = Config.from_flat({"wide": True, **given})
+    config = decided(config, config.model.dim, 0)
     return Space.build(given, config, epochs=6)
 
 
@@ -286,3 +288,13 @@ def test_a_picture_of_no_known_kind_is_told_before_the_search(tmp_path):
     command = ["tune", "nowhere.csv", "--time-budget", "9", "--plot", "p.bmp", "-o", str(tmp_path / "model")]
     found = CliRunner().invoke(app, command)
     assert "a plot must be a file with .png, .svg, .pdf behind its name, got 'p.bmp'" in str(found.exception)
+
+
+def test_vectors_are_kept_in_every_trial(tmp_path):
+    rows = [f"{word} {' '.join(['0.1', '-0.2', '0.3'])}" for word in ("good", "bad", "film")]
+    (tmp_path / "vectors.txt").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    settings = {name: value for name, value in HELD.items() if name != "embedding_dim"}
+    found = tune(PAIRS, {**settings, "vectors": str(tmp_path / "vectors.txt")}, 1e6, Silent(), num_trials=2)
+    assert found.run.predictor.artifact.config.embedding_dim == 3
+    assert found.run.summary["vectors"]["covered_types"] == 3
+    assert "embedding_dim" not in found.summary["tuning"]["best"]["settings"]

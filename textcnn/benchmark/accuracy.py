@@ -1,4 +1,4 @@
-"""Accuracy of architectures on one data set: every seed trained and measured, mean and spread told."""
+"""Accuracy on one data set: every architecture with every seed, the parts of each model, and linear baselines."""
 
 from __future__ import annotations
 
@@ -7,13 +7,21 @@ from typing import Any
 
 import numpy as np
 
+from textcnn.benchmark.baselines import BASELINES, run_baseline
 from textcnn.benchmark.machine import command_line, describe_machine
 from textcnn.config import Config
 from textcnn.errors import ConfigError
+from textcnn.evaluation.metrics import score
+from textcnn.evaluation.probabilities import probabilities
+from textcnn.inference.artifact import Artifact
+from textcnn.labels import Labels
+from textcnn.models.forward import branch_logits_of
 from textcnn.runs import run_text
+from textcnn.text.reading import Examples, read_examples
 from textcnn.training.progress import Reporter
 
 METRICS = ("accuracy", "macro_f1", "micro_f1", "ece")
+KEPT = ("examples", "num_labels", "num_parameters", "epochs", "best_epoch", "train_seconds", "tokens_per_second")
 
 
 def accuracy_benchmark(
@@ -25,11 +33,13 @@ def accuracy_benchmark(
     reporter: Reporter,
     *,
     dev: Any = None,
+    baselines: Sequence[str] = (),
     arguments: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Train each architecture with each seed, and measure it once on the test rows.
 
-    Nothing is chosen by the test rows: every run has the same settings and is reported.
+    Nothing is chosen by the test rows: every run has the same settings and is reported. The branches of a model with
+    two of them are also measured alone, from the logits of the same run.
 
     Args:
         data: training rows, anything ``textcnn.train`` takes.
@@ -39,47 +49,85 @@ def accuracy_benchmark(
         seeds: one run each.
         reporter: is told of progress.
         dev: rows that choose the best epoch and calibrate.
+        baselines: names of :data:`textcnn.benchmark.baselines.BASELINES`, one run each.
         arguments: the command line, for the record.
 
     Returns:
-        A document of JSON values: machine, command, settings, and for each architecture its runs, means and standard
+        A document of JSON values: machine, command, settings, and for each model its runs, means and standard
         deviations.
 
     Raises:
-        ConfigError: no architecture, or no seed.
+        ConfigError: no architecture, no seed, or an unknown baseline.
         DataError: data that cannot be read as asked.
     """
     if not architectures or not seeds:
         raise ConfigError(f"expected an architecture and a seed at least, got {list(architectures)} and {list(seeds)}")
+    if unknown := [name for name in baselines if name not in BASELINES]:
+        raise ConfigError(f"baselines must be of {', '.join(BASELINES)}, got {', '.join(map(repr, unknown))}")
+    config = Config.from_flat(settings)
+    train = read_examples(data, config.data)
+    held = read_examples(test, config.data, multi_label=train.multi_label)
     results = []
     for architecture in architectures:
         runs = [
-            _run(data, test, dev, {**settings, "architecture": architecture, "seed": seed}, reporter) for seed in seeds
+            _run(data, held, dev, {**settings, "architecture": architecture, "seed": seed}, reporter) for seed in seeds
         ]
-        results.append({"architecture": architecture, "runs": runs, **_summary(runs)})
+        results += _results(architecture, runs)
+    for name in baselines:
+        reporter.say(f"baseline {name}")
+        labels = Labels.collect(train.labels, multi_label=train.multi_label)
+        found = run_baseline(name, train.texts, train.labels, held.texts, held.labels, labels)
+        run = {**found, "test": {metric: found["test"][metric] for metric in METRICS[:-1]}}
+        results.append({"model": name, "runs": [run], **_summary([run])})
     return {
         "benchmark": "accuracy",
-        "machine": describe_machine(),
+        **describe_machine(),
         "command": command_line(arguments),
         "settings": dict(settings),
+        "num_test": len(held),
         "results": results,
     }
 
 
-def _run(data: Any, test: Any, dev: Any, settings: Mapping[str, Any], reporter: Reporter) -> dict[str, Any]:
+def _run(data: Any, test: Examples, dev: Any, settings: Mapping[str, Any], reporter: Reporter) -> dict[str, Any]:
     reporter.say(f"{settings['architecture']}, seed {settings['seed']}")
-    run = run_text(data, Config.from_flat(settings), reporter, dev=dev, test=test)
-    summary = run.summary
-    kept = ("examples", "num_labels", "num_parameters", "epochs", "best_epoch", "train_seconds", "tokens_per_second")
-    scores = {name: summary["test"][name] for name in METRICS}
-    return {"seed": settings["seed"], **{name: summary[name] for name in kept}, "test": scores}
+    run = run_text(data, Config.from_flat(settings), reporter, dev=dev)
+    artifact = run.predictor.artifact
+    encoded = artifact.text_inputs().encode(test.texts)
+    whole = run.predictor.score(encoded, test.labels)
+    kept = {name: run.summary[name] for name in KEPT}
+    scores = {metric: whole[metric] for metric in METRICS}
+    return {"seed": settings["seed"], **kept, "test": scores, "parts": _parts(artifact, encoded, test)}
+
+
+def _parts(artifact: Artifact, encoded: Any, test: Examples) -> dict[str, dict[str, Any]]:
+    """Metrics of each branch alone; nothing for a model that has one."""
+    logits = branch_logits_of(artifact.model, artifact.text_inputs(), encoded)
+    if len(logits) < 2:
+        return {}
+    parts = {}
+    for name, of_branch in logits.items():
+        probs = probabilities(of_branch, artifact.labels)
+        found = score(test.labels, probs, artifact.labels, [0.5] * len(artifact.labels))
+        parts[name] = {metric: found[metric] for metric in METRICS}
+    return parts
+
+
+def _results(architecture: str, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The architecture, and each of its branches on its own."""
+    results = [{"model": architecture, "runs": runs, **_summary(runs)}]
+    for part in runs[0]["parts"]:
+        alone = [{"seed": run["seed"], "test": run["parts"][part]} for run in runs]
+        results.append({"model": f"{architecture}, {part} branch alone", "runs": alone, **_summary(alone)})
+    return results
 
 
 def _summary(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Mean of each metric over the runs, and its standard deviation (of the sample; 0 for one run)."""
-    table = {name: np.array([run["test"][name] for run in runs]) for name in METRICS}
+    table = {name: np.array([run["test"][name] for run in runs]) for name in runs[0]["test"]}
+    seconds = [run["train_seconds"] for run in runs if "train_seconds" in run]
     return {
         "mean": {name: float(values.mean()) for name, values in table.items()},
         "std": {name: float(values.std(ddof=1)) if len(values) > 1 else 0.0 for name, values in table.items()},
-        "train_seconds": float(np.mean([run["train_seconds"] for run in runs])),
+        "train_seconds": float(np.mean(seconds)) if seconds else None,
     }

@@ -156,7 +156,8 @@ def _text_model(
     folder: Path, saved: dict[str, Any], config: ModelConfig, labels: Labels, weights: dict[str, torch.Tensor]
 ) -> tuple[nn.Module, TextInputs]:
     tokenizer = Tokenizer.load(folder / TOKENIZER)
-    _check_rows(folder, "embedding.word.weight", weights, len(tokenizer), "types in tokenizer.json")
+    for name in ("embedding.word.weight", "embedding.static.word.weight", "embedding.tuned.word.weight"):
+        _check_rows(folder, name, weights, len(tokenizer), "types in tokenizer.json")
     lexicon = build_lexicon(tokenizer, config)
     model = build_text_classifier(
         config,

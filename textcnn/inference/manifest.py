@@ -43,6 +43,7 @@ def read_config(folder: str | Path) -> dict[str, Any]:
             f"{folder / CONFIG}: expected format_version {FORMAT_VERSION}, found {saved.get('format_version')!r}; "
             f"use the textcnn that wrote it, or train again"
         )
+    saved = {**_ADDED, **saved}
     _check_config(folder / CONFIG, saved)
     return saved
 
@@ -77,6 +78,8 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "thresholds": _is_list(_is_number),
     "temperature": lambda value: _is_number(value) and value > 0,
 }
+# Settings that folders of this version lack if they were written before there were pretrained vectors.
+_ADDED = {"vectors": None, "keep_vectors": None, "embedding_channels": "fine-tuned"}
 _IMAGE_CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "shape": lambda value: _is_list(lambda size: type(size) is int and size > 0)(value) and len(value) == 3,
     "mean": _is_list(_is_number),

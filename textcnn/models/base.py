@@ -10,7 +10,7 @@ from textcnn.config import ModelConfig
 from textcnn.image.batching import ImageBatch
 from textcnn.labels import Labels
 from textcnn.models import registry
-from textcnn.nn.embedding import WordEmbedding
+from textcnn.nn.embedding import MultichannelEmbedding, WordEmbedding
 from textcnn.nn.head import Head
 from textcnn.nn.wide import WideBranch
 from textcnn.text.batching import Batch
@@ -45,7 +45,7 @@ class TextClassifier(nn.Module):
 
     def __init__(
         self,
-        embedding: WordEmbedding,
+        embedding: WordEmbedding | MultichannelEmbedding,
         encoder: nn.Module,
         head: Head,
         *,
@@ -102,10 +102,10 @@ def build_text_classifier(
     Raises:
         ConfigError: an unknown architecture, or a setting it does not have.
     """
-    encoder = registry.build("text", config, config.embedding_dim)
-    embedding = WordEmbedding(num_types, config.embedding_dim, num_ngrams=num_ngrams)
+    embedding = _embedding(config, num_types, num_ngrams)
+    encoder = registry.build("text", config, embedding.embedding_dim)
     wide = None if num_features is None else WideBranch(num_features, len(labels), bias=labels.multi_label)
-    return TextClassifier(embedding, encoder, _head(encoder, config, labels), wide=wide, wide_scale=config.wide_scale)
+    return TextClassifier(embedding, encoder, _head(encoder, config, labels), wide=wide, wide_scale=config.scale)
 
 
 def build_image_classifier(config: ModelConfig, shape: tuple[int, int, int], labels: Labels) -> ImageClassifier:
@@ -121,6 +121,18 @@ def build_image_classifier(config: ModelConfig, shape: tuple[int, int, int], lab
 def num_parameters(model: nn.Module) -> int:
     """Trainable numbers of a model."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def _embedding(config: ModelConfig, num_types: int, num_ngrams: int) -> WordEmbedding | MultichannelEmbedding:
+    if config.embedding_channels == "multichannel":
+        return MultichannelEmbedding(num_types, config.dim, num_ngrams=num_ngrams)
+    return WordEmbedding(
+        num_types,
+        config.dim,
+        num_ngrams=num_ngrams,
+        combine="mean" if config.vectors is None else "add",
+        static=config.embedding_channels == "static",
+    )
 
 
 def _head(encoder: nn.Module, config: ModelConfig, labels: Labels) -> Head:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 Encoded = TypeVar("Encoded")
 EncodedIn = TypeVar("EncodedIn", contravariant=True)
@@ -26,18 +27,34 @@ class Inputs(Protocol[EncodedIn]):
 
 def logits_of(model: nn.Module, inputs: Inputs[Encoded], encoded: Encoded) -> npt.NDArray[np.float32]:
     """Logits ``(N, C)`` of all rows, in their order; the model is left in evaluation mode."""
+    found = _passes(model, inputs, encoded, lambda batch: {"sum": model(batch)})
+    return found.get("sum", np.zeros((0, 0), np.float32))
+
+
+def branch_logits_of(model: nn.Module, inputs: Inputs[Encoded], encoded: Encoded) -> dict[str, npt.NDArray[np.float32]]:
+    """Logits ``(N, C)`` of each branch of a model by its name, ``main`` first; branches it lacks are left out."""
+
+    def branches(batch: Any) -> dict[str, Tensor]:
+        found = model.branches(batch)._asdict()  # type: ignore[operator]
+        return {name: logits for name, logits in found.items() if logits is not None}
+
+    return _passes(model, inputs, encoded, branches)
+
+
+@torch.no_grad()
+def _passes(
+    model: nn.Module, inputs: Inputs[Encoded], encoded: Encoded, forward: Callable[[Any], dict[str, Tensor]]
+) -> dict[str, npt.NDArray[np.float32]]:
     model.eval()
     device = next(model.parameters()).device
     sizes = inputs.sizes(encoded)
-    parts = []
     batches = evaluation_batches(sizes)
-    with torch.no_grad():
-        for rows in batches:
-            parts.append(model(inputs.batch(encoded, rows).to(device)).cpu().numpy())
-    if not parts:
-        return np.zeros((0, 0), np.float32)
-    logits = np.empty((len(sizes), parts[0].shape[1]), np.float32)
-    logits[np.concatenate(batches)] = np.concatenate(parts)
+    parts = [forward(inputs.batch(encoded, rows).to(device)) for rows in batches]
+    logits = {}
+    for name in parts[0] if parts else ():
+        together = torch.cat([part[name] for part in parts]).cpu().numpy()
+        logits[name] = np.empty_like(together)
+        logits[name][np.concatenate(batches)] = together
     return logits
 
 

@@ -106,12 +106,12 @@ def text_layers(model: TextClassifier, length: int) -> LayerTable:
     """
     if length < 1:
         raise ConfigError(f"length must be 1 token or more, got {length!r}")
-    num_types = model.embedding.word.num_embeddings
+    num_types = model.embedding.num_embeddings
     ids = torch.randperm(num_types, generator=_generator())[torch.arange(length) % num_types]
     unique, inverse = torch.unique(ids, return_inverse=True)
     batch = Batch(torch.tensor([0, length]), unique, inverse)
-    if model.embedding.ngram is not None:  # one n-gram a type, any
-        rows = torch.arange(len(unique)) % model.embedding.ngram.num_embeddings
+    if model.embedding.num_ngrams:  # one n-gram a type, any
+        rows = torch.arange(len(unique)) % model.embedding.num_ngrams
         batch = replace(batch, bag_rows=rows, bag_offsets=torch.arange(len(unique) + 1))
     if model.wide is not None:
         offsets = torch.tensor([0, 1])

@@ -25,15 +25,23 @@ class WordEmbedding(nn.Module):
         embedding_dim: D.
         num_ngrams: rows of the n-gram table; 0: words only.
         combine: ``mean`` or ``add``.
+        static: word rows stay as they are; n-gram rows are trained in any case.
     """
 
     def __init__(
-        self, num_embeddings: int, embedding_dim: int, *, num_ngrams: int = 0, combine: Combine = "mean"
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        *,
+        num_ngrams: int = 0,
+        combine: Combine = "mean",
+        static: bool = False,
     ) -> None:
         super().__init__()
         self.combine = combine
         self.word = nn.Embedding(num_embeddings, embedding_dim, sparse=True)
         nn.init.uniform_(self.word.weight, -RANGE, RANGE)
+        self.word.weight.requires_grad_(not static)
         self.ngram: nn.EmbeddingBag | None = None
         if num_ngrams:
             self.ngram = nn.EmbeddingBag(num_ngrams, embedding_dim, mode="sum", sparse=True, include_last_offset=True)
@@ -41,9 +49,24 @@ class WordEmbedding(nn.Module):
             nn.init.normal_(self.ngram.weight, 0.0, spread)
 
     @property
+    def num_embeddings(self) -> int:
+        """V, the types of the vocabulary."""
+        return self.word.num_embeddings
+
+    @property
     def embedding_dim(self) -> int:
         """D, the width of a vector."""
         return self.word.embedding_dim
+
+    @property
+    def num_ngrams(self) -> int:
+        """Rows of the n-gram table."""
+        return 0 if self.ngram is None else self.ngram.num_embeddings
+
+    @torch.no_grad()
+    def set_rows(self, rows: Tensor) -> None:
+        """Put ``rows (V, D)`` in the place of the word rows."""
+        self.word.weight.copy_(rows)
 
     def forward(self, batch: Batch) -> Tensor:
         """Vectors of the batch's unique types, ``(U, D)``."""
@@ -59,3 +82,44 @@ class WordEmbedding(nn.Module):
         else:
             vectors = (own + ngrams) / (counts + known).clamp(min=1)[:, None]
         return vectors
+
+
+class MultichannelEmbedding(nn.Module):
+    """Two vectors for each unique type, side by side: ``Batch -> (U, 2 D)`` (Kim 2014, section 2; ADR 8).
+
+    Both channels start from the same pretrained rows. ``static`` keeps them and has no n-grams; ``tuned`` is trained.
+
+    Args:
+        num_embeddings: V, the types of the vocabulary.
+        embedding_dim: D, the width of one channel.
+        num_ngrams: rows of the n-gram table of the tuned channel; 0: words only.
+    """
+
+    def __init__(self, num_embeddings: int, embedding_dim: int, *, num_ngrams: int = 0) -> None:
+        super().__init__()
+        self.static = WordEmbedding(num_embeddings, embedding_dim, static=True)
+        self.tuned = WordEmbedding(num_embeddings, embedding_dim, num_ngrams=num_ngrams, combine="add")
+
+    @property
+    def num_embeddings(self) -> int:
+        """V, the types of the vocabulary."""
+        return self.tuned.num_embeddings
+
+    @property
+    def embedding_dim(self) -> int:
+        """2 D, the width that an encoder sees."""
+        return self.static.embedding_dim + self.tuned.embedding_dim
+
+    @property
+    def num_ngrams(self) -> int:
+        """Rows of the n-gram table."""
+        return self.tuned.num_ngrams
+
+    def set_rows(self, rows: Tensor) -> None:
+        """Put ``rows (V, D)`` in the place of the word rows of both channels."""
+        self.static.set_rows(rows)
+        self.tuned.set_rows(rows)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Vectors of the batch's unique types, ``(U, 2 D)``."""
+        return torch.cat([self.static(batch), self.tuned(batch)], 1)

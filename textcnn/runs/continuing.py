@@ -85,9 +85,12 @@ def take_weights(model: TextClassifier, inputs: TextInputs, start: Artifact) -> 
     before = start.text_inputs()
     target, source = model.state_dict(), start.model.state_dict()
     labels = np.arange(len(start.labels))
-    rows: dict[str, npt.NDArray[np.int64]] = {"embedding.word.weight": np.arange(len(before.tokenizer))}
-    if inputs.lexicon is not None and before.lexicon is not None:
-        rows["embedding.ngram.weight"] = np.searchsorted(inputs.lexicon.buckets, before.lexicon.buckets)
+    rows: dict[str, npt.NDArray[np.int64]] = {}
+    for name in (name for name in source if name.startswith("embedding.")):  # of one channel or of two
+        if name.endswith("word.weight"):
+            rows[name] = np.arange(len(before.tokenizer))
+        elif name.endswith("ngram.weight") and inputs.lexicon is not None and before.lexicon is not None:
+            rows[name] = np.searchsorted(inputs.lexicon.buckets, before.lexicon.buckets)
     if inputs.wide is not None and before.wide is not None:
         rows["wide.table.weight"] = np.searchsorted(inputs.wide.keys, before.wide.keys)
     rows.update(dict.fromkeys(("head.weight", "head.bias", "wide.bias"), labels))

@@ -11,6 +11,7 @@ from textcnn.inference.artifact import Artifact
 from textcnn.labels import Labels
 from textcnn.models.base import TextClassifier, build_text_classifier
 from textcnn.runs.continuing import extended_labels, take_weights
+from textcnn.runs.pretrained import Pretrained, decided, read_pretrained, sentence
 from textcnn.runs.run import Others, Run, check_dev, finish_run, split_rows
 from textcnn.text.batching import EncodedTexts, TextInputs, WordDropout
 from textcnn.text.lexicon import build_lexicon
@@ -37,6 +38,8 @@ class Prepared:
         train: the rows to learn from.
         others: dev and test rows.
         source: name and fingerprint of the data.
+        pretrained: vectors of the types, or none.
+        coverage: what is said of them.
         start: the model that training starts from, or none.
     """
 
@@ -46,11 +49,14 @@ class Prepared:
     train: Part[EncodedTexts]
     others: Others
     source: dict[str, Any]
+    pretrained: Pretrained | None = None
+    coverage: dict[str, Any] | None = None
     start: Artifact | None = None
 
     def with_config(self, config: Config) -> Prepared:
         """The same rows for other settings of model and training; those of data and text must be the same."""
-        return dataclasses.replace(self, config=_resolve(config, self.inputs.tokenizer))
+        dim, kept = config.model.embedding_dim or self.config.model.dim, self.config.model.keep_vectors or 0
+        return dataclasses.replace(self, config=_resolve(decided(config, dim, kept), self.inputs.tokenizer))
 
 
 def run_text(
@@ -92,11 +98,14 @@ def prepare_text(
     train, given["dev"] = _hold_out(examples, given["dev"], config, reporter)
     _warn_of_copies(train, given, reporter)
 
+    pretrained, coverage = None, None
     if start is None:
         tokenizer = Tokenizer.train(train.texts, config.text)
+        config, tokenizer, pretrained = read_pretrained(config, tokenizer)
     else:
-        tokenizer = start.text_inputs().tokenizer.extended(train.texts, config.text)
+        tokenizer = start.text_inputs().tokenizer.with_words_of(train.texts, config.text)
         reporter.say(f"{len(tokenizer) - len(start.text_inputs().tokenizer):,} new types")
+        config = decided(config, config.model.dim, config.model.keep_vectors or 0)
     config = _resolve(config, tokenizer)
     inputs = TextInputs(tokenizer, config.text.max_length, build_lexicon(tokenizer, config.model))
     if config.model.wide:
@@ -105,8 +114,11 @@ def prepare_text(
         inputs = dataclasses.replace(inputs, wide=features)
     part = _encode(inputs, train, reporter)
     others: Others = {name: None if rows is None else _encode(inputs, rows, reporter) for name, rows in given.items()}
+    if pretrained is not None:
+        coverage = pretrained.describe(part.encoded)
+        reporter.say(sentence(coverage))
     source = {"name": examples.name, "fingerprint": _digest(examples)}
-    return Prepared(config, inputs, labels, part, others, source, start)
+    return Prepared(config, inputs, labels, part, others, source, pretrained, coverage, start)
 
 
 def train_prepared(prepared: Prepared, reporter: Reporter) -> Run:
@@ -118,13 +130,17 @@ def train_prepared(prepared: Prepared, reporter: Reporter) -> Run:
     config, inputs, labels, part = prepared.config, prepared.inputs, prepared.labels, prepared.train
     device = prepare(config.training)
     model = _fresh_model(config, inputs, labels, part)
+    if prepared.pretrained is not None:
+        prepared.pretrained.put_into(model)
     if prepared.start is not None:
         take_weights(model, inputs, prepared.start)
     artifact = Artifact(model, inputs, labels, config.model)
     augment = {"dropout": _word_dropout(inputs, part.encoded, config)}
-    return finish_run(
+    run = finish_run(
         artifact, part, dict(prepared.others), config, reporter, device=device, source=prepared.source, augment=augment
     )
+    artifact.training["vectors"] = run.summary["vectors"] = prepared.coverage
+    return run
 
 
 def _resolve(config: Config, tokenizer: Tokenizer) -> Config:

@@ -36,28 +36,31 @@ def build_lexicon(tokenizer: Tokenizer, config: ModelConfig) -> Lexicon | None:
     """The lexicon of a model with sub-words; none for one without."""
     if not config.subwords:
         return None
-    return Lexicon(tokenizer, SubwordRule(config.ngram_min, config.ngram_max, config.ngram_buckets))
+    rule = SubwordRule(config.ngram_min, config.ngram_max, config.ngram_buckets)
+    return Lexicon(tokenizer, rule, num_kept=0 if config.vectors is None else config.keep_vectors or 0)
 
 
 class Lexicon:
     """Which rows of the n-gram table make the vector of a type.
 
-    The table has a row for every bucket (:mod:`textcnn.text.subwords`) that a word of the vocabulary touches, in the
-    order of the buckets; the others were never trained, and count for nothing. Derived from the tokenizer and the rule,
-    never saved.
+    The table has a row for every bucket (:mod:`textcnn.text.subwords`) that a word of the training texts touches, in
+    the order of the buckets; the others were never trained, and count for nothing. Derived from the tokenizer and the
+    rule, never saved.
 
     Args:
         tokenizer: its vocabulary, in its order, are the types 0..V-1.
         rule: how n-grams are made and hashed.
+        num_kept: how many types at the end of the vocabulary came with pretrained vectors, not from training texts.
     """
 
-    def __init__(self, tokenizer: Tokenizer, rule: SubwordRule) -> None:
+    def __init__(self, tokenizer: Tokenizer, rule: SubwordRule, *, num_kept: int = 0) -> None:
         self._tokenizer, self._rule = tokenizer, rule
         self._types = tokenizer.types()
         buckets, offsets = rule.bags(self._types)
         reserved = np.array([name in (PAD, UNKNOWN) for name in self._types], np.bool_)
         kept = ~np.repeat(reserved, np.diff(offsets))
-        self._buckets = np.unique(buckets[kept])
+        trained = np.arange(len(buckets)) < offsets[max(len(self._types) - num_kept, 0)]
+        self._buckets = np.unique(buckets[kept & trained])
         self._bags = self._rows(buckets[kept], np.where(reserved, 0, np.diff(offsets)))
 
     def __len__(self) -> int:

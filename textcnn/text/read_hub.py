@@ -12,6 +12,7 @@ from textcnn.text.read_table import Table
 
 PREFIX = "hf://"
 ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+FILE = re.compile(rf"({ID.pattern})/(.+)")
 ID_SPLIT = re.compile(rf"({ID.pattern})(?:/([\w.-]+))?")
 
 
@@ -44,3 +45,26 @@ def hub_table(name: str) -> Table:
             "this needs the network, or the data set in the cache from an earlier run"
         ) from err
     return dataset_table(dataset, f"{PREFIX}{owner_name}/{split}")
+
+
+def local_file(name: str) -> Path:
+    """The path ``name``, or the file that ``hf://owner/name/file`` names, fetched into the hub's cache.
+
+    Raises:
+        DataError: the name is not of that form, or the file cannot be fetched.
+    """
+    if not name.startswith(PREFIX):
+        return Path(name)
+    match = FILE.fullmatch(name.removeprefix(PREFIX))
+    if match is None:
+        raise DataError(f"expected hf://owner/name/file, found {name!r}")
+    import huggingface_hub
+
+    try:
+        return Path(huggingface_hub.hf_hub_download(match[1], match[2]))
+    except Exception as err:  # the hub client and its HTTP library have no common error
+        reason = next(iter(str(err).splitlines()), "") or type(err).__name__
+        raise DataError(
+            f"expected the file {match[2]!r} of {match[1]!r} from the Hugging Face hub, found: {reason}; "
+            "this needs the network, or the file in the cache from an earlier run"
+        ) from err

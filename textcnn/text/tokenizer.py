@@ -59,23 +59,6 @@ class Tokenizer:
         pipeline.train_from_iterator(texts, _trainer(config, pipeline, texts))
         return cls(_with_reserved(pipeline, config))
 
-    def extended(self, texts: Iterable[str], config: TextConfig) -> Tokenizer:
-        """This tokenizer with the new words of ``texts`` behind its own; one of sub-words stays as it is.
-
-        The most frequent words come first, those of one frequency by name; ``config.min_frequency`` and
-        ``config.vocabulary_size`` hold for them. Ids of known words do not change.
-        """
-        if not self.has_whole_words:
-            return self
-        known = self._pipeline.get_vocab(with_added_tokens=True)
-        counts = Counter(word for text in texts for word in self.words(text))
-        new = [word for word, n in counts.items() if word not in known and n >= config.min_frequency]
-        new.sort(key=lambda word: (-counts[word], word))
-        document = json.loads(self.to_json())
-        for number, word in enumerate(new[: max(config.vocabulary_size - len(self), 0)], len(self)):
-            document["model"]["vocab"][word] = number
-        return Tokenizer.from_json(json.dumps(document))
-
     @classmethod
     def load(cls, path: str | Path) -> Tokenizer:
         """Read a tokenizer.json.
@@ -162,6 +145,31 @@ class Tokenizer:
     def words(self, text: str) -> list[str]:
         """The pieces the pipeline looks up, in order: what a word-level tokenizer calls types, unseen ones included."""
         return _words(self._pipeline, _without_surrogates(text))
+
+    def type_of(self, word: str) -> str | None:
+        """What :meth:`words` makes of one word; none if that is not one piece."""
+        pieces = self.words(word)
+        return pieces[0] if len(pieces) == 1 else None
+
+    def extended(self, names: Sequence[str]) -> Tokenizer:
+        """The same pipeline of whole words, with ``names`` behind its vocabulary, which does not have them."""
+        document = json.loads(self.to_json())
+        document["model"]["vocab"].update({name: len(self) + k for k, name in enumerate(names)})
+        return Tokenizer.from_json(json.dumps(document))
+
+    def with_words_of(self, texts: Iterable[str], config: TextConfig) -> Tokenizer:
+        """The same with the new words of ``texts`` behind its vocabulary; one of sub-words stays as it is.
+
+        The most frequent words come first, those of one frequency by name; ``config.min_frequency`` and
+        ``config.vocabulary_size`` hold for them. Ids of known words do not change.
+        """
+        if not self.has_whole_words:
+            return self
+        known = self._pipeline.get_vocab(with_added_tokens=True)
+        counts = Counter(word for text in texts for word in self.words(text))
+        new = [word for word, n in counts.items() if word not in known and n >= config.min_frequency]
+        new.sort(key=lambda word: (-counts[word], word))
+        return self.extended(new[: max(config.vocabulary_size - len(self), 0)])
 
 
 def _words(pipeline: tokenizers.Tokenizer, text: str) -> list[str]:

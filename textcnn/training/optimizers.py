@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from textcnn.config import TrainingConfig
+from textcnn.config import EMBEDDING_LEARNING_RATE, TrainingConfig
 from textcnn.nn.embedding import WordEmbedding
 from textcnn.nn.wide import WideBranch
 
@@ -129,7 +129,7 @@ def build_optimizers(model: nn.Module, config: TrainingConfig, num_steps: int) -
     if groups["dense"]:
         members["dense"] = AdamW(groups["dense"], lr=config.learning_rate, weight_decay=config.weight_decay)
     if groups["rows"]:
-        members["rows"] = RowAdam(groups["rows"], lr=config.embedding_learning_rate)
+        members["rows"] = RowAdam(groups["rows"], lr=config.embedding_learning_rate or EMBEDDING_LEARNING_RATE)
     if groups["wide"]:
         members["wide"] = RowAdagrad(groups["wide"], lr=config.wide_learning_rate)
     return Optimizers(members, linear_decay(num_steps, config.warmup))

@@ -81,6 +81,8 @@ class Space:
         values = {**of_model, **vars(config.model), **vars(config.training), **config.model.settings}
         ranges = {**RANGES, "epochs": Range(max(2, epochs // 3), math.ceil(1.5 * epochs), whole=True)}
         absent = {"num_filters", "hidden_size", "dropout"} - of_model.keys()
+        if config.model.vectors is not None:
+            absent.add("embedding_dim")
         if not config.model.wide:
             absent |= {"wide_learning_rate", "wide_scale"}
         searched = {name: value for name, value in ranges.items() if name not in absent and name not in given}

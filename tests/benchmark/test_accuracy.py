@@ -1,0 +1,120 @@
+"""The accuracy benchmark on a tiny task: runs, parts, baselines, panel, table and picture."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+
+import pytest
+
+from textcnn.benchmark.accuracy import accuracy_benchmark
+from textcnn.benchmark.baselines import BASELINES, run_baseline
+from textcnn.benchmark.panel import load_splits, run_panel, save_plot, to_markdown
+from textcnn.errors import ConfigError, DataError
+from textcnn.labels import Labels
+from textcnn.training.progress import Silent
+
+TEXTS = [f"{word} film number {i}" for i in range(30) for word in ("good", "bad")]
+LABELS = ["pos", "neg"] * 30
+TINY = {"epochs": 2, "embedding_dim": 8}
+SHOWN = ((TEXTS, LABELS), (TEXTS[:10], LABELS[:10]))
+
+
+@pytest.fixture(scope="module")
+def document():
+    return accuracy_benchmark(
+        (TEXTS, LABELS),
+        (TEXTS[:10], LABELS[:10]),
+        TINY,
+        ["kim", "bag"],
+        [1, 2],
+        Silent(),
+        baselines=["svm", "logistic"],
+    )
+
+
+def test_every_model_has_a_run_for_every_seed(document):
+    models = {result["model"]: len(result["runs"]) for result in document["results"]}
+    assert models == {
+        "kim": 2,
+        "kim, main branch alone": 2,
+        "kim, wide branch alone": 2,
+        "bag": 2,
+        "svm": 1,
+        "logistic": 1,
+    }
+    assert document["num_test"] == 10
+    assert document["command"] == "textcnn"
+
+
+def test_means_are_those_of_the_runs(document):
+    for result in document["results"]:
+        values = [run["test"]["accuracy"] for run in result["runs"]]
+        assert result["mean"]["accuracy"] == pytest.approx(sum(values) / len(values))
+    assert document["results"][-1]["std"]["accuracy"] == 0
+
+
+@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_every_baseline_learns_a_word_that_decides(name, multi_label):
+    truth = [(label,) for label in LABELS]
+    labels = Labels.collect(truth, multi_label=multi_label)
+    found = run_baseline(name, TEXTS, truth, TEXTS[:10], truth[:10], labels)
+    assert found["test"]["accuracy"] == 1
+    assert found["cost"] in (0.1, 1.0, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("architectures", "seeds", "baselines", "message"),
+    [
+        ([], [1], [], r"expected an architecture and a seed at least, got \[\] and \[1\]"),
+        (["kim"], [1], ["forest"], "baselines must be of svm, .*, got 'forest'"),
+    ],
+)
+def test_wrong_requests_are_told(architectures, seeds, baselines, message):
+    with pytest.raises(ConfigError, match=message):
+        accuracy_benchmark((TEXTS, LABELS), (TEXTS, LABELS), TINY, architectures, seeds, Silent(), baselines=baselines)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    place = tmp_path_factory.mktemp("sets")
+    for name, files in {"split": ("train", "test"), "whole": ("all",)}.items():
+        (place / name).mkdir()
+        for file in files:
+            with gzip.open(place / name / f"{file}.csv.gz", "wt", encoding="utf-8", newline="") as out:
+                writer = csv.writer(out)
+                writer.writerow(["text", "label"])
+                writer.writerows(zip(TEXTS, LABELS, strict=True))
+    return place
+
+
+def test_a_set_without_a_split_is_shuffled_by_seed_1_and_a_tenth_is_held_out(folder):
+    import random
+
+    train, test = load_splits(folder / "whole")
+    order = list(zip(TEXTS, LABELS, strict=True))
+    random.Random(1).shuffle(order)
+    assert list(zip(*test, strict=True)) == order[:6]
+    assert list(zip(*train, strict=True)) == order[6:]
+
+
+def test_a_folder_without_rows_is_told(tmp_path):
+    with pytest.raises(
+        DataError, match=r"expected train\.csv\.gz and test\.csv\.gz, or all\.csv\.gz, found none of them"
+    ):
+        load_splits(tmp_path)
+
+
+def test_the_panel_is_a_table_and_a_picture(folder, tmp_path):
+    found = run_panel(
+        folder, {"split": [1], "whole": [1, 2]}, TINY, {"split": ["svm"], "whole": ["svm-char"]}, Silent()
+    )
+    header, _, first, second = to_markdown(found).splitlines()
+    assert header.startswith("| set (seeds) | kim | kim, main branch alone | kim, wide branch alone | svm | svm-char |")
+    assert first.startswith("| split (1) | ")
+    assert " ± " in second
+    assert first.count("|") == second.count("|") == header.count("|")
+    save_plot(found, tmp_path / "panel.png")
+    assert (tmp_path / "panel.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "panel.png").stat().st_size > 10_000

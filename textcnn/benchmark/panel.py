@@ -1,0 +1,127 @@
+"""The panel: the accuracy benchmark over a folder of data sets, its table and its picture."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from textcnn.benchmark.accuracy import accuracy_benchmark
+from textcnn.errors import DataError
+from textcnn.extras import import_extra
+from textcnn.text.reading import Examples, read_examples
+from textcnn.training.progress import Reporter
+
+TEST_SHARE = 10  # without a split of its own, one row in this many is a test row
+
+
+def load_splits(folder: Path) -> tuple[Any, Any]:
+    """Training and test rows of a set: ``train`` and ``test``, or ``all`` shuffled by seed 1, its first tenth test.
+
+    Raises:
+        DataError: the folder holds neither.
+    """
+    found = {name: folder / f"{name}.csv.gz" for name in ("train", "test", "all")}
+    if found["train"].is_file() and found["test"].is_file():
+        return str(found["train"]), str(found["test"])
+    if not found["all"].is_file():
+        raise DataError("expected train.csv.gz and test.csv.gz, or all.csv.gz, found none of them", path=folder)
+    examples = read_examples(str(found["all"]))
+    order = list(range(len(examples)))
+    random.Random(1).shuffle(order)
+    size = len(order) // TEST_SHARE
+    return _pairs(examples.subset(order[size:])), _pairs(examples.subset(order[:size]))
+
+
+def run_panel(
+    folder: Path,
+    sets: Mapping[str, Sequence[int]],
+    settings: Mapping[str, Any],
+    baselines: Mapping[str, Sequence[str]],
+    reporter: Reporter,
+    *,
+    arguments: Sequence[str] = (),
+) -> dict[str, Any]:
+    """The accuracy benchmark of every set.
+
+    Args:
+        folder: holds a folder for each set.
+        sets: their names, and the seeds of each.
+        settings: settings by name, for all runs.
+        baselines: for each set, the linear models beside ours.
+        reporter: is told of progress.
+        arguments: the command line, for the record.
+
+    Raises:
+        DataError: a set that is not there.
+    """
+    documents = {}
+    for name, seeds in sets.items():
+        reporter.say(f"set {name}")
+        train, test = load_splits(folder / name)
+        documents[name] = accuracy_benchmark(
+            train, test, settings, ["kim"], seeds, reporter, baselines=baselines[name], arguments=arguments
+        )
+    return {"benchmark": "panel", "sets": documents}
+
+
+def to_markdown(document: Mapping[str, Any]) -> str:
+    """One line for each set, one column for each model: mean test accuracy (multi-label: micro F1) over the seeds."""
+    sets = document["sets"]
+    models = list(dict.fromkeys(result["model"] for found in sets.values() for result in found["results"]))
+    lines = [f"| set (seeds) | {' | '.join(models)} | train, s |", "| --- " * (len(models) + 2) + "|"]
+    for name, found in sets.items():
+        cells = {result["model"]: _cell(result, _metric(found)) for result in found["results"]}
+        first = found["results"][0]
+        row = " | ".join(cells.get(model, "") for model in models)
+        lines.append(f"| {name} ({len(first['runs'])}) | {row} | {first['train_seconds']:.0f} |")
+    return "\n".join(lines) + "\n"
+
+
+def save_plot(document: Mapping[str, Any], path: Path) -> None:
+    """A dot for each model, a row for each set; bars are two standard errors of one test figure.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    figure_module = import_extra("matplotlib.figure", extra="plot", feature="drawing the panel")
+    sets = document["sets"]
+    models = list(dict.fromkeys(result["model"] for found in sets.values() for result in found["results"]))
+    figure = figure_module.Figure(figsize=(9, 1.2 + 0.7 * len(sets)), layout="constrained")
+    axes = figure.subplots()
+    for number, model in enumerate(models):
+        points = [
+            (100 * result["mean"][_metric(found)], row + 0.08 * (number - len(models) / 2), _two_errors(found, result))
+            for row, found in enumerate(sets.values())
+            for result in found["results"]
+            if result["model"] == model
+        ]
+        x, y, bars = zip(*points, strict=True)
+        axes.errorbar(x, y, xerr=bars, fmt="os^Dv*X"[number % 7], label=model, capsize=2)
+    axes.set_yticks(range(len(sets)), list(sets))
+    axes.invert_yaxis()
+    axes.set_xlabel("test accuracy, % (multi-label: micro F1); bars: two standard errors of one test figure")
+    axes.grid(axis="x", alpha=0.3)
+    figure.legend(loc="outside right upper")
+    figure.savefig(path, dpi=120)
+
+
+def _pairs(examples: Examples) -> tuple[list[str], list[str]]:
+    return examples.texts, [row[0] for row in examples.labels]
+
+
+def _metric(found: Mapping[str, Any]) -> str:
+    first = found["results"][0]["mean"]
+    return "accuracy" if first["accuracy"] == first["micro_f1"] else "micro_f1"
+
+
+def _cell(result: Mapping[str, Any], metric: str) -> str:
+    spread = f" ± {100 * result['std'][metric]:.1f}" if len(result["runs"]) > 1 else ""
+    return f"{100 * result['mean'][metric]:.1f}{spread}"
+
+
+def _two_errors(found: Mapping[str, Any], result: Mapping[str, Any]) -> float:
+    """Two binomial standard errors, in percent."""
+    share, rows = result["mean"][_metric(found)], found["num_test"]
+    return float(200 * (share * (1 - share) / rows) ** 0.5)

@@ -1,0 +1,68 @@
+"""How values of settings are checked against the types of their fields, and turned to JSON and back."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+
+def plain(section: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON and TOML have lists where we have tuples, and whole numbers where we have floats."""
+    hints = typing.get_type_hints(section)
+    return {name: _coerce(hints[name], value) for name, value in values.items()}
+
+
+def _coerce(hint: Any, value: Any) -> Any:
+    kinds = {typing.get_origin(kind) or kind: typing.get_args(kind) for kind in _alternatives(hint)}
+    if tuple in kinds:
+        return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+    if dict in kinds and isinstance(value, dict):
+        return {key: _coerce(kinds[dict][1], item) for key, item in value.items()}
+    return float(value) if float in kinds and type(value) is int else value
+
+
+def _alternatives(hint: Any) -> tuple[Any, ...]:
+    return typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+
+
+def _has_type(hint: Any, value: Any) -> bool:
+    return any(kind is Any or _is_a(kind, value) for kind in _alternatives(hint))
+
+
+def _is_a(kind: Any, value: Any) -> bool:
+    origin, inner = typing.get_origin(kind) or kind, typing.get_args(kind)
+    if not isinstance(value, origin) or (isinstance(value, bool) and origin in (int, float)):
+        return False
+    if isinstance(value, dict):
+        return all(_has_type(inner[0], key) and _has_type(inner[1], item) for key, item in value.items())
+    return not isinstance(value, tuple) or all(_has_type(inner[0], item) for item in value)
+
+
+def _type_name(hint: Any) -> str:
+    names = {"NoneType": "none", "tuple[str, ...]": "a list of str"}
+    names |= {"dict[str, float]": "a table of float", "dict[str, typing.Any]": "a table"}
+    kinds = [str(kind) if typing.get_args(kind) else kind.__name__ for kind in _alternatives(hint)]
+    return " or ".join(names.get(kind, kind) for kind in kinds)
+
+
+def problems(section: Any) -> list[str]:
+    """Every value of ``section`` that has a wrong type or fails its check, as a sentence."""
+    hints = typing.get_type_hints(type(section))
+    found = []
+    for f in fields(section):
+        value = getattr(section, f.name)
+        if not _has_type(hints[f.name], value):
+            found.append(f"{f.name} must be {_type_name(hints[f.name])}, got {value!r}")
+        elif f.metadata["check"] is not None and not f.metadata["check"](value):
+            found.append(f"{f.name} must be {f.metadata['expected'] or f.metadata['doc']}, got {value!r}")
+    return found
+
+
+def jsonable(value: Any) -> Any:
+    """Tuples as lists, at every depth."""
+    if isinstance(value, dict):
+        return {key: jsonable(item) for key, item in value.items()}
+    return [jsonable(item) for item in value] if isinstance(value, (tuple, list)) else value

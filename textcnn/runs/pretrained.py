@@ -1,0 +1,127 @@
+"""Pretrained vectors of a run: read for its vocabulary, put into its model, their coverage said."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from textcnn.config import EMBEDDING_LEARNING_RATE, KEEP_VECTORS, WITH_VECTORS, Config
+from textcnn.errors import ConfigError, DataError
+from textcnn.models.base import TextClassifier
+from textcnn.text.ragged import Ragged
+from textcnn.text.read_hub import local_file
+from textcnn.text.tokenizer import PAD, UNKNOWN, Tokenizer
+from textcnn.text.vectors import Vectors, read_vectors
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """Vectors of the types of a vocabulary.
+
+    Attributes:
+        path: the file they are from, which no later step needs.
+        vectors: as read.
+        places: type ids of the vectors.
+        num_words: words of the training texts.
+        num_kept: words that the training texts lack.
+    """
+
+    path: Path
+    vectors: Vectors
+    places: torch.Tensor
+    num_words: int
+    num_kept: int
+
+    def put_into(self, model: TextClassifier) -> None:
+        """Set the word rows; a word without a vector starts normal, with the standard deviation of the others."""
+        embedding, found = model.embedding, torch.from_numpy(self.vectors.rows.copy())
+        rows = torch.empty(embedding.num_embeddings, found.shape[1]).normal_(0.0, self.vectors.std)
+        rows[self.places] = found
+        embedding.set_rows(rows)
+
+    def describe(self, train: Ragged) -> dict[str, Any]:
+        """What training.json says of them: the file's name and digest, and how much of the training texts has one."""
+        with self.path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        covered = int(np.isin(train.ids, self.places.numpy()).sum())
+        return {
+            "name": self.path.name,
+            "sha256": digest,
+            "dim": self.vectors.dim,
+            "words": self.vectors.num_read,
+            "duplicates": self.vectors.duplicates,
+            "types": self.num_words,
+            "covered_types": len(self.places) - self.num_kept,
+            "tokens": len(train.ids),
+            "covered_tokens": covered,
+            "kept": self.num_kept,
+        }
+
+
+def sentence(found: dict[str, Any]) -> str:
+    """Coverage in words, from what :meth:`Pretrained.describe` gives."""
+    # Rounded down: only if all of them are covered is it 100%.
+    types, tokens = (100 * found[f"covered_{name}"] // max(found[name], 1) for name in ("types", "tokens"))
+    repeated = f"; {found['duplicates']:,} words came again, the first counts" if found["duplicates"] else ""
+    return (
+        f"vectors: {found['covered_types']:,} of {found['types']:,} types ({types}%), {tokens}% of the tokens; "
+        f"{found['kept']:,} further words kept{repeated}"
+    )
+
+
+def read_pretrained(config: Config, tokenizer: Tokenizer) -> tuple[Config, Tokenizer, Pretrained | None]:
+    """Read the vectors that the config names, if it does.
+
+    Returns:
+        The config with everything decided that depends on vectors, ``vectors`` itself the file's name alone; the
+        tokenizer with the words that are kept behind its vocabulary; the vectors.
+
+    Raises:
+        ConfigError: the tokenizer has no whole words, ``embedding_dim`` is another, or vectors lack for the channels.
+        DataError: the file cannot be read, or has no word of the training texts.
+    """
+    if config.model.vectors is None:
+        if config.model.embedding_channels != "fine-tuned" or config.model.keep_vectors:
+            name = "embedding_channels" if config.model.embedding_channels != "fine-tuned" else "keep_vectors"
+            raise ConfigError(f"{name} is {getattr(config.model, name)!r}, which needs vectors; name their file")
+        return decided(config, config.model.dim, 0), tokenizer, None
+    if not tokenizer.has_whole_words or config.text.tokenizer == "char":
+        raise ConfigError(f"vectors are for whole words, got the tokenizer {config.text.tokenizer!r}; use 'word'")
+    path = local_file(config.model.vectors)
+    keep = KEEP_VECTORS if config.model.keep_vectors is None else config.model.keep_vectors
+    ids = {name: number for number, name in enumerate(tokenizer.types()) if name and name not in (PAD, UNKNOWN)}
+    vectors = read_vectors(path, ids.keys(), keep=keep, as_type=tokenizer.type_of)
+    if config.model.embedding_dim not in (None, vectors.dim):
+        raise ConfigError(
+            f"embedding_dim is {config.model.embedding_dim}, but the vectors of {path.name!r} have {vectors.dim} "
+            f"numbers; leave it out"
+        )
+    kept = [name for name in vectors.names if name not in ids]
+    if len(kept) == len(vectors.names):
+        raise DataError(
+            f"expected vectors of words in the training texts, found none in {vectors.num_read:,}", path=path
+        )
+    extended = tokenizer.extended(kept)
+    ids.update({name: len(tokenizer) + k for k, name in enumerate(kept)})
+    places = torch.tensor([ids[name] for name in vectors.names])
+    pretrained = Pretrained(path, vectors, places, len(ids) - len(kept), len(kept))
+    return decided(config, vectors.dim, len(kept)), extended, pretrained
+
+
+def decided(config: Config, dim: int, kept: int) -> Config:
+    """The config with the settings that vectors decide; ``keep_vectors`` as many as there were."""
+    model, training = config.model, config.training
+    has_vectors = model.vectors is not None
+    name = Path(model.vectors).name if model.vectors is not None else None
+    rate = training.embedding_learning_rate or (WITH_VECTORS if has_vectors else EMBEDDING_LEARNING_RATE)
+    return dataclasses.replace(
+        config,
+        model=dataclasses.replace(model, vectors=name, embedding_dim=dim, wide_scale=model.scale, keep_vectors=kept),
+        training=dataclasses.replace(training, embedding_learning_rate=rate),
+    )
