@@ -158,17 +158,15 @@ class Tokenizer:
         return Tokenizer.from_json(json.dumps(document))
 
     def with_words_of(self, texts: Iterable[str], config: TextConfig) -> Tokenizer:
-        """The same with the new words of ``texts`` behind its vocabulary; one of sub-words stays as it is.
+        """The same with the new words of ``texts`` behind its vocabulary, as the config has it; of sub-words: itself.
 
-        The most frequent words come first, those of one frequency by name; ``config.min_frequency`` and
-        ``config.vocabulary_size`` hold for them. Ids of known words do not change.
+        The most frequent words come first, those of one frequency by name.
         """
         if not self.has_whole_words:
             return self
-        known = self._pipeline.get_vocab(with_added_tokens=True)
         counts = Counter(word for text in texts for word in self.words(text))
-        new = [word for word, n in counts.items() if word not in known and n >= config.min_frequency]
-        new.sort(key=lambda word: (-counts[word], word))
+        frequent = {word for word, n in counts.items() if n >= config.min_frequency}
+        new = sorted(frequent - set(self.types()), key=lambda word: (-counts[word], word))
         return self.extended(new[: max(config.vocabulary_size - len(self), 0)])
 
 
