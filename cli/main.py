@@ -16,6 +16,7 @@ from textcnn_cli.classify import classify
 from textcnn_cli.evaluate import evaluate
 from textcnn_cli.inspect import inspect
 from textcnn_cli.train import train
+from textcnn_cli.tune import tune
 
 app = typer.Typer(
     name="textcnn",
@@ -25,6 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("train")(train)
+app.command("tune")(tune)
 app.command("classify")(classify)
 app.command("evaluate")(evaluate)
 app.command("inspect")(inspect)

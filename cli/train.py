@@ -34,6 +34,13 @@ def train(
     vectors: options.Vectors = None,
     config: options.ConfigFile = None,
     set: options.Set = None,
+    folds: Annotated[
+        int | None, typer.Option("--folds", metavar="K", help="cross-validate with K folds, then train on all rows")
+    ] = None,
+    start_from: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="MODEL", help="start from this model: more rows, new words, new labels"),
+    ] = None,
     epochs: options.Epochs = None,
     patience: options.Patience = None,
     batch_size: options.BatchSize = None,
@@ -71,12 +78,11 @@ def train(
         "dev_fraction": dev_fraction,
     }
     settings = options.merge_settings(config, set, given)
-    from textcnn.config import Config
     from textcnn.inference.folder import require_writable
-    from textcnn.runs import run_text
+    from textcnn.runs import train_text
 
     require_writable(output)
-    run = run_text(data, Config.from_flat(settings), reporter(), dev=dev, test=test)
+    run = train_text(data, settings, reporter(), dev=dev, test=test, folds=folds, start_from=start_from)
     finish(run, output, json)
 
 
@@ -87,10 +93,10 @@ def reporter() -> Any:
     return Silent() if console.is_quiet() else TerminalReporter()
 
 
-def finish(run: Run, output: Path, json: bool) -> None:
+def finish(run: Run, output: Path, json: bool, **more: Any) -> None:
     """Save the model, say what was reached, and exit with 130 or 2 if training ended early by Ctrl-C or a bad loss."""
     run.predictor.save(output)
-    summary = {"artifact": str(output), **run.summary}
+    summary = {"artifact": str(output), **run.summary, **more}
     console.say(
         f"saved {output}: {summary['num_parameters']:,} parameters, {summary['train_seconds']:.1f} s of training"
     )
@@ -101,6 +107,10 @@ def finish(run: Run, output: Path, json: bool) -> None:
         console.write_json(summary)
     else:
         print(f"model: {output}")
+        if "folds" in summary:
+            from textcnn.runs.folds import folds_line
+
+            print(f"folds: {folds_line(summary['folds'])}")
         for name in ("dev", "test"):
             if (scores := summary[name]) is not None:
                 print(f"{name}: {console.scores_line(scores)}")

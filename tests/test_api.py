@@ -495,3 +495,11 @@ def test_images_without_labels_or_of_another_shape(digits, tmp_path):
         run_images(tmp_path / "bare.npz", Config.from_flat(IMAGE), Silent())
     with pytest.raises(DataError, match=r"expected images of shape \(N, 1, 8, 8\) as in training, got \(4, 1, 8, 9\)"):
         run_images(digits / "train.npz", Config.from_flat(IMAGE), Silent(), test=tmp_path / "wide.npz")
+
+
+def test_the_answer_to_an_unseen_word_does_not_depend_on_its_corpus_when_rare_words_are_unknown():
+    rare = [(f"{text} rare{n}", label) for n, (text, label) in enumerate(PAIRS)]
+    predictor = textcnn.train(rare, min_frequency=2, **TINY)
+    texts = ["rare100 film", "rare101", "a rare102 good rare103", "rare104 rare1 rare2"]
+    alone = [predictor.predict_proba([text])[0] for text in texts]
+    np.testing.assert_allclose(predictor.predict_proba(texts), alone, atol=1e-6)

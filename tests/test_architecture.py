@@ -35,6 +35,7 @@ ROOMS = [
     "catalogue",
     "runs",
     "benchmark",
+    "tuning",
     "api",
 ]
 # Files that answer without torch: the command line's quick paths, and metrics.

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from textcnn.config import Config
 from textcnn.inference.folder import require_writable
 from textcnn.inference.predictor import Predictor
-from textcnn.runs import run_text
+from textcnn.runs import train_text
 from textcnn.training.progress import Reporter, Silent
 
 
@@ -17,6 +16,8 @@ def train(
     *,
     dev: Any = None,
     test: Any = None,
+    folds: int | None = None,
+    start_from: str | Path | None = None,
     output: str | Path | None = None,
     reporter: Reporter | None = None,
     **config: Any,
@@ -29,6 +30,10 @@ def train(
             or pyarrow table, or a ``datasets.Dataset``.
         dev: rows that choose the best epoch and calibrate, in any of these forms.
         test: rows that are only measured; the metrics stand in ``predictor.artifact.training["test"]``.
+        folds: cross-validate with that many folds before all rows train the model; mean and spread stand in
+            ``predictor.artifact.training["folds"]``, the answers to every row in ``predictor.artifact.folds``.
+        start_from: folder of a text model to continue with: more rows, new words, new labels. Its architecture and
+            settings are kept, its folder is only read.
         output: folder to save the model in.
         reporter: is told of progress; none: silence.
         config: settings by name, as ``epochs=5``, ``num_filters=50``, ``architecture="lstm"``; see
@@ -42,7 +47,7 @@ def train(
     """
     if output is not None:
         require_writable(Path(output))
-    run = run_text(data, Config.from_flat(config), reporter or Silent(), dev=dev, test=test)
+    run = train_text(data, config, reporter or Silent(), dev=dev, test=test, folds=folds, start_from=start_from)
     if output is not None:
         run.predictor.save(output)
     if run.stopped == "interrupted":

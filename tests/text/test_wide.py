@@ -58,3 +58,19 @@ def test_take_is_the_features_of_those_texts(train, data):
     assert taken.rows.tolist() == again.rows.tolist()
     assert taken.weights.tolist() == again.weights.tolist()
     assert taken.offsets.tolist() == again.offsets.tolist()
+
+
+def test_temporary_ids_have_no_features():
+    """Behind the vocabulary an id stands for another word in every corpus."""
+    features = WideFeatures.fit(Ragged.from_lists([[0, 1, 5, 1], [6], [2, 0]]), num_types=5)
+    assert features.keys.tolist() == sorted(map(key, [(0,), (1,), (2,), (0, 1), (2, 0)]))
+
+
+@given(TEXTS, TEXTS)
+def test_further_texts_leave_old_features_as_they_were(train, further):
+    old = WideFeatures.fit(Ragged.from_lists(train))
+    new = old.extended(Ragged.from_lists(further), 6)
+    assert new.keys.tolist() == sorted({*old.keys, *WideFeatures.fit(Ragged.from_lists(further)).keys})
+    assert new.idf[np.searchsorted(new.keys, old.keys)].tolist() == old.idf.tolist()
+    same, before = (f.transform(Ragged.from_lists(train)) for f in (old.extended(Ragged.from_lists(train), 6), old))
+    assert same.weights.tolist() == before.weights.tolist()

@@ -12,7 +12,7 @@ from textcnn.text.ragged import Ragged
 from textcnn.training.learn import Part, learn
 from textcnn.training.loop import DivergedError, fit
 from textcnn.training.losses import BranchLoss
-from textcnn.training.progress import Silent
+from textcnn.training.progress import Silent, StopTraining
 
 LABELS = Labels(("a", "b"))
 INPUTS = TextInputs(None)  # type: ignore[arg-type]
@@ -164,3 +164,28 @@ def test_estimating_moves_nothing(toy):
     assert all(p.grad is None for p in model.parameters())
     assert found.seconds > 0
     assert "MiB for the weights" in found.describe()
+
+
+@pytest.mark.parametrize("at", ["step", "epoch"])
+def test_a_reporter_may_end_training_and_the_best_epoch_so_far_is_kept(toy, at):
+    class Stopping(Silent):
+        epochs = 0
+
+        def step(self, epoch, loss, tokens_per_second):
+            if at == "step" and epoch == 2:
+                raise StopTraining
+
+        def epoch(self, entry):
+            self.epochs += 1
+            if at == "epoch" and entry["epoch"] == 2:
+                raise StopTraining
+
+    settings = {"epochs": 5, "batch_size": 8}
+    model = model_of()
+    found = learn(model, INPUTS, toy, toy, LABELS, TrainingConfig(**settings), Stopping(), device=torch.device("cpu"))
+    assert (found.fit.stopped, len(found.fit.history)) == ("stopped", 2)
+    whole = model_of()  # seeds torch
+    best = run(whole, toy, dev=toy, **settings).fit
+    assert found.fit.history == best.history[:2]
+    if best.best_epoch == found.fit.best_epoch:
+        assert torch.equal(weights_of(model), weights_of(whole))

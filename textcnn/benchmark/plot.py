@@ -19,7 +19,7 @@ _EXTENSIONS = (".png", ".svg", ".pdf")
 _WIDTH, _HEIGHT, _DPI = 12.0, 5.4, 150  # inches, inches, pixels an inch
 
 
-def check_plot(path: Path) -> None:
+def check_plot(path: Path, feature: str = "benchmark --plot") -> None:
     """Find out before minutes are spent on measuring whether the picture can be made.
 
     Raises:
@@ -28,7 +28,7 @@ def check_plot(path: Path) -> None:
     """
     if path.suffix.lower() not in _EXTENSIONS:
         raise ConfigError(f"a plot must be a file with {', '.join(_EXTENSIONS)} behind its name, got {path.name!r}")
-    import_extra("matplotlib.figure", extra="plot", feature="benchmark --plot")
+    import_extra("matplotlib.figure", extra="plot", feature=feature)
 
 
 def draw(document: Mapping[str, Any]) -> Any:

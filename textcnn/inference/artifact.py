@@ -16,8 +16,9 @@ from textcnn.config import ModelConfig
 from textcnn.errors import ArtifactError, ConfigError
 from textcnn.image.batching import ImageInputs
 from textcnn.inference.card import model_card
-from textcnn.inference.folder import CARD, CONFIG, TIMING, TOKENIZER, TRAINING, WEIGHTS, replaced_folder
+from textcnn.inference.folder import CARD, CONFIG, FOLDS, TIMING, TOKENIZER, TRAINING, WEIGHTS, replaced_folder
 from textcnn.inference.manifest import FORMAT_VERSION, read_config, read_json
+from textcnn.inference.out_of_fold import OutOfFold
 from textcnn.labels import MULTI_LABEL, Labels
 from textcnn.models.base import build_image_classifier, build_text_classifier
 from textcnn.text.batching import TextInputs
@@ -40,6 +41,7 @@ class Artifact:
         thresholds: ``(C,)``, from which probability a label is given (multi-label).
         training: settings, seed, fingerprint of the data, history and metrics of the run.
         timing: wall times, kept apart because they differ from run to run.
+        folds: what cross validation said of every training row, if there was one.
     """
 
     model: nn.Module
@@ -50,6 +52,7 @@ class Artifact:
     thresholds: list[float] = field(default_factory=list)
     training: dict[str, Any] = field(default_factory=dict)
     timing: dict[str, Any] = field(default_factory=dict)
+    folds: OutOfFold | None = None
 
     @property
     def modality(self) -> str:
@@ -106,6 +109,8 @@ class Artifact:
                 safetensors.torch.save_file(state, place / WEIGHTS, metadata={"format": "pt"})
             except safetensors.SafetensorError as err:  # a full disk, for one
                 raise ArtifactError(f"cannot write a model to {str(folder)!r}: {err}") from err
+            if self.folds is not None:
+                self.folds.write(place / FOLDS)
             (place / WEIGHTS).chmod(0o644)
             _write_json(place / CONFIG, self.describe())
             _write_json(place / TRAINING, self.training)
@@ -142,9 +147,9 @@ def load_artifact(folder: str | Path) -> Artifact:
         problem = str(err).replace("\n\t", " ").replace("\n", " ")
         raise ArtifactError(f"{folder / WEIGHTS}: the weights do not fit {CONFIG}: {problem}") from err
     training, timing = (read_json(folder / name) for name in (TRAINING, TIMING))
-    return Artifact(
-        model.eval(), inputs, labels, config, saved["temperature"], list(saved["thresholds"]), training, timing
-    )
+    folds = OutOfFold.read(folder / FOLDS, len(labels)) if (folder / FOLDS).is_file() else None
+    thresholds = list(saved["thresholds"])
+    return Artifact(model.eval(), inputs, labels, config, saved["temperature"], thresholds, training, timing, folds)
 
 
 def _text_model(

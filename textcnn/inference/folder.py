@@ -16,6 +16,7 @@ from textcnn.errors import ArtifactError
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 TRAINING, TIMING, CARD = "training.json", "timing.json", "README.md"
 FILES = (CONFIG, WEIGHTS, TOKENIZER, TRAINING, TIMING, CARD)
+FOLDS = "folds.safetensors"  # of cross validation only
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -56,7 +57,11 @@ def _place(folder: Path) -> Path:
     try:
         if folder.exists() and not folder.is_dir():
             raise ArtifactError(f"expected a folder to write the model to, found a file at {str(folder)!r}")
-        others = sorted(path.name for path in folder.iterdir() if path.name not in FILES) if folder.exists() else []
+        others = (
+            sorted(path.name for path in folder.iterdir() if path.name not in (*FILES, FOLDS))
+            if folder.exists()
+            else []
+        )
     except OSError as err:
         raise _cannot_write(folder, err) from err
     if others:

@@ -43,7 +43,7 @@ class WideBranch(nn.Module):
         """Set the keys, and start the table at a share of the naive-Bayes weights of the training rows.
 
         One label a text: ``ln P(n-gram | label)`` with add-one counts, centred over the labels. Multi-label: the
-        difference of that between texts with and without the label.
+        difference of that between texts with and without the label. A label without a row starts at 0.
 
         Args:
             features: the n-grams of the training texts.
@@ -57,13 +57,16 @@ class WideBranch(nn.Module):
         if targets.ndim == 1:
             code = rows.rows.astype(np.int64) * num_labels + targets[text]
             counts = np.bincount(code, minlength=size * num_labels).reshape(size, num_labels)
+            present = np.bincount(targets, minlength=num_labels) > 0
             weights = _log_shares(counts)
-            weights -= weights.mean(axis=1, keepdims=True)
+            weights -= weights[:, present].mean(axis=1, keepdims=True)
         else:
+            present = targets.sum(axis=0) > 0
             per_label = [np.bincount(rows.rows, targets[text, c], minlength=size) for c in range(num_labels)]
             counts = np.stack(per_label, axis=1)
             everywhere = np.bincount(rows.rows, minlength=size)[:, None]
             weights = _log_shares(counts) - _log_shares(everywhere - counts)
+        weights[:, ~present] = 0
         self.table.weight.copy_(torch.from_numpy(NAIVE_BAYES_SHARE * weights))
 
     def forward(self, batch: Batch) -> Tensor:

@@ -90,7 +90,7 @@ def read_pretrained(config: Config, tokenizer: Tokenizer) -> tuple[Config, Token
         if config.model.embedding_channels != "fine-tuned" or config.model.keep_vectors:
             name = "embedding_channels" if config.model.embedding_channels != "fine-tuned" else "keep_vectors"
             raise ConfigError(f"{name} is {getattr(config.model, name)!r}, which needs vectors; name their file")
-        return _decided(config, config.model.dim, 0), tokenizer, None
+        return decided(config, config.model.dim, 0), tokenizer, None
     if not tokenizer.has_whole_words or config.text.tokenizer == "char":
         raise ConfigError(f"vectors are for whole words, got the tokenizer {config.text.tokenizer!r}; use 'word'")
     path = local_file(config.model.vectors)
@@ -111,11 +111,11 @@ def read_pretrained(config: Config, tokenizer: Tokenizer) -> tuple[Config, Token
     ids.update({name: len(tokenizer) + k for k, name in enumerate(kept)})
     places = torch.tensor([ids[name] for name in vectors.names])
     pretrained = Pretrained(path, vectors, places, len(ids) - len(kept), len(kept))
-    return _decided(config, vectors.dim, len(kept)), extended, pretrained
+    return decided(config, vectors.dim, len(kept)), extended, pretrained
 
 
-def _decided(config: Config, dim: int, kept: int) -> Config:
-    """The settings that vectors decide; ``keep_vectors`` as many as there were."""
+def decided(config: Config, dim: int, kept: int) -> Config:
+    """The config with the settings that vectors decide; ``keep_vectors`` as many as there were."""
     model, training = config.model, config.training
     has_vectors = model.vectors is not None
     name = Path(model.vectors).name if model.vectors is not None else None

@@ -28,7 +28,7 @@ class Run:
     Attributes:
         predictor: holds the best weights.
         summary: what ``train --json`` prints, without the folder's name.
-        stopped: ``done``, ``patience``, ``interrupted`` or ``diverged``.
+        stopped: ``done``, ``patience``, ``interrupted``, ``stopped`` (by the reporter) or ``diverged``.
         problem: what went wrong, if it diverged.
     """
 

@@ -10,7 +10,8 @@ from textcnn.config import Config
 from textcnn.inference.artifact import Artifact
 from textcnn.labels import Labels
 from textcnn.models.base import TextClassifier, build_text_classifier
-from textcnn.runs.pretrained import read_pretrained, sentence
+from textcnn.runs.continuing import extended_labels, take_weights
+from textcnn.runs.pretrained import Pretrained, decided, read_pretrained, sentence
 from textcnn.runs.run import Others, Run, check_dev, finish_run, split_rows
 from textcnn.text.batching import EncodedTexts, TextInputs, WordDropout
 from textcnn.text.lexicon import build_lexicon
@@ -26,50 +27,119 @@ from textcnn.training.progress import Reporter
 MULTI_LABEL_DEV_FRACTION = 0.1
 
 
-def run_text(data: Any, config: Config, reporter: Reporter, *, dev: Any = None, test: Any = None) -> Run:
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """Rows as a model takes them and what decides its shape: the same for every model trained on them.
+
+    Attributes:
+        config: every setting, with what was left open decided.
+        inputs: tokenizer, lexicon and wide features of the training rows.
+        labels: names of the logits' columns.
+        train: the rows to learn from.
+        others: dev and test rows.
+        source: name and fingerprint of the data.
+        pretrained: vectors of the types, or none.
+        coverage: what is said of them.
+        start: the model that training starts from, or none.
+    """
+
+    config: Config
+    inputs: TextInputs
+    labels: Labels
+    train: Part[EncodedTexts]
+    others: Others
+    source: dict[str, Any]
+    pretrained: Pretrained | None = None
+    coverage: dict[str, Any] | None = None
+    start: Artifact | None = None
+
+    def with_config(self, config: Config) -> Prepared:
+        """The same rows for other settings of model and training; those of data and text must be the same."""
+        dim, kept = config.model.embedding_dim or self.config.model.dim, self.config.model.keep_vectors or 0
+        return dataclasses.replace(self, config=_resolve(decided(config, dim, kept), self.inputs.tokenizer))
+
+
+def run_text(
+    data: Any, config: Config, reporter: Reporter, *, dev: Any = None, test: Any = None, start: Artifact | None = None
+) -> Run:
     """Train a text classifier.
 
     Args:
-        data: anything :func:`textcnn.text.reading.read_examples` reads.
+        data: anything :func:`textcnn.text.reading.read_examples` reads, or the examples it gave.
         config: every setting.
         reporter: is told what happens.
         dev: rows that choose the best epoch and calibrate, as ``data``.
         test: rows that are only measured, as ``data``.
+        start: a text model to start from, with the config that :func:`textcnn.runs.continuing.continued_config` gave.
 
     Raises:
         DataError: the data cannot be read as asked.
         ConfigError: a setting that does not fit the data or the architecture.
     """
+    return train_prepared(prepare_text(data, config, reporter, dev=dev, test=test, start=start), reporter)
+
+
+def prepare_text(
+    data: Any, config: Config, reporter: Reporter, *, dev: Any = None, test: Any = None, start: Artifact | None = None
+) -> Prepared:
+    """Everything before the model: read, hold out, tokenize. Arguments as for :func:`run_text`."""
     check_dev(dev, config)
-    device = prepare(config.training)
-    examples = _read(data, config, reporter)
+    prepare(config.training)
+    multi_label = None if start is None else start.labels.multi_label
+    examples = read_rows(data, config, reporter, multi_label=multi_label)
     given = {
-        name: None if source is None else _read(source, config, reporter, multi_label=examples.multi_label)
+        name: None if source is None else read_rows(source, config, reporter, multi_label=examples.multi_label)
         for name, source in {"dev": dev, "test": test}.items()
     }
-    labels = Labels.collect(examples.labels, multi_label=examples.multi_label)
+    if start is None:
+        labels = Labels.collect(examples.labels, multi_label=examples.multi_label)
+    else:
+        labels = extended_labels(start.labels, examples.labels, reporter)
     train, given["dev"] = _hold_out(examples, given["dev"], config, reporter)
     _warn_of_copies(train, given, reporter)
 
-    tokenizer = Tokenizer.train(train.texts, config.text)
-    config, tokenizer, pretrained = read_pretrained(config, tokenizer)
+    pretrained, coverage = None, None
+    if start is None:
+        tokenizer = Tokenizer.train(train.texts, config.text)
+        config, tokenizer, pretrained = read_pretrained(config, tokenizer)
+    else:
+        tokenizer = start.text_inputs().tokenizer.with_words_of(train.texts, config.text)
+        reporter.say(f"{len(tokenizer) - len(start.text_inputs().tokenizer):,} new types")
+        config = decided(config, config.model.dim, config.model.keep_vectors or 0)
     config = _resolve(config, tokenizer)
     inputs = TextInputs(tokenizer, config.text.max_length, build_lexicon(tokenizer, config.model))
     if config.model.wide:
-        inputs = dataclasses.replace(inputs, wide=WideFeatures.fit(inputs.encode(train.texts)))
+        tokens, known = inputs.encode(train.texts), None if start is None else start.text_inputs().wide
+        features = WideFeatures.fit(tokens, len(tokenizer)) if known is None else known.extended(tokens, len(tokenizer))
+        inputs = dataclasses.replace(inputs, wide=features)
     part = _encode(inputs, train, reporter)
     others: Others = {name: None if rows is None else _encode(inputs, rows, reporter) for name, rows in given.items()}
-    model = _fresh_model(config, inputs, labels, part)
-    coverage = None
     if pretrained is not None:
-        pretrained.put_into(model)
         coverage = pretrained.describe(part.encoded)
         reporter.say(sentence(coverage))
-    artifact = Artifact(model, inputs, labels, config.model)
     source = {"name": examples.name, "fingerprint": _digest(examples)}
+    return Prepared(config, inputs, labels, part, others, source, pretrained, coverage, start)
+
+
+def train_prepared(prepared: Prepared, reporter: Reporter) -> Run:
+    """Train a model on rows that :func:`prepare_text` gave.
+
+    Raises:
+        ConfigError: a setting that does not fit the architecture.
+    """
+    config, inputs, labels, part = prepared.config, prepared.inputs, prepared.labels, prepared.train
+    device = prepare(config.training)
+    model = _fresh_model(config, inputs, labels, part)
+    if prepared.pretrained is not None:
+        prepared.pretrained.put_into(model)
+    if prepared.start is not None:
+        take_weights(model, inputs, prepared.start)
+    artifact = Artifact(model, inputs, labels, config.model)
     augment = {"dropout": _word_dropout(inputs, part.encoded, config)}
-    run = finish_run(artifact, part, others, config, reporter, device=device, source=source, augment=augment)
-    artifact.training["vectors"] = run.summary["vectors"] = coverage
+    run = finish_run(
+        artifact, part, dict(prepared.others), config, reporter, device=device, source=prepared.source, augment=augment
+    )
+    artifact.training["vectors"] = run.summary["vectors"] = prepared.coverage
     return run
 
 
@@ -96,7 +166,14 @@ def _fresh_model(config: Config, inputs: TextInputs, labels: Labels, train: Part
     return model
 
 
-def _read(data: Any, config: Config, reporter: Reporter, *, multi_label: bool | None = None) -> Examples:
+def read_rows(data: Any, config: Config, reporter: Reporter, *, multi_label: bool | None = None) -> Examples:
+    """Read labelled texts and say what was understood; examples are taken as they are.
+
+    Raises:
+        DataError: the data cannot be read as asked.
+    """
+    if isinstance(data, Examples):
+        return data
     examples = read_examples(data, config.data, multi_label=multi_label)
     reporter.say(examples.describe())
     for notice in examples.notices:

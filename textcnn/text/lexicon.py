@@ -72,6 +72,11 @@ class Lexicon:
         """Rows of the n-gram table."""
         return len(self._buckets)
 
+    @property
+    def buckets(self) -> npt.NDArray[np.int64]:
+        """The bucket of each row of the n-gram table, ascending."""
+        return self._buckets
+
     def name(self, type_id: int, unseen: Unseen) -> str:
         """The string of a type id, temporary or not."""
         return self._types[type_id] if type_id < len(self) else unseen.names[type_id - len(self)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
@@ -155,6 +156,18 @@ class Tokenizer:
         document = json.loads(self.to_json())
         document["model"]["vocab"].update({name: len(self) + k for k, name in enumerate(names)})
         return Tokenizer.from_json(json.dumps(document))
+
+    def with_words_of(self, texts: Iterable[str], config: TextConfig) -> Tokenizer:
+        """The same with the new words of ``texts`` behind its vocabulary, as the config has it; of sub-words: itself.
+
+        The most frequent words come first, those of one frequency by name.
+        """
+        if not self.has_whole_words:
+            return self
+        counts = Counter(word for text in texts for word in self.words(text))
+        frequent = {word for word, n in counts.items() if n >= config.min_frequency}
+        new = sorted(frequent - set(self.types()), key=lambda word: (-counts[word], word))
+        return self.extended(new[: max(config.vocabulary_size - len(self), 0)])
 
 
 def _words(pipeline: tokenizers.Tokenizer, text: str) -> list[str]:

@@ -45,9 +45,16 @@ class WideFeatures:
     idf: npt.NDArray[np.float32]
 
     @classmethod
-    def fit(cls, tokens: Ragged) -> WideFeatures:
-        """Take the features of the training texts."""
+    def fit(cls, tokens: Ragged, num_types: int | None = None) -> WideFeatures:
+        """Take the features of the training texts.
+
+        Args:
+            tokens: of the training texts.
+            num_types: V; the ids behind it are temporary, stand for other words in other texts, and have no features.
+        """
         keys = np.unique(_occurrences(tokens)[0])
+        if num_types is not None:
+            keys = keys[_within(keys, num_types)]
         held = cls(keys, np.ones(len(keys), np.float32)).transform(tokens).rows
         frequency = np.bincount(held, minlength=len(keys))
         return cls(keys, (np.log((1 + len(tokens)) / (1 + frequency)) + 1).astype(np.float32))
@@ -67,6 +74,20 @@ class WideFeatures:
         offsets = np.zeros(len(tokens) + 1, np.int64)
         np.cumsum(np.bincount(text, minlength=len(tokens)), out=offsets[1:])
         return WideRows(row.astype(np.int32), (weights / norms[text]).astype(np.float32), offsets)
+
+    def extended(self, tokens: Ragged, num_types: int) -> WideFeatures:
+        """These features and those of further texts; the old ones keep their idf, so that old texts weigh the same."""
+        further = WideFeatures.fit(tokens, num_types)
+        fresh = ~np.isin(further.keys, self.keys)
+        keys = np.concatenate([self.keys, further.keys[fresh]])
+        order = np.argsort(keys)
+        return WideFeatures(keys[order], np.concatenate([self.idf, further.idf[fresh]])[order])
+
+
+def _within(keys: Integers, num_types: int) -> npt.NDArray[np.bool_]:
+    """Which keys are made of the first ``num_types`` types alone."""
+    first, second = (keys >> 32) - 1, keys & 0xFFFFFFFF
+    return (first < num_types) & (second < num_types)
 
 
 def _occurrences(tokens: Ragged) -> tuple[Integers, Integers]:

@@ -17,7 +17,7 @@ from textcnn.models.base import Branches
 from textcnn.nn.head import Head
 from textcnn.training.losses import BranchLoss
 from textcnn.training.optimizers import build_optimizers, split_parameters
-from textcnn.training.progress import Reporter
+from textcnn.training.progress import Reporter, StopTraining
 
 
 class TrainingBatch(Protocol):
@@ -53,7 +53,7 @@ class Fit:
         best_epoch: the epoch whose weights the model has, from 1.
         seconds: wall time of the loop, dev evaluation included.
         tokens_per_second: training tokens over the epochs' wall time, evaluation excluded.
-        stopped: why it ended: ``done``, ``patience``, ``interrupted`` or ``diverged``.
+        stopped: why it ended: ``done``, ``patience``, ``interrupted``, ``stopped`` (by the reporter) or ``diverged``.
         problem: what went wrong, if it diverged.
     """
 
@@ -108,13 +108,15 @@ def fit(
             busy, tokens = busy + epoch_seconds, tokens + epoch_tokens
             entry.update({f"dev_{name}": value for name, value in (evaluate() if evaluate else {}).items()})
             result.history.append(entry)
-            reporter.epoch(entry)
             best.consider(epoch + 1, entry.get(f"dev_{metric}"))
+            reporter.epoch(entry)
             if config.patience is not None and evaluate and epoch + 1 - best.epoch >= config.patience:
                 result.stopped = "patience"
                 break
     except KeyboardInterrupt:
         result.stopped = "interrupted"
+    except StopTraining:
+        result.stopped = "stopped"
     except DivergedError as err:
         best.restore()
         if not best.epoch:
@@ -123,7 +125,7 @@ def fit(
     finally:
         reporter.stop()
         model.eval()
-    if best.epoch and (evaluate or result.stopped != "interrupted"):
+    if best.epoch and (evaluate or result.stopped not in ("interrupted", "stopped")):
         best.restore()
     result.best_epoch = best.epoch
     result.seconds = time.perf_counter() - began

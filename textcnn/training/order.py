@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -40,17 +41,32 @@ def stratified_split(labels: list[tuple[str, ...]], fraction: float, *, seed: in
 
     A label with a single row keeps it in training.
     """
-    random = np.random.default_rng([seed, 1])
-    groups: dict[tuple[str, ...], list[int]] = {}
-    for row, key in enumerate(labels):
-        groups.setdefault(tuple(sorted(key)), []).append(row)
     held: list[int] = []
     owed = 0.0  # what rounding has kept back in earlier groups: small groups are served in turn
-    for key in sorted(groups):
-        rows = random.permutation(groups[key])
+    for rows in _strata(labels, np.random.default_rng([seed, 1])):
         owed += fraction * len(rows)
         take = min(round(owed), len(rows) - 1)
         owed -= take
         held.extend(int(row) for row in rows[:take])
     kept = np.setdiff1d(np.arange(len(labels)), held)
     return kept.astype(np.int64), np.sort(np.array(held, np.int64))
+
+
+def stratified_folds(labels: Sequence[tuple[str, ...]], num_folds: int, *, seed: int) -> Rows:
+    """The fold of every row, ``(N,)``: of each label (multi-label: of each set of labels) every fold has its share.
+
+    Folds differ by one row at most, in all and within a label.
+    """
+    dealt = [int(row) for rows in _strata(labels, np.random.default_rng([seed, 2])) for row in rows]
+    folds = np.empty(len(labels), np.int64)
+    folds[dealt] = np.arange(len(dealt)) % num_folds
+    return folds
+
+
+def _strata(labels: Sequence[tuple[str, ...]], random: np.random.Generator) -> Iterator[Rows]:
+    """The rows of each set of labels, in random order; the sets by name."""
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for row, key in enumerate(labels):
+        groups.setdefault(tuple(sorted(key)), []).append(row)
+    for key in sorted(groups):
+        yield random.permutation(groups[key])

@@ -9,8 +9,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 
+class StopTraining(Exception):
+    """Raised by a reporter at a step or an epoch: training ends here, with the best weights so far."""
+
+
 class Reporter(Protocol):
-    """What the training loop tells; every method may do nothing."""
+    """What the training loop tells; every method may do nothing, or raise :class:`StopTraining`."""
 
     def say(self, message: str) -> None:
         """A sentence for the user."""

@@ -1,0 +1,137 @@
+"""Training that starts from a model: its words, labels and weights stay, new ones are added behind them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from textcnn.config import PRESETS, Config, DataConfig, ModelConfig, TextConfig, TrainingConfig
+from textcnn.errors import ArtifactError, ConfigError
+from textcnn.inference.artifact import Artifact
+from textcnn.labels import Labels
+from textcnn.models import registry
+from textcnn.models.base import TextClassifier
+from textcnn.text.batching import TextInputs
+from textcnn.training.progress import Reporter
+
+# They decide which new words there are, and may differ from those the model was made with.
+_FREE = ("vocabulary_size", "min_frequency")
+
+
+def continued_config(settings: Mapping[str, Any], start: Artifact, where: str) -> Config:
+    """The config of a run that starts from a model: text and model as they are there, data and training as given.
+
+    Args:
+        settings: what the user gave, by name.
+        start: the model.
+        where: its name, for messages.
+
+    Raises:
+        ConfigError: settings that are out of range, or that contradict the model, all of them together.
+        ArtifactError: an image model.
+    """
+    inputs = start.text_inputs()
+    given = {**PRESETS.get(settings.get("preset", "default"), {}), **settings}
+    Config.from_flat(given)  # what is out of range is told first, and as ever
+    given.pop("preset", None)
+    saved = start.training.get("config", {}).get("text", {})
+    fixed: dict[str, Any] = {
+        **dataclasses.asdict(TextConfig()),
+        **saved,
+        "max_length": inputs.max_length,
+        **_names(start.config),
+        **registry.settings_of("text", start.config.architecture),
+        **start.config.settings,
+        "multi_label": start.labels.multi_label,
+    }
+    problems = [
+        f"{name} is {value!r}, but the model {where!r} has {_shown(fixed, name)}; leave it out"
+        for name, value in given.items()
+        if name not in (*_FREE, *_open_names()) and not (name in fixed and _same(value, fixed[name]))
+    ]
+    if problems:
+        raise ConfigError(problems)
+    kept = {name: given[name] for name in (*_open_names(), *_FREE) if name in given}
+    text = {name: fixed[name] for name in _fields(TextConfig)} | {n: given[n] for n in _FREE if n in given}
+    flat = {**kept, **text, "multi_label": start.labels.multi_label}
+    return dataclasses.replace(Config.from_flat(flat), model=start.config)
+
+
+def extended_labels(known: Labels, rows: Sequence[Sequence[str]], reporter: Reporter) -> Labels:
+    """The labels of a model and, behind them, sorted, the new ones of ``rows``."""
+    found = {name for row in rows for name in row}
+    new = sorted(found - set(known.names))
+    if new:
+        reporter.say(f"new labels: {', '.join(map(repr, new))}")
+    if absent := [name for name in known.names if name not in found]:
+        shown = ", ".join(map(repr, absent))
+        reporter.say(f"warning: no row has {shown}; a model forgets what it is not shown: add rows it was trained on")
+    return Labels((*known.names, *new), known.multi_label)
+
+
+@torch.no_grad()
+def take_weights(model: TextClassifier, inputs: TextInputs, start: Artifact) -> None:
+    """Copy the weights of ``start`` into ``model``, whose words, n-grams, wide features and labels include its own.
+
+    Raises:
+        ArtifactError: a weight of the model has no place here.
+    """
+    before = start.text_inputs()
+    target, source = model.state_dict(), start.model.state_dict()
+    labels = np.arange(len(start.labels))
+    rows: dict[str, npt.NDArray[np.int64]] = {}
+    for name in (name for name in source if name.startswith("embedding.")):  # of one channel or of two
+        if name.endswith("word.weight"):
+            rows[name] = np.arange(len(before.tokenizer))
+        elif name.endswith("ngram.weight") and inputs.lexicon is not None and before.lexicon is not None:
+            rows[name] = np.searchsorted(inputs.lexicon.buckets, before.lexicon.buckets)
+    if inputs.wide is not None and before.wide is not None:
+        rows["wide.table.weight"] = np.searchsorted(inputs.wide.keys, before.wide.keys)
+    rows.update(dict.fromkeys(("head.weight", "head.bias", "wide.bias"), labels))
+    for name, weight in source.items():
+        if name in ("wide.keys", "wide.idf"):  # set from the features
+            continue
+        if name.startswith("head.") and len(weight) < len(labels):  # one row z of two labels: their logits are (0, z)
+            weight = weight if len(target[name]) == 1 else torch.cat([torch.zeros_like(weight), weight])
+        if weight.shape == target[name].shape and name not in rows:
+            target[name].copy_(weight)
+        elif name in rows and weight.ndim == target[name].ndim:
+            _place(target[name], weight, rows[name][: len(weight)])
+        else:
+            raise ArtifactError(f"{name} has the shape {tuple(weight.shape)}, expected {tuple(target[name].shape)}")
+
+
+def _place(target: Tensor, weight: Tensor, rows: npt.NDArray[np.int64]) -> None:
+    """Rows of ``weight`` to rows of ``target``; columns that ``weight`` does not have stay."""
+    index = torch.from_numpy(rows)
+    if weight.ndim == 1:
+        target[index] = weight
+    else:
+        target[index[:, None], torch.arange(weight.shape[1])] = weight
+
+
+def _fields(*sections: type) -> list[str]:
+    return [field.name for section in sections for field in dataclasses.fields(section)]
+
+
+def _open_names() -> list[str]:
+    return [name for name in _fields(DataConfig, TrainingConfig) if name != "multi_label"]
+
+
+def _names(config: ModelConfig) -> dict[str, Any]:
+    return {name: value for name, value in vars(config).items() if name != "settings"}
+
+
+def _shown(fixed: Mapping[str, Any], name: str) -> str:
+    return repr(fixed[name]) if name in fixed else "no such setting"
+
+
+def _same(given: Any, fixed: Any) -> bool:
+    plain = [list(value) if isinstance(value, (list, tuple)) else value for value in (given, fixed)]
+    return bool(plain[0] == plain[1])

@@ -1,0 +1,57 @@
+"""From settings by name to a run: what the command line and the library share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from textcnn.config import Config
+from textcnn.errors import ConfigError
+from textcnn.inference.artifact import Artifact, load_artifact
+from textcnn.runs.continuing import continued_config
+from textcnn.runs.folds import run_text_folds
+from textcnn.runs.run import Run
+from textcnn.runs.text import run_text
+from textcnn.training.progress import Reporter
+
+
+def train_text(
+    data: Any,
+    settings: Mapping[str, Any],
+    reporter: Reporter,
+    *,
+    dev: Any = None,
+    test: Any = None,
+    folds: int | None = None,
+    start_from: str | Path | Artifact | None = None,
+) -> Run:
+    """Train a text classifier from settings by name.
+
+    Args:
+        data: as for :func:`run_text`.
+        settings: by name, without sections.
+        reporter: is told what happens.
+        dev: rows that choose the best epoch and calibrate.
+        test: rows that are only measured.
+        folds: cross-validate with that many folds first.
+        start_from: a saved text model, or its artifact, whose words, labels and weights are the start; its folder is
+            only read.
+
+    Raises:
+        ConfigError: settings that are unknown, out of range or do not go together.
+        DataError: the data cannot be read as asked.
+        ArtifactError: ``start_from`` is no text model.
+    """
+    if start_from is not None:
+        if folds is not None:
+            raise ConfigError(
+                f"folds is {folds}, but the run starts from a model that may have seen the rows held out; leave one out"
+            )
+        where = "given" if isinstance(start_from, Artifact) else str(start_from)
+        start = start_from if isinstance(start_from, Artifact) else load_artifact(start_from)
+        return run_text(data, continued_config(settings, start, where), reporter, dev=dev, test=test, start=start)
+    config = Config.from_flat(settings)
+    if folds is not None:
+        return run_text_folds(data, config, folds, reporter, dev=dev, test=test)
+    return run_text(data, config, reporter, dev=dev, test=test)

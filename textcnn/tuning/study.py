@@ -1,0 +1,122 @@
+"""Trials of an Optuna study: their order is a function of the seed, and they can be kept in a file."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from textcnn.errors import ConfigError
+from textcnn.extras import import_extra
+from textcnn.tuning.space import Space
+
+_NAME = "textcnn"
+_STEP = 1_000_003  # seeds of neighbouring trials are far apart
+
+
+class Trials:
+    """The study of one run: asks for the next trial, is told how it went.
+
+    A trial is stored when it is done: what a crash or Ctrl-C cut off is done again by the next run on the same file.
+
+    Args:
+        space: what is searched.
+        seed: decides every trial together with its number, and the values of those before.
+        identity: what the trials are of; a file with trials of something else is refused.
+        storage: an SQLite file, made if it is not there; none: nothing is kept.
+
+    Raises:
+        ConfigError: the file is something else, or holds trials of other data or settings.
+        MissingExtraError: Optuna is not installed.
+    """
+
+    def __init__(self, space: Space, seed: int, identity: Mapping[str, Any], storage: Path | None) -> None:
+        self._optuna = import_extra("optuna", extra="tune", feature="tune")
+        self._space, self._seed = space, seed
+        pruner = self._optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1)
+        self._study = self._optuna.create_study(direction="maximize", pruner=pruner)
+        self._kept: Any = None
+        if storage is not None:
+            self._kept = _open(self._optuna, storage, identity)
+            self._study.add_trials(self._kept.get_trials(deepcopy=False))
+        self.num_loaded = len(self._study.trials)
+
+    def __len__(self) -> int:
+        return len(self._study.trials)
+
+    @property
+    def finished(self) -> list[Any]:
+        """Optuna's records of all trials that have a value, pruned ones not among them."""
+        return [trial for trial in self._study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
+
+    def values(self) -> list[float | None]:
+        """The value of every trial, in their order; none for those that have none."""
+        return [trial.value if trial.state.name == "COMPLETE" else None for trial in self._study.trials]
+
+    def count(self, state: str) -> int:
+        """Trials in a state of Optuna's: ``COMPLETE``, ``PRUNED``, ``FAIL``."""
+        return sum(trial.state.name == state for trial in self._study.get_trials(deepcopy=False))
+
+    def best(self) -> Any:
+        """The record of the best trial, the first of equals; none before there is one."""
+        return max(self.finished, key=lambda trial: (trial.value, -trial.number), default=None)
+
+    def ask(self) -> Any:
+        """The next trial, its parameters chosen."""
+        number = len(self)
+        self._study.sampler = self._optuna.samplers.TPESampler(seed=(self._seed * _STEP + number) % 2**32)
+        start = self._space.start(number, {trial.number: trial.value for trial in self.finished})
+        if start is not None:
+            self._study.enqueue_trial(start)
+        return self._study.ask(self._space.distributions())
+
+    def tell(self, trial: Any, value: float | None, state: str, **facts: Any) -> None:
+        """How a trial went, in a state of Optuna's, and further facts to keep with it."""
+        for name, fact in facts.items():
+            trial.set_user_attr(name, fact)
+        told = self._study.tell(trial, value, state=self._optuna.trial.TrialState[state])
+        if self._kept is not None:
+            self._kept.add_trial(told)
+
+    def forget(self, trial: Any) -> None:
+        """A trial that was cut off before it said anything: given up, and not stored."""
+        self._study.tell(trial, state=self._optuna.trial.TrialState.PRUNED)
+
+    def importances(self) -> dict[str, float]:
+        """How much each parameter decided the value, by a forest over the trials; empty where nothing can be said."""
+        if len({trial.value for trial in self.finished}) < 3:
+            return {}
+        evaluator = self._optuna.importance.MeanDecreaseImpurityImportanceEvaluator(seed=self._seed % 2**32)
+        found = self._optuna.importance.get_param_importances(self._study, evaluator=evaluator)
+        return {name: float(share) for name, share in found.items()}
+
+
+def _open(optuna: Any, path: Path, identity: Mapping[str, Any]) -> Any:
+    if path.exists() and not _is_database(path):
+        raise ConfigError(f"storage must be a new file or an SQLite one of `tune`, got {str(path)!r}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        storage = optuna.storages.RDBStorage(f"sqlite:///{path.resolve().as_posix()}")
+    except (OSError, import_extra("sqlalchemy.exc", extra="tune", feature="tune").SQLAlchemyError) as err:
+        raise ConfigError(f"storage {str(path)!r} cannot be opened: {str(err).splitlines()[0]}") from err
+    study = optuna.create_study(study_name=_NAME, storage=storage, direction="maximize", load_if_exists=True)
+    saved = study.user_attrs
+    other = [name for name, value in identity.items() if saved and saved.get(name) != value]
+    if other:
+        raise ConfigError(
+            f"storage {str(path)!r} holds trials of other {' and '.join(other)}; choose another --storage"
+        )
+    for name, value in identity.items() if not saved else ():
+        study.set_user_attr(name, value)
+    return study
+
+
+def _is_database(path: Path) -> bool:
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            connection.execute("SELECT name FROM sqlite_master").fetchall()
+    except sqlite3.Error:
+        return False
+    return True
