@@ -156,7 +156,7 @@ def test_new_words_obey_frequency_and_size():
         ({"embedding_dim": 9}, "embedding_dim is 9, but the model 'm' has 8; leave it out"),
         ({"kernel_sizes": [2]}, r"kernel_sizes is \[2\], but the model 'm' has \(3, 4, 5\)"),
         ({"hidden_size": 2}, "hidden_size is 2, but the model 'm' has no such setting"),
-        ({"max_length": 7}, "max_length is 7, but the model 'm' has 400"),
+        ({"max_length": 7}, "max_length is 7, but the model 'm' has None"),
         ({"tokenizer": "char"}, "tokenizer is 'char', but the model 'm' has 'word'"),
         ({"multi_label": True}, "multi_label is True, but the model 'm' has False"),
         ({"preset": "fast"}, "embedding_dim is 50, but the model 'm' has 8; leave it out; num_filters is 50"),
