@@ -48,7 +48,7 @@ panel: setup
 	  --output $(RESULTS)/accuracy.json --table $(RESULTS)/accuracy.md --plot $(RESULTS)/accuracy.png
 
 with-glove: setup
-	$(PANEL) --sets trec,sst2,mr,banking77,goemotions --baselines none --set vectors=$$TEXTCNN_DATA/glove.100k.100d.txt.gz \
+	$(PANEL) --sets trec,sst2,mr,banking77 --baselines none --set vectors=$$TEXTCNN_DATA/glove.100k.100d.txt.gz \
 	  --output $(RESULTS)/with-glove.json --table $(RESULTS)/with-glove.md
 
 words-only: setup
