@@ -50,6 +50,7 @@ TORCH_FREE = (
     "catalogue",
     "evaluation",
     "models.registry",
+    "text.pipeline",
 )
 
 

@@ -13,9 +13,10 @@ from textcnn.models.base import TextClassifier, build_text_classifier
 from textcnn.runs.continuing import extended_labels, take_weights
 from textcnn.runs.pretrained import Pretrained, decided, read_pretrained, sentence
 from textcnn.runs.run import Others, Run, check_dev, finish_run, split_rows
-from textcnn.text.batching import EncodedTexts, TextInputs, WordDropout
+from textcnn.text.batching import TextInputs, WordDropout
 from textcnn.text.lexicon import build_lexicon
 from textcnn.text.overlap import count_conflicts, count_shared
+from textcnn.text.pipeline import EncodedTexts
 from textcnn.text.ragged import Ragged
 from textcnn.text.reading import Examples, read_examples
 from textcnn.text.tokenizer import Tokenizer

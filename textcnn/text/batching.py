@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +10,8 @@ import torch
 from torch import Tensor
 
 from textcnn.kernels.padding import padded_index
-from textcnn.text.lexicon import Lexicon, Unseen
+from textcnn.text.pipeline import EncodedTexts, TextPipeline
 from textcnn.text.ragged import Ragged
-from textcnn.text.tokenizer import Tokenizer
-from textcnn.text.wide import WideFeatures, WideRows
 
 
 @dataclass(frozen=True)
@@ -69,19 +66,6 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class EncodedTexts(Ragged):
-    """Token ids of N texts, and what sub-words and the wide branch need of them.
-
-    Attributes:
-        unseen: words that the vocabulary does not have, by their temporary ids.
-        wide: features of every text, made of all its tokens, whatever ``max_length`` is.
-    """
-
-    unseen: Unseen = field(default_factory=Unseen)
-    wide: WideRows | None = None
-
-
-@dataclass(frozen=True)
 class WordDropout:
     """Replaces training tokens by ``[UNK]`` at random, so that its vector is trained; rare words more often.
 
@@ -126,43 +110,8 @@ def uniform(seed: int, epoch: int, *places: npt.NDArray[np.int64]) -> npt.NDArra
     return (mixed >> np.uint64(40)).astype(np.float32) / np.float32(2**24)
 
 
-@dataclass(frozen=True)
-class TextInputs:
-    """From strings to batches: what training and the predictor share, so that a text is cut alike on every path.
-
-    Attributes:
-        tokenizer: strings to ids.
-        max_length: tokens of a text that the encoder sees; the wide branch sees all.
-        lexicon: n-gram rows of the types, for models with sub-words.
-        wide: the n-grams seen in training, for models with a wide branch.
-    """
-
-    tokenizer: Tokenizer
-    max_length: int | None = None
-    lexicon: Lexicon | None = None
-    wide: WideFeatures | None = None
-
-    def encode(self, texts: Sequence[str]) -> EncodedTexts:
-        """Token ids of all texts, uncut."""
-        tokens, unseen = self.tokenizer.encode_batch(texts), Unseen()
-        if self.lexicon is not None:
-            tokens, unseen = self.lexicon.resolve(texts, tokens)
-        wide = None if self.wide is None else self.wide.transform(tokens)
-        return EncodedTexts(tokens.ids, tokens.offsets, unseen, wide)
-
-    def is_unknown(self, tokens: Ragged) -> npt.NDArray[np.bool_]:
-        """Which tokens the vocabulary does not have, ``(T,)``."""
-        unknown = self.tokenizer.unknown_id
-        behind = tokens.ids >= len(self.tokenizer)
-        return behind if unknown is None else np.logical_or(behind, tokens.ids == unknown)
-
-    def sizes(self, tokens: Ragged) -> npt.NDArray[np.int64]:
-        """Tokens of each text as the model sees it, ``(N,)``."""
-        return tokens.lengths if self.max_length is None else np.minimum(tokens.lengths, self.max_length)
-
-    def cut_rows(self, tokens: Ragged) -> npt.NDArray[np.bool_]:
-        """Which texts are longer than ``max_length``, ``(N,)``."""
-        return tokens.lengths > self.sizes(tokens)
+class TextInputs(TextPipeline):
+    """From strings to batches."""
 
     def batch(
         self,
