@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from typing import Annotated
+from collections.abc import Generator
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from textcnn.errors import ConfigError
 from textcnn_cli import console, options
+from textcnn_cli.progress import RowsProgress
+
+if TYPE_CHECKING:
+    from textcnn.inference.predictor import Predictor
+    from textcnn.inference.streaming import Part
+    from textcnn.text.reading import Rows
 
 
 def classify(
@@ -28,6 +37,7 @@ def classify(
     threshold: Annotated[
         float | None, typer.Option("--threshold", min=0, max=1, help="give labels from this probability (multi-label)")
     ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="processes that classify; each loads the model")] = 1,
 ) -> None:
     """Classify texts; every input row gives one output row, with its other columns carried through.
 
@@ -37,22 +47,55 @@ def classify(
         raise ConfigError("classify expects texts or --input, and not both; e.g. textcnn classify MODEL 'a text'")
     if input is not None and os.path.exists(input) and os.path.exists(output) and os.path.samefile(input, output):
         raise ConfigError(f"--output is the file that is read, {output!r}; choose another")
-    from textcnn.inference.answers import classify_rows
-    from textcnn.inference.predictor import Predictor
-    from textcnn.inference.writing import write_rows
+    from textcnn.inference.answers import AnswerForm
+    from textcnn.inference.streaming import answer_in_processes, answer_stream
+    from textcnn.inference.writing import is_json_lines, write_lines, write_rows
     from textcnn.text.reading import open_rows
 
-    predictor = Predictor.load(model)
+    as_lines = is_json_lines(output)
+    predictor = load_predictor(model)
+    predictor.artifact.text_inputs()
+    predictor.thresholds(threshold)
+    max_length = predictor.artifact.describe().get("max_length")
     data = options.data_config(text_column, None, format, encoding)
     rows = open_rows(list(texts) if texts else input, data, labels="ignored")
+    form = AnswerForm(rows.text_columns, top_k, threshold)
+    if workers == 1:
+        parts = answer_stream(rows, predictor, form, as_lines=as_lines, ready=rows.ready)
+    else:
+        del predictor  # each process has its own
+        load = partial(load_predictor, model)
+        parts = answer_in_processes(rows, load, form, as_lines=as_lines, workers=workers, ready=rows.ready)
     counts: Counter[str] = Counter()
-    answers = classify_rows(
-        predictor, rows, text_columns=rows.text_columns, top_k=top_k, threshold=threshold, counts=counts
-    )
-    write_rows(answers, output)
+    parts = _watched(parts, counts, rows)
+    with closing(parts):  # however writing ends, so do the processes
+        if as_lines:
+            write_lines((part.lines for part in parts), output)
+        else:
+            write_rows((row for part in parts for row in part.rows), output)
     for warning in rows.warnings():
         console.say(f"note: {warning}")
-    console.say(_summary(counts, predictor.artifact.describe().get("max_length")))
+    console.say(_summary(counts, max_length))
+
+
+def load_predictor(model: str) -> Predictor:
+    """The predictor in a folder; worker processes are given this function."""
+    from textcnn.inference.predictor import Predictor
+
+    return Predictor.load(model)
+
+
+def _watched(parts: Generator[Part, None, None], counts: Counter[str], rows: Rows) -> Generator[Part, None, None]:
+    """The parts as they come, counted, while the user sees how far they are."""
+    progress = RowsProgress()
+    try:
+        with closing(parts):
+            for part in parts:
+                counts.update(part.counts)
+                progress.update(counts["rows"], rows.fraction_read())
+                yield part
+    finally:
+        progress.stop()
 
 
 def _summary(counts: Counter[str], max_length: int | None) -> str:
