@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Generator
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -48,23 +49,21 @@ def classify(
     if input is not None and os.path.exists(input) and os.path.exists(output) and os.path.samefile(input, output):
         raise ConfigError(f"--output is the file that is read, {output!r}; choose another")
     from textcnn.inference.answers import AnswerForm
+    from textcnn.inference.manifest import read_config
     from textcnn.inference.streaming import answer_in_processes, answer_stream
     from textcnn.inference.writing import is_json_lines, write_lines, write_rows
     from textcnn.text.reading import open_rows
 
     as_lines = is_json_lines(output)
-    predictor = load_predictor(model)
-    predictor.artifact.text_inputs()
-    predictor.thresholds(threshold)
-    max_length = predictor.artifact.describe().get("max_length")
+    max_length = read_config(Path(model)).get("max_length")
+    load = partial(load_predictor, model, threshold)
+    predictor = load() if workers == 1 else None  # each worker has its own
     data = options.data_config(text_column, None, format, encoding)
     rows = open_rows(list(texts) if texts else input, data, labels="ignored")
     form = AnswerForm(rows.text_columns, top_k, threshold)
-    if workers == 1:
+    if predictor is not None:
         parts = answer_stream(rows, predictor, form, as_lines=as_lines, ready=rows.ready)
     else:
-        del predictor  # each process has its own
-        load = partial(load_predictor, model)
         parts = answer_in_processes(rows, load, form, as_lines=as_lines, workers=workers, ready=rows.ready)
     counts: Counter[str] = Counter()
     parts = _watched(parts, counts, rows)
@@ -78,11 +77,14 @@ def classify(
     console.say(_summary(counts, max_length))
 
 
-def load_predictor(model: str) -> Predictor:
-    """The predictor in a folder; worker processes are given this function."""
+def load_predictor(model: str, threshold: float | None) -> Predictor:
+    """The predictor in a folder, if it can do what is asked for; worker processes are given this function."""
     from textcnn.inference.predictor import Predictor
 
-    return Predictor.load(model)
+    predictor = Predictor.load(model)
+    predictor.artifact.text_inputs()
+    predictor.thresholds(threshold)
+    return predictor
 
 
 def _watched(parts: Generator[Part, None, None], counts: Counter[str], rows: Rows) -> Generator[Part, None, None]:

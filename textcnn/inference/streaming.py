@@ -80,7 +80,7 @@ def answer_in_processes(
         ready: as for :func:`answer_stream`.
 
     Raises:
-        TextCNNError: a process has ended before its work.
+        TextCNNError: a process has ended before its work; or what ``load`` or an answer raises.
     """
     waiting: deque[Future[Part]] = deque()
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (load,))
@@ -124,14 +124,17 @@ def _threads_for(workers: int) -> Iterator[None]:
 
 # ------------------------------------------------------------------------------------ within a worker process
 
-_predictor: Answerer | None = None
+_predictor: Answerer | TextCNNError | None = None
 
 
 def _start(load: Load) -> None:
     global _predictor
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _predictor = load()
+    try:
+        _predictor = load()
+    except TextCNNError as err:  # told with the first chunk: an error here would only break the pool
+        _predictor = err
 
 
 def _end_with_parent() -> None:
@@ -142,5 +145,7 @@ def _end_with_parent() -> None:
 
 
 def _answer_here(rows: list[InputRow], form: AnswerForm, as_lines: bool) -> Part:
+    if isinstance(_predictor, TextCNNError):
+        raise _predictor
     assert _predictor is not None  # the pool has called _start
     return _answer(_predictor, rows, form, as_lines)
