@@ -38,21 +38,24 @@ def write_file(path, megabytes):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_each_line_of_a_pipe_is_answered_before_the_next_is_needed(model, workers):
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*COMMAND, model, "--input", "-", "--workers", str(workers)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=ENVIRONMENT,
-    )
-    for number in range(4):
-        lines = [f"good film {number}"] * (1 + number % 2)  # one at a time, or two at once
-        process.stdin.write("".join(f"{line}\n" for line in lines).encode())
-        process.stdin.flush()
-        for line in lines:
-            assert select.select([process.stdout], [], [], 60)[0], f"no answer to line {number}"
-            assert json.loads(process.stdout.readline())["text"] == line
-    _, errors = process.communicate(timeout=60)
+        bufsize=0,  # an answer that this process had read ahead would not be seen by `select`
+    ) as process:
+        try:
+            for number in range(4):
+                lines = [f"good film {number}"] * (1 + number % 2)  # one at a time, or two at once
+                process.stdin.write("".join(f"{line}\n" for line in lines).encode())
+                for line in lines:
+                    assert select.select([process.stdout], [], [], 60)[0], f"no answer to line {number}"
+                    assert json.loads(process.stdout.readline())["text"] == line
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 0
     assert "classified 6 rows" in errors.decode()
 
