@@ -16,6 +16,7 @@ from textcnn.config_types import jsonable, plain, problems
 from textcnn.errors import ConfigError
 
 TOKENIZERS = ("word", "bpe", "wordpiece", "char")
+STORAGES = ("auto", "memory", "disk")
 DEVICES = ("auto", "cpu", "cuda")
 CHANNELS = ("fine-tuned", "static", "multichannel")
 EMBEDDING_DIM = 100
@@ -58,6 +59,12 @@ class DataConfig:
     encoding: str = option("utf-8", "character encoding of text files, e.g. latin-1 or utf-16")
     label_separator: str = option("|", "what stands between the labels of one multi-label cell")
     multi_label: bool | None = option(None, "true: any number of labels a text; false: exactly one; none: inferred")
+    storage: str = option(
+        "auto",
+        "where training texts and their ids are kept: memory, disk, or auto (disk if they would fill half the memory)",
+        lambda name: name in STORAGES,
+        ", ".join(STORAGES),
+    )
 
 
 @dataclass(frozen=True)
@@ -133,6 +140,9 @@ class TrainingConfig:
         None, "passes over the training rows; none: min(10, max(4, ceil(80000 / rows)))", _positive, "1 or more"
     )
     batch_size: int = option(64, "texts a step", _positive, "1 or more")
+    batch_tokens: int | None = option(
+        65_536, "most tokens a step: a batch of longer texts is parted; none: no limit", _positive, "1 or more"
+    )
     learning_rate: float = option(2e-3, "peak step of AdamW on dense weights", _positive, "above 0")
     embedding_learning_rate: float | None = option(
         None, "peak step of Adam on embedding rows; none: 1e-2, with vectors 2e-3", _positive, "above 0"

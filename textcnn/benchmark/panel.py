@@ -118,7 +118,7 @@ def save_plot(document: Mapping[str, Any], path: Path) -> None:
 
 
 def _pairs(examples: Examples) -> tuple[list[str], list[str]]:
-    return examples.texts, [row[0] for row in examples.labels]
+    return list(examples.texts), [row[0] for row in examples.labels]
 
 
 def _metric(found: Mapping[str, Any]) -> str:

@@ -85,8 +85,10 @@ class WordDropout:
         cls, tokens: Ragged, num_types: int, unknown_id: int, *, constant: float, rare: float, seed: int
     ) -> WordDropout:
         """Take the counts of the rule from the training tokens."""
-        counts = np.bincount(tokens.ids, minlength=num_types).astype(np.float32)
-        rates = rare / np.maximum(rare + counts, 1e-9)
+        counts = np.zeros(num_types, np.int64)
+        for block in tokens.blocks():
+            counts += np.bincount(block.ids, minlength=num_types)
+        rates = rare / np.maximum(rare + counts.astype(np.float32), 1e-9)
         return cls(np.maximum(rates, constant).astype(np.float32), unknown_id, seed)
 
     def __call__(self, tokens: Ragged, rows: npt.NDArray[np.int64], epoch: int) -> Ragged:

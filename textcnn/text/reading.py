@@ -22,9 +22,10 @@ from textcnn.text.formats import file_table
 from textcnn.text.memory import ACCEPTED, memory_table
 from textcnn.text.read_columns import choose_columns
 from textcnn.text.read_hub import hub_table, is_hub_id
-from textcnn.text.read_labels import LabelReader
+from textcnn.text.read_labels import DistinctCells, LabelReader
 from textcnn.text.read_notices import counted, sentences
 from textcnn.text.read_table import SURROGATE, Record, Table, cell_text, shown
+from textcnn.text.stored import StoredTexts, TextWriter, memory_bound
 
 DEFAULTS = DataConfig()
 
@@ -153,7 +154,7 @@ def _table(data: Any, options: DataConfig) -> Table:
 
 @dataclass(frozen=True)
 class Examples:
-    """Texts and their labels in memory.
+    """Texts and their labels; many texts are in a file (:mod:`textcnn.text.stored`).
 
     Args:
         texts: the texts.
@@ -165,7 +166,7 @@ class Examples:
         label_columns: the columns that were read as labels.
     """
 
-    texts: list[str]
+    texts: Sequence[str]
     labels: list[tuple[str, ...]]
     multi_label: bool
     notices: tuple[str, ...] = ()
@@ -178,9 +179,9 @@ class Examples:
 
     def subset(self, rows: Sequence[int] | npt.NDArray[Any]) -> Examples:
         """The examples at these positions, or where a mask is true; without the notices, which are of the whole."""
-        positions = np.arange(len(self))[np.asarray(rows, None if len(rows) else np.int64)].tolist()
-        texts, labels = [self.texts[i] for i in positions], [self.labels[i] for i in positions]
-        return replace(self, texts=texts, labels=labels, notices=())
+        positions = np.arange(len(self))[np.asarray(rows, None if len(rows) else np.int64)]
+        labels = [self.labels[i] for i in positions.tolist()]
+        return replace(self, texts=_select(self.texts, positions), labels=labels, notices=())
 
     def describe(self) -> str:
         """One line, e.g. ``read 5,452 rows: text='text', label='label', 6 labels``."""
@@ -194,7 +195,7 @@ class Examples:
 def read_examples(
     data: Any, options: DataConfig = DEFAULTS, *, multi_label: bool | None = None, drop_unlabelled: bool = True
 ) -> Examples:
-    """Read labelled texts into memory.
+    """Read labelled texts: into memory, or, as ``options.storage`` has it, into a file.
 
     They are multi-label if that is said, or if there are lists, several labels on a fastText line, several label
     columns, or a separator in any label cell.
@@ -212,28 +213,34 @@ def read_examples(
     if multi_label is not None:
         options = replace(options, multi_label=multi_label)
     rows = open_rows(data, options, labels="required")
-    texts, cells, lines = [], [], []
+    writer, cells = TextWriter(memory_bound(options.storage)), DistinctCells()
     for row in rows:
-        texts.append(row.text)
-        cells.append(rows.label_cells(row.columns))
-        lines.append(row.line)
-    reader = rows.label_reader.decide(cells)
-    found = [reader.read(*pair) for pair in zip(cells, lines, strict=True)]
-    kept = [i for i, names in enumerate(found) if names is not None or not drop_unlabelled]
-    if not kept:
+        writer.append(row.text)
+        cells.append(rows.label_cells(row.columns), row.line)
+    texts = writer.finish()
+    reader = rows.label_reader.decide(cells.distinct)
+    found = cells.read(reader)
+    kept = np.array([i for i, names in enumerate(found) if names is not None or not drop_unlabelled], np.int64)
+    if not len(kept):
         raise DataError(f"expected rows with a label, found none in {counted(len(texts), 'row')}", path=rows.name)
     notices = Counter(rows.notices)
     notices.pop("missing_labels", None)
     notices["dropped" if drop_unlabelled else "missing_labels"] = found.count(None)
     return Examples(
-        texts=[texts[i] for i in kept],
-        labels=[found[i] or () for i in kept],
+        texts=_select(texts, kept),
+        labels=[found[i] or () for i in kept.tolist()],
         multi_label=bool(reader.multi_label),
         notices=tuple(sentences(notices)),
         name=rows.name,
         text_columns=rows.text_columns,
         label_columns=rows.label_columns,
     )
+
+
+def _select(texts: Sequence[str], positions: npt.NDArray[np.int64]) -> Sequence[str]:
+    if len(positions) == len(texts):  # all of them, in their order: positions never repeat
+        return texts
+    return texts.select(positions) if isinstance(texts, StoredTexts) else [texts[i] for i in positions.tolist()]
 
 
 def _columns(text: Sequence[str], label: Sequence[str]) -> str:
