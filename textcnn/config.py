@@ -58,6 +58,9 @@ class DataConfig:
     encoding: str = option("utf-8", "character encoding of text files, e.g. latin-1 or utf-16")
     label_separator: str = option("|", "what stands between the labels of one multi-label cell")
     multi_label: bool | None = option(None, "true: any number of labels a text; false: exactly one; none: inferred")
+    weight_column: str | None = option(
+        None, "column of numbers, 0 or more: how much a training row counts in the loss; none: all the same"
+    )
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,12 @@ class TrainingConfig:
     )
     class_weight: str | dict[str, float] | None = option(
         None, "balanced, or a weight for each label; none: every row counts the same"
+    )
+    focal_gamma: float = option(
+        0.0,
+        "focal loss: how much less a row counts that is answered well (2 in the paper); 0: none",
+        _not_negative,
+        "0 or more",
     )
     dev_fraction: float | None = option(
         None, "share of the training rows held out as dev rows, stratified", _fraction, "in [0, 1)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def accuracy_benchmark(
         raise ConfigError(f"baselines must be of {', '.join(BASELINES)}, got {', '.join(map(repr, unknown))}")
     config = Config.from_flat(settings)
     train = read_examples(data, config.data)
-    held = read_examples(test, config.data, multi_label=train.multi_label)
+    held = read_examples(test, replace(config.data, weight_column=None), multi_label=train.multi_label)
     results = []
     for architecture in architectures:
         runs = [

@@ -88,8 +88,10 @@ def prepare_text(
     prepare(config.training)
     multi_label = None if start is None else start.labels.multi_label
     examples = read_rows(data, config, reporter, multi_label=multi_label)
+    # Dev and test rows all count the same: a metric is of the rows as they are.
+    unweighted = dataclasses.replace(config, data=dataclasses.replace(config.data, weight_column=None))
     given = {
-        name: None if source is None else read_rows(source, config, reporter, multi_label=examples.multi_label)
+        name: None if source is None else read_rows(source, unweighted, reporter, multi_label=examples.multi_label)
         for name, source in {"dev": dev, "test": test}.items()
     }
     if start is None:
@@ -214,7 +216,7 @@ def _encode(inputs: TextInputs, examples: Examples, reporter: Reporter) -> Part[
     tokens = inputs.encode(examples.texts)
     if cut := int(inputs.cut_rows(tokens).sum()):
         reporter.say(f"note: {cut:,} of {len(tokens):,} texts are cut after {inputs.max_length} tokens")
-    return Part(tokens, examples.labels)
+    return Part(tokens, examples.labels, examples.weights)
 
 
 def _word_dropout(inputs: TextInputs, tokens: Ragged, config: Config) -> WordDropout | None:
@@ -229,4 +231,6 @@ def _digest(examples: Examples) -> str:
     digest = hashlib.sha256()
     for text, labels in zip(examples.texts, examples.labels, strict=True):
         digest.update("\x1f".join([text, *labels]).encode("utf-8", "surrogatepass") + b"\x1e")
+    if examples.weights is not None:
+        digest.update(examples.weights.tobytes())
     return digest.hexdigest()
