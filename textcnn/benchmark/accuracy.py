@@ -80,7 +80,7 @@ def accuracy_benchmark(
         labels = Labels.collect(train.labels, multi_label=train.multi_label)
         found = run_baseline(name, train.texts, train.labels, held.texts, held.labels, labels)
         run = {**found, "test": {metric: found["test"][metric] for metric in METRICS[:-1]}}
-        results.append({"model": name, "runs": [run], **_summary([run])})
+        results.append({"model": name, "runs": [run], **summarize_runs([run])})
     return {
         "benchmark": "accuracy",
         **describe_machine(),
@@ -119,14 +119,14 @@ def _parts(artifact: Artifact, encoded: Any, test: Examples) -> dict[str, dict[s
 
 def _results(architecture: str, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The architecture, and each of its branches on its own."""
-    results = [{"model": architecture, "runs": runs, **_summary(runs)}]
+    results = [{"model": architecture, "runs": runs, **summarize_runs(runs)}]
     for part in runs[0]["parts"]:
         alone = [{"seed": run["seed"], "test": run["parts"][part]} for run in runs]
-        results.append({"model": f"{architecture}, {part} branch alone", "runs": alone, **_summary(alone)})
+        results.append({"model": f"{architecture}, {part} branch alone", "runs": alone, **summarize_runs(alone)})
     return results
 
 
-def _summary(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def summarize_runs(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Mean of each metric over the runs, and its standard deviation (of the sample; 0 for one run)."""
     table = {name: np.array([run["test"][name] for run in runs]) for name in runs[0]["test"]}
     seconds = [run["train_seconds"] for run in runs if "train_seconds" in run]
