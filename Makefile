@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: setup demo test check format bench panel with-glove words-only kim2014 imbalance build clean
+.PHONY: setup demo test check format bench panel with-glove with-fasttext words-only kim2014 imbalance build clean
 
 setup: $(INSTALLED)
 
@@ -50,6 +50,11 @@ panel: setup
 with-glove: setup
 	$(PANEL) --sets trec,sst2,mr,banking77 --baselines none --set vectors=$$TEXTCNN_DATA/glove.100k.100d.txt.gz \
 	  --output $(RESULTS)/with-glove.json --table $(RESULTS)/with-glove.md
+
+# TEXTCNN_PEERS_PYTHON names an interpreter that has fastText, if this environment has not.
+with-fasttext: setup
+	$(PANEL) --sets trec,sst2 --baselines svm,fasttext \
+	  --output $(RESULTS)/with-fasttext.json --table $(RESULTS)/with-fasttext.md
 
 words-only: setup
 	$(PANEL) --sets trec,sst2,banking77,imdb,goemotions --baselines none \

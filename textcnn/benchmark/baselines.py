@@ -1,4 +1,4 @@
-"""Linear models over TF-IDF, by scikit-learn: what a text classifier must beat to be worth its name."""
+"""Linear models over TF-IDF, by scikit-learn, and fastText: what a text classifier must beat to be worth its name."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from textcnn.benchmark.fasttext_peer import run_fasttext
 from textcnn.evaluation.metrics import score
 from textcnn.labels import Labels
 from textcnn.training.order import stratified_split
@@ -24,6 +25,8 @@ BASELINES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "svm-char": (("char_wb",), "svm"),
     "svm-words+char": (("words", "char_wb"), "svm"),
 }
+FASTTEXT = "fasttext"
+NAMES = (*BASELINES, FASTTEXT)
 
 
 def run_baseline(
@@ -42,18 +45,23 @@ def run_baseline(
     The cost C is the best of :data:`COSTS` on a tenth of the training rows, then all of them train.
 
     Args:
-        name: of :data:`BASELINES`.
+        name: of :data:`NAMES`.
         texts: training texts.
         truth: the labels of each.
         test_texts: texts that are only measured.
         test_truth: the labels of each.
         labels: the labels of the training rows.
-        balanced: every label counts the same in the loss, by scikit-learn's ``class_weight``.
-        metric: what chooses the cost; none: accuracy, multi-label micro F1.
+        balanced: every label counts the same in the loss, by scikit-learn's ``class_weight`` (linear models).
+        metric: what chooses the cost (linear models); none: accuracy, multi-label micro F1.
 
     Returns:
-        ``test``: metrics, ``cost``, and ``train_seconds`` with the choice of the cost.
+        ``test``: metrics, ``cost`` (fastText: ``settings``), and ``train_seconds`` with the choice of the cost.
+
+    Raises:
+        MissingExtraError: fastText is not installed.
     """
+    if name == FASTTEXT:
+        return run_fasttext(texts, truth, test_texts, test_truth, labels)
     features, kind = BASELINES[name]
     began = time.perf_counter()
     kept, held = stratified_split(list(truth), HELD_OUT, seed=0)
