@@ -65,6 +65,9 @@ class DataConfig:
         lambda name: name in STORAGES,
         ", ".join(STORAGES),
     )
+    weight_column: str | None = option(
+        None, "column of numbers, 0 or more: how much a training row counts in the loss; none: all the same"
+    )
 
 
 @dataclass(frozen=True)
@@ -164,6 +167,12 @@ class TrainingConfig:
     )
     class_weight: str | dict[str, float] | None = option(
         None, "balanced, or a weight for each label; none: every row counts the same"
+    )
+    focal_gamma: float = option(
+        0.0,
+        "focal loss: how much less a row counts that is answered well (2 in the paper); 0: none",
+        _not_negative,
+        "0 or more",
     )
     dev_fraction: float | None = option(
         None, "share of the training rows held out as dev rows, stratified", _fraction, "in [0, 1)"

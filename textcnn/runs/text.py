@@ -89,8 +89,10 @@ def prepare_text(
     prepare(config.training)
     multi_label = None if start is None else start.labels.multi_label
     examples = read_rows(data, config, reporter, multi_label=multi_label)
+    # Dev and test rows all count the same: a metric is of the rows as they are.
+    unweighted = dataclasses.replace(config, data=dataclasses.replace(config.data, weight_column=None))
     given = {
-        name: None if source is None else read_rows(source, config, reporter, multi_label=examples.multi_label)
+        name: None if source is None else read_rows(source, unweighted, reporter, multi_label=examples.multi_label)
         for name, source in {"dev": dev, "test": test}.items()
     }
     if start is None:
@@ -219,7 +221,7 @@ def _warn_of_copies(train: Examples, others: dict[str, Examples | None], reporte
 def _part(inputs: TextInputs, tokens: EncodedTexts, examples: Examples, reporter: Reporter) -> Part[EncodedTexts]:
     if cut := int(inputs.cut_rows(tokens).sum()):
         reporter.say(f"note: {cut:,} of {len(tokens):,} texts are cut after {inputs.max_length} tokens")
-    return Part(tokens, examples.labels)
+    return Part(tokens, examples.labels, examples.weights)
 
 
 def _word_dropout(inputs: TextInputs, tokens: Ragged, config: Config) -> WordDropout | None:
@@ -234,4 +236,6 @@ def _digest(examples: Examples) -> str:
     digest = hashlib.sha256()
     for text, labels in zip(examples.texts, examples.labels, strict=True):
         digest.update("\x1f".join([text, *labels]).encode("utf-8", "surrogatepass") + b"\x1e")
+    if examples.weights is not None:
+        digest.update(examples.weights.tobytes())
     return digest.hexdigest()

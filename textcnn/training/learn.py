@@ -31,10 +31,11 @@ Encoded = TypeVar("Encoded")
 
 @dataclass(frozen=True)
 class Part(Generic[Encoded]):
-    """Rows of one split: encoded inputs and the true labels of each row."""
+    """Rows of one split: encoded inputs, the true labels of each row, and how much it counts in the loss, if told."""
 
     encoded: Encoded
     truth: Sequence[tuple[str, ...]]
+    weights: npt.NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,11 @@ def learn(
         labels,
         smoothing=config.label_smoothing,
         class_weight=class_weights(config.class_weight, labels, train.truth),
+        focal_gamma=config.focal_gamma,
     ).to(device)
+    augment = dict(augment or {})
+    if train.weights is not None:
+        augment["weights"] = (train.weights / train.weights.mean()).astype(np.float32)
 
     def order(epoch: int) -> list[Rows]:
         most = config.batch_tokens
