@@ -75,7 +75,7 @@ def gather(
         rows: ``(R,)`` numbers of rows.
         longest: take no more entries of a row.
     """
-    lengths = np.diff(offsets)[rows]
+    lengths = offsets[rows + 1] - offsets[rows]
     if longest is not None:
         lengths = np.minimum(lengths, longest)
     ends = np.cumsum(lengths)

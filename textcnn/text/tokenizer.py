@@ -8,7 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import tokenizers
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
 
@@ -128,6 +131,26 @@ class Tokenizer:
         while chunk := [_without_surrogates(text) for text in islice(texts, _CHUNK)]:
             encodings = self._pipeline.encode_batch_fast(chunk, add_special_tokens=False)
             yield Ragged.from_lists([encoding.ids for encoding in encodings])
+
+    def encode_with_starts(self, texts: Sequence[str]) -> list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]]:
+        """Token ids of each text, and the character of the text that each token begins with."""
+        encodings = self._pipeline.encode_batch([_without_surrogates(text) for text in texts], add_special_tokens=False)
+        found = []
+        for encoding in encodings:
+            offsets = np.array(encoding.offsets, np.int64).reshape(-1, 2)
+            found.append((np.array(encoding.ids, np.int32), offsets[:, 0]))
+        return found
+
+    def components(self) -> dict[str, Any]:
+        """The parts of tokenizer.json, without the vocabulary: ``model`` is the name of the model's type."""
+        pipeline = self._pipeline
+        parts = {name: getattr(pipeline, name) for name in ("normalizer", "pre_tokenizer", "post_processor")}
+        return {
+            **{name: None if part is None else json.loads(part.__getstate__()) for name, part in parts.items()},
+            "model": type(pipeline.model).__name__,
+            "dropout": getattr(pipeline.model, "dropout", None),
+            "added_tokens": [token.content for token in pipeline.get_added_tokens_decoder().values()],
+        }
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Character offsets ``(start, end)`` into ``text`` of each token that :meth:`encode_batch` gives."""
