@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.errors import ConfigError, DataError
+from textcnn.errors import ArtifactError, ConfigError, DataError
 from textcnn.evaluation.metrics import score
 from textcnn.evaluation.probabilities import Floats, decide, probabilities
 from textcnn.labels import Labels
@@ -77,6 +77,16 @@ class Answering(ABC):
     @abstractmethod
     def inputs(self) -> Any:
         """Has ``encode(rows)``: a :class:`textcnn.text.pipeline.TextPipeline`, or the inputs of an image model."""
+
+    def text_inputs(self) -> TextPipeline:
+        """The inputs of a text model.
+
+        Raises:
+            ArtifactError: this is an image model.
+        """
+        if not isinstance(self.inputs, TextPipeline):
+            raise ArtifactError("expected a text model, got an image model; use `textcnn image` for it")
+        return self.inputs
 
     @abstractmethod
     def logits(self, encoded: Any) -> npt.NDArray[np.floating]:
