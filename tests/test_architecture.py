@@ -51,6 +51,20 @@ TORCH_FREE = (
     "evaluation",
     "models.registry",
     "text.pipeline",
+    "kernels.lookup_numpy",
+    "kernels.lookup_numba",
+    "inference.answering",
+    "inference.answers",
+    "inference.exact",
+    "inference.filters",
+    "inference.lookup",
+    "inference.mapped",
+    "inference.one_layer",
+    "inference.predictor",
+    "inference.quantized",
+    "inference.threads",
+    "inference.type_rows",
+    "api",
 )
 
 

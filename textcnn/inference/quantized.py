@@ -71,8 +71,8 @@ class IntegerFilters:
 
     def rows(self, products: Doubles) -> tuple[Array, npt.NDArray[np.bool_]]:
         """Rows ``(n, S, F)`` of exact products ``(n, S * F)``, and which of them had to be clipped."""
-        steps = self._steps.reshape(-1, self.weights.num_filters)
-        by_tap = np.repeat(steps, self.weights.sizes, axis=0).reshape(-1)
+        by_tap = self._steps.reshape(len(self.weights.sizes), self.weights.num_filters)
+        by_tap = np.repeat(by_tap, self.weights.sizes, axis=0).reshape(-1)
         whole = np.rint(products / by_tap)
         clipped = (np.abs(whole) > LARGEST).any(axis=1)
         return self.weights.padded(np.clip(whole, -LARGEST, LARGEST)).astype(np.int8), clipped

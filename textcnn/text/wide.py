@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -69,7 +71,7 @@ class WideFeatures:
         seen = self.keys[index] == keys
         present, counts = np.unique(texts[seen] * size + index[seen], return_counts=True)
         text, row = present // size, present % size
-        weights = (1 + np.log(counts)) * self.idf[row]
+        weights = (1 + logarithms(counts)) * self.idf[row]
         norms = np.sqrt(np.bincount(text, weights**2, minlength=len(tokens)))
         offsets = np.zeros(len(tokens) + 1, np.int64)
         np.cumsum(np.bincount(text, minlength=len(tokens)), out=offsets[1:])
@@ -82,6 +84,20 @@ class WideFeatures:
         keys = np.concatenate([self.keys, further.keys[fresh]])
         order = np.argsort(keys)
         return WideFeatures(keys[order], np.concatenate([self.idf, further.idf[fresh]])[order])
+
+
+@lru_cache(maxsize=1024)
+def _logarithm(count: int) -> float:
+    return float(Decimal(count).ln())
+
+
+def logarithms(counts: Integers) -> npt.NDArray[np.float64]:
+    """Natural logarithms of whole numbers, correctly rounded: a library's differ in the last bit by machine."""
+    few = np.array([_logarithm(n) for n in range(1, min(int(counts.max(initial=1)), 256) + 1)])
+    found = few[np.minimum(counts, len(few)) - 1]
+    for place in np.flatnonzero(counts > len(few)).tolist():
+        found[place] = _logarithm(int(counts[place]))
+    return np.asarray(found)
 
 
 def _within(keys: Integers, num_types: int) -> npt.NDArray[np.bool_]:
