@@ -61,6 +61,7 @@ TORCH_FREE = (
     "inference.mapped",
     "inference.one_layer",
     "inference.predictor",
+    "inference.pieces",
     "inference.quantized",
     "inference.threads",
     "inference.type_rows",

@@ -227,7 +227,9 @@ def test_weights_that_do_not_fit(folders, tmp_path):
     with pytest.raises(ArtifactError, match=r"the weights do not fit config.json"):
         Predictor.load(folder)  # the network has the last word
     (saved() / "model.safetensors").write_bytes(b"\x10" * 30)
-    with pytest.raises(ArtifactError, match=r"model.safetensors: expected safetensors weights, but the file is damaged"):
+    with pytest.raises(
+        ArtifactError, match=r"model.safetensors: expected safetensors weights, but the file is damaged"
+    ):
         LookupModel.load(folder)
     config = json.loads((saved() / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "scales": [0.1]}))

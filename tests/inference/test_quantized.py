@@ -123,9 +123,7 @@ def test_a_folder_without_scales_gets_them_when_it_is_read(folders, tmp_path):
     (folder / "config.json").write_text(json.dumps(config))
     older, newer = (LookupModel.load(place, precision="int8") for place in (folder, folders["default"]))
     rows = made_up(300)
-    assert (
-        older.whole_logits(older.inputs.encode(rows)) == newer.whole_logits(newer.inputs.encode(rows))
-    ).all()
+    assert (older.whole_logits(older.inputs.encode(rows)) == newer.whole_logits(newer.inputs.encode(rows))).all()
 
 
 def test_whole_logits_of_a_float32_model(folders):

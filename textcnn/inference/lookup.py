@@ -180,7 +180,7 @@ class LookupModel(Answering):
         """Logits ``(N, C)``, and, with int8, which rows provably have float32's labels."""
         if self.precision == "float32":
             return self.logits(encoded), None
-        found = self._answer(encoded, self._limits(thresholds) if self.labels.multi_label else None, certify=True)
+        found = self._answer(encoded, self._limits(thresholds), certify=True)
         return self._doubles(found.logits), found.certified
 
     def close(
@@ -192,6 +192,26 @@ class LookupModel(Answering):
         logits = np.zeros(rest.shape)
         kernels.head(self.filters.features(best, empty), self._model.filters.head, logits)
         return np.asarray(logits + rest * UNIT)
+
+    def close_certified(
+        self,
+        best: npt.NDArray[Any],
+        rest: npt.NDArray[np.int64],
+        empty: Booleans,
+        clipped: Booleans,
+        thresholds: Sequence[float],
+    ) -> tuple[npt.NDArray[np.float64], Booleans | None]:
+        """As :meth:`close`, logits as float64, and, with int8, which rows provably have float32's labels."""
+        logits = self.close(best, rest, empty, lookup_numpy)
+        return self._doubles(logits), self._certified(best, logits, empty, clipped, self._limits(thresholds))
+
+    def _certified(
+        self, best: npt.NDArray[Any], logits: npt.NDArray[Any], empty: Booleans, clipped: Booleans, limits: Any
+    ) -> Booleans | None:
+        if not isinstance(self.filters, IntegerFilters):
+            return None
+        sure = certified_labels(self.filters, best, logits, limits) & ~clipped
+        return sure | empty | (best.shape[1] == 0)  # without filters nothing is quantized
 
     def _filters(self) -> FloatFilters | IntegerFilters:
         weights = self._model.filters
@@ -257,12 +277,14 @@ class LookupModel(Answering):
             rest += sums >> _SHIFT
         empty = lengths == 0
         results.logits[texts] = logits = self.close(best, rest, empty, kernels)
-        if certify and isinstance(self.filters, IntegerFilters):
-            sure = certified_labels(self.filters, best, logits, limits) & ~_any_of(rows.clipped[numbers], tokens)
-            results.certified[texts] = sure | empty | (len(sizes) == 0)
+        if certify:
+            clipped = _any_of(rows.clipped[numbers], tokens)
+            results.certified[texts] = self._certified(best, logits, empty, clipped, limits)
 
-    def _limits(self, thresholds: Sequence[float]) -> npt.NDArray[np.float64]:
-        """Thresholds of the logits; behind 36 a probability is 1 in float64."""
+    def _limits(self, thresholds: Sequence[float]) -> npt.NDArray[np.float64] | None:
+        """Thresholds of the logits (multi-label); behind 36 a probability is 1 in float64."""
+        if not self.labels.multi_label:
+            return None
         probs = np.asarray(thresholds, np.float64)
         with np.errstate(divide="ignore"):
             return np.asarray(np.minimum(np.log(probs) - np.log1p(-probs), 36) * self.temperature)
@@ -283,5 +305,3 @@ def _any_of(marks: Booleans, tokens: Ragged) -> Booleans:
     """Whether any token of each text is marked, ``(B,)``."""
     sums = np.concatenate([[0], np.cumsum(marks)])
     return np.asarray(sums[tokens.offsets[1:]] > sums[tokens.offsets[:-1]])
-
-

@@ -140,4 +140,6 @@ class Predictor(Answering):
 
     def certify(self, encoded: Any, thresholds: Sequence[float]) -> tuple[npt.NDArray[np.floating], Booleans | None]:
         """Logits ``(N, C)``, and, with int8, which rows provably have float32's labels."""
-        return super().certify(encoded, thresholds) if self._lookup is None else self._lookup.certify(encoded, thresholds)
+        return (
+            super().certify(encoded, thresholds) if self._lookup is None else self._lookup.certify(encoded, thresholds)
+        )

@@ -67,7 +67,9 @@ class IntegerFilters:
         self._error = np.ceil(_FINE * (widths / 2 + rounding)) + 1
         most = np.abs(self._activated(np.abs(self._bias) + _FINE * LARGEST * widths + self._error))
         if (most @ np.abs(self._head)).max(initial=0) >= 2.0**52:
-            raise ConfigError("precision int8 needs logits below 65,536 in size, the model's may be larger; use float32")
+            raise ConfigError(
+                "precision int8 needs logits below 65,536 in size, the model's may be larger; use float32"
+            )
 
     def rows(self, products: Doubles) -> tuple[Array, npt.NDArray[np.bool_]]:
         """Rows ``(n, S, F)`` of exact products ``(n, S * F)``, and which of them had to be clipped."""
