@@ -196,7 +196,7 @@ def test_kernels_and_precision_of_the_model_itself(folders):
 
 def test_defaults_are_those_of_the_network():
     parameters = signature(KimEncoder).parameters
-    assert one_layer.ACTIVATION == parameters["activation"].default
+    assert parameters["activation"].default == one_layer.ACTIVATION
     assert parameters["pooling"].default == "max+mean"
 
 
@@ -227,9 +227,7 @@ def test_weights_that_do_not_fit(folders, tmp_path):
     with pytest.raises(ArtifactError, match=r"the weights do not fit config.json"):
         Predictor.load(folder)  # the network has the last word
     (saved() / "model.safetensors").write_bytes(b"\x10" * 30)
-    with pytest.raises(
-        ArtifactError, match=r"model.safetensors: expected safetensors weights, but the file is damaged"
-    ):
+    with pytest.raises(ArtifactError, match=r"model.safetensors: expected safetensors weights, but"):
         LookupModel.load(folder)
     config = json.loads((saved() / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "scales": [0.1]}))

@@ -1,8 +1,8 @@
 """Classification by look-up: a saved one-layer text model answers with gather, add and maximum, and without torch.
 
-The score of a filter is a sum over words, so the products of a word with every tap are made when a text first holds it
-and kept; then a window is a sum of rows. A text's answer is the same to the bit in any batch and order, on any number of
-threads, and in numpy or numba; with ``precision="int8"`` the logits are whole numbers, the same on every machine.
+The score of a filter is a sum over words, so the products of a word with every tap are made when a text first holds
+it, and kept; then a window is a sum of rows. A text's answer is the same to the bit in any batch and order, on any
+number of threads, in numpy and numba; with ``precision="int8"`` logits are whole numbers, the same on every machine.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ class LookupModel(Answering):
     def close(
         self, best: npt.NDArray[Any], rest: npt.NDArray[np.int64], empty: Booleans, kernels: ModuleType
     ) -> npt.NDArray[Any]:
-        """Logits ``(B, C)``, float64 or whole, from the largest sums ``(B, G, F)`` and the other parts' whole logits."""
+        """Logits ``(B, C)``, float64 or whole, from largest sums ``(B, G, F)`` and the other parts' whole logits."""
         if isinstance(self.filters, IntegerFilters):
             return self.filters.logits(best, empty) + rest
         logits = np.zeros(rest.shape)
@@ -211,7 +211,7 @@ class LookupModel(Answering):
         if not isinstance(self.filters, IntegerFilters):
             return None
         sure = certified_labels(self.filters, best, logits, limits) & ~clipped
-        return sure | empty | (best.shape[1] == 0)  # without filters nothing is quantized
+        return np.asarray(sure | empty | (best.shape[1] == 0))  # without filters nothing is quantized
 
     def _filters(self) -> FloatFilters | IntegerFilters:
         weights = self._model.filters

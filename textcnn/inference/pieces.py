@@ -189,11 +189,11 @@ class Pieces:
     def _largest(self, rows: Array, windows: list[tuple[int, int]]) -> Array:
         """Largest sums over the windows that begin at ``low`` to ``high - 1``, for each size."""
         kind, tap = self.model.filters.sum_type, 0
-        least = -np.inf if kind is np.float32 else np.iinfo(kind).min
-        best = np.full((len(self._sizes), rows.shape[2]), least, kind)
+        least = -np.inf if kind is np.float32 else np.iinfo(np.int16).min
+        best: Array = np.full((len(self._sizes), rows.shape[2]), least, kind)
         for g, (size, (low, high)) in enumerate(zip(self._sizes.tolist(), windows, strict=True)):
             if high > low:
-                sums = rows[low:high, tap].astype(kind)
+                sums: Array = rows[low:high, tap].astype(kind)
                 for i in range(1, size):
                     sums += rows[low + i : high + i, tap + i]
                 best[g] = sums.max(axis=0)

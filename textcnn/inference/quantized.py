@@ -68,15 +68,14 @@ class IntegerFilters:
         most = np.abs(self._activated(np.abs(self._bias) + _FINE * LARGEST * widths + self._error))
         if (most @ np.abs(self._head)).max(initial=0) >= 2.0**52:
             raise ConfigError(
-                "precision int8 needs logits below 65,536 in size, the model's may be larger; use float32"
+                "precision int8 needs logits below 65,536 in size, this model's may be larger; use float32"
             )
 
     def rows(self, products: Doubles) -> tuple[Array, npt.NDArray[np.bool_]]:
         """Rows ``(n, S, F)`` of exact products ``(n, S * F)``, and which of them had to be clipped."""
-        by_tap = self._steps.reshape(len(self.weights.sizes), self.weights.num_filters)
-        by_tap = np.repeat(by_tap, self.weights.sizes, axis=0).reshape(-1)
-        whole = np.rint(products / by_tap)
-        clipped = (np.abs(whole) > LARGEST).any(axis=1)
+        steps = self._steps.reshape(len(self.weights.sizes), self.weights.num_filters)
+        whole = np.rint(products / np.repeat(steps, self.weights.sizes, axis=0).reshape(-1))
+        clipped = np.asarray((np.abs(whole) > LARGEST).any(axis=1))
         return self.weights.padded(np.clip(whole, -LARGEST, LARGEST)).astype(np.int8), clipped
 
     def logits(self, best: Array, empty: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
