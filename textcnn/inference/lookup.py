@@ -239,7 +239,11 @@ class LookupModel(Answering):
         work = partial(self._answer_chunk, encoded, kernels, results, limits, certify)
         starts = range(0, len(encoded), CHUNK)
         threads = 1 if kernels is lookup_numpy else min(self.threads, len(starts))
-        pool.run(work, starts, max(threads, 1))
+        if threads > 1:
+            pool.run(work, starts, threads)
+        else:
+            for start in starts:
+                work(start)
         return results
 
     def kernels_for(self, num_texts: int) -> ModuleType:
@@ -256,13 +260,13 @@ class LookupModel(Answering):
     ) -> None:
         texts = slice(start, min(start + CHUNK, len(encoded)))
         tokens = _cut(encoded, texts, self._pipeline.max_length)
-        lengths = tokens.lengths
+        lengths = tokens.offsets[1:] - tokens.offsets[:-1]
         rows, numbers = self.rows(tokens.ids, encoded.unseen)
         sizes, filters = self._model.filters.sizes, self._model.filters
         best = np.empty((len(tokens), len(sizes), filters.shape[1]), self.filters.sum_type)
         if len(sizes):
             kernels.pool(rows.products, numbers, tokens.offsets, sizes, best)
-        rest = np.repeat(self._model.bias[None], len(tokens), axis=0)
+        rest = np.zeros((len(tokens), self._model.num_labels), np.int64) + self._model.bias
         if self._model.means is not None:
             sums = np.zeros_like(rest)
             kernels.add_rows(rows.means, numbers, tokens.offsets, sums)
