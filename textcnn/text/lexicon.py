@@ -111,6 +111,8 @@ class Lexicon:
         if not self._tokenizer.has_whole_words or unknown is None:
             return tokens, Unseen()
         places = np.flatnonzero(tokens.ids == unknown)
+        if not len(places):
+            return tokens, Unseen()
         words = self._words_at(texts, tokens, places)
         names = sorted({word for word in words if word is not None})
         buckets, offsets = self._rule.bags(names)

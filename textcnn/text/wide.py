@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -76,10 +78,12 @@ class WideFeatures:
             return WideRows(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(len(tokens) + 1, np.int64))
         index = np.minimum(np.searchsorted(self.keys, keys), size - 1)
         seen = self.keys[index] == keys
-        present, counts = np.unique(texts[seen] * size + index[seen], return_counts=True)
-        text, row = present // size, present % size
-        weights = (1 + np.log(counts)) * self.idf[row]
-        norms = np.sqrt(np.bincount(text, weights**2, minlength=len(tokens)))
+        codes = np.sort(texts[seen] * size + index[seen])
+        first = np.flatnonzero(np.concatenate([np.ones(min(len(codes), 1), np.bool_), codes[1:] != codes[:-1]]))
+        counts = np.concatenate([first[1:], [len(codes)]])[: len(first)] - first
+        text, row = np.divmod(codes[first], size)
+        weights = (1 + logarithms(counts)) * self.idf[row]
+        norms = np.sqrt(np.bincount(text, weights * weights, minlength=len(tokens)))
         offsets = np.zeros(len(tokens) + 1, np.int64)
         np.cumsum(np.bincount(text, minlength=len(tokens)), out=offsets[1:])
         return WideRows(row.astype(np.int32), (weights / norms[text]).astype(np.float32), offsets)
@@ -110,6 +114,28 @@ def _merged(keys: Integers, counts: Integers, further: Integers, also: Integers)
     return together, total
 
 
+@lru_cache(maxsize=1024)
+def _logarithm(count: int) -> float:
+    return float(Decimal(count).ln())
+
+
+@lru_cache
+def _first_logarithms(number: int) -> npt.NDArray[np.float64]:
+    return np.array([_logarithm(n) for n in range(1, number + 1)])
+
+
+def logarithms(counts: Integers) -> npt.NDArray[np.float64]:
+    """Natural logarithms of whole numbers, correctly rounded: a library's differ in the last bit by machine."""
+    largest = int(counts.max(initial=1))
+    table = _first_logarithms(8 if largest <= 8 else 256)
+    if largest <= len(table):
+        return np.asarray(table[counts - 1])
+    found = table[np.minimum(counts, len(table)) - 1]
+    for place in np.flatnonzero(counts > len(table)).tolist():
+        found[place] = _logarithm(int(counts[place]))
+    return np.asarray(found)
+
+
 def _within(keys: Integers, num_types: int) -> npt.NDArray[np.bool_]:
     """Which keys are made of the first ``num_types`` types alone."""
     first, second = (keys >> 32) - 1, keys & 0xFFFFFFFF
@@ -119,6 +145,9 @@ def _within(keys: Integers, num_types: int) -> npt.NDArray[np.bool_]:
 def _occurrences(tokens: Ragged) -> tuple[Integers, Integers]:
     """Keys of all words and all pairs of neighbours, and the number of the text each stands in."""
     ids = tokens.ids.astype(np.int64)
+    if len(tokens) == 1:
+        keys = np.concatenate([ids, (ids[:-1] + 1) << 32 | ids[1:]])
+        return keys, np.zeros(len(keys), np.int64)
     text = np.repeat(np.arange(len(tokens)), tokens.lengths)
     together = text[1:] == text[:-1]
     pairs = ((ids[:-1] + 1) << 32 | ids[1:])[together]
