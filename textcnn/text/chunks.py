@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.text.lexicon import Lexicon, Unseen, joined
+from textcnn.text.lexicon import Lexicon, Unseen, joined, renumber
 from textcnn.text.ragged import Ragged, gather
 from textcnn.text.tokenizer import WORD_PATTERN, Tokenizer
 
@@ -156,8 +156,7 @@ class ChunkMemory:
                 self._names.append(unseen.names[k])
             self._bags.append(unseen.bags.take(np.array(new, np.int64)))
             known = np.array([self._unseen[name] for name in unseen.names], np.int64)
-            behind = tokens.ids >= self._size
-            tokens.ids[behind] = self._size + known[tokens.ids[behind] - self._size]
+            renumber(tokens.ids, self._size, known)
         self._chunks.append(tokens)
         self._characters += sum(map(len, chunks))
 

@@ -39,13 +39,18 @@ def joined(parts: Sequence[tuple[Ragged, Unseen]], num_types: int) -> tuple[Ragg
     tables = [np.array([number[name] for name in unseen.names], np.int64) for _, unseen in parts]
     ids = []
     for (tokens, _), table in zip(parts, tables, strict=True):
-        behind = np.flatnonzero(tokens.ids >= num_types)
-        own = tokens.ids.copy()
-        own[behind] = num_types + table[own[behind] - num_types]
-        ids.append(Ragged(own, tokens.offsets))
+        own = Ragged(tokens.ids.copy(), tokens.offsets)
+        renumber(own.ids, num_types, table)
+        ids.append(own)
     together = np.concatenate([np.zeros(0, np.int64), *tables])
     bags = Ragged.concatenate(unseen.bags for _, unseen in parts)
     return Ragged.concatenate(ids), Unseen(tuple(names), bags.take(np.unique(together, return_index=True)[1]))
+
+
+def renumber(ids: npt.NDArray[np.int32], num_types: int, table: npt.NDArray[np.int64]) -> None:
+    """Give the k-th temporary id, ``num_types + k``, the number ``num_types + table[k]``, in place."""
+    behind = np.flatnonzero(ids >= num_types)
+    ids[behind] = num_types + table[ids[behind] - num_types]
 
 
 def build_lexicon(tokenizer: Tokenizer, config: ModelConfig) -> Lexicon | None:
