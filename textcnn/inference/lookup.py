@@ -35,6 +35,9 @@ from textcnn.text.lexicon import Unseen, build_lexicon
 from textcnn.text.pipeline import EncodedTexts, TextPipeline
 from textcnn.text.ragged import Ragged
 from textcnn.text.tokenizer import Tokenizer
+from textcnn.text.wide import WideRows
+
+Array = npt.NDArray[Any]
 
 PRECISIONS = ("float32", "int8")
 CHUNK = 128  # texts of one task; a text is summed by one thread, so the cut decides nothing
@@ -47,7 +50,7 @@ _SHIFT = 12  # from units of the wide branch, 2**-48, to UNIT
 class _Results:
     """What chunks fill: logits ``(N, C)``, float64 or in whole units, and which texts are certified."""
 
-    logits: npt.NDArray[Any]
+    logits: Array
     certified: Booleans
 
 
@@ -69,6 +72,8 @@ class LookupModel(Answering):
         self._model, self._pipeline, self._saved, self._choice = model, pipeline, saved, kernels
         self._labels = Labels(tuple(saved["labels"]), saved["problem_type"] == MULTI_LABEL)
         self._product = model.product()
+        nothing = np.zeros((0, model.num_labels), np.float32)
+        self._table = nothing if model.table is None else model.table
         self.filters = self._filters()
         taps, lanes = model.filters.shape
         row_bytes = taps * lanes * np.dtype(self.filters.row_type).itemsize + 8 * model.num_labels + 1
@@ -140,11 +145,11 @@ class LookupModel(Answering):
         """The weights."""
         return self._model
 
-    def rows(self, types: npt.NDArray[Any], unseen: Unseen | None = None) -> tuple[Rows, npt.NDArray[np.int64]]:
+    def rows(self, types: Array, unseen: Unseen | None = None) -> tuple[Rows, npt.NDArray[np.int64]]:
         """Rows that hold all ``types (N,)``, in any order, and the number of the row of each."""
         return self.cache.find(types, unseen or Unseen())
 
-    def windows(self, types: npt.NDArray[Any], unseen: Unseen | None = None) -> list[npt.NDArray[Any]]:
+    def windows(self, types: Array, unseen: Unseen | None = None) -> list[Array]:
         """Sums of all windows of one text, ``(T + h - 1, F)`` for each width h, without bias; the first begins outside.
 
         The largest of a column is what the filter's feature is made of.
@@ -184,8 +189,8 @@ class LookupModel(Answering):
         return self._doubles(found.logits), found.certified
 
     def close(
-        self, best: npt.NDArray[Any], rest: npt.NDArray[np.int64], empty: Booleans, kernels: ModuleType
-    ) -> npt.NDArray[Any]:
+        self, best: Array, rest: npt.NDArray[np.int64], empty: Booleans, kernels: ModuleType
+    ) -> Array:
         """Logits ``(B, C)``, float64 or whole, from largest sums ``(B, G, F)`` and the other parts' whole logits."""
         if isinstance(self.filters, IntegerFilters):
             return self.filters.logits(best, empty) + rest
@@ -195,7 +200,7 @@ class LookupModel(Answering):
 
     def close_certified(
         self,
-        best: npt.NDArray[Any],
+        best: Array,
         rest: npt.NDArray[np.int64],
         empty: Booleans,
         clipped: Booleans,
@@ -206,7 +211,7 @@ class LookupModel(Answering):
         return self._doubles(logits), self._certified(best, logits, empty, clipped, self._limits(thresholds))
 
     def _certified(
-        self, best: npt.NDArray[Any], logits: npt.NDArray[Any], empty: Booleans, clipped: Booleans, limits: Any
+        self, best: Array, logits: Array, empty: Booleans, clipped: Booleans, limits: Any
     ) -> Booleans | None:
         if not isinstance(self.filters, IntegerFilters):
             return None
@@ -262,23 +267,25 @@ class LookupModel(Answering):
         tokens = _cut(encoded, texts, self._pipeline.max_length)
         lengths = tokens.offsets[1:] - tokens.offsets[:-1]
         rows, numbers = self.rows(tokens.ids, encoded.unseen)
-        sizes, filters = self._model.filters.sizes, self._model.filters
-        best = np.empty((len(tokens), len(sizes), filters.shape[1]), self.filters.sum_type)
-        if len(sizes):
-            kernels.pool(rows.products, numbers, tokens.offsets, sizes, best)
-        rest = np.zeros((len(tokens), self._model.num_labels), np.int64) + self._model.bias
-        if self._model.means is not None:
-            sums = np.zeros_like(rest)
-            kernels.add_rows(rows.means, numbers, tokens.offsets, sums)
-            rest += sums // np.maximum(lengths, 1)[:, None]
-        if self._model.table is not None and encoded.wide is not None:
-            sums, wide = np.zeros_like(rest), encoded.wide
-            bounds = wide.offsets[texts.start : texts.stop + 1]
-            inside = slice(bounds[0], bounds[-1])
-            kernels.add_features(
-                self._model.table, self._model.scale, wide.rows[inside], wide.weights[inside], bounds - bounds[0], sums
-            )
-            rest += sums >> _SHIFT
+        model, count = self._model, len(lengths)
+        best = np.empty((count, len(model.filters.sizes), rows.products.shape[2]), self.filters.sum_type)
+        means, wide = np.zeros((2, count, model.num_labels), np.int64)
+        kernels.collect(
+            rows.products,
+            rows.means,
+            numbers,
+            tokens.offsets,
+            model.filters.sizes,
+            best,
+            means,
+            self._table,
+            model.scale,
+            *_features(encoded.wide, texts),
+            wide,
+        )
+        if model.means is not None:
+            means //= np.maximum(lengths, 1)[:, None]
+        rest = means + (wide >> _SHIFT) + model.bias
         empty = lengths == 0
         results.logits[texts] = logits = self.close(best, rest, empty, kernels)
         if certify:
@@ -293,8 +300,17 @@ class LookupModel(Answering):
         with np.errstate(divide="ignore"):
             return np.asarray(np.minimum(np.log(probs) - np.log1p(-probs), 36) * self.temperature)
 
-    def _doubles(self, logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    def _doubles(self, logits: Array) -> npt.NDArray[np.float64]:
         return np.asarray(logits * UNIT if self.precision == "int8" else logits)
+
+
+def _features(wide: WideRows | None, texts: slice) -> tuple[Array, Array, npt.NDArray[np.int64]]:
+    """Rows and weights of the wide features of some neighbouring texts, and where those of each begin."""
+    if wide is None:
+        return np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(texts.stop - texts.start + 1, np.int64)
+    offsets = wide.offsets[texts.start : texts.stop + 1]
+    first, last = offsets[0], offsets[-1]
+    return wide.rows[first:last], wide.weights[first:last], offsets - first
 
 
 def _cut(encoded: Ragged, texts: slice, max_length: int | None) -> Ragged:
