@@ -14,6 +14,7 @@ from textcnn.config import describe
 from textcnn.errors import ConfigError
 from textcnn_cli import console, options
 from textcnn_cli.accuracy import accuracy, panel
+from textcnn_cli.lookup import lookup
 from textcnn_cli.options import prepare_outputs, split_list, split_numbers
 
 app = typer.Typer(help="Measure speed and accuracy.", no_args_is_help=True)
@@ -21,6 +22,7 @@ app = typer.Typer(help="Measure speed and accuracy.", no_args_is_help=True)
 
 app.command("accuracy")(accuracy)
 app.command("panel")(panel)
+app.command("lookup")(lookup)
 
 
 @app.callback()

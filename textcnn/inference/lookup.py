@@ -8,12 +8,12 @@ number of threads, in numpy and numba; with ``precision="int8"`` logits are whol
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +52,24 @@ class _Results:
 
     logits: Array
     certified: Booleans
+
+
+class _Gathered(NamedTuple):
+    """Arguments of ``collect`` in the kernels, in their order."""
+
+    products: Array
+    means: Array
+    rows: Array
+    offsets: Array
+    sizes: Array
+    best: Array
+    mean_sums: Array
+    table: Array
+    scale: float
+    wide_rows: Array
+    wide_weights: Array
+    wide_offsets: Array
+    wide_sums: Array
 
 
 class LookupModel(Answering):
@@ -179,6 +197,18 @@ class LookupModel(Answering):
             raise ConfigError(f"whole logits need precision 'int8', this model was loaded with {self.precision!r}")
         return self._answer(encoded).logits
 
+    def kernel_call(self, encoded: EncodedTexts) -> Callable[[], Array]:
+        """What is left of an answer once everything is in its place: kernels, activation and head, for measuring."""
+        kernels = self.kernels_for(len(encoded))
+        call, _ = self._gathered(encoded, slice(0, len(encoded)))
+        rest, empty = np.zeros_like(call.mean_sums), encoded.lengths == 0
+
+        def work() -> Array:
+            kernels.collect(*call)
+            return self.close(call.best, rest, empty, kernels)
+
+        return work
+
     def certify(
         self, encoded: EncodedTexts, thresholds: Sequence[float]
     ) -> tuple[npt.NDArray[np.float64], Booleans | None]:
@@ -188,9 +218,7 @@ class LookupModel(Answering):
         found = self._answer(encoded, self._limits(thresholds), certify=True)
         return self._doubles(found.logits), found.certified
 
-    def close(
-        self, best: Array, rest: npt.NDArray[np.int64], empty: Booleans, kernels: ModuleType
-    ) -> Array:
+    def close(self, best: Array, rest: npt.NDArray[np.int64], empty: Booleans, kernels: ModuleType) -> Array:
         """Logits ``(B, C)``, float64 or whole, from largest sums ``(B, G, F)`` and the other parts' whole logits."""
         if isinstance(self.filters, IntegerFilters):
             return self.filters.logits(best, empty) + rest
@@ -264,33 +292,40 @@ class LookupModel(Answering):
         self, encoded: EncodedTexts, kernels: ModuleType, results: _Results, limits: Any, certify: bool, start: int
     ) -> None:
         texts = slice(start, min(start + CHUNK, len(encoded)))
-        tokens = _cut(encoded, texts, self._pipeline.max_length)
-        lengths = tokens.offsets[1:] - tokens.offsets[:-1]
-        rows, numbers = self.rows(tokens.ids, encoded.unseen)
-        model, count = self._model, len(lengths)
-        best = np.empty((count, len(model.filters.sizes), rows.products.shape[2]), self.filters.sum_type)
-        means, wide = np.zeros((2, count, model.num_labels), np.int64)
-        kernels.collect(
-            rows.products,
-            rows.means,
+        call, held = self._gathered(encoded, texts)
+        kernels.collect(*call)
+        lengths = call.offsets[1:] - call.offsets[:-1]
+        if self._model.means is not None:
+            np.floor_divide(call.mean_sums, np.maximum(lengths, 1)[:, None], out=call.mean_sums)
+        rest = call.mean_sums + (call.wide_sums >> _SHIFT) + self._model.bias
+        empty = lengths == 0
+        results.logits[texts] = logits = self.close(call.best, rest, empty, kernels)
+        if certify:
+            clipped = _any_of(held.clipped[call.rows], call.offsets)
+            results.certified[texts] = self._certified(call.best, logits, empty, clipped, limits)
+
+    def _gathered(self, encoded: EncodedTexts, texts: slice) -> tuple[_Gathered, Rows]:
+        """Everything that the kernels need of some neighbouring texts, and the rows of their types."""
+        model, tokens = self._model, _cut(encoded, texts, self._pipeline.max_length)
+        held, numbers = self.rows(tokens.ids, encoded.unseen)
+        count, sizes = texts.stop - texts.start, model.filters.sizes
+        best = np.empty((count, len(sizes), held.products.shape[2]), self.filters.sum_type)
+        mean_sums, wide_sums = np.zeros((2, count, model.num_labels), np.int64)
+        wide = _features(encoded.wide, texts)
+        call = _Gathered(
+            held.products,
+            held.means,
             numbers,
             tokens.offsets,
-            model.filters.sizes,
+            sizes,
             best,
-            means,
+            mean_sums,
             self._table,
             model.scale,
-            *_features(encoded.wide, texts),
-            wide,
+            *wide,
+            wide_sums,
         )
-        if model.means is not None:
-            means //= np.maximum(lengths, 1)[:, None]
-        rest = means + (wide >> _SHIFT) + model.bias
-        empty = lengths == 0
-        results.logits[texts] = logits = self.close(best, rest, empty, kernels)
-        if certify:
-            clipped = _any_of(rows.clipped[numbers], tokens)
-            results.certified[texts] = self._certified(best, logits, empty, clipped, limits)
+        return call, held
 
     def _limits(self, thresholds: Sequence[float]) -> npt.NDArray[np.float64] | None:
         """Thresholds of the logits (multi-label); behind 36 a probability is 1 in float64."""
@@ -321,7 +356,7 @@ def _cut(encoded: Ragged, texts: slice, max_length: int | None) -> Ragged:
     return Ragged(encoded.ids[offsets[0] : offsets[-1]], offsets - offsets[0])
 
 
-def _any_of(marks: Booleans, tokens: Ragged) -> Booleans:
+def _any_of(marks: Booleans, offsets: npt.NDArray[np.int64]) -> Booleans:
     """Whether any token of each text is marked, ``(B,)``."""
     sums = np.concatenate([[0], np.cumsum(marks)])
-    return np.asarray(sums[tokens.offsets[1:]] > sums[tokens.offsets[:-1]])
+    return np.asarray(sums[offsets[1:]] > sums[offsets[:-1]])
