@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -9,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.text.ragged import Ragged, gather
+from textcnn.text.ragged import Ragged, gather, ranges
 
 Integers = npt.NDArray[np.int64]
 
@@ -27,6 +28,13 @@ class WideRows:
     rows: npt.NDArray[np.int32]
     weights: npt.NDArray[np.float32]
     offsets: Integers
+
+    def blocks(self, num_entries: int = 4_000_000) -> Iterator[tuple[WideRows, slice]]:
+        """The same in parts of about ``num_entries`` features, and the texts that each part is of."""
+        for part in ranges(self.offsets, num_entries):
+            offsets = self.offsets[part.start : part.stop + 1]
+            entries = slice(offsets[0], offsets[-1])
+            yield WideRows(self.rows[entries], self.weights[entries], offsets - offsets[0]), part
 
     def take(self, texts: Integers) -> WideRows:
         """The texts of that number, in that order."""
@@ -54,11 +62,12 @@ class WideFeatures:
             tokens: of the training texts.
             num_types: V; the ids behind it are temporary, stand for other words in other texts, and have no features.
         """
-        keys = np.unique(_occurrences(tokens)[0])
+        keys, frequency = np.zeros(0, np.int64), np.zeros(0, np.int64)
+        for block in tokens.blocks():
+            keys, frequency = _merged(keys, frequency, *_frequencies(block))
         if num_types is not None:
-            keys = keys[_within(keys, num_types)]
-        held = cls(keys, np.ones(len(keys), np.float32)).transform(tokens).rows
-        frequency = np.bincount(held, minlength=len(keys))
+            within = _within(keys, num_types)
+            keys, frequency = keys[within], frequency[within]
         return cls(keys, (np.log((1 + len(tokens)) / (1 + frequency)) + 1).astype(np.float32))
 
     def transform(self, tokens: Ragged) -> WideRows:
@@ -86,6 +95,23 @@ class WideFeatures:
         keys = np.concatenate([self.keys, further.keys[fresh]])
         order = np.argsort(keys)
         return WideFeatures(keys[order], np.concatenate([self.idf, further.idf[fresh]])[order])
+
+
+def _frequencies(tokens: Ragged) -> tuple[Integers, Integers]:
+    """Every key of these texts, ascending, and how many texts hold it."""
+    found, texts = _occurrences(tokens)
+    keys, index = np.unique(found, return_inverse=True)
+    held = np.unique(texts * max(len(keys), 1) + index) % max(len(keys), 1)
+    return keys, np.bincount(held, minlength=len(keys))
+
+
+def _merged(keys: Integers, counts: Integers, further: Integers, also: Integers) -> tuple[Integers, Integers]:
+    """Two lists of keys and their counts as one."""
+    together, index = np.unique(np.concatenate([keys, further]), return_inverse=True)
+    total = np.zeros(len(together), np.int64)
+    total[index[: len(keys)]] = counts
+    total[index[len(keys) :]] += also
+    return together, total
 
 
 @lru_cache(maxsize=1024)
