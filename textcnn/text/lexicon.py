@@ -34,6 +34,8 @@ class Unseen:
 
 def joined(parts: Sequence[tuple[Ragged, Unseen]], num_types: int) -> tuple[Ragged, Unseen]:
     """Several corpora as one: each has its own temporary ids, from ``num_types`` on; together they are by name."""
+    if len(parts) == 1 and not parts[0][1].names:
+        return parts[0]
     names = sorted({name for _, unseen in parts for name in unseen.names})
     number = {name: k for k, name in enumerate(names)}
     tables = [np.array([number[name] for name in unseen.names], np.int64) for _, unseen in parts]
