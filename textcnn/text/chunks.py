@@ -138,6 +138,8 @@ class ChunkMemory:
                 raise
             tokens = self._chunks.take(numbers)
             behind = np.flatnonzero(tokens.ids >= self._size)
+            if not len(behind):
+                return Ragged(tokens.ids, tokens.offsets[offsets]), Unseen()
             used, places = np.unique(tokens.ids[behind] - self._size, return_inverse=True)
             tokens.ids[behind] = self._size + places
             unseen = Unseen(tuple(self._names[k] for k in used.tolist()), self._bags.take(used.astype(np.int64)))
