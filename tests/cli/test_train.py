@@ -157,6 +157,7 @@ def test_a_file_of_settings_can_say_how_the_data_is_read(train, tmp_path):
         "encoding": "latin-1",
         "label_separator": "+",
         "multi_label": True,
+        "weight_column": None,
     }
     with pytest.raises(DataError, match="expected text in utf-8"):
         train(tmp_path / "odd.data", "--config", toml, "--encoding", "utf-8")
