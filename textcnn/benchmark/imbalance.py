@@ -57,7 +57,7 @@ def run_imbalance(
     if unknown := [name for name in studies if name not in STUDIES]:
         raise ConfigError(f"studies must be of {', '.join(STUDIES)}, got {', '.join(map(repr, unknown))}")
     given = dict(settings or {})
-    finished = FinishedRuns(output, {"settings": given, "studies": list(studies), "seeds": list(seeds)})
+    finished = FinishedRuns(output, given)  # study and seed are in the name of each run
     found = {}
     for name in studies:
         train, test = (read_examples(rows) for rows in load_splits(folder / STUDIES[name]))
