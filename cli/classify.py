@@ -38,6 +38,9 @@ def classify(
     threshold: Annotated[
         float | None, typer.Option("--threshold", min=0, max=1, help="give labels from this probability (multi-label)")
     ] = None,
+    precision: Annotated[
+        str, typer.Option("--precision", help="float32, or int8: integer logits, and rows say if they are certified")
+    ] = "float32",
     workers: Annotated[int, typer.Option("--workers", min=1, help="processes that classify; each loads the model")] = 1,
 ) -> None:
     """Classify texts; every input row gives one output row, with its other columns carried through.
@@ -51,13 +54,17 @@ def classify(
     from textcnn.inference.answers import AnswerForm
     from textcnn.inference.manifest import read_config
     from textcnn.inference.streaming import answer_in_processes, answer_stream
+    from textcnn.inference.threads import num_cores
     from textcnn.inference.writing import is_json_lines, write_lines, write_rows
     from textcnn.text.reading import open_rows
 
     as_lines = is_json_lines(output)
     max_length = read_config(Path(model)).get("max_length")
-    load = partial(load_predictor, model, threshold)
+    threads = max(num_cores() // workers, 1)
+    load = partial(load_predictor, model, threshold, precision, threads)
     predictor = load() if workers == 1 else None  # each worker has its own
+    if predictor is not None:
+        console.detail(f"runtime: {predictor.runtime.describe()}")
     data = options.data_config(text_column, None, format, encoding)
     rows = open_rows(list(texts) if texts else input, data, labels="ignored")
     form = AnswerForm(rows.text_columns, top_k, threshold)
@@ -77,12 +84,12 @@ def classify(
     console.say(_summary(counts, max_length))
 
 
-def load_predictor(model: str, threshold: float | None) -> Predictor:
+def load_predictor(model: str, threshold: float | None, precision: str, threads: int) -> Predictor:
     """The predictor in a folder, if it can do what is asked for; worker processes are given this function."""
     from textcnn.inference.predictor import Predictor
 
-    predictor = Predictor.load(model)
-    predictor.artifact.text_inputs()
+    predictor = Predictor.load(model, precision=precision, threads=threads)
+    predictor.text_inputs()
     predictor.thresholds(threshold)
     return predictor
 

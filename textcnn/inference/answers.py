@@ -13,7 +13,8 @@ import numpy.typing as npt
 from textcnn.labels import Labels
 
 if TYPE_CHECKING:
-    from textcnn.inference.predictor import Answers, Predictor
+    from textcnn.inference.answering import Answers
+    from textcnn.inference.predictor import Predictor
 
 CHUNK = 512  # rows in memory at once
 _CHARACTERS = 2**22  # of their texts: long ones come fewer at a time
@@ -80,7 +81,7 @@ def classify_rows(
         ArtifactError: the model is for images. Before any row is read, as the next one.
         ConfigError: a threshold for a single-label model, or outside 0 to 1.
     """
-    predictor.artifact.text_inputs()
+    predictor.text_inputs()
     predictor.thresholds(threshold)
     form = AnswerForm(tuple(text_columns), top_k, threshold)
     total = Counter() if counts is None else counts
@@ -149,7 +150,7 @@ def classify_images(
 
 
 def answers_of(labels: Labels, answers: Answers, *, top_k: int | None = None) -> Iterator[dict[str, Any]]:
-    """The answer to each row: label and probability; the labels given (multi-label); top_k; flags.
+    """The answer to each row: label and probability; the labels given (multi-label); top_k; certified; flags.
 
     A multi-label row names its most probable label as ``label``, whether or not that reached its threshold.
     """
@@ -165,6 +166,8 @@ def answers_of(labels: Labels, answers: Answers, *, top_k: int | None = None) ->
             answer["top"] = entries[:top_k]
         if labels.multi_label:
             answer["labels"] = [entry for entry in entries if entry["label"] in answers.labels[number]]
+        if answers.certified is not None:
+            answer["certified"] = bool(answers.certified[number])
         answer["flags"] = [name for name, rows in flags.items() if rows[number]]
         yield answer
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from textcnn.errors import TextCNNError
 from textcnn.inference.answers import Answerer, AnswerForm, InputRow, answer_rows, chunks_of
+from textcnn.inference.threads import num_cores
 from textcnn.inference.writing import json_line
 
 _AHEAD = 2  # chunks that wait for each process: while one is answered, the next is there
@@ -109,7 +110,7 @@ def _answer(predictor: Answerer, rows: Sequence[InputRow], form: AnswerForm, as_
 @contextmanager
 def _threads_for(workers: int) -> Iterator[None]:
     """Processes started in here share the cores: thread libraries read these variables when they are loaded."""
-    threads = str(max((os.cpu_count() or 1) // workers, 1))
+    threads = str(max(num_cores() // workers, 1))
     before = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, threads))
     try:

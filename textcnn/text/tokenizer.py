@@ -45,7 +45,7 @@ class Tokenizer:
         self._pipeline = pipeline
 
     @classmethod
-    def train(cls, texts: Iterable[str], config: TextConfig) -> Tokenizer:
+    def train(cls, texts: Sequence[str], config: TextConfig) -> Tokenizer:
         """Learn a vocabulary from ``texts``, or load the tokenizer.json that ``config.tokenizer`` names.
 
         Raises:
@@ -57,9 +57,8 @@ class Tokenizer:
                 kinds = ", ".join(TOKENIZERS)
                 raise ConfigError(f"tokenizer must be one of {kinds}, or a tokenizer.json file, got {str(path)!r}")
             return cls.load(path)
-        texts = [_without_surrogates(text) for text in texts]
         pipeline = _untrained(config)
-        pipeline.train_from_iterator(texts, _trainer(config, pipeline, texts))
+        pipeline.train_from_iterator(map(_without_surrogates, texts), _trainer(config, pipeline, texts))
         return cls(_with_reserved(pipeline, config))
 
     @classmethod
@@ -240,7 +239,7 @@ def _trainer(config: TextConfig, pipeline: tokenizers.Tokenizer, texts: Sequence
     if config.tokenizer == "wordpiece":
         # Left alone, this trainer numbers the characters inside words, and so breaks ties, in an order that changes
         # from run to run; special tokens have their numbers first. The pipeline that is made in the end has none.
-        words = (word for text in texts for word in _words(pipeline, text))
+        words = (word for text in texts for word in _words(pipeline, _without_surrogates(text)))
         inner = sorted({f"##{character}" for word in words for character in word[1:]})
         return trainers.WordPieceTrainer(
             vocab_size=min(size, _SUBWORDS),
