@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from typing import TYPE_CHECKING
 
 from textcnn_cli import console
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 _INTERVAL = 10.0  # seconds between plain lines
 
@@ -17,13 +19,7 @@ class RowsProgress:
 
     def __init__(self) -> None:
         self._start = self._said = time.monotonic()
-        terminal = Console(stderr=True)
-        self._bar: Progress | None = None
-        if terminal.is_terminal and not console.is_quiet():
-            columns = (BarColumn(), TextColumn("{task.description}"))
-            self._bar = Progress(*columns, console=terminal, transient=True, refresh_per_second=4)
-            self._bar.add_task("reading", total=None)
-            self._bar.start()
+        self._bar = _bar() if sys.stderr.isatty() and not console.is_quiet() else None
 
     def update(self, rows: int, fraction: float | None) -> None:
         """So many rows are done, and so much of the input (0 to 1), where that is known."""
@@ -40,6 +36,18 @@ class RowsProgress:
         """Take the bar away."""
         if self._bar is not None:
             self._bar.stop()
+
+
+def _bar() -> Progress:
+    """A bar that is drawn. Importing rich's takes as long as a short text's whole answer, so it is not done above."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns = (BarColumn(), TextColumn("{task.description}"))
+    bar = Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=4)
+    bar.add_task("reading", total=None)
+    bar.start()
+    return bar
 
 
 def _words(rows: int, fraction: float | None, seconds: float) -> str:

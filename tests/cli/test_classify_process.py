@@ -1,5 +1,6 @@
 """`textcnn classify` as a process: pipes line by line, memory that does not grow, workers, Ctrl-C."""
 
+import csv
 import json
 import os
 import random
@@ -58,6 +59,25 @@ def test_each_line_of_a_pipe_is_answered_before_the_next_is_needed(model, worker
             process.kill()
     assert process.returncode == 0
     assert "classified 6 rows" in errors.decode()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_look_up_needs_no_torch_in_any_process(model, tmp_path, workers):
+    """Torch cannot be imported here; int8 says that the look-up runtime must answer."""
+    (tmp_path / "torch.py").write_text("raise SystemExit('torch was imported')")
+    before = os.environ.get("PYTHONPATH", "")
+    path = write_file(tmp_path / "in.csv", 2)
+    done = subprocess.run(
+        [*COMMAND, model, "--input", path, "--precision", "int8", "--workers", str(workers)],
+        capture_output=True,
+        text=True,
+        env={**ENVIRONMENT, "PYTHONPATH": os.pathsep.join(filter(None, [str(tmp_path), before]))},
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    with path.open(encoding="utf-8", newline="") as file:
+        assert [row["text"] for row in rows] == [row["text"] for row in csv.DictReader(file)]
+    assert all("certified" in row for row in rows)
 
 
 def test_memory_does_not_grow_with_the_input(model, tmp_path):

@@ -1,6 +1,7 @@
 """How far a command is: plain lines now and then, with the time left where it is known; silence when asked for."""
 
 import re
+import sys
 
 import pytest
 
@@ -33,8 +34,9 @@ def test_a_plain_line(capsys, monkeypatch):
 
 
 def test_a_bar_on_a_terminal(capsys, monkeypatch):
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")  # whatever the terminal of the test is, like TERM
+    monkeypatch.setenv("TERM", "xterm")
     shown = RowsProgress()
     shown.update(2_000, 0.5)
     shown.stop()

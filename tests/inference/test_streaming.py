@@ -73,13 +73,14 @@ def test_long_texts_come_fewer_at_a_time():
     assert [len(chunk) for chunk in chunks_of([Row("x" * 2 * _CHARACTERS)] * 3)] == [1, 1, 1]
 
 
-def test_processes_give_the_same_answers_in_the_same_order(folder):
-    predictor = Predictor.load(folder)
+@pytest.mark.parametrize("runtime", ["look-up", "torch"])
+def test_processes_give_the_same_answers_in_the_same_order(folder, runtime):
+    load = partial(Predictor.load, folder, runtime=runtime)
+    predictor = load()
     rows = make_rows(6 * CHUNK + 5)
     read = []
     source = (read.append(row) or row for row in rows)
     found, counts = expected(predictor, rows)
-    load = partial(Predictor.load, folder)
     parts, most = [], 0
     for part in answer_in_processes(source, load, FORM, as_lines=True, workers=2):
         parts.append(part)
