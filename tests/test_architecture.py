@@ -61,6 +61,7 @@ TORCH_FREE = (
     "inference.lookup",
     "inference.mapped",
     "inference.one_layer",
+    "inference.one_text",
     "inference.predictor",
     "inference.pieces",
     "inference.quantized",

@@ -260,7 +260,7 @@ def test_a_fault_leaves_no_half_known_chunk(numbers, monkeypatch):
 def test_a_child_of_a_fork_does_not_wait_for_a_thread_of_its_parent(numbers):
     memory = ChunkMemory(WORD, LEXICON, numbers)
     expected = memory.encode(["goods and films"])[0].ids.tolist()
-    with memory._lock:  # as if a thread were in there
+    with memory.lock:  # as if a thread were in there
         context = multiprocessing.get_context("fork")
         mine, other = context.Pipe()
         child = context.Process(target=lambda: other.send(memory.encode(["goods and films"])[0].ids.tolist()))

@@ -10,6 +10,18 @@ ASCII_BLANKS[[9, 10, 11, 12, 13, 32]] = True
 
 
 @njit(cache=True, nogil=True)
+def with_byte(state, byte):
+    """The hash of a chunk, one byte further: FNV-1a, 64 bits."""
+    return (state ^ np.uint64(byte)) * np.uint64(1099511628211)
+
+
+@njit(cache=True, nogil=True)
+def with_end(state):
+    """The finished hash: its low bits would know little of the last bytes."""
+    return state ^ (state >> np.uint64(32))
+
+
+@njit(cache=True, nogil=True)
 def number_chunks(data, ends, blanks, seed, table, starts, pool, used, numbers, offsets):
     """Number the chunks of all texts; a new one is remembered under the next number.
 
@@ -41,9 +53,9 @@ def number_chunks(data, ends, blanks, seed, table, starts, pool, used, numbers, 
             first = place
             state = seed
             while place < end and not blanks[data[place]]:
-                state = (state ^ np.uint64(data[place])) * np.uint64(1099511628211)  # FNV-1a, 64 bits
+                state = with_byte(state, data[place])
                 place += 1
-            state ^= state >> np.uint64(32)  # its low bits know little of the last bytes
+            state = with_end(state)
             size = place - first
             slot = np.int64(state) & mask
             while True:

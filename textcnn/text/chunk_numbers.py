@@ -101,6 +101,10 @@ class HashNumbers:
         places = [begin - begins[0] for begin in begins]
         return [data[a:b].decode("utf-8", "surrogatepass") for a, b in pairwise(places)]
 
+    def arrays(self) -> tuple[np.uint64, npt.NDArray[np.uint64], Integers, npt.NDArray[np.uint8]]:
+        """What the hash begins with, the table, and where each chunk begins in the letters of all."""
+        return self._seed, self._table, self._starts, self._pool
+
     def _make_room(self, chunks: int, size: int) -> None:
         """For so many new chunks of so many bytes; the table stays at most half full, that probes are few."""
         from textcnn.kernels.chunks_numba import move_entries

@@ -6,11 +6,13 @@ components. Elsewhere the pipeline itself encodes.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
+import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -77,11 +79,31 @@ class Chunks:
 
     def encode(self, texts: Sequence[str]) -> tuple[Ragged, Unseen]:
         """Token ids of all texts, and the words that have temporary ones among them."""
-        return (self._few if len(texts) <= FEW else self._many).encode(texts)
+        is_few = len(texts) <= FEW and "textcnn.kernels.chunks_numba" not in sys.modules
+        return (self._few if is_few else self._many).encode(texts)
+
+    def compiled(self) -> ChunkMemory:
+        """The memory that compiled code reads and every call fills from now on."""
+        importlib.import_module("textcnn.kernels.chunks_numba")
+        return self._many
 
 
 def _has_numba() -> bool:
     return importlib.util.find_spec("numba") is not None
+
+
+class Remembered(NamedTuple):
+    """What a memory holds, for as long as its lock is held.
+
+    Attributes:
+        arrays: those of :meth:`HashNumbers.arrays`, ids of all chunks, and where those of each begin.
+        names: unseen words by their number k, their id being V + k; another list after all was forgotten.
+        unseen: those numbers by word.
+    """
+
+    arrays: tuple[Any, ...]
+    names: list[str]
+    unseen: Mapping[str, int]
 
 
 class ChunkMemory:
@@ -122,9 +144,20 @@ class ChunkMemory:
 
     def encode(self, texts: Sequence[str]) -> tuple[Ragged, Unseen]:
         """Token ids of all texts, and the words that have temporary ones among them."""
+        return joined([self._encode(part) for part in _slices(texts)], self._size)
+
+    @property
+    def lock(self) -> threading.Lock:
+        """Whoever reads or fills the memory holds it."""
         if os.getpid() != self._process:  # a child of a fork, maybe made while a thread of its parent was in here
             self._forget()
-        return joined([self._encode(part) for part in _slices(texts)], self._size)
+        return self._lock
+
+    def remembered(self) -> Remembered | None:
+        """What is remembered, to be read while :attr:`lock` is held; none without arrays."""
+        if not isinstance(self._numbers, HashNumbers):
+            return None
+        return Remembered((*self._numbers.arrays(), *self._chunks.arrays()), self._names, self._unseen)
 
     def _forget(self) -> None:
         self._process = os.getpid()
@@ -139,7 +172,7 @@ class ChunkMemory:
         self._bags = _Rows()
 
     def _encode(self, texts: Sequence[str]) -> tuple[Ragged, Unseen]:
-        with self._lock:
+        with self.lock:
             if len(self._numbers) > self._bounds[0] or self._numbers.size > self._bounds[1]:
                 self._clear()
             try:
@@ -190,6 +223,9 @@ class _Rows:
         self._offsets = with_room(self._offsets, end, len(rows))
         self._offsets[end : end + len(rows)] = rows.offsets[1:] + used
         self._count += len(rows)
+
+    def arrays(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        return self._ids, self._offsets
 
     def take(self, rows: npt.NDArray[np.int64]) -> Ragged:
         return Ragged(self._ids, self._offsets).take(rows)

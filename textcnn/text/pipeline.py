@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.text.chunks import Chunks, refusal
+from textcnn.text.chunks import ChunkMemory, Chunks, refusal
 from textcnn.text.lexicon import Lexicon, Unseen
 from textcnn.text.ragged import Ragged
 from textcnn.text.tokenizer import Tokenizer
@@ -50,6 +50,10 @@ class TextPipeline:
         tokens, unseen = self._ids(texts) if self._chunks is None else self._chunks.encode(texts)
         wide = None if self.wide is None else self.wide.transform(tokens)
         return EncodedTexts(tokens.ids, tokens.offsets, unseen, wide)
+
+    def compiled_memory(self) -> ChunkMemory | None:
+        """The memory of chunks for compiled code; none where the tokenizer allows no memory."""
+        return None if self._chunks is None else self._chunks.compiled()
 
     @cached_property
     def _chunks(self) -> Chunks | None:

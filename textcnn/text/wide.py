@@ -120,14 +120,15 @@ def _logarithm(count: int) -> float:
 
 
 @lru_cache
-def _first_logarithms(number: int) -> npt.NDArray[np.float64]:
+def first_logarithms(number: int) -> npt.NDArray[np.float64]:
+    """Natural logarithms of 1, 2, ... ``number``, correctly rounded."""
     return np.array([_logarithm(n) for n in range(1, number + 1)])
 
 
 def logarithms(counts: Integers) -> npt.NDArray[np.float64]:
     """Natural logarithms of whole numbers, correctly rounded: a library's differ in the last bit by machine."""
     largest = int(counts.max(initial=1))
-    table = _first_logarithms(8 if largest <= 8 else 256)
+    table = first_logarithms(8 if largest <= 8 else 256)
     if largest <= len(table):
         return np.asarray(table[counts - 1])
     found = table[np.minimum(counts, len(table)) - 1]
