@@ -59,12 +59,12 @@ def classify(
     from textcnn.text.reading import open_rows
 
     as_lines = is_json_lines(output)
-    max_length = read_config(Path(model)).get("max_length")
     threads = max(num_cores() // workers, 1)
     load = partial(load_predictor, model, threshold, precision, threads)
     predictor = load() if workers == 1 else None  # each worker has its own
     if predictor is not None:
         console.detail(f"runtime: {predictor.runtime.describe()}")
+    max_length = read_config(Path(model)).get("max_length")
     data = options.data_config(text_column, None, format, encoding)
     rows = open_rows(list(texts) if texts else input, data, labels="ignored")
     form = AnswerForm(rows.text_columns, top_k, threshold)

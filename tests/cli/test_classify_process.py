@@ -110,8 +110,10 @@ def children_of(process):
 def test_workers_end_with_their_parent(model, tmp_path, how):
     """Ctrl-C reaches the whole group; a kill only the parent."""
     path = write_file(tmp_path / "in.csv", 60)
+    # Tests started in the background inherit a SIGINT that is ignored; the command must not.
+    command = ["env", "--default-signal=INT", *COMMAND]
     process = subprocess.Popen(
-        [*COMMAND, model, "--input", path, "--output", tmp_path / "out.jsonl", "--workers", "2"],
+        [*command, model, "--input", path, "--output", tmp_path / "out.jsonl", "--workers", "2"],
         stderr=subprocess.PIPE,
         env=ENVIRONMENT,
         start_new_session=True,
