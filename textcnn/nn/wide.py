@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from textcnn import kernels
 from textcnn.text.batching import Batch
 from textcnn.text.wide import WideFeatures, WideRows
 
@@ -71,8 +72,11 @@ class WideBranch(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits ``(B, C)``; a text without a known n-gram has zeros (or the bias)."""
-        assert batch.wide_rows is not None
-        logits: Tensor = self.table(batch.wide_rows, batch.wide_offsets, per_sample_weights=batch.wide_weights)
+        assert batch.wide_rows is not None and batch.wide_offsets is not None and batch.wide_weights is not None
+        # Adagrad counts every example of a row: its entries must stay apart.
+        logits = kernels.bag_sum(
+            self.table.weight, batch.wide_rows, batch.wide_offsets, batch.wide_weights, sparse=True, merge=False
+        )
         return logits if self.bias is None else logits + self.bias
 
 
