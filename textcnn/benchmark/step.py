@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from textcnn import kernels
-from textcnn.benchmark.contestants import build, enter
+from textcnn.benchmark.contestants import Contestant, build, enter
 from textcnn.benchmark.machine import describe_machine
 from textcnn.benchmark.matching import BASELINES
 from textcnn.benchmark.plain import PlainBiLSTM, PlainCNN
@@ -32,11 +32,11 @@ from textcnn.training.learn import prepare
 SIZES, FILTERS, LENGTH, DIM = (3, 4, 5), 100, 45, 300
 FIRST = "kim"
 RULES = (
-    "kim: one step of the product's training loop (forward, loss, backward, AdamW, row-wise Adam) with the fast kernels",
+    "kim: a step of the product's training loop (forward, loss, backward, AdamW, row-wise Adam) with the fast kernels",
     "plain: nn.Embedding with dense gradients, dense AdamW; conv1d + amax, or nn.LSTM in both directions",
     "row Adam: the product's own BiLSTM, whose embedding is moved by the same row-wise Adam as that of kim",
-    "all contestants get the same texts of one length, in turn, in an order drawn anew for each batch; batches are made "
-    "outside of the timing; ratio = median of the paired ratios, 95 % bootstrap interval; the BiLSTMs have as many "
+    "all contestants get the same texts of one length, in turn, in an order drawn anew for each batch; making a batch "
+    "is not timed; ratio = median of the paired ratios, 95 % bootstrap interval; the BiLSTMs have as many "
     "parameters between embedding and head as kim",
 )
 
@@ -119,15 +119,19 @@ def _contestants(
         contestant = build(entry, num_types, workload.labels, training)
         contestant.model.train()
         name = FIRST if entry.name == FIRST else f"{entry.name}, row Adam"
-        found.append((name, entry.encoder_parameters, lambda item, step=contestant.trainer.step: step(item[0])))
+        found.append((name, entry.encoder_parameters, _own_step(contestant)))
     hidden = BASELINES["bilstm"].matching_hidden_size(DIM, found[0][1])
-    plain = {
+    plain: dict[str, PlainCNN | PlainBiLSTM] = {
         "plain conv1d, dense AdamW": PlainCNN(num_types, DIM, FILTERS, SIZES, num_labels),
         "plain bilstm, dense AdamW": PlainBiLSTM(num_types, DIM, hidden, num_labels),
     }
     for name, model in plain.items():
         found.append((name, num_parameters(model.encoder), _plain_step(model, training)))
     return found
+
+
+def _own_step(contestant: Contestant) -> Callable[[tuple[Batch, torch.Tensor]], float]:
+    return lambda item: contestant.trainer.step(item[0])
 
 
 def _plain_step(model: nn.Module, training: TrainingConfig) -> Callable[[tuple[Batch, torch.Tensor]], float]:

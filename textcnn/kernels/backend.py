@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import threading
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -29,6 +30,7 @@ class BackendInfo(NamedTuple):
 
 
 _choice = "auto"
+_preparing: threading.Thread | None = None
 _refusals: dict[str, str] = {}  # for each operation that ran, why its fast twin did not; empty: it did
 
 
@@ -63,14 +65,36 @@ def backend_info() -> BackendInfo:
     return BackendInfo("reference" if len(refused) == len(_refusals) else "numba+reference", reasons)
 
 
-def prepare(say: Callable[[str], None]) -> None:
-    """Compile the fast twins now, so that no step is timed with it, and tell the user if it takes a while."""
-    if _choice == "reference" or not _has_numba():
-        return
-    from textcnn.kernels import numba_rows, numba_training
+def is_compiled() -> bool:
+    """Whether twins that give the same bits, and so have nothing to refuse, are to run compiled."""
+    return _choice != "reference" and _has_numba()
 
-    if not all(_is_cached(module) for module in (numba_rows, numba_training)):
-        say("compiling kernels, once")
+
+def prepare(say: Callable[[str], None], *, wait: bool = True) -> None:
+    """Compile the fast twins now, so that no step is timed with it, and tell the user if it takes a while.
+
+    Args:
+        say: told before compiling, the first time on a machine.
+        wait: come back when it is done; else a thread does it, and the next call waits for that.
+    """
+    global _preparing
+    if not is_compiled():
+        return
+    if _preparing is None:
+        from textcnn.kernels import numba_rows, numba_training
+
+        if not all(_is_cached(module) for module in (numba_rows, numba_training)):
+            say("compiling kernels, once")
+        _preparing = threading.Thread(target=_run_all_once, daemon=True)
+        _preparing.start()
+    if wait:
+        _preparing.join()
+        _preparing = None
+
+
+def _run_all_once() -> None:
+    from textcnn.kernels import numba_training
+
     one, zero, offsets = torch.ones(1, 1), torch.zeros(1, dtype=torch.int64), torch.tensor([0, 1])
     weight, bias = torch.ones(1, 1, 1, requires_grad=True), torch.ones(1)
     numba_training.conv_max(one, [weight], [bias], zero, offsets).sum().backward()  # type: ignore[no-untyped-call]
@@ -92,7 +116,8 @@ def conv_max(
     Raises:
         ConfigError: the backend is ``numba`` and it cannot do this.
     """
-    return _twin("conv_max", embedded).conv_max(embedded, weights, biases, inverse, offsets, keep)
+    found: Tensor = _twin("conv_max", embedded).conv_max(embedded, weights, biases, inverse, offsets, keep)
+    return found
 
 
 def bag_sum(
@@ -103,7 +128,8 @@ def bag_sum(
     Raises:
         ConfigError: the backend is ``numba`` and it cannot do this.
     """
-    return _twin("bag_sum", table).bag_sum(table, rows, offsets, weights, sparse=sparse, merge=merge)
+    found: Tensor = _twin("bag_sum", table).bag_sum(table, rows, offsets, weights, sparse=sparse, merge=merge)
+    return found
 
 
 def row_adam(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from textcnn import kernels
+from textcnn.nn.bags import WeightedBag
 from textcnn.text.batching import Batch
 
 Combine = Literal["mean", "add"]
@@ -44,9 +44,9 @@ class WordEmbedding(nn.Module):
         self.word = nn.Embedding(num_embeddings, embedding_dim, sparse=True)
         nn.init.uniform_(self.word.weight, -RANGE, RANGE)
         self.word.weight.requires_grad_(not static)
-        self.ngram: nn.EmbeddingBag | None = None
+        self.ngram: WeightedBag | None = None
         if num_ngrams:
-            self.ngram = nn.EmbeddingBag(num_ngrams, embedding_dim, mode="sum", sparse=True, include_last_offset=True)
+            self.ngram = WeightedBag(num_ngrams, embedding_dim, merge=True)
             spread = 0.0 if combine == "add" else RANGE / 3**0.5  # the standard deviation of the word rows
             nn.init.normal_(self.ngram.weight, 0.0, spread)
 
@@ -79,7 +79,7 @@ class WordEmbedding(nn.Module):
         counts = torch.diff(batch.bag_offsets)
         shares = 1 / (counts if self.combine == "add" else counts + known).clamp(min=1).to(own.dtype)
         weights = torch.repeat_interleave(shares, counts, output_size=len(batch.bag_rows))
-        ngrams = kernels.bag_sum(self.ngram.weight, batch.bag_rows, batch.bag_offsets, weights, sparse=True)  # (U, D)
+        ngrams: Tensor = self.ngram(batch.bag_rows, batch.bag_offsets, weights)  # (U, D)
         return own + ngrams if self.combine == "add" else own * shares[:, None] + ngrams
 
     def _word_rows(self, unique: Tensor) -> tuple[Tensor, Tensor]:

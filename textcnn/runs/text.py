@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 from typing import Any
 
+from textcnn import kernels
 from textcnn.config import Config
 from textcnn.inference.artifact import Artifact
 from textcnn.labels import Labels
@@ -86,6 +87,7 @@ def prepare_text(
     """Everything before the model: read, hold out, tokenize. Arguments as for :func:`run_text`."""
     check_dev(dev, config)
     prepare(config.training)
+    kernels.prepare(reporter.say, wait=False)  # while the data is read
     multi_label = None if start is None else start.labels.multi_label
     examples = read_rows(data, config, reporter, multi_label=multi_label)
     given = {
@@ -109,11 +111,12 @@ def prepare_text(
         config = decided(config, config.model.dim, config.model.keep_vectors or 0)
     config = _resolve(config, tokenizer)
     inputs = TextInputs(tokenizer, config.text.max_length, build_lexicon(tokenizer, config.model))
+    part = _encode(inputs, train, reporter)
     if config.model.wide:
-        tokens, known = inputs.encode(train.texts), None if start is None else start.text_inputs().wide
+        tokens, known = part.encoded, None if start is None else start.text_inputs().wide
         features = WideFeatures.fit(tokens, len(tokenizer)) if known is None else known.extended(tokens, len(tokenizer))
         inputs = dataclasses.replace(inputs, wide=features)
-    part = _encode(inputs, train, reporter)
+        part = Part(dataclasses.replace(tokens, wide=features.transform(tokens)), part.truth)
     others: Others = {name: None if rows is None else _encode(inputs, rows, reporter) for name, rows in given.items()}
     if pretrained is not None:
         coverage = pretrained.describe(part.encoded)
