@@ -34,17 +34,17 @@ def conv_max(
 
     A filter that ``keep`` drops in every text costs nothing: no products, no search, no gradient.
     """
-    counts = [len(weight) for weight in weights]
-    bias = torch.cat(list(biases)) * (torch.diff(offsets) > 0)[:, None]
+    counts, bias = [len(weight) for weight in weights], torch.cat(list(biases))
     if keep is None:
-        return _maxima(embedded, weights, inverse, offsets, counts, None) + bias
-    alive = keep.any(0)
+        return _maxima(embedded, weights, bias, inverse, offsets, keep)
+    alive = keep.amax(0) > 0
     if bool(alive.all()):
-        return _maxima(embedded, weights, inverse, offsets, counts, keep) + bias * keep
-    chosen = [part.nonzero()[:, 0] for part in alive.split(counts)]
-    kept = [weight[rows] for weight, rows in zip(weights, chosen, strict=True)]
-    scores = _maxima(embedded, kept, inverse, offsets, [len(rows) for rows in chosen], keep[:, alive])
-    return bias.new_zeros(keep.shape).index_copy(1, alive.nonzero()[:, 0], scores) + bias * keep
+        return _maxima(embedded, weights, bias, inverse, offsets, keep)
+    places = alive.nonzero()[:, 0]
+    rows = [part.nonzero()[:, 0] for part in alive.split(counts)]
+    kept = [weight[chosen] for weight, chosen in zip(weights, rows, strict=True)]
+    scores = _maxima(embedded, kept, bias[places], inverse, offsets, keep[:, places])
+    return scores.new_zeros(keep.shape).index_copy(1, places, scores)
 
 
 def bag_sum(table: Tensor, rows: Tensor, offsets: Tensor, weights: Tensor, *, sparse: bool, merge: bool) -> Tensor:
@@ -73,45 +73,50 @@ def row_adagrad(weight: Tensor, total: Tensor, grad: Tensor, *, lr: float) -> No
 def _maxima(
     embedded: Tensor,
     weights: Sequence[Tensor],
+    bias: Tensor,
     inverse: Tensor,
     offsets: Tensor,
-    counts: Sequence[int],
     keep: Tensor | None,
 ) -> Tensor:
-    """Largest window sums ``(B, F)`` without bias."""
+    """Scores ``(B, F)`` of all filters of ``weights``."""
     taps = torch.cat([weight.permute(2, 0, 1).reshape(-1, weight.shape[1]) for weight in weights])  # (S, D)
-    shape = np.array([[weight.shape[2], count] for weight, count in zip(weights, counts, strict=True)])
-    scores: Tensor = _ConvMax.apply(embedded, taps, inverse, offsets, shape, keep)
+    shape = np.array([[weight.shape[2], len(weight)] for weight in weights])
+    scores: Tensor = _ConvMax.apply(embedded, taps, bias, inverse, offsets, shape, keep)
     return scores
 
 
 class _ConvMax(torch.autograd.Function):
-    """Vectors ``(U, D)``, taps ``(S, D)`` and a ragged batch to largest window sums ``(B, F)``, without bias."""
+    """Vectors ``(U, D)``, taps ``(S, D)``, biases ``(F,)`` and a ragged batch to scores ``(B, F)``."""
 
     @staticmethod
     def forward(
         ctx: Any,
         embedded: Tensor,
         taps: Tensor,
+        bias: Tensor,
         inverse: Tensor,
         offsets: Tensor,
         shape: np.ndarray[Any, Any],
         keep: Tensor | None,
     ) -> Tensor:
         products = torch.mm(embedded, taps.t(), out=_products.of(len(embedded), len(taps)))  # (U, S)
-        scores = torch.empty(len(offsets) - 1, int(shape[:, 1].sum()))
-        winners = torch.empty(scores.shape, dtype=torch.int32)
+        kept = torch.ones(len(offsets) - 1, len(bias)) if keep is None else keep.contiguous()
+        scores = torch.empty(kept.shape)
+        winners = torch.empty(kept.shape, dtype=torch.int32)
+        batch = inverse.numpy(), offsets.numpy(), kept.numpy()
         with threads_of_torch():
-            _search(products.numpy(), shape, inverse.numpy(), offsets.numpy(), scores.numpy(), winners.numpy())
-        ctx.save_for_backward(embedded, taps, inverse, offsets, winners, keep)
+            _search(products.numpy(), shape, bias.numpy(), *batch, scores.numpy(), winners.numpy())
+        ctx.save_for_backward(embedded, taps, inverse, offsets, kept, winners)
         ctx.shape = shape
-        return scores if keep is None else scores.mul_(keep)
+        return scores
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        embedded, taps, inverse, offsets, winners, keep = ctx.saved_tensors
-        grad = grad.contiguous() if keep is None else grad * keep
-        types, columns, values = _winning(grad.numpy(), winners.numpy(), ctx.shape, inverse.numpy(), offsets.numpy())
+        embedded, taps, inverse, offsets, kept, winners = ctx.saved_tensors
+        grad_bias = grad.new_zeros(winners.shape[1])
+        batch = inverse.numpy(), offsets.numpy(), kept.numpy()
+        found = _winning(grad.contiguous().numpy(), winners.numpy(), ctx.shape, *batch, grad_bias.numpy())
+        types, columns, values = found
         grad_embedded = grad_taps = None
         if ctx.needs_input_grad[0]:
             starts, others, weights = sort_entries(types, columns, values, len(embedded))
@@ -119,7 +124,7 @@ class _ConvMax(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             starts, others, weights = sort_entries(columns, types, values, len(taps))
             grad_taps = _sum(starts, others, weights, embedded)
-        return grad_embedded, grad_taps, None, None, None, None
+        return grad_embedded, grad_taps, grad_bias, None, None, None, None
 
 
 class _Products(threading.local):
@@ -185,8 +190,8 @@ def _sparse(rows: Tensor, values: Tensor, size: torch.Size) -> Tensor:
 
 
 @njit(parallel=True, cache=True)
-def _search(products, shape, inverse, offsets, scores, winners):
-    """Largest sum of every filter over the windows of every text, and where the window begins (first of equals)."""
+def _search(products, shape, bias, inverse, offsets, kept, scores, winners):
+    """Largest score of every filter over the windows of every text, and where the window begins (first of equals)."""
     for b in prange(offsets.shape[0] - 1):
         start = offsets[b]
         length = offsets[b + 1] - start
@@ -216,10 +221,13 @@ def _search(products, shape, inverse, offsets, scores, winners):
                     at[f] = t if wins else at[f]
             column += size * count
             first += count
+        if length > 0:
+            for f in range(scores.shape[1]):
+                scores[b, f] = (scores[b, f] + bias[f]) * kept[b, f]
 
 
 @njit(cache=True)
-def _winning(grad, winners, shape, inverse, offsets):
+def _winning(grad, winners, shape, inverse, offsets, kept, grad_bias):
     """Every tap of every winning window with a gradient: its type, its column of P, and the gradient."""
     room = 0
     for g in range(shape.shape[0]):
@@ -235,8 +243,9 @@ def _winning(grad, winners, shape, inverse, offsets):
         for g in range(shape.shape[0]):
             size, count = shape[g]
             for f in range(count):
-                value = grad[b, first + f]
-                if value != 0:
+                value = grad[b, first + f] * kept[b, first + f]
+                if value != 0 and length > 0:
+                    grad_bias[first + f] += value
                     t = winners[b, first + f]
                     for i in range(max(0, -t), min(size, length - t)):
                         types[found] = inverse[start + t + i]

@@ -90,7 +90,9 @@ class WordEmbedding(nn.Module):
             own = self.word(torch.where(known, unique, 0)) * known[:, None]
         else:
             num_known = int(known.sum())
-            own = F.pad(self.word(unique[:num_known]), (0, 0, 0, len(unique) - num_known))
+            own = self.word(unique[:num_known])
+            if num_known < len(unique):
+                own = F.pad(own, (0, 0, 0, len(unique) - num_known))
         return own, known
 
 

@@ -1,4 +1,4 @@
-"""Fast twins of what a batch needs: its tokens with words dropped, and its unique types. Equal to numpy's to the bit."""
+"""Fast twins of what a batch needs: its tokens with words dropped, its unique types. Equal to numpy to the bit."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ from numba import float32, int32, int64, njit, types, uint64
 _IDS = types.Array(int32, 1, "C", readonly=True)
 _INTEGERS = types.Array(int64, 1, "C", readonly=True)
 _RATES = types.Array(float32, 1, "C", readonly=True)
+
+
+@njit(uint64(uint64, int64), cache=True, nogil=True)
+def _mixed(state, place):
+    """A step of splitmix64 (Steele et al. 2014)."""
+    state = state * uint64(0x9E3779B97F4A7C15) + uint64(place)
+    state = (state ^ (state >> uint64(30))) * uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> uint64(27))) * uint64(0x94D049BB133111EB)
+    return state ^ (state >> uint64(31))
 
 
 @njit(types.Tuple((int64[::1], int64[::1]))(_IDS), cache=True, nogil=True)
@@ -38,7 +47,7 @@ def unique_types(ids):
 
 @njit(int32[::1](_IDS, _INTEGERS, _INTEGERS, _RATES, int32, uint64), cache=True, nogil=True)
 def drop_words(ids, offsets, rows, rates, unknown, state):
-    """Ids ``(N,)`` of the texts numbered ``rows``, with ``unknown`` where :func:`textcnn.text.batching.uniform` says."""
+    """Ids ``(N,)``, with ``unknown`` where :func:`textcnn.text.batching.uniform` says; the texts are ``rows``."""
     out = ids.copy()
     for b in range(rows.shape[0]):
         of_row = _mixed(state, rows[b])
@@ -48,12 +57,3 @@ def drop_words(ids, offsets, rows, rates, unknown, state):
             if chance < rates[ids[j]]:
                 out[j] = unknown
     return out
-
-
-@njit(uint64(uint64, int64), cache=True, nogil=True)
-def _mixed(state, place):
-    """A step of splitmix64 (Steele et al. 2014)."""
-    state = state * uint64(0x9E3779B97F4A7C15) + uint64(place)
-    state = (state ^ (state >> uint64(30))) * uint64(0xBF58476D1CE4E5B9)
-    state = (state ^ (state >> uint64(27))) * uint64(0x94D049BB133111EB)
-    return state ^ (state >> uint64(31))

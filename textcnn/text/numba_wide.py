@@ -9,6 +9,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import numpy.typing as npt
 from numba import int64, njit, types
 
 # Arrays may be memory maps that cannot be written to.
@@ -21,14 +22,21 @@ _TABLE = types.Array(types.int64, 2, "C")
 _BLOCK = 1 << 18  # tokens that a thread takes at a time
 
 
-def fit(ids, offsets, num_types):
+def fit(
+    ids: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64], num_types: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Keys of the training texts ``(F,)``, ascending, and in how many texts each occurs."""
     found = _count(ids, offsets, num_types)
     order = np.argsort(found[:, 0])
     return found[order, 0], found[order, 1] & 0xFFFFFFFF
 
 
-def transform(ids, offsets, keys, idf):
+def transform(
+    ids: npt.NDArray[np.int32],
+    offsets: npt.NDArray[np.int64],
+    keys: npt.NDArray[np.int64],
+    idf: npt.NDArray[np.float32],
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32], npt.NDArray[np.int64]]:
     """Rows ``(M,)``, weights ``(M,)`` and offsets ``(N + 1,)`` of the features of all texts."""
     table = _index(keys)
     longest = int(np.diff(offsets).max(initial=0))
