@@ -41,6 +41,8 @@ bench: setup
 
 bench-step: setup
 	$(BIN)/python -m textcnn.benchmark.step --output docs/benchmarks/step.json --table docs/benchmarks/step.md
+	$(BIN)/python -m textcnn.benchmark.step $$TEXTCNN_DATA/imdb/train.csv.gz \
+	  --output docs/benchmarks/step-imdb.json --table docs/benchmarks/step-imdb.md
 
 # Real data sets, in the folder that TEXTCNN_DATA names: the default with its parts and linear baselines, and plain kim.
 PANEL = $(BIN)/textcnn benchmark panel $$TEXTCNN_DATA

@@ -6,6 +6,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ SIZES, FILTERS, LENGTH, DIM = (3, 4, 5), 100, 45, 300
 FIRST = "kim"
 RULES = (
     "kim: a step of the product's training loop (forward, loss, backward, AdamW, row-wise Adam) with the fast kernels",
+    "shared dropout: a mask drops the same filters in all texts of a batch (not the default)",
     "plain: nn.Embedding with dense gradients, dense AdamW; conv1d + amax, or nn.LSTM in both directions",
     "row Adam: the product's own BiLSTM, whose embedding is moved by the same row-wise Adam as that of kim",
     "all contestants get the same texts of one length, in turn, in an order drawn anew for each batch; making a batch "
@@ -120,6 +122,11 @@ def _contestants(
         contestant.model.train()
         name = FIRST if entry.name == FIRST else f"{entry.name}, row Adam"
         found.append((name, entry.encoder_parameters, _own_step(contestant)))
+        if entry.name == FIRST:
+            shared = replace(entry.model, settings={**entry.model.settings, "shared_dropout": True})
+            contestant = build(replace(entry, model=shared), num_types, workload.labels, training)
+            contestant.model.train()
+            found.append((f"{FIRST}, shared dropout", entry.encoder_parameters, _own_step(contestant)))
     hidden = BASELINES["bilstm"].matching_hidden_size(DIM, found[0][1])
     plain: dict[str, PlainCNN | PlainBiLSTM] = {
         "plain conv1d, dense AdamW": PlainCNN(num_types, DIM, FILTERS, SIZES, num_labels),

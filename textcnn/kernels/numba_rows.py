@@ -20,6 +20,7 @@ from numba import njit, prange
 # torch brings libgomp; another layer's threads would fight with its spinning ones.
 numba.config.THREADING_LAYER = "omp"
 
+_STRIDE = 64  # tasks of a loop over sums
 _SHARES = 4  # parts of a table that are moved side by side; fixed, whatever the number of threads
 
 
@@ -37,24 +38,26 @@ def threads_of_torch() -> Iterator[None]:
 @njit(parallel=True, cache=True, fastmath={"contract"})
 def sum_rows(offsets, rows, weights, table, out):
     """Set ``out[k] (K, D)`` to the sum of ``weights[e] * table[rows[e]]`` over ``offsets[k] <= e < offsets[k + 1]``."""
-    for k in prange(out.shape[0]):
-        total = out[k]
-        total[:] = 0
-        entry = offsets[k]
-        end = offsets[k + 1]
-        while entry + 4 <= end:  # four rows for one reading and writing of the sum
-            a, b, c, d = weights[entry], weights[entry + 1], weights[entry + 2], weights[entry + 3]
-            first, second = table[rows[entry]], table[rows[entry + 1]]
-            third, fourth = table[rows[entry + 2]], table[rows[entry + 3]]
-            for i in range(total.shape[0]):
-                total[i] += a * first[i] + b * second[i] + c * third[i] + d * fourth[i]
-            entry += 4
-        while entry < end:
-            a = weights[entry]
-            first = table[rows[entry]]
-            for i in range(total.shape[0]):
-                total[i] += a * first[i]
-            entry += 1
+    # Frequent words come first and have the most entries: threads take every so-manieth sum, not one half each.
+    for part in prange(_STRIDE):
+        for k in range(part, out.shape[0], _STRIDE):
+            total = out[k]
+            total[:] = 0
+            entry = offsets[k]
+            end = offsets[k + 1]
+            while entry + 4 <= end:  # four rows for one reading and writing of the sum
+                a, b, c, d = weights[entry], weights[entry + 1], weights[entry + 2], weights[entry + 3]
+                first, second = table[rows[entry]], table[rows[entry + 1]]
+                third, fourth = table[rows[entry + 2]], table[rows[entry + 3]]
+                for i in range(total.shape[0]):
+                    total[i] += a * first[i] + b * second[i] + c * third[i] + d * fourth[i]
+                entry += 4
+            while entry < end:
+                a = weights[entry]
+                first = table[rows[entry]]
+                for i in range(total.shape[0]):
+                    total[i] += a * first[i]
+                entry += 1
 
 
 @njit(cache=True)
