@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,31 +31,32 @@ from textcnn.training.learn import prepare
 
 SIZES, FILTERS, LENGTH, DIM = (3, 4, 5), 100, 45, 300
 FIRST = "kim"
+TURN = 5  # batches that a contestant gets in a row
 RULES = (
     "kim: a step of the product's training loop (forward, loss, backward, AdamW, row-wise Adam) with the fast kernels",
     "shared dropout: a mask drops the same filters in all texts of a batch (not the default)",
     "plain: nn.Embedding with dense gradients, dense AdamW; conv1d + amax, or nn.LSTM in both directions",
     "row Adam: the product's own BiLSTM, whose embedding is moved by the same row-wise Adam as that of kim",
-    "all contestants get the same texts of one length, in turn, in an order drawn anew for each batch; making a batch "
-    "is not timed; ratio = median of the paired ratios, 95 % bootstrap interval; the BiLSTMs have as many "
-    "parameters between embedding and head as kim",
+    f"all contestants get the same texts of one length, in turns of {TURN} batches, as steps of a training follow each "
+    "other, in an order drawn anew for each turn; making a batch is not timed; ratio = median over the turns, 95 % "
+    "bootstrap interval; the BiLSTMs have as many parameters between embedding and head as kim",
 )
 
 
-def run_step(batch_sizes: Sequence[int], *, data: str | None = None, batches: int = 30) -> dict[str, Any]:
+def run_step(batch_sizes: Sequence[int], *, data: str | None = None, turns: int = 10) -> dict[str, Any]:
     """Time a step of kim, plain PyTorch and BiLSTMs on the same texts of 45 tokens, D = 300, 3 x 100 filters.
 
     Args:
         batch_sizes: texts of a batch; a cell each.
         data: a file of labelled texts; none: made-up texts whose words follow Zipf's law.
-        batches: timed batches of a cell.
+        turns: timed turns of a cell, of 5 batches each.
     """
     config = SpeedConfig(embedding_dim=DIM, vocabulary_size=50_000, architectures=("bilstm",))
     training = TrainingConfig(device="cpu")
     prepare(training)
     kernels.prepare(lambda message: None)
     workload = synthetic_workload(config) if data is None else read_workload(data, DataConfig(), config)
-    cells = [cell for size in batch_sizes for cell in _time_cell(size, workload, config, training, batches)]
+    cells = [cell for size in batch_sizes for cell in _time_cell(size, workload, config, training, turns)]
     return {
         "benchmark": "step",
         "format_version": 1,
@@ -87,27 +87,28 @@ def to_markdown(document: dict[str, Any]) -> str:
 
 
 def _time_cell(
-    batch_size: int, workload: Workload, config: SpeedConfig, training: TrainingConfig, batches: int
+    batch_size: int, workload: Workload, config: SpeedConfig, training: TrainingConfig, turns: int
 ) -> list[dict[str, Any]]:
     random = np.random.default_rng([config.seed, batch_size])
-    drawn = (workload.batch(workload.draw(random, batch_size, LENGTH)) for _ in range(config.warmup + batches))
-    items, types = [], []
-    for batch in islice(drawn, config.warmup + batches):
-        items.append((batch, batch.unique[batch.padded()]))
-        types.append(len(batch.unique))
-    tasks = _contestants(workload, config, training)
-    times = interleave([step for _, _, step in tasks], items, warmup=config.warmup, seed=config.seed)
+    items: list[list[tuple[Batch, torch.Tensor]]] = []
+    for _ in range(1 + turns):
+        drawn = [workload.batch(workload.draw(random, batch_size, LENGTH)) for _ in range(TURN)]
+        items.append([(batch, batch.unique[batch.padded()]) for batch in drawn])
+    contestants = _contestants(workload, config, training)
+    tasks = [_turn(step) for _, _, step in contestants]
+    times = interleave(tasks, items, warmup=1, seed=config.seed) / TURN
+    types = [len(batch.unique) for turn in items for batch, _ in turn]
     return [
         {
             "batch_size": batch_size,
             "types": int(np.median(types)),
-            "batches": batches,
+            "batches": turns * TURN,
             "contestant": name,
             "encoder_parameters": parameters,
             "median_ms": float(np.median(taken)) * 1e3,
             **dict(zip(("ratio", "ratio_low", "ratio_high"), median_ratio(taken, times[0], config.seed), strict=True)),
         }
-        for (name, parameters, _), taken in zip(tasks, times, strict=True)
+        for (name, parameters, _), taken in zip(contestants, times, strict=True)
     ]
 
 
@@ -137,6 +138,14 @@ def _contestants(
     return found
 
 
+def _turn(step: Callable[[Any], Any]) -> Callable[[list[Any]], None]:
+    def run(items: list[Any]) -> None:
+        for item in items:
+            step(item)
+
+    return run
+
+
 def _own_step(contestant: Contestant) -> Callable[[tuple[Batch, torch.Tensor]], float]:
     return lambda item: contestant.trainer.step(item[0])
 
@@ -162,12 +171,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m textcnn.benchmark.step", description=__doc__)
     parser.add_argument("data", nargs="?", help="labelled texts; none: made-up ones")
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[64, 256])
-    parser.add_argument("--batches", type=int, default=30)
+    parser.add_argument("--turns", type=int, default=10)
     parser.add_argument("--output", type=Path)
     parser.add_argument("--table", type=Path)
     given = parser.parse_args()
     began = time.perf_counter()
-    document = run_step(given.batch_sizes, data=given.data, batches=given.batches)
+    document = run_step(given.batch_sizes, data=given.data, turns=given.turns)
     document["seconds"] = round(time.perf_counter() - began, 1)
     if given.output:
         given.output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
