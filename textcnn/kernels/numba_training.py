@@ -34,17 +34,25 @@ def conv_max(
 
     A filter that ``keep`` drops in every text costs nothing: no products, no search, no gradient.
     """
-    counts, bias = [len(weight) for weight in weights], torch.cat(list(biases))
-    if keep is None:
-        return _maxima(embedded, weights, bias, inverse, offsets, keep)
-    alive = keep.amax(0) > 0
-    if bool(alive.all()):
-        return _maxima(embedded, weights, bias, inverse, offsets, keep)
-    places = alive.nonzero()[:, 0]
-    rows = [part.nonzero()[:, 0] for part in alive.split(counts)]
-    kept = [weight[chosen] for weight, chosen in zip(weights, rows, strict=True)]
-    scores = _maxima(embedded, kept, bias[places], inverse, offsets, keep[:, places])
-    return scores.new_zeros(keep.shape).index_copy(1, places, scores)
+    sizes, counts = [weight.shape[2] for weight in weights], [len(weight) for weight in weights]
+    taps = torch.cat([weight.permute(2, 0, 1).reshape(-1, weight.shape[1]) for weight in weights])  # (S, D)
+    bias = torch.cat(list(biases))
+    alive = None if keep is None else keep.amax(0) > 0
+    if alive is None or bool(alive.all()):
+        whole: Tensor = _ConvMax.apply(embedded, taps, bias, inverse, offsets, _shape(sizes, counts), keep)
+        return whole
+    assert keep is not None
+    parts, filters = alive.split(counts), alive.nonzero()[:, 0]
+    columns = torch.cat([part.repeat(size) for part, size in zip(parts, sizes, strict=True)]).nonzero()[:, 0]
+    shape = _shape(sizes, [int(part.sum()) for part in parts])
+    some = taps.index_select(0, columns), bias[filters]
+    scores: Tensor = _ConvMax.apply(embedded, *some, inverse, offsets, shape, keep[:, filters])
+    return scores.new_zeros(keep.shape).index_copy(1, filters, scores)
+
+
+def _shape(sizes: Sequence[int], counts: Sequence[int]) -> np.ndarray[Any, Any]:
+    """Width and number of filters of each size, ``(G, 2)``; in one memory order, for each is compiled anew."""
+    return np.array(list(zip(sizes, counts, strict=True)), np.int64)
 
 
 def bag_sum(table: Tensor, rows: Tensor, offsets: Tensor, weights: Tensor, *, sparse: bool, merge: bool) -> Tensor:
@@ -70,23 +78,11 @@ def row_adagrad(weight: Tensor, total: Tensor, grad: Tensor, *, lr: float) -> No
         adagrad(weight.detach().numpy(), total.numpy(), rows, values, np.float32(lr))
 
 
-def _maxima(
-    embedded: Tensor,
-    weights: Sequence[Tensor],
-    bias: Tensor,
-    inverse: Tensor,
-    offsets: Tensor,
-    keep: Tensor | None,
-) -> Tensor:
-    """Scores ``(B, F)`` of all filters of ``weights``."""
-    taps = torch.cat([weight.permute(2, 0, 1).reshape(-1, weight.shape[1]) for weight in weights])  # (S, D)
-    shape = np.array([[weight.shape[2], len(weight)] for weight in weights])
-    scores: Tensor = _ConvMax.apply(embedded, taps, bias, inverse, offsets, shape, keep)
-    return scores
-
-
 class _ConvMax(torch.autograd.Function):
-    """Vectors ``(U, D)``, taps ``(S, D)``, biases ``(F,)`` and a ragged batch to scores ``(B, F)``."""
+    """Vectors ``(U, D)``, taps ``(S, D)``, biases ``(F,)`` and a ragged batch to scores ``(B, F)``.
+
+    ``shape (G, 2)`` holds the width and the number of filters of each size.
+    """
 
     @staticmethod
     def forward(
@@ -189,41 +185,46 @@ def _sparse(rows: Tensor, values: Tensor, size: torch.Size) -> Tensor:
     return torch.sparse_coo_tensor(rows[None], values, size, check_invariants=False)
 
 
+@njit(cache=True)
+def _search_text(b, products, shape, bias, inverse, offsets, kept, scores, winners):
+    start = offsets[b]
+    length = offsets[b + 1] - start
+    window = np.empty(scores.shape[1], np.float32)
+    column = 0
+    first = 0
+    for g in range(shape.shape[0]):
+        size, count = shape[g]
+        best = scores[b, first : first + count]
+        at = winners[b, first : first + count]
+        best[:] = -np.inf if length > 0 else 0.0
+        at[:] = 0
+        # An empty text has no window: those before its end would read the next text, or nothing at all.
+        for t in range(1 - size if length > 0 else 0, length):
+            low = max(0, -t)
+            high = min(size, length - t)
+            products_of = products[inverse[start + t + low], column + low * count :]
+            for f in range(count):
+                window[f] = products_of[f]
+            for i in range(low + 1, high):
+                products_of = products[inverse[start + t + i], column + i * count :]
+                for f in range(count):
+                    window[f] += products_of[f]
+            for f in range(count):  # without a branch, so that it becomes vector instructions
+                wins = window[f] > best[f]
+                best[f] = window[f] if wins else best[f]
+                at[f] = t if wins else at[f]
+        column += size * count
+        first += count
+    if length > 0:
+        for f in range(scores.shape[1]):
+            scores[b, f] = (scores[b, f] + bias[f]) * kept[b, f]
+
+
 @njit(parallel=True, cache=True)
 def _search(products, shape, bias, inverse, offsets, kept, scores, winners):
     """Largest score of every filter over the windows of every text, and where the window begins (first of equals)."""
-    for b in prange(offsets.shape[0] - 1):
-        start = offsets[b]
-        length = offsets[b + 1] - start
-        window = np.empty(scores.shape[1], np.float32)
-        column = 0
-        first = 0
-        for g in range(shape.shape[0]):
-            size, count = shape[g]
-            best = scores[b, first : first + count]
-            at = winners[b, first : first + count]
-            best[:] = -np.inf if length > 0 else 0.0
-            at[:] = 0
-            # An empty text has no window: those before its end would read the next text, or nothing at all.
-            for t in range(1 - size if length > 0 else 0, length):
-                low = max(0, -t)
-                high = min(size, length - t)
-                products_of = products[inverse[start + t + low], column + low * count :]
-                for f in range(count):
-                    window[f] = products_of[f]
-                for i in range(low + 1, high):
-                    products_of = products[inverse[start + t + i], column + i * count :]
-                    for f in range(count):
-                        window[f] += products_of[f]
-                for f in range(count):  # without a branch, so that it becomes vector instructions
-                    wins = window[f] > best[f]
-                    best[f] = window[f] if wins else best[f]
-                    at[f] = t if wins else at[f]
-            column += size * count
-            first += count
-        if length > 0:
-            for f in range(scores.shape[1]):
-                scores[b, f] = (scores[b, f] + bias[f]) * kept[b, f]
+    for b in prange(offsets.shape[0] - 1):  # a short body: numba compiles it several times
+        _search_text(b, products, shape, bias, inverse, offsets, kept, scores, winners)
 
 
 @njit(cache=True)
