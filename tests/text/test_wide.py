@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textcnn.text.ragged import Ragged
-from textcnn.text.wide import WideFeatures
+from textcnn.text.wide import WideFeatures, logarithms
 
 TEXTS = st.lists(st.lists(st.integers(0, 5), max_size=8), min_size=1, max_size=8)
 
@@ -81,13 +81,16 @@ def test_further_texts_leave_old_features_as_they_were(train, further):
 @settings(deadline=None)
 def test_the_compiled_twin_gives_the_same_bits(train, texts, num_types):
     numba_wide = pytest.importorskip("textcnn.text.numba_wide")
-    train, texts = Ragged.from_lists(train), Ragged.from_lists(texts)
+    lists, train, texts = texts, Ragged.from_lists(train), Ragged.from_lists(texts)
     features = WideFeatures.fit(train, num_types)
     keys, frequency = numba_wide.fit(train.ids, train.offsets, num_types)
     assert keys.tolist() == features.keys.tolist()
     assert frequency.tolist() == np.bincount(features.transform(train).rows, minlength=len(keys)).tolist()
     expected = features.transform(texts)
-    rows, weights, offsets = numba_wide.transform(texts.ids, texts.offsets, features.keys, features.idf)
+    largest = numba_wide.largest_count(texts.ids, texts.offsets)
+    assert largest == max((max(map(text.count, text), default=0) for text in lists), default=0)
+    logs = 1 + logarithms(np.arange(1, largest + 1))
+    rows, weights, offsets = numba_wide.transform(texts.ids, texts.offsets, features.keys, features.idf, logs)
     assert rows.tolist() == expected.rows.tolist()
     assert weights.tobytes() == expected.weights.tobytes()
     assert offsets.tolist() == expected.offsets.tolist()
@@ -110,3 +113,9 @@ def test_a_large_corpus_takes_the_compiled_twin_and_many_blocks(monkeypatch, ran
     assert features.idf.tobytes() == plain.idf.tobytes()
     for name in ("rows", "weights", "offsets"):
         assert getattr(found, name).tobytes() == getattr(expected, name).tobytes()
+
+
+def test_logarithms_are_correctly_rounded():
+    counts = np.array([1, 2, 3, 255, 256, 257, 100_000, 1])
+    np.testing.assert_allclose(logarithms(counts), np.log(counts), rtol=3e-16, atol=0)
+    assert len(logarithms(np.zeros(0, np.int64))) == 0

@@ -49,7 +49,7 @@ class Pretrained:
         """What training.json says of them: the file's name and digest, and how much of the training texts has one."""
         with self.path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        covered = int(np.isin(train.ids, self.places.numpy()).sum())
+        covered = sum(int(np.isin(block.ids, self.places.numpy()).sum()) for block in train.blocks())
         return {
             "name": self.path.name,
             "sha256": digest,

@@ -1,6 +1,6 @@
 """Fast twin of the wide features: one pass through a hash table where numpy sorts every n-gram of the corpus.
 
-Equal to :mod:`textcnn.text.wide` to the bit: logarithms come from numpy, and sums have the same order.
+Equal to :mod:`textcnn.text.wide` to the bit: it is given the same logarithms, and sums have the same order.
 """
 
 from __future__ import annotations
@@ -36,11 +36,18 @@ def transform(
     offsets: npt.NDArray[np.int64],
     keys: npt.NDArray[np.int64],
     idf: npt.NDArray[np.float32],
+    logarithms: npt.NDArray[np.float64],
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    """Rows ``(M,)``, weights ``(M,)`` and offsets ``(N + 1,)`` of the features of all texts."""
+    """Rows ``(M,)``, weights ``(M,)`` and offsets ``(N + 1,)`` of the features of all texts.
+
+    Args:
+        ids: of N texts.
+        offsets: ``(N + 1,)``, where each text begins.
+        keys: ``(F,)``, ascending.
+        idf: ``(F,)``.
+        logarithms: what a feature that a text holds 1, 2, ... times counts, as far as :func:`largest_count` says.
+    """
     table = _index(keys)
-    longest = int(np.diff(offsets).max(initial=0))
-    logarithms = 1 + np.log(np.arange(1, longest + 2))
     firsts = np.unique(np.searchsorted(offsets, np.arange(0, offsets[-1] + 1, _BLOCK), side="left"))
     bounds = np.append(firsts[firsts < len(offsets) - 1], len(offsets) - 1)
     with ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1) as pool:
@@ -52,6 +59,23 @@ def transform(
         )
     rows, weights, counts = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return rows, weights, np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+
+
+@njit(int64(_IDS, _INTEGERS), cache=True, nogil=True)
+def largest_count(ids, offsets):
+    """How often a text holds the same type, at most; no pair of types can come more often."""
+    bound = 0
+    for j in range(ids.shape[0]):
+        bound = max(bound, ids[j] + 1)
+    counts = np.zeros(bound, np.int64)
+    largest = 0
+    for text in range(offsets.shape[0] - 1):
+        for j in range(offsets[text], offsets[text + 1]):
+            counts[ids[j]] += 1
+            largest = max(largest, counts[ids[j]])
+        for j in range(offsets[text], offsets[text + 1]):
+            counts[ids[j]] = 0
+    return largest
 
 
 @njit(int64(int64, int64), cache=True, nogil=True, inline="always")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -98,6 +99,42 @@ class LabelReader:
 
     def _is_joined(self, cell: Any) -> bool:
         return bool(self.separator) and isinstance(cell, str) and str(self.separator) in cell
+
+
+class DistinctCells:
+    """The label cells of many rows; equal ones are kept, and read, once."""
+
+    def __init__(self) -> None:
+        self.distinct: list[Cells] = []
+        self._lines: list[int] = []  # where each was first seen
+        self._place: dict[Any, int] = {}
+        self._rows = array("i")
+
+    def append(self, cells: Cells, line: int) -> None:
+        """Take the cells of the next row."""
+        place = self._place.setdefault(tuple(map(_key, cells)), len(self.distinct))
+        if place == len(self.distinct):
+            self.distinct.append(cells)
+            self._lines.append(line)
+        self._rows.append(place)
+
+    def read(self, reader: LabelReader) -> list[tuple[str, ...] | None]:
+        """The labels of every row.
+
+        Raises:
+            DataError: as :meth:`LabelReader.read`, for the first row with such cells.
+        """
+        found = [reader.read(*pair) for pair in zip(self.distinct, self._lines, strict=True)]
+        return [found[place] for place in self._rows]
+
+
+def _key(cell: Any) -> Any:
+    """What a cell is looked up by: 1, 1.0 and True are equal, and different labels; a list cannot be looked up."""
+    if isinstance(cell, str):
+        return cell
+    if is_missing(cell):
+        return None
+    return type(cell), repr(cell.tolist() if hasattr(cell, "tolist") else cell)
 
 
 def _is_empty(cell: Any) -> bool:
