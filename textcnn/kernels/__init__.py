@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from textcnn.kernels.backend import row_adam as row_adam
     from textcnn.kernels.backend import use_backend as use_backend
 
-_OF_TRAINING = frozenset(
-    ("BackendInfo", "backend_info", "bag_sum", "conv_max", "is_compiled", "prepare")
-    + ("row_adagrad", "row_adam", "use_backend")
+_OF_TRAINING = (
+    *("BackendInfo", "backend_info", "bag_sum", "conv_max", "is_compiled"),
+    *("prepare", "row_adagrad", "row_adam", "use_backend"),
 )
 
 

@@ -3,8 +3,9 @@
 A ragged sum of rows (words of n-grams, means of words, gradients of winners) is a sparse matrix times a table. Its
 gradient is the same sum with the matrix transposed, so a sort of the entries by their column is all that it needs.
 
-The bodies of parallel loops are functions of their own, for numba compiles such a body several times. Every
-parallel loop owns the rows it writes and adds in a fixed order: the result does not depend on the number of threads. Shapes: K sums of E entries in all, R rows, D their width.
+The bodies of parallel loops are functions of their own, for numba compiles such a body several times. Every parallel
+loop owns the rows it writes and adds in a fixed order: the result does not depend on the number of threads.
+Shapes: K sums of E entries in all, R rows, D their width.
 """
 
 from __future__ import annotations

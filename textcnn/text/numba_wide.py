@@ -150,7 +150,7 @@ def _index(keys):
 
 @njit(types.void(types.int32[::1], int64), cache=True, nogil=True)
 def _sort(values, count):
-    """Shell's sort in place, gaps of Knuth 1973, 5.2.1: a few hundred numbers; numba's own takes a second to compile."""
+    """Shell's sort in place (gaps of Knuth 1973, 5.2.1), for few numbers; numba's takes a second to compile."""
     gap = 1
     while 3 * gap + 1 < count:
         gap = 3 * gap + 1
