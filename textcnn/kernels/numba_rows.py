@@ -121,4 +121,4 @@ def _move_part(part, weight, total, rows, grad, rate):
 def adagrad(weight, total, rows, grad, rate):
     """One step of Adagrad with a number a row, for a gradient with an entry for each example; rows may repeat."""
     for part in prange(_SHARES):
-        _move_part(part, weight, total, rows, grad, rate)
+        _move_part(np.int64(part), weight, total, rows, grad, rate)

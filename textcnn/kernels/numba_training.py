@@ -223,8 +223,8 @@ def _search_text(b, products, shape, bias, inverse, offsets, kept, scores, winne
 @njit(parallel=True, cache=True)
 def _search(products, shape, bias, inverse, offsets, kept, scores, winners):
     """Largest score of every filter over the windows of every text, and where the window begins (first of equals)."""
-    for b in prange(offsets.shape[0] - 1):  # a short body: numba compiles it several times
-        _search_text(b, products, shape, bias, inverse, offsets, kept, scores, winners)
+    for b in prange(offsets.shape[0] - 1):  # numba takes b for unsigned in one of its versions of the loop
+        _search_text(np.int64(b), products, shape, bias, inverse, offsets, kept, scores, winners)
 
 
 @njit(cache=True)
