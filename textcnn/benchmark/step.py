@@ -29,7 +29,7 @@ from textcnn.models.base import num_parameters
 from textcnn.text.batching import Batch
 from textcnn.training.learn import prepare
 
-SIZES, FILTERS, LENGTH, DIM = (3, 4, 5), 100, 45, 300
+SIZES, FILTERS, LENGTH, DIM, TYPES = (3, 4, 5), 100, 45, 300, 50_000
 FIRST = "kim"
 TURN = 5  # batches that a contestant gets in a row
 RULES = (
@@ -51,7 +51,7 @@ def run_step(batch_sizes: Sequence[int], *, data: str | None = None, turns: int 
         data: a file of labelled texts; none: made-up texts whose words follow Zipf's law.
         turns: timed turns of a cell, of 5 batches each.
     """
-    config = SpeedConfig(embedding_dim=DIM, vocabulary_size=50_000, architectures=("bilstm",))
+    config = SpeedConfig(embedding_dim=DIM, vocabulary_size=TYPES, architectures=("bilstm",))
     training = TrainingConfig(device="cpu")
     prepare(training)
     kernels.prepare(lambda message: None)
