@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: setup demo test check format bench bench-lookup panel with-glove with-fasttext words-only kim2014 imbalance build clean
+.PHONY: setup demo test check format bench bench-step bench-lookup panel with-glove with-fasttext words-only kim2014 imbalance build clean
 
 setup: $(INSTALLED)
 
@@ -38,6 +38,11 @@ format: setup
 
 bench: setup
 	$(BIN)/textcnn benchmark speed --output docs/benchmarks/speed.json --table docs/benchmarks/speed.md --plot docs/benchmarks/speed.png
+
+bench-step: setup
+	$(BIN)/python -m textcnn.benchmark.step --output docs/benchmarks/step.json --table docs/benchmarks/step.md
+	$(BIN)/python -m textcnn.benchmark.step $$TEXTCNN_DATA/imdb/train.csv.gz \
+	  --output docs/benchmarks/step-imdb.json --table docs/benchmarks/step-imdb.md
 
 # Real data sets, in the folder that TEXTCNN_DATA names: the default with its parts and linear baselines, and plain kim.
 PANEL = $(BIN)/textcnn benchmark panel $$TEXTCNN_DATA

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from textcnn.nn.bags import WeightedBag
 from textcnn.text.batching import Batch
 from textcnn.text.wide import WideFeatures, WideRows
 
@@ -27,7 +28,7 @@ class WideBranch(nn.Module):
 
     def __init__(self, num_features: int, num_labels: int, *, bias: bool = False) -> None:
         super().__init__()
-        self.table = nn.EmbeddingBag(num_features, num_labels, mode="sum", sparse=True, include_last_offset=True)
+        self.table = WeightedBag(num_features, num_labels, merge=False)  # Adagrad counts every example of a row
         nn.init.zeros_(self.table.weight)
         self.bias = nn.Parameter(torch.zeros(num_labels)) if bias else None
         self.register_buffer("keys", torch.zeros(num_features, dtype=torch.int64))
@@ -76,8 +77,7 @@ class WideBranch(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits ``(B, C)``; a text without a known n-gram has zeros (or the bias)."""
-        assert batch.wide_rows is not None
-        logits: Tensor = self.table(batch.wide_rows, batch.wide_offsets, per_sample_weights=batch.wide_weights)
+        logits: Tensor = self.table(batch.wide_rows, batch.wide_offsets, batch.wide_weights)
         return logits if self.bias is None else logits + self.bias
 
 

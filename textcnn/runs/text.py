@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 from typing import Any
 
+from textcnn import kernels
 from textcnn.config import Config
 from textcnn.inference.artifact import Artifact
 from textcnn.labels import Labels
@@ -87,6 +88,7 @@ def prepare_text(
     """Everything before the model: read, hold out, tokenize. Arguments as for :func:`run_text`."""
     check_dev(dev, config)
     prepare(config.training)
+    kernels.prepare(reporter.say, wait=False)  # while the data is read
     multi_label = None if start is None else start.labels.multi_label
     examples = read_rows(data, config, reporter, multi_label=multi_label)
     # Dev and test rows all count the same: a metric is of the rows as they are.
