@@ -22,7 +22,7 @@ from textcnn.labels import Labels
 from textcnn.models.forward import logits_of
 from textcnn.training.estimate import estimate
 from textcnn.training.loop import Fit, fit
-from textcnn.training.losses import BranchLoss, class_weights
+from textcnn.training.losses import BranchLoss, class_weights, label_log_odds
 from textcnn.training.order import default_epochs, shuffled_batches
 from textcnn.training.progress import Reporter
 
@@ -108,6 +108,7 @@ def learn(
         labels,
         smoothing=config.label_smoothing,
         class_weight=class_weights(config.class_weight, labels, train.truth),
+        prior=label_log_odds(labels, train.truth) if labels.multi_label else None,
     ).to(device)
 
     def batches(epoch: int) -> Iterator[Any]:
@@ -131,10 +132,14 @@ def learn(
 
 
 def _dev_scores(model: nn.Module, inputs: Any, dev: Part[Any], labels: Labels) -> Callable[[], dict[str, float]]:
+    """Metrics of the model as it stands, multi-label at the thresholds it would get."""
     thresholds = [DEFAULT_THRESHOLD] * len(labels)
 
     def evaluate() -> dict[str, float]:
+        nonlocal thresholds
         probs = probabilities(logits_of(model, inputs, dev.encoded), labels)
+        if labels.multi_label:
+            thresholds = fit_thresholds(probs, dev.truth, labels)
         found = score(dev.truth, probs, labels, thresholds)
         return {name: found[name] for name in ("accuracy", "macro_f1", "micro_f1")}
 

@@ -22,26 +22,47 @@ class BranchLoss(nn.Module):
         smoothing: mass moved from the true label to all labels alike (multi-label: from 0 and 1 towards 1/2), in the
             main branch; it keeps the network's logits of a size with those of the wide branch.
         class_weight: ``(C,)``, how much a row of each label counts (multi-label: how much a label's presence counts).
+        prior: ``(C,)``, log-odds of each label, added to the wide branch's logits in its loss alone: its table then
+            learns what the n-grams add to them. The sum of the branches has them once, in the bias of the head.
     """
 
     weight: Tensor | None
+    prior: Tensor | None
 
-    def __init__(self, labels: Labels, *, smoothing: float = 0.0, class_weight: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        labels: Labels,
+        *,
+        smoothing: float = 0.0,
+        class_weight: Tensor | None = None,
+        prior: Tensor | None = None,
+    ) -> None:
         super().__init__()
         self.multi_label = labels.multi_label
         self.smoothing = smoothing
         self.register_buffer("weight", class_weight, persistent=False)
+        self.register_buffer("prior", prior, persistent=False)
 
     def forward(self, branches: Branches, targets: Tensor) -> Tensor:
         """Mean loss of a batch, a scalar; ``targets`` are ``(B,)`` ids or ``(B, C)`` of 0 and 1."""
         loss = self._loss(branches.main, targets, self.smoothing)
-        return loss if branches.wide is None else loss + self._loss(branches.wide, targets, 0.0)
+        if branches.wide is None:
+            return loss
+        wide = branches.wide if self.prior is None else branches.wide + self.prior
+        return loss + self._loss(wide, targets, 0.0)
 
     def _loss(self, logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
         if self.multi_label:
             soft = targets * (1 - smoothing) + smoothing / 2
             return F.binary_cross_entropy_with_logits(logits, soft, pos_weight=self.weight)
         return F.cross_entropy(logits, targets, weight=self.weight, label_smoothing=smoothing)
+
+
+def label_log_odds(labels: Labels, rows: Sequence[Sequence[str]]) -> Tensor:
+    """``ln(p / (1 - p))`` of each label's share p of the rows, ``(C,)``, from counts with half a row added on each side."""
+    counts = Counter(name for row in rows for name in row)
+    present = torch.tensor([float(counts[name]) for name in labels.names])
+    return torch.log((present + 0.5) / (len(rows) - present + 0.5))
 
 
 def class_weights(
