@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: setup demo test check format bench panel with-glove words-only build clean
+.PHONY: setup demo test check format bench panel with-glove with-fasttext words-only kim2014 imbalance build clean
 
 setup: $(INSTALLED)
 
@@ -51,10 +51,24 @@ with-glove: setup
 	$(PANEL) --sets trec,sst2,mr,banking77 --baselines none --set vectors=$$TEXTCNN_DATA/glove.100k.100d.txt.gz \
 	  --output $(RESULTS)/with-glove.json --table $(RESULTS)/with-glove.md
 
+# TEXTCNN_PEERS_PYTHON names an interpreter that has fastText, if this environment has not.
+with-fasttext: setup
+	$(PANEL) --sets trec,sst2 --baselines svm,fasttext \
+	  --output $(RESULTS)/with-fasttext.json --table $(RESULTS)/with-fasttext.md
+
 words-only: setup
 	$(PANEL) --sets trec,sst2,banking77,imdb,goemotions --baselines none \
 	  --set subwords=false --set wide=false --set pooling=max \
 	  --output $(RESULTS)/words-only.json --table $(RESULTS)/words-only.md
+
+# Kim 2014 by its protocol; a stopped start goes on where it was.
+kim2014: setup
+	$(BIN)/textcnn benchmark kim2014 $$TEXTCNN_DATA/mr/all.csv.gz --vectors $$TEXTCNN_DATA/glove.100k.100d.txt.gz \
+	  --output $(RESULTS)/kim2014.json --table $(RESULTS)/kim2014.md
+
+# Rare labels and wrong labels; likewise.
+imbalance: setup
+	$(BIN)/textcnn benchmark imbalance $$TEXTCNN_DATA --output $(RESULTS)/imbalance.json --table $(RESULTS)/imbalance.md
 
 build: setup
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

@@ -13,7 +13,10 @@ from textcnn_cli.options import prepare_outputs, split_list, split_numbers
 
 Baselines = Annotated[
     str,
-    typer.Option(metavar="B,B,...", help="linear models beside ours: svm, logistic, svm-char, svm-words+char, or none"),
+    typer.Option(
+        metavar="B,B,...",
+        help="models beside ours: svm, logistic, svm-char, svm-words+char, fasttext (where installed), or none",
+    ),
 ]
 
 
@@ -23,12 +26,7 @@ def accuracy(
     dev: Annotated[str | None, typer.Option("--dev", help="rows that choose the best epoch and calibrate")] = None,
     architectures: Annotated[str, typer.Option(metavar="A,A,...", help="architectures to train")] = "kim",
     seeds: Annotated[str, typer.Option(metavar="N,N,...", help="one run each")] = "1,2,3",
-    baselines: Annotated[
-        str,
-        typer.Option(
-            metavar="B,B,...", help="linear models beside ours: svm, logistic, svm-char, svm-words+char, none"
-        ),
-    ] = "svm,logistic",
+    baselines: Baselines = "svm,logistic,fasttext",
     config: options.ConfigFile = None,
     set: options.Set = None,
     output: Annotated[Path | None, typer.Option(help="write the JSON document to this file")] = None,
@@ -74,13 +72,13 @@ def panel(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="holds NAME/{train,test}.csv.gz or NAME/all.csv.gz")],
     sets: Annotated[str, typer.Option(metavar="S,S,...", help="names of the sets; NAME:N takes N seeds")],
     seeds: Annotated[int, typer.Option(min=1, help="runs of each set, by seeds from 1")] = 3,
-    baselines: Baselines = "svm,svm-char",
+    baselines: Baselines = "svm,svm-char,fasttext",
     set: options.Set = None,
     output: Annotated[Path | None, typer.Option(help="write the JSON document to this file")] = None,
     table: Annotated[Path | None, typer.Option(help="write the table to this Markdown file")] = None,
     plot: Annotated[Path | None, typer.Option(help="draw the panel into this .png, .svg or .pdf file")] = None,
 ) -> None:
-    """Our default, its branches alone, and linear baselines on every set of a folder."""
+    """Our default, its branches alone, and baselines on every set of a folder."""
     from textcnn.benchmark.document import write_document
     from textcnn.benchmark.panel import run_panel, save_plot, to_markdown
     from textcnn_cli.train import reporter
@@ -88,12 +86,12 @@ def panel(
     prepare_outputs(output, plot, table)
     parts = [name.partition(":") for name in split_list("--sets", sets, str, "names") or ()]
     wanted = {name: range(1, (int(count) if count else seeds) + 1) for name, _, count in parts}
-    linear = () if baselines == "none" else split_list("--baselines", baselines, str, "names") or ()
+    beside = () if baselines == "none" else split_list("--baselines", baselines, str, "names") or ()
     document = run_panel(
         folder,
         {name: list(numbers) for name, numbers in wanted.items()},
         options.merge_settings(None, set, {}),
-        dict.fromkeys(wanted, linear),
+        dict.fromkeys(wanted, beside),
         reporter(),
         arguments=sys.argv[1:],
     )

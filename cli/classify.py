@@ -28,6 +28,9 @@ def classify(
     threshold: Annotated[
         float | None, typer.Option("--threshold", min=0, max=1, help="give labels from this probability (multi-label)")
     ] = None,
+    precision: Annotated[
+        str, typer.Option("--precision", help="float32, or int8: integer logits, and rows say if they are certified")
+    ] = "float32",
 ) -> None:
     """Classify texts; every input row gives one output row, with its other columns carried through.
 
@@ -42,7 +45,8 @@ def classify(
     from textcnn.inference.writing import write_rows
     from textcnn.text.reading import open_rows
 
-    predictor = Predictor.load(model)
+    predictor = Predictor.load(model, precision=precision)
+    console.detail(f"runtime: {predictor.runtime.describe()}")
     data = options.data_config(text_column, None, format, encoding)
     rows = open_rows(list(texts) if texts else input, data, labels="ignored")
     counts: Counter[str] = Counter()
@@ -52,7 +56,7 @@ def classify(
     write_rows(answers, output)
     for warning in rows.warnings():
         console.say(f"note: {warning}")
-    console.say(_summary(counts, predictor.artifact.describe().get("max_length")))
+    console.say(_summary(counts, predictor.text_inputs().max_length))
 
 
 def _summary(counts: Counter[str], max_length: int | None) -> str:

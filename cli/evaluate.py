@@ -32,7 +32,7 @@ def evaluate(
     unseen = sorted({label for row in examples.labels for label in row} - set(predictor.labels.names))
     if unseen:
         console.say(f"warning: labels unseen in training count as wrong: {', '.join(map(repr, unseen))}")
-    inputs = predictor.artifact.text_inputs()
+    inputs = predictor.text_inputs()
     encoded = inputs.encode(examples.texts)
     if cut := int(inputs.cut_rows(encoded).sum()):
         console.say(f"note: {cut:,} of {len(encoded):,} texts are cut after {inputs.max_length} tokens")

@@ -29,6 +29,7 @@ LabelSeparatorIfGiven = Annotated[str | None, _LABEL_SEPARATOR]
 MultiLabel = Annotated[
     bool | None, typer.Option("--multi-label/--single-label", help=describe(DataConfig, "multi_label"))
 ]
+WeightColumn = Annotated[str | None, typer.Option("--weight-column", help=describe(DataConfig, "weight_column"))]
 Tokenizer = Annotated[str | None, typer.Option("--tokenizer", help=describe(TextConfig, "tokenizer"))]
 MaxLength = Annotated[int | None, typer.Option("--max-length", help=describe(TextConfig, "max_length"))]
 Architecture = Annotated[str | None, typer.Option("--architecture", help=describe(ModelConfig, "architecture"))]
@@ -46,6 +47,7 @@ LearningRate = Annotated[float | None, typer.Option("--learning-rate", help=desc
 Seed = Annotated[int | None, typer.Option("--seed", help=describe(TrainingConfig, "seed"))]
 Threads = Annotated[int | None, typer.Option("--threads", help=describe(TrainingConfig, "threads"))]
 ClassWeight = Annotated[str | None, typer.Option("--class-weight", help=describe(TrainingConfig, "class_weight"))]
+FocalGamma = Annotated[float | None, typer.Option("--focal-gamma", help=describe(TrainingConfig, "focal_gamma"))]
 Device = Annotated[str | None, typer.Option("--device", help=describe(TrainingConfig, "device"))]
 DevFraction = Annotated[float | None, typer.Option("--dev-fraction", help=describe(TrainingConfig, "dev_fraction"))]
 ConfigFile = Annotated[

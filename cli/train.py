@@ -27,6 +27,7 @@ def train(
     encoding: options.EncodingIfGiven = None,
     label_separator: options.LabelSeparatorIfGiven = None,
     multi_label: options.MultiLabel = None,
+    weight_column: options.WeightColumn = None,
     tokenizer: options.Tokenizer = None,
     max_length: options.MaxLength = None,
     architecture: options.Architecture = None,
@@ -48,6 +49,7 @@ def train(
     seed: options.Seed = None,
     threads: options.Threads = None,
     class_weight: options.ClassWeight = None,
+    focal_gamma: options.FocalGamma = None,
     device: options.Device = None,
     json: options.Json = False,
 ) -> None:
@@ -62,6 +64,7 @@ def train(
         "encoding": encoding,
         "label_separator": label_separator,
         "multi_label": multi_label,
+        "weight_column": weight_column,
         "tokenizer": tokenizer,
         "max_length": max_length,
         "architecture": architecture,
@@ -74,6 +77,7 @@ def train(
         "seed": seed,
         "threads": threads,
         "class_weight": class_weight,
+        "focal_gamma": focal_gamma,
         "device": device,
         "dev_fraction": dev_fraction,
     }

@@ -51,6 +51,21 @@ TORCH_FREE = (
     "evaluation",
     "models.registry",
     "text.pipeline",
+    "kernels.lookup_numpy",
+    "kernels.lookup_numba",
+    "inference.answering",
+    "inference.answers",
+    "inference.exact",
+    "inference.filters",
+    "inference.lookup",
+    "inference.mapped",
+    "inference.one_layer",
+    "inference.predictor",
+    "inference.pieces",
+    "inference.quantized",
+    "inference.threads",
+    "inference.type_rows",
+    "api",
 )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textcnn.inference.folder import require_writable
 from textcnn.inference.predictor import Predictor
-from textcnn.runs import train_text
-from textcnn.training.progress import Reporter, Silent
+
+if TYPE_CHECKING:
+    from textcnn.training.progress import Reporter
 
 
 def train(
@@ -45,6 +46,9 @@ def train(
         ArtifactError: ``output`` cannot be written, or holds other files than a model's; before training starts.
         KeyboardInterrupt: training was interrupted; the best weights so far were saved if ``output`` was given.
     """
+    from textcnn.runs import train_text  # torch, which `load` does without
+    from textcnn.training.progress import Silent
+
     if output is not None:
         require_writable(Path(output))
     run = train_text(data, config, reporter or Silent(), dev=dev, test=test, folds=folds, start_from=start_from)
@@ -55,10 +59,16 @@ def train(
     return run.predictor
 
 
-def load(path: str | Path) -> Predictor:
+def load(path: str | Path, *, runtime: str = "auto", precision: str = "float32") -> Predictor:
     """Read a model folder.
+
+    Args:
+        path: the folder.
+        runtime: ``look-up``, ``torch``, or ``auto``: look-up, without torch, where the model allows it.
+        precision: ``float32``, or ``int8`` (look-up alone): the same logits on every machine, certified answers.
 
     Raises:
         ArtifactError: it is not there, or not whole.
+        ConfigError: a runtime or precision that there is not, or that the model does not allow.
     """
-    return Predictor.load(path)
+    return Predictor.load(path, runtime=runtime, precision=precision)

@@ -16,11 +16,13 @@ from textcnn.config_types import jsonable, plain, problems
 from textcnn.errors import ConfigError
 
 TOKENIZERS = ("word", "bpe", "wordpiece", "char")
+STORAGES = ("auto", "memory", "disk")
 DEVICES = ("auto", "cpu", "cuda")
 CHANNELS = ("fine-tuned", "static", "multichannel")
 EMBEDDING_DIM = 100
 EMBEDDING_LEARNING_RATE, WITH_VECTORS = 1e-2, 2e-3
 KEEP_VECTORS = 100_000
+MULTI_LABEL_SCALE = 0.5
 
 
 def option(default: Any, doc: str, check: Callable[[Any], bool] | None = None, expected: str = "") -> Any:
@@ -58,6 +60,15 @@ class DataConfig:
     encoding: str = option("utf-8", "character encoding of text files, e.g. latin-1 or utf-16")
     label_separator: str = option("|", "what stands between the labels of one multi-label cell")
     multi_label: bool | None = option(None, "true: any number of labels a text; false: exactly one; none: inferred")
+    storage: str = option(
+        "auto",
+        "where training texts and their ids are kept: memory, disk, or auto (disk if they would fill half the memory)",
+        lambda name: name in STORAGES,
+        ", ".join(STORAGES),
+    )
+    weight_column: str | None = option(
+        None, "column of numbers, 0 or more: how much a training row counts in the loss; none: all the same"
+    )
 
 
 @dataclass(frozen=True)
@@ -96,7 +107,10 @@ class ModelConfig:
     ngram_buckets: int = option(100_000, "buckets the n-grams are hashed to", _positive, "1 or more")
     wide: bool | None = option(None, "add a linear model over the n-grams seen in training; none: for kim")
     wide_scale: float | None = option(
-        None, "how much the logits of the wide branch count; none: 1, with vectors 0.5", _not_negative, "0 or more"
+        None,
+        "how much the logits of the wide branch count; none: 1, with vectors or many labels a text 0.5",
+        _not_negative,
+        "0 or more",
     )
     vectors: str | None = option(
         None,
@@ -121,7 +135,7 @@ class ModelConfig:
 
     @property
     def scale(self) -> float:
-        """``wide_scale``, also where it was left open."""
+        """``wide_scale``, also where it was left open and a text has one label."""
         return (1.0 if self.vectors is None else 0.5) if self.wide_scale is None else self.wide_scale
 
 
@@ -133,6 +147,9 @@ class TrainingConfig:
         None, "passes over the training rows; none: min(10, max(4, ceil(80000 / rows)))", _positive, "1 or more"
     )
     batch_size: int = option(64, "texts a step", _positive, "1 or more")
+    batch_tokens: int | None = option(
+        65_536, "most tokens a step: a batch of longer texts is parted; none: no limit", _positive, "1 or more"
+    )
     learning_rate: float = option(2e-3, "peak step of AdamW on dense weights", _positive, "above 0")
     embedding_learning_rate: float | None = option(
         None, "peak step of Adam on embedding rows; none: 1e-2, with vectors 2e-3", _positive, "above 0"
@@ -154,6 +171,12 @@ class TrainingConfig:
     )
     class_weight: str | dict[str, float] | None = option(
         None, "balanced, or a weight for each label; none: every row counts the same"
+    )
+    focal_gamma: float = option(
+        0.0,
+        "focal loss: how much less a row counts that is answered well (2 in the paper); 0: none",
+        _not_negative,
+        "0 or more",
     )
     dev_fraction: float | None = option(
         None, "share of the training rows held out as dev rows, stratified", _fraction, "in [0, 1)"

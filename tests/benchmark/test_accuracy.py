@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import csv
 import gzip
+import json
+import os
+import re
+import sys
+from importlib.util import find_spec
 
+import numpy as np
 import pytest
 
 from textcnn.benchmark.accuracy import accuracy_benchmark
@@ -118,3 +124,102 @@ def test_the_panel_is_a_table_and_a_picture(folder, tmp_path):
     save_plot(found, tmp_path / "panel.png")
     assert (tmp_path / "panel.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "panel.png").stat().st_size > 10_000
+
+
+# ----------------------------------------------------------------------------------------------- fastText
+
+# Stands where fastText stands in its own process: answers by the words of the training texts.
+FAKE_FASTTEXT = """
+import json, sys
+class Model:
+    def __init__(self, path, **settings):
+        json.dump(settings, open({log!r}, "w"))
+        self.lines = [line.split() for line in open(path, encoding="utf-8")]
+        self.several = settings["loss"] == "ova"
+    def predict(self, texts, k, threshold):
+        assert (k, threshold) == ((-1, 0.5) if self.several else (1, 0.0))
+        by_word = {{word: label for label, word, *_ in self.lines}}
+        return [[by_word[text.split()[0]]] for text in texts], None
+def train_supervised(path, **settings):
+    return Model(path, **settings)
+"""
+
+
+@pytest.fixture
+def fake_fasttext(tmp_path, monkeypatch):
+    (tmp_path / "fasttext.py").write_text(FAKE_FASTTEXT.format(log=str(tmp_path / "settings.json")), encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("TEXTCNN_PEERS_PYTHON", sys.executable)
+    return tmp_path
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_fasttext_answers_from_its_own_process(fake_fasttext, multi_label):
+    truth = [(label,) for label in LABELS]
+    texts = [text.replace(" film", "\nFILM") for text in TEXTS]
+    found = run_baseline(
+        "fasttext", texts, truth, texts[:10], truth[:10], Labels.collect(truth, multi_label=multi_label)
+    )
+    assert found["test"]["accuracy"] == 1
+    assert found["settings"] == {"wordNgrams": 2, "epoch": 25, "dim": 100, "seed": 0, "lr": 0.1}
+    given = json.loads((fake_fasttext / "settings.json").read_text())
+    assert given == {
+        **found["settings"],
+        "loss": "ova" if multi_label else "softmax",
+        "thread": 1,
+        "verbose": 0,
+    }
+
+
+@pytest.mark.skipif("TEXTCNN_PEERS_PYTHON" not in os.environ and not find_spec("fasttext"), reason="needs fastText")
+def test_fasttext_itself_learns_a_word_that_decides():
+    truth = [(label,) for label in LABELS]
+    found = run_baseline("fasttext", TEXTS, truth, TEXTS[:10], truth[:10], Labels.collect(truth, multi_label=False))
+    assert found["test"]["accuracy"] == 1
+
+
+def test_fasttext_that_is_not_there_is_left_out_with_a_note(monkeypatch):
+    monkeypatch.delenv("TEXTCNN_PEERS_PYTHON", raising=False)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    said = []
+    listening = Silent()
+    listening.say = said.append
+    found = accuracy_benchmark(*SHOWN, {**TINY, "epochs": 1}, ["bag"], [1], listening, baselines=["fasttext", "svm"])
+    assert [result["model"] for result in found["results"]] == ["bag", "svm"]
+    assert found["left_out"] == ["fasttext"]
+    note = next(line for line in said if line.startswith("note: fasttext is left out"))
+    assert re.search(r"pip install 'textcnn\[peers\]', or .* TEXTCNN_PEERS_PYTHON=PATH$", note)
+
+
+@pytest.mark.parametrize("python", ["/nowhere/python", sys.executable])
+def test_an_interpreter_without_fasttext_is_told(tmp_path, monkeypatch, python):
+    (tmp_path / "fasttext.py").write_text("raise ImportError('half of it is missing')", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("TEXTCNN_PEERS_PYTHON", python)
+    message = (
+        "TEXTCNN_PEERS_PYTHON must be a Python interpreter that has fastText, got '.*python.*': .*(No such|missing)"
+    )
+    with pytest.raises(ConfigError, match=message):
+        run_baseline("fasttext", TEXTS, [("a",)] * 60, TEXTS, [("a",)] * 60, Labels(("a",)))
+
+
+def test_fasttext_that_fails_is_told(fake_fasttext):
+    (fake_fasttext / "fasttext.py").write_text("def train_supervised(*_, **__): raise MemoryError('too big')")
+    truth = [(label,) for label in LABELS]
+    with pytest.raises(ConfigError, match=r"fastText failed with exit 1: (.|\n)*MemoryError: too big"):
+        run_baseline("fasttext", TEXTS, truth, TEXTS, truth, Labels(("neg", "pos")))
+
+
+def test_balanced_linear_models_answer_the_rare_label_more_often():
+    """Nothing in the texts tells the labels apart: the plain model never says the rare one."""
+    random = np.random.default_rng(0)
+    texts = [" ".join(random.choice(list("abcdefgh"), 4)) for _ in range(400)]
+    truth = [("rare",) if i % 10 == 0 else ("usual",) for i in range(400)]
+    labels = Labels.collect(truth, multi_label=False)
+    recall = [
+        run_baseline("logistic", texts, truth, texts, truth, labels, balanced=balanced, metric="macro_f1")["test"][
+            "per_label"
+        ]["rare"]["recall"]
+        for balanced in (False, True)
+    ]
+    assert recall[0] < 0.3 < recall[1]

@@ -138,7 +138,7 @@ def test_a_process_ends_with_2_for_a_fault_and_with_1_and_a_traceback_for_a_bug(
 
 
 def test_ctrl_c_before_there_is_anything_to_save_is_exit_130(here, monkeypatch):
-    def interrupt(folder):
+    def interrupt(folder, **settings):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("textcnn.inference.predictor.Predictor.load", interrupt)

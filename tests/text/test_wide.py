@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textcnn.text.ragged import Ragged
-from textcnn.text.wide import WideFeatures
+from textcnn.text.wide import WideFeatures, logarithms
 
 TEXTS = st.lists(st.lists(st.integers(0, 5), max_size=8), min_size=1, max_size=8)
 
@@ -74,3 +74,9 @@ def test_further_texts_leave_old_features_as_they_were(train, further):
     assert new.idf[np.searchsorted(new.keys, old.keys)].tolist() == old.idf.tolist()
     same, before = (f.transform(Ragged.from_lists(train)) for f in (old.extended(Ragged.from_lists(train), 6), old))
     assert same.weights.tolist() == before.weights.tolist()
+
+
+def test_logarithms_are_correctly_rounded():
+    counts = np.array([1, 2, 3, 255, 256, 257, 100_000, 1])
+    np.testing.assert_allclose(logarithms(counts), np.log(counts), rtol=3e-16, atol=0)
+    assert len(logarithms(np.zeros(0, np.int64))) == 0

@@ -49,3 +49,11 @@ def test_a_split_is_stratified_and_loses_nothing(names, fraction, seed):
     for name, count in whole.items():
         assert abs(part[name] - fraction * count) <= 1
         assert part[name] < count
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=200), st.integers(1, 16), st.integers(1, 120))
+def test_a_batch_has_no_more_tokens_than_its_budget(sizes, batch_size, budget):
+    sizes = np.array(sizes)
+    batches = shuffled_batches(sizes, batch_size, seed=1, epoch=0, batch_tokens=budget)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(sizes)))
+    assert all(len(rows) <= batch_size and (len(rows) == 1 or sizes[rows].sum() <= budget) for rows in batches)

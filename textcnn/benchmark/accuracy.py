@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from textcnn.benchmark.baselines import BASELINES, run_baseline
+from textcnn.benchmark.baselines import NAMES, run_baseline
 from textcnn.benchmark.machine import command_line, describe_machine
 from textcnn.config import Config
-from textcnn.errors import ConfigError
+from textcnn.errors import ConfigError, MissingExtraError
 from textcnn.evaluation.metrics import score
 from textcnn.evaluation.probabilities import probabilities
 from textcnn.inference.artifact import Artifact
@@ -50,7 +51,8 @@ def accuracy_benchmark(
         seeds: one run each.
         reporter: is told of progress.
         dev: rows that choose the best epoch and calibrate.
-        baselines: names of :data:`textcnn.benchmark.baselines.BASELINES`, one run each.
+        baselines: of :data:`textcnn.benchmark.baselines.NAMES`, one run each; fastText is left out, with a note, where
+            it is not installed.
         arguments: the command line, for the record.
 
     Returns:
@@ -63,12 +65,13 @@ def accuracy_benchmark(
     """
     if not architectures or not seeds:
         raise ConfigError(f"expected an architecture and a seed at least, got {list(architectures)} and {list(seeds)}")
-    if unknown := [name for name in baselines if name not in BASELINES]:
-        raise ConfigError(f"baselines must be of {', '.join(BASELINES)}, got {', '.join(map(repr, unknown))}")
+    if unknown := [name for name in baselines if name not in NAMES]:
+        raise ConfigError(f"baselines must be of {', '.join(NAMES)}, got {', '.join(map(repr, unknown))}")
     config = Config.from_flat(settings)
     train = read_examples(data, config.data)
-    held = read_examples(test, config.data, multi_label=train.multi_label)
-    results = []
+    held = read_examples(test, replace(config.data, weight_column=None), multi_label=train.multi_label)
+    results: list[dict[str, Any]] = []
+    left_out = []
     for architecture in architectures:
         runs = [
             _run(data, held, dev, {**settings, "architecture": architecture, "seed": seed}, reporter) for seed in seeds
@@ -77,15 +80,21 @@ def accuracy_benchmark(
     for name in baselines:
         reporter.say(f"baseline {name}")
         labels = Labels.collect(train.labels, multi_label=train.multi_label)
-        found = run_baseline(name, train.texts, train.labels, held.texts, held.labels, labels)
+        try:
+            found = run_baseline(name, train.texts, train.labels, held.texts, held.labels, labels)
+        except MissingExtraError as err:
+            reporter.say(f"note: {name} is left out: {err}")
+            left_out.append(name)
+            continue
         run = {**found, "test": {metric: found["test"][metric] for metric in METRICS[:-1]}}
-        results.append({"model": name, "runs": [run], **_summary([run])})
+        results.append({"model": name, "runs": [run], **summarize_runs([run])})
     return {
         "benchmark": "accuracy",
         **describe_machine(),
         "command": command_line(arguments),
         "settings": {name: Path(value).name if name == "vectors" else value for name, value in settings.items()},
         "num_test": len(held),
+        "left_out": left_out,
         "results": results,
     }
 
@@ -118,14 +127,14 @@ def _parts(artifact: Artifact, encoded: Any, test: Examples) -> dict[str, dict[s
 
 def _results(architecture: str, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The architecture, and each of its branches on its own."""
-    results = [{"model": architecture, "runs": runs, **_summary(runs)}]
+    results = [{"model": architecture, "runs": runs, **summarize_runs(runs)}]
     for part in runs[0]["parts"]:
         alone = [{"seed": run["seed"], "test": run["parts"][part]} for run in runs]
-        results.append({"model": f"{architecture}, {part} branch alone", "runs": alone, **_summary(alone)})
+        results.append({"model": f"{architecture}, {part} branch alone", "runs": alone, **summarize_runs(alone)})
     return results
 
 
-def _summary(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def summarize_runs(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Mean of each metric over the runs, and its standard deviation (of the sample; 0 for one run)."""
     table = {name: np.array([run["test"][name] for run in runs]) for name in runs[0]["test"]}
     seconds = [run["train_seconds"] for run in runs if "train_seconds" in run]

@@ -1,4 +1,4 @@
-"""Linear models over TF-IDF, by scikit-learn: what a text classifier must beat to be worth its name."""
+"""Linear models over TF-IDF, by scikit-learn, and fastText: what a text classifier must beat to be worth its name."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from textcnn.benchmark.fasttext_peer import run_fasttext
 from textcnn.evaluation.metrics import score
 from textcnn.labels import Labels
 from textcnn.training.order import stratified_split
@@ -24,43 +25,61 @@ BASELINES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "svm-char": (("char_wb",), "svm"),
     "svm-words+char": (("words", "char_wb"), "svm"),
 }
+FASTTEXT = "fasttext"
+NAMES = (*BASELINES, FASTTEXT)
 
 
 def run_baseline(
-    name: str, texts: Sequence[str], truth: Rows, test_texts: Sequence[str], test_truth: Rows, labels: Labels
+    name: str,
+    texts: Sequence[str],
+    truth: Rows,
+    test_texts: Sequence[str],
+    test_truth: Rows,
+    labels: Labels,
+    *,
+    balanced: bool = False,
+    metric: str | None = None,
 ) -> dict[str, Any]:
     """Train one baseline and measure it on the test rows.
 
     The cost C is the best of :data:`COSTS` on a tenth of the training rows, then all of them train.
 
     Args:
-        name: of :data:`BASELINES`.
+        name: of :data:`NAMES`.
         texts: training texts.
         truth: the labels of each.
         test_texts: texts that are only measured.
         test_truth: the labels of each.
         labels: the labels of the training rows.
+        balanced: every label counts the same in the loss, by scikit-learn's ``class_weight`` (linear models).
+        metric: what chooses the cost (linear models); none: accuracy, multi-label micro F1.
 
     Returns:
-        ``test``: metrics, ``cost``, and ``train_seconds`` with the choice of the cost.
+        ``test``: metrics, ``cost`` (fastText: ``settings``), and ``train_seconds`` with the choice of the cost.
+
+    Raises:
+        MissingExtraError: fastText is not installed.
     """
+    if name == FASTTEXT:
+        return run_fasttext(texts, truth, test_texts, test_truth, labels)
     features, kind = BASELINES[name]
     began = time.perf_counter()
     kept, held = stratified_split(list(truth), HELD_OUT, seed=0)
+    metric = metric or ("micro_f1" if labels.multi_label else "accuracy")
 
-    def accuracy(cost: float) -> float:
-        model = _pipeline(features, kind, cost, labels).fit([texts[i] for i in kept], _targets(truth, kept, labels))
-        found = _score(model, [texts[i] for i in held], [truth[i] for i in held], labels)
-        return float(found["micro_f1" if labels.multi_label else "accuracy"])
+    def on_held_out(cost: float) -> float:
+        model = _pipeline(features, kind, cost, labels, balanced)
+        model.fit([texts[i] for i in kept], _targets(truth, kept, labels))
+        return float(_score(model, [texts[i] for i in held], [truth[i] for i in held], labels)[metric])
 
-    cost = max(COSTS, key=accuracy)
-    every = np.arange(len(texts))
-    model = _pipeline(features, kind, cost, labels).fit(list(texts), _targets(truth, every, labels))
+    cost = max(COSTS, key=on_held_out)
+    model = _pipeline(features, kind, cost, labels, balanced)
+    model.fit(list(texts), _targets(truth, np.arange(len(texts)), labels))
     seconds = time.perf_counter() - began
     return {"cost": cost, "train_seconds": seconds, "test": _score(model, list(test_texts), test_truth, labels)}
 
 
-def _pipeline(features: Sequence[str], kind: str, cost: float, labels: Labels) -> Any:
+def _pipeline(features: Sequence[str], kind: str, cost: float, labels: Labels, balanced: bool) -> Any:
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.multiclass import OneVsRestClassifier
@@ -71,7 +90,12 @@ def _pipeline(features: Sequence[str], kind: str, cost: float, labels: Labels) -
         "words": TfidfVectorizer(token_pattern=WORDS, ngram_range=(1, 2), sublinear_tf=True),
         "char_wb": TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True),
     }
-    linear = LinearSVC(C=cost) if kind == "svm" else LogisticRegression(C=cost, max_iter=1000)
+    weight = "balanced" if balanced else None
+    linear = (
+        LinearSVC(C=cost, class_weight=weight)
+        if kind == "svm"
+        else LogisticRegression(C=cost, class_weight=weight, max_iter=1000)
+    )
     union = make_union(*(vectorizers[name] for name in features))
     return make_pipeline(union, OneVsRestClassifier(linear) if labels.multi_label else linear)
 

@@ -49,7 +49,7 @@ def run_panel(
         folder: holds a folder for each set.
         sets: their names, and the seeds of each.
         settings: settings by name, for all runs.
-        baselines: for each set, the linear models beside ours.
+        baselines: for each set, the models beside ours.
         reporter: is told of progress.
         arguments: the command line, for the record.
 
@@ -118,7 +118,7 @@ def save_plot(document: Mapping[str, Any], path: Path) -> None:
 
 
 def _pairs(examples: Examples) -> tuple[list[str], list[str]]:
-    return examples.texts, [row[0] for row in examples.labels]
+    return list(examples.texts), [row[0] for row in examples.labels]
 
 
 def _metric(found: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -102,7 +103,7 @@ def synthetic_workload(config: SpeedConfig) -> Workload:
 
 
 def _encode(
-    name: str, corpus: list[str], texts: list[str], labels: Labels, targets: Targets, config: TextConfig
+    name: str, corpus: Sequence[str], texts: Sequence[str], labels: Labels, targets: Targets, config: TextConfig
 ) -> Workload:
     tokenizer = Tokenizer.train(corpus, config)
     tokens = tokenizer.encode_batch(texts)

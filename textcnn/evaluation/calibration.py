@@ -51,8 +51,13 @@ def fit_thresholds(
         return [DEFAULT_THRESHOLD] * len(labels)
     everyone = _Curve(probs.ravel(), targets.ravel() > 0)
     weight = pooled / everyone.positives
-    curves = [_Curve(probs[:, i], targets[:, i] > 0) for i in range(len(labels))]
-    return [_best_threshold(curve, everyone, weight) if curve.positives else DEFAULT_THRESHOLD for curve in curves]
+    candidates = np.unique(probs)[::-1]
+    found = []
+    for i in range(len(labels)):
+        own = _Curve(probs[:, i], targets[:, i] > 0)
+        scores = candidates if pooled else np.unique(probs[:, i])[::-1]
+        found.append(_best_threshold(scores, own, everyone, weight) if own.positives else DEFAULT_THRESHOLD)
+    return found
 
 
 class _Curve:
@@ -60,18 +65,18 @@ class _Curve:
 
     def __init__(self, scores: Floats, positive: npt.NDArray[np.bool_]) -> None:
         order = np.argsort(-scores, kind="stable")
-        self.ranked = scores[order]
+        self._ranked = scores[order]
         self._hits = np.append(0, np.cumsum(positive[order]))
         self.positives = int(self._hits[-1])
 
     def at(self, thresholds: Floats) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Scores at or above each threshold, and hits among them."""
-        given = np.searchsorted(-self.ranked, -thresholds, side="right")
+        given = np.searchsorted(-self._ranked, -thresholds, side="right")
         return given, self._hits[given]
 
 
-def _best_threshold(own: _Curve, everyone: _Curve, weight: float) -> float:
-    scores = np.unique((everyone if weight else own).ranked)[::-1]
+def _best_threshold(scores: Floats, own: _Curve, everyone: _Curve, weight: float) -> float:
+    """Where between two of ``scores``, which fall, the F1 of the weighted counts is best."""
     given, hits = own.at(scores)
     all_given, all_hits = everyone.at(scores)
     f1 = 2 * (hits + weight * all_hits) / (given + own.positives + weight * (all_given + everyone.positives))

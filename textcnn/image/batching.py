@@ -20,10 +20,12 @@ class ImageBatch:
     Attributes:
         pixels: ``(B, C, H, W)`` float32, normalized.
         labels: ``(B,)`` int64, or ``(B, C)`` float32 of 0 and 1 (multi-label), or none.
+        weights: none, for images all count the same.
     """
 
     pixels: Tensor
     labels: Tensor | None = None
+    weights: None = None
 
     @property
     def num_rows(self) -> int:

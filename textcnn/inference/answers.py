@@ -50,7 +50,7 @@ def classify_rows(
         ArtifactError: the model is for images. Before any row is read, as the next one.
         ConfigError: a threshold for a single-label model, or outside 0 to 1.
     """
-    predictor.artifact.text_inputs()
+    predictor.text_inputs()
     predictor.thresholds(threshold)
     counts = Counter() if counts is None else counts
 
@@ -93,7 +93,7 @@ def classify_images(
 
 
 def answer_of(predictor: Predictor, answers: Answers, number: int, *, top_k: int | None = None) -> dict[str, Any]:
-    """The answer to row ``number``: label and probability; the labels given (multi-label); top_k; flags.
+    """The answer to row ``number``: label and probability; the labels given (multi-label); top_k; certified; flags.
 
     A multi-label row names its most probable label as ``label``, whether or not that reached its threshold.
     """
@@ -106,6 +106,8 @@ def answer_of(predictor: Predictor, answers: Answers, number: int, *, top_k: int
         answer["top"] = entries[:top_k]
     if labels.multi_label:
         answer["labels"] = [entry for entry in entries if entry["label"] in answers.labels[number]]
+    if answers.certified is not None:
+        answer["certified"] = bool(answers.certified[number])
     answer["flags"] = [name for name in ("empty", "cut") if getattr(answers, name)[number]]
     return answer
 

@@ -18,6 +18,7 @@ from textcnn.image.batching import ImageInputs
 from textcnn.inference.card import model_card
 from textcnn.inference.folder import CARD, CONFIG, FOLDS, TIMING, TOKENIZER, TRAINING, WEIGHTS, replaced_folder
 from textcnn.inference.manifest import FORMAT_VERSION, read_config, read_json
+from textcnn.inference.one_layer import one_layer, refusal
 from textcnn.inference.out_of_fold import OutOfFold
 from textcnn.labels import MULTI_LABEL, Labels
 from textcnn.models.base import build_image_classifier, build_text_classifier
@@ -112,13 +113,22 @@ class Artifact:
             if self.folds is not None:
                 self.folds.write(place / FOLDS)
             (place / WEIGHTS).chmod(0o644)
-            _write_json(place / CONFIG, self.describe())
+            _write_json(place / CONFIG, {**self.describe(), "scales": self._scales(folder)})
             _write_json(place / TRAINING, self.training)
             _write_json(place / TIMING, self.timing)
             if isinstance(self.inputs, TextInputs):
                 _write(place / TOKENIZER, self.inputs.tokenizer.to_json())
             _write(place / CARD, model_card(self.describe(), self.training))
         return folder
+
+    def _scales(self, folder: Path) -> list[float] | None:
+        """Steps of the filters for ``precision="int8"``, where the model is one that look-up can answer."""
+        if refusal(self.describe()):
+            return None
+        inputs = self.text_inputs()
+        tensors = {name: value.detach().cpu().numpy() for name, value in self.model.state_dict().items()}
+        num_types = len(inputs.tokenizer)
+        return one_layer(tensors, self.describe(), num_types, inputs.lexicon, folder).steps(num_types)
 
 
 def load_artifact(folder: str | Path) -> Artifact:

@@ -77,9 +77,10 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "problem_type": (SINGLE_LABEL, MULTI_LABEL).__contains__,
     "thresholds": _is_list(_is_number),
     "temperature": lambda value: _is_number(value) and value > 0,
+    "scales": lambda value: value is None or _is_list(lambda step: _is_number(step) and step >= 0)(value),
 }
-# Settings that folders of this version lack if they were written before there were pretrained vectors.
-_ADDED = {"vectors": None, "keep_vectors": None, "embedding_channels": "fine-tuned"}
+# What folders of this version lack if they were written before there were pretrained vectors, or scales of int8.
+_ADDED = {"vectors": None, "keep_vectors": None, "embedding_channels": "fine-tuned", "scales": None}
 _IMAGE_CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "shape": lambda value: _is_list(lambda size: type(size) is int and size > 0)(value) and len(value) == 3,
     "mean": _is_list(_is_number),

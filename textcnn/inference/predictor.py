@@ -1,63 +1,106 @@
-"""The predictor: answers from a model, in the order it is asked, one answer a row."""
+"""The predictor: answers from a model, in the order it is asked, one answer a row, by the fastest runtime it allows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.errors import ConfigError, DataError
-from textcnn.evaluation.metrics import score
-from textcnn.evaluation.probabilities import Floats, decide, probabilities
-from textcnn.inference.artifact import Artifact, load_artifact
+from textcnn.errors import ArtifactError, ConfigError
+from textcnn.inference.answering import Answering as Answering
+from textcnn.inference.answering import Answers as Answers
+from textcnn.inference.answering import Booleans, Runtime
+from textcnn.inference.lookup import PRECISIONS, LookupModel
+from textcnn.inference.manifest import read_config
+from textcnn.inference.one_layer import refusal
 from textcnn.labels import Labels
-from textcnn.models.forward import logits_of
-from textcnn.text.batching import TextInputs
-from textcnn.text.read_table import shown
+
+if TYPE_CHECKING:
+    from textcnn.inference.artifact import Artifact
+
+RUNTIMES = ("auto", "look-up", "torch")
 
 
-@dataclass(frozen=True)
-class Answers:
-    """What a model says of N rows.
-
-    Attributes:
-        probabilities: ``(N, C)`` float64.
-        labels: the labels given to each row: one, or any number (multi-label).
-        empty: ``(N,)``, rows without a token: their answer is the model's bias alone.
-        cut: ``(N,)``, rows longer than the model's ``max_length``.
-        num_tokens: tokens of all rows.
-        num_unknown: those that the vocabulary does not have.
-    """
-
-    probabilities: Floats
-    labels: list[tuple[str, ...]]
-    empty: npt.NDArray[np.bool_]
-    cut: npt.NDArray[np.bool_]
-    num_tokens: int = 0
-    num_unknown: int = 0
-
-
-class Predictor:
+class Predictor(Answering):
     """A trained model, ready to answer. ``textcnn.load(folder)`` gives one.
 
-    The answer to a row never depends on the rows beside it.
+    Made from an artifact, it answers with the network itself, in torch: the definition. Loaded from a folder, it
+    answers by look-up where the model allows it, and imports torch only if somebody asks for :attr:`artifact`.
     """
 
     def __init__(self, artifact: Artifact) -> None:
-        self.artifact = artifact
+        self._artifact: Artifact | None = artifact
+        self._folder: Path | None = None
+        self._lookup: LookupModel | None = None
+        self.runtime = Runtime("torch", "made from an artifact in memory")
 
     @classmethod
-    def load(cls, folder: str | Path) -> Predictor:
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        runtime: str = "auto",
+        precision: str = "float32",
+        threads: int | None = None,
+    ) -> Predictor:
         """Read a model folder.
 
+        Args:
+            folder: as ``train`` wrote it.
+            runtime: ``look-up``, ``torch``, or ``auto``: look-up where the model allows it.
+            precision: ``float32``, or ``int8`` (look-up alone): integer logits, and answers that are certified.
+            threads: of the look-up runtime; none: all cores.
+
         Raises:
-            ArtifactError: it is not there, or not whole.
+            ArtifactError: it is not there, or not whole, or has no look-up runtime where that was asked for.
+            ConfigError: a runtime or precision that there is not, or that the model does not allow.
         """
-        return cls(load_artifact(folder))
+        if runtime not in RUNTIMES:
+            raise ConfigError(f"runtime must be one of {', '.join(RUNTIMES)}, got {runtime!r}")
+        if precision not in PRECISIONS:
+            raise ConfigError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
+        folder = Path(folder)
+        saved = read_config(folder)
+        reason = "it was asked for" if runtime == "torch" else refusal(saved)
+        if reason and (precision == "int8" or runtime == "look-up"):
+            wanted = "precision 'int8'" if precision == "int8" else "runtime 'look-up'"
+            raise ConfigError(f"{wanted} needs the look-up runtime, which {str(folder)!r} does not have: {reason}")
+        if not reason:
+            try:
+                return cls._of(LookupModel.load(folder, precision=precision, threads=threads), folder)
+            except ArtifactError as err:
+                if runtime == "look-up" or precision == "int8":
+                    raise
+                reason = str(err)
+        from textcnn.inference.artifact import load_artifact
+
+        predictor = cls(load_artifact(folder))
+        predictor.runtime = Runtime("torch", reason)
+        return predictor
+
+    @classmethod
+    def _of(cls, lookup: LookupModel, folder: Path) -> Predictor:
+        predictor = cls.__new__(cls)
+        predictor._artifact, predictor._folder, predictor._lookup = None, folder, lookup
+        predictor.runtime = Runtime("look-up")
+        return predictor
+
+    @property
+    def artifact(self) -> Artifact:
+        """The network and all about it. A model answered by look-up is read a second time for it, with torch.
+
+        Raises:
+            ArtifactError: the folder is not whole any more.
+        """
+        if self._artifact is None:
+            from textcnn.inference.artifact import load_artifact
+
+            assert self._folder is not None
+            self._artifact = load_artifact(self._folder)
+        return self._artifact
 
     def save(self, folder: str | Path) -> Path:
         """Write the model folder, whole or not at all.
@@ -70,93 +113,33 @@ class Predictor:
     @property
     def labels(self) -> Labels:
         """The labels, in the order of the columns of :meth:`predict_proba`."""
-        return self.artifact.labels
+        return self.artifact.labels if self._lookup is None else self._lookup.labels
 
     @property
-    def classes_(self) -> list[str]:
-        """Names of the columns of :meth:`predict_proba`, as scikit-learn has them."""
-        return list(self.labels.names)
+    def temperature(self) -> float:
+        """Logits are divided by it."""
+        return self.artifact.temperature if self._lookup is None else self._lookup.temperature
 
-    def predict_proba(self, rows: Sequence[str] | npt.NDArray[Any]) -> Floats:
-        """Probabilities ``(N, C)``: each row sums to 1, or, multi-label, each entry stands for itself.
+    @property
+    def own_thresholds(self) -> list[float]:
+        """From which probability each label is given (multi-label)."""
+        return self.artifact.thresholds if self._lookup is None else self._lookup.own_thresholds
 
-        Args:
-            rows: a list of texts, or images ``(N, C, H, W)``.
+    @property
+    def inputs(self) -> Any:
+        """From raw rows to what :meth:`logits` takes."""
+        return self.artifact.inputs if self._lookup is None else self._lookup.inputs
 
-        Raises:
-            DataError: a single text where a list belongs, or images of another shape.
-        """
-        return self.answer(rows).probabilities
+    def logits(self, encoded: Any) -> npt.NDArray[np.floating]:
+        """Logits ``(N, C)`` of rows that :attr:`inputs` has encoded."""
+        if self._lookup is not None:
+            return self._lookup.logits(encoded)
+        from textcnn.models.forward import logits_of
 
-    def predict(self, rows: Sequence[str] | npt.NDArray[Any]) -> list[str] | list[tuple[str, ...]]:
-        """The label of each row; of a multi-label model, the tuple of its labels, which may be empty.
+        return logits_of(self.artifact.model, self.inputs, encoded).reshape(-1, len(self.labels))
 
-        Raises:
-            DataError: as for :meth:`predict_proba`.
-        """
-        given = self.answer(rows).labels
-        return given if self.labels.multi_label else [names[0] for names in given]
-
-    def answer(self, rows: Sequence[str] | npt.NDArray[Any], *, threshold: float | None = None) -> Answers:
-        """Everything known of each row at once.
-
-        Args:
-            rows: a list of texts, or images ``(N, C, H, W)``.
-            threshold: instead of the model's own thresholds (multi-label only).
-
-        Raises:
-            DataError: as for :meth:`predict_proba`.
-            ConfigError: a threshold for a single-label model, or outside 0 to 1.
-        """
-        thresholds = self.thresholds(threshold)
-        inputs = self.artifact.inputs
-        encoded: Any = inputs.encode(self._checked(rows))
-        probs = self._probabilities(encoded)
-        given = decide(probs, self.labels, thresholds)
-        if not isinstance(inputs, TextInputs):
-            none = np.zeros(len(given), np.bool_)
-            return Answers(probs, given, none, none)
-        return Answers(
-            probs,
-            given,
-            encoded.lengths == 0,
-            inputs.cut_rows(encoded),
-            num_tokens=len(encoded.ids),
-            num_unknown=int(inputs.is_unknown(encoded).sum()),
+    def certify(self, encoded: Any, thresholds: Sequence[float]) -> tuple[npt.NDArray[np.floating], Booleans | None]:
+        """Logits ``(N, C)``, and, with int8, which rows provably have float32's labels."""
+        return (
+            super().certify(encoded, thresholds) if self._lookup is None else self._lookup.certify(encoded, thresholds)
         )
-
-    def thresholds(self, threshold: float | None = None) -> list[float]:
-        """From which probability each label is given (multi-label): the model's own, or one for all.
-
-        Raises:
-            ConfigError: a threshold for a single-label model, or outside 0 to 1.
-        """
-        if threshold is None:
-            return self.artifact.thresholds
-        if not (self.labels.multi_label and 0 <= threshold <= 1):
-            raise ConfigError(
-                f"threshold must be in [0, 1] and is for multi-label models, got {threshold!r} for "
-                f"{self.labels.problem_type}"
-            )
-        return [threshold] * len(self.labels)
-
-    def score(self, encoded: Any, truth: Sequence[tuple[str, ...]]) -> dict[str, Any]:
-        """Metrics (:func:`textcnn.evaluation.metrics.score`) on rows that ``artifact.inputs`` has encoded."""
-        return score(truth, self._probabilities(encoded), self.labels, self.artifact.thresholds)
-
-    def _probabilities(self, encoded: Any) -> Floats:
-        logits = logits_of(self.artifact.model, self.artifact.inputs, encoded).reshape(-1, len(self.labels))
-        return probabilities(logits, self.labels, self.artifact.temperature)
-
-    def _checked(self, rows: Any) -> Any:
-        if not isinstance(self.artifact.inputs, TextInputs):
-            return np.asarray(rows)
-        if isinstance(rows, str):
-            raise DataError(f"expected a list of texts, got the single text {rows[:40]!r}; write [text]")
-        if not isinstance(rows, Iterable):
-            raise DataError(f"expected a list of texts, got {shown(rows)}")
-        texts = list(rows)
-        for number, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise DataError(f"expected texts, found {shown(text)} ({type(text).__name__}) at position {number}")
-        return texts

@@ -52,18 +52,23 @@ class WideBranch(nn.Module):
         self.keys.copy_(torch.from_numpy(features.keys))
         self.idf.copy_(torch.from_numpy(features.idf))
         size, num_labels = self.table.weight.shape
-        text = np.repeat(np.arange(len(rows.offsets) - 1), np.diff(rows.offsets))
+        counts = np.zeros((size, num_labels))
+        everywhere = np.zeros((size, 1))
+        for block, texts in rows.blocks():  # a corpus may be larger than the memory
+            text = np.repeat(targets[texts], np.diff(block.offsets), axis=0)
+            if targets.ndim == 1:
+                code = block.rows.astype(np.int64) * num_labels + text
+                counts += np.bincount(code, minlength=size * num_labels).reshape(size, num_labels)
+            else:
+                everywhere += np.bincount(block.rows, minlength=size)[:, None]
+                for c in range(num_labels):
+                    counts[:, c] += np.bincount(block.rows, text[:, c], minlength=size)
         if targets.ndim == 1:
-            code = rows.rows.astype(np.int64) * num_labels + targets[text]
-            counts = np.bincount(code, minlength=size * num_labels).reshape(size, num_labels)
             present = np.bincount(targets, minlength=num_labels) > 0
             weights = _log_shares(counts)
             weights -= weights[:, present].mean(axis=1, keepdims=True)
         else:
             present = targets.sum(axis=0) > 0
-            per_label = [np.bincount(rows.rows, targets[text, c], minlength=size) for c in range(num_labels)]
-            counts = np.stack(per_label, axis=1)
-            everywhere = np.bincount(rows.rows, minlength=size)[:, None]
             weights = _log_shares(counts) - _log_shares(everywhere - counts)
         weights[:, ~present] = 0
         self.table.weight.copy_(torch.from_numpy(NAIVE_BAYES_SHARE * weights))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from typing import Any
 
@@ -25,6 +26,7 @@ def run_images(data: Any, config: Config, reporter: Reporter, *, dev: Any = None
         ConfigError: a setting that does not fit the data or the architecture.
     """
     check_dev(dev, config)
+    config = dataclasses.replace(config, training=dataclasses.replace(config.training, batch_tokens=None))
     device = prepare(config.training)
     images = read_images(data)
     reporter.say(f"read {len(images.pixels):,} images of shape {images.pixels.shape[1:]} from {images.name}")

@@ -49,7 +49,7 @@ class Pretrained:
         """What training.json says of them: the file's name and digest, and how much of the training texts has one."""
         with self.path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        covered = int(np.isin(train.ids, self.places.numpy()).sum())
+        covered = sum(int(np.isin(block.ids, self.places.numpy()).sum()) for block in train.blocks())
         return {
             "name": self.path.name,
             "sha256": digest,
@@ -122,6 +122,6 @@ def decided(config: Config, dim: int, kept: int) -> Config:
     rate = training.embedding_learning_rate or (WITH_VECTORS if has_vectors else EMBEDDING_LEARNING_RATE)
     return dataclasses.replace(
         config,
-        model=dataclasses.replace(model, vectors=name, embedding_dim=dim, wide_scale=model.scale, keep_vectors=kept),
+        model=dataclasses.replace(model, vectors=name, embedding_dim=dim, keep_vectors=kept),
         training=dataclasses.replace(training, embedding_learning_rate=rate),
     )

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 from typing import Any
 
-from textcnn.config import Config
+from textcnn.config import MULTI_LABEL_SCALE, Config
 from textcnn.inference.artifact import Artifact
 from textcnn.labels import Labels
 from textcnn.models.base import TextClassifier, build_text_classifier
@@ -14,8 +14,9 @@ from textcnn.runs.continuing import extended_labels, take_weights
 from textcnn.runs.pretrained import Pretrained, decided, read_pretrained, sentence
 from textcnn.runs.run import Others, Run, check_dev, finish_run, split_rows
 from textcnn.text.batching import TextInputs, WordDropout
+from textcnn.text.corpus import add_wide, encode_corpus
 from textcnn.text.lexicon import build_lexicon
-from textcnn.text.overlap import count_conflicts, count_shared
+from textcnn.text.overlap import count_conflicts, count_shared, fingerprints
 from textcnn.text.pipeline import EncodedTexts
 from textcnn.text.ragged import Ragged
 from textcnn.text.reading import Examples, read_examples
@@ -57,7 +58,9 @@ class Prepared:
     def with_config(self, config: Config) -> Prepared:
         """The same rows for other settings of model and training; those of data and text must be the same."""
         dim, kept = config.model.embedding_dim or self.config.model.dim, self.config.model.keep_vectors or 0
-        return dataclasses.replace(self, config=_resolve(decided(config, dim, kept), self.inputs.tokenizer))
+        return dataclasses.replace(
+            self, config=_resolve(decided(config, dim, kept), self.inputs.tokenizer, self.labels)
+        )
 
 
 def run_text(
@@ -88,8 +91,10 @@ def prepare_text(
     prepare(config.training)
     multi_label = None if start is None else start.labels.multi_label
     examples = read_rows(data, config, reporter, multi_label=multi_label)
+    # Dev and test rows all count the same: a metric is of the rows as they are.
+    unweighted = dataclasses.replace(config, data=dataclasses.replace(config.data, weight_column=None))
     given = {
-        name: None if source is None else read_rows(source, config, reporter, multi_label=examples.multi_label)
+        name: None if source is None else read_rows(source, unweighted, reporter, multi_label=examples.multi_label)
         for name, source in {"dev": dev, "test": test}.items()
     }
     if start is None:
@@ -107,14 +112,18 @@ def prepare_text(
         tokenizer = start.text_inputs().tokenizer.with_words_of(train.texts, config.text)
         reporter.say(f"{len(tokenizer) - len(start.text_inputs().tokenizer):,} new types")
         config = decided(config, config.model.dim, config.model.keep_vectors or 0)
-    config = _resolve(config, tokenizer)
+    config = _resolve(config, tokenizer, labels)
     inputs = TextInputs(tokenizer, config.text.max_length, build_lexicon(tokenizer, config.model))
+    encoded = encode_corpus(inputs, train.texts)
     if config.model.wide:
-        tokens, known = inputs.encode(train.texts), None if start is None else start.text_inputs().wide
-        features = WideFeatures.fit(tokens, len(tokenizer)) if known is None else known.extended(tokens, len(tokenizer))
-        inputs = dataclasses.replace(inputs, wide=features)
-    part = _encode(inputs, train, reporter)
-    others: Others = {name: None if rows is None else _encode(inputs, rows, reporter) for name, rows in given.items()}
+        known = None if start is None else start.text_inputs().wide
+        fitted = WideFeatures.fit(encoded, len(tokenizer)) if known is None else known.extended(encoded, len(tokenizer))
+        inputs, encoded = dataclasses.replace(inputs, wide=fitted), add_wide(encoded, fitted, train.texts)
+    part = _part(inputs, encoded, train, reporter)
+    others: Others = {
+        name: None if rows is None else _part(inputs, encode_corpus(inputs, rows.texts), rows, reporter)
+        for name, rows in given.items()
+    }
     if pretrained is not None:
         coverage = pretrained.describe(part.encoded)
         reporter.say(sentence(coverage))
@@ -144,13 +153,15 @@ def train_prepared(prepared: Prepared, reporter: Reporter) -> Run:
     return run
 
 
-def _resolve(config: Config, tokenizer: Tokenizer) -> Config:
-    """Decide what was left open: sub-words belong to whole words, the wide branch to ``kim``."""
+def _resolve(config: Config, tokenizer: Tokenizer, labels: Labels) -> Config:
+    """Decide what was left open: sub-words belong to whole words, the wide branch to ``kim``; how much that counts."""
     model, text = config.model, config.text
     if model.subwords is None:
         model = dataclasses.replace(model, subwords=tokenizer.has_whole_words and text.tokenizer != "char")
     if model.wide is None:
         model = dataclasses.replace(model, wide=model.architecture == "kim")
+    if model.wide_scale is None:
+        model = dataclasses.replace(model, wide_scale=MULTI_LABEL_SCALE if labels.multi_label else model.scale)
     return dataclasses.replace(config, model=model)
 
 
@@ -203,18 +214,18 @@ def _hold_out(
 
 
 def _warn_of_copies(train: Examples, others: dict[str, Examples | None], reporter: Reporter) -> None:
-    if conflicts := count_conflicts(train.texts, train.labels):
+    known = fingerprints(train.texts)
+    if conflicts := count_conflicts(known, train.labels):
         reporter.say(f"warning: {conflicts:,} texts occur with different labels in the training data")
     for name, part in others.items():
-        if part is not None and (shared := count_shared(train.texts, part.texts)):
+        if part is not None and (shared := count_shared(known, fingerprints(part.texts))):
             reporter.say(f"warning: {shared:,} {name} texts are training texts too")
 
 
-def _encode(inputs: TextInputs, examples: Examples, reporter: Reporter) -> Part[EncodedTexts]:
-    tokens = inputs.encode(examples.texts)
+def _part(inputs: TextInputs, tokens: EncodedTexts, examples: Examples, reporter: Reporter) -> Part[EncodedTexts]:
     if cut := int(inputs.cut_rows(tokens).sum()):
         reporter.say(f"note: {cut:,} of {len(tokens):,} texts are cut after {inputs.max_length} tokens")
-    return Part(tokens, examples.labels)
+    return Part(tokens, examples.labels, examples.weights)
 
 
 def _word_dropout(inputs: TextInputs, tokens: Ragged, config: Config) -> WordDropout | None:
@@ -229,4 +240,6 @@ def _digest(examples: Examples) -> str:
     digest = hashlib.sha256()
     for text, labels in zip(examples.texts, examples.labels, strict=True):
         digest.update("\x1f".join([text, *labels]).encode("utf-8", "surrogatepass") + b"\x1e")
+    if examples.weights is not None:
+        digest.update(examples.weights.tobytes())
     return digest.hexdigest()

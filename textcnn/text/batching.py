@@ -28,6 +28,7 @@ class Batch:
         wide_rows: ``(K,)`` int64 features of the texts, for models with a wide branch.
         wide_weights: ``(K,)`` float32.
         wide_offsets: ``(B + 1,)`` int64, where the features of each text begin.
+        weights: ``(B,)`` float32, how much each text counts in the loss, or none.
     """
 
     offsets: Tensor
@@ -39,6 +40,7 @@ class Batch:
     wide_rows: Tensor | None = None
     wide_weights: Tensor | None = None
     wide_offsets: Tensor | None = None
+    weights: Tensor | None = None
 
     @property
     def num_rows(self) -> int:
@@ -85,8 +87,10 @@ class WordDropout:
         cls, tokens: Ragged, num_types: int, unknown_id: int, *, constant: float, rare: float, seed: int
     ) -> WordDropout:
         """Take the counts of the rule from the training tokens."""
-        counts = np.bincount(tokens.ids, minlength=num_types).astype(np.float32)
-        rates = rare / np.maximum(rare + counts, 1e-9)
+        counts = np.zeros(num_types, np.int64)
+        for block in tokens.blocks():
+            counts += np.bincount(block.ids, minlength=num_types)
+        rates = rare / np.maximum(rare + counts.astype(np.float32), 1e-9)
         return cls(np.maximum(rates, constant).astype(np.float32), unknown_id, seed)
 
     def __call__(self, tokens: Ragged, rows: npt.NDArray[np.int64], epoch: int) -> Ragged:
@@ -119,10 +123,11 @@ class TextInputs(TextPipeline):
         rows: npt.NDArray[np.int64],
         *,
         labels: npt.NDArray[np.int64] | npt.NDArray[np.float32] | None = None,
+        weights: npt.NDArray[np.float32] | None = None,
         dropout: WordDropout | None = None,
         epoch: int = 0,
     ) -> Batch:
-        """The texts numbered ``rows`` as a batch, cut to ``max_length``; ``labels`` are those of all texts."""
+        """The texts numbered ``rows`` as a batch, cut to ``max_length``; labels and weights are those of all texts."""
         taken = tokens.take(rows, longest=self.max_length)
         if dropout is not None:
             taken = dropout(taken, rows, epoch)
@@ -132,6 +137,7 @@ class TextInputs(TextPipeline):
             unique=torch.from_numpy(unique),
             inverse=torch.from_numpy(inverse),
             labels=None if labels is None else torch.from_numpy(labels[rows]),
+            weights=None if weights is None else torch.from_numpy(weights[rows]),
             **self._parts(tokens, rows, unique),
         )
 

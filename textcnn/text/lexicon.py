@@ -32,6 +32,22 @@ class Unseen:
     bags: Ragged = field(default_factory=lambda: NOTHING)
 
 
+def joined(parts: Sequence[tuple[Ragged, Unseen]], num_types: int) -> tuple[Ragged, Unseen]:
+    """Several corpora as one: each has its own temporary ids, from ``num_types`` on; together they are by name."""
+    names = sorted({name for _, unseen in parts for name in unseen.names})
+    number = {name: k for k, name in enumerate(names)}
+    tables = [np.array([number[name] for name in unseen.names], np.int64) for _, unseen in parts]
+    ids = []
+    for (tokens, _), table in zip(parts, tables, strict=True):
+        behind = np.flatnonzero(tokens.ids >= num_types)
+        own = tokens.ids.copy()
+        own[behind] = num_types + table[own[behind] - num_types]
+        ids.append(Ragged(own, tokens.offsets))
+    together = np.concatenate([np.zeros(0, np.int64), *tables])
+    bags = Ragged.concatenate(unseen.bags for _, unseen in parts)
+    return Ragged.concatenate(ids), Unseen(tuple(names), bags.take(np.unique(together, return_index=True)[1]))
+
+
 def build_lexicon(tokenizer: Tokenizer, config: ModelConfig) -> Lexicon | None:
     """The lexicon of a model with sub-words; none for one without."""
     if not config.subwords:
@@ -95,6 +111,8 @@ class Lexicon:
         if not self._tokenizer.has_whole_words or unknown is None:
             return tokens, Unseen()
         places = np.flatnonzero(tokens.ids == unknown)
+        if not len(places):
+            return tokens, Unseen()
         words = self._words_at(texts, tokens, places)
         names = sorted({word for word in words if word is not None})
         buckets, offsets = self._rule.bags(names)

@@ -1,24 +1,35 @@
-"""The same text twice: with two labels, or in two parts of the data."""
+"""The same text twice: with two labels, or in two parts of the data.
+
+Of each text eight bytes are kept (:func:`textcnn.splitting.fingerprint`), so that any number of texts can be compared.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from textcnn.splitting import fingerprint
 
-
-def count_conflicts(texts: Sequence[str], labels: Sequence[tuple[str, ...]]) -> int:
-    """Distinct texts that occur with more than one label (or set of labels), case and blanks aside."""
-    first: dict[bytes, frozenset[str]] = {}
-    conflicting = set()
-    for text, row in zip(texts, labels, strict=True):
-        key = fingerprint(text)
-        if first.setdefault(key, frozenset(row)) != frozenset(row):
-            conflicting.add(key)
-    return len(conflicting)
+Fingerprints = npt.NDArray[np.uint64]
 
 
-def count_shared(texts: Iterable[str], others: Iterable[str]) -> int:
-    """How many of ``others`` are among ``texts``, case and blanks aside."""
-    known = {fingerprint(text) for text in texts}
-    return sum(fingerprint(text) in known for text in others)
+def fingerprints(texts: Iterable[str]) -> Fingerprints:
+    """A number for each text, ``(N,)``; case and blanks aside, equal texts have equal numbers."""
+    return np.frombuffer(bytearray().join(map(fingerprint, texts)), np.uint64)
+
+
+def count_conflicts(texts: Fingerprints, labels: Sequence[tuple[str, ...]]) -> int:
+    """Distinct texts that occur with more than one label (or set of labels)."""
+    code: dict[frozenset[str], int] = {}
+    codes = np.fromiter((code.setdefault(frozenset(row), len(code)) for row in labels), np.int64, len(labels))
+    order = np.lexsort((codes, texts))
+    same = texts[order][1:] == texts[order][:-1]
+    differ = codes[order][1:] != codes[order][:-1]
+    return len(np.unique(texts[order][1:][same & differ]))
+
+
+def count_shared(texts: Fingerprints, others: Fingerprints) -> int:
+    """How many of ``others`` are among ``texts``."""
+    return int(np.isin(others, texts).sum())

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from textcnn.text.chunks import ChunkMemory, refusal
 from textcnn.text.lexicon import Lexicon, Unseen
 from textcnn.text.ragged import Ragged
 from textcnn.text.tokenizer import Tokenizer
@@ -45,11 +47,19 @@ class TextPipeline:
 
     def encode(self, texts: Sequence[str]) -> EncodedTexts:
         """Token ids of all texts, uncut."""
-        tokens, unseen = self.tokenizer.encode_batch(texts), Unseen()
-        if self.lexicon is not None:
-            tokens, unseen = self.lexicon.resolve(texts, tokens)
+        tokens, unseen = self._ids(texts) if self._chunks is None else self._chunks.encode(texts)
         wide = None if self.wide is None else self.wide.transform(tokens)
         return EncodedTexts(tokens.ids, tokens.offsets, unseen, wide)
+
+    @cached_property
+    def _chunks(self) -> ChunkMemory | None:
+        """Remembered ids, where the tokenizer allows it."""
+        return None if refusal(self.tokenizer) else ChunkMemory(self.tokenizer, self.lexicon)
+
+    def _ids(self, texts: Sequence[str]) -> tuple[Ragged, Unseen]:
+        """The definition of ids and temporary ids, from the pipeline itself."""
+        tokens = self.tokenizer.encode_batch(texts)
+        return (tokens, Unseen()) if self.lexicon is None else self.lexicon.resolve(texts, tokens)
 
     def is_unknown(self, tokens: Ragged) -> npt.NDArray[np.bool_]:
         """Which tokens the vocabulary does not have, ``(T,)``."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -45,10 +46,23 @@ class Ragged:
         """Tokens of each text, ``(N,)``."""
         return np.diff(self.offsets)
 
+    def blocks(self, num_tokens: int = 4_000_000) -> Iterator[Ragged]:
+        """The same texts in parts of about ``num_tokens`` tokens, for work that would double the memory of all."""
+        for part in ranges(self.offsets, num_tokens):
+            offsets = self.offsets[part.start : part.stop + 1]
+            yield Ragged(self.ids[offsets[0] : offsets[-1]], offsets - offsets[0])
+
     def take(self, rows: npt.NDArray[np.int64], *, longest: int | None = None) -> Ragged:
         """The texts numbered ``rows``, in that order, each cut after ``longest`` tokens."""
         places, offsets = gather(self.offsets, rows, longest=longest)
         return Ragged(self.ids[places], offsets)
+
+
+def ranges(offsets: npt.NDArray[np.int64], num_entries: int) -> Iterator[slice]:
+    """The rows of a ragged array in ranges of about ``num_entries`` entries each, every row once."""
+    ends = np.searchsorted(offsets, np.arange(num_entries, offsets[-1], num_entries))
+    for start, end in pairwise(np.unique([0, *ends, len(offsets) - 1]).tolist()):
+        yield slice(start, end)
 
 
 def gather(
@@ -61,7 +75,7 @@ def gather(
         rows: ``(R,)`` numbers of rows.
         longest: take no more entries of a row.
     """
-    lengths = np.diff(offsets)[rows]
+    lengths = offsets[rows + 1] - offsets[rows]
     if longest is not None:
         lengths = np.minimum(lengths, longest)
     ends = np.cumsum(lengths)

@@ -1,4 +1,4 @@
-"""Which columns of a table hold the text and the label: by option, else by their usual names."""
+"""Which columns of a table hold the text and the label: by option, else by their usual names; weights by option."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ LABEL_NAMES = (
 LISTED = 20  # column names in a message
 
 
-def choose_columns(table: Table, options: DataConfig, labels: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The columns of the text and of the label.
+def choose_columns(
+    table: Table, options: DataConfig, labels: str
+) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
+    """The columns of the text, of the label and of the weight, which none has but by option.
 
     Args:
         table: what is read.
@@ -29,17 +31,21 @@ def choose_columns(table: Table, options: DataConfig, labels: str) -> tuple[tupl
         labels: ``required``, ``optional`` or ``ignored``.
 
     Raises:
-        DataError: a named column is not there, or none has a usual name, or text and label are the same column.
+        DataError: a named column is not there, or none has a usual name, or one column is to be two of the three.
     """
     wanted_text, wanted_label = _names(options.text_column), _names(options.label_column)
     text = tuple(_find(table, name, "--text-column") for name in wanted_text)
     label = () if labels == "ignored" else tuple(_find(table, name, "--label-column") for name in wanted_label)
     if both := set(text) & set(label):
         raise DataError(f"expected text and label in different columns, found {both.pop()!r} for both", path=table.name)
-    text = text or _usual_text(table, label)
+    weight = None if options.weight_column is None else _find(table, options.weight_column, "--weight-column")
+    if weight in (*text, *label):
+        raise DataError(f"expected the weight in a column of its own, found it in {weight!r}", path=table.name)
+    rest = [name for name in table.columns if name != weight]
+    text = text or _usual_text(table, rest, label)
     if not label and labels != "ignored":
-        label = _usual_label(table, text, labels == "required")
-    return text, label
+        label = _usual_label(table, rest, text, labels == "required")
+    return text, label, weight
 
 
 def _names(option: Sequence[str]) -> tuple[str, ...]:
@@ -54,13 +60,13 @@ def _find(table: Table, name: str, option: str) -> str:
     raise DataError(f"expected a column {name!r}, {_columns(table)}; choose one with {option}", path=table.name)
 
 
-def _usual_text(table: Table, label: Sequence[str]) -> tuple[str, ...]:
-    rest = [name for name in table.columns if name not in label]
+def _usual_text(table: Table, columns: Sequence[str], label: Sequence[str]) -> tuple[str, ...]:
+    rest = [name for name in columns if name not in label]
     if named := _first_usual(rest, TEXT_NAMES):
         return (named,)
-    if len(table.columns) == 2:
+    if len(columns) == 2:
         other = label or (_first_usual(rest, LABEL_NAMES),)
-        text = tuple(name for name in table.columns if name not in other)
+        text = tuple(name for name in columns if name not in other)
         if len(text) == 1:
             return text
     raise DataError(
@@ -70,13 +76,13 @@ def _usual_text(table: Table, label: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _usual_label(table: Table, text: Sequence[str], required: bool) -> tuple[str, ...]:
-    rest = [name for name in table.columns if name not in text]
+def _usual_label(table: Table, columns: Sequence[str], text: Sequence[str], required: bool) -> tuple[str, ...]:
+    rest = [name for name in columns if name not in text]
     if named := _first_usual(rest, LABEL_NAMES):
         return (named,)
     if not required:
         return ()
-    if len(table.columns) == 2 and len(rest) == 1:
+    if len(columns) == 2 and len(rest) == 1:
         return tuple(rest)
     raise DataError(
         f"expected a column with a usual name of a label ({', '.join(LABEL_NAMES[:5])}, ...), {_columns(table)}; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -98,6 +99,35 @@ class LabelReader:
 
     def _is_joined(self, cell: Any) -> bool:
         return bool(self.separator) and isinstance(cell, str) and str(self.separator) in cell
+
+
+class DistinctCells:
+    """The label cells of many rows; equal ones are kept, and read, once."""
+
+    def __init__(self) -> None:
+        self.distinct: list[Cells] = []
+        self._lines: list[int] = []  # where each was first seen
+        self._place: dict[Any, int] = {}
+        self._rows = array("i")
+
+    def append(self, cells: Cells, line: int) -> None:
+        """Take the cells of the next row."""
+        # 1, 1.0 and True are equal, and different labels; a list cannot be looked up, and NaN equals nothing.
+        key = tuple((type(cell), repr(cell) if is_list(cell) or cell != cell else cell) for cell in cells)
+        place = self._place.setdefault(key, len(self.distinct))
+        if place == len(self.distinct):
+            self.distinct.append(cells)
+            self._lines.append(line)
+        self._rows.append(place)
+
+    def read(self, reader: LabelReader) -> list[tuple[str, ...] | None]:
+        """The labels of every row.
+
+        Raises:
+            DataError: as :meth:`LabelReader.read`, for the first row with such cells.
+        """
+        found = [reader.read(*pair) for pair in zip(self.distinct, self._lines, strict=True)]
+        return [found[place] for place in self._rows]
 
 
 def _is_empty(cell: Any) -> bool:

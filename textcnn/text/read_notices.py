@@ -8,6 +8,7 @@ WORDING = {  # one, several
     "empty_texts": ("1 text is empty", "{} texts are empty"),
     "missing_labels": ("1 row has no label", "{} rows have no label"),
     "dropped": ("1 row without a label was dropped", "{} rows without a label were dropped"),
+    "weightless": ("1 row of weight 0 was left out", "{} rows of weight 0 were left out"),
     "nul_bytes": ("1 NUL character was replaced by a blank", "{} NUL characters were replaced by blanks"),
     "surrogates": (
         "1 half of a surrogate pair was replaced by U+FFFD",

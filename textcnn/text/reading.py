@@ -7,6 +7,7 @@ Labels stay as they are too; in text files (csv, tsv, jsonl) blanks around them 
 from __future__ import annotations
 
 import os
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,9 +23,11 @@ from textcnn.text.formats import file_table
 from textcnn.text.memory import ACCEPTED, memory_table
 from textcnn.text.read_columns import choose_columns
 from textcnn.text.read_hub import hub_table, is_hub_id
-from textcnn.text.read_labels import LabelReader
+from textcnn.text.read_labels import DistinctCells, LabelReader
 from textcnn.text.read_notices import counted, sentences
 from textcnn.text.read_table import SURROGATE, Record, Table, cell_text, shown
+from textcnn.text.read_weights import read_weight
+from textcnn.text.stored import StoredTexts, TextWriter, memory_bound
 
 DEFAULTS = DataConfig()
 
@@ -57,7 +60,7 @@ class Rows:
     """
 
     def __init__(self, table: Table, options: DataConfig, labels: str) -> None:
-        self.text_columns, self.label_columns = choose_columns(table, options, labels)
+        self.text_columns, self.label_columns, self.weight_column = choose_columns(table, options, labels)
         self.columns = table.columns
         self.format = table.format
         self.name = table.name
@@ -153,7 +156,7 @@ def _table(data: Any, options: DataConfig) -> Table:
 
 @dataclass(frozen=True)
 class Examples:
-    """Texts and their labels in memory.
+    """Texts and their labels; many texts are in a file (:mod:`textcnn.text.stored`).
 
     Args:
         texts: the texts.
@@ -163,24 +166,27 @@ class Examples:
         name: where they come from.
         text_columns: the columns that were read as text.
         label_columns: the columns that were read as labels.
+        weights: how much each row counts in the loss, ``(N,)`` float64, above 0; none: all the same.
     """
 
-    texts: list[str]
+    texts: Sequence[str]
     labels: list[tuple[str, ...]]
     multi_label: bool
     notices: tuple[str, ...] = ()
     name: str = ""
     text_columns: tuple[str, ...] = ("text",)
     label_columns: tuple[str, ...] = ("label",)
+    weights: npt.NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
 
     def subset(self, rows: Sequence[int] | npt.NDArray[Any]) -> Examples:
         """The examples at these positions, or where a mask is true; without the notices, which are of the whole."""
-        positions = np.arange(len(self))[np.asarray(rows, None if len(rows) else np.int64)].tolist()
-        texts, labels = [self.texts[i] for i in positions], [self.labels[i] for i in positions]
-        return replace(self, texts=texts, labels=labels, notices=())
+        positions = np.arange(len(self))[np.asarray(rows, None if len(rows) else np.int64)]
+        labels = [self.labels[i] for i in positions.tolist()]
+        weights = None if self.weights is None else self.weights[positions]
+        return replace(self, texts=_select(self.texts, positions), labels=labels, weights=weights, notices=())
 
     def describe(self) -> str:
         """One line, e.g. ``read 5,452 rows: text='text', label='label', 6 labels``."""
@@ -194,46 +200,65 @@ class Examples:
 def read_examples(
     data: Any, options: DataConfig = DEFAULTS, *, multi_label: bool | None = None, drop_unlabelled: bool = True
 ) -> Examples:
-    """Read labelled texts into memory.
+    """Read labelled texts: into memory, or, as ``options.storage`` has it, into a file.
 
     They are multi-label if that is said, or if there are lists, several labels on a fastText line, several label
-    columns, or a separator in any label cell.
+    columns, or a separator in any label cell. Rows of weight 0 are left out, as if they were not there.
 
     Args:
         data: as for :func:`open_rows`.
-        options: as for :func:`open_rows`.
+        options: as for :func:`open_rows`; with a ``weight_column`` there are weights.
         multi_label: overrides that of ``options`` and what would be inferred, to read dev rows as training rows.
         drop_unlabelled: leave out rows without a label; else they stay, with no label.
 
     Raises:
         ConfigError: as for :func:`open_rows`.
-        DataError: as for :func:`open_rows`; also no row left, or several labels where there must be one.
+        DataError: as for :func:`open_rows`; also no row left, several labels where there must be one, or a weight that
+            is no number of 0 or more.
     """
     if multi_label is not None:
         options = replace(options, multi_label=multi_label)
     rows = open_rows(data, options, labels="required")
-    texts, cells, lines = [], [], []
+    writer, cells, weights = TextWriter(memory_bound(options.storage)), DistinctCells(), array("d")
     for row in rows:
-        texts.append(row.text)
-        cells.append(rows.label_cells(row.columns))
-        lines.append(row.line)
-    reader = rows.label_reader.decide(cells)
-    found = [reader.read(*pair) for pair in zip(cells, lines, strict=True)]
-    kept = [i for i, names in enumerate(found) if names is not None or not drop_unlabelled]
-    if not kept:
+        writer.append(row.text)
+        cells.append(rows.label_cells(row.columns), row.line)
+        if rows.weight_column is not None:
+            weights.append(read_weight(row.columns.get(rows.weight_column), rows.weight_column, rows.name, row.line))
+    texts = writer.finish()
+    reader = rows.label_reader.decide(cells.distinct)
+    found = cells.read(reader)
+    kept = np.array([i for i, names in enumerate(found) if names is not None or not drop_unlabelled], np.int64)
+    if not len(kept):
         raise DataError(f"expected rows with a label, found none in {counted(len(texts), 'row')}", path=rows.name)
+    weightless = weights.count(0)
+    if weightless:
+        kept = kept[np.array(weights)[kept] > 0]
+    if not len(kept):
+        raise DataError(
+            f"expected a weight above 0 in column {rows.weight_column!r}, found none in {counted(len(texts), 'row')}",
+            path=rows.name,
+        )
     notices = Counter(rows.notices)
     notices.pop("missing_labels", None)
     notices["dropped" if drop_unlabelled else "missing_labels"] = found.count(None)
+    notices["weightless"] = weightless
     return Examples(
-        texts=[texts[i] for i in kept],
-        labels=[found[i] or () for i in kept],
+        texts=_select(texts, kept),
+        labels=[found[i] or () for i in kept.tolist()],
         multi_label=bool(reader.multi_label),
         notices=tuple(sentences(notices)),
         name=rows.name,
         text_columns=rows.text_columns,
         label_columns=rows.label_columns,
+        weights=np.array([weights[i] for i in kept]) if weights else None,
     )
+
+
+def _select(texts: Sequence[str], positions: npt.NDArray[np.int64]) -> Sequence[str]:
+    if len(positions) == len(texts):  # all of them, in their order: positions never repeat
+        return texts
+    return texts.select(positions) if isinstance(texts, StoredTexts) else [texts[i] for i in positions.tolist()]
 
 
 def _columns(text: Sequence[str], label: Sequence[str]) -> str:

@@ -8,7 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import tokenizers
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
 
@@ -42,7 +45,7 @@ class Tokenizer:
         self._pipeline = pipeline
 
     @classmethod
-    def train(cls, texts: Iterable[str], config: TextConfig) -> Tokenizer:
+    def train(cls, texts: Sequence[str], config: TextConfig) -> Tokenizer:
         """Learn a vocabulary from ``texts``, or load the tokenizer.json that ``config.tokenizer`` names.
 
         Raises:
@@ -54,9 +57,8 @@ class Tokenizer:
                 kinds = ", ".join(TOKENIZERS)
                 raise ConfigError(f"tokenizer must be one of {kinds}, or a tokenizer.json file, got {str(path)!r}")
             return cls.load(path)
-        texts = [_without_surrogates(text) for text in texts]
         pipeline = _untrained(config)
-        pipeline.train_from_iterator(texts, _trainer(config, pipeline, texts))
+        pipeline.train_from_iterator(map(_without_surrogates, texts), _trainer(config, pipeline, texts))
         return cls(_with_reserved(pipeline, config))
 
     @classmethod
@@ -129,6 +131,26 @@ class Tokenizer:
         while chunk := [_without_surrogates(text) for text in islice(texts, _CHUNK)]:
             encodings = self._pipeline.encode_batch_fast(chunk, add_special_tokens=False)
             yield Ragged.from_lists([encoding.ids for encoding in encodings])
+
+    def encode_with_starts(self, texts: Sequence[str]) -> list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]]:
+        """Token ids of each text, and the character of the text that each token begins with."""
+        encodings = self._pipeline.encode_batch([_without_surrogates(text) for text in texts], add_special_tokens=False)
+        found = []
+        for encoding in encodings:
+            offsets = np.array(encoding.offsets, np.int64).reshape(-1, 2)
+            found.append((np.array(encoding.ids, np.int32), offsets[:, 0]))
+        return found
+
+    def components(self) -> dict[str, Any]:
+        """The parts of tokenizer.json, without the vocabulary: ``model`` is the name of the model's type."""
+        pipeline = self._pipeline
+        parts = {name: getattr(pipeline, name) for name in ("normalizer", "pre_tokenizer", "post_processor")}
+        return {
+            **{name: None if part is None else json.loads(part.__getstate__()) for name, part in parts.items()},
+            "model": type(pipeline.model).__name__,
+            "dropout": getattr(pipeline.model, "dropout", None),
+            "added_tokens": [token.content for token in pipeline.get_added_tokens_decoder().values()],
+        }
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Character offsets ``(start, end)`` into ``text`` of each token that :meth:`encode_batch` gives."""
@@ -217,7 +239,7 @@ def _trainer(config: TextConfig, pipeline: tokenizers.Tokenizer, texts: Sequence
     if config.tokenizer == "wordpiece":
         # Left alone, this trainer numbers the characters inside words, and so breaks ties, in an order that changes
         # from run to run; special tokens have their numbers first. The pipeline that is made in the end has none.
-        words = (word for text in texts for word in _words(pipeline, text))
+        words = (word for text in texts for word in _words(pipeline, _without_surrogates(text)))
         inner = sorted({f"##{character}" for word in words for character in word[1:]})
         return trainers.WordPieceTrainer(
             vocab_size=min(size, _SUBWORDS),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.text.ragged import Ragged, gather
+from textcnn.text.ragged import Ragged, gather, ranges
 
 Integers = npt.NDArray[np.int64]
 
@@ -25,6 +28,13 @@ class WideRows:
     rows: npt.NDArray[np.int32]
     weights: npt.NDArray[np.float32]
     offsets: Integers
+
+    def blocks(self, num_entries: int = 4_000_000) -> Iterator[tuple[WideRows, slice]]:
+        """The same in parts of about ``num_entries`` features, and the texts that each part is of."""
+        for part in ranges(self.offsets, num_entries):
+            offsets = self.offsets[part.start : part.stop + 1]
+            entries = slice(offsets[0], offsets[-1])
+            yield WideRows(self.rows[entries], self.weights[entries], offsets - offsets[0]), part
 
     def take(self, texts: Integers) -> WideRows:
         """The texts of that number, in that order."""
@@ -52,11 +62,12 @@ class WideFeatures:
             tokens: of the training texts.
             num_types: V; the ids behind it are temporary, stand for other words in other texts, and have no features.
         """
-        keys = np.unique(_occurrences(tokens)[0])
+        keys, frequency = np.zeros(0, np.int64), np.zeros(0, np.int64)
+        for block in tokens.blocks():
+            keys, frequency = _merged(keys, frequency, *_frequencies(block))
         if num_types is not None:
-            keys = keys[_within(keys, num_types)]
-        held = cls(keys, np.ones(len(keys), np.float32)).transform(tokens).rows
-        frequency = np.bincount(held, minlength=len(keys))
+            within = _within(keys, num_types)
+            keys, frequency = keys[within], frequency[within]
         return cls(keys, (np.log((1 + len(tokens)) / (1 + frequency)) + 1).astype(np.float32))
 
     def transform(self, tokens: Ragged) -> WideRows:
@@ -67,10 +78,12 @@ class WideFeatures:
             return WideRows(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(len(tokens) + 1, np.int64))
         index = np.minimum(np.searchsorted(self.keys, keys), size - 1)
         seen = self.keys[index] == keys
-        present, counts = np.unique(texts[seen] * size + index[seen], return_counts=True)
-        text, row = present // size, present % size
-        weights = (1 + np.log(counts)) * self.idf[row]
-        norms = np.sqrt(np.bincount(text, weights**2, minlength=len(tokens)))
+        codes = np.sort(texts[seen] * size + index[seen])
+        first = np.flatnonzero(np.concatenate([np.ones(min(len(codes), 1), np.bool_), codes[1:] != codes[:-1]]))
+        counts = np.concatenate([first[1:], [len(codes)]])[: len(first)] - first
+        text, row = np.divmod(codes[first], size)
+        weights = (1 + logarithms(counts)) * self.idf[row]
+        norms = np.sqrt(np.bincount(text, weights * weights, minlength=len(tokens)))
         offsets = np.zeros(len(tokens) + 1, np.int64)
         np.cumsum(np.bincount(text, minlength=len(tokens)), out=offsets[1:])
         return WideRows(row.astype(np.int32), (weights / norms[text]).astype(np.float32), offsets)
@@ -84,6 +97,45 @@ class WideFeatures:
         return WideFeatures(keys[order], np.concatenate([self.idf, further.idf[fresh]])[order])
 
 
+def _frequencies(tokens: Ragged) -> tuple[Integers, Integers]:
+    """Every key of these texts, ascending, and how many texts hold it."""
+    found, texts = _occurrences(tokens)
+    keys, index = np.unique(found, return_inverse=True)
+    held = np.unique(texts * max(len(keys), 1) + index) % max(len(keys), 1)
+    return keys, np.bincount(held, minlength=len(keys))
+
+
+def _merged(keys: Integers, counts: Integers, further: Integers, also: Integers) -> tuple[Integers, Integers]:
+    """Two lists of keys and their counts as one."""
+    together, index = np.unique(np.concatenate([keys, further]), return_inverse=True)
+    total = np.zeros(len(together), np.int64)
+    total[index[: len(keys)]] = counts
+    total[index[len(keys) :]] += also
+    return together, total
+
+
+@lru_cache(maxsize=1024)
+def _logarithm(count: int) -> float:
+    return float(Decimal(count).ln())
+
+
+@lru_cache
+def _first_logarithms(number: int) -> npt.NDArray[np.float64]:
+    return np.array([_logarithm(n) for n in range(1, number + 1)])
+
+
+def logarithms(counts: Integers) -> npt.NDArray[np.float64]:
+    """Natural logarithms of whole numbers, correctly rounded: a library's differ in the last bit by machine."""
+    largest = int(counts.max(initial=1))
+    table = _first_logarithms(8 if largest <= 8 else 256)
+    if largest <= len(table):
+        return np.asarray(table[counts - 1])
+    found = table[np.minimum(counts, len(table)) - 1]
+    for place in np.flatnonzero(counts > len(table)).tolist():
+        found[place] = _logarithm(int(counts[place]))
+    return np.asarray(found)
+
+
 def _within(keys: Integers, num_types: int) -> npt.NDArray[np.bool_]:
     """Which keys are made of the first ``num_types`` types alone."""
     first, second = (keys >> 32) - 1, keys & 0xFFFFFFFF
@@ -93,6 +145,9 @@ def _within(keys: Integers, num_types: int) -> npt.NDArray[np.bool_]:
 def _occurrences(tokens: Ragged) -> tuple[Integers, Integers]:
     """Keys of all words and all pairs of neighbours, and the number of the text each stands in."""
     ids = tokens.ids.astype(np.int64)
+    if len(tokens) == 1:
+        keys = np.concatenate([ids, (ids[:-1] + 1) << 32 | ids[1:]])
+        return keys, np.zeros(len(keys), np.int64)
     text = np.repeat(np.arange(len(tokens)), tokens.lengths)
     together = text[1:] == text[:-1]
     pairs = ((ids[:-1] + 1) << 32 | ids[1:])[together]

@@ -40,7 +40,7 @@ def estimate(
     with torch.random.fork_rng():
         for batch in islice(batches(0), _PROBES):
             began = time.perf_counter()
-            loss(model.branches(batch), batch.labels).backward()  # type: ignore[operator]
+            loss(model.branches(batch), batch.labels, batch.weights).backward()  # type: ignore[operator]
             times.append(time.perf_counter() - began)
     model.zero_grad()
     timed = times[1:] or times

@@ -23,7 +23,7 @@ from textcnn.models.forward import logits_of
 from textcnn.training.estimate import estimate
 from textcnn.training.loop import Fit, fit
 from textcnn.training.losses import BranchLoss, class_weights, label_log_odds
-from textcnn.training.order import default_epochs, shuffled_batches
+from textcnn.training.order import Rows, default_epochs, shuffled_batches
 from textcnn.training.progress import Reporter
 
 Encoded = TypeVar("Encoded")
@@ -31,10 +31,11 @@ Encoded = TypeVar("Encoded")
 
 @dataclass(frozen=True)
 class Part(Generic[Encoded]):
-    """Rows of one split: encoded inputs and the true labels of each row."""
+    """Rows of one split: encoded inputs, the true labels of each row, and how much it counts in the loss, if told."""
 
     encoded: Encoded
     truth: Sequence[tuple[str, ...]]
+    weights: npt.NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -104,19 +105,28 @@ def learn(
     assert config.epochs is not None
     sizes, targets = inputs.sizes(train.encoded), labels.encode(train.truth)
     model.to(device)
+    weight = class_weights(config.class_weight, labels, train.truth)
     loss = BranchLoss(
         labels,
         smoothing=config.label_smoothing,
-        class_weight=class_weights(config.class_weight, labels, train.truth),
-        prior=label_log_odds(labels, train.truth) if labels.multi_label else None,
+        class_weight=weight,
+        focal_gamma=config.focal_gamma,
+        prior=label_log_odds(labels, train.truth, weight) if labels.multi_label else None,
     ).to(device)
+    augment = dict(augment or {})
+    if train.weights is not None:
+        augment["weights"] = (train.weights / train.weights.mean()).astype(np.float32)
+
+    def order(epoch: int) -> list[Rows]:
+        most = config.batch_tokens
+        return shuffled_batches(sizes, config.batch_size, seed=config.seed, epoch=epoch, batch_tokens=most)
 
     def batches(epoch: int) -> Iterator[Any]:
         extra = {**augment, "epoch": epoch} if augment else {}
-        for rows in shuffled_batches(sizes, config.batch_size, seed=config.seed, epoch=epoch):
+        for rows in order(epoch):
             yield inputs.batch(train.encoded, rows, labels=targets, **extra).to(device)
 
-    steps = len(shuffled_batches(sizes, config.batch_size, seed=config.seed, epoch=0))
+    steps = len(order(0))
     kernels.use_backend(kernels.use_backend("auto"))  # forget what ran before this run
     kernels.prepare(reporter.say)
     reporter.say(estimate(model, batches, loss, steps, config.epochs).describe())

@@ -28,6 +28,10 @@ class TrainingBatch(Protocol):
         """Targets of the rows."""
 
     @property
+    def weights(self) -> Tensor | None:
+        """How much each row counts in the loss; none: all the same."""
+
+    @property
     def num_rows(self) -> int:
         """Rows."""
 
@@ -159,7 +163,7 @@ class Trainer:
     def step(self, batch: TrainingBatch) -> float:
         """Forward, loss, backward, optimizers on one batch; gives the loss. The model is to be in training mode."""
         branches: Branches = self._model.branches(batch)  # type: ignore[operator]
-        loss: Tensor = self._loss(branches, batch.labels)
+        loss: Tensor = self._loss(branches, batch.labels, batch.weights)
         value = loss.item()
         if not math.isfinite(value):
             raise self._diverged(f"the loss became {value} at step {self._optimizers.steps + 1}")
@@ -177,7 +181,8 @@ class Trainer:
         """A last step can ruin weights that no loss has seen yet: look at them, and at what they say of a batch."""
         self._model.eval()
         finite = all(bool(torch.isfinite(weight).all()) for weight in self._model.parameters())
-        if not finite or not math.isfinite(self._loss(self._model.branches(batch), batch.labels)):  # type: ignore[operator]
+        branches: Branches = self._model.branches(batch)  # type: ignore[operator]
+        if not finite or not math.isfinite(self._loss(branches, batch.labels, batch.weights)):
             raise self._diverged(f"a weight or loss became infinite or NaN by step {self._optimizers.steps}")
 
     def _diverged(self, what: str) -> DivergedError:

@@ -17,11 +17,17 @@ from textcnn.models.base import Branches
 class BranchLoss(nn.Module):
     """Sum over branches of cross-entropy (one label a text) or of binary cross-entropy over the labels (multi-label).
 
+    Class weights, focal loss and weights of rows act on every branch, each by its own probabilities; smoothing acts on
+    the main one. The focal loss (Lin et al. 2017, arXiv 1708.02002) multiplies each term ``-ln p`` of the smoothed
+    cross-entropy by ``(1 - p) ** gamma``. So smoothing still holds logits back: were a row's whole loss scaled by how
+    well its label is answered, the terms of the other labels would vanish with it.
+
     Args:
         labels: the labels of the logits' columns.
         smoothing: mass moved from the true label to all labels alike (multi-label: from 0 and 1 towards 1/2), in the
             main branch; it keeps the network's logits of a size with those of the wide branch.
         class_weight: ``(C,)``, how much a row of each label counts (multi-label: how much a label's presence counts).
+        focal_gamma: gamma of the focal loss; 0: plain cross-entropy.
         prior: ``(C,)``, log-odds of each label, added to the wide branch's logits in its loss alone: its table then
             learns what the n-grams add to them. The sum of the branches has them once, in the bias of the head.
     """
@@ -35,34 +41,68 @@ class BranchLoss(nn.Module):
         *,
         smoothing: float = 0.0,
         class_weight: Tensor | None = None,
+        focal_gamma: float = 0.0,
         prior: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.multi_label = labels.multi_label
         self.smoothing = smoothing
+        self.focal_gamma = focal_gamma
         self.register_buffer("weight", class_weight, persistent=False)
         self.register_buffer("prior", prior, persistent=False)
 
-    def forward(self, branches: Branches, targets: Tensor) -> Tensor:
-        """Mean loss of a batch, a scalar; ``targets`` are ``(B,)`` ids or ``(B, C)`` of 0 and 1."""
-        loss = self._loss(branches.main, targets, self.smoothing)
-        if branches.wide is None:
-            return loss
-        wide = branches.wide if self.prior is None else branches.wide + self.prior
-        return loss + self._loss(wide, targets, 0.0)
+    def forward(self, branches: Branches, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Mean loss of a batch, a scalar.
 
-    def _loss(self, logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+        The rows' weights are not divided by their sum in the batch: a row counts the same whatever its batch mates
+        weigh. They are to have a mean of 1 over the training rows.
+
+        Args:
+            branches: logits ``(B, C)`` of each branch.
+            targets: ``(B,)`` ids, or ``(B, C)`` of 0 and 1.
+            weights: ``(B,)``, how much each row counts; none: 1.
+        """
+        loss = self._mean(self._of_rows(branches.main, targets, self.smoothing), targets, weights)
+        if branches.wide is not None:
+            wide = branches.wide if self.prior is None else branches.wide + self.prior
+            loss = loss + self._mean(self._of_rows(wide, targets, 0.0), targets, weights)
+        return loss
+
+    def _mean(self, rows: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
+        """Class weights are divided by their sum in the batch, as everywhere in torch; multi-label they are not."""
+        total = (rows if weights is None else rows * weights).sum()
+        return total / (len(rows) if self.multi_label or self.weight is None else self.weight[targets].sum())
+
+    def _of_rows(self, logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+        """Loss of every row, ``(B,)``."""
         if self.multi_label:
-            soft = targets * (1 - smoothing) + smoothing / 2
-            return F.binary_cross_entropy_with_logits(logits, soft, pos_weight=self.weight)
-        return F.cross_entropy(logits, targets, weight=self.weight, label_smoothing=smoothing)
+            return self._binary(logits, targets * (1 - smoothing) + smoothing / 2).mean(1)
+        if not self.focal_gamma:
+            return F.cross_entropy(logits, targets, weight=self.weight, label_smoothing=smoothing, reduction="none")
+        num_labels = logits.shape[1]
+        soft = F.one_hot(targets, num_labels) * (1 - smoothing) + smoothing / num_labels
+        soft = soft if self.weight is None else soft * self.weight
+        return (soft * self._focal(logits.log_softmax(1))).sum(1)
+
+    def _binary(self, logits: Tensor, soft: Tensor) -> Tensor:
+        """Loss of every row and label, ``(B, C)``; ``soft`` are the targets after smoothing."""
+        if not self.focal_gamma:
+            return F.binary_cross_entropy_with_logits(logits, soft, pos_weight=self.weight, reduction="none")
+        present = soft if self.weight is None else soft * self.weight
+        return present * self._focal(F.logsigmoid(logits)) + (1 - soft) * self._focal(F.logsigmoid(-logits))
+
+    def _focal(self, log_p: Tensor) -> Tensor:
+        # Below 1 the power's slope at 0 is infinite, and infinity times a loss of 0 is no number.
+        missed = (-torch.expm1(log_p)).clamp_min(1e-7)
+        return -log_p * missed**self.focal_gamma
 
 
-def label_log_odds(labels: Labels, rows: Sequence[Sequence[str]]) -> Tensor:
-    """``ln(p / (1 - p))`` of each label's share p of the rows, ``(C,)``, from counts with half a row added on each side."""
+def label_log_odds(labels: Labels, rows: Sequence[Sequence[str]], weight: Tensor | None = None) -> Tensor:
+    """Log-odds ``(C,)`` of each label in the rows, a positive counting ``weight`` times; half a row is added each side."""
     counts = Counter(name for row in rows for name in row)
     present = torch.tensor([float(counts[name]) for name in labels.names])
-    return torch.log((present + 0.5) / (len(rows) - present + 0.5))
+    odds = (present + 0.5) / (len(rows) - present + 0.5)
+    return torch.log(odds if weight is None else odds * weight)
 
 
 def class_weights(

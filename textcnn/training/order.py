@@ -17,7 +17,9 @@ def default_epochs(num_rows: int) -> int:
     return min(10, max(4, math.ceil(80_000 / num_rows)))
 
 
-def shuffled_batches(sizes: Rows, batch_size: int, *, seed: int, epoch: int) -> list[Rows]:
+def shuffled_batches(
+    sizes: Rows, batch_size: int, *, seed: int, epoch: int, batch_tokens: int | None = None
+) -> list[Rows]:
     """Rows of every batch of an epoch: random, but with texts of like length together.
 
     Args:
@@ -25,6 +27,8 @@ def shuffled_batches(sizes: Rows, batch_size: int, *, seed: int, epoch: int) -> 
         batch_size: rows of a batch; the last one may have fewer.
         seed: decides the order, with the epoch.
         epoch: number of the epoch, from 0.
+        batch_tokens: a batch of more tokens is parted, so that long texts need no more memory than short ones; none:
+            no batch is. A longer text is a batch of its own.
     """
     random = np.random.default_rng([seed, epoch])
     order = random.permutation(len(sizes))
@@ -33,7 +37,20 @@ def shuffled_batches(sizes: Rows, batch_size: int, *, seed: int, epoch: int) -> 
         chunk[np.argsort(sizes[chunk], kind="stable")] for chunk in np.split(order, range(pool, len(order), pool))
     ]
     batches = [chunk[start : start + batch_size] for chunk in bucketed for start in range(0, len(chunk), batch_size)]
+    if batch_tokens is not None:
+        batches = [part for batch in batches for part in _parted(batch, sizes[batch], batch_tokens)]
     return [batches[i] for i in random.permutation(len(batches))]
+
+
+def _parted(rows: Rows, sizes: Rows, most: int) -> list[Rows]:
+    """A batch as parts of at most ``most`` tokens, or of one row."""
+    cuts, held = [], 0
+    for place, size in enumerate(sizes.tolist()):
+        if held and held + size > most:
+            cuts.append(place)
+            held = 0
+        held += size
+    return np.split(rows, cuts)
 
 
 def stratified_split(labels: list[tuple[str, ...]], fraction: float, *, seed: int) -> tuple[Rows, Rows]:

@@ -1,0 +1,40 @@
+"""fastText in a process of its own: a request as JSON on stdin, the answers as JSON on stdout; imports nothing of ours.
+
+So another interpreter can run it, one whose packages fastText agrees with.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import fasttext
+
+PREFIX = "__label__"
+
+
+def answer(request: dict[str, Any]) -> list[list[int]]:
+    """Train on ``texts`` with the label ids ``truth``, and give the ids predicted for each of ``test_texts``.
+
+    Texts are words with blanks between them, without line ends. ``several``: a text has all labels whose probability is
+    above 1/2 (one-vs-all loss), else the likeliest one.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "train.txt"
+        lines = zip(request["texts"], request["truth"], strict=True)
+        path.write_text(
+            "".join(" ".join([*(f"{PREFIX}{label}" for label in ids), text]) + "\n" for text, ids in lines),
+            encoding="utf-8",
+        )
+        loss = "ova" if request["several"] else "softmax"
+        model = fasttext.train_supervised(str(path), loss=loss, thread=1, verbose=0, **request["settings"])
+    k, threshold = (-1, 0.5) if request["several"] else (1, 0.0)
+    labels, _ = model.predict(request["test_texts"], k=k, threshold=threshold)
+    return [[int(name.removeprefix(PREFIX)) for name in row] for row in labels]
+
+
+if __name__ == "__main__":
+    json.dump(answer(json.load(sys.stdin)), sys.stdout)

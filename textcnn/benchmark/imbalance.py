@@ -1,0 +1,288 @@
+"""What helps where a label is rare or labels are wrong: class weights, focal loss, smoothing, beside linear models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from textcnn.benchmark.accuracy import summarize_runs
+from textcnn.benchmark.baselines import run_baseline
+from textcnn.benchmark.machine import command_line, describe_machine
+from textcnn.benchmark.panel import load_splits
+from textcnn.benchmark.resumable import FinishedRuns
+from textcnn.benchmark.spoiling import flip, thin
+from textcnn.config import Config
+from textcnn.errors import ConfigError
+from textcnn.labels import Labels
+from textcnn.runs import run_text
+from textcnn.text.reading import Examples, read_examples
+from textcnn.training.order import stratified_split
+from textcnn.training.progress import Reporter
+
+RATIO = 50  # rows of the other label for each row of the rare one
+FLIPPED = 0.2  # share of wrong labels
+DEV_SHARE = 0.2  # of the training rows, where gamma and smoothing are chosen
+GAMMAS = (0.5, 1.0, 2.0, 5.0)
+SMOOTHINGS = (0.2, 0.3, 0.4, 0.6)  # more than the default's 0.1
+STUDIES: Mapping[str, str] = {"imbalanced-sst2": "sst2", "flipped-sst2": "sst2", "flipped-trec": "trec"}
+METRICS = ("accuracy", "macro_f1")
+
+
+class Bench:
+    """Runs on rows of one set: ours and linear models, with what they measure.
+
+    Args:
+        name: of the study, for the names of the runs.
+        settings: for all of our runs.
+        seeds: of the spoiling and of the training, one run each.
+        finished: keeps the runs.
+        reporter: is told of progress.
+        rare: the label whose recall is measured too; or none.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: Mapping[str, Any],
+        seeds: Sequence[int],
+        finished: FinishedRuns,
+        reporter: Reporter,
+        rare: str | None = None,
+    ) -> None:
+        self.name, self.seeds = name, seeds
+        self._settings, self._finished, self._reporter, self._rare = settings, finished, reporter, rare
+
+    def ours(
+        self, model: str, train: Callable[[int], Examples], test: Examples, settings: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Our model with these settings, a run for each seed."""
+
+        def measure(seed: int) -> dict[str, Any]:
+            config = Config.from_flat({**self._settings, **settings, "seed": seed})
+            return self._kept(run_text(train(seed), config, self._reporter, test=test).summary["test"])
+
+        return {"model": model, "settings": dict(settings), **self._runs(model, measure)}
+
+    def linear(
+        self, model: str, train: Callable[[int], Examples], test: Examples, baseline: str, balanced: bool = False
+    ) -> dict[str, Any]:
+        """A linear model, a run for each seed of the spoiling; where one label is rare, macro F1 chooses its cost."""
+
+        def measure(seed: int) -> dict[str, Any]:
+            rows = train(seed)
+            labels = Labels.collect(rows.labels, multi_label=False)
+            metric = None if self._rare is None else "macro_f1"
+            found = run_baseline(
+                baseline, rows.texts, rows.labels, test.texts, test.labels, labels, balanced=balanced, metric=metric
+            )
+            return self._kept(found["test"])
+
+        return {"model": model, "settings": {}, **self._runs(model, measure)}
+
+    def _runs(self, model: str, measure: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
+        runs = []
+        for seed in self.seeds:
+            name = f"{self.name}: {model}, seed {seed}"
+            self._reporter.say(name)
+            runs.append({"seed": seed, "test": self._finished.run(name, measure, seed)})
+        return {"runs": runs, **summarize_runs(runs)}
+
+    def _kept(self, scores: Mapping[str, Any]) -> dict[str, Any]:
+        kept = {name: scores[name] for name in METRICS}
+        return kept if self._rare is None else {**kept, "rare_recall": scores["per_label"][self._rare]["recall"]}
+
+    def choose(
+        self,
+        setting: str,
+        values: Sequence[float],
+        metric: str,
+        train: Callable[[int], Examples],
+        dev: Callable[[int], Examples],
+        fixed: Mapping[str, Any] | None = None,
+    ) -> tuple[float, dict[str, Any]]:
+        """The value of the best mean on dev rows, and all the means."""
+        means = {}
+        for value in values:
+            chosen = {**(fixed or {}), setting: value}
+            model = f"dev rows, {', '.join(f'{name} {item}' for name, item in chosen.items())}"
+            means[value] = self._on_dev(model, chosen, metric, train, dev)
+        best = max(means, key=means.__getitem__)
+        table = {f"{value:g}": mean for value, mean in means.items()}
+        return best, {"setting": setting, "fixed": dict(fixed or {}), "metric": metric, "dev": table, "chosen": best}
+
+    def _on_dev(
+        self,
+        model: str,
+        settings: Mapping[str, Any],
+        metric: str,
+        train: Callable[[int], Examples],
+        dev: Callable[[int], Examples],
+    ) -> float:
+        def measure(seed: int) -> dict[str, Any]:
+            config = Config.from_flat({**self._settings, **settings, "seed": seed})
+            found = run_text(train(seed), config, self._reporter, test=dev(seed)).summary["test"]
+            return {metric: found[metric]}
+
+        return float(self._runs(model, measure)["mean"][metric])
+
+
+def run_imbalance(
+    folder: Path,
+    reporter: Reporter,
+    *,
+    studies: Sequence[str] = tuple(STUDIES),
+    seeds: Sequence[int] = (1, 2, 3),
+    settings: Mapping[str, Any] | None = None,
+    output: Path | None = None,
+    arguments: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Spoil the training rows of a set, train with and without each remedy, measure on the untouched test rows.
+
+    gamma and smoothing are chosen on a fifth of the training rows, by mean over the seeds, before any test figure.
+
+    Args:
+        folder: holds a folder for each set.
+        reporter: is told of progress.
+        studies: of :data:`STUDIES`.
+        seeds: each decides what is spoiled, and the training.
+        settings: settings by name, for all of our runs.
+        output: the document to be written; runs that a stopped start finished for it are kept beside it.
+        arguments: the command line, for the record.
+
+    Returns:
+        A document of JSON values.
+
+    Raises:
+        ConfigError: an unknown study.
+        DataError: a set that is not there.
+    """
+    if unknown := [name for name in studies if name not in STUDIES]:
+        raise ConfigError(f"studies must be of {', '.join(STUDIES)}, got {', '.join(map(repr, unknown))}")
+    given = dict(settings or {})
+    finished = FinishedRuns(output, {"settings": given, "studies": list(studies), "seeds": list(seeds)})
+    found = {}
+    for name in studies:
+        train, test = (read_examples(rows) for rows in load_splits(folder / STUDIES[name]))
+        study = _imbalanced if name.startswith("imbalanced") else _flipped
+        found[name] = {"set": STUDIES[name], **study(name, train, test, given, seeds, finished, reporter)}
+    document = {
+        "benchmark": "imbalance",
+        **describe_machine(),
+        "command": command_line(arguments),
+        "settings": given,
+        "studies": found,
+    }
+    finished.write(document)
+    return document
+
+
+def _imbalanced(
+    name: str,
+    train: Examples,
+    test: Examples,
+    settings: Mapping[str, Any],
+    seeds: Sequence[int],
+    finished: FinishedRuns,
+    reporter: Reporter,
+) -> dict[str, Any]:
+    """Dev rows have the labels in their first shares, as the test rows have: only what trains is thinned."""
+    rare = max(name for row in train.labels for name in row)
+    bench = Bench(name, settings, seeds, finished, reporter, rare)
+    kept, held = stratified_split(train.labels, DEV_SHARE, seed=0)
+    inner, dev = train.subset(kept), train.subset(held)
+    choices = {
+        label: bench.choose(
+            "focal_gamma", GAMMAS, "macro_f1", lambda seed: thin(inner, rare, RATIO, seed=seed), lambda _: dev, fixed
+        )
+        for label, fixed in {"focal": {}, "balanced + focal": {"class_weight": "balanced"}}.items()
+    }
+    balanced = {"class_weight": "balanced"}
+    ours: dict[str, dict[str, Any]] = {
+        "default": {},
+        "class_weight balanced": balanced,
+        "focal": {"focal_gamma": choices["focal"][0]},
+        "balanced + focal": {**balanced, "focal_gamma": choices["balanced + focal"][0]},
+    }
+
+    def rows(seed: int) -> Examples:
+        return thin(train, rare, RATIO, seed=seed)
+
+    results = [bench.ours(model, rows, test, given) for model, given in ours.items()]
+    results += [
+        bench.linear("svm", rows, test, "svm"),
+        bench.linear("svm, class_weight balanced", rows, test, "svm", balanced=True),
+    ]
+    counts = {label: rows(seeds[0]).labels.count((label,)) for label in sorted({row[0] for row in train.labels})}
+    choice = {label: told for label, (_, told) in choices.items()}
+    return {"rare": rare, "ratio": RATIO, "train_counts": counts, "choices": choice, "results": results}
+
+
+def _flipped(
+    name: str,
+    train: Examples,
+    test: Examples,
+    settings: Mapping[str, Any],
+    seeds: Sequence[int],
+    finished: FinishedRuns,
+    reporter: Reporter,
+) -> dict[str, Any]:
+    """Dev rows are flipped like all others: whoever has such data has no clean ones."""
+    bench = Bench(name, settings, seeds, finished, reporter)
+
+    def rows(seed: int) -> Examples:
+        return flip(train, FLIPPED, seed=seed)
+
+    kept, held = stratified_split(train.labels, DEV_SHARE, seed=0)
+    smoothing, told = bench.choose(
+        "label_smoothing",
+        SMOOTHINGS,
+        "accuracy",
+        lambda seed: rows(seed).subset(kept),
+        lambda seed: rows(seed).subset(held),
+    )
+    results = [
+        bench.ours("clean labels: default", lambda _: train, test, {}),
+        bench.ours("default", rows, test, {}),
+        bench.ours("more smoothing", rows, test, {"label_smoothing": smoothing}),
+    ]
+    for baseline in ("svm", "logistic"):
+        results.append(bench.linear(f"clean labels: {baseline}", lambda _: train, test, baseline))
+        results.append(bench.linear(baseline, rows, test, baseline))
+    return {"flipped": FLIPPED, "choices": {"more smoothing": told}, "results": results}
+
+
+def to_markdown(document: Mapping[str, Any]) -> str:
+    """A table for each study, and the dev figures that chose."""
+    parts = ["# Rare labels and wrong labels"]
+    for study in document["studies"].values():
+        seeds = len(study["results"][0]["runs"])
+        if "rare" in study:
+            counts = ", ".join(f"{count:,} rows of {label!r}" for label, count in study["train_counts"].items())
+            parts.append(f"## {study['set']}, labels 1 : {study['ratio']}\n\n{counts}; the test rows as they are.")
+        else:
+            parts.append(f"## {study['set']}, {study['flipped']:.0%} of the training labels wrong")
+        metrics = list(study["results"][0]["mean"])
+        headings = {"accuracy": "accuracy, %", "macro_f1": "macro F1, %", "rare_recall": "recall of the rare label, %"}
+        lines = [f"| model | {' | '.join(headings[name] for name in metrics)} |", "| --- " * (len(metrics) + 1) + "|"]
+        lines += [
+            f"| {_model(found)} | {' | '.join(_cell(found, name) for name in metrics)} |" for found in study["results"]
+        ]
+        parts.append("\n".join(lines))
+        told = [
+            f"{label}: `{choice['setting']}` {choice['chosen']:g} of "
+            + ", ".join(f"{value} ({100 * mean:.1f})" for value, mean in choice["dev"].items())
+            for label, choice in study["choices"].items()
+        ]
+        metric = next(iter(study["choices"].values()))["metric"].replace("_", " ")
+        parts.append(f"Means over {seeds} seeds. Chosen on dev rows, by {metric}, %: {'; '.join(told)}.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _model(found: Mapping[str, Any]) -> str:
+    given = ", ".join(f"`{name}={value}`" for name, value in found["settings"].items())
+    return f"{found['model']} ({given})" if given else str(found["model"])
+
+
+def _cell(found: Mapping[str, Any], metric: str) -> str:
+    return f"{100 * found['mean'][metric]:.1f} ± {100 * found['std'][metric]:.1f}"

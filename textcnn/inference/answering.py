@@ -1,0 +1,190 @@
+"""What every predictor is to its callers, whichever runtime answers: texts or images in, one answer a row out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from textcnn.errors import ArtifactError, ConfigError, DataError
+from textcnn.evaluation.metrics import score
+from textcnn.evaluation.probabilities import Floats, decide, probabilities
+from textcnn.labels import Labels
+from textcnn.text.pipeline import TextPipeline
+from textcnn.text.read_table import shown
+
+Booleans = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model says of N rows.
+
+    Attributes:
+        probabilities: ``(N, C)`` float64.
+        labels: the labels given to each row: one, or any number (multi-label).
+        empty: ``(N,)``, rows without a token: their answer is the model's bias alone.
+        cut: ``(N,)``, rows longer than the model's ``max_length``.
+        num_tokens: tokens of all rows.
+        num_unknown: those that the vocabulary does not have.
+        certified: ``(N,)``, rows whose labels quantization provably did not change (int8); none: not quantized.
+    """
+
+    probabilities: Floats
+    labels: list[tuple[str, ...]]
+    empty: Booleans
+    cut: Booleans
+    num_tokens: int = 0
+    num_unknown: int = 0
+    certified: Booleans | None = None
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Which runtime answers, and, if it is not the look-up runtime, why not."""
+
+    name: str
+    reason: str = ""
+
+    def describe(self) -> str:
+        """One line for people."""
+        return self.name if not self.reason else f"{self.name} ({self.reason})"
+
+
+class Answering(ABC):
+    """Labels from logits, the same way for every runtime. The answer to a row never depends on the rows beside it."""
+
+    @property
+    @abstractmethod
+    def labels(self) -> Labels:
+        """The labels, in the order of the columns of :meth:`predict_proba`."""
+
+    @property
+    @abstractmethod
+    def temperature(self) -> float:
+        """Logits are divided by it."""
+
+    @property
+    @abstractmethod
+    def own_thresholds(self) -> list[float]:
+        """From which probability each label is given (multi-label)."""
+
+    @property
+    @abstractmethod
+    def inputs(self) -> Any:
+        """Has ``encode(rows)``: a :class:`textcnn.text.pipeline.TextPipeline`, or the inputs of an image model."""
+
+    def text_inputs(self) -> TextPipeline:
+        """The inputs of a text model.
+
+        Raises:
+            ArtifactError: this is an image model.
+        """
+        if not isinstance(self.inputs, TextPipeline):
+            raise ArtifactError("expected a text model, got an image model; use `textcnn image` for it")
+        return self.inputs
+
+    @abstractmethod
+    def logits(self, encoded: Any) -> npt.NDArray[np.floating]:
+        """Logits ``(N, C)`` of rows that :attr:`inputs` has encoded."""
+
+    def certify(self, encoded: Any, thresholds: Sequence[float]) -> tuple[npt.NDArray[np.floating], Booleans | None]:
+        """Logits ``(N, C)``, and which rows have labels that quantization provably did not change (none: no int8)."""
+        del thresholds
+        return self.logits(encoded), None
+
+    @property
+    def classes_(self) -> list[str]:
+        """Names of the columns of :meth:`predict_proba`, as scikit-learn has them."""
+        return list(self.labels.names)
+
+    def predict_proba(self, rows: Sequence[str] | npt.NDArray[Any]) -> Floats:
+        """Probabilities ``(N, C)``: each row sums to 1, or, multi-label, each entry stands for itself.
+
+        Args:
+            rows: a list of texts, or images ``(N, C, H, W)``.
+
+        Raises:
+            DataError: a single text where a list belongs, or images of another shape.
+        """
+        return self.answer(rows).probabilities
+
+    def predict(self, rows: Sequence[str] | npt.NDArray[Any]) -> list[str] | list[tuple[str, ...]]:
+        """The label of each row; of a multi-label model, the tuple of its labels, which may be empty.
+
+        Raises:
+            DataError: as for :meth:`predict_proba`.
+        """
+        given = self.answer(rows).labels
+        return given if self.labels.multi_label else [names[0] for names in given]
+
+    def answer(self, rows: Sequence[str] | npt.NDArray[Any], *, threshold: float | None = None) -> Answers:
+        """Everything known of each row at once.
+
+        Args:
+            rows: a list of texts, or images ``(N, C, H, W)``.
+            threshold: instead of the model's own thresholds (multi-label only).
+
+        Raises:
+            DataError: as for :meth:`predict_proba`.
+            ConfigError: a threshold for a single-label model, or outside 0 to 1.
+        """
+        thresholds, inputs = self.thresholds(threshold), self.inputs
+        is_text = isinstance(inputs, TextPipeline)
+        encoded = inputs.encode(checked_texts(rows) if is_text else np.asarray(rows))
+        logits, certified = self.certify(encoded, thresholds)
+        probs = probabilities(logits, self.labels, self.temperature)
+        given = decide(probs, self.labels, thresholds)
+        if not is_text:
+            none = np.zeros(len(given), np.bool_)
+            return Answers(probs, given, none, none)
+        return Answers(
+            probs,
+            given,
+            encoded.lengths == 0,
+            inputs.cut_rows(encoded),
+            num_tokens=len(encoded.ids),
+            num_unknown=int(inputs.is_unknown(encoded).sum()),
+            certified=certified,
+        )
+
+    def thresholds(self, threshold: float | None = None) -> list[float]:
+        """From which probability each label is given (multi-label): the model's own, or one for all.
+
+        Raises:
+            ConfigError: a threshold for a single-label model, or outside 0 to 1.
+        """
+        if threshold is None:
+            return self.own_thresholds
+        if not (self.labels.multi_label and 0 <= threshold <= 1):
+            raise ConfigError(
+                f"threshold must be in [0, 1] and is for multi-label models, got {threshold!r} for "
+                f"{self.labels.problem_type}"
+            )
+        return [threshold] * len(self.labels)
+
+    def score(self, encoded: Any, truth: Sequence[tuple[str, ...]]) -> dict[str, Any]:
+        """Metrics (:func:`textcnn.evaluation.metrics.score`) on rows that :attr:`inputs` has encoded."""
+        probs = probabilities(self.logits(encoded), self.labels, self.temperature)
+        return score(truth, probs, self.labels, self.own_thresholds)
+
+
+def checked_texts(rows: Any) -> list[str]:
+    """The texts of any sequence of them.
+
+    Raises:
+        DataError: it is a single text, no sequence, or holds something else.
+    """
+    if isinstance(rows, str):
+        raise DataError(f"expected a list of texts, got the single text {rows[:40]!r}; write [text]")
+    if not isinstance(rows, Iterable):
+        raise DataError(f"expected a list of texts, got {shown(rows)}")
+    texts = list(rows)
+    for number, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise DataError(f"expected texts, found {shown(text)} ({type(text).__name__}) at position {number}")
+    return texts

@@ -1,0 +1,173 @@
+"""The weights of a one-layer text model, read from its folder as arrays: what the look-up runtime is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from textcnn.config import ModelConfig
+from textcnn.errors import ArtifactError
+from textcnn.inference.exact import ExactProduct
+from textcnn.inference.filters import FilterWeights
+from textcnn.inference.folder import WEIGHTS
+from textcnn.inference.quantized import UNIT, steps_of
+from textcnn.inference.type_rows import BLOCK, TypeVectors
+from textcnn.labels import MULTI_LABEL, Labels
+from textcnn.text.lexicon import Lexicon, Unseen
+from textcnn.text.wide import WideFeatures
+
+Array = npt.NDArray[Any]
+
+ARCHITECTURES = ("kim", "bag")
+ACTIVATION = "relu"  # of kim, where its settings name none
+SCALED_TYPES = 20_000  # the most frequent types, whose products set the steps of int8
+
+
+def refusal(saved: Mapping[str, Any]) -> str:
+    """Why the model of this config.json cannot be answered by look-up, or nothing."""
+    if saved["modality"] != "text":
+        return "it classifies images, look-up is for texts"
+    if saved["architecture"] not in ARCHITECTURES:
+        return (
+            f"architecture {saved['architecture']!r} is not one layer; look-up is for {' and '.join(ARCHITECTURES)}, "
+            f"whose scores are sums over words"
+        )
+    return ""
+
+
+@dataclass(frozen=True)
+class OneLayer:
+    """``logits = activation(maxima) @ head + mean of the types' shares + bias + scale * wide``.
+
+    Attributes:
+        vectors: of types.
+        filters: their weights; none of them for ``bag``.
+        means: ``(C, D)`` float32, the head's weights of the mean of the vectors; none: no mean.
+        bias: ``(C,)`` int64, of the head, in units of ``UNIT``.
+        table: ``(features, C)`` float32, weights of the wide branch; none: no wide branch.
+        features: which n-gram each row of the table stands for.
+        scale: how much the wide branch counts.
+    """
+
+    vectors: TypeVectors
+    filters: FilterWeights
+    means: Array | None
+    bias: npt.NDArray[np.int64]
+    table: Array | None
+    features: WideFeatures | None
+    scale: float
+
+    @property
+    def num_labels(self) -> int:
+        """C, the number of labels."""
+        return len(self.bias)
+
+    def product(self) -> ExactProduct:
+        """Vectors to the products of all taps and, behind them, the shares of the mean."""
+        means = np.zeros((0, self.filters.taps.shape[1]), np.float32) if self.means is None else self.means
+        return ExactProduct(np.concatenate([self.filters.taps, means]))
+
+    def steps(self, num_types: int) -> list[float]:
+        """Steps of int8 for every filter, from the products of the most frequent types."""
+        product, taps = self.product(), len(self.filters.taps)
+        top = np.zeros((1, taps))
+        for start in range(0, min(num_types, SCALED_TYPES), BLOCK):
+            types = np.arange(start, min(start + BLOCK, num_types, SCALED_TYPES))
+            products = np.abs(product(self.vectors(types, Unseen()))[:, :taps])
+            top = np.maximum(top, products.max(axis=0, initial=0))
+        return [float(step) for step in steps_of(top, self.filters)] if taps else []
+
+
+def one_layer(
+    tensors: Mapping[str, Array],
+    saved: Mapping[str, Any],
+    num_types: int,
+    lexicon: Lexicon | None,
+    folder: Path,
+) -> OneLayer:
+    """Put the tensors of a model folder in their places.
+
+    Raises:
+        ArtifactError: tensors are missing, left over, or of another shape than config.json says.
+    """
+    config = ModelConfig(**{name: saved[name] for name in asdict(ModelConfig())})
+    labels = Labels(tuple(saved["labels"]), saved["problem_type"] == MULTI_LABEL)
+    rest = dict(tensors)
+    found = _Taker(rest, folder)
+    two = config.embedding_channels == "multichannel"
+    names = ("embedding.static.", "embedding.tuned.") if two else ("embedding.",)
+    for name in names:
+        found.take(f"{name}word.weight", num_types, config.dim)
+    if lexicon is not None and lexicon.num_ngrams:
+        found.take(f"{names[-1]}ngram.weight", lexicon.num_ngrams, config.dim)
+    dim = config.dim * len(names)
+    convs = _filters(found, dim) if config.architecture == "kim" else []
+    num_maxima = sum(len(bias) for _, bias in convs)
+    num_outputs = 1 if config.binary_sigmoid and len(labels) == 2 and not labels.multi_label else len(labels)
+    averages = config.settings.get("pooling", "max+mean") == "max+mean" or config.architecture == "bag"
+    head = found.take("head.weight", num_outputs, num_maxima + averages * dim)
+    bias = found.take("head.bias", num_outputs).astype(np.float64)
+    if num_outputs < len(labels):  # one output through a sigmoid: logits (0, z)
+        head, bias = np.concatenate([0 * head, head]), np.concatenate([0 * bias, bias])
+    table, features, scale = None, None, config.scale
+    if "wide.keys" in rest:
+        size = len(rest["wide.keys"])
+        features = WideFeatures(found.take("wide.keys", size), found.take("wide.idf", size))
+        table = found.take("wide.table.weight", size, len(labels))
+    found.check_all_taken()
+    sizes = np.array([weight.shape[2] for weight, _ in convs], np.int64)
+    taps = [weight.transpose(2, 0, 1).reshape(-1, dim) for weight, _ in convs]  # (h * F, D)
+    filters = FilterWeights(
+        sizes,
+        np.concatenate([np.zeros((0, dim), np.float32), *taps]),
+        np.concatenate([np.zeros(0, np.float32), *(bias for _, bias in convs)]),
+        np.ascontiguousarray(head[:, :num_maxima].T),
+        config.settings.get("activation", ACTIVATION),
+    )
+    return OneLayer(
+        TypeVectors(tensors, lexicon, adds=config.vectors is not None),
+        filters,
+        head[:, num_maxima:] if averages else None,
+        np.rint(bias / UNIT).astype(np.int64),
+        table,
+        features,
+        scale,
+    )
+
+
+def _filters(found: _Taker, dim: int) -> list[tuple[Array, Array]]:
+    convs: list[tuple[Array, Array]] = []
+    while (name := f"encoder.convs.{len(convs)}.") + "weight" in found.tensors:
+        weight = found.tensors[f"{name}weight"]
+        num_filters = len(convs[0][1]) if convs else len(weight)
+        convs.append(
+            (found.take(f"{name}weight", num_filters, dim, weight.shape[-1]), found.take(f"{name}bias", num_filters))
+        )
+    return convs
+
+
+class _Taker:
+    """Takes tensors by name and shape, and knows which are left."""
+
+    def __init__(self, tensors: dict[str, Array], folder: Path) -> None:
+        self.tensors, self._where = tensors, folder / WEIGHTS
+
+    def take(self, name: str, *shape: int) -> Array:
+        """The tensor of that name, which must have that shape."""
+        if name not in self.tensors:
+            raise ArtifactError(f"{self._where}: expected a tensor {name!r} of shape {shape}, found none")
+        tensor = self.tensors.pop(name)
+        if tensor.shape != shape:
+            raise ArtifactError(f"{self._where}: expected {name!r} of shape {shape}, found {tensor.shape}")
+        return tensor
+
+    def check_all_taken(self) -> None:
+        """No tensor may be left over: the network that wrote it would be another one."""
+        if self.tensors:
+            names = ", ".join(sorted(self.tensors))
+            raise ArtifactError(f"{self._where}: expected no further tensors, found {names}")

@@ -1,0 +1,201 @@
+"""Long texts in pieces: states of parts of a text that can be joined in any grouping and classified at any time.
+
+A maximum does not mind in which order it is taken. So the state of a piece is the largest sum over the windows inside
+it, the rows of its first and last h - 1 tokens, from which the windows over a joint are made, and its length; windows
+over the two ends of a text are added when it is classified. The answer is that of the whole text, bit by bit.
+
+A mean and the norm of the wide branch need every token again, so models with these parts are refused (``train --preset
+pure`` makes one without).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from textcnn.errors import ConfigError
+from textcnn.evaluation.probabilities import decide, probabilities
+from textcnn.inference.answering import Answers
+from textcnn.inference.lookup import LookupModel
+from textcnn.kernels import lookup_numpy
+from textcnn.text.lexicon import Unseen
+
+Array = npt.NDArray[Any]
+
+_STRETCH = 256  # tokens whose rows are held at once
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """The state of a piece of text; its size does not depend on the length of the piece.
+
+    Attributes:
+        pieces: what made it.
+        best: ``(G, F)``, the largest sums over the windows inside the piece; the least number where there is none.
+        first: rows ``(n, S, F)`` of its first tokens, one fewer than the widest window has, or all it has.
+        last: rows of as many last tokens.
+        length: its tokens.
+        num_unknown: those that the vocabulary does not have.
+        clipped: whether one of them has a product outside the range of int8.
+    """
+
+    pieces: Pieces = field(repr=False)
+    best: Array = field(repr=False)
+    first: Array = field(repr=False)
+    last: Array = field(repr=False)
+    length: int = 0
+    num_unknown: int = 0
+    clipped: bool = False
+
+    def __add__(self, other: Piece) -> Piece:
+        """The state of this piece and, behind it, another one.
+
+        Raises:
+            ConfigError: the other piece is of another model.
+        """
+        if self.pieces.model is not other.pieces.model:
+            raise ConfigError("expected two pieces of one model, got pieces of two models; read both with the same one")
+        reach, joint = self.pieces.reach, np.concatenate([self.last, other.first])
+        best = np.maximum(np.maximum(self.best, other.best), self.pieces.inner(joint))
+        first = self.first if len(self.first) == reach else np.concatenate([self.first, other.first])[:reach]
+        last = other.last if len(other.last) == reach else np.concatenate([self.last, other.last])
+        return Piece(
+            self.pieces,
+            best,
+            first,
+            last[len(last) - min(len(last), reach) :],
+            self.length + other.length,
+            self.num_unknown + other.num_unknown,
+            self.clipped or other.clipped,
+        )
+
+    def push(self, text: str) -> Piece:
+        """The state of this piece and ``text`` behind it."""
+        return self + self.pieces.read(text)
+
+    def logits(self) -> Array:
+        """Logits ``(C,)`` of a text that is this piece: float64, or, with int8, whole numbers of ``UNIT``."""
+        model = self.pieces.model
+        best, empty = self.pieces.closed(self)[None], np.array([self.length == 0])
+        return np.asarray(model.close(best, model.model.bias[None], empty, lookup_numpy)[0])
+
+    def answer(self, *, threshold: float | None = None) -> Answers:
+        """The answer to a text that is this piece, as one row.
+
+        Raises:
+            ConfigError: a threshold for a single-label model, or outside 0 to 1.
+        """
+        model, best = self.pieces.model, self.pieces.closed(self)[None]
+        thresholds, empty = model.thresholds(threshold), np.array([self.length == 0])
+        logits, certified = model.close_certified(
+            best, model.model.bias[None], empty, np.array([self.clipped]), thresholds
+        )
+        probs = probabilities(logits, model.labels, model.temperature)
+        return Answers(
+            probs,
+            decide(probs, model.labels, thresholds),
+            empty,
+            np.array([False]),
+            num_tokens=self.length,
+            num_unknown=self.num_unknown,
+            certified=certified,
+        )
+
+
+class Pieces:
+    """Reads pieces of texts for a model whose features are maxima alone.
+
+    Raises:
+        ConfigError: the model has a mean, a wide branch or a limit of length, and why that cannot be joined.
+    """
+
+    def __init__(self, model: LookupModel) -> None:
+        parts = {
+            "no filters": not len(model.model.filters.sizes),
+            "a mean of word vectors": model.model.means is not None,
+            "a wide branch": model.model.table is not None,
+            f"a max_length of {model.inputs.max_length}": model.inputs.max_length is not None,
+        }
+        if found := [name for name, present in parts.items() if present]:
+            raise ConfigError(
+                f"pieces of a text can be joined where features are maxima alone, but this model has "
+                f"{' and '.join(found)}; train one with --preset pure"
+            )
+        self.model, self._sizes = model, model.model.filters.sizes
+        self.reach = int(self._sizes.max()) - 1
+
+    def empty(self) -> Piece:
+        """The state before any token: joined with another, it changes nothing."""
+        taps, lanes = self.model.model.filters.shape
+        rows = np.zeros((0, taps, lanes), self.model.filters.row_type)
+        return Piece(self, self.inner(rows), rows, rows)
+
+    def read(self, text: str) -> Piece:
+        """The state of a piece of text.
+
+        Joined pieces are the whole text where each is cut between two tokens: at white space, for one.
+        """
+        encoded = self.model.inputs.encode([text])
+        unknown = self.model.inputs.is_unknown(encoded)
+        return self.of_types(encoded.ids, encoded.unseen, unknown=unknown)
+
+    def of_types(self, ids: Array, unseen: Unseen | None = None, *, unknown: Array | None = None) -> Piece:
+        """The state of a piece of T tokens.
+
+        Args:
+            ids: ``(T,)`` type ids; behind the vocabulary those of ``unseen``.
+            unseen: as :meth:`textcnn.text.pipeline.TextPipeline.encode` gives it.
+            unknown: ``(T,)``, which of them count as unknown words.
+        """
+        unknown = np.zeros(len(ids), np.bool_) if unknown is None else unknown
+        state = self.empty()
+        for start in range(0, len(ids), _STRETCH):
+            part = slice(start, start + _STRETCH)
+            held, numbers = self.model.rows(ids[part], unseen)
+            rows = held.products[numbers]
+            state += Piece(
+                self,
+                self.inner(rows),
+                rows[: self.reach].copy(),
+                rows[len(rows) - min(len(rows), self.reach) :].copy(),
+                len(rows),
+                int(unknown[part].sum()),
+                bool(held.clipped[numbers].any()),
+            )
+        return state
+
+    def inner(self, rows: Array) -> Array:
+        """Largest sums ``(G, F)`` over the windows inside a run of tokens ``(T, S, F)``."""
+        return self._largest(rows, [(0, len(rows) - size + 1) for size in self._sizes.tolist()])
+
+    def closed(self, piece: Piece) -> Array:
+        """Largest sums ``(G, F)`` over all windows of a text, those over its ends too; an empty one has zeros."""
+        first, last, reach = piece.first, piece.last, self.reach
+        best = np.array(piece.best)
+        if piece.length <= reach:  # windows may reach over both ends at once
+            rows = np.concatenate([np.zeros_like(first, shape=(1, *first.shape[1:])), first])
+            numbers, offsets = np.arange(1, len(rows)), np.array([0, len(first)])
+            lookup_numpy.pool(rows, numbers, offsets, self._sizes, best[None])
+            return best
+        outside = np.zeros((reach, *first.shape[1:]), first.dtype)
+        over = [(reach + 1 - size, reach) for size in self._sizes.tolist()]
+        for rows in (np.concatenate([outside, first]), np.concatenate([last, outside])):
+            best = np.maximum(best, self._largest(rows, over))
+        return best
+
+    def _largest(self, rows: Array, windows: list[tuple[int, int]]) -> Array:
+        """Largest sums over the windows that begin at ``low`` to ``high - 1``, for each size."""
+        kind, tap = self.model.filters.sum_type, 0
+        least = -np.inf if kind is np.float32 else np.iinfo(np.int16).min
+        best: Array = np.full((len(self._sizes), rows.shape[2]), least, kind)
+        for g, (size, (low, high)) in enumerate(zip(self._sizes.tolist(), windows, strict=True)):
+            if high > low:
+                sums: Array = rows[low:high, tap].astype(kind)
+                for i in range(1, size):
+                    sums += rows[low + i : high + i, tap + i]
+                best[g] = sums.max(axis=0)
+            tap += size
+        return best

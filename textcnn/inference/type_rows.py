@@ -1,0 +1,177 @@
+"""What the look-up runtime knows of a type: its vector, and a row of products, made when a text first holds it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from textcnn.text.lexicon import Lexicon, Unseen
+
+Array = npt.NDArray[Any]
+Integers = npt.NDArray[np.int64]
+
+BLOCK = 1024  # types whose rows are made at once: bounds what is held beside the table
+
+
+class TypeVectors:
+    """The vectors of types: what ``WordEmbedding`` and ``MultichannelEmbedding`` make, without torch.
+
+    Numbers are added one n-gram after the other, so that a vector is the same on every machine, to the bit.
+
+    Args:
+        tensors: the weights of a model folder by name.
+        lexicon: knows the n-grams of the types; none: words only.
+        adds: whether n-grams are added to pretrained rows (``combine="add"``), not averaged with them.
+    """
+
+    def __init__(self, tensors: Mapping[str, Array], lexicon: Lexicon | None, *, adds: bool) -> None:
+        two = "embedding.static.word.weight" in tensors
+        own = "embedding.tuned." if two else "embedding."
+        self._static = tensors["embedding.static.word.weight"] if two else None
+        self._word, self._ngram = tensors[f"{own}word.weight"], tensors.get(f"{own}ngram.weight")
+        self._lexicon, self._adds = lexicon, adds or two
+
+    def __call__(self, types: Integers, unseen: Unseen) -> npt.NDArray[np.float32]:
+        """Vectors ``(n, D)`` of ``types``, which are ascending; behind the vocabulary they are those of ``unseen``."""
+        known = types < len(self._word)
+        rows = np.where(known, types, 0)
+        vectors = np.where(known[:, None], self._word[rows], np.float32(0))
+        if self._lexicon is not None and self._ngram is not None:
+            bags = self._lexicon.bags(types, unseen)
+            counts = bags.lengths
+            ngrams = np.zeros_like(vectors)
+            for place in range(int(counts.max(initial=0))):
+                longer = np.flatnonzero(counts > place)
+                ngrams[longer] += self._ngram[bags.ids[bags.offsets[longer] + place]]
+            if self._adds:
+                vectors += ngrams / np.maximum(counts, 1).astype(np.float32)[:, None]
+            else:
+                vectors = (vectors + ngrams) / np.maximum(counts + known, 1).astype(np.float32)[:, None]
+        if self._static is None:
+            return vectors
+        return np.concatenate([np.where(known[:, None], self._static[rows], np.float32(0)), vectors], axis=1)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of R types; row 0 is zeros.
+
+    Attributes:
+        products: ``(R, S, F)``, float32 or int8: every tap of every filter times the type's vector.
+        means: ``(R, C)`` int64, the type's share of the logits through mean pooling, in units of ``UNIT``.
+        clipped: ``(R,)``, whether a product is outside the range of int8.
+    """
+
+    products: Array
+    means: Integers
+    clipped: npt.NDArray[np.bool_]
+
+    def grown(self, size: int) -> Rows:
+        """The same in arrays of ``size`` rows."""
+        return Rows(*(_grown(part, size) for part in (self.products, self.means, self.clipped)))
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory of the arrays."""
+        return self.products.nbytes + self.means.nbytes + self.clipped.nbytes
+
+
+def _grown(part: Array, size: int) -> Array:
+    grown = np.zeros((size, *part.shape[1:]), part.dtype)
+    grown[: len(part)] = part
+    return grown
+
+
+class RowCache:
+    """Rows of the types met so far, at most ``capacity`` of them; any number of threads may ask.
+
+    A full cache starts again in new arrays: whoever reads the old ones keeps them as they were. A row never changes.
+
+    Args:
+        make: rows of types, ascending, none twice.
+        num_types: V; the types behind it are known by their names.
+        capacity: rows at most; more only where one call needs more at once.
+    """
+
+    def __init__(self, make: Callable[[Integers, Unseen], Rows], num_types: int, capacity: int) -> None:
+        self._make, self._num_types, self._capacity = make, num_types, capacity
+        self._lock = threading.Lock()
+        self._nothing = make(np.zeros(0, np.int64), Unseen()).grown(1)
+        self._start_again()
+        _caches.add(self)
+
+    def __len__(self) -> int:
+        """Types whose rows are held."""
+        return self._used - 1
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory of the rows."""
+        return self._rows.num_bytes
+
+    def find(self, ids: Array, unseen: Unseen) -> tuple[Rows, Integers]:
+        """Rows that hold all of ``ids (N,)``, and the number of the row of each, ``(N,)``."""
+        with self._lock:
+            numbers = self._numbers(ids, unseen)
+            if numbers.min(initial=0) < 0:
+                new = np.unique(ids[numbers < 0])
+                if self._used + len(new) > self._capacity:
+                    self._start_again()
+                    new = np.unique(ids)
+                self._add(new, unseen)
+                numbers = self._numbers(ids, unseen)
+            return self._rows, numbers
+
+    def forget(self) -> None:
+        """Begin anew in a forked child: who held the lock is not there any more, and may have left rows half made."""
+        self._lock = threading.Lock()
+        self._start_again()
+
+    def _start_again(self) -> None:
+        self._rows, self._used = self._nothing, 1
+        self._known = np.full(self._num_types + 1, -1, np.int64)
+        self._named: dict[str, int] = {}
+
+    def _numbers(self, ids: Array, unseen: Unseen) -> Integers:
+        numbers = self._known[np.minimum(ids, self._num_types)]
+        if unseen.names:
+            behind = np.flatnonzero(ids >= self._num_types)
+            names = [unseen.names[i] for i in (ids[behind] - self._num_types).tolist()]
+            numbers[behind] = [self._named.get(name, -1) for name in names]
+        return numbers
+
+    def _add(self, types: Integers, unseen: Unseen) -> None:
+        needed = self._used + len(types)
+        if needed > len(self._rows.products):
+            room = max(needed, min(2 * len(self._rows.products), self._capacity))
+            self._rows = self._rows.grown(room)
+        for start in range(0, len(types), BLOCK):
+            block = types[start : start + BLOCK].astype(np.int64)
+            made, first = self._make(block, unseen), self._used
+            self._used += len(block)
+            self._rows.products[first : self._used] = made.products
+            self._rows.means[first : self._used] = made.means
+            self._rows.clipped[first : self._used] = made.clipped
+            own = block < self._num_types
+            self._known[block[own]] = first + np.flatnonzero(own)
+            for place in np.flatnonzero(~own).tolist():
+                self._named[unseen.names[int(block[place]) - self._num_types]] = first + place
+
+
+_caches: weakref.WeakSet[RowCache] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for cache in list(_caches):
+        cache.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)
