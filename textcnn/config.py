@@ -108,7 +108,7 @@ class ModelConfig:
     wide: bool | None = option(None, "add a linear model over the n-grams seen in training; none: for kim")
     wide_scale: float | None = option(
         None,
-        "how much the logits of the wide branch count; none: 1, with vectors or many labels a text 0.5",
+        "how much the logits of the wide branch count; none: 1, with vectors or multi-label 0.5",
         _not_negative,
         "0 or more",
     )
@@ -183,6 +183,15 @@ class TrainingConfig:
     )
     patience: int | None = option(
         None, "stop after this many epochs without a better dev metric", _positive, "1 or more"
+    )
+    ensemble: int = option(
+        1, "networks trained from seeds of their own and merged into one model that answers as their mean", _positive
+    )
+    wide_megabytes: float = option(
+        256.0,
+        "room of the wide branch in MiB; a larger one becomes float16, then loses the n-grams of least weight",
+        _positive,
+        "above 0",
     )
     seed: int = option(0, "decides every random choice of a run", lambda n: 0 <= n < 2**64, "in [0, 2**64)")
     threads: int | None = option(None, "threads of the tensor library; none: all cores", _positive, "1 or more")

@@ -118,7 +118,7 @@ def one_layer(
     if "wide.keys" in rest:
         size = len(rest["wide.keys"])
         features = WideFeatures(found.take("wide.keys", size), found.take("wide.idf", size))
-        table = found.take("wide.table.weight", size, len(labels))
+        table = np.asarray(found.take("wide.table.weight", size, len(labels)), np.float32)  # float16 where it was large
     found.check_all_taken()
     sizes = np.array([weight.shape[2] for weight, _ in convs], np.int64)
     taps = [weight.transpose(2, 0, 1).reshape(-1, dim) for weight, _ in convs]  # (h * F, D)

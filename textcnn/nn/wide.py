@@ -27,6 +27,7 @@ class WideBranch(nn.Module):
 
     def __init__(self, num_features: int, num_labels: int) -> None:
         super().__init__()
+        self.is_float16 = False  # whether the weights are float16 numbers, and so in a file
         self.table = nn.EmbeddingBag(num_features, num_labels, mode="sum", sparse=True, include_last_offset=True)
         nn.init.zeros_(self.table.weight)
         self.register_buffer("keys", torch.zeros(num_features, dtype=torch.int64))

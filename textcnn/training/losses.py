@@ -98,7 +98,7 @@ class BranchLoss(nn.Module):
 
 
 def label_log_odds(labels: Labels, rows: Sequence[Sequence[str]], weight: Tensor | None = None) -> Tensor:
-    """Log-odds ``(C,)`` of each label in the rows, a positive counting ``weight`` times; half a row is added each side."""
+    """Log-odds ``(C,)`` of the labels, a positive counting ``weight`` times; half a row on each side."""
     counts = Counter(name for row in rows for name in row)
     present = torch.tensor([float(counts[name]) for name in labels.names])
     odds = (present + 0.5) / (len(rows) - present + 0.5)
