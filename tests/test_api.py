@@ -14,6 +14,7 @@ import textcnn
 from textcnn.config import Config
 from textcnn.errors import ArtifactError, ConfigError, DataError
 from textcnn.inference.folder import CONFIG, FILES, TRAINING
+from textcnn.inference.predictor import Predictor
 from textcnn.runs import run_images, run_text
 from textcnn.training.progress import Silent
 
@@ -165,7 +166,9 @@ def test_output_is_a_folder_that_loads(tmp_path):
     assert {path.name for path in (tmp_path / "model").iterdir()} == set(FILES)
     loaded = textcnn.load(tmp_path / "model")
     assert weights(loaded) == weights(predictor)
-    assert loaded.predict_proba(TEXTS).tobytes() == predictor.predict_proba(TEXTS).tobytes()
+    np.testing.assert_allclose(loaded.predict_proba(TEXTS), predictor.predict_proba(TEXTS), atol=1e-6)
+    same = Predictor.load(tmp_path / "model", runtime="torch")
+    assert same.predict_proba(TEXTS).tobytes() == predictor.predict_proba(TEXTS).tobytes()
     assert textcnn.load(str(tmp_path / "model")).classes_ == ["neg", "pos"]
 
 

@@ -13,6 +13,7 @@ import textcnn
 from textcnn.config import Config
 from textcnn.errors import ConfigError, DataError
 from textcnn.inference.folder import CONFIG, TRAINING
+from textcnn.inference.predictor import Predictor
 from textcnn.runs import run_text
 from textcnn.text.tokenizer import PAD, UNKNOWN
 from textcnn.training.progress import Silent
@@ -94,7 +95,9 @@ def test_a_saved_model_needs_no_vectors(file, tmp_path, channels):
     predictor.save(tmp_path / "model")
     file.unlink()
     again = textcnn.load(tmp_path / "model")
-    np.testing.assert_array_equal(again.predict_proba(asked), expected)
+    np.testing.assert_allclose(again.predict_proba(asked), expected, atol=1e-6)
+    same = Predictor.load(tmp_path / "model", runtime="torch")
+    np.testing.assert_array_equal(same.predict_proba(asked), expected)
     config = json.loads((tmp_path / "model" / CONFIG).read_text("utf-8"))
     assert (config["vectors"], config["embedding_channels"], config["keep_vectors"]) == ("vectors.txt", channels, 3)
     assert (config["embedding_dim"], config["wide_scale"]) == (5, 0.5)

@@ -87,9 +87,11 @@ class WordDropout:
         cls, tokens: Ragged, num_types: int, unknown_id: int, *, constant: float, rare: float, seed: int
     ) -> WordDropout:
         """Take the counts of the rule from the training tokens."""
-        counts = np.zeros(num_types, np.int64)
+        # Unseen words have temporary ids behind the vocabulary.
+        size = max(num_types, 1 + max((int(block.ids.max(initial=-1)) for block in tokens.blocks()), default=-1))
+        counts = np.zeros(size, np.int64)
         for block in tokens.blocks():
-            counts += np.bincount(block.ids, minlength=num_types)
+            counts += np.bincount(block.ids, minlength=size)
         rates = rare / np.maximum(rare + counts.astype(np.float32), 1e-9)
         return cls(np.maximum(rates, constant).astype(np.float32), unknown_id, seed)
 
