@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -53,6 +54,7 @@ def weights(predictor):
 def space(**given):
     config = Config.from_flat({"wide": True, **given})
     config = decided(config, config.model.dim, 0)
+    config = replace(config, model=replace(config.model, wide_scale=config.model.scale))
     return Space.build(given, config, epochs=6)
 
 

@@ -18,7 +18,6 @@ from textcnn.training.progress import Reporter
 def train_members(
     config: Config,
     build: Callable[[ModelConfig], TextClassifier],
-    start: Callable[[TextClassifier], None],
     train: Callable[[TextClassifier, TrainingConfig], Learned],
     reporter: Reporter,
 ) -> tuple[TextClassifier, ModelConfig, Learned]:
@@ -29,8 +28,7 @@ def train_members(
     Args:
         config: every setting.
         build: makes a network with fresh weights.
-        start: puts what is known before training into it.
-        train: trains it.
+        train: trains one in place.
         reporter: is told which member it is.
 
     Returns:
@@ -40,7 +38,8 @@ def train_members(
         ConfigError: networks of this kind cannot be merged.
     """
     size = config.training.ensemble
-    merged_config(config.model, size)
+    if size > 1:
+        merged_config(config.model, size)  # what cannot be merged is told before it is trained
     members: list[TextClassifier] = []
     found: list[Learned] = []
     for number in range(size):
@@ -50,7 +49,6 @@ def train_members(
         if size > 1:
             reporter.say(f"member {number + 1} of {size}, seed {training.seed}")
         model = build(config.model)
-        start(model)
         learned = train(model, training)
         if not members or learned.fit.best_epoch:
             members.append(model)

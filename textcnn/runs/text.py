@@ -146,22 +146,15 @@ def train_prepared(prepared: Prepared, reporter: Reporter) -> Run:
     warn_of_labels(labels, prepared.others, reporter)
 
     def build(model: ModelConfig) -> TextClassifier:
-        return _fresh_model(model, inputs, labels)
-
-    def start(model: TextClassifier) -> None:
-        if model.wide is not None and inputs.wide is not None and part.encoded.wide is not None:
-            model.wide.fit_features(inputs.wide, part.encoded.wide, labels.encode(part.truth))
-        if prepared.pretrained is not None:
-            prepared.pretrained.put_into(model)
-        if prepared.start is not None:
-            take_weights(model, inputs, prepared.start)
+        return fresh_model(model, inputs, labels)
 
     def train(model: TextClassifier, training: TrainingConfig) -> Learned:
+        start_from_rows(model, prepared)
         augment = {"dropout": _word_dropout(inputs, part.encoded, training)}
         dev = prepared.others["dev"]
         return learn(model, inputs, part, dev, labels, training, reporter, device=device, augment=augment)
 
-    model, shape, learned = train_members(config, build, start, train, reporter)
+    model, shape, learned = train_members(config, build, train, reporter)
     artifact = Artifact(model, inputs, labels, shape)
     others = limit_wide(artifact, dict(prepared.others), config.training.wide_megabytes, reporter)
     run = finish_run(artifact, learned, part, others, config, source=prepared.source)
@@ -181,7 +174,19 @@ def _resolve(config: Config, tokenizer: Tokenizer, labels: Labels) -> Config:
     return dataclasses.replace(config, model=model)
 
 
-def _fresh_model(config: ModelConfig, inputs: TextInputs, labels: Labels) -> TextClassifier:
+def start_from_rows(model: TextClassifier, prepared: Prepared) -> None:
+    """Put into fresh weights what is known before training: naive Bayes, pretrained vectors, the model started from."""
+    inputs, part = prepared.inputs, prepared.train
+    if model.wide is not None and inputs.wide is not None and part.encoded.wide is not None:
+        model.wide.fit_features(inputs.wide, part.encoded.wide, prepared.labels.encode(part.truth))
+    if prepared.pretrained is not None:
+        prepared.pretrained.put_into(model)
+    if prepared.start is not None:
+        take_weights(model, inputs, prepared.start)
+
+
+def fresh_model(config: ModelConfig, inputs: TextInputs, labels: Labels) -> TextClassifier:
+    """A network of that config for the rows, before it knows anything of them."""
     return build_text_classifier(
         config,
         len(inputs.tokenizer),
