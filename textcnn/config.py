@@ -204,6 +204,7 @@ class TrainingConfig:
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "fast": {"embedding_dim": 50, "num_filters": 50},
     "default": {},
+    "accurate": {"ensemble": 3},
     "pure": {"wide": False, "pooling": "max", "max_length": None},
 }
 
