@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: setup demo test check format bench panel with-glove with-fasttext words-only kim2014 imbalance build clean
+.PHONY: setup demo test check format bench panel with-glove with-fasttext accurate words-only kim2014 imbalance build clean
 
 setup: $(INSTALLED)
 
@@ -55,6 +55,14 @@ with-glove: setup
 with-fasttext: setup
 	$(PANEL) --sets trec,sst2 --baselines svm,fasttext \
 	  --output $(RESULTS)/with-fasttext.json --table $(RESULTS)/with-fasttext.md
+
+# Three networks a run (seeds 1 to 3), so one run is enough.
+accurate: setup
+	$(PANEL) --sets trec:1,sst2:1,mr:1,banking77:1 --baselines none --set preset=accurate \
+	  --output $(RESULTS)/accurate.json --table $(RESULTS)/accurate.md
+	$(PANEL) --sets trec:1,sst2:1,mr:1,banking77:1 --baselines none --set preset=accurate \
+	  --set vectors=$$TEXTCNN_DATA/glove.100k.100d.txt.gz \
+	  --output $(RESULTS)/accurate-with-glove.json --table $(RESULTS)/accurate-with-glove.md
 
 words-only: setup
 	$(PANEL) --sets trec,sst2,banking77,imdb,goemotions --baselines none \
