@@ -2,5 +2,5 @@
 
 from textcnn_cli.main import main
 
-if __name__ == "__main__":  # worker processes load this file too
+if __name__ == "__main__":
     main()

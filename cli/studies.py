@@ -46,9 +46,7 @@ def kim2014(
         output=output,
         arguments=sys.argv[1:],
     )
-    if table is not None:
-        table.write_text(to_markdown(document), encoding="utf-8")
-    print(to_markdown(document), end="")
+    _tell(to_markdown(document), table)
 
 
 def imbalance(
@@ -78,6 +76,10 @@ def imbalance(
         output=output,
         arguments=sys.argv[1:],
     )
+    _tell(to_markdown(document), table)
+
+
+def _tell(report: str, table: Path | None) -> None:
     if table is not None:
-        table.write_text(to_markdown(document), encoding="utf-8")
-    print(to_markdown(document), end="")
+        table.write_text(report, encoding="utf-8")
+    print(report, end="")

@@ -78,9 +78,10 @@ def test_figures_are_those_of_the_committed_files():
 def test_tables_are_made_from_the_json_beside_them():
     import json
 
-    from textcnn.benchmark import panel, tables
+    from textcnn.benchmark import lookup, panel, tables
 
+    makers = {"speed": tables.to_markdown, "lookup": lookup.to_markdown}
     for source in sorted((ROOT / "docs/benchmarks").glob("*.json")):
         document = json.loads(source.read_text(encoding="utf-8"))
-        make = tables.to_markdown if document["benchmark"] == "speed" else panel.to_markdown
+        make = makers.get(document["benchmark"], panel.to_markdown)
         assert source.with_suffix(".md").read_text(encoding="utf-8") == make(document), source.name

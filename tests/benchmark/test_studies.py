@@ -73,6 +73,7 @@ def test_the_rare_label_is_measured_under_every_remedy(imbalance):
         "class_weight balanced",
         "focal",
         "balanced + focal",
+        "default, probabilities divided by the labels' shares",
         "svm",
         "svm, class_weight balanced",
     ]
@@ -106,7 +107,7 @@ def test_a_stopped_study_goes_on(folder, tmp_path, monkeypatch):
     def measure(settings=TINY):
         return run_imbalance(folder, Silent(), studies=["flipped-sst2"], seeds=[1], settings=settings, output=output)
 
-    from textcnn.benchmark import imbalance as module
+    from textcnn.benchmark import bench as module
 
     monkeypatch.setattr(module, "run_baseline", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):

@@ -6,6 +6,9 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
+
+from textcnn_cli.main import app
 
 TINY = ["--lengths", "3", "--batch-sizes", "2", "--architectures", "lstm", "--embedding-dim", "8"]
 TINY += ["--vocabulary-size", "50", "--batches", "30", "--cell-seconds", "0", "--threads", "1"]
@@ -86,3 +89,26 @@ def test_accuracy_and_panel_write_what_they_print(tmp_path):
     assert found.returncode == 0, found.stderr
     assert found.stdout == (tmp_path / "p.md").read_text(encoding="utf-8")
     assert json.loads((tmp_path / "p.json").read_text(encoding="utf-8"))["sets"].keys() == {"set"}
+
+
+def test_studies_write_documents_and_tables(tmp_path):
+    for name in ("trec", "sst2"):
+        (tmp_path / name).mkdir()
+        for file in ("train", "test"):
+            with gzip.open(tmp_path / name / f"{file}.csv.gz", "wt", encoding="utf-8", newline="") as out:
+                rows = [(f"{word} film {i}", label) for i in range(20) for word, label in (("good", "a"), ("bad", "b"))]
+                csv.writer(out).writerows([("text", "label"), *rows])
+    (tmp_path / "vectors.txt").write_text("good 1 0\nbad 0 1\n", encoding="utf-8")
+    tiny = ["--set", "epochs=1", "--set", "threads=1", "--set", "num_filters=4"]
+    outputs = {name: ["--output", tmp_path / f"{name}.json", "--table", tmp_path / f"{name}.md"] for name in "ki"}
+    commands = {
+        "k": ["kim2014", tmp_path / "sst2" / "train.csv.gz", "--vectors", tmp_path / "vectors.txt", "--folds", 2],
+        "i": ["imbalance", tmp_path, "--studies", "flipped-trec", "--seeds", 1],
+    }
+    for name, command in commands.items():
+        done = CliRunner().invoke(app, ["benchmark", *map(str, [*command, *tiny, *outputs[name]])])
+        assert done.exit_code == 0, done.output
+        assert done.stdout == (tmp_path / f"{name}.md").read_text(encoding="utf-8")
+        assert str(tmp_path) not in (tmp_path / f"{name}.json").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "k.json").read_text())["results"][0]["variant"] == "static"
+    assert list(json.loads((tmp_path / "i.json").read_text())["studies"]) == ["flipped-trec"]

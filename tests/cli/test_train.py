@@ -261,3 +261,17 @@ def test_a_file_name_that_is_no_unicode(train, csv, tmp_path):
     found = train(odd, "--json")
     assert found.exit_code == 0, found.output
     assert textcnn.load(tmp_path / "model").artifact.training["data"]["name"] == str(odd)
+
+
+def test_weights_and_focal_loss_are_settings_of_a_run(train, tmp_path):
+    path = tmp_path / "weighted.csv"
+    rows = [f"{word} film {n},{label},{n}" for n in range(5) for word, label in (("good", "pos"), ("bad", "neg"))]
+    path.write_text("\n".join(["text,label,sure", *rows]) + "\n", encoding="utf-8")
+    found = train(path, "--weight-column", "sure", "--focal-gamma", "1.5", "--class-weight", "balanced")
+    assert found.exit_code == 0
+    config = config_of(tmp_path / "model")
+    assert config["data"]["weight_column"] == "sure"
+    assert (config["training"]["focal_gamma"], config["training"]["class_weight"]) == (1.5, "balanced")
+    assert "2 rows of weight 0 were left out" in found.stderr
+    with pytest.raises(ConfigError, match=r"focal_gamma must be 0 or more, got -1\.0"):
+        train(path, "--focal-gamma", "-1")

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 
 from textcnn.config import DataConfig
@@ -291,3 +292,20 @@ def test_real_data(name, rows, labels, multi_label):
     assert examples.describe() == f"read {rows:,} rows: text='text', label='label', {labels} labels{ending}"
     assert examples.multi_label == multi_label
     assert examples.notices == ()
+
+
+def test_missing_cells_of_pandas_are_no_labels():
+    frame = pandas.DataFrame({"text": ["a", "b", "c"], "label": pandas.array(["x", None, "y"], "string")})
+    assert read_examples(frame).labels == [("x",), ("y",)]
+
+
+def test_a_label_that_is_an_object_is_told(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"text": "a", "label": "x"}\n{"text": "b", "label": {"name": "y"}}\n')
+    with pytest.raises(DataError, match=r"rows\.jsonl:2: expected a label.*found \{'name': 'y'\}"):
+        read_examples(path)
+
+
+def test_labels_that_are_equal_numbers_of_other_kinds_stay_apart():
+    examples = read_examples([("a", True), ("b", 1), ("c", 1.5), ("d", True), ("e", float("nan"))])
+    assert examples.labels == [("true",), ("1",), ("1.5",), ("true",)]

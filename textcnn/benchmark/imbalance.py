@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from textcnn.benchmark.accuracy import summarize_runs
-from textcnn.benchmark.baselines import run_baseline
+from textcnn.benchmark.bench import Bench
 from textcnn.benchmark.machine import command_line, describe_machine
 from textcnn.benchmark.panel import load_splits
 from textcnn.benchmark.resumable import FinishedRuns
 from textcnn.benchmark.spoiling import flip, thin
-from textcnn.config import Config
 from textcnn.errors import ConfigError
-from textcnn.labels import Labels
-from textcnn.runs import run_text
 from textcnn.text.reading import Examples, read_examples
 from textcnn.training.order import stratified_split
 from textcnn.training.progress import Reporter
@@ -26,105 +22,6 @@ DEV_SHARE = 0.2  # of the training rows, where gamma and smoothing are chosen
 GAMMAS = (0.5, 1.0, 2.0, 5.0)
 SMOOTHINGS = (0.2, 0.3, 0.4, 0.6)  # more than the default's 0.1
 STUDIES: Mapping[str, str] = {"imbalanced-sst2": "sst2", "flipped-sst2": "sst2", "flipped-trec": "trec"}
-METRICS = ("accuracy", "macro_f1")
-
-
-class Bench:
-    """Runs on rows of one set: ours and linear models, with what they measure.
-
-    Args:
-        name: of the study, for the names of the runs.
-        settings: for all of our runs.
-        seeds: of the spoiling and of the training, one run each.
-        finished: keeps the runs.
-        reporter: is told of progress.
-        rare: the label whose recall is measured too; or none.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        settings: Mapping[str, Any],
-        seeds: Sequence[int],
-        finished: FinishedRuns,
-        reporter: Reporter,
-        rare: str | None = None,
-    ) -> None:
-        self.name, self.seeds = name, seeds
-        self._settings, self._finished, self._reporter, self._rare = settings, finished, reporter, rare
-
-    def ours(
-        self, model: str, train: Callable[[int], Examples], test: Examples, settings: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """Our model with these settings, a run for each seed."""
-
-        def measure(seed: int) -> dict[str, Any]:
-            config = Config.from_flat({**self._settings, **settings, "seed": seed})
-            return self._kept(run_text(train(seed), config, self._reporter, test=test).summary["test"])
-
-        return {"model": model, "settings": dict(settings), **self._runs(model, measure)}
-
-    def linear(
-        self, model: str, train: Callable[[int], Examples], test: Examples, baseline: str, balanced: bool = False
-    ) -> dict[str, Any]:
-        """A linear model, a run for each seed of the spoiling; where one label is rare, macro F1 chooses its cost."""
-
-        def measure(seed: int) -> dict[str, Any]:
-            rows = train(seed)
-            labels = Labels.collect(rows.labels, multi_label=False)
-            metric = None if self._rare is None else "macro_f1"
-            found = run_baseline(
-                baseline, rows.texts, rows.labels, test.texts, test.labels, labels, balanced=balanced, metric=metric
-            )
-            return self._kept(found["test"])
-
-        return {"model": model, "settings": {}, **self._runs(model, measure)}
-
-    def _runs(self, model: str, measure: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
-        runs = []
-        for seed in self.seeds:
-            name = f"{self.name}: {model}, seed {seed}"
-            self._reporter.say(name)
-            runs.append({"seed": seed, "test": self._finished.run(name, measure, seed)})
-        return {"runs": runs, **summarize_runs(runs)}
-
-    def _kept(self, scores: Mapping[str, Any]) -> dict[str, Any]:
-        kept = {name: scores[name] for name in METRICS}
-        return kept if self._rare is None else {**kept, "rare_recall": scores["per_label"][self._rare]["recall"]}
-
-    def choose(
-        self,
-        setting: str,
-        values: Sequence[float],
-        metric: str,
-        train: Callable[[int], Examples],
-        dev: Callable[[int], Examples],
-        fixed: Mapping[str, Any] | None = None,
-    ) -> tuple[float, dict[str, Any]]:
-        """The value of the best mean on dev rows, and all the means."""
-        means = {}
-        for value in values:
-            chosen = {**(fixed or {}), setting: value}
-            model = f"dev rows, {', '.join(f'{name} {item}' for name, item in chosen.items())}"
-            means[value] = self._on_dev(model, chosen, metric, train, dev)
-        best = max(means, key=means.__getitem__)
-        table = {f"{value:g}": mean for value, mean in means.items()}
-        return best, {"setting": setting, "fixed": dict(fixed or {}), "metric": metric, "dev": table, "chosen": best}
-
-    def _on_dev(
-        self,
-        model: str,
-        settings: Mapping[str, Any],
-        metric: str,
-        train: Callable[[int], Examples],
-        dev: Callable[[int], Examples],
-    ) -> float:
-        def measure(seed: int) -> dict[str, Any]:
-            config = Config.from_flat({**self._settings, **settings, "seed": seed})
-            found = run_text(train(seed), config, self._reporter, test=dev(seed)).summary["test"]
-            return {metric: found[metric]}
-
-        return float(self._runs(model, measure)["mean"][metric])
 
 
 def run_imbalance(
@@ -160,7 +57,7 @@ def run_imbalance(
     if unknown := [name for name in studies if name not in STUDIES]:
         raise ConfigError(f"studies must be of {', '.join(STUDIES)}, got {', '.join(map(repr, unknown))}")
     given = dict(settings or {})
-    finished = FinishedRuns(output, {"settings": given, "studies": list(studies), "seeds": list(seeds)})
+    finished = FinishedRuns(output, given)  # study and seed are in the name of each run
     found = {}
     for name in studies:
         train, test = (read_examples(rows) for rows in load_splits(folder / STUDIES[name]))
@@ -210,6 +107,7 @@ def _imbalanced(
 
     results = [bench.ours(model, rows, test, given) for model, given in ours.items()]
     results += [
+        bench.by_shares("default, probabilities divided by the labels' shares", rows, test),
         bench.linear("svm", rows, test, "svm"),
         bench.linear("svm, class_weight balanced", rows, test, "svm", balanced=True),
     ]

@@ -8,12 +8,12 @@ number of threads, in numpy and numba; with ``precision="int8"`` logits are whol
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,9 @@ from textcnn.text.lexicon import Unseen, build_lexicon
 from textcnn.text.pipeline import EncodedTexts, TextPipeline
 from textcnn.text.ragged import Ragged
 from textcnn.text.tokenizer import Tokenizer
+from textcnn.text.wide import WideRows
+
+Array = npt.NDArray[Any]
 
 PRECISIONS = ("float32", "int8")
 CHUNK = 128  # texts of one task; a text is summed by one thread, so the cut decides nothing
@@ -47,8 +50,26 @@ _SHIFT = 12  # from units of the wide branch, 2**-48, to UNIT
 class _Results:
     """What chunks fill: logits ``(N, C)``, float64 or in whole units, and which texts are certified."""
 
-    logits: npt.NDArray[Any]
+    logits: Array
     certified: Booleans
+
+
+class _Gathered(NamedTuple):
+    """Arguments of ``collect`` in the kernels, in their order."""
+
+    products: Array
+    means: Array
+    rows: Array
+    offsets: Array
+    sizes: Array
+    best: Array
+    mean_sums: Array
+    table: Array
+    scale: float
+    wide_rows: Array
+    wide_weights: Array
+    wide_offsets: Array
+    wide_sums: Array
 
 
 class LookupModel(Answering):
@@ -69,6 +90,8 @@ class LookupModel(Answering):
         self._model, self._pipeline, self._saved, self._choice = model, pipeline, saved, kernels
         self._labels = Labels(tuple(saved["labels"]), saved["problem_type"] == MULTI_LABEL)
         self._product = model.product()
+        nothing = np.zeros((0, model.num_labels), np.float32)
+        self._table = nothing if model.table is None else model.table
         self.filters = self._filters()
         taps, lanes = model.filters.shape
         row_bytes = taps * lanes * np.dtype(self.filters.row_type).itemsize + 8 * model.num_labels + 1
@@ -140,11 +163,11 @@ class LookupModel(Answering):
         """The weights."""
         return self._model
 
-    def rows(self, types: npt.NDArray[Any], unseen: Unseen | None = None) -> tuple[Rows, npt.NDArray[np.int64]]:
+    def rows(self, types: Array, unseen: Unseen | None = None) -> tuple[Rows, npt.NDArray[np.int64]]:
         """Rows that hold all ``types (N,)``, in any order, and the number of the row of each."""
         return self.cache.find(types, unseen or Unseen())
 
-    def windows(self, types: npt.NDArray[Any], unseen: Unseen | None = None) -> list[npt.NDArray[Any]]:
+    def windows(self, types: Array, unseen: Unseen | None = None) -> list[Array]:
         """Sums of all windows of one text, ``(T + h - 1, F)`` for each width h, without bias; the first begins outside.
 
         The largest of a column is what the filter's feature is made of.
@@ -174,6 +197,18 @@ class LookupModel(Answering):
             raise ConfigError(f"whole logits need precision 'int8', this model was loaded with {self.precision!r}")
         return self._answer(encoded).logits
 
+    def kernel_call(self, encoded: EncodedTexts) -> Callable[[], Array]:
+        """What is left of an answer once everything is in its place: kernels, activation and head, for measuring."""
+        kernels = self.kernels_for(len(encoded))
+        call, _ = self._gathered(encoded, slice(0, len(encoded)))
+        rest, empty = np.zeros_like(call.mean_sums), encoded.lengths == 0
+
+        def work() -> Array:
+            kernels.collect(*call)
+            return self.close(call.best, rest, empty, kernels)
+
+        return work
+
     def certify(
         self, encoded: EncodedTexts, thresholds: Sequence[float]
     ) -> tuple[npt.NDArray[np.float64], Booleans | None]:
@@ -183,9 +218,7 @@ class LookupModel(Answering):
         found = self._answer(encoded, self._limits(thresholds), certify=True)
         return self._doubles(found.logits), found.certified
 
-    def close(
-        self, best: npt.NDArray[Any], rest: npt.NDArray[np.int64], empty: Booleans, kernels: ModuleType
-    ) -> npt.NDArray[Any]:
+    def close(self, best: Array, rest: npt.NDArray[np.int64], empty: Booleans, kernels: ModuleType) -> Array:
         """Logits ``(B, C)``, float64 or whole, from largest sums ``(B, G, F)`` and the other parts' whole logits."""
         if isinstance(self.filters, IntegerFilters):
             return self.filters.logits(best, empty) + rest
@@ -195,7 +228,7 @@ class LookupModel(Answering):
 
     def close_certified(
         self,
-        best: npt.NDArray[Any],
+        best: Array,
         rest: npt.NDArray[np.int64],
         empty: Booleans,
         clipped: Booleans,
@@ -206,7 +239,7 @@ class LookupModel(Answering):
         return self._doubles(logits), self._certified(best, logits, empty, clipped, self._limits(thresholds))
 
     def _certified(
-        self, best: npt.NDArray[Any], logits: npt.NDArray[Any], empty: Booleans, clipped: Booleans, limits: Any
+        self, best: Array, logits: Array, empty: Booleans, clipped: Booleans, limits: Any
     ) -> Booleans | None:
         if not isinstance(self.filters, IntegerFilters):
             return None
@@ -259,31 +292,40 @@ class LookupModel(Answering):
         self, encoded: EncodedTexts, kernels: ModuleType, results: _Results, limits: Any, certify: bool, start: int
     ) -> None:
         texts = slice(start, min(start + CHUNK, len(encoded)))
-        tokens = _cut(encoded, texts, self._pipeline.max_length)
-        lengths = tokens.offsets[1:] - tokens.offsets[:-1]
-        rows, numbers = self.rows(tokens.ids, encoded.unseen)
-        sizes, filters = self._model.filters.sizes, self._model.filters
-        best = np.empty((len(tokens), len(sizes), filters.shape[1]), self.filters.sum_type)
-        if len(sizes):
-            kernels.pool(rows.products, numbers, tokens.offsets, sizes, best)
-        rest = np.zeros((len(tokens), self._model.num_labels), np.int64) + self._model.bias
+        call, held = self._gathered(encoded, texts)
+        kernels.collect(*call)
+        lengths = call.offsets[1:] - call.offsets[:-1]
         if self._model.means is not None:
-            sums = np.zeros_like(rest)
-            kernels.add_rows(rows.means, numbers, tokens.offsets, sums)
-            rest += sums // np.maximum(lengths, 1)[:, None]
-        if self._model.table is not None and encoded.wide is not None:
-            sums, wide = np.zeros_like(rest), encoded.wide
-            bounds = wide.offsets[texts.start : texts.stop + 1]
-            inside = slice(bounds[0], bounds[-1])
-            kernels.add_features(
-                self._model.table, self._model.scale, wide.rows[inside], wide.weights[inside], bounds - bounds[0], sums
-            )
-            rest += sums >> _SHIFT
+            np.floor_divide(call.mean_sums, np.maximum(lengths, 1)[:, None], out=call.mean_sums)
+        rest = call.mean_sums + (call.wide_sums >> _SHIFT) + self._model.bias
         empty = lengths == 0
-        results.logits[texts] = logits = self.close(best, rest, empty, kernels)
+        results.logits[texts] = logits = self.close(call.best, rest, empty, kernels)
         if certify:
-            clipped = _any_of(rows.clipped[numbers], tokens)
-            results.certified[texts] = self._certified(best, logits, empty, clipped, limits)
+            clipped = _any_of(held.clipped[call.rows], call.offsets)
+            results.certified[texts] = self._certified(call.best, logits, empty, clipped, limits)
+
+    def _gathered(self, encoded: EncodedTexts, texts: slice) -> tuple[_Gathered, Rows]:
+        """Everything that the kernels need of some neighbouring texts, and the rows of their types."""
+        model, tokens = self._model, _cut(encoded, texts, self._pipeline.max_length)
+        held, numbers = self.rows(tokens.ids, encoded.unseen)
+        count, sizes = texts.stop - texts.start, model.filters.sizes
+        best = np.empty((count, len(sizes), held.products.shape[2]), self.filters.sum_type)
+        mean_sums, wide_sums = np.zeros((2, count, model.num_labels), np.int64)
+        wide = _features(encoded.wide, texts)
+        call = _Gathered(
+            held.products,
+            held.means,
+            numbers,
+            tokens.offsets,
+            sizes,
+            best,
+            mean_sums,
+            self._table,
+            model.scale,
+            *wide,
+            wide_sums,
+        )
+        return call, held
 
     def _limits(self, thresholds: Sequence[float]) -> npt.NDArray[np.float64] | None:
         """Thresholds of the logits (multi-label); behind 36 a probability is 1 in float64."""
@@ -293,8 +335,17 @@ class LookupModel(Answering):
         with np.errstate(divide="ignore"):
             return np.asarray(np.minimum(np.log(probs) - np.log1p(-probs), 36) * self.temperature)
 
-    def _doubles(self, logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    def _doubles(self, logits: Array) -> npt.NDArray[np.float64]:
         return np.asarray(logits * UNIT if self.precision == "int8" else logits)
+
+
+def _features(wide: WideRows | None, texts: slice) -> tuple[Array, Array, npt.NDArray[np.int64]]:
+    """Rows and weights of the wide features of some neighbouring texts, and where those of each begin."""
+    if wide is None:
+        return np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(texts.stop - texts.start + 1, np.int64)
+    offsets = wide.offsets[texts.start : texts.stop + 1]
+    first, last = offsets[0], offsets[-1]
+    return wide.rows[first:last], wide.weights[first:last], offsets - first
 
 
 def _cut(encoded: Ragged, texts: slice, max_length: int | None) -> Ragged:
@@ -305,7 +356,7 @@ def _cut(encoded: Ragged, texts: slice, max_length: int | None) -> Ragged:
     return Ragged(encoded.ids[offsets[0] : offsets[-1]], offsets - offsets[0])
 
 
-def _any_of(marks: Booleans, tokens: Ragged) -> Booleans:
+def _any_of(marks: Booleans, offsets: npt.NDArray[np.int64]) -> Booleans:
     """Whether any token of each text is marked, ``(B,)``."""
     sums = np.concatenate([[0], np.cumsum(marks)])
-    return np.asarray(sums[tokens.offsets[1:]] > sums[tokens.offsets[:-1]])
+    return np.asarray(sums[offsets[1:]] > sums[offsets[:-1]])

@@ -132,3 +132,27 @@ def add_features(table, scale, rows, weights, offsets, out):
             for c in range(out.shape[1]):
                 scaled = min(max(np.float64(table[rows[n], c]) * scale, -LARGEST_WEIGHT), LARGEST_WEIGHT)
                 out[b, c] += np.int64(np.rint(scaled / WIDE_UNIT)) * factor
+
+
+@njit(cache=True, nogil=True)
+def collect(
+    products,
+    means,
+    rows,
+    offsets,
+    sizes,
+    best,
+    mean_sums,
+    table,
+    scale,
+    wide_rows,
+    wide_weights,
+    wide_offsets,
+    wide_sums,
+):
+    """As :func:`textcnn.kernels.lookup_numpy.collect`."""
+    if sizes.shape[0] > 0:
+        pool(products, rows, offsets, sizes, best)
+    add_rows(means, rows, offsets, mean_sums)
+    if table.shape[0] > 0:
+        add_features(table, scale, wide_rows, wide_weights, wide_offsets, wide_sums)

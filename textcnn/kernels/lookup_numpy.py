@@ -57,7 +57,7 @@ def _pool_stretch(stretch: Array, sizes: Integers, overhang: int, best: Array, *
         sums = stretch[low:high, tap].astype(best.dtype)
         for i in range(1, size):
             sums += stretch[low + i : high + i, tap + i]
-        top = sums.max(axis=0)
+        top = np.maximum.reduce(sums, axis=0)
         best[g] = top if is_first else np.maximum(best[g], top)
         tap += size
 
@@ -89,13 +89,39 @@ def add_features(table: Array, scale: float, rows: Array, weights: Array, offset
         offsets: ``(B + 1,)``, where the features of each text begin.
         out: ``(B, C)``.
     """
-    scaled = np.clip(table[rows].astype(np.float64) * scale, -LARGEST_WEIGHT, LARGEST_WEIGHT)
+    scaled = np.minimum(np.maximum(table[rows] * np.float64(scale), -LARGEST_WEIGHT), LARGEST_WEIGHT)
     whole = np.rint(scaled / WIDE_UNIT).astype(np.int64)
-    factor = np.rint(weights.astype(np.float64) / WIDE_UNIT).astype(np.int64)
+    factor = np.rint(weights / np.float64(WIDE_UNIT)).astype(np.int64)
     _add_parts(whole * factor[:, None], offsets, out)
 
 
+def collect(
+    products: Array,
+    means: Integers,
+    rows: Integers,
+    offsets: Integers,
+    sizes: Integers,
+    best: Array,
+    mean_sums: Integers,
+    table: Array,
+    scale: float,
+    wide_rows: Array,
+    wide_weights: Array,
+    wide_offsets: Integers,
+    wide_sums: Integers,
+) -> None:
+    """All that is gathered for some texts in one call: :func:`pool`, :func:`add_rows` and :func:`add_features`."""
+    if len(sizes):
+        pool(products, rows, offsets, sizes, best)
+    add_rows(means, rows, offsets, mean_sums)
+    if len(table):
+        add_features(table, scale, wide_rows, wide_weights, wide_offsets, wide_sums)
+
+
 def _add_parts(values: Integers, offsets: Integers, out: Integers) -> None:
+    if len(out) == 1:
+        out += np.add.reduce(values, axis=0)
+        return
     sums = np.zeros((len(values) + 1, values.shape[1]), np.int64)
     np.cumsum(values, axis=0, out=sums[1:])
     out += sums[offsets[1:]] - sums[offsets[:-1]]

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.text.lexicon import Lexicon, Unseen, joined
+from textcnn.text.lexicon import Lexicon, Unseen, joined, renumber
 from textcnn.text.ragged import Ragged, gather
 from textcnn.text.tokenizer import WORD_PATTERN, Tokenizer
 
@@ -138,6 +138,8 @@ class ChunkMemory:
                 raise
             tokens = self._chunks.take(numbers)
             behind = np.flatnonzero(tokens.ids >= self._size)
+            if not len(behind):
+                return Ragged(tokens.ids, tokens.offsets[offsets]), Unseen()
             used, places = np.unique(tokens.ids[behind] - self._size, return_inverse=True)
             tokens.ids[behind] = self._size + places
             unseen = Unseen(tuple(self._names[k] for k in used.tolist()), self._bags.take(used.astype(np.int64)))
@@ -156,8 +158,7 @@ class ChunkMemory:
                 self._names.append(unseen.names[k])
             self._bags.append(unseen.bags.take(np.array(new, np.int64)))
             known = np.array([self._unseen[name] for name in unseen.names], np.int64)
-            behind = tokens.ids >= self._size
-            tokens.ids[behind] = self._size + known[tokens.ids[behind] - self._size]
+            renumber(tokens.ids, self._size, known)
         self._chunks.append(tokens)
         self._characters += sum(map(len, chunks))
 

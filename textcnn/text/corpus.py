@@ -6,15 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
-from textcnn.text.lexicon import Unseen
+from textcnn.text.lexicon import Unseen, renumber
 from textcnn.text.pipeline import EncodedTexts, TextPipeline
 from textcnn.text.ragged import Ragged
 from textcnn.text.stored import ArrayWriter, StoredTexts
 from textcnn.text.wide import WideFeatures, WideRows
 
-Ids = npt.NDArray[np.int32]
 _PART, _CHARACTERS = 8_192, 2_000_000  # stored texts encoded at once, and how long they may be together
 
 
@@ -51,7 +49,8 @@ def _encode_stored(pipeline: TextPipeline, texts: StoredTexts) -> EncodedTexts:
     ids, lengths = ArrayWriter(np.int32), [np.zeros(1, np.int64)]
     unseen = _AllUnseen(len(pipeline.tokenizer))
     for part in map(pipeline.encode, _parts(texts)):
-        ids.append(unseen.renumbered(part))
+        unseen.collect(part)
+        ids.append(part.ids)
         lengths.append(part.lengths)
     tokens = Ragged(ids.finish(), np.cumsum(np.concatenate(lengths)))
     return EncodedTexts(tokens.ids, tokens.offsets, unseen.finish(tokens))
@@ -77,26 +76,20 @@ class _AllUnseen:
         self._place: dict[str, int] = {}
         self._bags: list[Ragged] = []
 
-    def renumbered(self, part: EncodedTexts) -> Ids:
-        """Ids of a part with temporary ids by first appearance in the corpus."""
+    def collect(self, part: EncodedTexts) -> None:
+        """Number the unseen words of a part by their first appearance in the corpus."""
         new = [k for k, name in enumerate(part.unseen.names) if name not in self._place]
         for k in new:
             self._place[part.unseen.names[k]] = len(self._place)
         self._bags.append(part.unseen.bags.take(np.array(new, np.int64)))
-        return self._mapped(part.ids, np.array([self._place[name] for name in part.unseen.names], np.int32))
+        table = np.array([self._place[name] for name in part.unseen.names], np.int64)
+        renumber(part.ids, self._num_types, table)
 
     def finish(self, tokens: Ragged) -> Unseen:
         """Give the words their ids in the order of their names, in ``tokens``."""
         names = sorted(self._place)
         order = np.array([self._place[name] for name in names], np.int64)
-        rank = np.empty(len(order), np.int32)
-        rank[order] = np.arange(len(order))
+        rank = np.argsort(order)
         for block in tokens.blocks():
-            block.ids[:] = self._mapped(block.ids, rank)
+            renumber(block.ids, self._num_types, rank)
         return Unseen(tuple(names), Ragged.concatenate(self._bags).take(order))
-
-    def _mapped(self, ids: Ids, places: Ids) -> Ids:
-        mapped = ids.copy()
-        temporary = ids >= self._num_types
-        mapped[temporary] = self._num_types + places[ids[temporary] - self._num_types]
-        return mapped

@@ -34,18 +34,25 @@ class Unseen:
 
 def joined(parts: Sequence[tuple[Ragged, Unseen]], num_types: int) -> tuple[Ragged, Unseen]:
     """Several corpora as one: each has its own temporary ids, from ``num_types`` on; together they are by name."""
+    if len(parts) == 1 and not parts[0][1].names:
+        return parts[0]
     names = sorted({name for _, unseen in parts for name in unseen.names})
     number = {name: k for k, name in enumerate(names)}
     tables = [np.array([number[name] for name in unseen.names], np.int64) for _, unseen in parts]
     ids = []
     for (tokens, _), table in zip(parts, tables, strict=True):
-        behind = np.flatnonzero(tokens.ids >= num_types)
-        own = tokens.ids.copy()
-        own[behind] = num_types + table[own[behind] - num_types]
-        ids.append(Ragged(own, tokens.offsets))
+        own = Ragged(tokens.ids.copy(), tokens.offsets)
+        renumber(own.ids, num_types, table)
+        ids.append(own)
     together = np.concatenate([np.zeros(0, np.int64), *tables])
     bags = Ragged.concatenate(unseen.bags for _, unseen in parts)
     return Ragged.concatenate(ids), Unseen(tuple(names), bags.take(np.unique(together, return_index=True)[1]))
+
+
+def renumber(ids: npt.NDArray[np.int32], num_types: int, table: npt.NDArray[np.int64]) -> None:
+    """Give the k-th temporary id, ``num_types + k``, the number ``num_types + table[k]``, in place."""
+    behind = np.flatnonzero(ids >= num_types)
+    ids[behind] = num_types + table[ids[behind] - num_types]
 
 
 def build_lexicon(tokenizer: Tokenizer, config: ModelConfig) -> Lexicon | None:
@@ -76,7 +83,10 @@ class Lexicon:
         reserved = np.array([name in (PAD, UNKNOWN) for name in self._types], np.bool_)
         kept = ~np.repeat(reserved, np.diff(offsets))
         trained = np.arange(len(buckets)) < offsets[max(len(self._types) - num_kept, 0)]
-        self._buckets = np.unique(buckets[kept & trained])
+        touched = np.zeros(rule.buckets, np.bool_)
+        touched[buckets[kept & trained]] = True
+        self._buckets = np.flatnonzero(touched)
+        self._row_of = np.where(touched, np.cumsum(touched, dtype=np.int32) - np.int32(1), np.int32(-1))
         self._bags = self._rows(buckets[kept], np.where(reserved, 0, np.diff(offsets)))
 
     def __len__(self) -> int:
@@ -139,8 +149,8 @@ class Lexicon:
 
     def _rows(self, buckets: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> Ragged:
         """Buckets as rows of the table, for bags of these ``lengths``; untrained buckets are left out."""
-        rows = np.searchsorted(self._buckets, buckets)
-        trained = np.append(self._buckets, -1)[rows] == buckets
+        rows = self._row_of[buckets]
+        trained = rows >= 0
         owner = np.repeat(np.arange(len(lengths)), lengths)[trained]
         offsets = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=len(lengths)))])
-        return Ragged(rows[trained].astype(np.int32), offsets.astype(np.int64))
+        return Ragged(rows[trained], offsets.astype(np.int64))

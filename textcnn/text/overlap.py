@@ -25,9 +25,9 @@ def count_conflicts(texts: Fingerprints, labels: Sequence[tuple[str, ...]]) -> i
     code: dict[frozenset[str], int] = {}
     codes = np.fromiter((code.setdefault(frozenset(row), len(code)) for row in labels), np.int64, len(labels))
     order = np.lexsort((codes, texts))
-    same = texts[order][1:] == texts[order][:-1]
-    differ = codes[order][1:] != codes[order][:-1]
-    return len(np.unique(texts[order][1:][same & differ]))
+    texts, codes = texts[order], codes[order]
+    conflicting = (texts[1:] == texts[:-1]) & (codes[1:] != codes[:-1])
+    return len(np.unique(texts[1:][conflicting]))
 
 
 def count_shared(texts: Fingerprints, others: Fingerprints) -> int:

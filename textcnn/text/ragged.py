@@ -34,6 +34,8 @@ class Ragged:
     def concatenate(cls, parts: Iterable[Ragged]) -> Ragged:
         """Join ragged arrays, the texts of the first part first."""
         parts = list(parts)
+        if len(parts) == 1:
+            return Ragged(parts[0].ids, parts[0].offsets)
         lengths = np.concatenate([np.zeros(0, np.int64), *(part.lengths for part in parts)])
         ids = np.concatenate([np.zeros(0, np.int32), *(part.ids for part in parts)])
         return cls(ids, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
@@ -44,7 +46,7 @@ class Ragged:
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
         """Tokens of each text, ``(N,)``."""
-        return np.diff(self.offsets)
+        return np.asarray(self.offsets[1:] - self.offsets[:-1])
 
     def blocks(self, num_tokens: int = 4_000_000) -> Iterator[Ragged]:
         """The same texts in parts of about ``num_tokens`` tokens, for work that would double the memory of all."""

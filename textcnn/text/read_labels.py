@@ -112,9 +112,7 @@ class DistinctCells:
 
     def append(self, cells: Cells, line: int) -> None:
         """Take the cells of the next row."""
-        # 1, 1.0 and True are equal, and different labels; a list cannot be looked up, and NaN equals nothing.
-        key = tuple((type(cell), repr(cell) if is_list(cell) or cell != cell else cell) for cell in cells)
-        place = self._place.setdefault(key, len(self.distinct))
+        place = self._place.setdefault(tuple(map(_key, cells)), len(self.distinct))
         if place == len(self.distinct):
             self.distinct.append(cells)
             self._lines.append(line)
@@ -128,6 +126,15 @@ class DistinctCells:
         """
         found = [reader.read(*pair) for pair in zip(self.distinct, self._lines, strict=True)]
         return [found[place] for place in self._rows]
+
+
+def _key(cell: Any) -> Any:
+    """What a cell is looked up by: 1, 1.0 and True are equal, and different labels; a list cannot be looked up."""
+    if isinstance(cell, str):
+        return cell
+    if is_missing(cell):
+        return None
+    return type(cell), repr(cell.tolist() if hasattr(cell, "tolist") else cell)
 
 
 def _is_empty(cell: Any) -> bool:

@@ -251,7 +251,7 @@ def read_examples(
         name=rows.name,
         text_columns=rows.text_columns,
         label_columns=rows.label_columns,
-        weights=np.array([weights[i] for i in kept]) if weights else None,
+        weights=np.array(weights)[kept] if weights else None,
     )
 
 
