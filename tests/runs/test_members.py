@@ -8,6 +8,7 @@ import pytest
 import textcnn
 from textcnn.errors import ConfigError
 from textcnn.inference.artifact import load_artifact
+from textcnn.inference.lookup import LookupModel
 from textcnn.models.forward import logits_of
 from textcnn.training.progress import Silent, StopTraining
 
@@ -30,12 +31,23 @@ def logits(predictor):
     return logits_of(artifact.model, artifact.inputs, artifact.inputs.encode(ASKED))
 
 
+def looked_up(folder):
+    model = LookupModel.load(folder)
+    return model.logits(model.inputs.encode(ASKED))
+
+
 def test_an_ensemble_answers_as_the_mean_of_its_seeds(tmp_path):
     each = [logits(textcnn.train((TEXTS, LABELS), seed=seed, **SMALL)) for seed in (5, 6)]
     merged = textcnn.train((TEXTS, LABELS), seed=5, ensemble=2, output=tmp_path / "m", **SMALL)
     assert np.abs(each[0] - each[1]).max() > 1e-3
     np.testing.assert_allclose(logits(merged), np.mean(each, 0), atol=1e-5)
     np.testing.assert_array_equal(logits(textcnn.load(tmp_path / "m")), logits(merged))
+    np.testing.assert_allclose(looked_up(tmp_path / "m"), np.mean(each, 0), atol=1e-5)
+    whole = LookupModel.load(tmp_path / "m", precision="int8").answer(ASKED)
+    assert whole.certified.any()
+    assert [a for a, sure in zip(whole.labels, whole.certified, strict=True) if sure] == [
+        (a,) for a, sure in zip(merged.predict(ASKED), whole.certified, strict=True) if sure
+    ]
     assert (merged.artifact.config.embedding_dim, merged.artifact.config.settings["num_filters"]) == (12, 8)
     assert [(entry["member"], entry["epoch"]) for entry in merged.artifact.training["history"]] == [
         (1, 1), (1, 2), (2, 1), (2, 2)
@@ -82,6 +94,7 @@ def test_a_wide_branch_above_its_size_is_made_smaller_and_the_loss_said(tmp_path
     loaded = load_artifact(tmp_path / "m")
     np.testing.assert_array_equal(logits(textcnn.load(tmp_path / "m")), logits(held))
     assert loaded.model.wide.is_float16
+    np.testing.assert_allclose(looked_up(tmp_path / "m"), logits(held), atol=1e-5)
     loaded.save(tmp_path / "again")
     again, first = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("again", "m"))
     assert again == first

@@ -16,8 +16,9 @@ from textcnn.config import ModelConfig
 from textcnn.errors import ArtifactError, ConfigError
 from textcnn.image.batching import ImageInputs
 from textcnn.inference.card import model_card
+from textcnn.inference.earlier import FORMAT_VERSION, weights_of_today
 from textcnn.inference.folder import CARD, CONFIG, FOLDS, TIMING, TOKENIZER, TRAINING, WEIGHTS, replaced_folder
-from textcnn.inference.manifest import FORMAT_VERSION, read_config, read_json
+from textcnn.inference.manifest import read_config, read_json
 from textcnn.inference.one_layer import one_layer, refusal
 from textcnn.inference.out_of_fold import OutOfFold
 from textcnn.labels import MULTI_LABEL, Labels
@@ -145,7 +146,7 @@ def load_artifact(folder: str | Path) -> Artifact:
     saved = read_config(folder)
     labels = Labels(tuple(saved["labels"]), saved["problem_type"] == MULTI_LABEL)
     config = ModelConfig(**{name: saved[name] for name in asdict(ModelConfig())})
-    weights = _read_weights(folder / WEIGHTS)
+    weights = weights_of_today(_read_weights(folder / WEIGHTS), saved, folder / WEIGHTS)
     model: nn.Module
     inputs: TextInputs | ImageInputs
     try:
