@@ -1,4 +1,4 @@
-"""Folders of format 1 are read as they were meant: ``golden/multi-label-1`` was written when the wide branch had a bias."""
+"""Folders of format 1 are read as they were meant; ``golden/multi-label-1`` is one whose wide branch has a bias."""
 
 from __future__ import annotations
 
