@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 import textcnn
+from textcnn.config import Config
 from textcnn.errors import ConfigError
 from textcnn.inference.artifact import load_artifact
 from textcnn.inference.lookup import LookupModel
 from textcnn.models.forward import logits_of
+from textcnn.runs import run_images
 from textcnn.training.progress import Silent, StopTraining
 
 TEXTS = [f"{word} film number {i % 7} of the year" for i in range(40) for word in ("fine", "poor")]
@@ -76,6 +78,11 @@ def test_a_model_is_continued_as_one(tmp_path):
     textcnn.train((TEXTS, LABELS), output=tmp_path / "m", **SMALL)
     with pytest.raises(ConfigError, match="ensemble is 2, but a model is continued as one"):
         textcnn.train((TEXTS, LABELS), start_from=tmp_path / "m", ensemble=2)
+
+
+def test_images_have_no_ensemble():
+    with pytest.raises(ConfigError, match="ensemble is for the architecture 'kim' with one channel, got 'lenet'"):
+        run_images("none.npz", Config.from_flat({"architecture": "lenet", "preset": "accurate"}), Silent())
 
 
 def test_a_wide_branch_above_its_size_is_made_smaller_and_the_loss_said(tmp_path):
