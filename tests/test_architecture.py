@@ -56,6 +56,7 @@ TORCH_FREE = (
     "kernels.lookup_numba",
     "inference.answering",
     "inference.answers",
+    "inference.earlier",
     "inference.exact",
     "inference.filters",
     "inference.lookup",

@@ -22,6 +22,7 @@ from textcnn.config import ModelConfig
 from textcnn.errors import ArtifactError, ConfigError
 from textcnn.inference import threads as pool
 from textcnn.inference.answering import Answering, Booleans, Measured
+from textcnn.inference.earlier import weights_of_today
 from textcnn.inference.filters import FloatFilters
 from textcnn.inference.folder import TOKENIZER, WEIGHTS
 from textcnn.inference.manifest import read_config
@@ -134,7 +135,8 @@ class LookupModel(Answering):
         tokenizer = Tokenizer.load(folder / TOKENIZER)
         config = ModelConfig(**{name: saved[name] for name in ModelConfig.__dataclass_fields__})
         lexicon = build_lexicon(tokenizer, config)
-        model = one_layer(mapped_tensors(folder / WEIGHTS), saved, len(tokenizer), lexicon, folder)
+        tensors = weights_of_today(mapped_tensors(folder / WEIGHTS), saved, folder / WEIGHTS)
+        model = one_layer(tensors, saved, len(tokenizer), lexicon, folder)
         pipeline = TextPipeline(tokenizer, saved["max_length"], lexicon, model.features)
         return cls(
             model, pipeline, saved, precision=precision, threads=threads, cache_bytes=cache_bytes, kernels=kernels
