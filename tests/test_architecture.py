@@ -27,6 +27,7 @@ ROOMS = [
     "evaluation",
     "training",
     "inference",
+    "report",
     "fetching",
     "fetching_hub",
     "fetching_vectors",
@@ -65,6 +66,8 @@ TORCH_FREE = (
     "inference.quantized",
     "inference.threads",
     "inference.type_rows",
+    "report",
+    "text.statistics",
     "api",
 )
 
