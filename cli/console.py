@@ -72,7 +72,7 @@ def scores_line(scores: dict[str, Any]) -> str:
 
 
 def write_report(
-    predictor: Predictor, model: Path, examples: Examples | None, folder: Path, part: str = "test"
+    predictor: Predictor, model: Path, examples: Examples | None, folder: Path, *, part: str = "test"
 ) -> None:
     """Make the page about a model and say where it is; arguments as for :func:`textcnn.report.gather`."""
     from textcnn.report import gather, write_report

@@ -92,8 +92,11 @@ def calibration_bins(truth: Sequence[Sequence[str]], probs: Floats, labels: Labe
         confidence = probs[np.arange(len(probs)), best]
         success = np.array([labels.names[i] in row for i, row in zip(best, truth, strict=True)], float)
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    parts = (np.ones_like(confidence), confidence, success)
-    return CalibrationBins(*(np.bincount(bins, weights=part, minlength=BINS) for part in parts))
+
+    def total(values: Floats) -> Floats:
+        return np.asarray(np.bincount(bins, weights=values, minlength=BINS), np.float64)
+
+    return CalibrationBins(total(np.ones_like(confidence)), total(confidence), total(success))
 
 
 def calibration_error(truth: Sequence[Sequence[str]], probs: Floats, labels: Labels) -> float:

@@ -36,9 +36,9 @@ def gather(predictor: Predictor, folder: str | Path, examples: Examples | None, 
     """
     folder = Path(folder)
     inputs = predictor.text_inputs()
-    documents = [read_json(folder / name) for name in (CONFIG, TRAINING, TIMING)]
+    config, training, timing = (read_json(folder / name) for name in (CONFIG, TRAINING, TIMING))
     measured = None if examples is None else _measure(predictor, examples, part)
-    return Report(folder.resolve().name, documents[0], len(inputs.tokenizer), *documents[1:], measured=measured)
+    return Report(folder.resolve().name, config, len(inputs.tokenizer), training, timing, measured)
 
 
 def _measure(predictor: Predictor, examples: Examples, part: str) -> Measured:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -36,5 +37,5 @@ def highlight(text: str, reasons: Sequence[Reason]) -> list[Segment]:
     places = sorted(cuts)
     return [
         Segment(text[start:end], float(added[start]), float(added[start]) / strongest)
-        for start, end in zip(places[:-1], places[1:], strict=True)
+        for start, end in pairwise(places)
     ]
