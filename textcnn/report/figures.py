@@ -89,9 +89,9 @@ def draw_reliability(before: CalibrationBins, after: CalibrationBins) -> str:
         ):
             filled = bins.counts > 0
             share = bins.counts[filled]
-            axes.plot(
-                bins.confidence[filled] / share, bins.success[filled] / share, color=colour, marker=marker, label=name
-            )
+            at, right = bins.confidence[filled] / share, bins.success[filled] / share
+            axes.plot(at, right, color=colour, linewidth=1, alpha=0.6)
+            axes.scatter(at, right, 12 + 150 * share / share.sum(), color=colour, marker=marker, label=name)
         shares = after.counts / after.counts.sum()
         axes.bar((np.arange(BINS) + 0.5) / BINS, shares, 0.8 / BINS, color=_COLOURS[1], alpha=0.25)
         axes.set(xlim=(0, 1.01), ylim=(0, 1.03), xlabel="confidence", ylabel="share that is right")
