@@ -46,14 +46,19 @@ def test_drawing_pairs_is_drawing_rows(random, multi_label):
     labels, probs, truth = drawn_rows(random, 150, multi_label)
     predicted = decide(probs, labels, [0.5] * 3)
     found = score_intervals(truth, predicted, labels)
-    samples = []
-    for _ in range(800):
-        rows = random.integers(150, size=150)
-        scores = score([truth[i] for i in rows], probs[rows], labels, [0.5] * 3)
-        samples.append([scores[name] for name in OVERALL] + [scores["per_label"][name]["f1"] for name in NAMES])
-    ends = np.quantile(samples, [0.025, 0.975], axis=0).T
-    intervals = [found.overall[name] for name in OVERALL] + [found.per_label[name] for name in NAMES]
-    assert [i[1:] for i in intervals] == pytest.approx([tuple(e) for e in ends], abs=0.02)
+    wanted, given_labels = (np.array([[name in row for name in NAMES] for row in rows]) for rows in (truth, predicted))
+    rows = random.integers(150, size=(2000, 150))
+    hits, both = ((wanted & given_labels)[rows].sum(1), (wanted[rows].sum(1) + given_labels[rows].sum(1)))
+    f1 = 2 * hits / both
+    samples = {
+        "accuracy": (wanted == given_labels).all(1)[rows].mean(1),
+        "macro_f1": f1.mean(1),
+        "micro_f1": 2 * hits.sum(1) / both.sum(1),
+        **{name: f1[:, i] for i, name in enumerate(NAMES)},
+    }
+    for name, sample in samples.items():
+        _, low, high = {**found.overall, **found.per_label}[name]
+        assert (low, high) == pytest.approx(np.quantile(sample, [0.025, 0.975]), abs=0.02), name
 
 
 def test_the_interval_holds_the_truth_about_as_often_as_it_says(random):

@@ -13,14 +13,15 @@ TINY = {"embedding_dim": 8, "num_filters": 4, "epochs": 3, "threads": 1}
 # What a page must not take for its own: a label and texts that would run or break it.
 EVIL = "<script>document.title='taken'</script>"
 LABEL = '"><img src=x onerror="document.title=\'taken\'">$x_{'
+# A label that training has not seen makes its row wrong, whatever the weights are.
 ROWS = {
     "single": (
         [(f"good film {n}", "pos") for n in range(12)] + [(f"bad film {n}", LABEL) for n in range(12)],
-        [("good", "pos"), (f"a good {EVIL} film", LABEL), ("bad\n'\"&amp;film 漢字 مرحبا", "pos"), ("", LABEL)],
+        [("good", "pos"), (f"a good {EVIL} film", "unseen"), ("bad\n'\"&amp;films 漢字 مرحبا", "pos"), ("", LABEL)],
     ),
     "multi": (
         [("good film", ["glad", LABEL]), ("bad film", [LABEL]), ("good", ["glad"]), ("bad", [])] * 4,
-        [("good film", [LABEL]), (f"bad {EVIL}", ["glad"]), ("", []), ("fine", ["glad", LABEL])],
+        [("good film", [LABEL]), (f"bad {EVIL}", ["glad", "unseen"]), ("", []), ("fine", ["glad", LABEL])],
     ),
 }
 

@@ -183,5 +183,5 @@ def test_places_that_cannot_be(tmp_path):
 def test_without_the_extra_the_line_that_installs_it_is_said(tmp_path, monkeypatch, module):
     monkeypatch.delitem(sys.modules, "matplotlib.figure", raising=False)
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(MissingExtraError, match=rf"--report needs the package '{module}'.*textcnn\[report\]"):
+    with pytest.raises(MissingExtraError, match=rf"--report needs the package '{module}.*textcnn\[report\]"):
         check_report(tmp_path, tmp_path / "model")

@@ -152,5 +152,5 @@ def _svg(name: str, draw: Callable[[Any], None]) -> str:
     text = content.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", text, flags=re.DOTALL)  # its rule is for all elements
-    text = re.sub(r' id="(?!m|p)[^"]*"', "", text)  # names of groups, the same in every picture
+    text = re.sub(r'<g id="[^"]*"', "<g", text)  # names of groups, the same in every picture
     return re.sub("|".join(_VARIABLES), lambda match: _VARIABLES[match.group()], text)

@@ -34,7 +34,8 @@ def text_statistics(inputs: TextPipeline, encoded: EncodedTexts) -> dict[str, An
 def frequent_unknown(inputs: TextPipeline, encoded: EncodedTexts, most: int) -> list[tuple[str, int]]:
     """The most frequent words that the vocabulary does not have, and how often each occurs.
 
-    Empty for a tokenizer that has an entry for such words: then only their number is known.
+    Words that are all one ``[UNK]`` to the model are not among them: those without a sub-word that was trained, and all
+    of a model without sub-words.
     """
     names = encoded.unseen.names
     if not names:
