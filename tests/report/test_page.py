@@ -39,12 +39,28 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(params=["single", "multi"])
-def report(request, reports):
-    return reports[request.param]
+def kind(request):
+    return request.param
 
 
-def test_all_sections_and_pictures_are_there(report):
-    page = Page(render(report))
+@pytest.fixture
+def report(kind, reports):
+    return reports[kind]
+
+
+@pytest.fixture(scope="module")
+def sources(reports):
+    return {name: render(report) for name, report in reports.items()}
+
+
+@pytest.fixture
+def source(kind, sources):
+    """The page of the report as it was gathered."""
+    return sources[kind]
+
+
+def test_all_sections_and_pictures_are_there(report, source):
+    page = Page(source)
     ids = [attrs["id"] for tag, attrs in page.elements if tag == "section"]
     assert ids == ["metrics", "labels", "confusions", "calibration", "training", "texts", "errors", "speed"]
     assert [tag for tag, _ in page.elements].count("svg") == 5
@@ -54,8 +70,7 @@ def test_all_sections_and_pictures_are_there(report):
         assert word in page.text
 
 
-def test_nothing_of_a_text_or_label_becomes_an_element(report):
-    source = render(report)
+def test_nothing_of_a_text_or_label_becomes_an_element(source):
     page = Page(source)
     assert EVIL in page.text
     assert "onerror" in page.text
@@ -64,8 +79,7 @@ def test_nothing_of_a_text_or_label_becomes_an_element(report):
     assert not [attrs for _, attrs in page.elements if any(name.startswith("on") for name in attrs)]
 
 
-def test_the_page_asks_nothing_of_the_network(report):
-    source = render(report)
+def test_the_page_asks_nothing_of_the_network(source):
     for tag, attrs in Page(source).elements:
         for name in ("src", "href", "xlink:href"):
             assert attrs.get(name, "#").startswith(("#", "data:")), (tag, attrs)
@@ -73,13 +87,13 @@ def test_the_page_asks_nothing_of_the_network(report):
     assert "default-src 'none'" in source
 
 
-def test_ids_are_of_one_element_each(report):
-    found = [attrs["id"] for _, attrs in Page(render(report)).elements if "id" in attrs]
+def test_ids_are_of_one_element_each(source):
+    found = [attrs["id"] for _, attrs in Page(source).elements if "id" in attrs]
     assert len(found) == len(set(found))
 
 
-def test_reasons_are_marked_where_they_are_given(report):
-    assert not Page(render(report)).marks()
+def test_reasons_are_marked_where_they_are_given(report, source):
+    assert not Page(source).marks()
     mistakes = report.measured.mistakes
     reasons = [[Reason(0, 3, 1.5), Reason(4, 5, -0.75)] if len(m.text) > 5 else [] for m in mistakes]
     page = Page(render(dataclasses.replace(report, reasons=reasons)))
@@ -97,8 +111,8 @@ def test_reasons_must_be_of_these_errors(report):
         render(dataclasses.replace(report, reasons=[[]] * (number + 1)))
 
 
-def test_phrases_are_there_when_given(report):
-    assert "Phrase book" not in render(report)
+def test_phrases_are_there_when_given(report, source):
+    assert "Phrase book" not in source
     phrases = {"glad": [Phrase("so good", 1.234), Phrase(EVIL, 0.5)], EVIL: [Phrase("bad", -2.0)]}
     page = Page(render(dataclasses.replace(report, phrases=phrases)))
     assert "phrases" in [attrs.get("id") for _, attrs in page.elements]
@@ -130,10 +144,10 @@ def test_a_model_without_history_or_statistics(reports):
     assert "training rows" not in page.text
 
 
-def test_rows_that_chose_the_epoch_are_told(reports):
+def test_rows_that_chose_the_epoch_are_told(reports, sources):
     measured = dataclasses.replace(reports["single"].measured, part="dev")
     assert "These rows chose the epoch" in render(dataclasses.replace(reports["single"], measured=measured))
-    assert "These rows chose the epoch" not in render(reports["single"])
+    assert "These rows chose the epoch" not in sources["single"]
 
 
 def test_many_labels_are_folded_and_drawn_in_grey(reports):
