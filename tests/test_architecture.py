@@ -27,6 +27,7 @@ ROOMS = [
     "evaluation",
     "training",
     "inference",
+    "report",
     "fetching",
     "fetching_hub",
     "fetching_vectors",
@@ -70,6 +71,8 @@ TORCH_FREE = (
     "inference.threads",
     "inference.type_rows",
     "inference.writing",
+    "report",
+    "text.statistics",
     "api",
 )
 

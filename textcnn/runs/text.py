@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 from textcnn import kernels
@@ -24,6 +25,7 @@ from textcnn.text.overlap import count_conflicts, count_shared, fingerprints
 from textcnn.text.pipeline import EncodedTexts
 from textcnn.text.ragged import Ragged
 from textcnn.text.reading import Examples, read_examples
+from textcnn.text.statistics import text_statistics
 from textcnn.text.tokenizer import Tokenizer
 from textcnn.text.wide import WideFeatures
 from textcnn.training.learn import Learned, Part, learn, prepare
@@ -47,6 +49,7 @@ class Prepared:
         pretrained: vectors of the types, or none.
         coverage: what is said of them.
         start: the model that training starts from, or none.
+        held_out: dev and test rows as they were read, where there are any.
     """
 
     config: Config
@@ -58,6 +61,7 @@ class Prepared:
     pretrained: Pretrained | None = None
     coverage: dict[str, Any] | None = None
     start: Artifact | None = None
+    held_out: Mapping[str, Examples] = dataclasses.field(default_factory=dict)
 
     def with_config(self, config: Config) -> Prepared:
         """The same rows for other settings of model and training; those of data and text must be the same."""
@@ -131,8 +135,13 @@ def prepare_text(
     if pretrained is not None:
         coverage = pretrained.describe(part.encoded)
         reporter.say(sentence(coverage))
-    source = {"name": examples.name, "fingerprint": _digest(examples)}
-    return Prepared(config, inputs, labels, part, others, source, pretrained, coverage, start)
+    source = {
+        "name": examples.name,
+        "fingerprint": _digest(examples),
+        "statistics": text_statistics(inputs, part.encoded),
+    }
+    held_out = {name: rows for name, rows in given.items() if rows is not None}
+    return Prepared(config, inputs, labels, part, others, source, pretrained, coverage, start, held_out)
 
 
 def train_prepared(prepared: Prepared, reporter: Reporter) -> Run:
@@ -161,7 +170,7 @@ def train_prepared(prepared: Prepared, reporter: Reporter) -> Run:
     others = limit_wide(artifact, dict(prepared.others), config.training.wide_megabytes, reporter)
     run = finish_run(artifact, learned, part, others, config, source=prepared.source)
     artifact.training["vectors"] = run.summary["vectors"] = prepared.coverage
-    return run
+    return dataclasses.replace(run, held_out=prepared.held_out)
 
 
 def _resolve(config: Config, tokenizer: Tokenizer, labels: Labels) -> Config:
