@@ -168,7 +168,10 @@ def test_every_parameter_of_an_image_model_receives_a_gradient(image_model):
         (ModelConfig("kim", settings={"num_filters": "abc"}), "'kim' cannot be built with {'num_filters': 'abc'}: "),
         (ModelConfig("kim", settings={"pooling": "min"}), r"pooling of 'kim' must be one of max, max\+mean, got 'min'"),
         (ModelConfig("kim", settings={"dropout": 1.0}), r"dropout must be in \[0, 1\), got 1.0"),
-        (ModelConfig("lstm", settings={"pooling": "median"}), "pooling must be one of max, mean, last, got 'median'"),
+        (
+            ModelConfig("lstm", settings={"pooling": "median"}),
+            "one of max, mean, last, attention, got 'median'",
+        ),
     ],
 )
 def test_wrong_settings_are_told(config, message):

@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from textcnn.errors import ConfigError
+from textcnn.models.mlp import FirstPlaces
 from textcnn.nn.arithmetic import ReceptiveField, output_size
 from textcnn.nn.blocks import ACTIVATIONS, CausalConv1d
 from textcnn.nn.head import Head
@@ -114,6 +115,11 @@ def _pool(
     return behind, behind.channels_first
 
 
+def _first_places(module: FirstPlaces, flow: Flow) -> Step:
+    behind = Flow(module.embedding_dim, (module.num_places,), flow.field)
+    return behind, behind.channels_last
+
+
 def _flatten(_module: nn.Flatten, flow: Flow) -> Step:
     behind = Flow(math.prod(flow.channels_first), (), flow.field)
     return behind, behind.channels_first
@@ -156,6 +162,7 @@ FORMULAS: Mapping[type[nn.Module], Callable[[Any, Flow], Step]] = {
     nn.MaxPool2d: _max_pool,
     nn.AvgPool1d: _average_pool,
     nn.AvgPool2d: _average_pool,
+    FirstPlaces: _first_places,
     nn.Flatten: _flatten,
     nn.Linear: _linear,
     Head: _head,

@@ -26,10 +26,19 @@ class Architecture:
 
 TEXT: Mapping[str, Architecture] = {
     "kim": Architecture("kim", "KimEncoder", "one layer of filters, max over time (Kim 2014)"),
+    "deep": Architecture("deep", "DeepEncoder", "convolution, activation, pooling, repeated (LeCun 1998)"),
+    "charcnn": Architecture("charcnn", "CharCNNEncoder", "six convolutions over characters (Zhang 2015)"),
+    "vdcnn": Architecture("vdcnn", "VDCNNEncoder", "very deep, over characters (Conneau 2017)"),
+    "dpcnn": Architecture("dpcnn", "DPCNNEncoder", "deep pyramid of residual pairs (Johnson & Zhang 2017)"),
+    "gated": Architecture("gated", "GatedEncoder", "gated convolutions (Dauphin 2017)"),
+    "tcn": Architecture("tcn", "TCNEncoder", "causal, dilated, residual (Bai 2018)"),
+    "rcnn": Architecture("rcnn", "RCNNEncoder", "each word with its recurrent contexts, max over time (Lai 2015)"),
+    "clstm": Architecture("clstm", "CLSTMEncoder", "convolution, then LSTM over its windows (Zhou 2015)"),
     "bag": Architecture("bag", "BagEncoder", "mean of the word vectors (Joulin 2016)"),
     "rnn": Architecture("recurrent", "RNNEncoder", "simple recurrent network (Elman 1990)"),
     "gru": Architecture("recurrent", "GRUEncoder", "gated recurrent units (Cho 2014)"),
     "lstm": Architecture("recurrent", "LSTMEncoder", "long short-term memory (Hochreiter & Schmidhuber 1997)"),
+    "mlp": Architecture("mlp", "MLPEncoder", "flatten, then dense layers (Rumelhart 1986)"),
 }
 IMAGE: Mapping[str, Architecture] = {
     "lenet": Architecture("lenet", "LeNetEncoder", "two convolution-pool stages and a dense layer (LeCun 1998)"),

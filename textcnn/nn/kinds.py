@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Unpack
 
 import torch
@@ -238,7 +238,7 @@ class GatedBlock(Block):
         return gated
 
 
-KINDS: Mapping[str, type[Block]] = {
+KINDS: Mapping[str, Callable[..., Block]] = {
     "plain": ConvBlock,
     "residual": ResidualBlock,
     "inception": InceptionBlock,
