@@ -65,8 +65,14 @@ def settings_of(modality: str, name: str) -> dict[str, Any]:
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
-def build(modality: str, config: ModelConfig, inputs: int | tuple[int, int, int]) -> nn.Module:
-    """An encoder with fresh weights for word vectors of width ``inputs``, or images of that shape.
+def build(modality: str, config: ModelConfig, *inputs: int | tuple[int, int, int]) -> nn.Module:
+    """An encoder with fresh weights.
+
+    Args:
+        modality: ``text`` or ``image``.
+        config: the architecture and its settings.
+        inputs: what the encoder reads, of which it takes as many as it has positional arguments: the width D of word
+            vectors and the number V of types, or the shape of the images.
 
     Raises:
         ConfigError: an unknown architecture, a setting it does not have, or a value it cannot use.
@@ -81,6 +87,11 @@ def build(modality: str, config: ModelConfig, inputs: int | tuple[int, int, int]
     if problems:
         raise ConfigError(problems)
     try:
-        return encoder(inputs, **config.settings)
+        return encoder(*inputs[: _num_positional(encoder)], **config.settings)
     except (TypeError, ValueError, RuntimeError) as err:  # a value of a wrong type fails somewhere in torch
         raise ConfigError(f"{config.architecture!r} cannot be built with {config.settings!r}: {err}") from err
+
+
+def _num_positional(encoder: type[nn.Module]) -> int:
+    parameters = inspect.signature(encoder).parameters.values()
+    return sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
