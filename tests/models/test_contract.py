@@ -105,14 +105,14 @@ def overfit(model, batch, *, rate=0.02, steps=80):
     for parameter in model.modules():
         if isinstance(parameter, torch.nn.Embedding | torch.nn.EmbeddingBag):
             parameter.sparse = False
-    model.train()
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = rate * (1 - step / steps)  # falls as in training
         optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(model(batch), batch.labels).backward()
+        torch.nn.functional.cross_entropy(model.train()(batch), batch.labels).backward()
         optimizer.step()
-    model.eval()
-    return (model(batch).argmax(1) == batch.labels).all()
+        if step % 10 == 9 and (model.eval()(batch).argmax(1) == batch.labels).all():
+            return True
+    return False
 
 
 def test_eight_texts_can_be_overfitted(model):
@@ -120,7 +120,7 @@ def test_eight_texts_can_be_overfitted(model):
     texts = [generator.integers(0, NUM_TYPES, n).tolist() for n in range(2, 10)]
     batch = batch_of(texts, np.arange(8) % 3)
     # A deep net without norms needs a small step, a mean of six numbers a large one.
-    assert any(overfit(copy.deepcopy(model), batch, rate=rate) for rate in (0.02, 0.003))
+    assert any(overfit(copy.deepcopy(model), batch, rate=rate) for rate in (0.003, 0.02))
 
 
 def test_dropout_is_off_in_prediction(model, toy_tokens):
