@@ -16,6 +16,7 @@ from textcnn.config_types import jsonable, plain, problems
 from textcnn.errors import ConfigError
 
 TOKENIZERS = ("word", "bpe", "wordpiece", "char")
+CHARACTER_ARCHITECTURES = ("charcnn", "vdcnn")  # their tokens are characters, unless a tokenizer is given
 STORAGES = ("auto", "memory", "disk")
 DEVICES = ("auto", "cpu", "cuda")
 CHANNELS = ("fine-tuned", "static", "multichannel")
@@ -75,7 +76,11 @@ class DataConfig:
 class TextConfig:
     """From a string to token ids."""
 
-    tokenizer: str = option("word", f"{', '.join(TOKENIZERS)}, or the path of a tokenizer.json")
+    tokenizer: str = option(
+        "word",
+        f"{', '.join(TOKENIZERS)}, or the path of a tokenizer.json; "
+        f"{' and '.join(CHARACTER_ARCHITECTURES)} take char if none is given",
+    )
     vocabulary_size: int = option(
         1_000_000, "largest number of types kept, the most frequent first", lambda n: n > 2, "more than 2"
     )
@@ -237,6 +242,8 @@ class Config:
         if preset not in PRESETS:
             raise ConfigError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
         settings = {**PRESETS[preset], **{name: value for name, value in settings.items() if name != "preset"}}
+        if settings.get("architecture") in CHARACTER_ARCHITECTURES:
+            settings.setdefault("tokenizer", "char")
         sections: dict[str, dict[str, Any]] = {section.name: {} for section in fields(cls)}
         owner = {f.name: section.name for section in fields(cls) for f in fields(_section_type(section.name))}
         for name in settings.keys() & owner.keys():

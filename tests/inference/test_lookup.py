@@ -160,6 +160,20 @@ def test_the_predictor_answers_by_look_up_and_has_the_network_at_hand(folders):
     assert scores["ece"] == pytest.approx(expected["ece"], abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"architecture": "kim", "pooling": "kmax"}, "pooling 'kmax' needs every window"),
+        ({"architecture": "bag", "word_ngrams": 2, "ngram_rows": 50}, "its word n-grams have vectors of their own"),
+    ],
+)
+def test_a_layer_that_is_no_sum_over_words_is_answered_by_torch_and_says_so(settings, message, make_text, tmp_path):
+    folder = make_text(**settings).save(tmp_path / "model")
+    predictor = Predictor.load(folder)
+    assert predictor.runtime.name == "torch"
+    assert predictor.runtime.reason.startswith(message)
+
+
 def test_a_model_of_more_layers_is_answered_by_torch_and_says_so(make_text, tmp_path):
     folder = make_text(architecture="lstm").save(tmp_path / "model")
     predictor = Predictor.load(folder)

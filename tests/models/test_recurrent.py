@@ -5,14 +5,14 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from textcnn.models.recurrent import _RecurrentLayer
+from textcnn.models.recurrent import RecurrentLayer
 
 
 @pytest.mark.parametrize("cell", [nn.RNN, nn.GRU, nn.LSTM])
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_states_are_those_of_torchs_packed_net(cell, bidirectional):
     torch.manual_seed(0)
-    layer = _RecurrentLayer(cell, 4, 3, bidirectional=bidirectional)
+    layer = RecurrentLayer(cell, 4, 3, bidirectional=bidirectional)
     packed = cell(4, 3, batch_first=True, bidirectional=bidirectional)
     weights = dict(layer.forwards.named_parameters())
     if bidirectional:

@@ -24,6 +24,7 @@ from textcnn.text.wide import WideFeatures
 Array = npt.NDArray[Any]
 
 ARCHITECTURES = ("kim", "bag")
+POOLINGS = ("max+mean", "max")  # of kim, the first where its settings name none
 ACTIVATION = "relu"  # of kim, where its settings name none
 SCALED_TYPES = 20_000  # the most frequent types, whose products set the steps of int8
 
@@ -37,6 +38,11 @@ def refusal(saved: Mapping[str, Any]) -> str:
             f"architecture {saved['architecture']!r} is not one layer; look-up is for {' and '.join(ARCHITECTURES)}, "
             f"whose scores are sums over words"
         )
+    pooling = saved["settings"].get("pooling", POOLINGS[0])
+    if pooling not in POOLINGS:
+        return f"pooling {pooling!r} needs every window; look-up keeps the largest, for {' and '.join(POOLINGS)}"
+    if saved["settings"].get("word_ngrams", 1) > 1:
+        return "its word n-grams have vectors of their own; look-up is for bags of words alone"
     return ""
 
 
@@ -109,7 +115,7 @@ def one_layer(
     convs = _filters(found, dim) if config.architecture == "kim" else []
     num_maxima = sum(len(bias) for _, bias in convs)
     num_outputs = 1 if config.binary_sigmoid and len(labels) == 2 and not labels.multi_label else len(labels)
-    averages = config.settings.get("pooling", "max+mean") == "max+mean" or config.architecture == "bag"
+    averages = config.settings.get("pooling", POOLINGS[0]) == POOLINGS[0] or config.architecture == "bag"
     head = found.take("head.weight", num_outputs, num_maxima + averages * dim)
     bias = found.take("head.bias", num_outputs).astype(np.float64)
     if num_outputs < len(labels):  # one output through a sigmoid: logits (0, z)

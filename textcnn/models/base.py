@@ -103,7 +103,7 @@ def build_text_classifier(
         ConfigError: an unknown architecture, or a setting it does not have.
     """
     embedding = _embedding(config, num_types, num_ngrams)
-    encoder = registry.build("text", config, embedding.embedding_dim)
+    encoder = registry.build("text", config, embedding.embedding_dim, num_types)
     wide = None if num_features is None else WideBranch(num_features, len(labels))
     return TextClassifier(embedding, encoder, _head(encoder, config, labels), wide=wide, wide_scale=config.scale)
 

@@ -6,22 +6,24 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from textcnn import kernels
 from textcnn.errors import ConfigError
 from textcnn.nn.blocks import make_activation
-from textcnn.nn.pooling import mean_of_types
+from textcnn.nn.padded import padded_vectors
+from textcnn.nn.pooling import k_max, mean_of_types, pool_time
 from textcnn.text.batching import Batch
 
 # Max over time and activation change places only if the activation never falls, and 0 stays 0 (an empty text).
 MONOTONE = ("relu", "leaky_relu", "tanh", "identity")
-POOLINGS = ("max", "max+mean")
+POOLINGS = ("max", "max+mean", "kmax", "average", "max+average")
 
 
 class KimEncoder(nn.Module):
     """``(U, D) -> (B, F)``: filters over windows of words, their largest score each, activation, dropout.
 
-    Beside them, undropped, the mean of the word vectors (``pooling``).
+    Beside them, undropped, the mean of the word vectors (``pooling``); or another pooling over the windows.
 
     Windows reach over both ends, so a text of one word is seen by every width. Parameters:
     ``sum over h of num_filters * (D * h + 1)``. Kim 2014 has h = 3, 4, 5, 100 filters each, ReLU, dropout 0.5.
@@ -31,6 +33,9 @@ class KimEncoder(nn.Module):
         kernel_sizes: widths h of the windows, in words.
         num_filters: filters of each width.
         pooling: ``max+mean``: F is the filters of all widths and D; ``max``: the filters alone, as in the paper.
+            ``kmax``: the ``k`` largest of each filter, in the order of the text (Kalchbrenner et al. 2014, 1404.2188).
+            ``average``: the mean of each filter over all windows; ``max+average``: both of each filter.
+        k: values kept of each filter by ``kmax``.
         activation: one of :data:`MONOTONE`.
         dropout: share of the pooled features set to 0 in training.
         shared_dropout: drop the same filters in all texts of a batch; those cost nothing then, so that a step takes
@@ -47,6 +52,7 @@ class KimEncoder(nn.Module):
         kernel_sizes: Sequence[int] = (3, 4, 5),
         num_filters: int = 100,
         pooling: str = "max+mean",
+        k: int = 3,
         activation: str = "relu",
         dropout: float = 0.5,
         shared_dropout: bool = False,
@@ -66,12 +72,37 @@ class KimEncoder(nn.Module):
         self.activation = make_activation(activation)
         self.dropout = dropout
         self.shared_dropout = shared_dropout
-        self.pooling = pooling
+        if k < 1:
+            raise ConfigError(f"k must be 1 or more, got {k!r}")
+        self.pooling, self.k = pooling, k
         self.num_maxima = num_filters * len(kernel_sizes)
-        self.out_features = self.num_maxima + (embedding_dim if pooling == "max+mean" else 0)
+        per_filter = {"kmax": k, "max+average": 2}.get(pooling, 1)
+        self.out_features = per_filter * self.num_maxima + (embedding_dim if pooling == "max+mean" else 0)
 
     def forward(self, embedded: Tensor, batch: Batch) -> Tensor:
         """Features ``(B, F)`` from the vectors ``(U, D)`` of the batch's unique types."""
+        if self.pooling in ("max", "max+mean"):
+            return self._maxima(embedded, batch)
+        words = padded_vectors(embedded, batch).transpose(1, 2)  # (B, D, T)
+        pooled = [self._pool(conv, words, batch.lengths) for conv in self.convs]
+        return F.dropout(torch.cat(pooled, 1), self.dropout, self.training)
+
+    def _pool(self, conv: nn.Module, words: Tensor, lengths: Tensor) -> Tensor:
+        """One width, pooled over the windows that reach into the text, of which it has T + h - 1."""
+        assert isinstance(conv, nn.Conv1d)
+        overhang = conv.kernel_size[0] - 1
+        scores = F.conv1d(words, conv.weight, conv.bias, padding=overhang)
+        values = self.activation(scores).transpose(1, 2)  # (B, T + h - 1, filters)
+        windows = torch.where(lengths > 0, lengths + overhang, 0)
+        if self.pooling == "kmax":
+            return k_max(values, windows, self.k)
+        average = pool_time(values, windows, "mean")
+        if self.pooling == "average":
+            return average
+        return torch.cat([pool_time(values, windows, "max"), average], 1)
+
+    def _maxima(self, embedded: Tensor, batch: Batch) -> Tensor:
+        """The largest score of every filter by the kernel, which makes no score twice for one type."""
         keep = None
         if self.training and self.dropout:
             masks = 1 if self.shared_dropout else batch.num_rows

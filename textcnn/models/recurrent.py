@@ -6,16 +6,16 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from textcnn.errors import ConfigError
-from textcnn.nn.pooling import POOLINGS, pool_time
+from textcnn.nn.padded import padded_vectors
+from textcnn.nn.pooling import POOLINGS, AttentionPooling, pool_time
 from textcnn.text.batching import Batch
 
 Cell = type[nn.RNN] | type[nn.GRU] | type[nn.LSTM]
 
 
-class _RecurrentLayer(nn.Module):
+class RecurrentLayer(nn.Module):
     """``(B, T, D) -> (B, T, F)``: one net reads forwards and, if asked, a second one backwards.
 
     Texts are not packed: a state looks back only, so padding behind a text does not reach it, and torch's packed loop
@@ -37,6 +37,40 @@ class _RecurrentLayer(nn.Module):
         return torch.cat([states, take_steps(against, reverse)], 2)
 
 
+STATE_POOLINGS = (*POOLINGS, "attention")
+
+
+class StatePooling(nn.Module):
+    """States ``(B, T, F)`` to ``(B, F)``: ``max``, ``mean``, ``last`` or ``attention``.
+
+    Args:
+        pooling: ``last`` is the final state of each direction: a backward net has read all when it stands at the start.
+        num_features: F, of both directions.
+        bidirectional: the second half of the states is that of a net that reads backwards.
+
+    Raises:
+        ConfigError: there is no such pooling.
+    """
+
+    def __init__(self, pooling: str, num_features: int, *, bidirectional: bool) -> None:
+        super().__init__()
+        if pooling not in STATE_POOLINGS:
+            raise ConfigError(f"pooling must be one of {', '.join(STATE_POOLINGS)}, got {pooling!r}")
+        self.pooling, self.bidirectional = pooling, bidirectional
+        self.attention = AttentionPooling(num_features) if pooling == "attention" else None
+
+    def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """Pool the first ``lengths (B,)`` steps; a text without steps gives zeros."""
+        if self.attention is not None:
+            pooled: Tensor = self.attention(states, lengths)
+            return pooled
+        if self.pooling != "last" or not self.bidirectional:
+            return pool_time(states, lengths, self.pooling)
+        forwards, backwards = states.chunk(2, dim=2)
+        first = pool_time(backwards[:, :1], lengths.clamp(max=1), "last")
+        return torch.cat([pool_time(forwards, lengths, "last"), first], 1)
+
+
 def reversed_steps(lengths: Tensor, num_steps: int) -> Tensor:
     """For each text its steps from its own end, ``(B, T)``; steps behind the end stay. It is its own inverse."""
     steps = torch.arange(num_steps, device=lengths.device)
@@ -51,12 +85,15 @@ def take_steps(x: Tensor, steps: Tensor) -> Tensor:
 class _RecurrentEncoder(nn.Module):
     """``(U, D) -> (B, F)``: a recurrent net reads each text by its own length; its states are pooled.
 
+    Parameters of one direction of a layer that reads I values: ``gates * H * (I + H + 2)``, H the hidden size, with 1
+    gate for rnn, 3 for gru, 4 for lstm. Attention pooling adds ``F * (F + 2)``.
+
     Args:
         embedding_dim: D.
         hidden_size: units of one direction.
         num_layers: nets on top of each other.
         bidirectional: a second net reads backwards; F is then twice ``hidden_size``.
-        pooling: ``last`` (the final state of each direction), ``max`` or ``mean`` over the states.
+        pooling: a name of :data:`STATE_POOLINGS`.
         dropout: share of the features set to 0 in training.
 
     Raises:
@@ -76,35 +113,20 @@ class _RecurrentEncoder(nn.Module):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
-        if pooling not in POOLINGS:
-            raise ConfigError(f"pooling must be one of {', '.join(POOLINGS)}, got {pooling!r}")
         self.out_features = hidden_size * (2 if bidirectional else 1)
         sizes = [embedding_dim, *[self.out_features] * (num_layers - 1)]
-        layers = [_RecurrentLayer(self.cell, size, hidden_size, bidirectional=bidirectional) for size in sizes]
+        layers = [RecurrentLayer(self.cell, size, hidden_size, bidirectional=bidirectional) for size in sizes]
         self.layers = nn.ModuleList(layers)
-        self.bidirectional = bidirectional
-        self.pooling = pooling
+        self.pool = StatePooling(pooling, self.out_features, bidirectional=bidirectional)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, embedded: Tensor, batch: Batch) -> Tensor:
         """Features ``(B, F)`` from the vectors ``(U, D)`` of the batch's unique types."""
-        vectors = torch.cat([embedded, embedded.new_zeros(1, embedded.shape[1])])
-        index = batch.padded()
-        if index.shape[1] == 0:  # only empty texts: one blank step, which the pooling ignores
-            index = index.new_full((batch.num_rows, 1), len(embedded))
-        states = F.embedding(index, vectors)  # (B, T, D)
+        states = padded_vectors(embedded, batch)  # (B, T, D)
         for layer in self.layers:
             states = layer(states, batch.lengths)  # (B, T, F)
-        features: Tensor = self.dropout(self._pool(states, batch.lengths))
+        features: Tensor = self.dropout(self.pool(states, batch.lengths))
         return features
-
-    def _pool(self, states: Tensor, lengths: Tensor) -> Tensor:
-        if self.pooling != "last" or not self.bidirectional:
-            return pool_time(states, lengths, self.pooling)
-        forwards, backwards = states.chunk(2, dim=2)
-        # The backward net has read the whole text when it stands at the first word.
-        first = pool_time(backwards[:, :1], lengths.clamp(max=1), "last")
-        return torch.cat([pool_time(forwards, lengths, "last"), first], 1)
 
 
 class RNNEncoder(_RecurrentEncoder):

@@ -26,10 +26,19 @@ class Architecture:
 
 TEXT: Mapping[str, Architecture] = {
     "kim": Architecture("kim", "KimEncoder", "one layer of filters, max over time (Kim 2014)"),
+    "deep": Architecture("deep", "DeepEncoder", "convolution, activation, pooling, repeated (LeCun 1998)"),
+    "charcnn": Architecture("charcnn", "CharCNNEncoder", "six convolutions over characters (Zhang 2015)"),
+    "vdcnn": Architecture("vdcnn", "VDCNNEncoder", "very deep, over characters (Conneau 2017)"),
+    "dpcnn": Architecture("dpcnn", "DPCNNEncoder", "deep pyramid of residual pairs (Johnson & Zhang 2017)"),
+    "gated": Architecture("gated", "GatedEncoder", "gated convolutions (Dauphin 2017)"),
+    "tcn": Architecture("tcn", "TCNEncoder", "causal, dilated, residual (Bai 2018)"),
+    "rcnn": Architecture("rcnn", "RCNNEncoder", "each word with its recurrent contexts, max over time (Lai 2015)"),
+    "clstm": Architecture("clstm", "CLSTMEncoder", "convolution, then LSTM over its windows (Zhou 2015)"),
     "bag": Architecture("bag", "BagEncoder", "mean of the word vectors (Joulin 2016)"),
     "rnn": Architecture("recurrent", "RNNEncoder", "simple recurrent network (Elman 1990)"),
     "gru": Architecture("recurrent", "GRUEncoder", "gated recurrent units (Cho 2014)"),
     "lstm": Architecture("recurrent", "LSTMEncoder", "long short-term memory (Hochreiter & Schmidhuber 1997)"),
+    "mlp": Architecture("mlp", "MLPEncoder", "flatten, then dense layers (Rumelhart 1986)"),
 }
 IMAGE: Mapping[str, Architecture] = {
     "lenet": Architecture("lenet", "LeNetEncoder", "two convolution-pool stages and a dense layer (LeCun 1998)"),
@@ -56,8 +65,14 @@ def settings_of(modality: str, name: str) -> dict[str, Any]:
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
-def build(modality: str, config: ModelConfig, inputs: int | tuple[int, int, int]) -> nn.Module:
-    """An encoder with fresh weights for word vectors of width ``inputs``, or images of that shape.
+def build(modality: str, config: ModelConfig, *inputs: int | tuple[int, int, int]) -> nn.Module:
+    """An encoder with fresh weights.
+
+    Args:
+        modality: ``text`` or ``image``.
+        config: the architecture and its settings.
+        inputs: what the encoder reads, of which it takes as many as it has positional arguments: the width D of word
+            vectors and the number V of types, or the shape of the images.
 
     Raises:
         ConfigError: an unknown architecture, a setting it does not have, or a value it cannot use.
@@ -72,6 +87,11 @@ def build(modality: str, config: ModelConfig, inputs: int | tuple[int, int, int]
     if problems:
         raise ConfigError(problems)
     try:
-        return encoder(inputs, **config.settings)
+        return encoder(*inputs[: _num_positional(encoder)], **config.settings)
     except (TypeError, ValueError, RuntimeError) as err:  # a value of a wrong type fails somewhere in torch
         raise ConfigError(f"{config.architecture!r} cannot be built with {config.settings!r}: {err}") from err
+
+
+def _num_positional(encoder: type[nn.Module]) -> int:
+    parameters = inspect.signature(encoder).parameters.values()
+    return sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from textcnn import kernels
 from textcnn.errors import ConfigError
@@ -37,6 +38,45 @@ def pool_time(x: Tensor, lengths: Tensor, pooling: str) -> Tensor:
         last = (lengths - 1).clamp(min=0)[:, None, None].expand(-1, 1, x.shape[2])
         pooled = x.gather(1, last).squeeze(1)
     return pooled.masked_fill(empty, 0.0)
+
+
+def k_max(x: Tensor, lengths: Tensor, k: int) -> Tensor:
+    """The ``k`` largest values of each feature in the order of time (Kalchbrenner et al. 2014, arXiv 1404.2188).
+
+    ``x (B, T, F)`` becomes ``(B, k * F)``; of equal values the earlier ones are taken, and a text of fewer steps has
+    zeros in the last places.
+    """
+    steps = torch.arange(x.shape[1], device=x.device)
+    scores = x.masked_fill((steps >= lengths[:, None])[..., None], -torch.inf)
+    scores = F.pad(scores, (0, 0, 0, max(k - x.shape[1], 0)), value=-torch.inf)
+    largest = scores.sort(stable=True, dim=1, descending=True).indices[:, :k].sort(1).values  # (B, k, F)
+    chosen = scores.gather(1, largest)
+    return chosen.masked_fill(chosen == -torch.inf, 0.0).flatten(1)
+
+
+class AttentionPooling(nn.Module):
+    """Weighted mean of the steps of a text; a small net says how much each counts (Yang et al. 2016, NAACL, sec. 2.2).
+
+    ``(B, T, F) -> (B, F)`` with weights ``softmax(v . tanh(W x + b))`` over the text's steps; ``F * (F + 2)``
+    parameters.
+
+    Args:
+        num_features: F.
+    """
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(num_features, num_features)
+        self.score = nn.Linear(num_features, 1, bias=False)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """Pool the first ``lengths (B,)`` steps; a text without steps gives zeros."""
+        steps = torch.arange(x.shape[1], device=x.device)
+        outside = (steps >= lengths[:, None])[..., None]  # (B, T, 1)
+        scores = self.score(self.hidden(x).tanh()).masked_fill(outside, torch.finfo(x.dtype).min)
+        weights = scores.softmax(1).masked_fill(outside, 0.0)
+        pooled: Tensor = (weights * x.masked_fill(outside, 0.0)).sum(1)
+        return pooled
 
 
 def mean_of_types(embedded: Tensor, inverse: Tensor, offsets: Tensor) -> Tensor:

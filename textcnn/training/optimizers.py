@@ -12,10 +12,11 @@ from torch.optim import AdamW, Optimizer
 from textcnn import kernels
 from textcnn.config import EMBEDDING_LEARNING_RATE, TrainingConfig
 from textcnn.nn.embedding import WordEmbedding
+from textcnn.nn.ngrams import HashedNgrams
 from textcnn.nn.wide import WideBranch
 
 # Which optimizer moves the sparse tables of a module; all other weights are dense.
-TABLE_OWNERS: Mapping[type[nn.Module], str] = {WordEmbedding: "rows", WideBranch: "wide"}
+TABLE_OWNERS: Mapping[type[nn.Module], str] = {WordEmbedding: "rows", HashedNgrams: "rows", WideBranch: "wide"}
 
 
 class RowAdam(Optimizer):

@@ -1,0 +1,52 @@
+"""Gated convolutions: half the channels decide how much of the other half passes (Dauphin et al. 2017, 1612.08083)."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from torch import Tensor, nn
+
+from textcnn.nn.kinds import GatedBlock
+from textcnn.nn.padded import padded_vectors
+from textcnn.nn.pooling import pool_time
+from textcnn.text.batching import Batch
+
+
+class GatedEncoder(nn.Module):
+    """``(U, D) -> (B, F)``: gated blocks at full length, each added to what it read, then the maximum over time.
+
+    The paper predicts the next word and pads in front; a classifier sees both sides. Parameters:
+    ``2 F * (D * h + 1) + (num_blocks - 1) * 2 F * (F * h + 1)``.
+
+    Args:
+        embedding_dim: D.
+        num_filters: F.
+        num_blocks: how many.
+        kernel_size: h, odd.
+        norm: a name of :data:`textcnn.nn.norms.NORMS`.
+        dropout: share of the features set to 0 in training.
+    """
+
+    def __init__(
+        self,
+        embedding_dim: int,
+        *,
+        num_filters: int = 128,
+        num_blocks: int = 2,
+        kernel_size: int = 3,
+        norm: str = "none",
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        depths = [embedding_dim, *[num_filters] * (num_blocks - 1)]
+        self.blocks = nn.ModuleList(GatedBlock(1, depth, num_filters, kernel_size, norm=norm) for depth in depths)
+        self.dropout = nn.Dropout(dropout)
+        self.out_features = num_filters
+
+    def forward(self, embedded: Tensor, batch: Batch) -> Tensor:
+        """Features ``(B, F)`` from the vectors ``(U, D)`` of the batch's unique types."""
+        x, lengths = padded_vectors(embedded, batch).transpose(1, 2), batch.lengths
+        for number, block in enumerate(self.blocks):
+            gated = block(x, lengths)
+            x = x + gated if number else gated
+        return cast("Tensor", self.dropout(pool_time(x.transpose(1, 2), lengths, "max")))
