@@ -73,9 +73,19 @@ def classify_rows(
 
 
 def classify_images(
-    predictor: Predictor, pixels: npt.NDArray[Any], *, top_k: int | None = None
+    predictor: Predictor,
+    pixels: npt.NDArray[Any],
+    *,
+    names: Sequence[str] | None = None,
+    top_k: int | None = None,
 ) -> Iterator[dict[str, Any]]:
     """One dictionary for each image of ``pixels (N, C, H, W)``, in order.
+
+    Args:
+        predictor: an image model.
+        pixels: the images.
+        names: of the images; none: they are numbered from 0.
+        top_k: list that many labels, the most probable first.
 
     Raises:
         ArtifactError: the model is for texts.
@@ -87,7 +97,8 @@ def classify_images(
         for start in range(0, len(pixels), CHUNK):
             answers = predictor.answer(pixels[start : start + CHUNK])
             for number in range(len(answers.labels)):
-                yield {"image": start + number, **answer_of(predictor, answers, number, top_k=top_k)}
+                image = start + number if names is None else names[start + number]
+                yield {"image": image, **answer_of(predictor, answers, number, top_k=top_k)}
 
     return answered()
 

@@ -33,11 +33,12 @@ def conv_max(
     keep: Tensor | None = None,
 ) -> Tensor:
     """As :func:`textcnn.kernels.reference.conv_max`, for float32 on the CPU and one number of filters for all sizes."""
-    taps = torch.cat([weight.permute(2, 0, 1) for weight in weights])  # (S, F, D)
-    sizes = np.array([weight.shape[2] for weight in weights])
-    scores: Tensor = _ConvMax.apply(embedded, taps, inverse, offsets, sizes, keep)  # (B, G * F)
-    bias = torch.cat(list(biases)) * (torch.diff(offsets) > 0)[:, None]
-    return scores + (bias if keep is None else bias * keep)
+    with torch.autocast("cpu", enabled=False):  # numba knows no half precision
+        taps = torch.cat([weight.permute(2, 0, 1) for weight in weights])  # (S, F, D)
+        sizes = np.array([weight.shape[2] for weight in weights])
+        scores: Tensor = _ConvMax.apply(embedded, taps, inverse, offsets, sizes, keep)  # (B, G * F)
+        bias = torch.cat(list(biases)) * (torch.diff(offsets) > 0)[:, None]
+        return scores + (bias if keep is None else bias * keep)
 
 
 class _ConvMax(torch.autograd.Function):
