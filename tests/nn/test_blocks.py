@@ -57,8 +57,10 @@ def test_average_pooling_is_the_mean_of_the_window():
         ({"dim": 3}, "dim must be 1 .* got 3"),
         ({"pool": "median"}, "pool must be max, average or none, got 'median'"),
         ({"activation": "sine"}, "activation must be one of relu, .* got 'sine'"),
-        ({"padding": -1}, "padding must be 'same' or a number from 0 up, got -1"),
-        ({"padding": "same", "kernel_size": 4}, "odd kernel_size and stride 1, got 4 and 1"),
+        ({"padding": -1}, "padding must be 'same', 'causal' or a number from 0 up, got -1"),
+        ({"padding": "same", "kernel_size": 4}, "odd kernel_size, got 4"),
+        ({"dim": 2, "padding": "causal"}, "padding='causal' is for sequences, dim 1, got dim 2"),
+        ({"norm": "weight"}, "norm must be one of none, batch, layer, group, got 'weight'"),
     ],
 )
 def test_wrong_values_are_told(arguments, message):

@@ -11,8 +11,10 @@ from torch import nn
 
 from textcnn.errors import ConfigError
 from textcnn.nn.arithmetic import ReceptiveField, output_size
-from textcnn.nn.blocks import ACTIVATIONS
+from textcnn.nn.blocks import ACTIVATIONS, CausalConv1d
 from textcnn.nn.head import Head
+from textcnn.nn.kinds import Gate, Join
+from textcnn.nn.norms import NORM_CLASSES
 
 Shape = tuple[int, ...]
 
@@ -52,7 +54,7 @@ def formula_of(module: nn.Module) -> Callable[[Any, Flow], Step] | None:
 
 def is_silent(module: nn.Module) -> bool:
     """Whether the module works value by value and has no weights: such layers get no line in a table."""
-    return isinstance(module, _SILENT)
+    return isinstance(module, (*_SILENT, Gate, Join))
 
 
 def multiply_adds(module: nn.Module, behind: Flow) -> int:
@@ -75,6 +77,23 @@ def convolution(module: nn.Conv1d | nn.Conv2d, flow: Flow, *, overhang: int = 0)
         sides = _sides(flow, kernel_size, stride, padding, dilation)
     field = flow.field and flow.field.through(kernel_size, stride=stride, dilation=dilation)
     behind = Flow(module.out_channels, sides, field)
+    return behind, behind.channels_first
+
+
+def _causal_convolution(module: CausalConv1d, flow: Flow) -> Step:
+    behind, _ = convolution(module, flow)
+    stride = _one(module.stride)
+    behind = Flow(behind.channels, tuple(output_size(side, 1, stride=stride) for side in flow.sides), behind.field)
+    return behind, behind.channels_first
+
+
+def _join(module: Join, flow: Flow) -> Step:
+    behind = Flow(module.out_channels, flow.sides, flow.field)
+    return behind, behind.channels_first
+
+
+def _gate(_module: Gate, flow: Flow) -> Step:
+    behind = Flow(flow.channels // 2, flow.sides, flow.field)
     return behind, behind.channels_first
 
 
@@ -128,7 +147,9 @@ def _unchanged(_module: nn.Module, flow: Flow) -> Step:
 
 
 _SILENT = (*ACTIVATIONS.values(), nn.Dropout)
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, *NORM_CLASSES)
 FORMULAS: Mapping[type[nn.Module], Callable[[Any, Flow], Step]] = {
+    CausalConv1d: _causal_convolution,
     nn.Conv1d: convolution,
     nn.Conv2d: convolution,
     nn.MaxPool1d: _max_pool,
@@ -140,9 +161,9 @@ FORMULAS: Mapping[type[nn.Module], Callable[[Any, Flow], Step]] = {
     Head: _head,
     nn.Embedding: _embedding,
     nn.RNNBase: _recurrent,
-    nn.BatchNorm1d: _unchanged,
-    nn.BatchNorm2d: _unchanged,
-    **dict.fromkeys(_SILENT, _unchanged),
+    Gate: _gate,
+    Join: _join,
+    **dict.fromkeys((*_SILENT, *_NORMS), _unchanged),
 }
 
 

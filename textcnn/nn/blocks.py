@@ -1,13 +1,18 @@
-"""The one building block of text and images: convolution, activation, pooling, in one or two dimensions."""
+"""The one building block of text and images: convolution, norm, activation, pooling, in one or two dimensions."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import TypedDict, Unpack
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from textcnn.errors import ConfigError
 from textcnn.nn.arithmetic import Size, output_size
+from textcnn.nn.norms import make_norm, mask_places
 
 ACTIVATIONS: Mapping[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -26,7 +31,7 @@ _POOLS: Mapping[tuple[str, int], type[nn.Module]] = {
 
 
 def make_activation(name: str) -> nn.Module:
-    """The activation called ``name``.
+    """The activation called ``name``; each gives 0 for 0, so that masked places stay masked.
 
     Raises:
         ConfigError: there is none of that name.
@@ -36,11 +41,77 @@ def make_activation(name: str) -> nn.Module:
     return ACTIVATIONS[name]()
 
 
-class ConvBlock(nn.Module):
-    """Convolution, activation, pooling: ``(B, C, L) -> (B, K, L')`` or ``(B, C, H, W) -> (B, K, H', W')``.
+class Pooling(TypedDict, total=False):
+    """How a block ends: ``pool`` (max, average or none), the window, its stride (none: the window), zeros around."""
+
+    pool: str
+    pool_size: int
+    pool_stride: int | None
+    pool_padding: int
+
+
+class CausalConv1d(nn.Conv1d):
+    """A convolution that sees no later place: zeros stand before the first one, and the length is kept at stride 1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, C, T) -> (B, K, T)``."""
+        return super().forward(F.pad(x, (self.dilation[0] * (self.kernel_size[0] - 1), 0)))
+
+
+class Block(nn.Module, ABC):
+    """What all kinds of block share: something that changes channels, then a pooling, and the lengths through both.
+
+    Texts of a batch differ in length: give ``lengths (B,)``, and zeros at and behind each length; what comes out has
+    zeros at and behind ``output_size(lengths)``, and no text is changed by the padding behind it.
+
+    Args:
+        dim: 1 for sequences, 2 for images.
+        pooling: see :class:`Pooling`.
+
+    Raises:
+        ConfigError: a value that is not listed.
+    """
+
+    def __init__(self, dim: int, **pooling: Unpack[Pooling]) -> None:
+        super().__init__()
+        if dim not in _CONVOLUTIONS:
+            raise ConfigError(f"dim must be 1 (sequences) or 2 (images), got {dim!r}")
+        name, size = pooling.get("pool", "none"), pooling.get("pool_size", 2)
+        if name != "none" and (name, dim) not in _POOLS:
+            raise ConfigError(f"pool must be max, average or none, got {name!r}")
+        stride, padding = pooling.get("pool_stride"), pooling.get("pool_padding", 0)
+        self._window = (1, 1, 0) if name == "none" else (size, size if stride is None else stride, padding)
+        self.pool = nn.Identity() if name == "none" else _POOLS[name, dim](*self._window)
+        self._filler = -torch.inf if name == "max" else 0.0
+
+    @abstractmethod
+    def size_before_pool(self, size: Size) -> Size:
+        """Length of a side in front of the pooling; a tensor of lengths gives a tensor."""
+
+    @abstractmethod
+    def transform(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """All but the pooling; what it gives behind the lengths does not count."""
+
+    def output_size(self, size: Size) -> Size:
+        """Length of a side behind this block; a tensor of lengths gives a tensor."""
+        size_of_window, stride, padding = self._window
+        return output_size(self.size_before_pool(size), size_of_window, stride=stride, padding=padding)
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Apply the block to ``(B, C, L)``, with lengths if they differ, or to ``(B, C, H, W)``."""
+        x = self.transform(x, lengths)
+        if lengths is not None and not isinstance(self.pool, nn.Identity):
+            x = mask_places(x, self.size_before_pool(lengths), self._filler)
+        pooled: Tensor = self.pool(x)
+        return pooled if lengths is None else mask_places(pooled, self.output_size(lengths))
+
+
+class ConvBlock(Block):
+    """Convolution, norm, activation, pooling: ``(B, C, L) -> (B, K, L')`` or ``(B, C, H, W) -> (B, K, H', W')``.
 
     K filters give depth K; each side W becomes ``(W - F + 2P) / S + 1`` behind the convolution and again behind the
-    pooling window. Weights have the same names in both dimensions.
+    pooling window. Weights have the same names in both dimensions; without norm there are
+    ``K * (C / groups * F ** dim + 1)``, a norm adds 2 K.
 
     Args:
         dim: 1 for sequences, 2 for images.
@@ -48,11 +119,13 @@ class ConvBlock(nn.Module):
         out_channels: K.
         kernel_size: F, the same on each side.
         stride: S of the convolution.
-        padding: P, zeros added at each end; ``"same"`` keeps the size (odd ``kernel_size`` and stride 1 only).
+        padding: P, zeros added at each end. ``"same"``: ``W / S`` rounded up comes out (odd ``kernel_size`` only).
+            ``"causal"``: the same, with all zeros in front (sequences only).
         dilation: distance between the taps of a filter.
+        groups: parts of the channels that do not see each other.
+        norm: a name of :data:`textcnn.nn.norms.NORMS`.
         activation: a name of :data:`ACTIVATIONS`.
-        pool: ``max``, ``average`` or ``none``.
-        pool_size: window of the pooling, and its stride.
+        pooling: see :class:`Pooling`.
 
     Raises:
         ConfigError: a value that is not listed above.
@@ -68,47 +141,50 @@ class ConvBlock(nn.Module):
         stride: int = 1,
         padding: int | str = 0,
         dilation: int = 1,
+        groups: int = 1,
+        norm: str = "none",
         activation: str = "relu",
-        pool: str = "none",
-        pool_size: int = 2,
+        **pooling: Unpack[Pooling],
     ) -> None:
-        super().__init__()
-        if dim not in _CONVOLUTIONS:
-            raise ConfigError(f"dim must be 1 (sequences) or 2 (images), got {dim!r}")
-        if pool != "none" and (pool, dim) not in _POOLS:
-            raise ConfigError(f"pool must be max, average or none, got {pool!r}")
-        self.padding = _same_padding(kernel_size, stride, dilation) if padding == "same" else _checked(padding)
-        self.conv = _CONVOLUTIONS[dim](
-            in_channels, out_channels, kernel_size, stride=stride, padding=self.padding, dilation=dilation
-        )
-        self.activation = make_activation(activation)
-        self.pool = nn.Identity() if pool == "none" else _POOLS[pool, dim](pool_size)
-        self.pool_size = 1 if pool == "none" else pool_size
-
-    def output_size(self, size: Size) -> Size:
-        """Length of a side behind this block; a tensor of lengths gives a tensor."""
-        behind_conv = output_size(
-            size,
-            self.conv.kernel_size[0],
-            stride=self.conv.stride[0],
+        super().__init__(dim, **pooling)
+        causal = padding == "causal"
+        if causal and dim != 1:
+            raise ConfigError(f"padding='causal' is for sequences, dim 1, got dim {dim!r}")
+        self.padding = 0 if causal else _number(padding, kernel_size, dilation)
+        make = CausalConv1d if causal else _CONVOLUTIONS[dim]
+        self.conv = make(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
             padding=self.padding,
-            dilation=self.conv.dilation[0],
+            dilation=dilation,
+            groups=groups,
         )
-        return output_size(behind_conv, self.pool_size, stride=self.pool_size)
+        self.norm = make_norm(norm, out_channels)
+        self.activation = make_activation(activation)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply the block to ``(B, C, L)`` or ``(B, C, H, W)``."""
-        pooled: Tensor = self.pool(self.activation(self.conv(x)))
-        return pooled
+    def size_before_pool(self, size: Size) -> Size:
+        """Length of a side behind the convolution."""
+        kernel_size, dilation = self.conv.kernel_size[0], self.conv.dilation[0]
+        if isinstance(self.conv, CausalConv1d):
+            return output_size(size, 1, stride=self.conv.stride[0])
+        return output_size(size, kernel_size, stride=self.conv.stride[0], padding=self.padding, dilation=dilation)
+
+    def transform(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """Convolution, norm, activation."""
+        x = self.conv(x)
+        if self.norm is not None:
+            x = self.norm(x, None if lengths is None else self.size_before_pool(lengths))
+        activated: Tensor = self.activation(x)
+        return activated
 
 
-def _same_padding(kernel_size: int, stride: int, dilation: int) -> int:
-    if kernel_size % 2 == 0 or stride != 1:
-        raise ConfigError(f"padding='same' needs an odd kernel_size and stride 1, got {kernel_size!r} and {stride!r}")
-    return dilation * (kernel_size - 1) // 2
-
-
-def _checked(padding: int | str) -> int:
+def _number(padding: int | str, kernel_size: int, dilation: int) -> int:
+    if padding == "same":
+        if kernel_size % 2 == 0:
+            raise ConfigError(f"padding='same' needs an odd kernel_size, got {kernel_size!r}")
+        return dilation * (kernel_size - 1) // 2
     if not isinstance(padding, int) or padding < 0:
-        raise ConfigError(f"padding must be 'same' or a number from 0 up, got {padding!r}")
+        raise ConfigError(f"padding must be 'same', 'causal' or a number from 0 up, got {padding!r}")
     return padding

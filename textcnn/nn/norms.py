@@ -1,0 +1,97 @@
+"""Norms over channels, for texts and images alike; the statistics of texts never see padding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from textcnn.errors import ConfigError
+
+
+def is_inside(x: Tensor, lengths: Tensor) -> Tensor:
+    """Which places of ``x (B, C, T)`` belong to a text of that length, ``(B, 1, T)``."""
+    return (torch.arange(x.shape[2], device=x.device) < lengths[:, None])[:, None]
+
+
+def mask_places(x: Tensor, lengths: Tensor | None, filler: float = 0.0) -> Tensor:
+    """``x (B, C, T)`` with ``filler`` at and behind each length; ``x`` itself where nothing lies behind."""
+    if lengths is None or not len(lengths) or int(lengths.min()) >= x.shape[2]:
+        return x
+    return x.masked_fill(~is_inside(x, lengths), filler)
+
+
+class BatchNorm(_BatchNorm):
+    """Each channel by its mean and variance over a batch (Ioffe & Szegedy 2015, arXiv 1502.03167).
+
+    Places behind a text's end do not count. A batch of fewer than two places is normalised as in evaluation.
+    """
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        """Sequences and images have the same weights and the same formula."""
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """``(B, C, T)`` with lengths, or ``(B, C, ...)``, to the same shape."""
+        if not self.training:
+            return super().forward(x)
+        places = x.movedim(1, -1)
+        inside = (
+            places.new_ones(places.shape[:-1], dtype=torch.bool) if lengths is None else is_inside(x, lengths)[:, 0]
+        )
+        counted = places[inside]  # (places of all rows, C)
+        if len(counted) < 2:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        normal = torch.zeros_like(places)
+        normal[inside] = super().forward(counted)
+        return normal.movedim(-1, 1)
+
+
+class LayerNorm(nn.LayerNorm):
+    """All channels of one place together (Ba et al. 2016, arXiv 1607.06450); no place sees another."""
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """``(B, C, ...)`` to the same shape."""
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class GroupNorm(nn.GroupNorm):
+    """Each group of channels over the places of one text or image (Wu & He 2018, arXiv 1803.08494)."""
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """``(B, C, T)`` with lengths, or ``(B, C, ...)``, to the same shape; places behind an end do not count."""
+        if lengths is None:
+            return super().forward(x)
+        inside = is_inside(x, lengths)[:, None]  # (B, 1, 1, T)
+        grouped = x.reshape(len(x), self.num_groups, -1, x.shape[2])  # (B, G, C / G, T)
+        count = (lengths * grouped.shape[2]).clamp(min=1)[:, None, None, None]
+        mean = (grouped * inside).sum((2, 3), keepdim=True) / count
+        variance = ((grouped - mean).square() * inside).sum((2, 3), keepdim=True) / count
+        normal = ((grouped - mean) * torch.rsqrt(variance + self.eps)).flatten(1, 2)
+        scaled: Tensor = normal * self.weight[:, None] + self.bias[:, None]
+        return scaled
+
+
+NORM_CLASSES = (BatchNorm, LayerNorm, GroupNorm)
+GROUPS = 8  # of GroupNorm, or as many as divide both this and the channels
+NORMS: Mapping[str, Callable[[int], nn.Module] | None] = {
+    "none": None,
+    "batch": BatchNorm,
+    "layer": LayerNorm,
+    "group": lambda channels: GroupNorm(math.gcd(GROUPS, channels), channels),
+}
+
+
+def make_norm(name: str, channels: int) -> nn.Module | None:
+    """The norm called ``name`` over that many channels; none for ``none``.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    if name not in NORMS:
+        raise ConfigError(f"norm must be one of {', '.join(NORMS)}, got {name!r}")
+    make = NORMS[name]
+    return None if make is None else make(channels)
