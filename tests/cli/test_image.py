@@ -193,5 +193,5 @@ def test_without_images_it_is_the_digits_that_come_with_scikit_learn(tmp_path, m
 
 
 def test_a_size_is_height_by_width(here, tmp_path):
-    with pytest.raises(ConfigError, match="image_size must be HEIGHTxWIDTH in pixels, e.g. 64x64, or none, got '64'"):
+    with pytest.raises(ConfigError, match=r"image_size must be HEIGHTxWIDTH in pixels, e.g. 64x64, or none, got '64'"):
         textcnn_("image", "train", here / "train.npz", "-o", tmp_path / "m", "--image-size", "64")
