@@ -36,7 +36,7 @@ class VGGEncoder(nn.Module):
         self,
         shape: tuple[int, int, int],
         *,
-        channels: Sequence[int] = (32, 64, 128),
+        channels: Sequence[int] = (16, 32, 64),
         num_layers: int = 2,
         hidden_size: int = 256,
         norm: str = "batch",
