@@ -61,13 +61,14 @@ def inspect(
     Example: textcnn inspect kim --length 20 --set num_filters=50 --draw kim.svg
     """
     from textcnn.models.registry import MODALITIES
-    from textcnn.models.written import is_written
 
     if list is not None:
         if list not in MODALITIES:
             raise ConfigError(f"--list expects {' or '.join(MODALITIES)}, got {list!r}")
         console.write_json([*MODALITIES[list]]) if json else print(*MODALITIES[list], sep="\n")
         return
+    from textcnn.models.written import is_written
+
     if draw is not None:
         _check_drawing(draw)
     sizes = None if input_shape is None else _parsed(input_shape)

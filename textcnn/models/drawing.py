@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 from textcnn.errors import ConfigError
 from textcnn.nn.arithmetic import ReceptiveField
 
-ROW, MARGIN, LABELS, SIDE, SQUARE = 56, 24, 230, 620, 220  # pixels: height of a row, edges, names, cone, input image
+ROW, MARGIN, LABELS, SIDE, SQUARE = 56, 24, 250, 620, 220  # pixels: height of a row, edges, names, cone, input image
 MOST_MARKS = 400  # of a row; more would be a grey bar
 SEEN, UNSEEN, UNIT, CONE = "#0072B2", "#c8c8c8", "#D55E00", "#dbe9f4"
 
@@ -37,6 +37,8 @@ class Drawn(Protocol):
 def path_to(layers: Sequence[Drawn], unit: str | None = None) -> list[Drawn]:
     """The layers from the input up to the one called ``unit``; none: to the last of those that see most.
 
+    Layers that see what the one before them sees, such as norms, are left out.
+
     Raises:
         ConfigError: no such layer, or it sees one place only, or everything at once.
     """
@@ -56,7 +58,8 @@ def path_to(layers: Sequence[Drawn], unit: str | None = None) -> list[Drawn]:
     path = [top]
     while (source := path[-1].source) is not None:
         path.append(by_name[source])
-    return [layer for layer in reversed(path) if layer.field != ReceptiveField()]
+    below = [ReceptiveField(), *(layer.field for layer in reversed(path))]
+    return [layer for layer, field in zip(reversed(path), below, strict=False) if layer.field != field]
 
 
 def draw(path: Sequence[Drawn], *, title: str, unit: str, image: tuple[int, int] | None = None) -> str:
