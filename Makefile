@@ -78,12 +78,12 @@ imbalance: setup
 
 # Every text architecture under one budget, without the wide branch that only kim has by default; likewise.
 COMPARE = $(BIN)/textcnn benchmark accuracy
-architectures: setup
-	for name in trec imdb; do \
-	  $(COMPARE) $$TEXTCNN_DATA/$$name/train.csv.gz --test $$TEXTCNN_DATA/$$name/test.csv.gz \
-	    --architectures all --baselines none --set wide=false --output $(RESULTS)/architectures-$$name.json \
-	    --table $(RESULTS)/architectures-$$name.md --plot $(RESULTS)/architectures-$$name.png || exit; \
-	done
+architectures: architectures-trec architectures-imdb
+
+architectures-%: setup
+	$(COMPARE) $$TEXTCNN_DATA/$*/train.csv.gz --test $$TEXTCNN_DATA/$*/test.csv.gz \
+	  --architectures all --baselines none --set wide=false --output $(RESULTS)/architectures-$*.json \
+	  --table $(RESULTS)/architectures-$*.md --plot $(RESULTS)/architectures-$*.png
 
 # The convolutional nets beside the fully connected one; likewise.
 IMAGES = build/images
