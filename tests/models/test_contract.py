@@ -100,13 +100,14 @@ def test_every_parameter_receives_a_gradient(model, toy_tokens):
     assert not without
 
 
-def overfit(model, batch, steps, rate=0.02):
+def overfit(model, batch, *, rate=0.02, steps=80):
     optimizer = torch.optim.Adam(list(model.parameters()), lr=rate)
     for parameter in model.modules():
-        if isinstance(parameter, torch.nn.Embedding):
+        if isinstance(parameter, torch.nn.Embedding | torch.nn.EmbeddingBag):
             parameter.sparse = False
     model.train()
-    for _ in range(steps):
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = rate * (1 - step / steps)  # falls as in training
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(model(batch), batch.labels).backward()
         optimizer.step()
@@ -117,7 +118,7 @@ def overfit(model, batch, steps, rate=0.02):
 def test_eight_texts_can_be_overfitted(model):
     generator = np.random.default_rng(3)
     texts = [generator.integers(0, NUM_TYPES, n).tolist() for n in range(2, 10)]
-    assert overfit(model, batch_of(texts, np.arange(8) % 3), 80)
+    assert overfit(model, batch_of(texts, np.arange(8) % 3))
 
 
 def test_dropout_is_off_in_prediction(model, toy_tokens):
@@ -157,7 +158,7 @@ def test_an_image_alone_is_the_same_image_in_any_batch(image_model):
 def test_eight_images_can_be_overfitted(image_model):
     images = images_of(8)
     inputs = ImageInputs.fit(images)
-    assert overfit(image_model, inputs.batch(images, np.arange(8), labels=np.arange(8) % 3), 80, rate=0.003)
+    assert overfit(image_model, inputs.batch(images, np.arange(8), labels=np.arange(8) % 3), rate=0.003)
 
 
 def test_every_parameter_of_an_image_model_receives_a_gradient(image_model):
