@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -118,7 +120,9 @@ def overfit(model, batch, *, rate=0.02, steps=80):
 def test_eight_texts_can_be_overfitted(model):
     generator = np.random.default_rng(3)
     texts = [generator.integers(0, NUM_TYPES, n).tolist() for n in range(2, 10)]
-    assert overfit(model, batch_of(texts, np.arange(8) % 3))
+    batch = batch_of(texts, np.arange(8) % 3)
+    # A deep net without norms needs a small step, a mean of six numbers a large one.
+    assert any(overfit(copy.deepcopy(model), batch, rate=rate) for rate in (0.02, 0.003))
 
 
 def test_dropout_is_off_in_prediction(model, toy_tokens):
