@@ -94,7 +94,7 @@ images: setup
 	  --seeds 1 --baselines none --set epochs=3 --output $(RESULTS)/fashion-mnist.json \
 	  --table $(RESULTS)/fashion-mnist.md --plot $(RESULTS)/fashion-mnist.png
 	$(COMPARE) $(IMAGES)/digits --test $(IMAGES)/digits --architectures lenet,vgg,resnet,inception,mlp2d \
-	  --baselines none --set epochs=20 --output $(RESULTS)/digits.json \
+	  --baselines none --output $(RESULTS)/digits.json \
 	  --table $(RESULTS)/digits.md --plot $(RESULTS)/digits.png
 
 build: setup
