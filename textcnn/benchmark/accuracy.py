@@ -127,7 +127,9 @@ def _linear(
             reporter.say(f"note: {name} is left out: {err}")
             left_out.append(name)
             continue
-        run = {**found, "test": {metric: found["test"][metric] for metric in METRICS[:-1]}}
+        run = dict(found)
+        for part in {"test", "own_decisions"} & found.keys():
+            run[part] = {metric: found[part][metric] for metric in METRICS[:-1]}
         results.append({"model": name, "runs": [run], **summarize_runs([run])})
     return results, left_out
 

@@ -14,8 +14,9 @@ from textcnn.image.reading import Images, read_part
 from textcnn.inference.artifact import Artifact
 from textcnn.labels import Labels
 from textcnn.models.base import build_image_classifier
-from textcnn.runs.run import Others, Run, check_dev, finish_run, split_rows
-from textcnn.training.learn import Part, prepare
+from textcnn.models.merging import merged_config
+from textcnn.runs.run import Others, Run, check_dev, finish_run, split_rows, warn_of_labels
+from textcnn.training.learn import Part, learn, prepare
 from textcnn.training.progress import Reporter
 
 
@@ -29,6 +30,8 @@ def run_images(data: Any, config: Config, reporter: Reporter, *, dev: Any = None
         ConfigError: a setting that does not fit the data or the architecture.
     """
     check_dev(dev, config)
+    if config.training.ensemble > 1:
+        merged_config(config.model, config.training.ensemble)  # is for text; says so
     config = dataclasses.replace(config, training=dataclasses.replace(config.training, batch_tokens=None))
     device = prepare(config.training)
     size = None if config.image.image_size is None else parsed_size(config.image.image_size)
@@ -46,9 +49,13 @@ def run_images(data: Any, config: Config, reporter: Reporter, *, dev: Any = None
         train, others["dev"] = (Part(images.pixels[rows], [train.truth[i] for i in rows]) for rows in splits)
     artifact = Artifact(build_image_classifier(config.model, inputs.shape, labels), inputs, labels, config.model)
     source = {"name": images.name, "fingerprint": hashlib.sha256(images.pixels.tobytes()).hexdigest()}
+    warn_of_labels(labels, others, reporter)
     shift, flip = config.image.random_shift, config.image.random_flip
     augment = {"augment": RandomShift(shift, flip, config.training.seed)} if shift or flip else None
-    return finish_run(artifact, train, others, config, reporter, device=device, source=source, augment=augment)
+    learned = learn(
+        artifact.model, inputs, train, others["dev"], labels, config.training, reporter, device=device, augment=augment
+    )
+    return finish_run(artifact, learned, train, others, config, source=source)
 
 
 def read_like(inputs: ImageInputs, source: Any, part: str) -> Images:
