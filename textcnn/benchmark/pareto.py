@@ -108,11 +108,13 @@ def draw(document: Mapping[str, Any]) -> Any:
     points = [(found["train_seconds"], 100 * found["mean"]["accuracy"]) for found in front]
     axes.step(*zip(*points, strict=True), where="post", color="0.6", linewidth=1, label="none better for its time")
     axes.set_xscale("log")
+    for set_formatter in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        set_formatter(lambda seconds, _: f"{seconds:g}")
     axes.set_xlabel("seconds of training")
     axes.set_ylabel("test accuracy, %")
     axes.grid(color="0.9", linewidth=0.6)
     figure.legend(loc="outside right upper", frameon=False)
-    figure.suptitle(f"Architectures on {document['data']}; bars: one standard deviation", fontsize=10)
+    axes.set_title(f"Architectures on {document['data']}; bars: one standard deviation", fontsize=10)
     return figure
 
 
