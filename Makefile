@@ -4,13 +4,13 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: setup demo test check format bench bench-step bench-lookup panel with-glove with-fasttext multi-label accurate words-only kim2014 imbalance build clean
+.PHONY: setup demo test check format bench bench-step bench-lookup panel with-glove with-fasttext multi-label accurate words-only kim2014 imbalance architectures images build clean
 
 setup: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[demo,plot,report,tune,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[demo,image,plot,report,tune,dev]'
 	touch $@
 
 demo: setup
@@ -92,6 +92,27 @@ kim2014: setup
 # Rare labels and wrong labels; likewise.
 imbalance: setup
 	$(BIN)/textcnn benchmark imbalance $$TEXTCNN_DATA --output $(RESULTS)/imbalance.json --table $(RESULTS)/imbalance.md
+
+# Every text architecture under one budget, without the wide branch that only kim has by default; likewise.
+COMPARE = $(BIN)/textcnn benchmark accuracy
+architectures: architectures-trec architectures-imdb
+
+architectures-%: setup
+	$(COMPARE) $$TEXTCNN_DATA/$*/train.csv.gz --test $$TEXTCNN_DATA/$*/test.csv.gz \
+	  --architectures all --baselines none --set wide=false --output $(RESULTS)/architectures-$*.json \
+	  --table $(RESULTS)/architectures-$*.md --plot $(RESULTS)/architectures-$*.png
+
+# The convolutional nets beside the fully connected one; likewise.
+IMAGES = build/images
+images: setup
+	$(BIN)/textcnn data get fashion-mnist -o $(IMAGES)
+	$(BIN)/textcnn data get digits -o $(IMAGES)
+	$(COMPARE) $(IMAGES)/fashion-mnist --test $(IMAGES)/fashion-mnist --architectures vgg,mlp2d \
+	  --seeds 1 --baselines none --set epochs=3 --output $(RESULTS)/fashion-mnist.json \
+	  --table $(RESULTS)/fashion-mnist.md --plot $(RESULTS)/fashion-mnist.png
+	$(COMPARE) $(IMAGES)/digits --test $(IMAGES)/digits --architectures lenet,vgg,resnet,inception,mlp2d \
+	  --baselines none --output $(RESULTS)/digits.json \
+	  --table $(RESULTS)/digits.md --plot $(RESULTS)/digits.png
 
 build: setup
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

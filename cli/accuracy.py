@@ -21,26 +21,37 @@ Baselines = Annotated[
 
 
 def accuracy(
-    data: Annotated[str, typer.Argument(metavar="TRAIN", help="labelled texts to train on")],
+    data: Annotated[
+        str, typer.Argument(metavar="TRAIN", help="labelled texts to train on, or images for image architectures")
+    ],
     test: Annotated[str, typer.Option("--test", help="rows that are only measured, once a run")],
     dev: Annotated[str | None, typer.Option("--dev", help="rows that choose the best epoch and calibrate")] = None,
-    architectures: Annotated[str, typer.Option(metavar="A,A,...", help="architectures to train")] = "kim",
+    architectures: Annotated[
+        str, typer.Option(metavar="A,A,...", help="architectures to train; all: every one for texts")
+    ] = "kim",
     seeds: Annotated[str, typer.Option(metavar="N,N,...", help="one run each")] = "1,2,3",
     baselines: Baselines = "svm,logistic,fasttext",
     config: options.ConfigFile = None,
     set: options.Set = None,
-    output: Annotated[Path | None, typer.Option(help="write the JSON document to this file")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="write the JSON document to this file; a stopped start is continued from beside it"),
+    ] = None,
+    table: Annotated[Path | None, typer.Option(help="write the table to this Markdown file")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="draw accuracy against training time into this .png, .svg or .pdf file")
+    ] = None,
     json: options.Json = False,
 ) -> None:
-    """Train each architecture with each seed, and measure it on the test rows: mean and spread.
+    """Train each architecture with each seed under the same budget, and measure it on the test rows: mean and spread.
 
     Example: textcnn benchmark accuracy train.csv --test test.csv --architectures kim,lstm
     """
+    from textcnn.benchmark import pareto
     from textcnn.benchmark.accuracy import accuracy_benchmark
-    from textcnn.benchmark.document import write_document
     from textcnn_cli.train import reporter
 
-    prepare_outputs(output, None, None)
+    prepare_outputs(output, plot, table)
     document = accuracy_benchmark(
         data,
         test,
@@ -50,22 +61,18 @@ def accuracy(
         reporter(),
         dev=dev,
         baselines=() if baselines == "none" else split_list("--baselines", baselines, str, "names") or (),
+        output=output,
         arguments=sys.argv[1:],
     )
-    if output is not None:
-        write_document(document, output)
+    if table is not None:
+        table.write_text(pareto.to_markdown(document), encoding="utf-8")
+    if plot is not None:
+        pareto.save_plot(document, plot)
     if json:
         console.write_json(document)
         return
-    rows = [
-        [
-            found["model"],
-            *(f"{found['mean'][name]:.4f} ± {found['std'][name]:.4f}" for name in ("accuracy", "macro_f1", "micro_f1")),
-            "" if found["train_seconds"] is None else f"{found['train_seconds']:.1f}",
-        ]
-        for found in document["results"]
-    ]
-    console.write_table(["model", "accuracy", "macro F1", "micro F1", "seconds"], rows)
+    console.write_table(pareto.columns(document), pareto.rows(document))
+    print(pareto.legend(document))
 
 
 def panel(

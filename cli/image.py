@@ -11,17 +11,23 @@ from textcnn_cli import console, evaluate, options, train
 
 app = typer.Typer(help="The same verbs for images.", no_args_is_help=True)
 DEFAULT_ARCHITECTURE = "lenet"
+DEFAULT_DATA = "digits"
+SOURCES = "an npz or idx file, a folder of one or of pictures, a hub id"
 
 
 @app.command("train")
 def train_images(
     data: Annotated[
-        str, typer.Argument(metavar="TRAIN", help="labelled images: an npz or idx file, or a folder of one")
-    ],
+        str | None,
+        typer.Argument(metavar="[TRAIN]", help=f"labelled images: {SOURCES}; none: scikit-learn's digits"),
+    ] = None,
     dev: Annotated[str | None, typer.Option("--dev", help="images that choose the best epoch and calibrate")] = None,
     dev_fraction: options.DevFraction = None,
     test: Annotated[str | None, typer.Option("--test", help="images that are only measured, at the end")] = None,
     output: train.Output = Path("model"),
+    image_size: options.ImageSize = None,
+    random_shift: options.RandomShift = None,
+    random_flip: options.RandomFlip = None,
     architecture: options.Architecture = None,
     config: options.ConfigFile = None,
     set: options.Set = None,
@@ -32,11 +38,19 @@ def train_images(
     seed: options.Seed = None,
     threads: options.Threads = None,
     class_weight: options.ClassWeight = None,
+    focal_gamma: options.FocalGamma = None,
     device: options.Device = None,
+    amp: options.Amp = None,
     json: options.Json = False,
 ) -> None:
-    """Train an image classifier on labelled images."""
+    """Train an image classifier on labelled images.
+
+    Example: textcnn image train pictures/train --test pictures/test --image-size 64x64 -o model
+    """
     given = {
+        "image_size": image_size,
+        "random_shift": random_shift,
+        "random_flip": random_flip,
         "architecture": architecture,
         "epochs": epochs,
         "patience": patience,
@@ -45,7 +59,9 @@ def train_images(
         "seed": seed,
         "threads": threads,
         "class_weight": class_weight,
+        "focal_gamma": focal_gamma,
         "device": device,
+        "amp": amp,
         "dev_fraction": dev_fraction,
     }
     settings = {"architecture": DEFAULT_ARCHITECTURE, **options.merge_settings(config, set, given)}
@@ -54,43 +70,53 @@ def train_images(
     from textcnn.runs import run_images
 
     require_writable(output)
+    if data is None:
+        data, test = _digits(test)
     run = run_images(data, Config.from_flat(settings), train.reporter(), dev=dev, test=test)
     train.finish(run, output, json)
+
+
+def _digits(test: str | None) -> tuple[str, str]:
+    """Training and test rows of the data set that comes with scikit-learn."""
+    from textcnn.catalogue import get
+
+    folder = get(DEFAULT_DATA)
+    console.say(f"no images given: those of {folder}")
+    return str(folder / "train.npz"), test or str(folder / "test.npz")
 
 
 @app.command("classify")
 def classify_images(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="folder that `image train` wrote")],
-    data: Annotated[str, typer.Argument(metavar="IMAGES", help="an npz or idx file, or a folder of one")],
+    data: Annotated[str, typer.Argument(metavar="IMAGES", help=f"one picture, {SOURCES}")],
     output: Annotated[
         str, typer.Option("--output", help="a .jsonl, .csv, .tsv or .parquet file; - writes JSON lines to stdout")
     ] = "-",
     top_k: Annotated[int | None, typer.Option("--top-k", min=1, help="list that many labels an image")] = None,
 ) -> None:
-    """Classify images: one row for each, in order."""
-    from textcnn.image.reading import read_images
+    """Classify images: one row for each, in order; pictures are named, other images numbered from 0."""
     from textcnn.inference.answers import classify_images as answers
     from textcnn.inference.predictor import Predictor
     from textcnn.inference.writing import write_rows
+    from textcnn.runs import read_like
 
-    count = write_rows(answers(Predictor.load(model), read_images(data).pixels, top_k=top_k), output)
+    predictor = Predictor.load(model)
+    images = read_like(predictor.artifact.image_inputs(), data, "test")
+    count = write_rows(answers(predictor, images.pixels, names=images.files, top_k=top_k), output)
     console.say(f"classified {count:,} images")
 
 
 @app.command("evaluate")
 def evaluate_images(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="folder that `image train` wrote")],
-    data: Annotated[
-        str, typer.Argument(metavar="DATA", help="labelled images: an npz or idx file, or a folder of one")
-    ],
+    data: Annotated[str, typer.Argument(metavar="DATA", help=f"labelled images: {SOURCES}")],
     json: options.Json = False,
 ) -> None:
     """Measure a model on labelled images: accuracy, F1, calibration, and each label."""
-    from textcnn.image.reading import read_images
     from textcnn.inference.predictor import Predictor
-    from textcnn.runs import labelled_images
+    from textcnn.runs import labelled_images, read_like
 
     predictor = Predictor.load(model)
     inputs = predictor.artifact.image_inputs()
-    part = labelled_images(inputs, read_images(data))
+    part = labelled_images(inputs, read_like(inputs, data, "test"))
     evaluate.render(predictor.score(part.encoded, part.truth), json)

@@ -14,7 +14,10 @@ from textcnn_cli import console, options
 if TYPE_CHECKING:
     from textcnn.models.layers import LayerTable
 
+    Inspected = tuple[LayerTable, dict[str, Any]]
+
 Shape = tuple[int, int, int]
+Sizes = tuple[int, ...]
 
 LENGTH = 50  # tokens, where neither the user nor the model says otherwise
 NUM_TYPES, NUM_LABELS = 10_000, 2  # of an architecture, which has no vocabulary and no labels of its own
@@ -29,7 +32,11 @@ FACTS_OF_MODELS = ("problem_type", "temperature", "max_length", "guarantees")
 
 def inspect(
     target: Annotated[
-        str | None, typer.Argument(metavar="MODEL|ARCHITECTURE", help="a model folder, or a name that --list shows")
+        str | None,
+        typer.Argument(
+            metavar="MODEL|ARCHITECTURE|LAYERS",
+            help="a model folder, a name that --list shows, or layers, e.g. 'conv 64@3x3 same, max 2x2'",
+        ),
     ] = None,
     input_shape: Annotated[
         str | None, typer.Option("--input-shape", metavar="CxHxW", help="shape of the images, e.g. 3x256x256")
@@ -41,11 +48,17 @@ def inspect(
         str | None, typer.Option("--list", metavar="text|image", help="only list the architectures, one a line")
     ] = None,
     set: options.Set = None,
+    draw: Annotated[
+        Path | None, typer.Option("--draw", metavar="FILE.svg", help="draw what one unit sees of the input")
+    ] = None,
+    unit: Annotated[
+        str | None, typer.Option("--unit", metavar="LAYER", help="whose unit is drawn; none: the last that sees most")
+    ] = None,
     json: options.Json = False,
 ) -> None:
-    """Show each layer: output shape by formula and as run, receptive field, parameters, multiply-adds.
+    """Show each layer: output shape by formula and as run, receptive field, parameters, multiply-adds, time.
 
-    Example: textcnn inspect kim --length 20 --set num_filters=50
+    Example: textcnn inspect kim --length 20 --set num_filters=50 --draw kim.svg
     """
     from textcnn.models.registry import MODALITIES
 
@@ -54,16 +67,42 @@ def inspect(
             raise ConfigError(f"--list expects {' or '.join(MODALITIES)}, got {list!r}")
         console.write_json([*MODALITIES[list]]) if json else print(*MODALITIES[list], sep="\n")
         return
-    shape = None if input_shape is None else _parsed(input_shape)
+    from textcnn.models.written import is_written
+
+    if draw is not None:
+        _check_drawing(draw)
+    sizes = None if input_shape is None else _parsed(input_shape)
     modality = next((name for name, table in MODALITIES.items() if target in table), None)
-    if target is not None and modality is not None:
-        render(_of_architecture(target, modality, shape, length, set), json)
+    if target is not None and is_written(target):
+        table, document = _of_layers(target, sizes, length, set)
+    elif target is not None and modality is not None:
+        table, document = _of_architecture(target, modality, _image(sizes), length, set)
     elif target is not None and Path(target).exists():
-        render(_of_model(target, shape, length, set), json)
+        table, document = _of_model(target, _image(sizes), length, set)
     else:
         names = ", ".join(name for table in MODALITIES.values() for name in table)
         found = "none" if target is None else repr(target)
-        raise ConfigError(f"expected a model folder or an architecture ({names}), got {found}")
+        raise ConfigError(f"expected a model folder, an architecture ({names}) or layers, got {found}")
+    if draw is not None:
+        _draw(draw, table, document, unit)
+    render(document, json)
+
+
+def _check_drawing(path: Path) -> None:
+    if path.suffix.lower() != ".svg" or path.is_dir() or not path.parent.is_dir():
+        raise ConfigError(f"--draw writes a file NAME.svg into a folder that is there, got {str(path)!r}")
+
+
+def _draw(path: Path, table: LayerTable, document: dict[str, Any], unit: str | None) -> None:
+    from textcnn.models import drawing
+
+    shape = document["input"].get("shape")
+    image = None if shape is None or len(shape) != 3 else (shape[1], shape[2])
+    layers = drawing.path_to(table.layers, unit)
+    places = "tokens" if document["modality"] == "text" else "pixels of a side"
+    title = f"What one unit of {layers[-1].name} sees: {document['architecture']}"
+    path.write_text(drawing.draw(layers, title=title, unit=places, image=image), encoding="utf-8")
+    console.say(f"wrote {path}")
 
 
 def render(document: dict[str, Any], json: bool) -> None:
@@ -81,9 +120,13 @@ def render(document: dict[str, Any], json: bool) -> None:
         print(f"warning: {problem}")
     if not document["problems"]:
         print("formula and run agree in every layer")
-    costs = [*document["layers"], {"name": "total", **document}]
-    rows = [[entry["name"], f"{entry['parameters']:,}", f"{entry['multiply_adds']:,}"] for entry in costs]
-    console.write_table(["layer", "parameters", f"multiply-adds of one {document['modality']}"], rows)
+    costs = [*document["layers"], {"name": "total", "time_share": None, **document}]
+    rows = [
+        [entry["name"], f"{entry['parameters']:,}", f"{entry['multiply_adds']:,}", _percent(entry["time_share"])]
+        for entry in costs
+    ]
+    console.write_table(["layer", "parameters", f"multiply-adds of one {document['modality']}", "time"], rows)
+    print(f"a pass of one {document['modality']} took {document['milliseconds']:.2f} ms here; time: shares of it")
     if document["artifact"] is not None:
         for name in FACTS_OF_MODELS[: 3 if is_text else 2]:
             print(f"{name}: {'none' if document[name] is None else document[name]}")
@@ -93,7 +136,7 @@ def render(document: dict[str, Any], json: bool) -> None:
 
 def _of_architecture(
     name: str, modality: str, shape: Shape | None, length: int | None, assignments: list[str] | None
-) -> dict[str, Any]:
+) -> Inspected:
     _check_input(name, modality, shape, length)
     if modality == "image" and shape is None:
         raise ConfigError(f"{name!r} classifies images and needs their shape; give it, e.g. --input-shape 3x256x256")
@@ -109,14 +152,14 @@ def _of_architecture(
     facts = {"architecture": name, "modality": modality, "num_labels": NUM_LABELS}
     if shape is not None:
         images = base.build_image_classifier(config.model, shape, labels)
-        return _document(layers.image_layers(images, shape), **facts, input={"shape": [*shape]})
+        return _inspected(layers.image_layers(images, shape), **facts, input={"shape": [*shape]})
     tokens, num_types = length or LENGTH, config.text.vocabulary_size
     texts = base.build_text_classifier(config.model, num_types, labels)
     table = layers.text_layers(texts, tokens)
-    return _document(table, **facts, input={"length": tokens}, vocabulary_size=num_types)
+    return _inspected(table, **facts, input={"length": tokens}, vocabulary_size=num_types)
 
 
-def _of_model(folder: str, shape: Shape | None, length: int | None, assignments: list[str] | None) -> dict[str, Any]:
+def _of_model(folder: str, shape: Shape | None, length: int | None, assignments: list[str] | None) -> Inspected:
     if assignments:
         raise ConfigError(f"--set is for architectures, and the settings of {folder!r} are fixed; leave it out")
     from textcnn.inference.artifact import load_artifact
@@ -137,7 +180,7 @@ def _of_model(folder: str, shape: Shape | None, length: int | None, assignments:
         own = artifact.image_inputs().shape
         if shape is not None and shape != own:
             raise ConfigError(f"{folder!r} takes images of {_by(own)}, got --input-shape {_by(shape)}; leave it out")
-        return _document(layers.image_layers(artifact.model, own), **facts, input={"shape": [*own]})
+        return _inspected(layers.image_layers(artifact.model, own), **facts, input={"shape": [*own]})
     assert isinstance(artifact.model, base.TextClassifier)
     inputs = artifact.text_inputs()
     if length is not None and inputs.max_length is not None and length > inputs.max_length:
@@ -145,11 +188,24 @@ def _of_model(folder: str, shape: Shape | None, length: int | None, assignments:
     tokens = length or min(LENGTH, inputs.max_length or LENGTH)
     table = layers.text_layers(artifact.model, tokens)
     own_facts = {"max_length": inputs.max_length, "vocabulary_size": len(inputs.tokenizer)}
-    return _document(table, **facts, **own_facts, input={"length": tokens})
+    return _inspected(table, **facts, **own_facts, input={"length": tokens})
 
 
-def _document(table: LayerTable, **facts: Any) -> dict[str, Any]:
-    return {**{name: facts.get(name) for name in (*FACTS, *FACTS_OF_MODELS)}, **table.to_dict()}
+def _of_layers(written: str, sizes: Sizes | None, length: int | None, assignments: list[str] | None) -> Inspected:
+    if assignments or length is not None:
+        raise ConfigError(f"layers take --input-shape alone, got --length or --set beside {written!r}; leave it out")
+    if sizes is None:
+        raise ConfigError("layers need the shape of their input; give it, e.g. --input-shape 3x256x256, or 100x50")
+    from textcnn.models.layers import block_layers
+    from textcnn.models.written import written_layers
+
+    table = block_layers(written_layers(written, sizes[0], len(sizes) - 1), sizes)
+    modality = "image" if len(sizes) == 3 else "text"
+    return _inspected(table, architecture=written, modality=modality, input={"shape": [*sizes]})
+
+
+def _inspected(table: LayerTable, **facts: Any) -> Inspected:
+    return table, {**{name: facts.get(name) for name in (*FACTS, *FACTS_OF_MODELS)}, **table.to_dict()}
 
 
 def _check_input(target: str, modality: str, shape: Shape | None, length: int | None) -> None:
@@ -159,15 +215,24 @@ def _check_input(target: str, modality: str, shape: Shape | None, length: int | 
         raise ConfigError(f"{target!r} classifies images: expected --input-shape, got --length {length}")
 
 
-def _parsed(shape: str) -> Shape:
-    if not re.fullmatch(r"[1-9]\d*x[1-9]\d*x[1-9]\d*", shape, re.ASCII):
+def _parsed(shape: str) -> Sizes:
+    if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*){1,2}", shape, re.ASCII):
         raise ConfigError(f"--input-shape expects channels x height x width, e.g. 3x256x256, got {shape!r}")
-    channels, height, width = map(int, shape.split("x"))
-    return channels, height, width
+    return tuple(map(int, shape.split("x")))
+
+
+def _image(sizes: Sizes | None) -> Shape | None:
+    if sizes is None:
+        return None
+    if len(sizes) != 3:
+        raise ConfigError(f"--input-shape expects channels x height x width, e.g. 3x256x256, got {_by(sizes)!r}")
+    return sizes[0], sizes[1], sizes[2]
 
 
 def _title(document: dict[str, Any]) -> str:
     given = document["input"]
+    if document["num_labels"] is None:
+        return f"{document['architecture']} on {_shape(given['shape'])}"
     if document["modality"] == "text":
         size, vocabulary = f"a text of {given['length']:,} tokens", f", {document['vocabulary_size']:,} types"
     else:
@@ -182,11 +247,19 @@ def _shape_row(layer: dict[str, Any]) -> list[str]:
     return [
         layer["name"],
         layer["kind"],
-        _by(layer["output"]),
-        _by(layer["output_as_run"]),
+        _shape(layer["output"]),
+        _shape(layer["output_as_run"]),
         whole if sees is None else f"{sees:,}",
         "-" if stride is None else f"{stride:,}",
     ]
+
+
+def _shape(shape: Any) -> str:
+    return "-" if shape is None else f"({','.join(map(str, shape))})"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.1%}"
 
 
 def _by(shape: Any) -> str:

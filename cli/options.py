@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from textcnn.config import DataConfig, ModelConfig, TextConfig, TrainingConfig, describe
+from textcnn.config import DataConfig, ImageConfig, ModelConfig, TextConfig, TrainingConfig, describe
 from textcnn.errors import ConfigError
 
 Value = TypeVar("Value")
@@ -51,6 +51,12 @@ Threads = Annotated[int | None, typer.Option("--threads", help=describe(Training
 ClassWeight = Annotated[str | None, typer.Option("--class-weight", help=describe(TrainingConfig, "class_weight"))]
 FocalGamma = Annotated[float | None, typer.Option("--focal-gamma", help=describe(TrainingConfig, "focal_gamma"))]
 Device = Annotated[str | None, typer.Option("--device", help=describe(TrainingConfig, "device"))]
+Amp = Annotated[str | None, typer.Option("--amp", help=describe(TrainingConfig, "amp"))]
+ImageSize = Annotated[str | None, typer.Option("--image-size", metavar="HxW", help=describe(ImageConfig, "image_size"))]
+RandomShift = Annotated[int | None, typer.Option("--random-shift", help=describe(ImageConfig, "random_shift"))]
+RandomFlip = Annotated[
+    bool | None, typer.Option("--random-flip/--no-random-flip", help=describe(ImageConfig, "random_flip"))
+]
 DevFraction = Annotated[float | None, typer.Option("--dev-fraction", help=describe(TrainingConfig, "dev_fraction"))]
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="TOML file of settings by name; options given here go before it")

@@ -51,6 +51,7 @@ def train(
     class_weight: options.ClassWeight = None,
     focal_gamma: options.FocalGamma = None,
     device: options.Device = None,
+    amp: options.Amp = None,
     report: options.Report = None,
     json: options.Json = False,
 ) -> None:
@@ -80,6 +81,7 @@ def train(
         "class_weight": class_weight,
         "focal_gamma": focal_gamma,
         "device": device,
+        "amp": amp,
         "dev_fraction": dev_fraction,
     }
     settings = options.merge_settings(config, set, given)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -19,6 +20,7 @@ TOKENIZERS = ("word", "bpe", "wordpiece", "char")
 CHARACTER_ARCHITECTURES = ("charcnn", "vdcnn")  # their tokens are characters, unless a tokenizer is given
 STORAGES = ("auto", "memory", "disk")
 DEVICES = ("auto", "cpu", "cuda")
+AMP = ("bf16", "fp16")
 CHANNELS = ("fine-tuned", "static", "multichannel")
 EMBEDDING_DIM = 100
 EMBEDDING_LEARNING_RATE, WITH_VECTORS = 1e-2, 2e-3
@@ -89,6 +91,28 @@ class TextConfig:
     max_length: int | None = option(
         None, "tokens of a text that the encoder sees; none: all of them", _positive, "1 or more"
     )
+
+
+@dataclass(frozen=True)
+class ImageConfig:
+    """From picture files to pixels, and how training images are varied."""
+
+    image_size: str | None = option(
+        None,
+        "HEIGHTxWIDTH that pictures are scaled to, e.g. 64x64; none: as they are, all of one size",
+        lambda size: size is None or parsed_size(size) is not None,
+        "HEIGHTxWIDTH in pixels, e.g. 64x64, or none",
+    )
+    random_shift: int = option(
+        0, "in training, move each image by up to so many pixels a side, its edge repeated", _not_negative, "0 or more"
+    )
+    random_flip: bool = option(False, "in training, mirror every other image left to right")
+
+
+def parsed_size(size: str) -> tuple[int, int] | None:
+    """Height and width in ``HEIGHTxWIDTH``; none if that is not what it is."""
+    match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", size)
+    return None if match is None else (int(match[1]), int(match[2]))
 
 
 @dataclass(frozen=True)
@@ -203,6 +227,12 @@ class TrainingConfig:
     device: str = option(
         "auto", f"{', '.join(DEVICES)}; auto takes a CUDA device if there is one", DEVICES.__contains__
     )
+    amp: str | None = option(
+        None,
+        f"{' or '.join(AMP)}: train with forward passes in half precision where that is safe (autocast); none: float32",
+        lambda kind: kind is None or kind in AMP,
+        f"{' or '.join(AMP)}, or none",
+    )
 
 
 # Settings that go together, by name; a setting given beside a preset goes before it.
@@ -222,6 +252,7 @@ class Config:
     text: TextConfig = field(default_factory=TextConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    image: ImageConfig = field(default_factory=ImageConfig)
 
     def __post_init__(self) -> None:
         found = [problem for section in fields(self) for problem in problems(getattr(self, section.name))]
@@ -282,4 +313,10 @@ class Config:
 
 
 def _section_type(name: str) -> type:
-    return {"data": DataConfig, "text": TextConfig, "model": ModelConfig, "training": TrainingConfig}[name]
+    return {
+        "data": DataConfig,
+        "text": TextConfig,
+        "image": ImageConfig,
+        "model": ModelConfig,
+        "training": TrainingConfig,
+    }[name]

@@ -144,3 +144,54 @@ def test_faults_of_the_user(here, tmp_path):
             tmp_path / "m",
         )
     assert not (tmp_path / "m").exists()
+
+
+@pytest.fixture
+def pictures(tmp_path, random):
+    """Dark pictures and bright ones in colour, 9 x 7, in folders train and test."""
+    Image = pytest.importorskip("PIL.Image")
+    for split, count in (("train", 12), ("test", 4)):
+        for label, low in (("dark", 0), ("bright", 150)):
+            place = tmp_path / "pictures" / split / label
+            place.mkdir(parents=True)
+            for number in range(count):
+                pixels = random.integers(low, low + 100, (9, 7, 3)).astype(np.uint8)
+                Image.fromarray(pixels).save(place / f"{number}.png")
+    return tmp_path / "pictures"
+
+
+def test_pictures_are_trained_on_named_and_scaled(pictures, tmp_path):
+    model = tmp_path / "model"
+    augmenting = ("--image-size", "8x6", "--random-shift", 1, "--random-flip", "--amp", "bf16")
+    found = textcnn_(
+        *("image", "train", pictures, "--test", pictures, "-o", model, "--epochs", 20, "--json", *augmenting, *TINY)
+    )
+    summary = json.loads(found.stdout.splitlines()[-1])
+    assert summary["examples"] == {"train": 24, "dev": 0, "test": 8}
+    assert summary["test"]["accuracy"] == 1
+    saved = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    assert (saved["modality"], saved["shape"], len(saved["mean"])) == ("image", [3, 8, 6], 3)
+    assert not (model / "tokenizer.json").exists()
+    config = json.loads((model / "training.json").read_text(encoding="utf-8"))["config"]
+    assert config["image"] == {"image_size": "8x6", "random_shift": 1, "random_flip": True}
+    assert config["training"]["amp"] == "bf16"
+    rows = [json.loads(line) for line in textcnn_("image", "classify", model, pictures).stdout.splitlines()]
+    assert [row["image"] for row in rows][:2] == ["bright/0.png", "bright/1.png"]
+    alone = textcnn_("image", "classify", model, pictures / "test" / "dark" / "3.png").stdout
+    assert json.loads(alone)["image"] == "3.png"
+    assert json.loads(alone)["label"] == "dark"
+    assert json.loads(textcnn_("image", "evaluate", model, pictures, "--json").stdout)["n"] == 8
+
+
+def test_without_images_it_is_the_digits_that_come_with_scikit_learn(tmp_path, monkeypatch):
+    from textcnn import catalogue
+
+    monkeypatch.setattr(catalogue, "default_folder", lambda: tmp_path / "data")
+    found = textcnn_("image", "train", "-o", tmp_path / "model", "--epochs", 1, "--json", *TINY)
+    assert "no images given" in found.stderr
+    assert json.loads(found.stdout.splitlines()[-1])["examples"] == {"train": 1438, "dev": 0, "test": 359}
+
+
+def test_a_size_is_height_by_width(here, tmp_path):
+    with pytest.raises(ConfigError, match=r"image_size must be HEIGHTxWIDTH in pixels, e.g. 64x64, or none, got '64'"):
+        textcnn_("image", "train", here / "train.npz", "-o", tmp_path / "m", "--image-size", "64")

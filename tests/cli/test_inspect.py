@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -24,6 +25,7 @@ from textcnn_cli import console, inspect
 from textcnn_cli.main import app
 
 runner = CliRunner()
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -46,6 +48,11 @@ def call(*arguments, **more):
 
 def document(*arguments):
     return json.loads(call(*arguments, "--json").stdout.splitlines()[-1])
+
+
+def untimed(found):
+    layers = [{name: value for name, value in layer.items() if name != "time_share"} for layer in found["layers"]]
+    return {**found, "layers": layers, "milliseconds": None}
 
 
 @pytest.fixture(scope="module")
@@ -119,10 +126,11 @@ def test_the_table_is_whole_on_80_columns():
     shown = call("lenet", "--input-shape", "3x256x256", env={"COLUMNS": "80"}).stdout
     assert "…" not in shown
     lines = [re.split(r"\s*│\s*", line.strip("│ ")) for line in shown.splitlines() if line.startswith("│")]
-    assert ["encoder.blocks.0.conv", "Conv2d", "32x256x256", "32x256x256", "3", "1"] in lines
-    assert ["encoder.blocks.0.pool", "MaxPool2d", "32x128x128", "32x128x128", "4", "2"] in lines
-    assert ["encoder.dense.1", "Linear", "128", "128", "all", "-"] in lines
+    assert ["encoder.blocks.0.conv", "Conv2d", "(32,256,256)", "(32,256,256)", "3", "1"] in lines
+    assert ["encoder.blocks.0.pool", "MaxPool2d", "(32,128,128)", "(32,128,128)", "4", "2"] in lines
+    assert ["encoder.dense.1", "Linear", "(128)", "(128)", "all", "-"] in lines
     assert ["total", "33,574,210", "392,167,680"] in lines
+    assert re.search(r"a pass of one image took [0-9.]+ ms here", shown)
     assert "formula and run agree in every layer" in shown
     assert "guaranteed" not in shown
 
@@ -155,7 +163,7 @@ def test_a_model_without_a_limit_takes_any_length(models):
 def test_an_image_model_gives_its_shape_itself(models):
     found = document(models / "image")
     assert found["input"] == {"shape": [1, 8, 12]}
-    assert found == document(models / "image", "--input-shape", "1x8x12")
+    assert untimed(found) == untimed(document(models / "image", "--input-shape", "1x8x12"))
     shown = call(models / "image").stdout
     assert "lenet on an image of 1x8x12, 3 labels" in shown
     assert "padding" not in shown
@@ -174,7 +182,7 @@ def test_a_difference_between_formula_and_run_is_said(monkeypatch):
 
 def test_a_layer_without_a_formula_has_dashes():
     unknown = {"name": "x", "kind": "Y", "output": None, "output_as_run": [3], "receptive_field": None, "stride": None}
-    assert inspect._shape_row(unknown) == ["x", "Y", "-", "3", "-", "-"]
+    assert inspect._shape_row(unknown) == ["x", "Y", "-", "(3)", "-", "-"]
 
 
 def test_a_name_stands_for_the_architecture_and_a_path_for_the_folder(models, tmp_path, monkeypatch):
@@ -189,8 +197,8 @@ def test_a_name_stands_for_the_architecture_and_a_path_for_the_folder(models, tm
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), r"expected a model folder or an architecture \(kim, .*lenet.*\), got none"),
-        (("nothing",), r"expected a model folder or an architecture \(kim, .*\), got 'nothing'"),
+        ((), r"expected a model folder, an architecture \(kim, .*lenet.*\) or layers, got none"),
+        (("nothing",), r"expected a model folder, an architecture \(kim, .*\) or layers, got 'nothing'"),
         (("--list", "sound"), "--list expects text or image, got 'sound'"),
         (("lenet",), "'lenet' classifies images and needs their shape; give it, e.g. --input-shape 3x256x256"),
         (("lenet", "--length", "9"), "'lenet' classifies images: expected --input-shape, got --length 9"),
@@ -219,3 +227,78 @@ def test_what_does_not_fit_a_model(models, tmp_path):
     with pytest.raises(ArtifactError, match=r"the model folder lacks config\.json"):
         call(tmp_path)
     assert call("kim", "--length", "0").exit_code == 2
+
+
+def test_the_layers_of_the_tutorial():
+    found = document("conv 64@3x3 same, max 2x2", "--input-shape", "3x256x256")
+    assert [layer["output"] for layer in found["layers"]] == [[64, 256, 256], [64, 128, 128]]
+    assert [layer["output_as_run"] for layer in found["layers"]] == [[64, 256, 256], [64, 128, 128]]
+    assert (found["parameters"], found["modality"]) == (64 * (3 * 9 + 1), "image")
+    shown = call("conv 64@3x3 same, max 2x2", "--input-shape", "3x256x256").stdout
+    assert shown.index("(64,256,256)") < shown.index("(64,128,128)")
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape", "outputs"),
+    [
+        ("conv 8@5 stride 2 padding 1 dilation 2", "3x50", [[8, 22]]),
+        ("conv 6@3 groups 3, max 3 stride 2, average 2", "3x50", [[6, 48], [6, 23], [6, 11]]),
+        ("conv 4@1x1,max 2x2 padding 1", "2x7x6", [[4, 7, 6], [4, 4, 4]]),
+    ],
+)
+def test_layers_as_they_are_written(layers, shape, outputs):
+    found = document(layers, "--input-shape", shape)
+    assert found["problems"] == []
+    assert [layer["output"] for layer in found["layers"]] == outputs
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("conv 8@3",), "layers need the shape of their input; give it, e.g. --input-shape 3x256x256, or 100x50"),
+        (("conv 8@3x5", "--input-shape", "3x9x9"), "expected layers with commas between them, .* got 'conv 8@3x5'"),
+        (("max 8@3", "--input-shape", "3x9"), "expected layers with commas .* got 'max 8@3'"),
+        (("conv 8@3 wide", "--input-shape", "3x9"), "expected layers .* got 'wide' in 'conv 8@3 wide'"),
+        (("conv 8@3 groups 2", "--input-shape", "3x9"), "'conv 8@3 groups 2' cannot be built on 3 channels: "),
+        (("max 2 dilation", "--input-shape", "3x9"), "got 'dilation' in 'max 2 dilation'"),
+        (("conv 8@12", "--input-shape", "3x9"), "expected an input that fits the first block and every window"),
+        (("conv 8@3", "--length", "3"), "layers take --input-shape alone, got --length or --set beside 'conv 8@3'"),
+        (("lenet", "--input-shape", "3x8"), "--input-shape expects channels x height x width, .* got '3x8'"),
+        (("kim", "--draw", "kim.png"), "--draw writes a file NAME.svg into a folder that is there, got 'kim.png'"),
+    ],
+)
+def test_layers_and_drawings_that_cannot_be(arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        call(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sees", "unit"),
+    [
+        (("kim",), 5, "encoder.convs.2"),
+        (("kim", "--unit", "encoder.convs.0"), 3, "encoder.convs.0"),
+        (("conv 4@3, conv 4@3 dilation 2, max 2", "--input-shape", "2x40"), 8, "2"),
+        (("resnet", "--input-shape", "1x28x28"), 53, "encoder.blocks.5.blocks.1.conv"),
+    ],
+)
+def test_the_drawing_shows_as_many_places_as_the_unit_sees(tmp_path, arguments, sees, unit):
+    call(*arguments, "--draw", tmp_path / "field.svg")
+    drawing = ElementTree.parse(tmp_path / "field.svg").getroot()
+    texts = ["".join(text.itertext()) for text in drawing.iter(f"{SVG}text")]
+    assert any(f"What one unit of {unit} sees" in text for text in texts)
+    assert f"the unit sees {sees}" in texts
+    marks = [mark for mark in drawing.iter(f"{SVG}rect") if mark.get("class") == "seen"]
+    lowest = max(float(mark.get("y")) + float(mark.get("height")) / 2 for mark in marks)
+    assert sum(abs(float(mark.get("y")) + float(mark.get("height")) / 2 - lowest) < 0.2 for mark in marks) == sees
+    highest = min(float(mark.get("y")) for mark in marks)
+    assert sum(float(mark.get("y")) == highest for mark in marks) == 1
+    has_image = any("of 28 x 28" in text for text in texts)
+    assert has_image is ("1x28x28" in arguments)
+
+
+def test_what_sees_one_place_or_all_is_not_drawn(tmp_path):
+    with pytest.raises(ConfigError, match="there is nothing to draw: no layer has a window"):
+        call("lstm", "--draw", tmp_path / "x.svg")
+    with pytest.raises(ConfigError, match=r"expected a layer that sees a part .*encoder.convs.0.*, got 'head'"):
+        call("kim", "--draw", tmp_path / "x.svg", "--unit", "head")
+    assert not (tmp_path / "x.svg").exists()

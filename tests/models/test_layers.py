@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import pytest
 import torch
@@ -307,7 +308,10 @@ def test_a_text_has_a_length():
 
 def test_the_json_form_holds_every_number():
     table = block_layers(nn.Sequential(nn.Conv2d(3, 4, 3, padding="same"), nn.Flatten(), nn.Linear(100, 7)), (3, 5, 5))
-    assert table.to_dict() == {
+    found = table.to_dict()
+    assert found.pop("milliseconds") > 0
+    assert all(0 < layer.pop("time_share") < 1 for layer in found["layers"])
+    assert found == {
         "layers": [
             {
                 "name": name,
@@ -328,4 +332,27 @@ def test_the_json_form_holds_every_number():
         "parameters": 819,
         "multiply_adds": 2700 + 700,
         "problems": [],
+    }
+
+
+def test_shares_of_the_time_add_up_to_no_more_than_the_pass():
+    for table in (text_layers(text_model("kim"), 30), text_layers(text_model("gru"), 30)):
+        shares = [layer.share for layer in table.layers if layer.share is not None]
+        assert 0.3 < sum(shares) <= 1.0001
+        assert table.seconds > 0
+    slow = nn.Sequential(nn.Conv1d(2, 2, 3), nn.Conv1d(2, 2, 3))
+    slow[1].register_forward_pre_hook(lambda *_: time.sleep(0.002), prepend=True)
+    first, second = block_layers(slow, (2, 9)).layers
+    assert second.share is not None
+    assert first.share < 0.5
+
+
+def test_each_layer_names_the_one_whose_field_it_goes_on_from():
+    sources = {layer.name: layer.source for layer in block_layers(Inception(), (2, 30)).layers}
+    assert sources == {
+        "stem.conv": None,
+        "wide.0.conv": "stem.conv",
+        "wide.1.conv": "wide.0.conv",
+        "narrow": "stem.conv",
+        "last": "wide.1.conv",
     }

@@ -13,7 +13,7 @@ from textcnn.text.reading import read_examples
 NUM_TRAIN, NUM_HELD = 800, 200
 SMALL = {
     **{name: {"num_filters": 32} for name in ("deep", "dpcnn", "gated", "tcn")},
-    "charcnn": {"num_filters": 48, "hidden_size": 32, "epochs": 8},
+    "charcnn": {"num_filters": 48, "hidden_size": 32, "dropout": 0.2, "epochs": 14},
     "vdcnn": {"num_filters": 12, "hidden_size": 32, "epochs": 8},
 }
 

@@ -154,13 +154,13 @@ def test_an_interrupt_keeps_what_was_learned(toy):
 
 def test_estimating_moves_nothing(toy):
     from textcnn.training.estimate import estimate
+    from textcnn.training.precision import Precision
 
     model = model_of()
     targets = LABELS.encode(toy.truth)
     before, state = weights_of(model).clone(), torch.random.get_rng_state()
-    found = estimate(
-        model, lambda _: [INPUTS.batch(toy.encoded, np.arange(40), labels=targets)] * 3, BranchLoss(LABELS), 10, 2
-    )
+    batch = INPUTS.batch(toy.encoded, np.arange(40), labels=targets)
+    found = estimate(model, lambda _: [batch] * 3, BranchLoss(LABELS), 10, 2, Precision(None, model))
     assert torch.equal(weights_of(model), before)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert all(p.grad is None for p in model.parameters())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +10,15 @@ import numpy as np
 
 from textcnn.benchmark.baselines import NAMES, run_baseline
 from textcnn.benchmark.machine import command_line, describe_machine
-from textcnn.config import Config
+from textcnn.benchmark.resumable import FinishedRuns
+from textcnn.benchmark.tasks import METRICS, ImageTask, Task, TextTask
 from textcnn.errors import ConfigError, MissingExtraError
-from textcnn.evaluation.metrics import score
-from textcnn.evaluation.probabilities import probabilities
-from textcnn.inference.artifact import Artifact
+from textcnn.image.reading import read_part
 from textcnn.labels import Labels
-from textcnn.models.forward import branch_logits_of
-from textcnn.runs import run_text
-from textcnn.text.reading import Examples, read_examples
+from textcnn.models import registry
 from textcnn.training.progress import Reporter
 
-METRICS = ("accuracy", "macro_f1", "micro_f1", "ece")
-KEPT = ("examples", "num_labels", "num_parameters", "epochs", "best_epoch", "train_seconds", "tokens_per_second")
+ALL = "all"
 
 
 def accuracy_benchmark(
@@ -36,23 +31,26 @@ def accuracy_benchmark(
     *,
     dev: Any = None,
     baselines: Sequence[str] = (),
+    output: Path | None = None,
     arguments: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Train each architecture with each seed, and measure it once on the test rows.
 
-    Nothing is chosen by the test rows: every run has the same settings and is reported. The branches of a model with
-    two of them are also measured alone, from the logits of the same run.
+    One budget for all: the same settings, the number of epochs among them. Nothing is chosen by the test rows, and
+    every run is reported. The branches of a model with two of them are also measured alone, from the logits of the
+    same run.
 
     Args:
-        data: training rows, anything ``textcnn.train`` takes.
+        data: training rows, anything ``textcnn.train`` takes; for image architectures a source of images.
         test: the rows to measure on.
         settings: settings by name, for all runs.
-        architectures: names of the registry.
+        architectures: names of the registry, all of texts or all of images; ``all``: every one for texts.
         seeds: one run each.
         reporter: is told of progress.
         dev: rows that choose the best epoch and calibrate.
-        baselines: of :data:`textcnn.benchmark.baselines.NAMES`, one run each; fastText is left out, with a note, where
-            it is not installed.
+        baselines: of :data:`textcnn.benchmark.baselines.NAMES`, for texts, one run each; fastText is left out, with a
+            note, where it is not installed.
+        output: the document to be written; runs that a stopped start finished for it are kept beside it.
         arguments: the command line, for the record.
 
     Returns:
@@ -60,28 +58,71 @@ def accuracy_benchmark(
         deviations.
 
     Raises:
-        ConfigError: no architecture, no seed, or an unknown baseline.
+        ConfigError: no architecture, no seed, texts and images at once, or an unknown baseline.
         DataError: data that cannot be read as asked.
     """
-    if not architectures or not seeds:
-        raise ConfigError(f"expected an architecture and a seed at least, got {list(architectures)} and {list(seeds)}")
+    names = list(registry.TEXT) if list(architectures) == [ALL] else list(architectures)
+    if not names or not seeds:
+        raise ConfigError(f"expected an architecture and a seed at least, got {names} and {list(seeds)}")
     if unknown := [name for name in baselines if name not in NAMES]:
         raise ConfigError(f"baselines must be of {', '.join(NAMES)}, got {', '.join(map(repr, unknown))}")
-    config = Config.from_flat(settings)
-    train = read_examples(data, config.data)
-    held = read_examples(test, replace(config.data, weight_column=None), multi_label=train.multi_label)
+    task = _task(data, test, dev, settings, names)
+    finished = FinishedRuns(output, {"settings": dict(settings), "train": _name(data), "test": _name(test)})
     results: list[dict[str, Any]] = []
-    left_out = []
-    for architecture in architectures:
-        runs = [
-            _run(data, held, dev, {**settings, "architecture": architecture, "seed": seed}, reporter) for seed in seeds
-        ]
-        results += _results(architecture, runs)
+    for name in names:
+        runs = []
+        for seed in seeds:
+            reporter.say(f"{name}, seed {seed}")
+            given = {**settings, "architecture": name, "seed": seed}
+            runs.append({"seed": seed, **finished.run(f"{name}, seed {seed}", task.run, given, reporter)})
+        results += _results(name, runs)
+    linear, left_out = _linear(task, baselines, finished, reporter)
+    document = {
+        "benchmark": "accuracy",
+        **describe_machine(),
+        "command": command_line(arguments),
+        "data": _name(data),
+        "unit": task.unit,
+        "settings": {name: Path(value).name if name == "vectors" else value for name, value in settings.items()},
+        "num_test": task.num_test,
+        "left_out": left_out,
+        "results": [*results, *linear],
+    }
+    finished.write(document)
+    return document
+
+
+def _task(data: Any, test: Any, dev: Any, settings: Mapping[str, Any], names: Sequence[str]) -> Task:
+    images = [name for name in names if name in registry.IMAGE]
+    if not images:
+        return TextTask.read(data, test, settings, dev=dev)
+    if len(images) < len(names):
+        others = ", ".join(name for name in names if name not in images)
+        raise ConfigError(f"expected architectures of texts or of images, got {', '.join(images)} beside {others}")
+    return ImageTask(str(data), str(test), None if dev is None else str(dev), len(read_part(test, "test")))
+
+
+def _name(data: Any) -> str:
+    """The last two parts of a path, e.g. ``trec/train.csv.gz``: which set it is, not where it lies."""
+    return "/".join(Path(data).parts[-2:]) if isinstance(data, (str, Path)) else "rows in memory"
+
+
+def _linear(
+    task: Task, baselines: Sequence[str], finished: FinishedRuns, reporter: Reporter
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Results of the baselines, and the names of those that are not installed."""
+    if not baselines:
+        return [], []
+    if not isinstance(task, TextTask):
+        raise ConfigError(f"baselines are for texts, got {', '.join(baselines)} for images; say --baselines none")
+    train, held = task.train, task.test
+    labels = Labels.collect(train.labels, multi_label=train.multi_label)
+    results, left_out = [], []
     for name in baselines:
         reporter.say(f"baseline {name}")
-        labels = Labels.collect(train.labels, multi_label=train.multi_label)
+        given = (name, train.texts, train.labels, held.texts, held.labels, labels)
         try:
-            found = run_baseline(name, train.texts, train.labels, held.texts, held.labels, labels)
+            found = finished.run(f"baseline {name}", run_baseline, *given)
         except MissingExtraError as err:
             reporter.say(f"note: {name} is left out: {err}")
             left_out.append(name)
@@ -90,41 +131,7 @@ def accuracy_benchmark(
         for part in {"test", "own_decisions"} & found.keys():
             run[part] = {metric: found[part][metric] for metric in METRICS[:-1]}
         results.append({"model": name, "runs": [run], **summarize_runs([run])})
-    return {
-        "benchmark": "accuracy",
-        **describe_machine(),
-        "command": command_line(arguments),
-        "settings": {name: Path(value).name if name == "vectors" else value for name, value in settings.items()},
-        "num_test": len(held),
-        "left_out": left_out,
-        "results": results,
-    }
-
-
-def _run(data: Any, test: Examples, dev: Any, settings: Mapping[str, Any], reporter: Reporter) -> dict[str, Any]:
-    reporter.say(f"{settings['architecture']}, seed {settings['seed']}")
-    run = run_text(data, Config.from_flat(settings), reporter, dev=dev)
-    artifact = run.predictor.artifact
-    encoded = artifact.text_inputs().encode(test.texts)
-    whole = run.predictor.score(encoded, test.labels)
-    kept = {name: run.summary[name] for name in KEPT}
-    scores = {metric: whole[metric] for metric in METRICS}
-    return {"seed": settings["seed"], **kept, "test": scores, "parts": _parts(artifact, encoded, test)}
-
-
-def _parts(artifact: Artifact, encoded: Any, test: Examples) -> dict[str, dict[str, Any]]:
-    """Metrics of each branch alone; nothing for a model that has one, or whose thresholds were set for the sum."""
-    if artifact.labels.multi_label:
-        return {}
-    logits = branch_logits_of(artifact.model, artifact.text_inputs(), encoded)
-    if len(logits) < 2:
-        return {}
-    parts = {}
-    for name, of_branch in logits.items():
-        probs = probabilities(of_branch, artifact.labels)
-        found = score(test.labels, probs, artifact.labels, [0.5] * len(artifact.labels))
-        parts[name] = {metric: found[metric] for metric in METRICS}
-    return parts
+    return results, left_out
 
 
 def _results(architecture: str, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:

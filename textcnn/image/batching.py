@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from textcnn.errors import DataError
+from textcnn.image.augmenting import RandomShift
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,13 @@ class ImageInputs:
         rows: npt.NDArray[np.int64],
         *,
         labels: npt.NDArray[np.int64] | npt.NDArray[np.float32] | None = None,
+        augment: RandomShift | None = None,
+        epoch: int = 0,
     ) -> ImageBatch:
         """The images numbered ``rows`` as a batch; ``labels`` are those of all images."""
         pixels = torch.from_numpy(images[rows].astype(np.float32))
+        if augment is not None:
+            pixels = augment(pixels, rows, epoch)
         mean = torch.tensor(self.mean)[:, None, None]
         std = torch.tensor(self.std)[:, None, None]
         return ImageBatch((pixels - mean) / std, None if labels is None else torch.from_numpy(labels[rows]))

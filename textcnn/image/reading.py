@@ -1,4 +1,4 @@
-"""Image files into one channels-first array: npz archives, idx files, and folders of them. Numpy only."""
+"""Images into one channels-first array: npz archives, idx files, folders of pictures, data sets of the hub."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ import numpy.typing as npt
 
 from textcnn.errors import DataError
 from textcnn.image.formats import read_idx, read_npz
+from textcnn.image.pictures import EXTENSIONS, Size, picture_files, read_pictures
+from textcnn.text.read_hub import hub_split, is_hub_id
 
 IDX_IMAGES = "-images-idx3-ubyte"
 IDX_LABELS = "-labels-idx1-ubyte"
 LABEL_NAMES = "labels.txt"
 CHANNELS = (1, 3)
+PICTURE_SPLITS = ("train", "dev", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -28,25 +31,36 @@ class Images:
         pixels: ``(N, C, H, W)``, uint8 (0 to 255) or float32; C is 1 or 3.
         labels: one name an image, or None where the source has none.
         name: where they come from, e.g. ``train``.
+        files: the path of each picture inside its folder, or None where images have no files of their own.
     """
 
     pixels: npt.NDArray[np.uint8] | npt.NDArray[np.float32]
     labels: list[str] | None
     name: str
+    files: list[str] | None = None
 
     def __len__(self) -> int:
         return len(self.pixels)
 
 
-def read_images(path: str | Path, *, split: str | None = None) -> Images:
+def read_images(
+    source: str | Path, *, split: str | None = None, size: Size | None = None, channels: int | None = None
+) -> Images:
     """Read one set of images.
 
     Args:
-        path: an ``.npz`` with ``images`` (``(N, H, W)``, ``(N, H, W, C)`` or ``(N, C, H, W)``, C 1 or 3) and, if there
-            are any, ``labels`` ``(N,)``; or ``NAME-images-idx3-ubyte[.gz]`` with ``NAME-labels-idx1-ubyte[.gz]`` beside
-            it; or a folder that holds one of these for each split, as `textcnn data get` writes it. Where both axes
-            1 and 3 could be the channels, axis 1 is taken, with a warning.
-        split: which split of a folder; may be left out where it has one only.
+        source: what to read:
+
+            - an ``.npz`` with ``images`` (``(N, H, W)``, ``(N, H, W, C)`` or ``(N, C, H, W)``, C 1 or 3) and, if there
+              are any, ``labels`` ``(N,)``; where axes 1 and 3 both could be the channels, axis 1 is, with a warning;
+            - ``NAME-images-idx3-ubyte[.gz]`` with ``NAME-labels-idx1-ubyte[.gz]`` beside it;
+            - a folder that holds one of these for each split, as `textcnn data get` writes it;
+            - a folder with a folder of pictures for each label, a folder of pictures, or one picture;
+            - a hub id, ``owner/name`` or ``hf://owner/name/split``, of a data set with a column of pictures.
+        split: which split of a folder (pictures have theirs in folders called train, dev, validation and test); may be
+            left out where it has one only.
+        size: height and width that pictures are scaled to; none: they are to have one size.
+        channels: 1 or 3: what pictures are converted to; none: 3 if some of them have colours. Arrays stay as they are.
 
     Returns:
         The images, channels first. Integers become uint8, floats float32. A file ``labels.txt`` beside idx files
@@ -55,32 +69,47 @@ def read_images(path: str | Path, *, split: str | None = None) -> Images:
     Raises:
         DataError: no such file or split, a damaged file, or an array of another shape or type.
     """
-    path = Path(path)
+    if not Path(source).exists() and is_hub_id(str(source)):
+        return _read_hub(str(source), size, channels)
+    path = Path(source)
     if path.is_dir():
-        path = _file_of_split(path, split)
+        if splits(path):
+            path = _of_split(path, split)
+        if path.is_dir():
+            return _read_picture_files(path, picture_files(path), size, channels)
     if not path.is_file():
-        raise DataError("expected a file or folder of images, found none there; check the path", path=path)
+        raise DataError("expected a file or folder of images, or a hub id, found none; check the path", path=path)
     if path.suffix == ".npz":
         return _read_npz(path)
     if re.search(rf"{IDX_IMAGES}(\.gz)?$", path.name):
         return _read_idx(path)
-    raise DataError(f"expected NAME.npz or NAME{IDX_IMAGES}[.gz], found the file name {path.name!r}", path=path)
+    if path.suffix.lower() in EXTENSIONS:
+        return _read_picture_files(path.parent, {path: None}, size, channels)
+    raise DataError(
+        f"expected NAME.npz, NAME{IDX_IMAGES}[.gz] or a picture, found the file name {path.name!r}", path=path
+    )
+
+
+def read_part(source: str | Path, part: str, *, size: Size | None = None, channels: int | None = None) -> Images:
+    """As :func:`read_images`; of a folder with several splits, the one called ``part``."""
+    several = Path(source).is_dir() and len(splits(source)) > 1
+    return read_images(source, split=part if several else None, size=size, channels=channels)
 
 
 def splits(folder: str | Path) -> dict[str, Path]:
-    """The sets of images in ``folder``: name of the split -> its file, sorted by name."""
+    """The sets of images in ``folder``: name of the split -> its file, or its folder of pictures, sorted by name."""
     found = {}
     for path in sorted(Path(folder).iterdir()):
         match = re.fullmatch(rf"(.+?)(\.npz|{IDX_IMAGES}(\.gz)?)", path.name)
         if match:
             found["test" if match[1] == "t10k" else match[1]] = path
+    if not found and Path(folder, "train").is_dir():
+        found = {name: Path(folder, name) for name in PICTURE_SPLITS if Path(folder, name).is_dir()}
     return found
 
 
-def _file_of_split(folder: Path, split: str | None) -> Path:
+def _of_split(folder: Path, split: str | None) -> Path:
     found = splits(folder)
-    if not found:
-        raise DataError(f"expected NAME.npz or NAME{IDX_IMAGES}[.gz] in the folder, found neither", path=folder)
     if split is None and len(found) == 1:
         return next(iter(found.values()))
     if split not in found:
@@ -166,6 +195,33 @@ def _named(numbers: npt.NDArray[np.uint8], names_file: Path) -> list[str]:
             f"expected a name for each label from 0 to {largest}, found {len(names)} lines", path=names_file
         )
     return [names[number] for number in numbers]
+
+
+def _read_picture_files(folder: Path, found: dict[Path, str | None], size: Size | None, channels: int | None) -> Images:
+    files = [path.relative_to(folder).as_posix() for path in found]
+    pixels = read_pictures(zip(files, found, strict=True), folder, size=size, channels=channels)
+    labels = [label for label in found.values() if label is not None]
+    return Images(pixels, labels or None, folder.name, files)
+
+
+def _read_hub(name: str, size: Size | None, channels: int | None) -> Images:
+    """A split of the hub: its first column of pictures, and its column ``label``, else its first column of classes."""
+    dataset, full_name = hub_split(name)
+    kinds = {column: type(feature).__name__ for column, feature in dataset.features.items()}
+    pictures = next((column for column, kind in kinds.items() if kind == "Image"), None)
+    if pictures is None:
+        raise DataError(f"expected a column of pictures, found {', '.join(kinds)}", path=full_name)
+    label = "label" if "label" in kinds else next((c for c, kind in kinds.items() if kind == "ClassLabel"), None)
+    rows = ((f"row {number}", row[pictures]) for number, row in enumerate(dataset))
+    pixels = read_pictures(rows, full_name, size=size, channels=channels)
+    if label is None:
+        return Images(pixels, None, full_name)
+    names = getattr(dataset.features[label], "names", None)
+    values = list(dataset[label])
+    missing = [number for number, value in enumerate(values) if value is None or value == -1]
+    if missing:
+        raise DataError(f"expected a label for each picture, found none at row {missing[0]}", path=full_name)
+    return Images(pixels, [names[value] if names else str(value) for value in values], full_name)
 
 
 def _images(pixels: npt.NDArray[Any], labels: list[str] | None, path: Path, name: str) -> Images:

@@ -130,9 +130,19 @@ def answer_rows(
 
 
 def classify_images(
-    predictor: Predictor, pixels: npt.NDArray[Any], *, top_k: int | None = None
+    predictor: Predictor,
+    pixels: npt.NDArray[Any],
+    *,
+    names: Sequence[str] | None = None,
+    top_k: int | None = None,
 ) -> Iterator[dict[str, Any]]:
     """One dictionary for each image of ``pixels (N, C, H, W)``, in order.
+
+    Args:
+        predictor: an image model.
+        pixels: the images.
+        names: of the images; none: they are numbered from 0.
+        top_k: list that many labels, the most probable first.
 
     Raises:
         ArtifactError: the model is for texts.
@@ -144,7 +154,7 @@ def classify_images(
         for start in range(0, len(pixels), CHUNK):
             answers = predictor.answer(pixels[start : start + CHUNK])
             for number, answer in enumerate(answers_of(predictor.labels, answers, top_k=top_k), start=start):
-                yield {"image": number, **answer}
+                yield {"image": number if names is None else names[number], **answer}
 
     return answered()
 

@@ -32,6 +32,8 @@ class Layer:
         field: tokens or pixels that one output value sees, and how many lie from value to value; none: all of them.
         parameters: numbers the layer owns; 0 where an earlier line has counted them.
         multiply_adds: products for one text or image, see :func:`textcnn.models.formulas.multiply_adds`.
+        share: of the time of a pass; of an encoder what its own layers leave; none if the layer has no call of its own.
+        source: the layer whose receptive field this one's goes on from; none: the input, or no field.
     """
 
     name: str
@@ -41,6 +43,8 @@ class Layer:
     field: ReceptiveField | None
     parameters: int
     multiply_adds: int
+    share: float | None = None
+    source: str | None = None
 
     @property
     def problem(self) -> str | None:
@@ -64,14 +68,16 @@ class Layer:
             "stride": self.field and self.field.stride,
             "parameters": self.parameters,
             "multiply_adds": self.multiply_adds,
+            "time_share": self.share,
         }
 
 
 @dataclass(frozen=True)
 class LayerTable:
-    """The layers of a model in the order in which they ran."""
+    """The layers of a model in the order in which they ran, and the seconds of a pass of one text or image."""
 
     layers: tuple[Layer, ...]
+    seconds: float = 0.0
 
     @property
     def parameters(self) -> int:
@@ -94,6 +100,7 @@ class LayerTable:
             "layers": [layer.to_dict() for layer in self.layers],
             "parameters": self.parameters,
             "multiply_adds": self.multiply_adds,
+            "milliseconds": 1000 * self.seconds,
             "problems": self.problems,
         }
 
@@ -146,44 +153,51 @@ def block_layers(blocks: nn.Module, shape: Shape) -> LayerTable:
 def _table(model: nn.Module, batch: Any, start: Flow, encoder: nn.Module | None = None) -> LayerTable:
     wiring = Wiring(start)
     layers: list[Layer] = []
-    for call in run(model, batch, watched=encoder):
+    calls, seconds = run(model, batch, watched=encoder)
+    own = 0.0  # of the encoder's layers, which all end before it does
+    for call in calls:
         if call.module is encoder:
-            layers += _encoder_layers(call, start, layers)
+            layers += _encoder_layers(replace(call, seconds=call.seconds - own), start, layers, seconds)
         else:
-            layers += _layers(call, wiring, layers)
+            layers += _layers(call, wiring, layers, seconds)
+            own += call.seconds if call.name.startswith("encoder.") else 0.0
     names = {layer.name for layer in layers}
     layers += [
         Layer(name, type(module).__name__, None, None, None, own_parameters(module), 0)
         for name, module in model.named_modules()
         if name not in names and own_parameters(module)
     ]
-    return LayerTable(tuple(layers))
+    return LayerTable(tuple(layers), seconds)
 
 
-def _layers(call: Call, wiring: Wiring, before: list[Layer]) -> list[Layer]:
+def _layers(call: Call, wiring: Wiring, before: list[Layer], seconds: float) -> list[Layer]:
     """The line of one call, or none for layers that work value by value."""
+    share = call.seconds / seconds
     if isinstance(call.module, nn.EmbeddingBag):  # a table beside the way of the tokens: n-grams of words or of texts
         field = ReceptiveField() if call.name.startswith("embedding.") else None
         size: Shape = (call.module.embedding_dim,)
-        return [Layer(call.name, "EmbeddingBag", size, call.shape, field, own_parameters(call.module), 0)]
+        return [Layer(call.name, "EmbeddingBag", size, call.shape, field, own_parameters(call.module), 0, share)]
     formula = formula_of(call.module)
-    flow = wiring.read(call.source)
+    flow, source = wiring.read(call.source)
     behind, shape = (flow, None) if formula is None else formula(call.module, flow)
-    wiring.write(call.result, behind)
-    if is_silent(call.module):
+    silent = is_silent(call.module)
+    wiring.write(call.result, behind, source if silent else call.name)
+    if silent:
         return []
     parameters = 0 if any(layer.name == call.name for layer in before) else own_parameters(call.module)
     work = 0 if formula is None else multiply_adds(call.module, behind)
-    return [Layer(call.name, type(call.module).__name__, shape, call.shape, behind.field, parameters, work)]
+    kind = type(call.module).__name__
+    return [Layer(call.name, kind, shape, call.shape, behind.field, parameters, work, share, source)]
 
 
-def _encoder_layers(call: Call, start: Flow, before: list[Layer]) -> list[Layer]:
+def _encoder_layers(call: Call, start: Flow, before: list[Layer], seconds: float) -> list[Layer]:
     """Lines of what an encoder does by plain functions: windows it applies itself, and the pooling to its features."""
     own = FUNCTIONAL.get(type(call.module))
     layers = [] if own is None else own(call, start)
     features: Shape = (int(call.module.out_features),)  # type: ignore[arg-type]
     if [layer.shape for layer in [*before, *layers][-1:]] != [features]:
-        layers.append(Layer(call.name, "pooling", features, call.shape, None, 0, 0))
+        share = max(call.seconds, 0.0) / seconds
+        layers.append(Layer(call.name, "pooling", features, call.shape, None, 0, 0, share))
     return layers
 
 

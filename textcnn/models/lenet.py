@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from textcnn.errors import ConfigError
+from textcnn.models.sides import require_sides
 from textcnn.nn.blocks import ConvBlock
 
 
@@ -40,8 +40,7 @@ class LeNetEncoder(nn.Module):
     ) -> None:
         super().__init__()
         depth, height, width = shape
-        if min(height, width) < 4:
-            raise ConfigError(f"'lenet' halves images twice and needs at least 4 x 4 pixels, got {height} x {width}")
+        require_sides("lenet", shape, 2)
         first, second = channels
         self.blocks = nn.Sequential(
             ConvBlock(2, depth, first, kernel_size, padding="same", activation=activation, pool=pool),

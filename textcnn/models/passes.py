@@ -1,10 +1,11 @@
-"""One real pass through a model: which layer was called, on what, what it gave, and whose output it read."""
+"""Real passes through a model: which layer was called, on what, what it gave and how long it took, and what it read."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ class Call:
     module: nn.Module
     args: tuple[Any, ...]
     output: Any
+    seconds: float = 0.0
 
     @property
     def source(self) -> Any:
@@ -45,28 +47,46 @@ class Call:
         return shape[:batch_axis] + shape[batch_axis + 1 :]
 
 
-def run(model: nn.Module, batch: Any, *, watched: nn.Module | None = None) -> list[Call]:
-    """Calls in one pass of ``batch`` in evaluation mode: of modules with a formula or weights, and of ``watched``."""
+PASSES = 4  # the first one warms up
+
+
+def run(model: nn.Module, batch: Any, *, watched: nn.Module | None = None) -> tuple[list[Call], float]:
+    """Calls in a pass of ``batch`` in evaluation mode: of modules with a formula or weights, and of ``watched``.
+
+    With them the seconds of the whole pass; the times are those of the fastest of a few passes.
+    """
     calls: list[Call] = []
+    began: list[float] = []
 
-    def watch(name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
-        return lambda module, args, output: calls.append(Call(name, module, args, output))
+    def start(_module: nn.Module, _args: tuple[Any, ...]) -> None:
+        began.append(time.perf_counter())
 
-    handles = [
-        module.register_forward_hook(watch(name))
-        for name, module in model.named_modules()
-        if module is watched or formula_of(module) is not None or own_parameters(module)
-    ]
+    def end(name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
+        return lambda module, args, output: calls.append(
+            Call(name, module, args, output, time.perf_counter() - began.pop())
+        )
+
+    handles = []
+    for name, module in model.named_modules():
+        if module is watched or formula_of(module) is not None or own_parameters(module):
+            handles += [module.register_forward_pre_hook(start), module.register_forward_hook(end(name))]
     modes = [(module, module.training) for module in model.modules()]
+    times: list[list[float]] = []
     try:
         with torch.no_grad():
-            model.eval()(batch)
+            model.eval()
+            for _ in range(PASSES):
+                calls.clear()
+                first = time.perf_counter()
+                model(batch)
+                times.append([time.perf_counter() - first, *(call.seconds for call in calls)])
     finally:
         for handle in handles:
             handle.remove()
         for module, training in modes:
             module.training = training
-    return calls
+    whole, *each = min(times)  # of the fastest pass
+    return [replace(call, seconds=seconds) for call, seconds in zip(calls, each, strict=True)], whole
 
 
 def own_parameters(module: nn.Module) -> int:
@@ -82,27 +102,34 @@ class Wiring:
     """
 
     def __init__(self, start: Flow) -> None:
-        self._known: dict[int, Flow] = {}
-        self._unread: dict[int, Flow] = {}
-        self._last = start
+        self._known: dict[int, _Made] = {}
+        self._unread: dict[int, _Made] = {}
+        self._last = _Made(start, None)
 
-    def read(self, tensor: Any) -> Flow:
-        """What a layer that reads ``tensor`` gets."""
+    def read(self, tensor: Any) -> tuple[Flow, str | None]:
+        """What a layer that reads ``tensor`` gets, and the layer whose field it goes on from; none: from the input."""
         if id(tensor) not in self._known:
-            flow = _joined(list(self._unread.values()) or [self._last])
+            flow, source = _joined(list(self._unread.values()) or [self._last])
             if flow.sides and isinstance(tensor, Tensor) and tensor.is_floating_point() and tensor.dim() == 2:
                 flow = Flow(flow.channels, (), None)  # (B, F): some function has pooled all places
             self._unread.clear()
-            self._known[id(tensor)] = flow
+            self._known[id(tensor)] = _Made(flow, source)
         self._unread.pop(id(tensor), None)
         return self._known[id(tensor)]
 
-    def write(self, tensor: Any, flow: Flow) -> None:
-        """A layer gave ``tensor``."""
-        self._known[id(tensor)] = self._unread[id(tensor)] = self._last = flow
+    def write(self, tensor: Any, flow: Flow, layer: str | None) -> None:
+        """The layer called ``layer`` gave ``tensor``."""
+        self._known[id(tensor)] = self._unread[id(tensor)] = self._last = _Made(flow, layer)
 
 
-def _joined(flows: Sequence[Flow]) -> Flow:
-    fields = [flow.field for flow in flows if flow.field is not None]
-    widest = max(fields, key=lambda field: field.size) if len(fields) == len(flows) else None
-    return Flow(flows[-1].channels, flows[-1].sides, widest)
+class _Made(NamedTuple):
+    flow: Flow
+    layer: str | None
+
+
+def _joined(made: Sequence[_Made]) -> _Made:
+    flow, layer = made[-1]
+    if any(each.flow.field is None for each in made):
+        return _Made(Flow(flow.channels, flow.sides, None), layer)
+    widest = max(made, key=lambda each: each.flow.field.size if each.flow.field else 0)
+    return _Made(Flow(flow.channels, flow.sides, widest.flow.field), widest.layer)

@@ -42,6 +42,10 @@ TEXT: Mapping[str, Architecture] = {
 }
 IMAGE: Mapping[str, Architecture] = {
     "lenet": Architecture("lenet", "LeNetEncoder", "two convolution-pool stages and a dense layer (LeCun 1998)"),
+    "vgg": Architecture("vgg", "VGGEncoder", "stages of small filters (Simonyan & Zisserman 2015)"),
+    "resnet": Architecture("resnet", "ResNetEncoder", "residual blocks, mean over places (He 2016)"),
+    "inception": Architecture("inception", "InceptionEncoder", "several widths side by side (Szegedy 2015)"),
+    "mlp2d": Architecture("mlp2d", "MLP2dEncoder", "flatten, then fully connected (LeCun 1998)"),
 }
 MODALITIES: Mapping[str, Mapping[str, Architecture]] = {"text": TEXT, "image": IMAGE}
 

@@ -36,7 +36,7 @@ class BatchNorm(_BatchNorm):
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """``(B, C, T)`` with lengths, or ``(B, C, ...)``, to the same shape."""
-        if not self.training:
+        if not self.training or (lengths is None and x[:, 0].numel() > 1):
             return super().forward(x)
         places = x.movedim(1, -1)
         inside = (

@@ -6,10 +6,11 @@ import dataclasses
 import hashlib
 from typing import Any
 
-from textcnn.config import Config
+from textcnn.config import Config, parsed_size
 from textcnn.errors import DataError
+from textcnn.image.augmenting import RandomShift
 from textcnn.image.batching import ImageInputs
-from textcnn.image.reading import Images, read_images
+from textcnn.image.reading import Images, read_part
 from textcnn.inference.artifact import Artifact
 from textcnn.labels import Labels
 from textcnn.models.base import build_image_classifier
@@ -20,7 +21,9 @@ from textcnn.training.progress import Reporter
 
 
 def run_images(data: Any, config: Config, reporter: Reporter, *, dev: Any = None, test: Any = None) -> Run:
-    """Train an image classifier; arguments as for :func:`run_text`, with files that ``read_images`` reads.
+    """Train an image classifier; arguments as for :func:`run_text`, with what ``read_images`` reads.
+
+    Pictures for dev and test are scaled to the size of the training images.
 
     Raises:
         DataError: the data cannot be read as asked.
@@ -31,13 +34,14 @@ def run_images(data: Any, config: Config, reporter: Reporter, *, dev: Any = None
         merged_config(config.model, config.training.ensemble)  # is for text; says so
     config = dataclasses.replace(config, training=dataclasses.replace(config.training, batch_tokens=None))
     device = prepare(config.training)
-    images = read_images(data)
+    size = None if config.image.image_size is None else parsed_size(config.image.image_size)
+    images = read_part(data, "train", size=size)
     reporter.say(f"read {len(images.pixels):,} images of shape {images.pixels.shape[1:]} from {images.name}")
     inputs = ImageInputs.fit(images.pixels)
     train = labelled_images(inputs, images)
     labels = Labels.collect(train.truth, multi_label=False)
     others: Others = {
-        name: None if given is None else labelled_images(inputs, read_images(given))
+        name: None if given is None else labelled_images(inputs, read_like(inputs, given, name))
         for name, given in {"dev": dev, "test": test}.items()
     }
     if config.training.dev_fraction:
@@ -46,8 +50,27 @@ def run_images(data: Any, config: Config, reporter: Reporter, *, dev: Any = None
     artifact = Artifact(build_image_classifier(config.model, inputs.shape, labels), inputs, labels, config.model)
     source = {"name": images.name, "fingerprint": hashlib.sha256(images.pixels.tobytes()).hexdigest()}
     warn_of_labels(labels, others, reporter)
-    learned = learn(artifact.model, inputs, train, others["dev"], labels, config.training, reporter, device=device)
+    shift, flip = config.image.random_shift, config.image.random_flip
+    augment = {"augment": RandomShift(shift, flip, config.training.seed)} if shift or flip else None
+    learned = learn(
+        artifact.model, inputs, train, others["dev"], labels, config.training, reporter, device=device, augment=augment
+    )
     return finish_run(artifact, learned, train, others, config, source=source)
+
+
+def read_like(inputs: ImageInputs, source: Any, part: str) -> Images:
+    """Images for a model: pictures get the size and the channels of those it was trained on.
+
+    Args:
+        inputs: of the model.
+        source: as for :func:`textcnn.image.reading.read_images`.
+        part: the split of a folder that has several.
+
+    Raises:
+        DataError: the images cannot be read.
+    """
+    channels, height, width = inputs.shape
+    return read_part(source, part, size=(height, width), channels=channels)
 
 
 def labelled_images(inputs: ImageInputs, images: Images) -> Part[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from textcnn.errors import DataError
 from textcnn.text.formats import EXTENSIONS, extension
@@ -25,7 +26,15 @@ def is_hub_id(name: str) -> bool:
 
 
 def hub_table(name: str) -> Table:
-    """The table of ``owner/name``, ``hf://owner/name`` or ``hf://owner/name/split``; the split is train if not given.
+    """The table of a split, see :func:`hub_split`."""
+    dataset, full_name = hub_split(name)
+    return dataset_table(dataset, full_name)
+
+
+def hub_split(name: str) -> tuple[Any, str]:
+    """The split ``owner/name``, ``hf://owner/name`` or ``hf://owner/name/split``, and its whole name.
+
+    The split is train if not given.
 
     Raises:
         DataError: the name is not of that form, or the data set cannot be loaded.
@@ -44,7 +53,7 @@ def hub_table(name: str) -> Table:
             f"expected to load split {split!r} of {owner_name!r} from the Hugging Face hub, found: {reason}; "
             "this needs the network, or the data set in the cache from an earlier run"
         ) from err
-    return dataset_table(dataset, f"{PREFIX}{owner_name}/{split}")
+    return dataset, f"{PREFIX}{owner_name}/{split}"
 
 
 def local_file(name: str) -> Path:

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from textcnn.training.losses import BranchLoss
+from textcnn.training.precision import Precision
 
 _PROBES = 4  # batches timed; the first one only warms up
 
@@ -32,7 +33,12 @@ class Estimate:
 
 
 def estimate(
-    model: nn.Module, batches: Callable[[int], Iterable[Any]], loss: BranchLoss, steps_per_epoch: int, epochs: int
+    model: nn.Module,
+    batches: Callable[[int], Iterable[Any]],
+    loss: BranchLoss,
+    steps_per_epoch: int,
+    epochs: int,
+    precision: Precision,
 ) -> Estimate:
     """Time a few steps without moving a weight or a random state."""
     model.train()
@@ -40,7 +46,7 @@ def estimate(
     with torch.random.fork_rng():
         for batch in islice(batches(0), _PROBES):
             began = time.perf_counter()
-            loss(model.branches(batch), batch.labels, batch.weights).backward()  # type: ignore[operator]
+            loss(precision.branches(batch), batch.labels, batch.weights).backward()
             times.append(time.perf_counter() - began)
     model.zero_grad()
     timed = times[1:] or times

@@ -24,6 +24,7 @@ from textcnn.training.estimate import estimate
 from textcnn.training.loop import Fit, fit
 from textcnn.training.losses import BranchLoss, class_weights, label_log_odds
 from textcnn.training.order import Rows, default_epochs, shuffled_batches
+from textcnn.training.precision import Precision
 from textcnn.training.progress import Reporter
 
 Encoded = TypeVar("Encoded")
@@ -129,7 +130,8 @@ def learn(
     steps = len(order(0))
     kernels.use_backend(kernels.use_backend("auto"))  # forget what ran before this run
     kernels.prepare(reporter.say)
-    reporter.say(estimate(model, batches, loss, steps, config.epochs).describe())
+    precision = Precision(config.amp, model)
+    reporter.say(estimate(model, batches, loss, steps, config.epochs, precision).describe())
     metric = "micro_f1" if labels.multi_label else "accuracy"
     evaluate = None if dev is None else _dev_scores(model, inputs, dev, labels)
     result = fit(model, batches, steps, loss, config, reporter, evaluate=evaluate, metric=metric)

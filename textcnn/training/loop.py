@@ -17,6 +17,7 @@ from textcnn.models.base import Branches
 from textcnn.nn.head import Head
 from textcnn.training.losses import BranchLoss
 from textcnn.training.optimizers import build_optimizers, split_parameters
+from textcnn.training.precision import Precision
 from textcnn.training.progress import Reporter, StopTraining
 
 
@@ -145,6 +146,7 @@ class Trainer:
     ) -> None:
         self._model, self._loss, self._config, self._reporter = model, loss, config, reporter
         self._optimizers = build_optimizers(model, config, num_steps)
+        self._precision = Precision(config.amp, model)
         self._dense = split_parameters(model)["dense"]
         self._heads = [m for m in model.modules() if isinstance(m, Head)] if config.max_norm else []
 
@@ -162,15 +164,15 @@ class Trainer:
 
     def step(self, batch: TrainingBatch) -> float:
         """Forward, loss, backward, optimizers on one batch; gives the loss. The model is to be in training mode."""
-        branches: Branches = self._model.branches(batch)  # type: ignore[operator]
+        branches = self._precision.branches(batch)
         loss: Tensor = self._loss(branches, batch.labels, batch.weights)
         value = loss.item()
         if not math.isfinite(value):
             raise self._diverged(f"the loss became {value} at step {self._optimizers.steps + 1}")
-        loss.backward()  # type: ignore[no-untyped-call]
+        self._precision.backward(loss, self._optimizers)
         if self._config.clip_norm is not None:
             nn.utils.clip_grad_norm_(self._dense, self._config.clip_norm)
-        self._optimizers.step()
+        self._precision.step(self._optimizers)
         for head in self._heads:
             with torch.no_grad():
                 head.weight.copy_(torch.renorm(head.weight, 2, 0, self._config.max_norm or 0.0))

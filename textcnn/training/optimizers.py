@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -92,13 +92,20 @@ class Optimizers:
         self._peaks = {name: [g["lr"] for g in member.param_groups] for name, member in self._members.items()}
         self.steps = 0
 
-    def step(self) -> None:
-        """Move all weights that have gradients, at the rate of this step, and clear the gradients."""
+    def __iter__(self) -> Iterator[Optimizer]:
+        """Each of them."""
+        return iter(self._members.values())
+
+    def step(self, move: Callable[[Optimizer], Any] = lambda member: member.step()) -> None:
+        """Move all weights that have gradients, at the rate of this step, and clear the gradients.
+
+        ``move`` does it for one optimizer; it may leave it out.
+        """
         factor = self._decay(self.steps)
         for name, member in self._members.items():
             for group, peak in zip(member.param_groups, self._peaks[name], strict=True):
                 group["lr"] = peak * factor
-            member.step()
+            move(member)
             member.zero_grad()
         self.steps += 1
 
