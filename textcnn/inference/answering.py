@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ class Answers:
         num_tokens: tokens of all rows.
         num_unknown: those that the vocabulary does not have.
         certified: ``(N,)``, rows whose labels quantization provably did not change (int8); none: not quantized.
+        encoded: the rows as the model's inputs encode them.
     """
 
     probabilities: Floats
@@ -41,6 +42,7 @@ class Answers:
     num_tokens: int = 0
     num_unknown: int = 0
     certified: Booleans | None = None
+    encoded: Any = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ class Answering(ABC):
         given = decide(probs, self.labels, thresholds)
         if not is_text:
             none = np.zeros(len(given), np.bool_)
-            return Answers(probs, given, none, none)
+            return Answers(probs, given, none, none, encoded=encoded)
         return Answers(
             probs,
             given,
@@ -150,6 +152,7 @@ class Answering(ABC):
             num_tokens=len(encoded.ids),
             num_unknown=int(inputs.is_unknown(encoded).sum()),
             certified=certified,
+            encoded=encoded,
         )
 
     def thresholds(self, threshold: float | None = None) -> list[float]:

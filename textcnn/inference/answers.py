@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
@@ -35,6 +35,7 @@ def classify_rows(
     top_k: int | None = None,
     threshold: float | None = None,
     counts: Counter[str] | None = None,
+    explain: Callable[[Sequence[str], Answers], Sequence[Any]] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """One dictionary for each row, in order.
 
@@ -45,6 +46,7 @@ def classify_rows(
         top_k: list that many labels, the most probable first.
         threshold: instead of the model's own (multi-label).
         counts: is filled with rows, tokens, unknown tokens, empty and cut rows.
+        explain: makes the ``explanation`` of each row of some texts and the answers to them.
 
     Raises:
         ArtifactError: the model is for images. Before any row is read, as the next one.
@@ -57,7 +59,9 @@ def classify_rows(
     def answered() -> Iterator[dict[str, Any]]:
         stream = iter(rows)
         while chunk := list(islice(stream, CHUNK)):
-            answers = predictor.answer([row.text for row in chunk], threshold=threshold)
+            texts = [row.text for row in chunk]
+            answers = predictor.answer(texts, threshold=threshold)
+            explanations = None if explain is None else explain(texts, answers)
             counts.update(
                 rows=len(chunk),
                 tokens=answers.num_tokens,
@@ -67,6 +71,8 @@ def classify_rows(
             )
             for number, row in enumerate(chunk):
                 own = {"text": row.text, **answer_of(predictor, answers, number, top_k=top_k)}
+                if explanations is not None:
+                    own["explanation"] = explanations[number]
                 yield own | _carried(row.columns, own, tuple(text_columns) == ("text",))
 
     return answered()

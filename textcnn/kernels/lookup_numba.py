@@ -105,6 +105,34 @@ def _other(products, rows, start, length, t, size, tap, window, best):
 
 
 @njit(cache=True, nogil=True)
+def winners(products, rows, offsets, sizes, out, places):
+    """As :func:`textcnn.kernels.lookup_numpy.winners`."""
+    window = np.empty(products.shape[2], out.dtype)
+    for b in range(offsets.shape[0] - 1):
+        start = offsets[b]
+        length = offsets[b + 1] - start
+        out[b] = 0
+        places[b] = 0
+        if length == 0:
+            continue
+        tap = 0
+        for g in range(sizes.shape[0]):
+            size = sizes[g]
+            best = out[b, g]
+            place = places[b, g]
+            _first(products, rows, start, length, size, tap, window, best)
+            place[:] = 1 - size
+            for t in range(2 - size, length):
+                _sum(products, rows, start, length, t, size, tap, window)
+                t32 = np.int32(t)
+                for f in range(window.shape[0]):
+                    is_better = window[f] > best[f]
+                    best[f] = window[f] if is_better else best[f]
+                    place[f] = t32 if is_better else place[f]
+            tap += size
+
+
+@njit(cache=True, nogil=True)
 def head(features, weights, out):
     """As :func:`textcnn.kernels.lookup_numpy.head`."""
     for b in range(features.shape[0]):

@@ -27,7 +27,8 @@ _SLICE = 2**20  # characters of texts encoded at once: what the memory may hold 
 _JOINED = 1000  # new chunks that the pipeline sees as one text: a call a chunk would cost more than the chunk
 
 # The characters of Unicode's property White_Space; `str.split` parts at four more, \x1c to \x1f, which are signs here.
-_BLANKS = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
+BLANKS = "\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # as a class of a regular expression
+_BLANKS = re.compile(f"[{BLANKS}]+")
 _NO_BLANKS = ("\x1c", "\x1d", "\x1e", "\x1f")
 
 # No canonical composition (Unicode, UAX 15) joins a blank to a character beside it, and a blank's own decomposition is
