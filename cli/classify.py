@@ -11,6 +11,8 @@ import typer
 from textcnn.errors import ConfigError
 from textcnn_cli import console, options
 
+EXPLAINED = 10  # n-grams and words of each row
+
 
 def classify(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="folder that `train` wrote")],
@@ -31,6 +33,14 @@ def classify(
     precision: Annotated[
         str, typer.Option("--precision", help="float32, or int8: integer logits, and rows say if they are certified")
     ] = "float32",
+    explain: Annotated[
+        str | None,
+        typer.Option(
+            "--explain",
+            metavar="[all]",
+            help=f"say why, by the {EXPLAINED} strongest n-grams and words of the predicted label, or of all",
+        ),
+    ] = None,
 ) -> None:
     """Classify texts; every input row gives one output row, with its other columns carried through.
 
@@ -40,6 +50,7 @@ def classify(
         raise ConfigError("classify expects texts or --input, and not both; e.g. textcnn classify MODEL 'a text'")
     if input is not None and os.path.exists(input) and os.path.exists(output) and os.path.samefile(input, output):
         raise ConfigError(f"--output is the file that is read, {output!r}; choose another")
+    from textcnn.explain.explaining import Explainer
     from textcnn.inference.answers import classify_rows
     from textcnn.inference.predictor import Predictor
     from textcnn.inference.writing import write_rows
@@ -50,8 +61,9 @@ def classify(
     data = options.data_config(text_column, None, format, encoding)
     rows = open_rows(list(texts) if texts else input, data, labels="ignored")
     counts: Counter[str] = Counter()
+    why = None if explain is None else Explainer(predictor, labels=explain, top=EXPLAINED).of_answers
     answers = classify_rows(
-        predictor, rows, text_columns=rows.text_columns, top_k=top_k, threshold=threshold, counts=counts
+        predictor, rows, text_columns=rows.text_columns, top_k=top_k, threshold=threshold, counts=counts, explain=why
     )
     write_rows(answers, output)
     for warning in rows.warnings():

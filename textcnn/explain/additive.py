@@ -44,7 +44,6 @@ class Terms:
     contributions: Doubles
 
 
-
 @dataclass(frozen=True)
 class Reasons:
     """Why L logits of each of B texts are what they are: ``bias + ngrams + other``, or ``bias + words + other``.
@@ -98,7 +97,7 @@ def reasons(model: LookupModel, encoded: EncodedTexts, texts: slice, labels: Int
         )
     lengths = np.diff(call.offsets)
     chosen = np.arange(len(labels))[:, None], labels
-    bias = (model.model.bias * UNIT)[labels]
+    bias = (model.model.bias * UNIT).astype(np.float64)[labels]
     other = {}
     if model.model.means is not None:
         other[MEAN] = (call.mean_sums * UNIT)[chosen] / np.maximum(lengths, 1)[:, None]
@@ -107,7 +106,7 @@ def reasons(model: LookupModel, encoded: EncodedTexts, texts: slice, labels: Int
     wins = _Wins(model, call, places[:, :, : model.model.filters.num_filters])
     heads = model.model.filters.head.astype(np.float64).T[labels]  # (B, L, K)
     features = wins.features
-    logits = bias + np.einsum("blk,bk->bl", heads, features) + sum(other.values())
+    logits: Doubles = bias + np.asarray(np.einsum("blk,bk->bl", heads, features), np.float64) + sum(other.values())
     return Reasons(labels, logits, bias, wins.ngrams(heads * features[:, None]), wins.words(heads), other)
 
 
@@ -136,7 +135,10 @@ class _Wins:
             numbers = call.rows[token] if len(call.rows) else token
             adds = call.products[np.where(held, numbers, 0), np.where(held, tap + i, 0), column].astype(np.float64)
             self.slots.append((token, held, np.where(held, adds, 0.0)))
-        scores = sum((adds for _, _, adds in self.slots), np.zeros(self.inside.shape)) + filters.bias
+        scores: Doubles = np.zeros(self.inside.shape)
+        scores += filters.bias
+        for _, _, adds in self.slots:
+            scores += adds
         activated = _activated(scores, filters.activation)
         self.features = np.where(self.inside > 0, activated, 0.0)
         self._bias = filters.bias / np.maximum(self.inside, 1)
@@ -150,7 +152,8 @@ class _Wins:
         active = np.flatnonzero((self.features != 0).reshape(-1))
         keys = keys.reshape(-1)[active]
         found = np.flatnonzero(np.bincount(keys, minlength=size)) if len(keys) else keys
-        columns = [np.bincount(keys, shares[:, n].reshape(-1)[active], size)[found] for n in range(shares.shape[1])]
+        weights = [shares[:, n].reshape(-1)[active] for n in range(shares.shape[1])]
+        columns = [np.asarray(np.bincount(keys, w, size)[found], np.float64) for w in weights]
         token, length = np.divmod(found, self._widest)
         return self._terms(token, length + 1, columns)
 

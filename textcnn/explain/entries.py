@@ -7,7 +7,8 @@ from typing import NotRequired, TypedDict
 
 import numpy as np
 
-from textcnn.explain.additive import Doubles, Integers, Reasons, Terms
+from textcnn.explain.additive import Integers, Reasons, Terms
+from textcnn.inference.filters import Doubles
 from textcnn.labels import Labels
 from textcnn.text.spans import Span
 
@@ -22,10 +23,11 @@ class Entry(TypedDict):
 
 
 class Term(TypedDict):
-    """A part of the logit that stands beside n-grams and words."""
+    """A part of the logit that stands beside n-grams and words; where all is listed, what it is the sum of."""
 
     name: str
     contribution: float
+    terms: NotRequired[list[Entry]]
 
 
 class Explanation(TypedDict):
@@ -54,8 +56,8 @@ def explanations(
     """
     columns = []
     for n in range(found.labels.shape[1]):
-        ngrams = _entries(found.ngrams, n, texts, spans, top)
-        words = _entries(found.words, n, texts, spans, top)
+        ngrams = entries(found.ngrams, n, texts, spans, top)
+        words = entries(found.words, n, texts, spans, top)
         names = [labels.names[label] for label in found.labels[:, n].tolist()]
         other = [[Term(name=name, contribution=x) for x in part[:, n].tolist()] for name, part in found.other.items()]
         columns.append(
@@ -69,23 +71,23 @@ def explanations(
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def _entries(
+def entries(
     terms: Terms, column: int, texts: Sequence[str], spans: Sequence[Sequence[Span]], top: int | None
 ) -> list[list[Entry]]:
     """The strongest terms of each text, and behind them the sum of the rest."""
     contributions = terms.contributions[:, column]
     order, offsets, rest = strongest(terms.offsets, contributions, top)
     amounts, first, last = contributions[order].tolist(), terms.first[order].tolist(), (terms.last[order] - 1).tolist()
-    entries = []
+    rows = []
     for b, (text, places) in enumerate(zip(texts, spans, strict=True)):
         listed: list[Entry] = []
         for k in range(offsets[b], offsets[b + 1]):
             start, end = places[first[k]][0], places[last[k]][1]
             listed.append({"text": text[start:end], "start": start, "end": end, "contribution": amounts[k]})
-        if rest[b] is not None:
-            listed.append({"text": "", "start": len(text), "end": len(text), "contribution": rest[b]})
-        entries.append(listed)
-    return entries
+        if (left := rest[b]) is not None:
+            listed.append({"text": "", "start": len(text), "end": len(text), "contribution": left})
+        rows.append(listed)
+    return rows
 
 
 def strongest(

@@ -8,7 +8,8 @@ import numpy as np
 
 from textcnn.errors import ConfigError
 from textcnn.explain.additive import Integers, check_exact, reasons
-from textcnn.explain.entries import Explanation, explanations
+from textcnn.explain.entries import Explanation, entries, explanations
+from textcnn.explain.parts import part_terms
 from textcnn.inference import threads as pool
 from textcnn.inference.answering import Answers, checked_texts
 from textcnn.inference.lookup import CHUNK
@@ -30,7 +31,9 @@ class Explainer:
         ConfigError: a label that there is not, or a model that was loaded with precision int8.
     """
 
-    def __init__(self, predictor: Predictor, *, labels: str | Sequence[str] = "predicted", top: int | None = None):
+    def __init__(
+        self, predictor: Predictor, *, labels: str | Sequence[str] = "predicted", top: int | None = None
+    ) -> None:
         self._predictor, self._top = predictor, top
         self._is_one = labels == "predicted"
         self._columns = None if self._is_one else _columns(predictor, labels)
@@ -64,7 +67,13 @@ class Explainer:
         def work(start: int) -> None:
             part = slice(start, min(start + CHUNK, len(texts)))
             why, own = reasons(model, encoded, part, columns[part]), texts[part]
-            found[start] = explanations(why, model.labels, own, [self._spans(text) for text in own], self._top)
+            spans = [self._spans(text) for text in own]
+            found[start] = explanations(why, model.labels, own, spans, self._top)
+            for b in range(len(own)) if self._top is None else ():
+                parts = part_terms(model, encoded, start + b, columns[start + b].tolist())
+                for n, one in enumerate(found[start][b]):
+                    for term in one["other"]:
+                        term["terms"] = entries(parts[term["name"]], n, own[b : b + 1], spans[b : b + 1], None)[0]
 
         starts = range(0, len(texts), CHUNK)
         numba = model.kernels_for(len(texts)) is not lookup_numpy
@@ -72,10 +81,12 @@ class Explainer:
         return [row for start in starts for row in found[start]]
 
     def _approximate(self, texts: Sequence[str], answers: Answers, columns: Integers) -> list[list[Explanation]]:
-        from textcnn.explain.gradients import integrated_gradients
+        from textcnn.explain.gradients import METHOD, integrated_gradients
 
         why = integrated_gradients(self._predictor, answers.encoded, columns)
-        return explanations(why, self._predictor.labels, texts, [self._spans(text) for text in texts], self._top)
+        spans = [self._spans(text) for text in texts]
+        found = explanations(why, self._predictor.labels, texts, spans, self._top)
+        return [[{**one, "approximate": METHOD} for one in row] for row in found]
 
 
 def _columns(predictor: Predictor, labels: str | Sequence[str]) -> Integers:
