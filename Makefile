@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: setup demo test check format bench bench-lookup panel with-glove with-fasttext words-only kim2014 imbalance build clean
+.PHONY: setup demo test check format bench bench-lookup panel with-glove with-fasttext words-only kim2014 imbalance reasons build clean
 
 setup: $(INSTALLED)
 
@@ -75,6 +75,18 @@ kim2014: setup
 # Rare labels and wrong labels; likewise.
 imbalance: setup
 	$(BIN)/textcnn benchmark imbalance $$TEXTCNN_DATA --output $(RESULTS)/imbalance.json --table $(RESULTS)/imbalance.md
+
+# Explanations and what-if: are they what they say? Models of the default and the pure preset for each set.
+REASONS = build/reasons
+TRAIN = $(BIN)/textcnn train $$TEXTCNN_DATA
+
+reasons: setup
+	for set in trec sst2 imdb; do for preset in default pure; do \
+	  $(TRAIN)/$$set/train.csv.gz --preset $$preset --seed 1 -o $(REASONS)/$$set-$$preset || exit 1; done; done
+	for preset in default pure; do $(TRAIN)/goemotions/train.csv.gz --dev $$TEXTCNN_DATA/goemotions/dev.csv.gz \
+	  --preset $$preset --seed 1 -o $(REASONS)/goemotions-$$preset || exit 1; done
+	$(BIN)/textcnn benchmark reasons $$TEXTCNN_DATA $(REASONS) \
+	  --output $(RESULTS)/reasons.json --table $(RESULTS)/reasons.md
 
 build: setup
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

@@ -19,6 +19,7 @@ from textcnn_cli.inspect import inspect
 from textcnn_cli.options import OptionalValue
 from textcnn_cli.train import train
 from textcnn_cli.tune import tune
+from textcnn_cli.what_if import what_if
 
 app = typer.Typer(
     name="textcnn",
@@ -32,6 +33,7 @@ app.command("tune")(tune)
 app.command("classify", cls=OptionalValue)(classify)
 app.command("evaluate")(evaluate)
 app.command("explain")(explain)
+app.command("what-if")(what_if)
 app.command("inspect")(inspect)
 app.add_typer(image.app, name="image")
 app.add_typer(benchmark.app, name="benchmark")
