@@ -1,4 +1,4 @@
-"""Reasons measured: whether sums add up, what-if equals brute force and blanks change nothing, and what it all costs."""
+"""Reasons measured: do sums add up, is what-if brute force, do blanks change nothing, and what does it all cost."""
 
 from __future__ import annotations
 
