@@ -22,5 +22,15 @@ def tokenizer(request):
 def test_spans_are_those_of_the_tokenizer_one_for_each_token(tokenizer, text):
     spans = Spans(tokenizer, most_chunks=2)
     for _ in range(2):
-        assert spans(text) == tokenizer.spans(text)
-    assert len(spans(text)) == len(tokenizer.encode_batch([text]).ids)
+        assert list(spans(text)) == tokenizer.spans(text)
+    found = spans(text)
+    assert [found[k] for k in range(len(found))] == found[:] == list(found)
+    assert len(found) == len(tokenizer.encode_batch([text]).ids)
+
+
+def test_places_are_counted_from_both_ends(tokenizer):
+    found = Spans(tokenizer)("a good  film")
+    assert (found[0], found[-1]) == (tokenizer.spans("a good  film")[0], tokenizer.spans("a good  film")[-1])
+    assert len(found[1:]) == len(found) - 1
+    with pytest.raises(IndexError):
+        found[len(found)]
