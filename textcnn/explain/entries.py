@@ -82,7 +82,9 @@ def entries(
     for b, (text, places) in enumerate(zip(texts, spans, strict=True)):
         listed: list[Entry] = []
         for k in range(offsets[b], offsets[b + 1]):
-            start, end = places[first[k]][0], places[last[k]][1]
+            start, end = places[first[k]]
+            if last[k] != first[k]:
+                end = places[last[k]][1]
             listed.append({"text": text[start:end], "start": start, "end": end, "contribution": amounts[k]})
         if (left := rest[b]) is not None:
             listed.append({"text": "", "start": len(text), "end": len(text), "contribution": left})
@@ -96,7 +98,8 @@ def strongest(
     """The numbers of each text's strongest terms, where those of each text begin, and the sum of the others, if any."""
     lengths = np.diff(offsets)
     owner = np.repeat(np.arange(len(lengths)), lengths)
-    order = np.lexsort((-np.abs(contributions), owner))
+    order = np.argsort(-np.abs(contributions), kind="stable")
+    order = order[np.argsort(owner[order].astype(np.uint16 if len(lengths) < 2**16 else np.int64), kind="stable")]
     if top is None:
         return order, offsets.tolist(), [None] * len(lengths)
     ranks = np.arange(len(owner)) - np.repeat(offsets[:-1], lengths)
