@@ -61,7 +61,7 @@ def classify(
     data = options.data_config(text_column, None, format, encoding)
     rows = open_rows(list(texts) if texts else input, data, labels="ignored")
     counts: Counter[str] = Counter()
-    why = None if explain is None else Explainer(predictor, labels=explain, top=EXPLAINED).of_answers
+    why = None if explain is None else Explainer(predictor, labels=explain, top=EXPLAINED).answer
     answers = classify_rows(
         predictor, rows, text_columns=rows.text_columns, top_k=top_k, threshold=threshold, counts=counts, explain=why
     )

@@ -243,7 +243,7 @@ def _speed(predictor: Predictor, path: str) -> dict[str, Any]:
     rates: dict[str, list[float]] = {"classify": [], "explain": []}
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(2):
-            for name, why in (("classify", None), ("explain", explainer.of_answers)):
+            for name, why in (("classify", None), ("explain", explainer.answer)):
                 began = time.perf_counter()
                 rows = open_rows(path, DataConfig(), labels="ignored")
                 answers = classify_rows(predictor, rows, text_columns=rows.text_columns, explain=why)

@@ -78,36 +78,52 @@ def check_exact(model: LookupModel) -> LookupModel:
 
 
 def reasons(model: LookupModel, encoded: EncodedTexts, texts: slice, labels: Integers) -> Reasons:
-    """The reasons of some neighbouring texts.
+    """The reasons of some neighbouring texts, as :meth:`Won.reasons` gives them."""
+    return Won(model, encoded, texts).reasons(labels)
+
+
+class Won:
+    """Some neighbouring texts, and the windows that won in them: what answers and reasons are both made of.
 
     Args:
         model: of precision float32.
         encoded: texts as the model's inputs encode them.
         texts: which of them.
-        labels: ``(B, L)``, the columns of the logits to explain.
     """
-    kernels = model.kernels_for(len(encoded))
-    call, _ = model.gathered(encoded, texts)
-    places = np.zeros(call.best.shape, np.int32)
-    kernels.winners(call.products, call.rows, call.offsets, call.sizes, call.best, places)
-    kernels.add_rows(call.means, call.rows, call.offsets, call.mean_sums)
-    if len(call.table):
-        kernels.add_features(
-            call.table, call.scale, call.wide_rows, call.wide_weights, call.wide_offsets, call.wide_sums
-        )
-    lengths = np.diff(call.offsets)
-    chosen = np.arange(len(labels))[:, None], labels
-    bias = (model.model.bias * UNIT).astype(np.float64)[labels]
-    other = {}
-    if model.model.means is not None:
-        other[MEAN] = (call.mean_sums * UNIT)[chosen] / np.maximum(lengths, 1)[:, None]
-    if model.model.table is not None:
-        other[WIDE] = (call.wide_sums * WIDE_UNIT**2)[chosen]
-    wins = _Wins(model, call, places[:, :, : model.model.filters.num_filters])
-    heads = model.model.filters.head.astype(np.float64).T[labels]  # (B, L, K)
-    features = wins.features
-    logits: Doubles = bias + np.asarray(np.einsum("blk,bk->bl", heads, features), np.float64) + sum(other.values())
-    return Reasons(labels, logits, bias, wins.ngrams(heads * features[:, None]), wins.words(heads), other)
+
+    def __init__(self, model: LookupModel, encoded: EncodedTexts, texts: slice) -> None:
+        self._model, self._kernels = model, model.kernels_for(len(encoded))
+        self._call, _ = model.gathered(encoded, texts)
+        call, kernels = self._call, self._kernels
+        self._places = np.zeros(call.best.shape, np.int32)
+        kernels.winners(call.products, call.rows, call.offsets, call.sizes, call.best, self._places)
+        kernels.add_rows(call.means, call.rows, call.offsets, call.mean_sums)
+        if len(call.table):
+            kernels.add_features(
+                call.table, call.scale, call.wide_rows, call.wide_weights, call.wide_offsets, call.wide_sums
+            )
+
+    def logits(self) -> Doubles:
+        """The logits ``(B, C)`` of classify, to the bit."""
+        rest, empty = self._model.rest(self._call), np.diff(self._call.offsets) == 0
+        return np.asarray(self._model.close(self._call.best, rest, empty, self._kernels), np.float64)
+
+    def reasons(self, labels: Integers) -> Reasons:
+        """The reasons of the logits ``labels (B, L)``."""
+        call, model = self._call, self._model.model
+        chosen = np.arange(len(labels))[:, None], labels
+        bias = (model.bias * UNIT).astype(np.float64)[labels]
+        other = {}
+        if model.means is not None:
+            lengths = np.maximum(np.diff(call.offsets), 1)
+            other[MEAN] = (call.mean_sums * UNIT)[chosen] / lengths[:, None]
+        if model.table is not None:
+            other[WIDE] = (call.wide_sums * WIDE_UNIT**2)[chosen]
+        wins = _Wins(self._model, call, self._places[:, :, : model.filters.num_filters])
+        heads = model.filters.head.astype(np.float64).T[labels]  # (B, L, K)
+        shares = heads * wins.features[:, None]
+        logits: Doubles = bias + np.asarray(shares.sum(axis=2), np.float64) + sum(other.values())
+        return Reasons(labels, logits, bias, wins.ngrams(shares), wins.words(heads), other)
 
 
 class _Wins:

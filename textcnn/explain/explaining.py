@@ -7,14 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from textcnn.errors import ConfigError
-from textcnn.explain.additive import Integers, check_exact, reasons
+from textcnn.evaluation.probabilities import probabilities
+from textcnn.explain.additive import Integers, Won, check_exact
 from textcnn.explain.entries import Explanation, entries, explanations
 from textcnn.explain.parts import part_terms
 from textcnn.inference import threads as pool
 from textcnn.inference.answering import Answers, checked_texts
+from textcnn.inference.filters import Doubles
 from textcnn.inference.lookup import CHUNK
 from textcnn.inference.predictor import Predictor
 from textcnn.kernels import lookup_numpy
+from textcnn.text.pipeline import EncodedTexts
 from textcnn.text.spans import Spans
 
 
@@ -48,29 +51,39 @@ class Explainer:
             DataError: a single text where a list belongs.
             MissingExtraError: the model is of more than one layer and captum is not installed.
         """
-        return self.of_answers(checked_texts(texts), self._predictor.answer(texts))
+        return self.answer(texts)[1]
 
-    def of_answers(self, texts: Sequence[str], answers: Answers) -> list[Explanation] | list[list[Explanation]]:
-        """As a call, of texts that have been answered."""
-        if self._columns is None:
-            columns = answers.probabilities.argmax(axis=1)[:, None]
-        else:
-            columns = np.tile(self._columns, (len(texts), 1))
-        found = self._exact(texts, answers, columns) if self._model else self._approximate(texts, answers, columns)
-        return [row[0] for row in found] if self._is_one else found
+    def answer(
+        self, texts: Sequence[str], threshold: float | None = None
+    ) -> tuple[Answers, list[Explanation] | list[list[Explanation]]]:
+        """The answers that the predictor gives, and with them the explanations: the windows are looked at once.
 
-    def _exact(self, texts: Sequence[str], answers: Answers, columns: Integers) -> list[list[Explanation]]:
-        model, encoded = self._model, answers.encoded
+        Raises:
+            ConfigError: a threshold for a single-label model, or outside 0 to 1.
+            DataError: as for a call.
+            MissingExtraError: as for a call.
+        """
+        texts = checked_texts(texts)
+        thresholds, encoded = self._predictor.thresholds(threshold), self._predictor.text_inputs().encode(texts)
+        logits = np.zeros((len(texts), len(self._predictor.labels)))
+        explain = self._approximate if self._model is None else self._exact
+        found = explain(texts, encoded, logits)
+        answers = self._predictor.answers_of(encoded, logits, thresholds)
+        return answers, [row[0] for row in found] if self._is_one else found
+
+    def _exact(self, texts: Sequence[str], encoded: EncodedTexts, logits: Doubles) -> list[list[Explanation]]:
+        model = self._model
         assert model is not None
         found: dict[int, list[list[Explanation]]] = {}
 
         def work(start: int) -> None:
             part = slice(start, min(start + CHUNK, len(texts)))
-            why, own = reasons(model, encoded, part, columns[part]), texts[part]
-            spans = [self._spans(text) for text in own]
-            found[start] = explanations(why, model.labels, own, spans, self._top)
+            won, own = Won(model, encoded, part), texts[part]
+            logits[part] = won.logits()
+            columns, spans = self._chosen(logits[part]), [self._spans(text) for text in own]
+            found[start] = explanations(won.reasons(columns), model.labels, own, spans, self._top)
             for b in range(len(own)) if self._top is None else ():
-                parts = part_terms(model, encoded, start + b, columns[start + b].tolist())
+                parts = part_terms(model, encoded, start + b, columns[b].tolist())
                 for n, one in enumerate(found[start][b]):
                     for term in one["other"]:
                         term["terms"] = entries(parts[term["name"]], n, own[b : b + 1], spans[b : b + 1], None)[0]
@@ -80,13 +93,21 @@ class Explainer:
         pool.run(work, starts, min(model.threads, len(starts)) if numba and len(starts) else 1)
         return [row for start in starts for row in found[start]]
 
-    def _approximate(self, texts: Sequence[str], answers: Answers, columns: Integers) -> list[list[Explanation]]:
+    def _approximate(self, texts: Sequence[str], encoded: EncodedTexts, logits: Doubles) -> list[list[Explanation]]:
         from textcnn.explain.gradients import METHOD, integrated_gradients
 
-        why = integrated_gradients(self._predictor, answers.encoded, columns)
+        logits[:] = self._predictor.logits(encoded)
+        why = integrated_gradients(self._predictor, encoded, self._chosen(logits))
         spans = [self._spans(text) for text in texts]
         found = explanations(why, self._predictor.labels, texts, spans, self._top)
         return [[{**one, "approximate": METHOD} for one in row] for row in found]
+
+    def _chosen(self, logits: Doubles) -> Integers:
+        """The labels to explain ``(B, L)``."""
+        if self._columns is not None:
+            return np.tile(self._columns, (len(logits), 1))
+        probs = probabilities(logits, self._predictor.labels, self._predictor.temperature)
+        return np.asarray(probs.argmax(axis=1)[:, None])
 
 
 def _columns(predictor: Predictor, labels: str | Sequence[str]) -> Integers:

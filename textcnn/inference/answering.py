@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,6 @@ class Answers:
         num_tokens: tokens of all rows.
         num_unknown: those that the vocabulary does not have.
         certified: ``(N,)``, rows whose labels quantization provably did not change (int8); none: not quantized.
-        encoded: the rows as the model's inputs encode them.
     """
 
     probabilities: Floats
@@ -42,7 +41,6 @@ class Answers:
     num_tokens: int = 0
     num_unknown: int = 0
     certified: Booleans | None = None
-    encoded: Any = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -136,14 +134,24 @@ class Answering(ABC):
             ConfigError: a threshold for a single-label model, or outside 0 to 1.
         """
         thresholds, inputs = self.thresholds(threshold), self.inputs
-        is_text = isinstance(inputs, TextPipeline)
-        encoded = inputs.encode(checked_texts(rows) if is_text else np.asarray(rows))
+        encoded = inputs.encode(checked_texts(rows) if isinstance(inputs, TextPipeline) else np.asarray(rows))
         logits, certified = self.certify(encoded, thresholds)
+        return self.answers_of(encoded, logits, thresholds, certified)
+
+    def answers_of(
+        self,
+        encoded: Any,
+        logits: npt.NDArray[np.floating],
+        thresholds: Sequence[float],
+        certified: Booleans | None = None,
+    ) -> Answers:
+        """Everything known of rows whose logits ``(N, C)`` are there."""
+        inputs = self.inputs
         probs = probabilities(logits, self.labels, self.temperature)
         given = decide(probs, self.labels, thresholds)
-        if not is_text:
+        if not isinstance(inputs, TextPipeline):
             none = np.zeros(len(given), np.bool_)
-            return Answers(probs, given, none, none, encoded=encoded)
+            return Answers(probs, given, none, none)
         return Answers(
             probs,
             given,
@@ -152,7 +160,6 @@ class Answering(ABC):
             num_tokens=len(encoded.ids),
             num_unknown=int(inputs.is_unknown(encoded).sum()),
             certified=certified,
-            encoded=encoded,
         )
 
     def thresholds(self, threshold: float | None = None) -> list[float]:

@@ -35,7 +35,7 @@ def classify_rows(
     top_k: int | None = None,
     threshold: float | None = None,
     counts: Counter[str] | None = None,
-    explain: Callable[[Sequence[str], Answers], Sequence[Any]] | None = None,
+    explain: Callable[[Sequence[str], float | None], tuple[Answers, Sequence[Any]]] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """One dictionary for each row, in order.
 
@@ -46,7 +46,7 @@ def classify_rows(
         top_k: list that many labels, the most probable first.
         threshold: instead of the model's own (multi-label).
         counts: is filled with rows, tokens, unknown tokens, empty and cut rows.
-        explain: makes the ``explanation`` of each row of some texts and the answers to them.
+        explain: answers some texts, by that threshold, and makes the ``explanation`` of each.
 
     Raises:
         ArtifactError: the model is for images. Before any row is read, as the next one.
@@ -60,8 +60,11 @@ def classify_rows(
         stream = iter(rows)
         while chunk := list(islice(stream, CHUNK)):
             texts = [row.text for row in chunk]
-            answers = predictor.answer(texts, threshold=threshold)
-            explanations = None if explain is None else explain(texts, answers)
+            explanations: Sequence[Any] | None = None
+            if explain is None:
+                answers = predictor.answer(texts, threshold=threshold)
+            else:
+                answers, explanations = explain(texts, threshold)
             counts.update(
                 rows=len(chunk),
                 tokens=answers.num_tokens,

@@ -294,15 +294,18 @@ class LookupModel(Answering):
         texts = slice(start, min(start + CHUNK, len(encoded)))
         call, held = self.gathered(encoded, texts)
         kernels.collect(*call)
-        lengths = call.offsets[1:] - call.offsets[:-1]
-        if self._model.means is not None:
-            np.floor_divide(call.mean_sums, np.maximum(lengths, 1)[:, None], out=call.mean_sums)
-        rest = call.mean_sums + (call.wide_sums >> _SHIFT) + self._model.bias
-        empty = lengths == 0
+        rest, empty = self.rest(call), call.offsets[1:] == call.offsets[:-1]
         results.logits[texts] = logits = self.close(call.best, rest, empty, kernels)
         if certify:
             clipped = _any_of(held.clipped[call.rows], call.offsets)
             results.certified[texts] = self._certified(call.best, logits, empty, clipped, limits)
+
+    def rest(self, call: Gathered) -> npt.NDArray[np.int64]:
+        """Whole logits ``(B, C)`` of the mean, the wide branch and the bias, once their sums are there."""
+        means = call.mean_sums
+        if self._model.means is not None:
+            means = means // np.maximum(call.offsets[1:] - call.offsets[:-1], 1)[:, None]
+        return np.asarray(means + (call.wide_sums >> _SHIFT) + self._model.bias)
 
     def gathered(self, encoded: EncodedTexts, texts: slice) -> tuple[Gathered, Rows]:
         """Everything that the kernels need of some neighbouring texts, and the rows of their types."""
