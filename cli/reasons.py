@@ -19,14 +19,15 @@ def reasons(
     speed_sets: Annotated[
         str, typer.Option("--speed", metavar="S,S,...", help="sets to time `classify --explain` on; none: no set")
     ] = "imdb",
-    output: Annotated[Path | None, typer.Option(help="write the JSON document to this file")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="write the JSON document to this file; a stopped start is continued")
+    ] = None,
     table: Annotated[Path | None, typer.Option(help="write the table to this Markdown file")] = None,
 ) -> None:
     """Sums, what-if against brute force, sufficient words bit by bit, and the speed of `classify --explain`.
 
     Example: textcnn benchmark reasons DATA MODELS --sets trec --speed none
     """
-    from textcnn.benchmark.document import write_document
     from textcnn.benchmark.reasons import reasons_benchmark, to_markdown
     from textcnn_cli.train import reporter
 
@@ -39,10 +40,9 @@ def reasons(
         reporter(),
         num_texts=num_texts,
         speed_sets=timed,
+        output=output,
         arguments=sys.argv[1:],
     )
-    if output is not None:
-        write_document(document, output)
     if table is not None:
         table.write_text(to_markdown(document), encoding="utf-8")
     print(to_markdown(document), end="")

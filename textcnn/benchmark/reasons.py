@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from textcnn.benchmark.machine import command_line, describe_machine
+from textcnn.benchmark.resumable import FinishedRuns
 from textcnn.config import DataConfig
 from textcnn.explain.blanks import Blanked
 from textcnn.explain.decision import Decision
@@ -27,6 +28,7 @@ from textcnn.text.reading import open_rows, read_examples
 from textcnn.training.progress import Reporter
 
 KIND = "reasons"
+KINDS = ("default", "pure")
 WORDS = 20  # put in the place of one word of every text
 SMALLEST = 100  # texts whose smallest set is looked for
 LISTED = 10  # n-grams and words of `classify --explain`
@@ -42,6 +44,7 @@ def reasons_benchmark(
     *,
     num_texts: int,
     speed_sets: Sequence[str],
+    output: Path | None,
     arguments: Sequence[str],
 ) -> dict[str, Any]:
     """Measure the models ``SET-default`` and ``SET-pure`` of each set on its test rows.
@@ -53,34 +56,40 @@ def reasons_benchmark(
         reporter: is told of progress.
         num_texts: the first so many test rows are looked at.
         speed_sets: sets whose whole test rows are classified with and without reasons.
+        output: where the document goes; a stopped start is continued from beside it.
         arguments: the command line, for the record.
 
     Raises:
         ArtifactError: a model that is not there.
+        ConfigError: one of more than one layer.
         DataError: rows that cannot be read.
     """
+    runs = FinishedRuns(output, {"texts": num_texts, "sets": list(sets), "speed": list(speed_sets)})
     found: dict[str, Any] = {}
     for name in sets:
         path = str(data / name / "test.csv.gz")
-        for kind in ("default", "pure"):
+        for kind in KINDS:
             reporter.say(f"{name}, {kind}")
-            predictor = Predictor.load(models / f"{name}-{kind}")
-            texts = list(read_examples(path, DataConfig(), multi_label=predictor.labels.multi_label).texts[:num_texts])
-            found.setdefault(name, {})[kind] = _measure(predictor, texts)
-            if name in speed_sets and kind == "default":
-                found[name]["speed"] = _speed(predictor, path)
-    return {
+            folder = models / f"{name}-{kind}"
+            found.setdefault(name, {})[kind] = runs.run(f"{name}, {kind}", _measure, folder, path, num_texts)
+        if name in speed_sets:
+            found[name]["speed"] = runs.run(f"{name}, speed", _speed, models / f"{name}-{KINDS[0]}", path)
+    document = {
         "benchmark": KIND,
         "command": command_line(arguments),
         "machine": describe_machine(),
         "tolerance": TOLERANCE,
         "sets": found,
     }
+    runs.write(document)
+    return document
 
 
-def _measure(predictor: Predictor, texts: list[str]) -> dict[str, Any]:
+def _measure(folder: Path, path: str, num_texts: int) -> dict[str, Any]:
+    predictor = Predictor.load(folder, runtime="look-up")
     model = predictor.lookup()
     assert model is not None
+    texts = list(read_examples(path, DataConfig(), multi_label=predictor.labels.multi_label).texts[:num_texts])
     encoded = model.inputs.encode(texts)
     part: dict[str, Any] = {"texts": len(texts), "words_per_text": round(float(encoded.lengths.mean()), 1)}
     part["sums"] = _sums(predictor, texts, model.logits(encoded))
@@ -236,8 +245,9 @@ def _ragged(rows: list[Any]) -> Ragged:
     return Ragged(np.concatenate(rows).astype(np.int32), offsets)
 
 
-def _speed(predictor: Predictor, path: str) -> dict[str, Any]:
+def _speed(folder: Path, path: str) -> dict[str, Any]:
     """Words a second of `classify` from file to file, without and with its ten strongest reasons."""
+    predictor = Predictor.load(folder)
     words = int(predictor.inputs.encode(read_examples(path).texts).lengths.sum())
     explainer = Explainer(predictor, top=LISTED)
     rates: dict[str, list[float]] = {"classify": [], "explain": []}
@@ -272,7 +282,7 @@ def to_markdown(document: Mapping[str, Any]) -> str:
         "| --- " + "| ---: " * 14 + "|",
     ]
     for name, kinds in document["sets"].items():
-        for kind in ("default", "pure"):
+        for kind in KINDS:
             lines.append(_line(f"{name}, {kind}", kinds[kind]))
     for name, kinds in document["sets"].items():
         if speed := kinds.get("speed"):
