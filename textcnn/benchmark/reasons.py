@@ -251,13 +251,13 @@ def _speed(folder: Path, path: str) -> dict[str, Any]:
     words = int(predictor.inputs.encode(read_examples(path).texts).lengths.sum())
     explainer = Explainer(predictor, top=LISTED)
     rates: dict[str, list[float]] = {"classify": [], "explain": []}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as place:
         for _ in range(2):
             for name, why in (("classify", None), ("explain", explainer.answer)):
                 began = time.perf_counter()
                 rows = open_rows(path, DataConfig(), labels="ignored")
                 answers = classify_rows(predictor, rows, text_columns=rows.text_columns, explain=why)
-                write_rows(answers, f"{folder}/{name}.jsonl")
+                write_rows(answers, f"{place}/{name}.jsonl")
                 rates[name].append(words / (time.perf_counter() - began))
     best = {name: round(max(values)) for name, values in rates.items()}
     return {
