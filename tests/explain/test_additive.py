@@ -130,12 +130,12 @@ def test_many_texts_have_the_explanations_of_each_alone(folders, option):
 def test_answers_that_come_with_explanations_are_the_predictors_to_the_bit(folders, option):
     predictor = Predictor.load(folders[option])
     for texts in (TEXTS, TEXTS * 20):
-        answers, found = Explainer(predictor, top=2).answer(texts)
+        answers = Explainer(predictor, top=2).answer(texts)
         expected = predictor.answer(texts)
         assert (answers.probabilities == expected.probabilities).all()
         assert (answers.labels, answers.num_unknown) == (expected.labels, expected.num_unknown)
         best = [predictor.classes_[k] for k in expected.probabilities.argmax(axis=1)]
-        assert [one["label"] for one in found] == best
+        assert [one["label"] for one in answers.explanations] == best
 
 
 @settings(deadline=None, max_examples=40)

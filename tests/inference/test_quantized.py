@@ -71,7 +71,9 @@ def test_certified_labels_are_those_of_float32(folders, name):
     wrong = [a != b for a, b in zip(expected.labels, found.labels, strict=True)]
     assert not (np.array(wrong) & found.certified).any()
     assert found.certified.mean() > 0.5
-    np.testing.assert_allclose(found.probabilities, expected.probabilities, rtol=0, atol=0.1)
+    # What is not certified may have clipped products, and be anywhere.
+    sure = found.certified
+    np.testing.assert_allclose(found.probabilities[sure], expected.probabilities[sure], rtol=0, atol=0.1)
     assert found.empty.any()
     assert found.certified[found.empty].all()
 
@@ -121,7 +123,7 @@ def test_a_folder_without_scales_gets_them_when_it_is_read(folders, tmp_path):
     folder = shutil.copytree(folders["default"], tmp_path / "model")
     config = json.loads((folder / "config.json").read_text())
     assert len(config.pop("scales")) == 12
-    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "config.json").write_text(json.dumps({**config, "format_version": 1}))
     older, newer = (LookupModel.load(place, precision="int8") for place in (folder, folders["default"]))
     rows = made_up(300)
     assert (older.whole_logits(older.inputs.encode(rows)) == newer.whole_logits(newer.inputs.encode(rows))).all()

@@ -17,11 +17,12 @@ from textcnn.explain.blanks import Blanked
 from textcnn.explain.decision import Decision
 from textcnn.explain.explaining import Explainer
 from textcnn.explain.variants import Variants
-from textcnn.inference.answers import classify_rows
+from textcnn.inference.answers import Answerer, AnswerForm
 from textcnn.inference.filters import Doubles
 from textcnn.inference.lookup import LookupModel
 from textcnn.inference.predictor import Predictor
-from textcnn.inference.writing import write_rows
+from textcnn.inference.streaming import answer_stream
+from textcnn.inference.writing import write_lines
 from textcnn.text.pipeline import EncodedTexts
 from textcnn.text.ragged import Ragged
 from textcnn.text.reading import open_rows, read_examples
@@ -253,11 +254,13 @@ def _speed(folder: Path, path: str) -> dict[str, Any]:
     rates: dict[str, list[float]] = {"classify": [], "explain": []}
     with tempfile.TemporaryDirectory() as place:
         for _ in range(2):
-            for name, why in (("classify", None), ("explain", explainer.answer)):
+            answerers: dict[str, Answerer] = {"classify": predictor, "explain": explainer}
+            for name, answerer in answerers.items():
                 began = time.perf_counter()
                 rows = open_rows(path, DataConfig(), labels="ignored")
-                answers = classify_rows(predictor, rows, text_columns=rows.text_columns, explain=why)
-                write_rows(answers, f"{place}/{name}.jsonl")
+                form = AnswerForm(rows.text_columns)
+                parts = answer_stream(rows, answerer, form, as_lines=True, ready=rows.ready)
+                write_lines((part.lines for part in parts), f"{place}/{name}.jsonl")
                 rates[name].append(words / (time.perf_counter() - began))
     best = {name: round(max(values)) for name, values in rates.items()}
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,11 +13,12 @@ from textcnn.explain.additive import Integers, Won, check_exact
 from textcnn.explain.entries import Explanation, entries, explanations
 from textcnn.explain.parts import part_terms
 from textcnn.inference import threads as pool
-from textcnn.inference.answering import Answers, checked_texts
+from textcnn.inference.answering import Answers, Runtime, checked_texts
 from textcnn.inference.filters import Doubles
 from textcnn.inference.lookup import CHUNK
 from textcnn.inference.predictor import Predictor
 from textcnn.kernels import lookup_numpy
+from textcnn.labels import Labels
 from textcnn.text.pipeline import EncodedTexts
 from textcnn.text.spans import Spans
 
@@ -51,25 +53,32 @@ class Explainer:
             DataError: a single text where a list belongs.
             MissingExtraError: the model is of more than one layer and captum is not installed.
         """
-        return self.answer(texts)[1]
+        return list(self.answer(texts).explanations or ())
 
-    def answer(
-        self, texts: Sequence[str], threshold: float | None = None
-    ) -> tuple[Answers, list[Explanation] | list[list[Explanation]]]:
-        """The answers that the predictor gives, and with them the explanations: the windows are looked at once.
+    @property
+    def runtime(self) -> Runtime:
+        """Which runtime answers."""
+        return self._predictor.runtime
+
+    @property
+    def labels(self) -> Labels:
+        """The labels of the model."""
+        return self._predictor.labels
+
+    def answer(self, rows: Sequence[str], *, threshold: float | None = None) -> Answers:
+        """The predictor's answers, and with them the explanations: the windows are looked at once.
 
         Raises:
             ConfigError: a threshold for a single-label model, or outside 0 to 1.
             DataError: as for a call.
             MissingExtraError: as for a call.
         """
-        texts = checked_texts(texts)
-        thresholds, encoded = self._predictor.thresholds(threshold), self._predictor.text_inputs().encode(texts)
-        logits = np.zeros((len(texts), len(self._predictor.labels)))
-        explain = self._approximate if self._model is None else self._exact
-        found = explain(texts, encoded, logits)
-        answers = self._predictor.answers_of(encoded, logits, thresholds)
-        return answers, [row[0] for row in found] if self._is_one else found
+        texts, predictor = checked_texts(rows), self._predictor
+        thresholds, encoded = predictor.thresholds(threshold), predictor.text_inputs().encode(texts)
+        logits = np.zeros((len(texts), len(self.labels)))
+        found = (self._approximate if self._model is None else self._exact)(texts, encoded, logits)
+        answers = predictor.decided(predictor.measured(encoded, logits), thresholds)
+        return replace(answers, explanations=[row[0] for row in found] if self._is_one else found)
 
     def _exact(self, texts: Sequence[str], encoded: EncodedTexts, logits: Doubles) -> list[list[Explanation]]:
         model = self._model

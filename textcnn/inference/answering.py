@@ -14,7 +14,7 @@ from textcnn.errors import ArtifactError, ConfigError, DataError
 from textcnn.evaluation.metrics import score
 from textcnn.evaluation.probabilities import Floats, decide, probabilities
 from textcnn.labels import Labels
-from textcnn.text.pipeline import TextPipeline
+from textcnn.text.pipeline import EncodedTexts, TextPipeline
 from textcnn.text.read_table import shown
 
 Booleans = npt.NDArray[np.bool_]
@@ -32,10 +32,33 @@ class Answers:
         num_tokens: tokens of all rows.
         num_unknown: those that the vocabulary does not have.
         certified: ``(N,)``, rows whose labels quantization provably did not change (int8); none: not quantized.
+        explanations: of each row, if they were asked for.
     """
 
     probabilities: Floats
     labels: list[tuple[str, ...]]
+    empty: Booleans
+    cut: Booleans
+    num_tokens: int = 0
+    num_unknown: int = 0
+    certified: Booleans | None = None
+    explanations: Sequence[Any] | None = None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Logits of N texts, and what else is known of them; see :class:`Answers`.
+
+    Attributes:
+        logits: ``(N, C)``.
+        empty: ``(N,)``.
+        cut: ``(N,)``.
+        num_tokens: of all texts.
+        num_unknown: of all texts.
+        certified: ``(N,)``, or none.
+    """
+
+    logits: npt.NDArray[np.floating]
     empty: Booleans
     cut: Booleans
     num_tokens: int = 0
@@ -133,33 +156,42 @@ class Answering(ABC):
             DataError: as for :meth:`predict_proba`.
             ConfigError: a threshold for a single-label model, or outside 0 to 1.
         """
-        thresholds, inputs = self.thresholds(threshold), self.inputs
-        encoded = inputs.encode(checked_texts(rows) if isinstance(inputs, TextPipeline) else np.asarray(rows))
-        logits, certified = self.certify(encoded, thresholds)
-        return self.answers_of(encoded, logits, thresholds, certified)
+        thresholds = self.thresholds(threshold)
+        if isinstance(self.inputs, TextPipeline):
+            found = self.measure(checked_texts(rows), thresholds)
+        else:
+            logits = self.logits(self.inputs.encode(np.asarray(rows)))
+            found = Measured(logits, *np.zeros((2, len(logits)), np.bool_))
+        return self.decided(found, thresholds)
 
-    def answers_of(
-        self,
-        encoded: Any,
-        logits: npt.NDArray[np.floating],
-        thresholds: Sequence[float],
-        certified: Booleans | None = None,
-    ) -> Answers:
-        """Everything known of rows whose logits ``(N, C)`` are there."""
-        inputs = self.inputs
-        probs = probabilities(logits, self.labels, self.temperature)
+    def decided(self, found: Measured, thresholds: Sequence[float]) -> Answers:
+        """The answers to rows whose logits are there."""
+        probs = probabilities(found.logits, self.labels, self.temperature)
         given = decide(probs, self.labels, thresholds)
-        if not isinstance(inputs, TextPipeline):
-            none = np.zeros(len(given), np.bool_)
-            return Answers(probs, given, none, none)
         return Answers(
-            probs,
-            given,
+            probs, given, found.empty, found.cut, found.num_tokens, found.num_unknown, certified=found.certified
+        )
+
+    def measure(self, texts: Sequence[str], thresholds: Sequence[float]) -> Measured:
+        """Logits of texts, and what their answers say beside them."""
+        return self.measure_encoded(self.text_inputs().encode(texts), thresholds)
+
+    def measure_encoded(self, encoded: EncodedTexts, thresholds: Sequence[float]) -> Measured:
+        """The same of texts that :attr:`inputs` has encoded."""
+        return self.measured(encoded, *self.certify(encoded, thresholds))
+
+    def measured(
+        self, encoded: EncodedTexts, logits: npt.NDArray[np.floating], certified: Booleans | None = None
+    ) -> Measured:
+        """What is known of encoded texts beside their logits ``(N, C)``."""
+        inputs = self.text_inputs()
+        return Measured(
+            logits,
             encoded.lengths == 0,
             inputs.cut_rows(encoded),
-            num_tokens=len(encoded.ids),
-            num_unknown=int(inputs.is_unknown(encoded).sum()),
-            certified=certified,
+            len(encoded.ids),
+            int(inputs.is_unknown(encoded).sum()),
+            certified,
         )
 
     def thresholds(self, threshold: float | None = None) -> list[float]:

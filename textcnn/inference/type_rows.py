@@ -7,7 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -78,15 +78,29 @@ class Rows:
         return Rows(*(_grown(part, size) for part in (self.products, self.means, self.clipped)))
 
     @property
-    def num_bytes(self) -> int:
-        """Memory of the arrays."""
-        return self.products.nbytes + self.means.nbytes + self.clipped.nbytes
+    def row_bytes(self) -> int:
+        """Memory of one row."""
+        return sum(part[:1].nbytes for part in (self.products, self.means, self.clipped))
 
 
 def _grown(part: Array, size: int) -> Array:
     grown = np.zeros((size, *part.shape[1:]), part.dtype)
     grown[: len(part)] = part
     return grown
+
+
+class Held(NamedTuple):
+    """What a cache holds, for as long as its lock is held.
+
+    Attributes:
+        rows: of all types.
+        known: ``(V + 1,)``, the row of each type, -1 for none; another array after the cache has started again.
+        named: rows of the types behind V.
+    """
+
+    rows: Rows
+    known: Integers
+    named: Mapping[str, int]
 
 
 class RowCache:
@@ -102,7 +116,7 @@ class RowCache:
 
     def __init__(self, make: Callable[[Integers, Unseen], Rows], num_types: int, capacity: int) -> None:
         self._make, self._num_types, self._capacity = make, num_types, capacity
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._nothing = make(np.zeros(0, np.int64), Unseen()).grown(1)
         self._start_again()
         _caches.add(self)
@@ -113,12 +127,12 @@ class RowCache:
 
     @property
     def num_bytes(self) -> int:
-        """Memory of the rows."""
-        return self._rows.num_bytes
+        """Memory of the rows made so far; the arrays have room for all, which costs nothing until it is used."""
+        return self._used * self._rows.row_bytes
 
     def find(self, ids: Array, unseen: Unseen) -> tuple[Rows, Integers]:
         """Rows that hold all of ``ids (N,)``, and the number of the row of each, ``(N,)``."""
-        with self._lock:
+        with self.lock:
             numbers = self._numbers(ids, unseen)
             if numbers.min(initial=0) < 0:
                 new = np.unique(ids[numbers < 0])
@@ -129,13 +143,17 @@ class RowCache:
                 numbers = self._numbers(ids, unseen)
             return self._rows, numbers
 
+    def held(self) -> Held:
+        """What is held, to be read while :attr:`lock` is."""
+        return Held(self._rows, self._known, self._named)
+
     def forget(self) -> None:
         """Begin anew in a forked child: who held the lock is not there any more, and may have left rows half made."""
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._start_again()
 
     def _start_again(self) -> None:
-        self._rows, self._used = self._nothing, 1
+        self._rows, self._used = self._nothing.grown(self._capacity), 1
         self._known = np.full(self._num_types + 1, -1, np.int64)
         self._named: dict[str, int] = {}
 
@@ -149,9 +167,8 @@ class RowCache:
 
     def _add(self, types: Integers, unseen: Unseen) -> None:
         needed = self._used + len(types)
-        if needed > len(self._rows.products):
-            room = max(needed, min(2 * len(self._rows.products), self._capacity))
-            self._rows = self._rows.grown(room)
+        if needed > len(self._rows.products):  # one call needs more than the capacity
+            self._rows = self._rows.grown(needed)
         for start in range(0, len(types), BLOCK):
             block = types[start : start + BLOCK].astype(np.int64)
             made, first = self._make(block, unseen), self._used

@@ -10,7 +10,8 @@ from typing import Any, overload
 
 import numpy as np
 
-from textcnn.text.chunks import BLANKS, MOST_CHUNKS, refusal
+from textcnn.text.chunk_numbers import BLANKS
+from textcnn.text.chunks import MOST_CHUNKS, refusal
 from textcnn.text.tokenizer import Tokenizer
 
 Span = tuple[int, int]
