@@ -33,7 +33,7 @@ KINDS = ("default", "pure")
 WORDS = 20  # put in the place of one word of every text
 SMALLEST = 100  # texts whose smallest set is looked for
 LISTED = 10  # n-grams and words of `classify --explain`
-TOLERANCE = 1e-6  # of a logit: what float32 weights of the wide branch round
+TOLERANCE = 1e-5  # of a logit; float32 weights of the wide branch are rounded by 1e-6 of it
 BLOCK = 500_000  # tokens of variants classified at once
 
 
