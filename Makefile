@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: setup demo test check format bench bench-step bench-lookup panel with-glove with-fasttext multi-label accurate words-only kim2014 imbalance architectures images build clean
+.PHONY: setup demo test check format bench bench-step bench-lookup panel with-glove with-fasttext multi-label accurate words-only kim2014 imbalance architectures images reasons build clean
 
 setup: $(INSTALLED)
 
@@ -113,6 +113,18 @@ images: setup
 	$(COMPARE) $(IMAGES)/digits --test $(IMAGES)/digits --architectures lenet,vgg,resnet,inception,mlp2d \
 	  --baselines none --output $(RESULTS)/digits.json \
 	  --table $(RESULTS)/digits.md --plot $(RESULTS)/digits.png
+
+# Explanations and what-if: are they what they say? Models of the default and the pure preset for each set.
+REASONS = build/reasons
+TRAIN = $(BIN)/textcnn train $$TEXTCNN_DATA
+
+reasons: setup
+	for set in trec sst2 imdb; do for preset in default pure; do \
+	  $(TRAIN)/$$set/train.csv.gz --preset $$preset --seed 1 -o $(REASONS)/$$set-$$preset || exit 1; done; done
+	for preset in default pure; do $(TRAIN)/goemotions/train.csv.gz --dev $$TEXTCNN_DATA/goemotions/dev.csv.gz \
+	  --preset $$preset --seed 1 -o $(REASONS)/goemotions-$$preset || exit 1; done
+	$(BIN)/textcnn benchmark reasons $$TEXTCNN_DATA $(REASONS) \
+	  --output $(RESULTS)/reasons.json --table $(RESULTS)/reasons.md
 
 build: setup
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

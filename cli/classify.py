@@ -17,9 +17,12 @@ from textcnn_cli import console, options
 from textcnn_cli.progress import RowsProgress
 
 if TYPE_CHECKING:
+    from textcnn.explain.explaining import Explainer
     from textcnn.inference.predictor import Predictor
     from textcnn.inference.streaming import Part
     from textcnn.text.reading import Rows
+
+EXPLAINED = 10  # n-grams and words of each row
 
 
 def classify(
@@ -41,6 +44,14 @@ def classify(
     precision: Annotated[
         str, typer.Option("--precision", help="float32, or int8: integer logits, and rows say if they are certified")
     ] = "float32",
+    explain: Annotated[
+        str | None,
+        typer.Option(
+            "--explain",
+            metavar="[all]",
+            help=f"say why, by the {EXPLAINED} strongest n-grams and words of the predicted label, or of all",
+        ),
+    ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="processes that classify; each loads the model")] = 1,
 ) -> None:
     """Classify texts; every input row gives one output row, with its other columns carried through.
@@ -60,7 +71,7 @@ def classify(
 
     as_lines = is_json_lines(output)
     threads = max(num_cores() // workers, 1)
-    load = partial(load_predictor, model, threshold, precision, threads)
+    load = partial(load_predictor, model, threshold, precision, threads, explain)
     predictor = load() if workers == 1 else None  # each worker has its own
     if predictor is not None:
         console.detail(f"runtime: {predictor.runtime.describe()}")
@@ -84,14 +95,17 @@ def classify(
     console.say(_summary(counts, max_length))
 
 
-def load_predictor(model: str, threshold: float | None, precision: str, threads: int) -> Predictor:
+def load_predictor(
+    model: str, threshold: float | None, precision: str, threads: int, explain: str | None = None
+) -> Predictor | Explainer:
     """The predictor in a folder, if it can do what is asked for; worker processes are given this function."""
+    from textcnn.explain.explaining import Explainer
     from textcnn.inference.predictor import Predictor
 
     predictor = Predictor.load(model, precision=precision, threads=threads)
     predictor.text_inputs()
     predictor.thresholds(threshold)
-    return predictor
+    return predictor if explain is None else Explainer(predictor, labels=explain, top=EXPLAINED)
 
 
 def _watched(parts: Generator[Part, None, None], counts: Counter[str], rows: Rows) -> Generator[Part, None, None]:

@@ -14,9 +14,12 @@ from textcnn.errors import TextCNNError
 from textcnn_cli import benchmark, console, data, image
 from textcnn_cli.classify import classify
 from textcnn_cli.evaluate import evaluate
+from textcnn_cli.explain import explain
 from textcnn_cli.inspect import inspect
+from textcnn_cli.options import OptionalValue
 from textcnn_cli.train import train
 from textcnn_cli.tune import tune
+from textcnn_cli.what_if import what_if
 
 app = typer.Typer(
     name="textcnn",
@@ -27,8 +30,10 @@ app = typer.Typer(
 )
 app.command("train")(train)
 app.command("tune")(tune)
-app.command("classify")(classify)
+app.command("classify", cls=OptionalValue)(classify)
 app.command("evaluate")(evaluate)
+app.command("explain")(explain)
+app.command("what-if")(what_if)
 app.command("inspect")(inspect)
 app.add_typer(image.app, name="image")
 app.add_typer(benchmark.app, name="benchmark")

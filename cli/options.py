@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
+from typer.core import TyperCommand
 
 from textcnn.config import DataConfig, ImageConfig, ModelConfig, TextConfig, TrainingConfig, describe
 from textcnn.errors import ConfigError
@@ -149,3 +150,15 @@ def prepare_outputs(output: Path | None, plot: Path | None, table: Path | None) 
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as err:
             raise ConfigError(f"expected a file that can be written, got {str(path)!r}: {err}") from err
+
+
+class OptionalValue(TyperCommand):
+    """A command whose ``--explain`` may stand alone, or with ``all`` behind it; typer has no optional values."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Write the value out."""
+        place = args.index("--explain") if "--explain" in args else len(args)
+        if place < len(args):
+            is_all = args[place + 1 : place + 2] == ["all"]
+            args = [*args[:place], f"--explain={'all' if is_all else 'predicted'}", *args[place + 1 + is_all :]]
+        return super().parse_args(ctx, args)

@@ -53,6 +53,29 @@ def test_pool_is_the_largest_window_sum_in_both_twins(kind, sums, lengths, sizes
             tap += size
 
 
+@settings(deadline=None, max_examples=50)
+@given(lengths=lengths, sizes=sizes, levels=st.sampled_from([3, 1000]))
+def test_winners_are_pooled_sums_and_the_first_windows_that_have_them(lengths, sizes, levels):
+    sizes = np.array(sizes)
+    products = np.rint(table(np.float32, sizes.sum(), 5) / 127 * levels)  # few levels: many windows are equal
+    rows, offsets = ragged(lengths, 20)
+    expected = pooled(lookup_numpy, products, rows, offsets, sizes, np.float32)
+    for twin in (lookup_numpy, lookup_numba):
+        best, places = np.full_like(expected, 99), np.full(expected.shape, 99, np.int32)
+        twin.winners(products, rows, offsets, sizes, best, places)
+        assert (best == expected).all()
+        for b, length in enumerate(lengths):
+            text, tap = rows[offsets[b] : offsets[b + 1]].tolist(), 0
+            for g, size in enumerate(sizes.tolist()):
+                windows = [
+                    sum(products[text[t + i], tap + i] for i in range(size) if 0 <= t + i < length)
+                    for t in range(1 - size, length)
+                ]
+                first = np.argmax(windows, axis=0) + 1 - size if length else 0
+                assert (places[b, g] == first).all()
+                tap += size
+
+
 def test_windows_of_more_words_than_a_stretch_of_the_loop():
     sizes = np.array([300, 2])
     products = table(np.float32, 302, 3)

@@ -32,6 +32,7 @@ class Answers:
         num_tokens: tokens of all rows.
         num_unknown: those that the vocabulary does not have.
         certified: ``(N,)``, rows whose labels quantization provably did not change (int8); none: not quantized.
+        explanations: of each row, if they were asked for.
     """
 
     probabilities: Floats
@@ -41,6 +42,7 @@ class Answers:
     num_tokens: int = 0
     num_unknown: int = 0
     certified: Booleans | None = None
+    explanations: Sequence[Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,10 @@ class Answering(ABC):
         else:
             logits = self.logits(self.inputs.encode(np.asarray(rows)))
             found = Measured(logits, *np.zeros((2, len(logits)), np.bool_))
+        return self.decided(found, thresholds)
+
+    def decided(self, found: Measured, thresholds: Sequence[float]) -> Answers:
+        """The answers to rows whose logits are there."""
         probs = probabilities(found.logits, self.labels, self.temperature)
         given = decide(probs, self.labels, thresholds)
         return Answers(
@@ -172,8 +178,13 @@ class Answering(ABC):
 
     def measure_encoded(self, encoded: EncodedTexts, thresholds: Sequence[float]) -> Measured:
         """The same of texts that :attr:`inputs` has encoded."""
+        return self.measured(encoded, *self.certify(encoded, thresholds))
+
+    def measured(
+        self, encoded: EncodedTexts, logits: npt.NDArray[np.floating], certified: Booleans | None = None
+    ) -> Measured:
+        """What is known of encoded texts beside their logits ``(N, C)``."""
         inputs = self.text_inputs()
-        logits, certified = self.certify(encoded, thresholds)
         return Measured(
             logits,
             encoded.lengths == 0,

@@ -160,7 +160,7 @@ def classify_images(
 
 
 def answers_of(labels: Labels, answers: Answers, *, top_k: int | None = None) -> Iterator[dict[str, Any]]:
-    """The answer to each row: label and probability; the labels given (multi-label); top_k; certified; flags.
+    """The answer to each row: label and probability; the labels given (multi-label); top_k; certified; flags; reasons.
 
     A multi-label row names its most probable label as ``label``, whether or not that reached its threshold.
     """
@@ -179,6 +179,8 @@ def answers_of(labels: Labels, answers: Answers, *, top_k: int | None = None) ->
         if answers.certified is not None:
             answer["certified"] = bool(answers.certified[number])
         answer["flags"] = [name for name, rows in flags.items() if rows[number]]
+        if answers.explanations is not None:
+            answer["explanation"] = answers.explanations[number]
         yield answer
 
 

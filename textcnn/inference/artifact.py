@@ -19,7 +19,7 @@ from textcnn.inference.card import model_card
 from textcnn.inference.earlier import FORMAT_VERSION, weights_of_today
 from textcnn.inference.folder import CARD, CONFIG, FOLDS, TIMING, TOKENIZER, TRAINING, WEIGHTS, replaced_folder
 from textcnn.inference.manifest import read_config, read_json
-from textcnn.inference.one_layer import one_layer, refusal
+from textcnn.inference.one_layer import OneLayer, one_layer, refusal
 from textcnn.inference.out_of_fold import OutOfFold
 from textcnn.labels import MULTI_LABEL, Labels
 from textcnn.models.base import TextClassifier, build_image_classifier, build_text_classifier
@@ -125,14 +125,22 @@ class Artifact:
             _write(place / CARD, model_card(self.describe(), self.training))
         return folder
 
-    def _scales(self, folder: Path) -> list[float] | None:
-        """Steps of the filters for ``precision="int8"``, where the model is one that look-up can answer."""
+    def one_layer(self, folder: Path = Path("model")) -> OneLayer | None:
+        """The weights for the look-up runtime; none where the model is not one that it can answer.
+
+        Args:
+            folder: named in errors.
+        """
         if refusal(self.describe()):
             return None
         inputs = self.text_inputs()
         tensors = {name: value.detach().cpu().numpy() for name, value in self.model.state_dict().items()}
-        num_types = len(inputs.tokenizer)
-        return one_layer(tensors, self.describe(), num_types, inputs.lexicon, folder).steps(num_types)
+        return one_layer(tensors, self.describe(), len(inputs.tokenizer), inputs.lexicon, folder)
+
+    def _scales(self, folder: Path) -> list[float] | None:
+        """Steps of the filters for ``precision="int8"``."""
+        model = self.one_layer(folder)
+        return None if model is None else model.steps(len(self.text_inputs().tokenizer))
 
 
 def load_artifact(folder: str | Path) -> Artifact:

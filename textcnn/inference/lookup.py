@@ -56,7 +56,7 @@ class _Results:
     certified: Booleans
 
 
-class _Gathered(NamedTuple):
+class Gathered(NamedTuple):
     """Arguments of ``collect`` in the kernels, in their order."""
 
     products: Array
@@ -204,7 +204,7 @@ class LookupModel(Answering):
     def kernel_call(self, encoded: EncodedTexts) -> Callable[[], Array]:
         """What is left of an answer once everything is in its place: kernels, activation and head, for measuring."""
         kernels = self.kernels_for(len(encoded))
-        call, _ = self._gathered(encoded, slice(0, len(encoded)))
+        call, _ = self.gathered(encoded, slice(0, len(encoded)))
         rest, empty = np.zeros_like(call.mean_sums), encoded.lengths == 0
 
         def work() -> Array:
@@ -326,19 +326,22 @@ class LookupModel(Answering):
         self, encoded: EncodedTexts, kernels: ModuleType, results: _Results, limits: Any, certify: bool, start: int
     ) -> None:
         texts = slice(start, min(start + CHUNK, len(encoded)))
-        call, held = self._gathered(encoded, texts)
+        call, held = self.gathered(encoded, texts)
         kernels.collect(*call)
-        lengths = call.offsets[1:] - call.offsets[:-1]
-        if self._model.means is not None:
-            np.floor_divide(call.mean_sums, np.maximum(lengths, 1)[:, None], out=call.mean_sums)
-        rest = call.mean_sums + (call.wide_sums >> _SHIFT) + self._model.bias
-        empty = lengths == 0
+        rest, empty = self.rest(call), call.offsets[1:] == call.offsets[:-1]
         results.logits[texts] = logits = self.close(call.best, rest, empty, kernels)
         if certify:
             clipped = _any_of(held.clipped[call.rows], call.offsets)
             results.certified[texts] = self._certified(call.best, logits, empty, clipped, limits)
 
-    def _gathered(self, encoded: EncodedTexts, texts: slice) -> tuple[_Gathered, Rows]:
+    def rest(self, call: Gathered) -> npt.NDArray[np.int64]:
+        """Whole logits ``(B, C)`` of the mean, the wide branch and the bias, once their sums are there."""
+        means = call.mean_sums
+        if self._model.means is not None:
+            means = means // np.maximum(call.offsets[1:] - call.offsets[:-1], 1)[:, None]
+        return np.asarray(means + (call.wide_sums >> _SHIFT) + self._model.bias)
+
+    def gathered(self, encoded: EncodedTexts, texts: slice) -> tuple[Gathered, Rows]:
         """Everything that the kernels need of some neighbouring texts, and the rows of their types."""
         model, tokens = self._model, _cut(encoded, texts, self._pipeline.max_length)
         held, numbers = self.rows(tokens.ids, encoded.unseen)
@@ -346,7 +349,7 @@ class LookupModel(Answering):
         best = np.empty((count, len(sizes), held.products.shape[2]), self.filters.sum_type)
         mean_sums, wide_sums = np.zeros((2, count, model.num_labels), np.int64)
         wide = _features(encoded.wide, texts)
-        call = _Gathered(
+        call = Gathered(
             held.products,
             held.means,
             numbers,

@@ -19,6 +19,7 @@ from textcnn.inference.one_layer import refusal
 from textcnn.labels import Labels
 
 if TYPE_CHECKING:
+    from textcnn.explain.entries import Explanation
     from textcnn.inference.artifact import Artifact
 
 RUNTIMES = ("auto", "look-up", "torch")
@@ -129,6 +130,36 @@ class Predictor(Answering):
     def inputs(self) -> Any:
         """From raw rows to what :meth:`logits` takes."""
         return self.artifact.inputs if self._lookup is None else self._lookup.inputs
+
+    def lookup(self) -> LookupModel | None:
+        """The look-up runtime of this model; none where it has none."""
+        if self._lookup is not None or self._artifact is None:
+            return self._lookup
+        model = self._artifact.one_layer()
+        return None if model is None else LookupModel(model, self.text_inputs(), self._artifact.describe())
+
+    def explain(
+        self, texts: Sequence[str], *, labels: str | Sequence[str] = "predicted", top: int | None = None
+    ) -> list[Explanation] | list[list[Explanation]]:
+        """Why each text has the logits it has (docs/explain.md).
+
+        For one-layer models the sums are exact; for others they are integrated gradients, marked ``approximate``.
+
+        Args:
+            texts: a list of texts.
+            labels: ``predicted``: of the most probable label, one explanation a text; else a list for each text: of
+                ``all`` labels or of the labels named.
+            top: list that many n-grams and words, the strongest; an entry without a text holds the rest. None: all.
+
+        Raises:
+            ArtifactError: the model is for images.
+            ConfigError: a label that there is not, or a model that was loaded with precision int8.
+            DataError: a single text where a list belongs.
+            MissingExtraError: the model is of more than one layer and captum is not installed.
+        """
+        from textcnn.explain.explaining import Explainer
+
+        return Explainer(self, labels=labels, top=top)(texts)
 
     def logits(self, encoded: Any) -> npt.NDArray[np.floating]:
         """Logits ``(N, C)`` of rows that :attr:`inputs` has encoded."""

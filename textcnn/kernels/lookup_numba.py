@@ -105,6 +105,90 @@ def _other(products, rows, start, length, t, size, tap, window, best):
 
 
 @njit(cache=True, nogil=True)
+def winners(products, rows, offsets, sizes, out, places):
+    """As :func:`textcnn.kernels.lookup_numpy.winners`."""
+    is_standard = sizes.shape[0] == 3 and sizes[0] == 3 and sizes[1] == 4 and sizes[2] == 5
+    window = np.empty(products.shape[2], out.dtype)
+    for b in range(offsets.shape[0] - 1):
+        start = offsets[b]
+        length = offsets[b + 1] - start
+        out[b] = 0
+        places[b] = 0
+        if length == 0:
+            continue
+        inner = 0
+        tap = 0
+        for g in range(sizes.shape[0]):
+            _first(products, rows, start, length, sizes[g], tap, window, out[b, g])
+            places[b, g] = 1 - sizes[g]
+            for t in range(2 - sizes[g], 0):
+                _other_place(products, rows, start, length, t, sizes[g], tap, window, out[b, g], places[b, g])
+            tap += sizes[g]
+        if is_standard:
+            while inner + 6 <= length:
+                p = start + inner
+                _pair_places(
+                    products[rows[p]],
+                    products[rows[p + 1]],
+                    products[rows[p + 2]],
+                    products[rows[p + 3]],
+                    products[rows[p + 4]],
+                    products[rows[p + 5]],
+                    inner,
+                    out[b],
+                    places[b],
+                )
+                inner += 2
+        tap = 0
+        for g in range(sizes.shape[0]):
+            for t in range(inner if sizes[g] > 1 else max(inner, 1), length):
+                _other_place(products, rows, start, length, t, sizes[g], tap, window, out[b, g], places[b, g])
+            tap += sizes[g]
+
+
+@njit(cache=True, nogil=True)
+def _other_place(products, rows, start, length, t, size, tap, window, best, place):
+    _sum(products, rows, start, length, t, size, tap, window)
+    _keep(window, np.int32(t), best, place)
+
+
+@njit(cache=True, nogil=True)
+def _keep(window, t, best, place):
+    for f in range(best.shape[0]):
+        is_better = window[f] > best[f]
+        best[f] = window[f] if is_better else best[f]
+        place[f] = t if is_better else place[f]
+
+
+@njit(cache=True, nogil=True)
+def _pair_places(a, b, c, d, e, g, t, best, place):
+    """As :func:`_pair`, and which of the windows ``t`` and ``t + 1`` it was."""
+    kind = best.dtype.type
+    first, second = np.int32(t), np.int32(t + 1)
+    for f in range(best.shape[1]):
+        x = kind(kind(a[0, f] + b[1, f]) + c[2, f])
+        y = kind(kind(b[0, f] + c[1, f]) + d[2, f])
+        at = second if y > x else first
+        x = y if y > x else x
+        place[0, f] = at if x > best[0, f] else place[0, f]
+        best[0, f] = x if x > best[0, f] else best[0, f]
+    for f in range(best.shape[1]):
+        x = kind(kind(kind(a[3, f] + b[4, f]) + c[5, f]) + d[6, f])
+        y = kind(kind(kind(b[3, f] + c[4, f]) + d[5, f]) + e[6, f])
+        at = second if y > x else first
+        x = y if y > x else x
+        place[1, f] = at if x > best[1, f] else place[1, f]
+        best[1, f] = x if x > best[1, f] else best[1, f]
+    for f in range(best.shape[1]):
+        x = kind(kind(kind(kind(a[7, f] + b[8, f]) + c[9, f]) + d[10, f]) + e[11, f])
+        y = kind(kind(kind(kind(b[7, f] + c[8, f]) + d[9, f]) + e[10, f]) + g[11, f])
+        at = second if y > x else first
+        x = y if y > x else x
+        place[2, f] = at if x > best[2, f] else place[2, f]
+        best[2, f] = x if x > best[2, f] else best[2, f]
+
+
+@njit(cache=True, nogil=True)
 def head(features, weights, out):
     """As :func:`textcnn.kernels.lookup_numpy.head`."""
     for b in range(features.shape[0]):

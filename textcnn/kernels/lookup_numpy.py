@@ -62,6 +62,38 @@ def _pool_stretch(stretch: Array, sizes: Integers, overhang: int, best: Array, *
         tap += size
 
 
+def winners(
+    products: Array, rows: Integers, offsets: Integers, sizes: Integers, out: Array, places: npt.NDArray[np.int32]
+) -> None:
+    """As :func:`pool`, and where each largest sum stands: the first token of the first window that has it.
+
+    Args:
+        products: as for :func:`pool`; so are ``rows``, ``offsets``, ``sizes`` and ``out``.
+        rows: of every token.
+        offsets: of the texts.
+        sizes: of the windows.
+        out: ``(B, G, F)``.
+        places: ``(B, G, F)``, counted from the text's first token; below 0 where the window begins outside.
+    """
+    for b in range(len(offsets) - 1):
+        text, tap = rows[offsets[b] : offsets[b + 1]], 0
+        out[b], places[b] = 0, 0
+        for g, size in enumerate(sizes.tolist() if len(text) else []):
+            outside = np.zeros(size - 1, np.int64)
+            padded, last = np.concatenate([outside, text, outside]), len(text) + size - 1
+            for start in range(0, last, _STRETCH):
+                end = min(start + _STRETCH, last)
+                sums = products[padded[start:end], tap].astype(out.dtype)
+                for i in range(1, size):
+                    sums += products[padded[start + i : end + i], tap + i]
+                first = sums.argmax(axis=0)
+                top = np.take_along_axis(sums, first[None], axis=0)[0]
+                better = (top > out[b, g]) | (start == 0)
+                out[b, g, better] = top[better]
+                places[b, g, better] = first[better] + start - (size - 1)
+            tap += size
+
+
 def head(features: Array, weights: Array, out: Array) -> None:
     """Add ``features (B, K) @ weights (K, C)`` into ``out (B, C)`` float64, one feature after the other.
 

@@ -15,7 +15,8 @@ import numpy.typing as npt
 Integers = npt.NDArray[np.int64]
 
 # The characters of Unicode's property White_Space; `str.split` parts at four more, \x1c to \x1f, which are signs here.
-_BLANKS = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
+BLANKS = "\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # as a class of a regular expression
+_BLANKS = re.compile(f"[{BLANKS}]+")
 _NO_BLANKS = ("\x1c", "\x1d", "\x1e", "\x1f")
 
 

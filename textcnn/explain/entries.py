@@ -1,0 +1,110 @@
+"""Explanations as JSON values: what each n-gram and word adds to a logit, with its place in the text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NotRequired, TypedDict
+
+import numpy as np
+
+from textcnn.explain.additive import Integers, Reasons, Terms
+from textcnn.inference.filters import Doubles
+from textcnn.labels import Labels
+from textcnn.text.spans import Span
+
+
+class Entry(TypedDict):
+    """Some characters of the text, ``text[start:end]``, and what they add; without any: all that is not listed."""
+
+    text: str
+    start: int
+    end: int
+    contribution: float
+
+
+class Term(TypedDict):
+    """A part of the logit that stands beside n-grams and words; where all is listed, what it is the sum of."""
+
+    name: str
+    contribution: float
+    terms: NotRequired[list[Entry]]
+
+
+class Explanation(TypedDict):
+    """One logit: ``bias + ngrams + other``, and as well ``bias + words + other``; strongest entries first."""
+
+    label: str
+    logit: float
+    bias: float
+    ngrams: list[Entry]
+    words: list[Entry]
+    other: list[Term]
+    approximate: NotRequired[str]
+
+
+def explanations(
+    found: Reasons, labels: Labels, texts: Sequence[str], spans: Sequence[Sequence[Span]], top: int | None
+) -> list[list[Explanation]]:
+    """The explanations of each text's logits.
+
+    Args:
+        found: reasons of B texts.
+        labels: names of the logits.
+        texts: B.
+        spans: of the tokens of each text.
+        top: how many n-grams and words to list; none: all.
+    """
+    columns = []
+    for n in range(found.labels.shape[1]):
+        ngrams = entries(found.ngrams, n, texts, spans, top)
+        words = entries(found.words, n, texts, spans, top)
+        names = [labels.names[label] for label in found.labels[:, n].tolist()]
+        other = [[Term(name=name, contribution=x) for x in part[:, n].tolist()] for name, part in found.other.items()]
+        columns.append(
+            [
+                Explanation(label=name, logit=logit, bias=bias, ngrams=ngrams[b], words=words[b], other=list(terms))
+                for b, (name, logit, bias, *terms) in enumerate(
+                    zip(names, found.logits[:, n].tolist(), found.bias[:, n].tolist(), *other, strict=True)
+                )
+            ]
+        )
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def entries(
+    terms: Terms, column: int, texts: Sequence[str], spans: Sequence[Sequence[Span]], top: int | None
+) -> list[list[Entry]]:
+    """The strongest terms of each text, and behind them the sum of the rest."""
+    contributions = terms.contributions[:, column]
+    order, offsets, rest = strongest(terms.offsets, contributions, top)
+    amounts, first, last = contributions[order].tolist(), terms.first[order].tolist(), (terms.last[order] - 1).tolist()
+    rows = []
+    for b, (text, places) in enumerate(zip(texts, spans, strict=True)):
+        listed: list[Entry] = []
+        for k in range(offsets[b], offsets[b + 1]):
+            start, end = places[first[k]]
+            if last[k] != first[k]:
+                end = places[last[k]][1]
+            listed.append({"text": text[start:end], "start": start, "end": end, "contribution": amounts[k]})
+        if (left := rest[b]) is not None:
+            listed.append({"text": "", "start": len(text), "end": len(text), "contribution": left})
+        rows.append(listed)
+    return rows
+
+
+def strongest(
+    offsets: Integers, contributions: Doubles, top: int | None
+) -> tuple[Integers, list[int], list[float | None]]:
+    """The numbers of each text's strongest terms, where those of each text begin, and the sum of the others, if any."""
+    lengths = np.diff(offsets)
+    owner = np.repeat(np.arange(len(lengths)), lengths)
+    order = np.argsort(-np.abs(contributions), kind="stable")
+    order = order[np.argsort(owner[order].astype(np.uint16 if len(lengths) < 2**16 else np.int64), kind="stable")]
+    if top is None:
+        return order, offsets.tolist(), [None] * len(lengths)
+    ranks = np.arange(len(owner)) - np.repeat(offsets[:-1], lengths)
+    left = order[ranks >= top]
+    sums = np.bincount(owner[left], contributions[left], len(lengths)).tolist()
+    begins = np.concatenate([[0], np.cumsum(np.minimum(lengths, top))]).tolist()
+    rest = [total if more else None for total, more in zip(sums, (lengths > top).tolist(), strict=True)]
+    return order[ranks < top], begins, rest

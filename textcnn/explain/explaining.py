@@ -1,0 +1,130 @@
+"""Explanations of texts by any model: exact where it has one layer, else approximate and marked so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from textcnn.errors import ConfigError
+from textcnn.evaluation.probabilities import probabilities
+from textcnn.explain.additive import Integers, Won, check_exact
+from textcnn.explain.entries import Explanation, entries, explanations
+from textcnn.explain.parts import part_terms
+from textcnn.inference import threads as pool
+from textcnn.inference.answering import Answers, Runtime, checked_texts
+from textcnn.inference.filters import Doubles
+from textcnn.inference.lookup import CHUNK
+from textcnn.inference.predictor import Predictor
+from textcnn.kernels import lookup_numpy
+from textcnn.labels import Labels
+from textcnn.text.pipeline import EncodedTexts
+from textcnn.text.spans import Spans
+
+
+class Explainer:
+    """``texts -> explanations`` of one model; keeps what several calls need.
+
+    Args:
+        predictor: a text model.
+        labels: ``predicted``, ``all``, or names.
+        top: how many n-grams and words to list; none: all.
+
+    Raises:
+        ArtifactError: the model is for images.
+        ConfigError: a label that there is not, or a model that was loaded with precision int8.
+    """
+
+    def __init__(
+        self, predictor: Predictor, *, labels: str | Sequence[str] = "predicted", top: int | None = None
+    ) -> None:
+        self._predictor, self._top = predictor, top
+        self._is_one = labels == "predicted"
+        self._columns = None if self._is_one else _columns(predictor, labels)
+        self._spans = Spans(predictor.text_inputs().tokenizer)
+        model = predictor.lookup()
+        self._model = None if model is None else check_exact(model)
+
+    def __call__(self, texts: Sequence[str]) -> list[Explanation] | list[list[Explanation]]:
+        """The explanation of each text, or, where labels were named, a list for each text.
+
+        Raises:
+            DataError: a single text where a list belongs.
+            MissingExtraError: the model is of more than one layer and captum is not installed.
+        """
+        return list(self.answer(texts).explanations or ())
+
+    @property
+    def runtime(self) -> Runtime:
+        """Which runtime answers."""
+        return self._predictor.runtime
+
+    @property
+    def labels(self) -> Labels:
+        """The labels of the model."""
+        return self._predictor.labels
+
+    def answer(self, rows: Sequence[str], *, threshold: float | None = None) -> Answers:
+        """The predictor's answers, and with them the explanations: the windows are looked at once.
+
+        Raises:
+            ConfigError: a threshold for a single-label model, or outside 0 to 1.
+            DataError: as for a call.
+            MissingExtraError: as for a call.
+        """
+        texts, predictor = checked_texts(rows), self._predictor
+        thresholds, encoded = predictor.thresholds(threshold), predictor.text_inputs().encode(texts)
+        logits = np.zeros((len(texts), len(self.labels)))
+        found = (self._approximate if self._model is None else self._exact)(texts, encoded, logits)
+        answers = predictor.decided(predictor.measured(encoded, logits), thresholds)
+        return replace(answers, explanations=[row[0] for row in found] if self._is_one else found)
+
+    def _exact(self, texts: Sequence[str], encoded: EncodedTexts, logits: Doubles) -> list[list[Explanation]]:
+        model = self._model
+        assert model is not None
+        found: dict[int, list[list[Explanation]]] = {}
+
+        def work(start: int) -> None:
+            part = slice(start, min(start + CHUNK, len(texts)))
+            won, own = Won(model, encoded, part), texts[part]
+            logits[part] = won.logits()
+            columns, spans = self._chosen(logits[part]), [self._spans(text) for text in own]
+            found[start] = explanations(won.reasons(columns), model.labels, own, spans, self._top)
+            for b in range(len(own)) if self._top is None else ():
+                parts = part_terms(model, encoded, start + b, columns[b].tolist())
+                for n, one in enumerate(found[start][b]):
+                    for term in one["other"]:
+                        term["terms"] = entries(parts[term["name"]], n, own[b : b + 1], spans[b : b + 1], None)[0]
+
+        starts = range(0, len(texts), CHUNK)
+        numba = model.kernels_for(len(texts)) is not lookup_numpy
+        pool.run(work, starts, min(model.threads, len(starts)) if numba and len(starts) else 1)
+        return [row for start in starts for row in found[start]]
+
+    def _approximate(self, texts: Sequence[str], encoded: EncodedTexts, logits: Doubles) -> list[list[Explanation]]:
+        from textcnn.explain.gradients import METHOD, integrated_gradients
+
+        logits[:] = self._predictor.logits(encoded)
+        why = integrated_gradients(self._predictor, encoded, self._chosen(logits))
+        spans = [self._spans(text) for text in texts]
+        found = explanations(why, self._predictor.labels, texts, spans, self._top)
+        return [[{**one, "approximate": METHOD} for one in row] for row in found]
+
+    def _chosen(self, logits: Doubles) -> Integers:
+        """The labels to explain ``(B, L)``."""
+        if self._columns is not None:
+            return np.tile(self._columns, (len(logits), 1))
+        probs = probabilities(logits, self._predictor.labels, self._predictor.temperature)
+        return np.asarray(probs.argmax(axis=1)[:, None])
+
+
+def _columns(predictor: Predictor, labels: str | Sequence[str]) -> Integers:
+    known = list(predictor.labels.names)
+    if labels == "all":
+        return np.arange(len(known))
+    names = [labels] if isinstance(labels, str) else list(labels)
+    if not names or (unknown := [name for name in names if name not in known]):
+        found = "none" if not names else repr(unknown[0])
+        raise ConfigError(f"labels must be 'predicted', 'all', or names of labels ({', '.join(known)}), got {found}")
+    return np.array([known.index(name) for name in names], np.int64)
