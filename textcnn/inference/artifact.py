@@ -83,7 +83,9 @@ class Artifact:
     def describe(self) -> dict[str, Any]:
         """What config.json holds."""
         own: dict[str, Any] = (
-            {"max_length": self.inputs.max_length} if isinstance(self.inputs, TextInputs) else asdict(self.inputs)
+            {"max_length": self.inputs.max_length, "blinded": list(self.inputs.blinded)}
+            if isinstance(self.inputs, TextInputs)
+            else asdict(self.inputs)
         )
         return {
             "format_version": FORMAT_VERSION,
@@ -178,7 +180,7 @@ def _text_model(
     )
     model.load_state_dict(weights, strict=True)
     wide = None if model.wide is None else model.wide.features
-    return model, TextInputs(tokenizer, saved["max_length"], lexicon, wide)
+    return model, TextInputs(tokenizer, saved["max_length"], lexicon, wide, tuple(saved["blinded"]))
 
 
 def _check_rows(folder: Path, name: str, weights: dict[str, torch.Tensor], expected: int, what: str) -> None:

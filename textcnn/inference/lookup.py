@@ -133,7 +133,7 @@ class LookupModel(Answering):
         config = ModelConfig(**{name: saved[name] for name in ModelConfig.__dataclass_fields__})
         lexicon = build_lexicon(tokenizer, config)
         model = one_layer(mapped_tensors(folder / WEIGHTS), saved, len(tokenizer), lexicon, folder)
-        pipeline = TextPipeline(tokenizer, saved["max_length"], lexicon, model.features)
+        pipeline = TextPipeline(tokenizer, saved["max_length"], lexicon, model.features, tuple(saved["blinded"]))
         return cls(
             model, pipeline, saved, precision=precision, threads=threads, cache_bytes=cache_bytes, kernels=kernels
         )

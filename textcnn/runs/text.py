@@ -111,7 +111,8 @@ def prepare_text(
         reporter.say(f"{len(tokenizer) - len(start.text_inputs().tokenizer):,} new types")
         config = decided(config, config.model.dim, config.model.keep_vectors or 0)
     config = _resolve(config, tokenizer)
-    inputs = TextInputs(tokenizer, config.text.max_length, build_lexicon(tokenizer, config.model))
+    blinded = () if start is None else start.text_inputs().blinded  # a model that goes on stays blind
+    inputs = TextInputs(tokenizer, config.text.max_length, build_lexicon(tokenizer, config.model), blinded=blinded)
     encoded = encode_corpus(inputs, train.texts)
     if config.model.wide:
         known = None if start is None else start.text_inputs().wide
