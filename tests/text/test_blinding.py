@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,10 +86,10 @@ def test_nothing_changes_in_texts_without_them():
 
 def test_types_and_phrases_of_a_run_of_words():
     blinding = Blinding(TOKENIZER, ["john", "not a"])
-    assert [TOKENIZER.types()[k] for k in blinding.types.tolist()] == ["john", "john's"] or np.all(
-        np.isin(blinding.types, [TOKENIZER.types().index("john"), TOKENIZER.types().index("john's")])
-    )
-    assert blinding.holds(["is", "not", "a"]) and blinding.holds(["John"]) and not blinding.holds(["a", "not"])
+    assert {TOKENIZER.types()[k] for k in blinding.types.tolist()} == {"john", "john's"}
+    assert blinding.holds(["is", "not", "a"])
+    assert blinding.holds(["John"])
+    assert not blinding.holds(["a", "not"])
 
 
 def test_words_and_phrases_that_cannot_be_blinded():
