@@ -15,6 +15,7 @@ from textcnn_cli import benchmark, console, data, image
 from textcnn_cli.classify import classify
 from textcnn_cli.evaluate import evaluate
 from textcnn_cli.inspect import inspect
+from textcnn_cli.phrases import phrases
 from textcnn_cli.train import train
 from textcnn_cli.tune import tune
 
@@ -30,6 +31,7 @@ app.command("tune")(tune)
 app.command("classify")(classify)
 app.command("evaluate")(evaluate)
 app.command("inspect")(inspect)
+app.command("phrases")(phrases)
 app.add_typer(image.app, name="image")
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(data.app, name="data")

@@ -1,0 +1,244 @@
+"""The phrase book: what a one-layer model answers to most, over its whole vocabulary and without any data.
+
+The score of a filter is a sum over the words of a window, so its best window is, tap by tap, the word with the largest
+product. The k best are found best first: the next one differs from one already found by a single step down the list of
+one tap (Lawler 1972, "A procedure for computing the k best solutions"). Every number is the most that an n-gram can add
+to a logit: of a filter if its window wins; of the mean and of the wide branch if the text is nothing else.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from textcnn.errors import ConfigError
+from textcnn.inference.filters import activate
+from textcnn.inference.lookup import LookupModel
+from textcnn.inference.type_rows import BLOCK
+from textcnn.text.lexicon import Unseen
+from textcnn.text.tokenizer import PAD
+
+Doubles = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+HIDDEN = 4  # how much further a blinded model is searched: its vetoed phrases are passed over
+EDGES = {(False, False): None, (True, False): "start", (False, True): "end", (True, True): "whole"}
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """An n-gram and the most that it adds to a logit.
+
+    Attributes:
+        text: its words, as the tokenizer makes them, with blanks between them.
+        contribution: below 0: it speaks against the label.
+        at: where its window reaches over an end of the text: ``start``, ``end``, or ``whole`` for a text of these words
+            alone; none: it counts anywhere.
+    """
+
+    text: str
+    contribution: float
+    at: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON; ``at`` only where there is one."""
+        return {"text": self.text, "contribution": self.contribution, **({"at": self.at} if self.at else {})}
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the model answers to most for one label; each list is strongest first, and ends where nothing is left.
+
+    Attributes:
+        label: its name.
+        filters: n-grams of the filters that speak for it, and those that speak against it, behind them.
+        mean: words, by what they add through the mean of the word vectors.
+        wide: words and pairs of words of the wide branch.
+    """
+
+    label: str
+    filters: tuple[list[Phrase], list[Phrase]]
+    mean: tuple[list[Phrase], list[Phrase]]
+    wide: tuple[list[Phrase], list[Phrase]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: ``{label, filters: {for, against}, mean: ..., wide: ...}``."""
+        return {"label": self.label, **{name: _sides(getattr(self, name)) for name in ("filters", "mean", "wide")}}
+
+
+def phrase_book(
+    model: LookupModel, *, top: int = 10, labels: Sequence[str] | None = None, per_filter: int | None = None
+) -> list[Page]:
+    """The ``top`` n-grams for and against every label, or ``labels``, exactly; blinded words are not among them.
+
+    Args:
+        model: loaded with precision float32.
+        top: length of each list, at most.
+        labels: some of the model's; none: all of them.
+        per_filter: n-grams of one filter, at most; those of one are much alike. None: as many as are in a list.
+
+    Raises:
+        ConfigError: the model has no such label, or was loaded with another precision than float32.
+    """
+    check_labels(model, labels)
+    if model.precision != "float32":
+        raise ConfigError(f"a phrase book needs precision 'float32', this model was loaded with {model.precision!r}")
+    names = model.inputs.tokenizer.types()
+    types = _readable(model, names)
+    best, means = _best_products(model, types, top * (HIDDEN if model.inputs.blinded else 1))
+    found = _best_windows(model, names, best, min(top, per_filter or top))
+    wide = _wide_rows(model, names)
+    pages = []
+    for name in model.labels.names if labels is None else labels:
+        label = model.labels.names.index(name)
+        windows = [
+            Phrase(text, float(activation * model.model.filters.head[f, label]), at)
+            for f, text, at, activation in found
+        ]
+        words = means.get(label, [])
+        pages.append(Page(name, _ends(windows, top), _ends(words, top), _ends(wide(label), top)))
+    return pages
+
+
+def check_labels(model: LookupModel, labels: Sequence[str] | None) -> None:
+    """Whether the model has these labels.
+
+    Raises:
+        ConfigError: it has not.
+    """
+    for name in labels or ():
+        if name not in model.labels.names:
+            known = ", ".join(map(repr, model.labels.names))
+            raise ConfigError(f"expected a label of the model ({known}), got {name!r}")
+
+
+def _sides(lists: tuple[list[Phrase], list[Phrase]]) -> dict[str, list[dict[str, Any]]]:
+    return {name: [phrase.to_dict() for phrase in side] for name, side in zip(("for", "against"), lists, strict=True)}
+
+
+def _ends(phrases: Sequence[Phrase], top: int) -> tuple[list[Phrase], list[Phrase]]:
+    """The largest and the least, each text once."""
+    ends: list[list[Phrase]] = []
+    for sign in (1, -1):
+        kept: dict[tuple[str, str | None], Phrase] = {}
+        for phrase in sorted(phrases, key=lambda phrase: (-sign * phrase.contribution, phrase.text)):
+            if sign * phrase.contribution <= 0 or len(kept) == top:
+                break
+            kept.setdefault((phrase.text, phrase.at), phrase)
+        ends.append(list(kept.values()))
+    return ends[0], ends[1]
+
+
+def _readable(model: LookupModel, names: Sequence[str]) -> Integers:
+    """Types that a text can give: not the padding, no blinded word."""
+    hidden = np.array([name in ("", PAD) for name in names], np.bool_)
+    if model.inputs.blinding is not None:
+        hidden[model.inputs.blinding.types] = True
+    return np.flatnonzero(~hidden)
+
+
+@dataclass(frozen=True)
+class _Best:
+    """Of every tap of every filter the largest products, descending ``(depth, S, F)``, and their types."""
+
+    products: Doubles
+    types: Integers
+
+
+def _best_products(model: LookupModel, types: Integers, depth: int) -> tuple[_Best, dict[int, list[Phrase]]]:
+    """The largest products, and, of each label, all words by their shares of the mean."""
+    weights, product, names = model.model.filters, model.model.product(), model.inputs.tokenizer.types()
+    num_taps = len(weights.taps)
+    best, owner = np.full((0, num_taps), -np.inf), np.zeros((0, num_taps), np.int64)
+    means = [np.zeros((0, 0 if model.model.means is None else model.model.num_labels))]  # (n, C), or no column
+    for start in range(0, len(types), BLOCK):
+        block = types[start : start + BLOCK]
+        products = product(model.model.vectors(block, Unseen()))
+        means.append(products[:, num_taps:])
+        best = np.concatenate([best, products[:, :num_taps].astype(np.float32)])
+        owner = np.concatenate([owner, np.broadcast_to(block[:, None], (len(block), num_taps))])
+        order = np.argsort(-best, axis=0, kind="stable")[:depth]
+        best, owner = np.take_along_axis(best, order, 0), np.take_along_axis(owner, order, 0)
+    shape = len(best), int(weights.sizes.sum()), weights.num_filters
+    shares = np.concatenate(means).T
+    words = {
+        label: [Phrase(names[k], float(share)) for k, share in zip(types.tolist(), column.tolist(), strict=True)]
+        for label, column in enumerate(shares)
+    }
+    return _Best(best.reshape(shape), owner.reshape(shape)), words
+
+
+def _best_windows(
+    model: LookupModel, names: Sequence[str], best: _Best, top: int
+) -> list[tuple[int, str, str | None, float]]:
+    """Of every filter the ``top`` windows: its number, their words, ``at``, and the activation, which is above 0."""
+    weights, blinding, found = model.model.filters, model.inputs.blinding, []
+    tap = 0
+    for group, size in enumerate(weights.sizes.tolist()):
+        for column in range(weights.num_filters):
+            f, kept = group * weights.num_filters + column, 0
+            products = best.products[:, tap : tap + size, column]
+            for first, places in _ranked(products, len(best.products)):
+                taps = np.arange(first, first + len(places))
+                words = [names[k] for k in best.types[list(places), tap + taps, column].tolist()]
+                score = np.float32(products[list(places), taps].sum()) + weights.bias[f]
+                activation = float(activate(np.array([score], np.float32), weights.activation)[0])
+                if activation <= 0 or kept == top:
+                    break
+                if blinding is None or not blinding.holds(words):
+                    found.append((f, " ".join(words), EDGES[first > 0, first + len(places) < size], activation))
+                    kept += 1
+        tap += size
+    return found
+
+
+def _ranked(products: Doubles, count: int) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """The ``count`` best windows of a filter, best first: the first tap inside the text, and the place in each list.
+
+    A window may reach over the start or the end of a text, or both; taps outside add nothing.
+
+    Args:
+        products: ``(depth, h)``, descending.
+        count: of windows; at most the depth of the lists, which cannot run out then.
+    """
+    depth, size = products.shape
+    heap = [
+        (-float(products[0, first:end].sum()), first, (0,) * (end - first), 0)
+        for first in range(size)
+        for end in range(first + 1, size + 1)
+        if depth
+    ]
+    heapq.heapify(heap)
+    for _ in range(count):
+        if not heap:
+            return
+        total, first, places, moved = heapq.heappop(heap)
+        yield first, places
+        for i in range(moved, len(places)):  # only later taps than the last that moved: every window once
+            if (place := places[i] + 1) < depth:
+                step = float(products[place - 1, first + i] - products[place, first + i])
+                heapq.heappush(heap, (total + step, first, (*places[:i], place, *places[i + 1 :]), i))
+
+
+def _wide_rows(model: LookupModel, names: Sequence[str]) -> Any:
+    """For a label number: the n-grams of the wide branch and their weights."""
+    table, features = model.model.table, model.model.features
+    if table is None or features is None:
+        return lambda label: []
+    first, second = (features.keys >> 32) - 1, features.keys & 0xFFFFFFFF
+    texts = [
+        names[b] if a < 0 else f"{names[a]} {names[b]}" for a, b in zip(first.tolist(), second.tolist(), strict=True)
+    ]
+    blinding = model.inputs.blinding
+    seen = [k for k, text in enumerate(texts) if blinding is None or not blinding.holds(text.split(" "))]
+
+    def rows(label: int) -> list[Phrase]:
+        weights = (model.model.scale * np.asarray(table[:, label], np.float64)).tolist()
+        return [Phrase(texts[k], weights[k]) for k in seen]
+
+    return rows
