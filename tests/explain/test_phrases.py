@@ -112,7 +112,8 @@ def test_blinded_words_and_phrases_are_in_no_list(tmp_path):
     load(tmp_path / "model", "default")
     book = phrase_book(LookupModel.load(tmp_path / "model"), top=TOP)
     word = next(p.text for p in book[0].mean[0] if p.text != UNKNOWN)
-    pair = next(p.text for p in book[0].filters[0] if " " in p.text and UNKNOWN not in p.text)
+    found = [phrase.text for page in book for side in page.filters for phrase in side]
+    pair = next(text for text in found if " " in text and not {UNKNOWN, word} & set(text.split(" ")))
     write_blinded(tmp_path / "model", tmp_path / "blind", words=[word], phrases=[pair])
     blind = LookupModel.load(tmp_path / "blind")
     for label, page in enumerate(phrase_book(blind, top=TOP)):
