@@ -12,6 +12,7 @@ import typer
 from textcnn import __version__
 from textcnn.errors import TextCNNError
 from textcnn_cli import benchmark, console, data, image
+from textcnn_cli.audit import audit
 from textcnn_cli.classify import classify
 from textcnn_cli.evaluate import evaluate
 from textcnn_cli.inspect import inspect
@@ -32,6 +33,7 @@ app.command("classify")(classify)
 app.command("evaluate")(evaluate)
 app.command("inspect")(inspect)
 app.command("phrases")(phrases)
+app.command("audit")(audit)
 app.add_typer(image.app, name="image")
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(data.app, name="data")

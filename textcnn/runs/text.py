@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from typing import Any
 
 from textcnn.config import Config
@@ -16,7 +15,7 @@ from textcnn.runs.run import Others, Run, check_dev, finish_run, split_rows
 from textcnn.text.batching import TextInputs, WordDropout
 from textcnn.text.corpus import add_wide, encode_corpus
 from textcnn.text.lexicon import build_lexicon
-from textcnn.text.overlap import count_conflicts, count_shared, fingerprints
+from textcnn.text.overlap import count_conflicts, count_shared, digest, fingerprints
 from textcnn.text.pipeline import EncodedTexts
 from textcnn.text.ragged import Ragged
 from textcnn.text.reading import Examples, read_examples
@@ -126,7 +125,7 @@ def prepare_text(
     if pretrained is not None:
         coverage = pretrained.describe(part.encoded)
         reporter.say(sentence(coverage))
-    source = {"name": examples.name, "fingerprint": _digest(examples)}
+    source = {"name": examples.name, "fingerprint": digest(examples.texts, examples.labels, examples.weights)}
     return Prepared(config, inputs, labels, part, others, source, pretrained, coverage, start)
 
 
@@ -231,12 +230,3 @@ def _word_dropout(inputs: TextInputs, tokens: Ragged, config: Config) -> WordDro
         return None
     constant, rare, seed = config.training.word_dropout, config.training.rare_dropout, config.training.seed
     return WordDropout.fit(tokens, len(inputs.tokenizer), unknown, constant=constant, rare=rare, seed=seed)
-
-
-def _digest(examples: Examples) -> str:
-    digest = hashlib.sha256()
-    for text, labels in zip(examples.texts, examples.labels, strict=True):
-        digest.update("\x1f".join([text, *labels]).encode("utf-8", "surrogatepass") + b"\x1e")
-    if examples.weights is not None:
-        digest.update(examples.weights.tobytes())
-    return digest.hexdigest()
