@@ -1,8 +1,8 @@
 """Texts that are nearly the same: pairs of two sets of texts that share most of their pairs of neighbouring words.
 
-The similarity is that of Jaccard: shared word pairs, of all that either text has. All texts above a threshold are found,
-not most: two such texts must share one of their few rarest word pairs, so only those are looked up (prefix filter, Bayardo,
-Ma & Srikant 2007).
+The similarity is that of Jaccard: shared word pairs, of all that either text has. All texts above a threshold are
+found, not most: two such texts must share one of their few rarest word pairs, so only those are looked up (prefix
+filter, Bayardo, Ma & Srikant 2007).
 """
 
 from __future__ import annotations
