@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: setup demo test check format bench bench-lookup panel with-glove with-fasttext words-only kim2014 imbalance build clean
+.PHONY: setup demo test check format bench bench-lookup panel with-glove with-fasttext words-only kim2014 imbalance audit build clean
 
 setup: $(INSTALLED)
 
@@ -75,6 +75,11 @@ kim2014: setup
 # Rare labels and wrong labels; likewise.
 imbalance: setup
 	$(BIN)/textcnn benchmark imbalance $$TEXTCNN_DATA --output $(RESULTS)/imbalance.json --table $(RESULTS)/imbalance.md
+
+# Labels of SST-2 made wrong at random, and how many of them an audit ranks first.
+audit: setup
+	$(BIN)/textcnn benchmark audit $$TEXTCNN_DATA/sst2/train.csv.gz \
+	  --output $(RESULTS)/audit.json --table $(RESULTS)/audit.md
 
 build: setup
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

@@ -56,15 +56,7 @@ class Audit:
             "near_duplicates": {
                 "test_rows": self.test_rows,
                 "found": len(self.near_duplicates),
-                "top": [
-                    {
-                        "row": pair.first,
-                        "test_row": pair.second,
-                        "similarity": pair.similarity,
-                        "text": texts[pair.first],
-                    }
-                    for pair in self.near_duplicates[:top]
-                ],
+                "top": [{**asdict(pair), "text": texts[pair.row]} for pair in self.near_duplicates[:top]],
             },
         }
 
