@@ -28,6 +28,12 @@ def classify(
     threshold: Annotated[
         float | None, typer.Option("--threshold", min=0, max=1, help="give labels from this probability (multi-label)")
     ] = None,
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="name training rows that hold what decided; flag texts without any")
+    ] = False,
+    abstain_label: Annotated[
+        str | None, typer.Option("--abstain-label", metavar="NAME", help="the label of texts without evidence")
+    ] = None,
     precision: Annotated[
         str, typer.Option("--precision", help="float32, or int8: integer logits, and rows say if they are certified")
     ] = "float32",
@@ -53,6 +59,10 @@ def classify(
     answers = classify_rows(
         predictor, rows, text_columns=rows.text_columns, top_k=top_k, threshold=threshold, counts=counts
     )
+    if evidence or abstain_label is not None:
+        from textcnn.explain.evidence import load_evidence, with_evidence
+
+        answers = with_evidence(*load_evidence(model), answers, abstain=abstain_label)
     write_rows(answers, output)
     for warning in rows.warnings():
         console.say(f"note: {warning}")

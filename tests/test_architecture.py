@@ -58,6 +58,7 @@ TORCH_FREE = (
     "kernels.lookup_numba",
     "inference.answering",
     "inference.answers",
+    "inference.evidence",
     "inference.exact",
     "inference.filters",
     "inference.lookup",

@@ -89,9 +89,9 @@ def to_markdown(document: Mapping[str, Any]) -> str:
     lines = [
         "# Wrong labels that an audit finds",
         "",
-        f"Made by `{document['command']}`. Of {document['rows']:,} rows ({document['data']}), {document['share']:.0%} have "
-        f"a wrong label, drawn at random; {document['folds']} folds rank all rows. How many of the wrong labels are among "
-        f"the first of them:",
+        f"Made by `{document['command']}`. Of {document['rows']:,} rows ({document['data']}), {document['share']:.0%} "
+        f"have a wrong label, drawn at random; {document['folds']} folds rank all rows. How many of the wrong labels "
+        f"are among the first of them:",
         "",
         "| seed | wrong labels | accuracy out of fold | " + " | ".join(f"first {d:.0%}" for d in DEPTHS) + " |",
         "| ---: | ---: | ---: |" + " ---: |" * len(DEPTHS),

@@ -16,9 +16,21 @@ from textcnn.config import ModelConfig
 from textcnn.errors import ArtifactError, ConfigError
 from textcnn.image.batching import ImageInputs
 from textcnn.inference.card import model_card
-from textcnn.inference.folder import CARD, CONFIG, FOLDS, TIMING, TOKENIZER, TRAINING, WEIGHTS, replaced_folder
+from textcnn.inference.evidence import EvidenceIndex
+from textcnn.inference.folder import (
+    CARD,
+    CONFIG,
+    EVIDENCE,
+    FOLDS,
+    TIMING,
+    TOKENIZER,
+    TRAINING,
+    WEIGHTS,
+    replaced_folder,
+)
+from textcnn.inference.lookup import LookupModel
 from textcnn.inference.manifest import FORMAT_VERSION, read_config, read_json
-from textcnn.inference.one_layer import one_layer, refusal
+from textcnn.inference.one_layer import OneLayer, one_layer, refusal
 from textcnn.inference.out_of_fold import OutOfFold
 from textcnn.labels import MULTI_LABEL, Labels
 from textcnn.models.base import build_image_classifier, build_text_classifier
@@ -43,6 +55,7 @@ class Artifact:
         training: settings, seed, fingerprint of the data, history and metrics of the run.
         timing: wall times, kept apart because they differ from run to run.
         folds: what cross validation said of every training row, if there was one.
+        evidence: which training rows hold which winning word pairs, if that was asked for.
     """
 
     model: nn.Module
@@ -54,6 +67,7 @@ class Artifact:
     training: dict[str, Any] = field(default_factory=dict)
     timing: dict[str, Any] = field(default_factory=dict)
     folds: OutOfFold | None = None
+    evidence: EvidenceIndex | None = None
 
     @property
     def modality(self) -> str:
@@ -114,6 +128,8 @@ class Artifact:
                 raise ArtifactError(f"cannot write a model to {str(folder)!r}: {err}") from err
             if self.folds is not None:
                 self.folds.write(place / FOLDS)
+            if self.evidence is not None:
+                self.evidence.write(place / EVIDENCE)
             (place / WEIGHTS).chmod(0o644)
             _write_json(place / CONFIG, {**self.describe(), "scales": self._scales(folder)})
             _write_json(place / TRAINING, self.training)
@@ -127,10 +143,22 @@ class Artifact:
         """Steps of the filters for ``precision="int8"``, where the model is one that look-up can answer."""
         if refusal(self.describe()):
             return None
+        return self._one_layer(folder).steps(len(self.text_inputs().tokenizer))
+
+    def _one_layer(self, folder: Path) -> OneLayer:
         inputs = self.text_inputs()
         tensors = {name: value.detach().cpu().numpy() for name, value in self.model.state_dict().items()}
-        num_types = len(inputs.tokenizer)
-        return one_layer(tensors, self.describe(), num_types, inputs.lexicon, folder).steps(num_types)
+        return one_layer(tensors, self.describe(), len(inputs.tokenizer), inputs.lexicon, folder)
+
+    def lookup(self) -> LookupModel:
+        """The same model in the look-up runtime.
+
+        Raises:
+            ConfigError: it has none, and why.
+        """
+        if reason := refusal(self.describe()):
+            raise ConfigError(f"expected a model with a look-up runtime, but {reason}")
+        return LookupModel(self._one_layer(Path()), self.text_inputs(), self.describe())
 
 
 def load_artifact(folder: str | Path) -> Artifact:
@@ -160,8 +188,19 @@ def load_artifact(folder: str | Path) -> Artifact:
         raise ArtifactError(f"{folder / WEIGHTS}: the weights do not fit {CONFIG}: {problem}") from err
     training, timing = (read_json(folder / name) for name in (TRAINING, TIMING))
     folds = OutOfFold.read(folder / FOLDS, len(labels)) if (folder / FOLDS).is_file() else None
-    thresholds = list(saved["thresholds"])
-    return Artifact(model.eval(), inputs, labels, config, saved["temperature"], thresholds, training, timing, folds)
+    evidence = EvidenceIndex.read(folder / EVIDENCE, len(labels)) if (folder / EVIDENCE).is_file() else None
+    return Artifact(
+        model.eval(),
+        inputs,
+        labels,
+        config,
+        saved["temperature"],
+        list(saved["thresholds"]),
+        training,
+        timing,
+        folds,
+        evidence,
+    )
 
 
 def _text_model(

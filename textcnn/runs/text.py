@@ -5,7 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from textcnn.config import Config
+from textcnn.explain.evidence import build_evidence, check_architecture
 from textcnn.inference.artifact import Artifact
 from textcnn.labels import Labels
 from textcnn.models.base import TextClassifier, build_text_classifier
@@ -42,6 +46,7 @@ class Prepared:
         pretrained: vectors of the types, or none.
         coverage: what is said of them.
         start: the model that training starts from, or none.
+        rows: ``(N,)``, the numbers of the training rows among all that were read.
     """
 
     config: Config
@@ -53,6 +58,7 @@ class Prepared:
     pretrained: Pretrained | None = None
     coverage: dict[str, Any] | None = None
     start: Artifact | None = None
+    rows: npt.NDArray[np.int64] | None = None
 
     def with_config(self, config: Config) -> Prepared:
         """The same rows for other settings of model and training; those of data and text must be the same."""
@@ -61,7 +67,14 @@ class Prepared:
 
 
 def run_text(
-    data: Any, config: Config, reporter: Reporter, *, dev: Any = None, test: Any = None, start: Artifact | None = None
+    data: Any,
+    config: Config,
+    reporter: Reporter,
+    *,
+    dev: Any = None,
+    test: Any = None,
+    start: Artifact | None = None,
+    evidence: bool = False,
 ) -> Run:
     """Train a text classifier.
 
@@ -72,12 +85,21 @@ def run_text(
         dev: rows that choose the best epoch and calibrate, as ``data``.
         test: rows that are only measured, as ``data``.
         start: a text model to start from, with the config that :func:`textcnn.runs.continuing.continued_config` gave.
+        evidence: keep an index of the training rows that hold the n-grams which decide.
 
     Raises:
         DataError: the data cannot be read as asked.
         ConfigError: a setting that does not fit the data or the architecture.
     """
-    return train_prepared(prepare_text(data, config, reporter, dev=dev, test=test, start=start), reporter)
+    if evidence:
+        check_architecture(config.model)
+    prepared = prepare_text(data, config, reporter, dev=dev, test=test, start=start)
+    run = train_prepared(prepared, reporter)
+    if evidence and prepared.rows is not None:
+        reporter.say("evidence: the training rows that hold the n-grams which win")
+        artifact, train = run.predictor.artifact, prepared.train
+        artifact.evidence = build_evidence(artifact.lookup(), train.encoded, train.truth, prepared.rows)
+    return run
 
 
 def prepare_text(
@@ -98,7 +120,7 @@ def prepare_text(
         labels = Labels.collect(examples.labels, multi_label=examples.multi_label)
     else:
         labels = extended_labels(start.labels, examples.labels, reporter)
-    train, given["dev"] = _hold_out(examples, given["dev"], config, reporter)
+    train, given["dev"], rows = _hold_out(examples, given["dev"], config, reporter)
     _warn_of_copies(train, given, reporter)
 
     pretrained, coverage = None, None
@@ -126,7 +148,7 @@ def prepare_text(
         coverage = pretrained.describe(part.encoded)
         reporter.say(sentence(coverage))
     source = {"name": examples.name, "fingerprint": digest(examples.texts, examples.labels, examples.weights)}
-    return Prepared(config, inputs, labels, part, others, source, pretrained, coverage, start)
+    return Prepared(config, inputs, labels, part, others, source, pretrained, coverage, start, rows)
 
 
 def train_prepared(prepared: Prepared, reporter: Reporter) -> Run:
@@ -191,22 +213,22 @@ def read_rows(data: Any, config: Config, reporter: Reporter, *, multi_label: boo
 
 def _hold_out(
     examples: Examples, dev: Examples | None, config: Config, reporter: Reporter
-) -> tuple[Examples, Examples | None]:
-    """Training rows and dev rows: those given, a share of the training rows, or none."""
-    fraction = config.training.dev_fraction
+) -> tuple[Examples, Examples | None, npt.NDArray[np.int64]]:
+    """Training rows, dev rows (those given, a share of the training rows, or none), and the training rows' numbers."""
+    fraction, every = config.training.dev_fraction, np.arange(len(examples))
     if dev is not None:
-        return examples, dev
+        return examples, dev, every
     if not fraction and examples.multi_label:
         fraction = MULTI_LABEL_DEV_FRACTION
         reporter.say(f"multi-label without dev rows: {fraction:.0%} of the rows are held out to set the thresholds")
     if not fraction:
         reporter.say("no dev rows: all rows train for a fixed number of epochs, temperature 1, thresholds 0.5")
-        return examples, None
+        return examples, None, every
     kept, held = split_rows(examples.labels, fraction, config)
     if not len(held):
         reporter.say(f"too few rows to hold some out: all {len(examples):,} rows train, thresholds 0.5")
-        return examples, None
-    return examples.subset(kept), examples.subset(held)
+        return examples, None, every
+    return examples.subset(kept), examples.subset(held), kept
 
 
 def _warn_of_copies(train: Examples, others: dict[str, Examples | None], reporter: Reporter) -> None:
