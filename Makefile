@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: setup demo test check format bench bench-lookup panel with-glove with-fasttext words-only kim2014 imbalance audit build clean
+.PHONY: setup demo test check format bench bench-lookup panel with-glove with-fasttext words-only kim2014 imbalance audit evidence build clean
 
 setup: $(INSTALLED)
 
@@ -80,6 +80,13 @@ imbalance: setup
 audit: setup
 	$(BIN)/textcnn benchmark audit $$TEXTCNN_DATA/sst2/train.csv.gz \
 	  --output $(RESULTS)/audit.json --table $(RESULTS)/audit.md
+
+# Texts without evidence in training: of SST-2's test, and of random words.
+evidence: setup
+	$(BIN)/textcnn train $$TEXTCNN_DATA/sst2/train.csv.gz --dev $$TEXTCNN_DATA/sst2/dev.csv.gz --evidence \
+	  -o build/evidence-model
+	$(BIN)/textcnn benchmark evidence build/evidence-model $$TEXTCNN_DATA/sst2/test.csv.gz \
+	  --output $(RESULTS)/evidence.json --table $(RESULTS)/evidence.md
 
 build: setup
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

@@ -1,4 +1,4 @@
-"""`textcnn benchmark kim2014` and `imbalance`, studies that a second start continues, and `audit`."""
+"""`textcnn benchmark kim2014` and `imbalance`, studies that a second start continues, `audit`, `evidence`."""
 
 from __future__ import annotations
 
@@ -107,6 +107,27 @@ def audit(
         settings=options.merge_settings(None, set, {}),
         arguments=sys.argv[1:],
     )
+    if output is not None:
+        write_document(document, output)
+    _tell(to_markdown(document), table)
+
+
+def evidence(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="folder that `train --evidence` wrote")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="labelled texts that it was not trained on")],
+    seed: Annotated[int, typer.Option(min=0, help="draws the random words")] = 1,
+    output: Annotated[Path | None, typer.Option(help="write the JSON document to this file")] = None,
+    table: Table = None,
+) -> None:
+    """How many texts, and how many made of random words, are flagged as having no evidence in training.
+
+    Example: textcnn benchmark evidence model held-out.csv --output evidence.json
+    """
+    from textcnn.benchmark.document import write_document
+    from textcnn.benchmark.evidence import run_evidence, to_markdown
+
+    prepare_outputs(output, None, table)
+    document = run_evidence(model, data, seed=seed, arguments=sys.argv[1:])
     if output is not None:
         write_document(document, output)
     _tell(to_markdown(document), table)
