@@ -8,9 +8,8 @@ from textcnn.api import train
 from textcnn.benchmark.evidence import random_texts, run_evidence, to_markdown
 from textcnn.explain.evidence import load_evidence
 
-ROWS = [
-    (f"the {who} {'likes' if k % 2 else 'hates'} films", "pos" if k % 2 else "neg") for k, who in enumerate("abcdef")
-]
+VERBS = {"pos": "likes", "neg": "hates"}
+ROWS = [(f"the {who} {verb} films", label) for who in "abc" for label, verb in VERBS.items()]
 
 
 def test_real_texts_have_evidence_and_random_letters_have_none(tmp_path):

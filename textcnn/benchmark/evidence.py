@@ -81,8 +81,8 @@ def to_markdown(document: Mapping[str, Any]) -> str:
         "# Texts without evidence",
         "",
         f"Made by `{document['command']}` ({document['data']}). The model knows {document['pairs']:,} pairs of words; "
-        f"a text is flagged if fewer than {document['threshold']:.1%} of the pairs in its winning n-grams are among them, "
-        f"a threshold chosen on the training rows alone.",
+        f"a text is flagged if fewer than {document['threshold']:.1%} of the pairs in its winning n-grams are among "
+        f"them, a threshold chosen on the training rows alone.",
         "",
         "| texts | number | flagged | median share of known pairs |",
         "| --- | ---: | ---: | ---: |",

@@ -9,7 +9,7 @@ to a logit: of a filter if its window wins; of the mean and of the wide branch i
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ from textcnn.text.tokenizer import PAD
 Doubles = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-HIDDEN = 4  # how much further a blinded model is searched: its vetoed phrases are passed over
+HIDDEN = 4  # how much further a blinded model is searched, for vetoed phrases are passed over; a list may end early
 EDGES = {(False, False): None, (True, False): "start", (False, True): "end", (True, True): "whole"}
 
 
@@ -92,7 +92,6 @@ def phrase_book(
     types = _readable(model, names)
     best, means = _best_products(model, types, top * (HIDDEN if model.inputs.blinded else 1))
     found = _best_windows(model, names, best, min(top, per_filter or top))
-    wide = _wide_rows(model, names)
     pages = []
     for name in model.labels.names if labels is None else labels:
         label = model.labels.names.index(name)
@@ -100,8 +99,8 @@ def phrase_book(
             Phrase(text, float(activation * model.model.filters.head[f, label]), at)
             for f, text, at, activation in found
         ]
-        words = means.get(label, [])
-        pages.append(Page(name, _ends(windows, top), _ends(words, top), _ends(wide(label), top)))
+        words = _words_of_mean(means[:, label], types, names, top) if model.model.means is not None else ([], [])
+        pages.append(Page(name, _ends(windows, top), words, _wide_ngrams(model, label, names, top)))
     return pages
 
 
@@ -150,27 +149,25 @@ class _Best:
     types: Integers
 
 
-def _best_products(model: LookupModel, types: Integers, depth: int) -> tuple[_Best, dict[int, list[Phrase]]]:
-    """The largest products, and, of each label, all words by their shares of the mean."""
-    weights, product, names = model.model.filters, model.model.product(), model.inputs.tokenizer.types()
+def _best_products(model: LookupModel, types: Integers, depth: int) -> tuple[_Best, Doubles]:
+    """The largest products, and the shares of the mean ``(n, C)`` of ``types (n,)``; no column without a mean."""
+    weights, product = model.model.filters, model.model.product()
     num_taps = len(weights.taps)
     best, owner = np.full((0, num_taps), -np.inf), np.zeros((0, num_taps), np.int64)
-    means = [np.zeros((0, 0 if model.model.means is None else model.model.num_labels))]  # (n, C), or no column
+    means = [np.zeros((0, 0 if model.model.means is None else model.model.num_labels))]
     for start in range(0, len(types), BLOCK):
         block = types[start : start + BLOCK]
         products = product(model.model.vectors(block, Unseen()))
         means.append(products[:, num_taps:])
         best = np.concatenate([best, products[:, :num_taps].astype(np.float32)])
         owner = np.concatenate([owner, np.broadcast_to(block[:, None], (len(block), num_taps))])
-        order = np.argsort(-best, axis=0, kind="stable")[:depth]
-        best, owner = np.take_along_axis(best, order, 0), np.take_along_axis(owner, order, 0)
+        if len(best) > depth:
+            kept = np.argpartition(-best, depth - 1, axis=0)[:depth]
+            best, owner = np.take_along_axis(best, kept, 0), np.take_along_axis(owner, kept, 0)
+    order = np.lexsort((owner, -best), axis=0)
+    best, owner = np.take_along_axis(best, order, 0), np.take_along_axis(owner, order, 0)
     shape = len(best), int(weights.sizes.sum()), weights.num_filters
-    shares = np.concatenate(means).T
-    words = {
-        label: [Phrase(names[k], float(share)) for k, share in zip(types.tolist(), column.tolist(), strict=True)]
-        for label, column in enumerate(shares)
-    }
-    return _Best(best.reshape(shape), owner.reshape(shape)), words
+    return _Best(best.reshape(shape), owner.reshape(shape)), np.concatenate(means)
 
 
 def _best_windows(
@@ -225,20 +222,38 @@ def _ranked(products: Doubles, count: int) -> Iterator[tuple[int, tuple[int, ...
                 heapq.heappush(heap, (total + step, first, (*places[:i], place, *places[i + 1 :]), i))
 
 
-def _wide_rows(model: LookupModel, names: Sequence[str]) -> Any:
-    """For a label number: the n-grams of the wide branch and their weights."""
-    table, features = model.model.table, model.model.features
+def _words_of_mean(
+    shares: Doubles, types: Integers, names: Sequence[str], top: int
+) -> tuple[list[Phrase], list[Phrase]]:
+    return _strongest(shares, lambda k: [names[int(types[k])]], lambda words: False, top)
+
+
+def _wide_ngrams(model: LookupModel, label: int, names: Sequence[str], top: int) -> tuple[list[Phrase], list[Phrase]]:
+    """The n-grams of the wide branch, by their weights."""
+    table, features, blinding = model.model.table, model.model.features, model.inputs.blinding
     if table is None or features is None:
-        return lambda label: []
-    first, second = (features.keys >> 32) - 1, features.keys & 0xFFFFFFFF
-    texts = [
-        names[b] if a < 0 else f"{names[a]} {names[b]}" for a, b in zip(first.tolist(), second.tolist(), strict=True)
-    ]
-    blinding = model.inputs.blinding
-    seen = [k for k, text in enumerate(texts) if blinding is None or not blinding.holds(text.split(" "))]
+        return [], []
 
-    def rows(label: int) -> list[Phrase]:
-        weights = (model.model.scale * np.asarray(table[:, label], np.float64)).tolist()
-        return [Phrase(texts[k], weights[k]) for k in seen]
+    def words(row: int) -> list[str]:
+        key = int(features.keys[row])
+        both = (key >> 32) - 1, key & 0xFFFFFFFF
+        return [names[k] for k in both if k >= 0]
 
-    return rows
+    weights = model.model.scale * np.asarray(table[:, label], np.float64)
+    return _strongest(weights, words, lambda found: blinding is not None and blinding.holds(found), top)
+
+
+def _strongest(
+    values: Doubles, words: Callable[[int], list[str]], hidden: Callable[[list[str]], bool], top: int
+) -> tuple[list[Phrase], list[Phrase]]:
+    """The largest and the least of many ``values (n,)``, named only where they are listed."""
+    ends: list[list[Phrase]] = []
+    for sign in (1, -1):
+        found: list[Phrase] = []
+        for k in np.argsort(-sign * values, kind="stable").tolist():
+            if sign * values[k] <= 0 or len(found) == top:
+                break
+            if not hidden(named := words(k)):
+                found.append(Phrase(" ".join(named), float(values[k])))
+        ends.append(found)
+    return ends[0], ends[1]
