@@ -94,10 +94,9 @@ def _texts_of(tokens: Ragged, min_support: int) -> tuple[Integers, list[Integers
     keys, texts = keys[order], texts[order]
     first = np.ones(len(keys), np.bool_)
     first[1:] = (keys[1:] != keys[:-1]) | (texts[1:] != texts[:-1])
-    names, starts = np.unique(keys[first], return_index=True)
-    holds = np.split(texts[first], starts[1:])
-    enough = [k for k in range(len(names)) if len(holds[k]) >= min_support]
-    return names[enough], [holds[k] for k in enough]
+    names, starts, counts = np.unique(keys[first], return_index=True, return_counts=True)
+    texts, enough = texts[first], np.flatnonzero(counts >= min_support)
+    return names[enough], [texts[starts[k] : starts[k] + counts[k]] for k in enough.tolist()]
 
 
 def _types(key: Any) -> tuple[int, ...]:
