@@ -78,7 +78,7 @@ imbalance: setup
 
 # Labels of SST-2 made wrong at random, and how many of them an audit ranks first.
 audit: setup
-	$(BIN)/textcnn benchmark audit $$TEXTCNN_DATA/sst2/train.csv.gz \
+	$(BIN)/textcnn benchmark audit $$TEXTCNN_DATA/sst2/train.csv.gz --set threads=1 \
 	  --output $(RESULTS)/audit.json --table $(RESULTS)/audit.md
 
 # Texts without evidence in training: of SST-2's test, and of random words.

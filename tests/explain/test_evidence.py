@@ -145,3 +145,17 @@ def test_evidence_goes_with_folds(name):
     assert run.predictor.artifact.evidence is not None
     assert run.predictor.artifact.evidence.numbers.max() == 17
     assert name == run.predictor.artifact.config.architecture
+
+
+def test_a_model_in_memory_has_the_answers_of_its_folder(tmp_path):
+    from textcnn.config import ModelConfig
+    from textcnn.inference.lookup import LookupModel
+
+    artifact = make()
+    artifact.save(tmp_path)
+    texts = ["a good film", "", "unseenish plot"]
+    one, other = artifact.lookup(), LookupModel.load(tmp_path)
+    assert np.array_equal(one.predict_proba(texts), other.predict_proba(texts))
+    artifact.config = ModelConfig("lstm")
+    with pytest.raises(ConfigError, match="a look-up runtime, but architecture 'lstm' is not one layer"):
+        artifact.lookup()
