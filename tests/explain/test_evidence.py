@@ -12,7 +12,8 @@ from one_layer_models import OPTIONS, make
 
 from textcnn.api import train
 from textcnn.errors import ArtifactError, ConfigError
-from textcnn.explain.evidence import build_evidence, find_evidence, load_evidence, with_evidence
+from textcnn.explain.evidence import find_evidence, load_evidence, with_evidence
+from textcnn.explain.evidence_index import build_evidence
 from textcnn.inference.answers import classify_rows
 from textcnn.inference.evidence import EvidenceIndex
 from textcnn.inference.predictor import Predictor

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from one_layer_models import OPTIONS, TRAIN, make
 
 from textcnn.errors import ConfigError
+from textcnn.explain.best_windows import EDGES, ranked
 from textcnn.explain.blinding import write_blinded
 from textcnn.explain.difference import difference
-from textcnn.explain.phrases import EDGES, _ranked, phrase_book
+from textcnn.explain.phrases import phrase_book
 from textcnn.explain.seen import seen_phrases
 from textcnn.explain.winners import find_winners
 from textcnn.inference.filters import activate
@@ -97,7 +98,7 @@ def test_words_of_the_mean_and_n_grams_of_the_wide_branch_add_what_is_said(tmp_p
 @settings(max_examples=60, deadline=None)
 def test_windows_come_best_first_and_each_once(columns, count):
     products = -np.sort(-np.array(columns, np.float64).T, axis=0)  # (4, h), descending
-    found = list(_ranked(products, count))
+    found = list(ranked(products, count))
     size = products.shape[1]
     every = {
         (first, places): sum(products[k, first + i] for i, k in enumerate(places))

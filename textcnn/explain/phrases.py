@@ -1,15 +1,12 @@
 """The phrase book: what a one-layer model answers to most, over its whole vocabulary and without any data.
 
-The score of a filter is a sum over the words of a window, so its best window is, tap by tap, the word with the largest
-product. The k best are found best first: the next one differs from one already found by a single step down the list of
-one tap (Lawler 1972, "A procedure for computing the k best solutions"). Every number is the most that an n-gram can add
-to a logit: of a filter if its window wins; of the mean and of the wide branch if the text is nothing else.
+Every number is the most that an n-gram can add to a logit: of a filter if its window wins; of the mean and of the wide
+branch if the text is nothing else.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,17 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.errors import ConfigError
-from textcnn.inference.filters import activate
+from textcnn.explain.best_windows import best_products, best_windows
 from textcnn.inference.lookup import LookupModel
-from textcnn.inference.type_rows import BLOCK
-from textcnn.text.lexicon import Unseen
 from textcnn.text.tokenizer import PAD
 
 Doubles = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 HIDDEN = 4  # how much further a blinded model is searched, for vetoed phrases are passed over; a list may end early
-EDGES = {(False, False): None, (True, False): "start", (False, True): "end", (True, True): "whole"}
 
 
 @dataclass(frozen=True)
@@ -90,8 +84,8 @@ def phrase_book(
         raise ConfigError(f"a phrase book needs precision 'float32', this model was loaded with {model.precision!r}")
     names = model.inputs.tokenizer.types()
     types = _readable(model, names)
-    best, means = _best_products(model, types, top * (HIDDEN if model.inputs.blinded else 1))
-    found = _best_windows(model, names, best, min(top, per_filter or top))
+    best, means = best_products(model, types, top * (HIDDEN if model.inputs.blinded else 1))
+    found = best_windows(model, names, best, min(top, per_filter or top))
     pages = []
     for name in model.labels.names if labels is None else labels:
         label = model.labels.names.index(name)
@@ -139,87 +133,6 @@ def _readable(model: LookupModel, names: Sequence[str]) -> Integers:
     if model.inputs.blinding is not None:
         hidden[model.inputs.blinding.types] = True
     return np.flatnonzero(~hidden)
-
-
-@dataclass(frozen=True)
-class _Best:
-    """Of every tap of every filter the largest products, descending ``(depth, S, F)``, and their types."""
-
-    products: Doubles
-    types: Integers
-
-
-def _best_products(model: LookupModel, types: Integers, depth: int) -> tuple[_Best, Doubles]:
-    """The largest products, and the shares of the mean ``(n, C)`` of ``types (n,)``; no column without a mean."""
-    weights, product = model.model.filters, model.model.product()
-    num_taps = len(weights.taps)
-    best, owner = np.full((0, num_taps), -np.inf), np.zeros((0, num_taps), np.int64)
-    means = [np.zeros((0, 0 if model.model.means is None else model.model.num_labels))]
-    for start in range(0, len(types), BLOCK):
-        block = types[start : start + BLOCK]
-        products = product(model.model.vectors(block, Unseen()))
-        means.append(products[:, num_taps:])
-        best = np.concatenate([best, products[:, :num_taps].astype(np.float32)])
-        owner = np.concatenate([owner, np.broadcast_to(block[:, None], (len(block), num_taps))])
-        if len(best) > depth:
-            kept = np.argpartition(-best, depth - 1, axis=0)[:depth]
-            best, owner = np.take_along_axis(best, kept, 0), np.take_along_axis(owner, kept, 0)
-    order = np.lexsort((owner, -best), axis=0)
-    best, owner = np.take_along_axis(best, order, 0), np.take_along_axis(owner, order, 0)
-    shape = len(best), int(weights.sizes.sum()), weights.num_filters
-    return _Best(best.reshape(shape), owner.reshape(shape)), np.concatenate(means)
-
-
-def _best_windows(
-    model: LookupModel, names: Sequence[str], best: _Best, top: int
-) -> list[tuple[int, str, str | None, float]]:
-    """Of every filter the ``top`` windows: its number, their words, ``at``, and the activation, which is above 0."""
-    weights, blinding, found = model.model.filters, model.inputs.blinding, []
-    tap = 0
-    for group, size in enumerate(weights.sizes.tolist()):
-        for column in range(weights.num_filters):
-            f, kept = group * weights.num_filters + column, 0
-            products = best.products[:, tap : tap + size, column]
-            for first, places in _ranked(products, len(best.products)):
-                taps = np.arange(first, first + len(places))
-                words = [names[k] for k in best.types[list(places), tap + taps, column].tolist()]
-                score = np.float32(products[list(places), taps].sum()) + weights.bias[f]
-                activation = float(activate(np.array([score], np.float32), weights.activation)[0])
-                if activation <= 0 or kept == top:
-                    break
-                if blinding is None or not blinding.holds(words):
-                    found.append((f, " ".join(words), EDGES[first > 0, first + len(places) < size], activation))
-                    kept += 1
-        tap += size
-    return found
-
-
-def _ranked(products: Doubles, count: int) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """The ``count`` best windows of a filter, best first: the first tap inside the text, and the place in each list.
-
-    A window may reach over the start or the end of a text, or both; taps outside add nothing.
-
-    Args:
-        products: ``(depth, h)``, descending.
-        count: of windows; at most the depth of the lists, which cannot run out then.
-    """
-    depth, size = products.shape
-    heap = [
-        (-float(products[0, first:end].sum()), first, (0,) * (end - first), 0)
-        for first in range(size)
-        for end in range(first + 1, size + 1)
-        if depth
-    ]
-    heapq.heapify(heap)
-    for _ in range(count):
-        if not heap:
-            return
-        total, first, places, moved = heapq.heappop(heap)
-        yield first, places
-        for i in range(moved, len(places)):  # only later taps than the last that moved: every window once
-            if (place := places[i] + 1) < depth:
-                step = float(products[place - 1, first + i] - products[place, first + i])
-                heapq.heappush(heap, (total + step, first, (*places[:i], place, *places[i + 1 :]), i))
 
 
 def _words_of_mean(

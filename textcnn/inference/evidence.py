@@ -19,7 +19,7 @@ class EvidenceIndex:
     """P pairs of neighbouring words of winning n-grams, and some of the Q training rows that hold each.
 
     Attributes:
-        keys: ``(P,)`` int64, ascending (:func:`textcnn.explain.evidence.pair_key`).
+        keys: ``(P,)`` int64, ascending (:func:`textcnn.explain.evidence_index.pair_key`).
         counts: ``(P,)`` int32, in the winning n-grams of how many training rows a pair is.
         rows: ``(P, R)`` int32, places in the three arrays below of the rows where it counts most; -1: no more.
         numbers: ``(Q,)`` int64, the numbers of the cited rows, from 0, in the order the training data were read.

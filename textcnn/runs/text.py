@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.config import Config
-from textcnn.explain.evidence import build_evidence, check_architecture
+from textcnn.explain.evidence_index import build_evidence, check_architecture
 from textcnn.inference.artifact import Artifact
 from textcnn.labels import Labels
 from textcnn.models.base import TextClassifier, build_text_classifier
