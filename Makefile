@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: setup demo test check format bench bench-lookup panel with-glove with-fasttext words-only kim2014 imbalance audit evidence build clean
+.PHONY: setup demo test check format bench bench-step bench-lookup panel with-glove with-fasttext multi-label accurate words-only kim2014 imbalance audit evidence build clean
 
 setup: $(INSTALLED)
 
@@ -39,6 +39,11 @@ format: setup
 bench: setup
 	$(BIN)/textcnn benchmark speed --output docs/benchmarks/speed.json --table docs/benchmarks/speed.md --plot docs/benchmarks/speed.png
 
+bench-step: setup
+	$(BIN)/python -m textcnn.benchmark.step --output docs/benchmarks/step.json --table docs/benchmarks/step.md
+	$(BIN)/python -m textcnn.benchmark.step $$TEXTCNN_DATA/imdb/train.csv.gz \
+	  --output docs/benchmarks/step-imdb.json --table docs/benchmarks/step-imdb.md
+
 # Real data sets, in the folder that TEXTCNN_DATA names: the default with its parts and linear baselines, and plain kim.
 PANEL = $(BIN)/textcnn benchmark panel $$TEXTCNN_DATA
 RESULTS = docs/benchmarks
@@ -55,6 +60,18 @@ with-glove: setup
 with-fasttext: setup
 	$(PANEL) --sets trec,sst2 --baselines svm,fasttext \
 	  --output $(RESULTS)/with-fasttext.json --table $(RESULTS)/with-fasttext.md
+
+# Multi-label, ours and the baselines with thresholds from rows that are not test rows.
+multi-label: setup
+	$(PANEL) --sets goemotions --baselines svm,logistic --output $(RESULTS)/multi-label.json --table $(RESULTS)/multi-label.md
+
+# Three networks a run (seeds 1 to 3), so one run is enough.
+accurate: setup
+	$(PANEL) --sets trec:1,sst2:1 --baselines none --set preset=accurate \
+	  --output $(RESULTS)/accurate.json --table $(RESULTS)/accurate.md
+	$(PANEL) --sets trec:1,sst2:1 --baselines none --set preset=accurate \
+	  --set vectors=$$TEXTCNN_DATA/glove.100k.100d.txt.gz \
+	  --output $(RESULTS)/accurate-with-glove.json --table $(RESULTS)/accurate-with-glove.md
 
 words-only: setup
 	$(PANEL) --sets trec,sst2,banking77,imdb,goemotions --baselines none \

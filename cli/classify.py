@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from typing import Annotated
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from textcnn.errors import ConfigError
 from textcnn_cli import console, options
+from textcnn_cli.progress import RowsProgress
+
+Answers = Iterable[dict[str, Any]]
+
+if TYPE_CHECKING:
+    from textcnn.inference.predictor import Predictor
+    from textcnn.inference.streaming import Part
+    from textcnn.text.reading import Rows
 
 
 def classify(
@@ -37,6 +50,7 @@ def classify(
     precision: Annotated[
         str, typer.Option("--precision", help="float32, or int8: integer logits, and rows say if they are certified")
     ] = "float32",
+    workers: Annotated[int, typer.Option("--workers", min=1, help="processes that classify; each loads the model")] = 1,
 ) -> None:
     """Classify texts; every input row gives one output row, with its other columns carried through.
 
@@ -46,27 +60,67 @@ def classify(
         raise ConfigError("classify expects texts or --input, and not both; e.g. textcnn classify MODEL 'a text'")
     if input is not None and os.path.exists(input) and os.path.exists(output) and os.path.samefile(input, output):
         raise ConfigError(f"--output is the file that is read, {output!r}; choose another")
-    from textcnn.inference.answers import classify_rows
-    from textcnn.inference.predictor import Predictor
-    from textcnn.inference.writing import write_rows
+    from textcnn.inference.answers import AnswerForm
+    from textcnn.inference.manifest import read_config
+    from textcnn.inference.streaming import answer_in_processes, answer_stream
+    from textcnn.inference.threads import num_cores
+    from textcnn.inference.writing import is_json_lines, write_lines, write_rows
     from textcnn.text.reading import open_rows
 
-    predictor = Predictor.load(model, precision=precision)
-    console.detail(f"runtime: {predictor.runtime.describe()}")
+    finish = _with_evidence(model, abstain_label) if evidence or abstain_label is not None else iter
+    as_lines = is_json_lines(output) and finish is iter
+    threads = max(num_cores() // workers, 1)
+    load = partial(load_predictor, model, threshold, precision, threads)
+    predictor = load() if workers == 1 else None  # each worker has its own
+    if predictor is not None:
+        console.detail(f"runtime: {predictor.runtime.describe()}")
+    max_length = read_config(Path(model)).get("max_length")
     data = options.data_config(text_column, None, format, encoding)
     rows = open_rows(list(texts) if texts else input, data, labels="ignored")
+    form = AnswerForm(rows.text_columns, top_k, threshold)
+    if predictor is not None:
+        parts = answer_stream(rows, predictor, form, as_lines=as_lines, ready=rows.ready)
+    else:
+        parts = answer_in_processes(rows, load, form, as_lines=as_lines, workers=workers, ready=rows.ready)
     counts: Counter[str] = Counter()
-    answers = classify_rows(
-        predictor, rows, text_columns=rows.text_columns, top_k=top_k, threshold=threshold, counts=counts
-    )
-    if evidence or abstain_label is not None:
-        from textcnn.explain.evidence import load_evidence, with_evidence
-
-        answers = with_evidence(*load_evidence(model), answers, abstain=abstain_label)
-    write_rows(answers, output)
+    parts = _watched(parts, counts, rows)
+    with closing(parts):  # however writing ends, so do the processes
+        if as_lines:
+            write_lines((part.lines for part in parts), output)
+        else:
+            write_rows(chain.from_iterable(finish(part.rows) for part in parts), output)
     for warning in rows.warnings():
         console.say(f"note: {warning}")
-    console.say(_summary(counts, predictor.text_inputs().max_length))
+    console.say(_summary(counts, max_length))
+
+
+def _with_evidence(model: str, abstain_label: str | None) -> Callable[[Answers], Answers]:
+    from textcnn.explain.evidence import load_evidence, with_evidence
+
+    return partial(with_evidence, *load_evidence(model), abstain=abstain_label)
+
+
+def load_predictor(model: str, threshold: float | None, precision: str, threads: int) -> Predictor:
+    """The predictor in a folder, if it can do what is asked for; worker processes are given this function."""
+    from textcnn.inference.predictor import Predictor
+
+    predictor = Predictor.load(model, precision=precision, threads=threads)
+    predictor.text_inputs()
+    predictor.thresholds(threshold)
+    return predictor
+
+
+def _watched(parts: Generator[Part, None, None], counts: Counter[str], rows: Rows) -> Generator[Part, None, None]:
+    """The parts as they come, counted, while the user sees how far they are."""
+    progress = RowsProgress()
+    try:
+        with closing(parts):
+            for part in parts:
+                counts.update(part.counts)
+                progress.update(counts["rows"], rows.fraction_read())
+                yield part
+    finally:
+        progress.stop()
 
 
 def _summary(counts: Counter[str], max_length: int | None) -> str:

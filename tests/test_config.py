@@ -213,7 +213,7 @@ def test_a_preset_goes_behind_what_is_given():
 
 
 def test_an_unknown_preset_is_told():
-    with pytest.raises(ConfigError, match="preset must be one of fast, default, pure, got 'best'"):
+    with pytest.raises(ConfigError, match="preset must be one of fast, default, accurate, pure, got 'best'"):
         Config.from_flat({"preset": "best"})
 
 

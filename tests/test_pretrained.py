@@ -112,7 +112,7 @@ def test_folders_of_before_there_were_vectors_are_read(tmp_path):
     config = json.loads(path.read_text("utf-8"))
     for name in ("vectors", "keep_vectors", "embedding_channels"):
         del config[name]
-    path.write_text(json.dumps(config), "utf-8")
+    path.write_text(json.dumps({**config, "format_version": 1}), "utf-8")
     assert textcnn.load(tmp_path / "model").artifact.config.embedding_channels == "fine-tuned"
 
 

@@ -22,6 +22,7 @@ CHANNELS = ("fine-tuned", "static", "multichannel")
 EMBEDDING_DIM = 100
 EMBEDDING_LEARNING_RATE, WITH_VECTORS = 1e-2, 2e-3
 KEEP_VECTORS = 100_000
+MULTI_LABEL_SCALE = 0.5
 
 
 def option(default: Any, doc: str, check: Callable[[Any], bool] | None = None, expected: str = "") -> Any:
@@ -106,7 +107,10 @@ class ModelConfig:
     ngram_buckets: int = option(100_000, "buckets the n-grams are hashed to", _positive, "1 or more")
     wide: bool | None = option(None, "add a linear model over the n-grams seen in training; none: for kim")
     wide_scale: float | None = option(
-        None, "how much the logits of the wide branch count; none: 1, with vectors 0.5", _not_negative, "0 or more"
+        None,
+        "how much the logits of the wide branch count; none: 1, with vectors or multi-label 0.5",
+        _not_negative,
+        "0 or more",
     )
     vectors: str | None = option(
         None,
@@ -131,7 +135,7 @@ class ModelConfig:
 
     @property
     def scale(self) -> float:
-        """``wide_scale``, also where it was left open."""
+        """``wide_scale``, also where it was left open and a text has one label."""
         return (1.0 if self.vectors is None else 0.5) if self.wide_scale is None else self.wide_scale
 
 
@@ -180,6 +184,15 @@ class TrainingConfig:
     patience: int | None = option(
         None, "stop after this many epochs without a better dev metric", _positive, "1 or more"
     )
+    ensemble: int = option(
+        1, "networks trained from seeds of their own and merged into one model that answers as their mean", _positive
+    )
+    wide_megabytes: float = option(
+        256.0,
+        "room of the wide branch in MiB; a larger one becomes float16, then loses the n-grams of least weight",
+        _positive,
+        "above 0",
+    )
     seed: int = option(0, "decides every random choice of a run", lambda n: 0 <= n < 2**64, "in [0, 2**64)")
     threads: int | None = option(None, "threads of the tensor library; none: all cores", _positive, "1 or more")
     device: str = option(
@@ -191,6 +204,7 @@ class TrainingConfig:
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "fast": {"embedding_dim": 50, "num_filters": 50},
     "default": {},
+    "accurate": {"ensemble": 3},
     "pure": {"wide": False, "pooling": "max", "max_length": None},
 }
 

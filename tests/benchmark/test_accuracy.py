@@ -68,6 +68,21 @@ def test_every_baseline_learns_a_word_that_decides(name, multi_label):
     found = run_baseline(name, TEXTS, truth, TEXTS[:10], truth[:10], labels)
     assert found["test"]["accuracy"] == 1
     assert found["cost"] in (0.1, 1.0, 10.0)
+    assert ("own_decisions" in found) == multi_label
+
+
+@pytest.mark.parametrize("name", ["svm", "logistic"])
+def test_a_multi_label_baseline_has_thresholds_from_rows_held_out_of_training(name):
+    """Labels that are rare and hard to tell: a linear model's own decisions give too few of them."""
+    random = np.random.default_rng(0)
+    words, labels = [f"word{i}" for i in range(30)], Labels(("a", "b"), multi_label=True)
+    texts, truth = [], []
+    for row in random.integers(0, 30, (1500, 4)):
+        texts.append(" ".join(words[i] for i in row))
+        chances = (0.35 * (row.min() < 2), 0.35 * (row.max() > 27))
+        truth.append(tuple(np.array(labels.names)[random.random(2) < chances].tolist()))
+    found = run_baseline(name, texts[:1000], truth[:1000], texts[1000:], truth[1000:], labels)
+    assert found["test"]["micro_f1"] > found["own_decisions"]["micro_f1"] + 0.1
 
 
 @pytest.mark.parametrize(
@@ -121,9 +136,28 @@ def test_the_panel_is_a_table_and_a_picture(folder, tmp_path):
     assert first.startswith("| split (1) | ")
     assert " ± " in second
     assert first.count("|") == second.count("|") == header.count("|")
+    assert " / " not in first + second
     save_plot(found, tmp_path / "panel.png")
     assert (tmp_path / "panel.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "panel.png").stat().st_size > 10_000
+
+
+def test_a_panel_of_multi_label_sets_shows_both_kinds_of_f1(tmp_path):
+    labels = [label if number % 3 else f"{label}|third" for number, label in enumerate(LABELS)]
+    rows = list(zip(TEXTS, labels, strict=True))
+    (tmp_path / "many").mkdir()
+    for name in ("train", "dev", "test"):
+        with gzip.open(tmp_path / "many" / f"{name}.csv.gz", "wt", encoding="utf-8", newline="") as out:
+            csv.writer(out).writerows([("text", "label"), *rows])
+    settings = {**TINY, "multi_label": True}
+    found = run_panel(tmp_path, {"many": [1, 2]}, settings, {"many": ["svm"]}, Silent())
+    ours, svm = found["sets"]["many"]["results"]
+    cells = to_markdown(found).splitlines()[2].split(" | ")
+    mean, own = ours["mean"], svm["runs"][0]["own_decisions"]
+    assert cells[1].split(" ")[0] == f"{100 * mean['micro_f1']:.1f}"
+    assert cells[1].split(" / ")[1].split(" ")[0] == f"{100 * mean['macro_f1']:.1f}"
+    assert cells[2] == " / ".join(f"{100 * svm['mean'][name]:.1f}" for name in ("micro_f1", "macro_f1"))
+    assert own.keys() == {"accuracy", "macro_f1", "micro_f1"}
 
 
 # ----------------------------------------------------------------------------------------------- fastText

@@ -190,3 +190,18 @@ def test_notices_of_the_reader_are_told(classify, tmp_path):
     found = classify("--input", path)
     assert "note: 1 text is empty" in found.stderr
     assert "note: 1 NUL character was replaced by a blank" in found.stderr
+
+
+def test_faults_of_the_user_with_workers(classify, tmp_path):
+    with pytest.raises(ConfigError, match=r"threshold must be in \[0, 1\] .* single_label_classification"):
+        classify("a", "--threshold", "0.5", "--workers", "2", "--output", tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()
+    with pytest.raises(ArtifactError, match=r"expected a model folder at '.*nowhere', found none"):
+        classify("a", "--workers", "2", model="nowhere")
+
+
+def test_workers_write_the_same_file(classify, thousand, tmp_path):
+    for ending in (".csv", ".jsonl"):
+        for workers in (1, 2):
+            classify("--input", thousand, "--output", tmp_path / f"{workers}{ending}", "--workers", workers)
+        assert (tmp_path / f"1{ending}").read_bytes() == (tmp_path / f"2{ending}").read_bytes()

@@ -194,9 +194,9 @@ def test_a_reader_that_goes_away_is_no_error(model, tmp_path):
 
 def interrupted(*args, when, limit=60):
     """Run the command, send SIGINT at the line of stderr that starts with ``when``, and wait for its end."""
-    process = subprocess.Popen(
-        [*COMMAND, *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT, text=True
-    )
+    # Tests started in the background inherit a SIGINT that is ignored; the command must not.
+    command = ["env", "--default-signal=INT", *COMMAND, *map(str, args)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT, text=True)
     watchdog = threading.Timer(limit, process.kill)
     watchdog.start()
     said = []

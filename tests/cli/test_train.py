@@ -68,6 +68,7 @@ def test_the_last_line_of_stdout_is_one_json_document(train, csv, tmp_path):
     assert list(summary["dev"]) == list(summary["test"]) == SCORES
     assert summary["train_seconds"] > 0
     assert summary["tokens_per_second"] > 0
+    assert summary["backend"] == "numba"
     assert textcnn.load(tmp_path / "model").classes_ == ["neg", "pos"]
 
 

@@ -93,7 +93,24 @@ def test_no_threshold_has_a_better_f1(rows):
 def test_a_threshold_stands_half_way_between_two_scores():
     probs = np.array([[0.9, 0.8, 0.3], [0.7, 0.4, 0.3], [0.1, 0.2, 0.3]])
     truth = [("a", "b"), ("a",), ()]
-    assert fit_thresholds(probs, truth, MANY) == [pytest.approx(0.4), pytest.approx(0.6), DEFAULT_THRESHOLD]
+    assert fit_thresholds(probs, truth, MANY, pooled=0) == [pytest.approx(0.4), pytest.approx(0.6), DEFAULT_THRESHOLD]
+
+
+def test_a_rare_label_has_the_threshold_of_all_and_a_frequent_one_its_own():
+    random = np.random.default_rng(0)
+    wanted = random.random((4000, 2)) < (0.4, 0.0005)
+    wanted[:2, 1] = True
+    scores = np.where(wanted, 0.55, 0.35) + random.normal(0, 0.08, wanted.shape)
+    scores[:, 1] -= 0.3  # its own best threshold stands far below
+    truth = [tuple(n for n, w in zip("ab", row, strict=True) if w) for row in wanted]
+    labels = Labels(("a", "b"), multi_label=True)
+    together = fit_thresholds(scores, truth, labels, pooled=1e9)
+    assert together[0] == together[1] == pytest.approx(0.45, abs=0.03)
+    alone = fit_thresholds(scores, truth, labels, pooled=0)
+    assert alone[1] < 0.35
+    frequent, rare = fit_thresholds(scores, truth, labels)
+    assert rare == pytest.approx(together[1], abs=0.03)
+    assert frequent == pytest.approx(alone[0], abs=0.03)
 
 
 def test_thresholds_are_one_for_each_label_and_plain_numbers():

@@ -98,7 +98,7 @@ def test_the_folder_holds_safetensors_and_json_and_no_pickle(saved, image, tmp_p
     for content in files(saved).values():
         assert not content.startswith((b"\x80", b"PK"))  # a pickle, or the archive torch.save makes
     config = json.loads((saved / CONFIG).read_text(encoding="utf-8"))
-    assert config["format_version"] == 1
+    assert config["format_version"] == 2
     assert config["modality"] == "text"
     assert config["architecture"] == "kim"
     assert config["problem_type"] == "single_label_classification"
@@ -263,14 +263,15 @@ def test_damaged_weights(saved, damage):
         load_artifact(saved)
 
 
-@pytest.mark.parametrize("found", [2, 0, "1", None, 1.5, True, [1]])
+@pytest.mark.parametrize("found", [3, 0, "1", None, 1.5, True, [1]])
 def test_another_version_of_the_format(saved, found):
     edit(saved / CONFIG, format_version=found)
-    message = rf"config.json: expected format_version 1, found {re.escape(repr(found))}; use the textcnn that wrote it"
+    shown = re.escape(repr(found))
+    message = rf"config.json: expected format_version 1 or 2, found {shown}; use the textcnn that wrote it"
     with pytest.raises(ArtifactError, match=message):
         load_artifact(saved)
     edit(saved / CONFIG, format_version=...)
-    with pytest.raises(ArtifactError, match="expected format_version 1, found None"):
+    with pytest.raises(ArtifactError, match="expected format_version 1 or 2, found None"):
         load_artifact(saved)
 
 

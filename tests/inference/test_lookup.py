@@ -115,11 +115,11 @@ def test_a_forked_child_answers_too(folders):
         f"m = LookupModel.load({str(folders['default'])!r}, threads=2, kernels='numba')\n"
         "rows = [f'a good film {i}' for i in range(1000)]\n"
         "expected = m.predict_proba(rows)\n"
-        "m.cache._lock.acquire()\n"  # as if another thread were making rows when the process forks
+        "m.cache.lock.acquire()\n"  # as if another thread were making rows when the process forks
         "child = os.fork()\n"
         "if child == 0:\n"
         "    os._exit(0 if (m.predict_proba(rows) == expected).all() else 1)\n"
-        "m.cache._lock.release()\n"
+        "m.cache.lock.release()\n"
         "assert (m.predict_proba(rows) == expected).all()\n"
         "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"
     )

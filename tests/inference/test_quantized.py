@@ -121,7 +121,7 @@ def test_a_folder_without_scales_gets_them_when_it_is_read(folders, tmp_path):
     folder = shutil.copytree(folders["default"], tmp_path / "model")
     config = json.loads((folder / "config.json").read_text())
     assert len(config.pop("scales")) == 12
-    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "config.json").write_text(json.dumps({**config, "format_version": 1}))
     older, newer = (LookupModel.load(place, precision="int8") for place in (folder, folders["default"]))
     rows = made_up(300)
     assert (older.whole_logits(older.inputs.encode(rows)) == newer.whole_logits(newer.inputs.encode(rows))).all()

@@ -11,7 +11,7 @@ from textcnn.errors import ArtifactError, ConfigError
 from textcnn.inference.predictor import Predictor
 from textcnn.models.registry import TEXT
 from textcnn.runs import train_text
-from textcnn.runs.continuing import continued_config, extended_labels, take_weights
+from textcnn.runs.continuing import continued_config, extended_labels
 from textcnn.runs.text import prepare_text, train_prepared
 from textcnn.text.tokenizer import Tokenizer
 from textcnn.training.progress import Silent
@@ -37,10 +37,10 @@ def untouched(data, start, **settings):
     """The model as it stands before the first step."""
     prepared = prepare_text(data, continued_config(settings, start, "m"), Silent(), start=start)
     from textcnn.inference.artifact import Artifact
-    from textcnn.runs.text import _fresh_model
+    from textcnn.runs.text import fresh_model, start_from_rows
 
-    model = _fresh_model(prepared.config, prepared.inputs, prepared.labels, prepared.train).eval()
-    take_weights(model, prepared.inputs, start)
+    model = fresh_model(prepared.config.model, prepared.inputs, prepared.labels).eval()
+    start_from_rows(model, prepared)
     return Predictor(Artifact(model, prepared.inputs, prepared.labels, prepared.config.model))
 
 

@@ -1,5 +1,6 @@
 """Columns, labels and problem type: what is decided about a table."""
 
+import gzip
 import os
 import subprocess
 import sys
@@ -292,6 +293,35 @@ def test_real_data(name, rows, labels, multi_label):
     assert examples.describe() == f"read {rows:,} rows: text='text', label='label', {labels} labels{ending}"
     assert examples.multi_label == multi_label
     assert examples.notices == ()
+
+
+def test_how_much_of_a_file_has_been_read(tmp_path):
+    for name in ("a.csv", "a.csv.gz"):
+        content = b"text\n" + b"".join(b"good film %d\n" % n for n in range(40_000))
+        (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+        rows = open_rows(tmp_path / name, labels="ignored")
+        seen = [rows.fraction_read() for n, _ in enumerate(rows) if n % 1_000 == 0]
+        assert seen == sorted(seen)
+        assert 0 < seen[0] < 0.5 < seen[-1] <= 1
+        assert rows.fraction_read() == 1
+        assert rows.ready()
+    assert open_rows(["good"], labels="ignored").fraction_read() is None
+
+
+def test_whether_a_pipe_has_a_row():
+    reading, writing = os.pipe()
+    os.write(writing, b"good\n")
+    rows = open_rows(f"/dev/fd/{reading}", DataConfig(format="lines"), labels="ignored")
+    stream = iter(rows)
+    assert next(stream).text == "good"
+    assert not rows.ready()
+    os.write(writing, b"bad\n")
+    assert rows.ready()
+    assert next(stream).text == "bad"
+    os.close(writing)
+    assert rows.ready()  # the end is something to read
+    assert list(stream) == []
+    os.close(reading)
 
 
 def test_missing_cells_of_pandas_are_no_labels():

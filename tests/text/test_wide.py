@@ -4,7 +4,8 @@ from collections import Counter
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textcnn.text.ragged import Ragged
@@ -74,6 +75,44 @@ def test_further_texts_leave_old_features_as_they_were(train, further):
     assert new.idf[np.searchsorted(new.keys, old.keys)].tolist() == old.idf.tolist()
     same, before = (f.transform(Ragged.from_lists(train)) for f in (old.extended(Ragged.from_lists(train), 6), old))
     assert same.weights.tolist() == before.weights.tolist()
+
+
+@given(TEXTS, TEXTS, st.integers(3, 7))
+@settings(deadline=None)
+def test_the_compiled_twin_gives_the_same_bits(train, texts, num_types):
+    numba_wide = pytest.importorskip("textcnn.text.numba_wide")
+    lists, train, texts = texts, Ragged.from_lists(train), Ragged.from_lists(texts)
+    features = WideFeatures.fit(train, num_types)
+    keys, frequency = numba_wide.fit(train.ids, train.offsets, num_types)
+    assert keys.tolist() == features.keys.tolist()
+    assert frequency.tolist() == np.bincount(features.transform(train).rows, minlength=len(keys)).tolist()
+    expected = features.transform(texts)
+    largest = numba_wide.largest_count(texts.ids, texts.offsets)
+    assert largest == max((max(map(text.count, text), default=0) for text in lists), default=0)
+    logs = 1 + logarithms(np.arange(1, largest + 1))
+    rows, weights, offsets = numba_wide.transform(texts.ids, texts.offsets, features.keys, features.idf, logs)
+    assert rows.tolist() == expected.rows.tolist()
+    assert weights.tobytes() == expected.weights.tobytes()
+    assert offsets.tolist() == expected.offsets.tolist()
+
+
+def test_a_large_corpus_takes_the_compiled_twin_and_many_blocks(monkeypatch, random):
+    numba_wide = pytest.importorskip("textcnn.text.numba_wide")
+    lengths = random.integers(0, 900, 300)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    ids = (random.random(offsets[-1]) ** 3 * 5_000).astype(np.int32)
+    ids.flags.writeable = False  # as a memory map may be
+    tokens = Ragged(ids, offsets)
+    plain = WideFeatures.fit(tokens)
+    expected = plain.transform(tokens)
+    monkeypatch.setattr("textcnn.text.wide.COMPILED_ABOVE", 0)
+    monkeypatch.setattr(numba_wide, "_BLOCK", 1_000)
+    features = WideFeatures.fit(tokens)
+    found = features.transform(tokens)
+    assert features.keys.tobytes() == plain.keys.tobytes()
+    assert features.idf.tobytes() == plain.idf.tobytes()
+    for name in ("rows", "weights", "offsets"):
+        assert getattr(found, name).tobytes() == getattr(expected, name).tobytes()
 
 
 def test_logarithms_are_correctly_rounded():

@@ -9,7 +9,7 @@ from textcnn.labels import Labels
 from textcnn.models.base import build_text_classifier
 from textcnn.text.batching import TextInputs
 from textcnn.text.ragged import Ragged
-from textcnn.training.learn import Part, learn
+from textcnn.training.learn import Part, calibrated, learn
 from textcnn.training.loop import DivergedError, fit
 from textcnn.training.losses import BranchLoss
 from textcnn.training.progress import Silent, StopTraining
@@ -31,7 +31,9 @@ def model_of(**settings):
 
 
 def run(model, part, *, dev=None, **settings):
-    return learn(model, INPUTS, part, dev, LABELS, TrainingConfig(**settings), Silent(), device=torch.device("cpu"))
+    config = TrainingConfig(**settings)
+    learned = learn(model, INPUTS, part, dev, LABELS, config, Silent(), device=torch.device("cpu"))
+    return calibrated(learned, model, INPUTS, dev, LABELS)
 
 
 def weights_of(model):

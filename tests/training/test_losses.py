@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from textcnn.errors import ConfigError
 from textcnn.labels import Labels
 from textcnn.models.base import Branches
-from textcnn.training.losses import BranchLoss, class_weights
+from textcnn.training.losses import BranchLoss, class_weights, label_log_odds
 
 SINGLE, MULTI = Labels(("a", "b", "c")), Labels(("a", "b", "c"), multi_label=True)
 ROWS = [("a",)] * 6 + [("b",)] * 3 + [("c",)]
@@ -34,6 +34,29 @@ def test_multi_label_is_binary_cross_entropy_of_every_label():
     soft = targets * 0.8 + 0.1
     p = logits.sigmoid()
     torch.testing.assert_close(loss, -(soft * p.log() + (1 - soft) * (1 - p).log()).mean())
+
+
+def test_the_wide_branch_learns_beside_the_prior_which_the_sum_has_once():
+    wide, targets, prior = (
+        torch.zeros(4, 3),
+        torch.tensor([[0.0, 1, 1], [0, 0, 0], [0, 1, 0], [0, 1, 1]]),
+        torch.randn(3),
+    )
+    loss = BranchLoss(MULTI, prior=prior)
+    main = loss(Branches(torch.zeros(4, 3)), targets)
+    p = prior.sigmoid()
+    expected = -(targets * p.log() + (1 - targets) * (1 - p).log()).mean()
+    torch.testing.assert_close(loss(Branches(torch.zeros(4, 3), wide), targets) - main, expected)
+
+
+def test_at_the_log_odds_of_the_rows_a_table_of_zeros_has_no_gradient():
+    rows = [("a",)] * 30 + [("a", "b")] * 10 + [()] * 60
+    targets = torch.from_numpy(MULTI.encode(rows)).float()
+    for weight in (None, torch.tensor([3.0, 2.0, 1.0])):
+        table = torch.zeros(3, requires_grad=True)
+        loss = BranchLoss(MULTI, class_weight=weight, prior=label_log_odds(MULTI, rows, weight))
+        loss(Branches(torch.zeros(100, 3), table.expand(100, 3)), targets).backward()
+        assert table.grad.abs().max() < 0.01  # half a row on each side
 
 
 def test_balanced_weights_are_those_of_scikit_learn():

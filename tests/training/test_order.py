@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from textcnn.training.order import default_epochs, shuffled_batches, stratified_split
@@ -52,6 +52,7 @@ def test_a_split_is_stratified_and_loses_nothing(names, fraction, seed):
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=200), st.integers(1, 16), st.integers(1, 120))
+@example(sizes=[0, 2], batch_size=2, budget=1)  # a row without a token, and one above the budget
 def test_a_batch_has_no_more_tokens_than_its_budget(sizes, batch_size, budget):
     sizes = np.array(sizes)
     batches = shuffled_batches(sizes, batch_size, seed=1, epoch=0, batch_tokens=budget)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -53,6 +54,7 @@ def weights(predictor):
 def space(**given):
     config = Config.from_flat({"wide": True, **given})
     config = decided(config, config.model.dim, 0)
+    config = replace(config, model=replace(config.model, wide_scale=config.model.scale))
     return Space.build(given, config, epochs=6)
 
 
@@ -298,3 +300,8 @@ def test_vectors_are_kept_in_every_trial(tmp_path):
     assert found.run.predictor.artifact.config.embedding_dim == 3
     assert found.run.summary["vectors"]["covered_types"] == 3
     assert "embedding_dim" not in found.summary["tuning"]["best"]["settings"]
+
+
+def test_an_ensemble_is_not_searched():
+    with pytest.raises(ConfigError, match="tune searches for one network, got ensemble 3"):
+        tune((["a", "b"], ["x", "y"]), {"ensemble": 3}, 5.0, Silent())

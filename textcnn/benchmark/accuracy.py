@@ -86,7 +86,9 @@ def accuracy_benchmark(
             reporter.say(f"note: {name} is left out: {err}")
             left_out.append(name)
             continue
-        run = {**found, "test": {metric: found["test"][metric] for metric in METRICS[:-1]}}
+        run = dict(found)
+        for part in {"test", "own_decisions"} & found.keys():
+            run[part] = {metric: found[part][metric] for metric in METRICS[:-1]}
         results.append({"model": name, "runs": [run], **summarize_runs([run])})
     return {
         "benchmark": "accuracy",

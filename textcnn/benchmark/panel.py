@@ -77,12 +77,16 @@ def run_panel(
 
 
 def to_markdown(document: Mapping[str, Any]) -> str:
-    """One line for each set, one column for each model: mean test accuracy (multi-label: micro F1) over the seeds."""
+    """One line for each set, one column for each model: mean test accuracy over the seeds.
+
+    Multi-label: micro F1, and micro / macro F1 in a panel that has only such sets.
+    """
     sets = document["sets"]
     models = list(dict.fromkeys(result["model"] for found in sets.values() for result in found["results"]))
     lines = [f"| set (seeds) | {' | '.join(models)} | train, s |", "| --- " * (len(models) + 2) + "|"]
+    macro = ["macro_f1"] * all(_metric(found) == "micro_f1" for found in sets.values())
     for name, found in sets.items():
-        cells = {result["model"]: _cell(result, _metric(found)) for result in found["results"]}
+        cells = {result["model"]: _cell(result, [_metric(found), *macro]) for result in found["results"]}
         first = found["results"][0]
         row = " | ".join(cells.get(model, "") for model in models)
         lines.append(f"| {name} ({len(first['runs'])}) | {row} | {first['train_seconds']:.0f} |")
@@ -126,9 +130,12 @@ def _metric(found: Mapping[str, Any]) -> str:
     return "accuracy" if first["accuracy"] == first["micro_f1"] else "micro_f1"
 
 
-def _cell(result: Mapping[str, Any], metric: str) -> str:
-    spread = f" ± {100 * result['std'][metric]:.1f}" if len(result["runs"]) > 1 else ""
-    return f"{100 * result['mean'][metric]:.1f}{spread}"
+def _cell(result: Mapping[str, Any], metrics: Sequence[str]) -> str:
+    several = len(result["runs"]) > 1
+    return " / ".join(
+        f"{100 * result['mean'][name]:.1f}" + (f" ± {100 * result['std'][name]:.1f}" if several else "")
+        for name in metrics
+    )
 
 
 def _two_errors(found: Mapping[str, Any], result: Mapping[str, Any]) -> float:

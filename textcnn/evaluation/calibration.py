@@ -11,6 +11,7 @@ from textcnn.evaluation.probabilities import Floats, probabilities
 from textcnn.labels import Labels
 
 DEFAULT_THRESHOLD = 0.5
+POOLED_COUNT = 100  # positives of the pool of all labels that stand beside a label's own when its threshold is set
 
 
 def fit_temperature(logits: npt.NDArray[np.floating], truth: Sequence[Sequence[str]], labels: Labels) -> float:
@@ -37,21 +38,50 @@ def fit_temperature(logits: npt.NDArray[np.floating], truth: Sequence[Sequence[s
     return float(np.exp(found.x))
 
 
-def fit_thresholds(probs: Floats, truth: Sequence[Sequence[str]], labels: Labels) -> list[float]:
-    """For each label the threshold with the best F1 on dev rows; 0.5 for a label that has none there."""
+def fit_thresholds(
+    probs: Floats, truth: Sequence[Sequence[str]], labels: Labels, *, pooled: float = POOLED_COUNT
+) -> list[float]:
+    """For each label the threshold with the best F1 on dev rows; 0.5 for a label that has none there.
+
+    The counts of a label are its own and those of all labels together, weighted so that they hold ``pooled``
+    positives: a rare label, whose own best threshold is chance, has that of the pool, a frequent one its own.
+    """
     targets = labels.encode(truth)
-    return [_best_threshold(probs[:, i], targets[:, i] > 0) for i in range(len(labels))]
+    if not targets.any():
+        return [DEFAULT_THRESHOLD] * len(labels)
+    everyone = _Curve(probs.ravel(), targets.ravel() > 0)
+    weight = pooled / everyone.positives
+    candidates = np.unique(probs)[::-1]
+    found = []
+    for i in range(len(labels)):
+        own = _Curve(probs[:, i], targets[:, i] > 0)
+        scores = candidates if pooled else np.unique(probs[:, i])[::-1]
+        found.append(_best_threshold(scores, own, everyone, weight) if own.positives else DEFAULT_THRESHOLD)
+    return found
 
 
-def _best_threshold(scores: Floats, positive: npt.NDArray[np.bool_]) -> float:
-    if not positive.any():
-        return DEFAULT_THRESHOLD
-    order = np.argsort(-scores, kind="stable")
-    ranked, hits = scores[order], np.cumsum(positive[order])
-    f1 = 2 * hits / (np.arange(1, len(ranked) + 1) + positive.sum())
-    # A cut is possible only between two different scores; it is put half-way, if there is a number half-way.
-    possible = np.append(ranked[:-1] > ranked[1:], True)
-    best = int(np.argmax(np.where(possible, f1, -1.0)))
-    below = ranked[best + 1] if best + 1 < len(ranked) else 0.0
-    middle = (ranked[best] + below) / 2
-    return float(middle if middle > below else ranked[best])
+class _Curve:
+    """How many scores reach a threshold, and how many of them are positive."""
+
+    def __init__(self, scores: Floats, positive: npt.NDArray[np.bool_]) -> None:
+        order = np.argsort(-scores, kind="stable")
+        self._ranked = scores[order]
+        self._hits = np.append(0, np.cumsum(positive[order]))
+        self.positives = int(self._hits[-1])
+
+    def at(self, thresholds: Floats) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Scores at or above each threshold, and hits among them."""
+        given = np.searchsorted(-self._ranked, -thresholds, side="right")
+        return given, self._hits[given]
+
+
+def _best_threshold(scores: Floats, own: _Curve, everyone: _Curve, weight: float) -> float:
+    """Where between two of ``scores``, which fall, the F1 of the weighted counts is best."""
+    given, hits = own.at(scores)
+    all_given, all_hits = everyone.at(scores)
+    f1 = 2 * (hits + weight * all_hits) / (given + own.positives + weight * (all_given + everyone.positives))
+    best = int(np.argmax(f1))
+    # Half-way to the next score below, if there is a number half-way.
+    below = scores[best + 1] if best + 1 < len(scores) else 0.0
+    middle = (scores[best] + below) / 2
+    return float(middle if middle > below else scores[best])

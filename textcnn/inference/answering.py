@@ -14,7 +14,7 @@ from textcnn.errors import ArtifactError, ConfigError, DataError
 from textcnn.evaluation.metrics import score
 from textcnn.evaluation.probabilities import Floats, decide, probabilities
 from textcnn.labels import Labels
-from textcnn.text.pipeline import TextPipeline
+from textcnn.text.pipeline import EncodedTexts, TextPipeline
 from textcnn.text.read_table import shown
 
 Booleans = npt.NDArray[np.bool_]
@@ -36,6 +36,27 @@ class Answers:
 
     probabilities: Floats
     labels: list[tuple[str, ...]]
+    empty: Booleans
+    cut: Booleans
+    num_tokens: int = 0
+    num_unknown: int = 0
+    certified: Booleans | None = None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Logits of N texts, and what else is known of them; see :class:`Answers`.
+
+    Attributes:
+        logits: ``(N, C)``.
+        empty: ``(N,)``.
+        cut: ``(N,)``.
+        num_tokens: of all texts.
+        num_unknown: of all texts.
+        certified: ``(N,)``, or none.
+    """
+
+    logits: npt.NDArray[np.floating]
     empty: Booleans
     cut: Booleans
     num_tokens: int = 0
@@ -133,23 +154,33 @@ class Answering(ABC):
             DataError: as for :meth:`predict_proba`.
             ConfigError: a threshold for a single-label model, or outside 0 to 1.
         """
-        thresholds, inputs = self.thresholds(threshold), self.inputs
-        is_text = isinstance(inputs, TextPipeline)
-        encoded = inputs.encode(checked_texts(rows) if is_text else np.asarray(rows))
-        logits, certified = self.certify(encoded, thresholds)
-        probs = probabilities(logits, self.labels, self.temperature)
+        thresholds = self.thresholds(threshold)
+        if isinstance(self.inputs, TextPipeline):
+            found = self.measure(checked_texts(rows), thresholds)
+        else:
+            logits = self.logits(self.inputs.encode(np.asarray(rows)))
+            found = Measured(logits, *np.zeros((2, len(logits)), np.bool_))
+        probs = probabilities(found.logits, self.labels, self.temperature)
         given = decide(probs, self.labels, thresholds)
-        if not is_text:
-            none = np.zeros(len(given), np.bool_)
-            return Answers(probs, given, none, none)
         return Answers(
-            probs,
-            given,
+            probs, given, found.empty, found.cut, found.num_tokens, found.num_unknown, certified=found.certified
+        )
+
+    def measure(self, texts: Sequence[str], thresholds: Sequence[float]) -> Measured:
+        """Logits of texts, and what their answers say beside them."""
+        return self.measure_encoded(self.text_inputs().encode(texts), thresholds)
+
+    def measure_encoded(self, encoded: EncodedTexts, thresholds: Sequence[float]) -> Measured:
+        """The same of texts that :attr:`inputs` has encoded."""
+        inputs = self.text_inputs()
+        logits, certified = self.certify(encoded, thresholds)
+        return Measured(
+            logits,
             encoded.lengths == 0,
             inputs.cut_rows(encoded),
-            num_tokens=len(encoded.ids),
-            num_unknown=int(inputs.is_unknown(encoded).sum()),
-            certified=certified,
+            len(encoded.ids),
+            int(inputs.is_unknown(encoded).sum()),
+            certified,
         )
 
     def thresholds(self, threshold: float | None = None) -> list[float]:

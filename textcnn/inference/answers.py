@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.inference.predictor import Answers, Predictor
+from textcnn.labels import Labels
+
+if TYPE_CHECKING:
+    from textcnn.inference.answering import Answers
+    from textcnn.inference.predictor import Predictor
 
 CHUNK = 512  # rows in memory at once
+_CHARACTERS = 2**22  # of their texts: long ones come fewer at a time
 
 
 class InputRow(Protocol):
@@ -25,6 +30,32 @@ class InputRow(Protocol):
     @property
     def columns(self) -> Mapping[str, Any]:
         """Every cell of the row."""
+
+
+class Answerer(Protocol):
+    """What answers texts: a predictor, of any runtime."""
+
+    @property
+    def labels(self) -> Labels:
+        """The labels, in the order of the columns of the probabilities."""
+
+    def answer(self, rows: Sequence[str], *, threshold: float | None = None) -> Answers:
+        """What the model says of each text."""
+
+
+@dataclass(frozen=True)
+class AnswerForm:
+    """What a row of answers holds.
+
+    Attributes:
+        text_columns: the columns the text was made of; a single one called ``text`` is not carried a second time.
+        top_k: list that many labels, the most probable first.
+        threshold: instead of the model's own (multi-label).
+    """
+
+    text_columns: tuple[str, ...] = ()
+    top_k: int | None = None
+    threshold: float | None = None
 
 
 def classify_rows(
@@ -41,9 +72,9 @@ def classify_rows(
     Args:
         predictor: a text model.
         rows: are read only as far as they are needed.
-        text_columns: the columns the text was made of; a single one called ``text`` is not carried a second time.
-        top_k: list that many labels, the most probable first.
-        threshold: instead of the model's own (multi-label).
+        text_columns: as in :class:`AnswerForm`, like the two that follow.
+        top_k: how many labels to list.
+        threshold: instead of the model's own.
         counts: is filled with rows, tokens, unknown tokens, empty and cut rows.
 
     Raises:
@@ -52,24 +83,50 @@ def classify_rows(
     """
     predictor.text_inputs()
     predictor.thresholds(threshold)
-    counts = Counter() if counts is None else counts
+    form = AnswerForm(tuple(text_columns), top_k, threshold)
+    total = Counter() if counts is None else counts
 
     def answered() -> Iterator[dict[str, Any]]:
-        stream = iter(rows)
-        while chunk := list(islice(stream, CHUNK)):
-            answers = predictor.answer([row.text for row in chunk], threshold=threshold)
-            counts.update(
-                rows=len(chunk),
-                tokens=answers.num_tokens,
-                unknown=answers.num_unknown,
-                empty=int(answers.empty.sum()),
-                cut=int(answers.cut.sum()),
-            )
-            for number, row in enumerate(chunk):
-                own = {"text": row.text, **answer_of(predictor, answers, number, top_k=top_k)}
-                yield own | _carried(row.columns, own, tuple(text_columns) == ("text",))
+        for chunk in chunks_of(rows):
+            answers, found = answer_rows(predictor, chunk, form)
+            total.update(found)
+            yield from answers
 
     return answered()
+
+
+def chunks_of(rows: Iterable[InputRow], ready: Callable[[], bool] = lambda: True) -> Iterator[list[InputRow]]:
+    """The rows, :data:`CHUNK` at a time, or fewer: a chunk ends where the next row is not ``ready`` to be read."""
+    chunk: list[InputRow] = []
+    size = 0
+    for row in rows:
+        chunk.append(row)
+        size += len(row.text)
+        if len(chunk) == CHUNK or size > _CHARACTERS or not ready():
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def answer_rows(
+    predictor: Answerer, rows: Sequence[InputRow], form: AnswerForm
+) -> tuple[list[dict[str, Any]], Counter[str]]:
+    """One dictionary for each row, and counts of rows, tokens, unknown tokens, empty and cut rows."""
+    answers = predictor.answer([row.text for row in rows], threshold=form.threshold)
+    counts = Counter(
+        rows=len(rows),
+        tokens=answers.num_tokens,
+        unknown=answers.num_unknown,
+        empty=int(answers.empty.sum()),
+        cut=int(answers.cut.sum()),
+    )
+    found = []
+    skip_text = form.text_columns == ("text",)
+    for row, answer in zip(rows, answers_of(predictor.labels, answers, top_k=form.top_k), strict=True):
+        own = {"text": row.text, **answer}
+        found.append(own | _carried(row.columns, own, skip_text))
+    return found, counts
 
 
 def classify_images(
@@ -86,30 +143,33 @@ def classify_images(
     def answered() -> Iterator[dict[str, Any]]:
         for start in range(0, len(pixels), CHUNK):
             answers = predictor.answer(pixels[start : start + CHUNK])
-            for number in range(len(answers.labels)):
-                yield {"image": start + number, **answer_of(predictor, answers, number, top_k=top_k)}
+            for number, answer in enumerate(answers_of(predictor.labels, answers, top_k=top_k), start=start):
+                yield {"image": number, **answer}
 
     return answered()
 
 
-def answer_of(predictor: Predictor, answers: Answers, number: int, *, top_k: int | None = None) -> dict[str, Any]:
-    """The answer to row ``number``: label and probability; the labels given (multi-label); top_k; certified; flags.
+def answers_of(labels: Labels, answers: Answers, *, top_k: int | None = None) -> Iterator[dict[str, Any]]:
+    """The answer to each row: label and probability; the labels given (multi-label); top_k; certified; flags.
 
     A multi-label row names its most probable label as ``label``, whether or not that reached its threshold.
     """
-    labels = predictor.labels
-    probs = answers.probabilities[number]
-    ranked = np.argsort(-probs, kind="stable")
-    entries = [{"label": labels.names[i], "probability": float(probs[i])} for i in ranked]
-    answer: dict[str, Any] = dict(entries[0])
-    if top_k is not None:
-        answer["top"] = entries[:top_k]
-    if labels.multi_label:
-        answer["labels"] = [entry for entry in entries if entry["label"] in answers.labels[number]]
-    if answers.certified is not None:
-        answer["certified"] = bool(answers.certified[number])
-    answer["flags"] = [name for name in ("empty", "cut") if getattr(answers, name)[number]]
-    return answer
+    every = len(labels) if labels.multi_label else min(top_k or 1, len(labels))
+    order = np.argsort(-answers.probabilities, axis=1, kind="stable")[:, :every]
+    ranked = zip(order.tolist(), np.take_along_axis(answers.probabilities, order, axis=1).tolist(), strict=True)
+    flags = {"empty": answers.empty.tolist(), "cut": answers.cut.tolist()}
+    for number, (places, values) in enumerate(ranked):
+        pairs = zip(places, values, strict=True)
+        entries = [{"label": labels.names[place], "probability": value} for place, value in pairs]
+        answer: dict[str, Any] = dict(entries[0])
+        if top_k is not None:
+            answer["top"] = entries[:top_k]
+        if labels.multi_label:
+            answer["labels"] = [entry for entry in entries if entry["label"] in answers.labels[number]]
+        if answers.certified is not None:
+            answer["certified"] = bool(answers.certified[number])
+        answer["flags"] = [name for name, rows in flags.items() if rows[number]]
+        yield answer
 
 
 def _carried(columns: Mapping[str, Any], own: Mapping[str, Any], skip_text: bool) -> dict[str, Any]:

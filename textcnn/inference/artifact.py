@@ -16,6 +16,7 @@ from textcnn.config import ModelConfig
 from textcnn.errors import ArtifactError, ConfigError
 from textcnn.image.batching import ImageInputs
 from textcnn.inference.card import model_card
+from textcnn.inference.earlier import FORMAT_VERSION, weights_of_today
 from textcnn.inference.evidence import EvidenceIndex
 from textcnn.inference.folder import (
     CARD,
@@ -29,15 +30,16 @@ from textcnn.inference.folder import (
     replaced_folder,
 )
 from textcnn.inference.lookup import LookupModel
-from textcnn.inference.manifest import FORMAT_VERSION, read_config, read_json
+from textcnn.inference.manifest import read_config, read_json
 from textcnn.inference.one_layer import OneLayer, one_layer, refusal
 from textcnn.inference.out_of_fold import OutOfFold
 from textcnn.labels import MULTI_LABEL, Labels
-from textcnn.models.base import build_image_classifier, build_text_classifier
+from textcnn.models.base import TextClassifier, build_image_classifier, build_text_classifier
 from textcnn.text.batching import TextInputs
 from textcnn.text.lexicon import build_lexicon
 from textcnn.text.tokenizer import Tokenizer
 
+WIDE_TABLE = "wide.table.weight"
 LIBRARIES = ("textcnn", "torch", "tokenizers", "numpy", "safetensors")
 
 
@@ -121,6 +123,8 @@ class Artifact:
         """
         folder = Path(folder)
         state = {name: value.contiguous() for name, value in self.model.state_dict().items()}
+        if isinstance(self.model, TextClassifier) and self.model.wide is not None and self.model.wide.is_float16:
+            state[WIDE_TABLE] = state[WIDE_TABLE].half()  # exact: they are float16 numbers
         with replaced_folder(folder) as place:
             try:
                 safetensors.torch.save_file(state, place / WEIGHTS, metadata={"format": "pt"})
@@ -172,7 +176,7 @@ def load_artifact(folder: str | Path) -> Artifact:
     saved = read_config(folder)
     labels = Labels(tuple(saved["labels"]), saved["problem_type"] == MULTI_LABEL)
     config = ModelConfig(**{name: saved[name] for name in asdict(ModelConfig())})
-    weights = _read_weights(folder / WEIGHTS)
+    weights = weights_of_today(_read_weights(folder / WEIGHTS), saved, folder / WEIGHTS)
     model: nn.Module
     inputs: TextInputs | ImageInputs
     try:
@@ -218,6 +222,8 @@ def _text_model(
         num_features=len(weights["wide.keys"]) if "wide.keys" in weights else None,
     )
     model.load_state_dict(weights, strict=True)
+    if model.wide is not None:
+        model.wide.is_float16 = weights[WIDE_TABLE].dtype == torch.float16
     wide = None if model.wide is None else model.wide.features
     return model, TextInputs(tokenizer, saved["max_length"], lexicon, wide, tuple(saved["blinded"]))
 

@@ -21,12 +21,14 @@ import numpy.typing as npt
 from textcnn.config import ModelConfig
 from textcnn.errors import ArtifactError, ConfigError
 from textcnn.inference import threads as pool
-from textcnn.inference.answering import Answering, Booleans
+from textcnn.inference.answering import Answering, Booleans, Measured
+from textcnn.inference.earlier import weights_of_today
 from textcnn.inference.filters import FloatFilters
 from textcnn.inference.folder import TOKENIZER, WEIGHTS
 from textcnn.inference.manifest import read_config
 from textcnn.inference.mapped import mapped_tensors
 from textcnn.inference.one_layer import OneLayer, one_layer, refusal
+from textcnn.inference.one_text import OneText
 from textcnn.inference.quantized import UNIT, IntegerFilters, certified_labels
 from textcnn.inference.type_rows import RowCache, Rows
 from textcnn.kernels import lookup_numpy
@@ -95,6 +97,7 @@ class LookupModel(Answering):
         self.filters = self._filters()
         taps, lanes = model.filters.shape
         row_bytes = taps * lanes * np.dtype(self.filters.row_type).itemsize + 8 * model.num_labels + 1
+        self._one: OneText | None = None
         self.cache = RowCache(self._make_rows, len(pipeline.tokenizer), max(cache_bytes // row_bytes, 2))
 
     @classmethod
@@ -132,7 +135,8 @@ class LookupModel(Answering):
         tokenizer = Tokenizer.load(folder / TOKENIZER)
         config = ModelConfig(**{name: saved[name] for name in ModelConfig.__dataclass_fields__})
         lexicon = build_lexicon(tokenizer, config)
-        model = one_layer(mapped_tensors(folder / WEIGHTS), saved, len(tokenizer), lexicon, folder)
+        tensors = weights_of_today(mapped_tensors(folder / WEIGHTS), saved, folder / WEIGHTS)
+        model = one_layer(tensors, saved, len(tokenizer), lexicon, folder)
         pipeline = TextPipeline(tokenizer, saved["max_length"], lexicon, model.features, tuple(saved["blinded"]))
         return cls(
             model, pipeline, saved, precision=precision, threads=threads, cache_bytes=cache_bytes, kernels=kernels
@@ -217,6 +221,36 @@ class LookupModel(Answering):
             return self.logits(encoded), None
         found = self._answer(encoded, self._limits(thresholds), certify=True)
         return self._doubles(found.logits), found.certified
+
+    def measure(self, texts: Sequence[str], thresholds: Sequence[float]) -> Measured:
+        """Logits of texts; a single one whose words have been met takes a shorter way to the same bits."""
+        one = self.one_text() if len(texts) == 1 else None
+        found = None if one is None else one(texts[0])
+        if one is None or found is None:
+            encoded = self.inputs.encode(texts)
+            measured = self.measure_encoded(encoded, thresholds)
+            if one is not None:
+                one.learn(encoded.unseen)
+            return measured
+        longest = self._pipeline.max_length
+        empty, cut = np.array([found.num_tokens == 0]), np.array([longest is not None and found.num_tokens > longest])
+        rest, certified = found.rest + self._model.bias, None
+        if self.precision == "float32" and self._model.filters.activation == "relu":
+            logits = one.relu_logits(found.best, rest, is_empty=found.num_tokens == 0)
+        else:
+            logits = self.close(found.best, rest, empty, self.kernels_for(1))
+        if self.precision == "int8":
+            clipped = np.array([found.clipped])
+            certified = self._certified(found.best, logits, empty, clipped, self._limits(thresholds))
+        return Measured(self._doubles(logits), empty, cut, found.num_tokens, found.num_unknown, certified)
+
+    def one_text(self) -> OneText | None:
+        """The shorter way for a single text, where compiled code is there for it."""
+        if self._one is None and self.kernels_for(1) is not lookup_numpy:
+            memory = self._pipeline.compiled_memory()
+            if memory is not None:
+                self._one = OneText(self._model, self._pipeline, memory, self.cache, self.filters.sum_type)
+        return self._one
 
     def close(self, best: Array, rest: npt.NDArray[np.int64], empty: Booleans, kernels: ModuleType) -> Array:
         """Logits ``(B, C)``, float64 or whole, from largest sums ``(B, G, F)`` and the other parts' whole logits."""

@@ -11,15 +11,16 @@ from typing import Any
 
 from textcnn.config import Config, ModelConfig
 from textcnn.errors import ArtifactError, ConfigError
+from textcnn.inference.earlier import READABLE, config_of_today
 from textcnn.inference.folder import CONFIG, TIMING, TOKENIZER, TRAINING, WEIGHTS, previous_folder
 from textcnn.labels import MULTI_LABEL, SINGLE_LABEL
 from textcnn.text.read_table import shown
 
-FORMAT_VERSION = 1
-
 
 def read_config(folder: str | Path) -> dict[str, Any]:
     """Config.json of a model folder, after the checks that need no weights: the folder, its files, its version.
+
+    Of an earlier version, what it left open is as that version meant it; ``format_version`` still says which it is.
 
     Raises:
         ArtifactError: there is no such folder, files are missing, the format is of another version, or a value of
@@ -38,12 +39,13 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     if missing:
         found = ", ".join(sorted(path.name for path in folder.iterdir())) or "nothing"
         raise ArtifactError(f"{folder}: the model folder lacks {', '.join(missing)}; it holds {found}")
-    if saved.get("format_version") != FORMAT_VERSION or saved["format_version"] is True:
+    version = saved.get("format_version")
+    if type(version) is not int or version not in READABLE:
         raise ArtifactError(
-            f"{folder / CONFIG}: expected format_version {FORMAT_VERSION}, found {saved.get('format_version')!r}; "
+            f"{folder / CONFIG}: expected format_version {' or '.join(map(str, READABLE))}, found {version!r}; "
             f"use the textcnn that wrote it, or train again"
         )
-    saved = {**_ADDED, **saved}
+    saved = config_of_today(saved)
     _check_config(folder / CONFIG, saved)
     return saved
 

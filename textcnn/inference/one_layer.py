@@ -48,7 +48,7 @@ class OneLayer:
         vectors: of types.
         filters: their weights; none of them for ``bag``.
         means: ``(C, D)`` float32, the head's weights of the mean of the vectors; none: no mean.
-        bias: ``(C,)`` int64, of both branches together, in units of ``UNIT``.
+        bias: ``(C,)`` int64, of the head, in units of ``UNIT``.
         table: ``(features, C)`` float32, weights of the wide branch; none: no wide branch.
         features: which n-gram each row of the table stands for.
         scale: how much the wide branch counts.
@@ -118,9 +118,7 @@ def one_layer(
     if "wide.keys" in rest:
         size = len(rest["wide.keys"])
         features = WideFeatures(found.take("wide.keys", size), found.take("wide.idf", size))
-        table = found.take("wide.table.weight", size, len(labels))
-        if labels.multi_label:
-            bias = bias + scale * found.take("wide.bias", len(labels)).astype(np.float64)
+        table = np.asarray(found.take("wide.table.weight", size, len(labels)), np.float32)  # float16 where it was large
     found.check_all_taken()
     sizes = np.array([weight.shape[2] for weight, _ in convs], np.int64)
     taps = [weight.transpose(2, 0, 1).reshape(-1, dim) for weight, _ in convs]  # (h * F, D)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from textcnn.errors import ArtifactError, ConfigError
 from textcnn.inference.answering import Answering as Answering
 from textcnn.inference.answering import Answers as Answers
-from textcnn.inference.answering import Booleans, Runtime
+from textcnn.inference.answering import Booleans, Measured, Runtime
 from textcnn.inference.lookup import PRECISIONS, LookupModel
 from textcnn.inference.manifest import read_config
 from textcnn.inference.one_layer import refusal
@@ -143,3 +143,7 @@ class Predictor(Answering):
         return (
             super().certify(encoded, thresholds) if self._lookup is None else self._lookup.certify(encoded, thresholds)
         )
+
+    def measure(self, texts: Sequence[str], thresholds: Sequence[float]) -> Measured:
+        """Logits of texts, and what their answers say beside them."""
+        return super().measure(texts, thresholds) if self._lookup is None else self._lookup.measure(texts, thresholds)

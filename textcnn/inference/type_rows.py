@@ -7,7 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -89,6 +89,20 @@ def _grown(part: Array, size: int) -> Array:
     return grown
 
 
+class Held(NamedTuple):
+    """What a cache holds, for as long as its lock is held.
+
+    Attributes:
+        rows: of all types.
+        known: ``(V + 1,)``, the row of each type, -1 for none; another array after the cache has started again.
+        named: rows of the types behind V.
+    """
+
+    rows: Rows
+    known: Integers
+    named: Mapping[str, int]
+
+
 class RowCache:
     """Rows of the types met so far, at most ``capacity`` of them; any number of threads may ask.
 
@@ -102,7 +116,7 @@ class RowCache:
 
     def __init__(self, make: Callable[[Integers, Unseen], Rows], num_types: int, capacity: int) -> None:
         self._make, self._num_types, self._capacity = make, num_types, capacity
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._nothing = make(np.zeros(0, np.int64), Unseen()).grown(1)
         self._start_again()
         _caches.add(self)
@@ -118,7 +132,7 @@ class RowCache:
 
     def find(self, ids: Array, unseen: Unseen) -> tuple[Rows, Integers]:
         """Rows that hold all of ``ids (N,)``, and the number of the row of each, ``(N,)``."""
-        with self._lock:
+        with self.lock:
             numbers = self._numbers(ids, unseen)
             if numbers.min(initial=0) < 0:
                 new = np.unique(ids[numbers < 0])
@@ -129,9 +143,13 @@ class RowCache:
                 numbers = self._numbers(ids, unseen)
             return self._rows, numbers
 
+    def held(self) -> Held:
+        """What is held, to be read while :attr:`lock` is."""
+        return Held(self._rows, self._known, self._named)
+
     def forget(self) -> None:
         """Begin anew in a forked child: who held the lock is not there any more, and may have left rows half made."""
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._start_again()
 
     def _start_again(self) -> None:

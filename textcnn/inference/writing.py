@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import math
@@ -9,7 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any, TextIO
+from typing import IO, Any, TextIO, TypeVar
 
 from textcnn.errors import DataError
 from textcnn.text.read_table import is_missing
@@ -18,6 +19,7 @@ FORMATS = (".jsonl", ".csv", ".tsv", ".parquet")
 _ROW_GROUP = 4096  # rows in memory at once; the columns of a table are those of the first so many
 
 Row = dict[str, Any]
+Item = TypeVar("Item")
 
 
 def write_rows(rows: Iterable[Row], output: str) -> int:
@@ -30,32 +32,75 @@ def write_rows(rows: Iterable[Row], output: str) -> int:
         DataError: an extension that is none of :data:`FORMATS`, a place that cannot be written, or rows that do not
             fit into one table.
     """
-    if output == "-":
-        return _write_jsonl(rows, sys.stdout)
+    if is_json_lines(output):
+        count = 0
+
+        def lines() -> Iterator[str]:
+            nonlocal count
+            for row in rows:
+                count += 1
+                yield json_line(row)
+
+        write_lines(lines(), output)
+        return count
     path = Path(output)
-    if path.suffix not in FORMATS:
-        raise DataError(f"expected an output that ends in {', '.join(FORMATS)}, got {output!r}")
-    rows = iter(rows)
-    rows = chain(list(islice(rows, 1)), rows)
-    try:
+    rows = _started(rows)
+    with _reported(output):
         if path.suffix == ".parquet":
             with path.open("wb") as binary:
                 return _write_parquet(rows, binary, path)
         with path.open("w", encoding="utf-8", newline="") as file:
-            if path.suffix == ".jsonl":
-                return _write_jsonl(rows, file)
             return _write_csv(rows, file, "\t" if path.suffix == ".tsv" else ",", path)
+
+
+def write_lines(parts: Iterable[str], output: str) -> None:
+    """Write parts of JSON lines to ``output``; each has left this process before the next is asked for.
+
+    Raises:
+        DataError: as for :func:`write_rows`.
+    """
+    parts = _started(parts)
+    if output == "-":
+        _write_parts(parts, sys.stdout)
+        return
+    with _reported(output), Path(output).open("w", encoding="utf-8", newline="") as file:
+        _write_parts(parts, file)
+
+
+def is_json_lines(output: str) -> bool:
+    """Whether answers to ``output`` are JSON lines, the form that needs nothing of other rows.
+
+    Raises:
+        DataError: an extension that is none of :data:`FORMATS`.
+    """
+    if output != "-" and Path(output).suffix not in FORMATS:
+        raise DataError(f"expected an output that ends in {', '.join(FORMATS)}, got {output!r}")
+    return output == "-" or Path(output).suffix == ".jsonl"
+
+
+def json_line(row: Row) -> str:
+    """A row as a line of JSON."""
+    return _json(row) + "\n"
+
+
+def _write_parts(parts: Iterable[str], file: TextIO) -> None:
+    for part in parts:
+        file.write(part)
+        file.flush()
+
+
+def _started(items: Iterable[Item]) -> Iterator[Item]:
+    """The items, the first of them had already."""
+    items = iter(items)
+    return chain(list(islice(items, 1)), items)
+
+
+@contextlib.contextmanager
+def _reported(output: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as err:
         raise DataError(f"cannot write answers: {err.strerror or err}", path=output) from err
-
-
-def _write_jsonl(rows: Iterable[Row], file: TextIO) -> int:
-    count = 0
-    for row in rows:
-        file.write(_json(row) + "\n")
-        count += 1
-    file.flush()
-    return count
 
 
 def _write_csv(rows: Iterable[Row], file: TextIO, delimiter: str, path: Path) -> int:
@@ -134,7 +179,7 @@ def _flat(row: Row) -> Row:
 
 def _json(value: Any) -> str:
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
+        return _ENCODER.encode(value)
     except ValueError:
         return json.dumps(_finite(value), ensure_ascii=False, default=_plain)
 
@@ -142,6 +187,9 @@ def _json(value: Any) -> str:
 def _plain(value: Any) -> str | None:
     """What JSON has no form for, as text."""
     return None if is_missing(value) else str(value)
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=_plain)  # `dumps` would make one a row
 
 
 def _finite(value: Any) -> Any:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import threading
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 import torch
@@ -17,15 +20,18 @@ BACKENDS = ("auto", "reference", "numba")
 
 
 class BackendInfo(NamedTuple):
-    """What ran last, and, if it was the plain definition, why the fast twin was refused."""
+    """What ran since the choice was made, and, where it was the plain definition, why the fast twin was refused.
+
+    ``backend`` is ``numba``, ``reference``, or ``numba+reference`` if some operations were refused and others not.
+    """
 
     backend: str
     reason: str
 
 
-_NOT_USED = BackendInfo("reference", "no operation with a fast twin has run")
 _choice = "auto"
-_last = _NOT_USED
+_preparing: threading.Thread | None = None
+_refusals: dict[str, str] = {}  # for each operation that ran, why its fast twin did not; empty: it did
 
 
 def use_backend(name: str) -> str:
@@ -38,32 +44,63 @@ def use_backend(name: str) -> str:
     Raises:
         ConfigError: there is no such backend, or numba is asked for and not installed.
     """
-    global _choice, _last
+    global _choice
     if name not in BACKENDS:
         raise ConfigError(f"backend must be one of {', '.join(BACKENDS)}, got {name!r}")
     if name == "numba" and not _has_numba():
         raise ConfigError("backend is 'numba', but numba is not installed; use 'auto' or 'reference'")
-    before, _choice, _last = _choice, name, _NOT_USED
+    before, _choice = _choice, name
+    _refusals.clear()
     return before
 
 
 def backend_info() -> BackendInfo:
-    """What ran last in this process since the choice was made."""
-    return _last
+    """What ran in this process since the choice was made."""
+    if not _refusals:
+        return BackendInfo("reference", "no operation with a fast twin has run")
+    refused = {name: reason for name, reason in _refusals.items() if reason}
+    if not refused:
+        return BackendInfo("numba", "")
+    reasons = "; ".join(dict.fromkeys(refused.values()))
+    return BackendInfo("reference" if len(refused) == len(_refusals) else "numba+reference", reasons)
 
 
-def prepare(say: Callable[[str], None]) -> None:
-    """Compile the fast twin now, so that no step is timed with it, and tell the user if it takes a while."""
-    if _choice == "reference" or not _has_numba():
+def is_compiled() -> bool:
+    """Whether twins that give the same bits, and so have nothing to refuse, are to run compiled."""
+    return _choice != "reference" and _has_numba()
+
+
+def prepare(say: Callable[[str], None], *, wait: bool = True) -> None:
+    """Compile the fast twins now, so that no step is timed with it, and tell the user if it takes a while.
+
+    Args:
+        say: told before compiling, the first time on a machine.
+        wait: come back when it is done; else a thread does it, and the next call waits for that.
+    """
+    global _preparing
+    if not is_compiled():
         return
+    if _preparing is None:
+        from textcnn.kernels import numba_rows, numba_training
+
+        if not all(_is_cached(module) for module in (numba_rows, numba_training)):
+            say("compiling kernels, once")
+        _preparing = threading.Thread(target=_run_all_once, daemon=True)
+        _preparing.start()
+    if wait:
+        _preparing.join()
+        _preparing = None
+
+
+def _run_all_once() -> None:
     from textcnn.kernels import numba_training
 
-    if not _is_cached(numba_training):
-        say("compiling kernels, once")
-    one, ids = torch.ones(1, 1), torch.zeros(1, dtype=torch.int64)
+    one, zero, offsets = torch.ones(1, 1), torch.zeros(1, dtype=torch.int64), torch.tensor([0, 1])
     weight, bias = torch.ones(1, 1, 1, requires_grad=True), torch.ones(1)
-    features = numba_training.conv_max(one.requires_grad_(), [weight], [bias], ids, torch.tensor([0, 1]))
-    features.sum().backward()  # type: ignore[no-untyped-call]
+    numba_training.conv_max(one, [weight], [bias], zero, offsets).sum().backward()  # type: ignore[no-untyped-call]
+    entry = torch.sparse_coo_tensor(zero[None], one, (1, 1), check_invariants=False)
+    numba_training.row_adam(one, torch.ones(1, 2, 1), entry, lr=0.0, betas=(0.9, 0.9), eps=1.0)
+    numba_training.row_adagrad(one, torch.ones(1), entry, lr=0.0)
 
 
 def conv_max(
@@ -79,39 +116,76 @@ def conv_max(
     Raises:
         ConfigError: the backend is ``numba`` and it cannot do this.
     """
-    global _last
-    reason = _refusal(embedded, weights)
+    found: Tensor = _twin("conv_max", embedded).conv_max(embedded, weights, biases, inverse, offsets, keep)
+    return found
+
+
+def bag_sum(
+    table: Tensor, rows: Tensor, offsets: Tensor, weights: Tensor, *, sparse: bool = False, merge: bool = True
+) -> Tensor:
+    """Weighted sum of the rows of each bag; see :func:`textcnn.kernels.reference.bag_sum`.
+
+    Raises:
+        ConfigError: the backend is ``numba`` and it cannot do this.
+    """
+    found: Tensor = _twin("bag_sum", table).bag_sum(table, rows, offsets, weights, sparse=sparse, merge=merge)
+    return found
+
+
+def row_adam(
+    weight: Tensor, moments: Tensor, grad: Tensor, *, lr: float, betas: tuple[float, float], eps: float
+) -> None:
+    """Adam on the rows that have a gradient; see :func:`textcnn.kernels.reference.row_adam`.
+
+    Raises:
+        ConfigError: the backend is ``numba`` and it cannot do this.
+    """
+    _twin("row_adam", weight).row_adam(weight, moments, grad, lr=lr, betas=betas, eps=eps)
+
+
+def row_adagrad(weight: Tensor, total: Tensor, grad: Tensor, *, lr: float) -> None:
+    """Adagrad on the rows that have a gradient; see :func:`textcnn.kernels.reference.row_adagrad`.
+
+    Raises:
+        ConfigError: the backend is ``numba`` and it cannot do this.
+    """
+    _twin("row_adagrad", weight).row_adagrad(weight, total, grad, lr=lr)
+
+
+def _twin(operation: str, tensor: Tensor) -> ModuleType:
+    """The module that runs an operation on tensors like this one; what it is, is remembered."""
+    reason = _refusal(tensor)
     if reason and _choice == "numba":
         raise ConfigError(f"backend is 'numba', which cannot run this: {reason}; use 'auto' or 'reference'")
-    _last = BackendInfo("reference" if reason else "numba", reason)
+    _refusals[operation] = reason
     if reason:
-        return reference.conv_max(embedded, weights, biases, inverse, offsets, keep)
+        return reference
     from textcnn.kernels import numba_training
 
-    return numba_training.conv_max(embedded, weights, biases, inverse, offsets, keep)
+    return numba_training
 
 
-def _refusal(embedded: Tensor, weights: Sequence[Tensor]) -> str:
+def _refusal(tensor: Tensor) -> str:
     """Why the fast twin cannot run, or nothing."""
     if _choice == "reference":
         return "the reference was chosen"
     if not _has_numba():
         return "numba is not installed"
-    if embedded.device.type != "cpu":
-        return f"tensors are on {embedded.device.type}, the fast twin is for the CPU"
-    if embedded.dtype != torch.float32:
-        return f"tensors are {embedded.dtype}, the fast twin is for float32"
-    if len({len(weight) for weight in weights}) != 1:
-        return "kernel sizes have different numbers of filters"
+    if tensor.device.type != "cpu":
+        return f"tensors are on {tensor.device.type}, the fast twin is for the CPU"
+    if tensor.dtype != torch.float32:
+        return f"tensors are {tensor.dtype}, the fast twin is for float32"
     if torch.compiler.is_exporting():
         return "the model is being exported"
     return ""
 
 
+@cache
 def _has_numba() -> bool:
     return importlib.util.find_spec("numba") is not None
 
 
-def _is_cached(module: object) -> bool:
-    folder = Path(module._search.stats.cache_path)  # type: ignore[attr-defined]
-    return any(folder.glob("numba_training.*.nbi"))
+def _is_cached(module: ModuleType) -> bool:
+    name = module.__name__.rpartition(".")[2]
+    folder = Path(next(f for f in vars(module).values() if hasattr(f, "stats")).stats.cache_path)
+    return any(folder.glob(f"{name}.*.nbi"))

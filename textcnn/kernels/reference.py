@@ -50,3 +50,59 @@ def conv_max(
         pooled.append(scores.masked_fill(outside[:, None], -torch.inf).max(dim=2).values)  # (B, F)
     features = torch.cat(pooled, 1).masked_fill((lengths == 0)[:, None], 0.0)
     return features if keep is None else features * keep
+
+
+def bag_sum(table: Tensor, rows: Tensor, offsets: Tensor, weights: Tensor, *, sparse: bool, merge: bool) -> Tensor:
+    """Weighted sum of the rows of each bag.
+
+    Args:
+        table: ``(V, D)``.
+        rows: ``(E,)`` rows of the table, bag after bag.
+        offsets: ``(K + 1,)``; bag k holds the entries ``offsets[k]`` to ``offsets[k + 1]``.
+        weights: ``(E,)``; they have no gradient.
+        sparse: the table's gradient is a sparse tensor of rows.
+        merge: a twin may add up the entries of a row in the sparse gradient; without it there is one for each entry
+            of a bag, which an optimizer that counts examples needs.
+
+    Returns:
+        ``(K, D)``; an empty bag is zero.
+    """
+    return F.embedding_bag(
+        rows, table, offsets, mode="sum", sparse=sparse, per_sample_weights=weights, include_last_offset=True
+    )
+
+
+def row_adam(
+    weight: Tensor, moments: Tensor, grad: Tensor, *, lr: float, betas: tuple[float, float], eps: float
+) -> None:
+    """Move the rows of ``weight (V, D)`` that have a gradient by one step of Adam without bias correction.
+
+    Args:
+        weight: changed in place.
+        moments: ``(V, 2, D)``, the averages of the gradient and of its square of each row; changed in place.
+        grad: sparse ``(V, D)``, no row twice.
+        lr: step size.
+        betas: decay of both averages.
+        eps: added to the root of the second.
+    """
+    rows, g = grad._indices()[0], grad._values()  # (R,), (R, D)
+    of_rows = moments[rows]  # (R, 2, D)
+    average = of_rows[:, 0].lerp_(g, 1 - betas[0])
+    square = of_rows[:, 1].lerp_(g.square(), 1 - betas[1])
+    moments[rows] = of_rows
+    weight[rows] -= lr * average / square.sqrt().add_(eps)
+
+
+def row_adagrad(weight: Tensor, total: Tensor, grad: Tensor, *, lr: float) -> None:
+    """Move the rows of ``weight (V, C)`` by one step of Adagrad with one accumulator a row.
+
+    Args:
+        weight: changed in place.
+        total: ``(V,)``, grows by ``2 / C`` of the squared norm of each entry; changed in place.
+        grad: sparse ``(V, C)`` with an entry for each example, not for each row.
+        lr: step size.
+    """
+    rows, g = grad._indices()[0], grad._values()  # (E,), (E, C)
+    total.index_add_(0, rows, g.square().sum(1).mul_(2 / g.shape[1]))
+    steps = total[rows].clamp_(min=1e-30).rsqrt_().mul_(-lr)
+    weight.index_add_(0, rows, g * steps[:, None])

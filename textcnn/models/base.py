@@ -104,7 +104,7 @@ def build_text_classifier(
     """
     embedding = _embedding(config, num_types, num_ngrams)
     encoder = registry.build("text", config, embedding.embedding_dim)
-    wide = None if num_features is None else WideBranch(num_features, len(labels), bias=labels.multi_label)
+    wide = None if num_features is None else WideBranch(num_features, len(labels))
     return TextClassifier(embedding, encoder, _head(encoder, config, labels), wide=wide, wide_scale=config.scale)
 
 

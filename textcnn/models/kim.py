@@ -33,6 +33,8 @@ class KimEncoder(nn.Module):
         pooling: ``max+mean``: F is the filters of all widths and D; ``max``: the filters alone, as in the paper.
         activation: one of :data:`MONOTONE`.
         dropout: share of the pooled features set to 0 in training.
+        shared_dropout: drop the same filters in all texts of a batch; those cost nothing then, so that a step takes
+            about half the time.
 
     Raises:
         ConfigError: a value outside its range.
@@ -47,6 +49,7 @@ class KimEncoder(nn.Module):
         pooling: str = "max+mean",
         activation: str = "relu",
         dropout: float = 0.5,
+        shared_dropout: bool = False,
     ) -> None:
         super().__init__()
         if activation not in MONOTONE:
@@ -58,8 +61,11 @@ class KimEncoder(nn.Module):
         if pooling not in POOLINGS:
             raise ConfigError(f"pooling of 'kim' must be one of {', '.join(POOLINGS)}, got {pooling!r}")
         self.convs = nn.ModuleList(nn.Conv1d(embedding_dim, num_filters, size) for size in kernel_sizes)
+        for conv in self.convs:
+            _order_by_tap(conv)
         self.activation = make_activation(activation)
         self.dropout = dropout
+        self.shared_dropout = shared_dropout
         self.pooling = pooling
         self.num_maxima = num_filters * len(kernel_sizes)
         self.out_features = self.num_maxima + (embedding_dim if pooling == "max+mean" else 0)
@@ -68,8 +74,9 @@ class KimEncoder(nn.Module):
         """Features ``(B, F)`` from the vectors ``(U, D)`` of the batch's unique types."""
         keep = None
         if self.training and self.dropout:
-            chance = torch.rand(batch.num_rows, self.num_maxima, device=embedded.device)
-            keep = (chance >= self.dropout).to(embedded.dtype)
+            masks = 1 if self.shared_dropout else batch.num_rows
+            chance = torch.rand(masks, self.num_maxima, device=embedded.device)
+            keep = (chance >= self.dropout).to(embedded.dtype).expand(batch.num_rows, -1)
         scores = kernels.conv_max(
             embedded,
             [conv.get_parameter("weight") for conv in self.convs],
@@ -84,3 +91,9 @@ class KimEncoder(nn.Module):
         if self.pooling == "max":
             return maxima
         return torch.cat([maxima, mean_of_types(embedded, batch.inverse, batch.offsets)], 1)  # (B, filters + D)
+
+
+def _order_by_tap(conv: nn.Module) -> None:
+    """Lay out a weight ``(F, D, h)`` in memory as ``(h, F, D)``: the fast kernel multiplies by the rows of the taps."""
+    weight = conv.get_parameter("weight")
+    weight.data = weight.data.permute(2, 0, 1).contiguous().permute(1, 2, 0)

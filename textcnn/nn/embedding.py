@@ -6,7 +6,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from textcnn.nn.bags import WeightedBag
 from textcnn.text.batching import Batch
 
 Combine = Literal["mean", "add"]
@@ -42,9 +44,9 @@ class WordEmbedding(nn.Module):
         self.word = nn.Embedding(num_embeddings, embedding_dim, sparse=True)
         nn.init.uniform_(self.word.weight, -RANGE, RANGE)
         self.word.weight.requires_grad_(not static)
-        self.ngram: nn.EmbeddingBag | None = None
+        self.ngram: WeightedBag | None = None
         if num_ngrams:
-            self.ngram = nn.EmbeddingBag(num_ngrams, embedding_dim, mode="sum", sparse=True, include_last_offset=True)
+            self.ngram = WeightedBag(num_ngrams, embedding_dim, merge=True)
             spread = 0.0 if combine == "add" else RANGE / 3**0.5  # the standard deviation of the word rows
             nn.init.normal_(self.ngram.weight, 0.0, spread)
 
@@ -70,18 +72,28 @@ class WordEmbedding(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Vectors of the batch's unique types, ``(U, D)``."""
-        known = batch.unique < self.word.num_embeddings
-        own: Tensor = self.word(torch.where(known, batch.unique, 0)) * known[:, None]
+        own, known = self._word_rows(batch.unique)
         if self.ngram is None or batch.bag_rows is None:
             return own
         assert batch.bag_offsets is not None
-        ngrams: Tensor = self.ngram(batch.bag_rows, batch.bag_offsets)  # (U, D), sums
         counts = torch.diff(batch.bag_offsets)
-        if self.combine == "add":
-            vectors = own + ngrams / counts.clamp(min=1)[:, None]
+        shares = 1 / (counts if self.combine == "add" else counts + known).clamp(min=1).to(own.dtype)
+        weights = torch.repeat_interleave(shares, counts, output_size=len(batch.bag_rows))
+        ngrams: Tensor = self.ngram(batch.bag_rows, batch.bag_offsets, weights)  # (U, D)
+        return own + ngrams if self.combine == "add" else own * shares[:, None] + ngrams
+
+    def _word_rows(self, unique: Tensor) -> tuple[Tensor, Tensor]:
+        """The word row of every type, 0 where it has none, and which have one; types are ascending."""
+        known = unique < self.word.num_embeddings
+        own: Tensor
+        if torch.compiler.is_exporting():  # no shape may depend on the ids
+            own = self.word(torch.where(known, unique, 0)) * known[:, None]
         else:
-            vectors = (own + ngrams) / (counts + known).clamp(min=1)[:, None]
-        return vectors
+            num_known = int(known.sum())
+            own = self.word(unique[:num_known])
+            if num_known < len(unique):
+                own = F.pad(own, (0, 0, 0, len(unique) - num_known))
+        return own, known
 
 
 class MultichannelEmbedding(nn.Module):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from textcnn import kernels
 from textcnn.errors import ConfigError
 
 POOLINGS = ("max", "mean", "last")
@@ -41,4 +41,6 @@ def pool_time(x: Tensor, lengths: Tensor, pooling: str) -> Tensor:
 
 def mean_of_types(embedded: Tensor, inverse: Tensor, offsets: Tensor) -> Tensor:
     """Mean vector of each text's tokens, ``(B, D)``, from the vectors of the unique types ``(U, D)``."""
-    return F.embedding_bag(inverse, embedded, offsets, mode="mean", include_last_offset=True)
+    lengths = torch.diff(offsets)
+    weights = torch.repeat_interleave(1 / lengths.clamp(min=1).to(embedded.dtype), lengths, output_size=len(inverse))
+    return kernels.bag_sum(embedded, inverse, offsets, weights)

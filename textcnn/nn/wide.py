@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from textcnn.nn.bags import WeightedBag
 from textcnn.text.batching import Batch
 from textcnn.text.wide import WideFeatures, WideRows
 
@@ -18,18 +19,18 @@ class WideBranch(nn.Module):
 
     Args:
         num_features: rows of the table.
-        num_labels: C.
-        bias: add one number a label; multi-label tasks need it, for most labels are absent from most texts.
+        num_labels: C. There is no bias: how frequent a label is, is known to the branch's loss and said by the
+            head, once.
     """
 
     keys: Tensor
     idf: Tensor
 
-    def __init__(self, num_features: int, num_labels: int, *, bias: bool = False) -> None:
+    def __init__(self, num_features: int, num_labels: int) -> None:
         super().__init__()
-        self.table = nn.EmbeddingBag(num_features, num_labels, mode="sum", sparse=True, include_last_offset=True)
+        self.is_float16 = False  # whether the weights are float16 numbers, and so in a file
+        self.table = WeightedBag(num_features, num_labels, merge=False)  # Adagrad counts every example of a row
         nn.init.zeros_(self.table.weight)
-        self.bias = nn.Parameter(torch.zeros(num_labels)) if bias else None
         self.register_buffer("keys", torch.zeros(num_features, dtype=torch.int64))
         self.register_buffer("idf", torch.zeros(num_features))
 
@@ -75,10 +76,9 @@ class WideBranch(nn.Module):
         self.table.weight.copy_(torch.from_numpy(NAIVE_BAYES_SHARE * weights))
 
     def forward(self, batch: Batch) -> Tensor:
-        """Logits ``(B, C)``; a text without a known n-gram has zeros (or the bias)."""
-        assert batch.wide_rows is not None
-        logits: Tensor = self.table(batch.wide_rows, batch.wide_offsets, per_sample_weights=batch.wide_weights)
-        return logits if self.bias is None else logits + self.bias
+        """Logits ``(B, C)``; a text without a known n-gram has zeros."""
+        logits: Tensor = self.table(batch.wide_rows, batch.wide_offsets, batch.wide_weights)
+        return logits
 
 
 def _log_shares(counts: npt.NDArray[np.float64 | np.int64]) -> npt.NDArray[np.float64]:

@@ -93,7 +93,7 @@ def take_weights(model: TextClassifier, inputs: TextInputs, start: Artifact) -> 
             rows[name] = np.searchsorted(inputs.lexicon.buckets, before.lexicon.buckets)
     if inputs.wide is not None and before.wide is not None:
         rows["wide.table.weight"] = np.searchsorted(inputs.wide.keys, before.wide.keys)
-    rows.update(dict.fromkeys(("head.weight", "head.bias", "wide.bias"), labels))
+    rows.update(dict.fromkeys(("head.weight", "head.bias"), labels))
     for name, weight in source.items():
         if name in ("wide.keys", "wide.idf"):  # set from the features
             continue

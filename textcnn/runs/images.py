@@ -13,8 +13,9 @@ from textcnn.image.reading import Images, read_images
 from textcnn.inference.artifact import Artifact
 from textcnn.labels import Labels
 from textcnn.models.base import build_image_classifier
-from textcnn.runs.run import Others, Run, check_dev, finish_run, split_rows
-from textcnn.training.learn import Part, prepare
+from textcnn.models.merging import merged_config
+from textcnn.runs.run import Others, Run, check_dev, finish_run, split_rows, warn_of_labels
+from textcnn.training.learn import Part, learn, prepare
 from textcnn.training.progress import Reporter
 
 
@@ -26,6 +27,8 @@ def run_images(data: Any, config: Config, reporter: Reporter, *, dev: Any = None
         ConfigError: a setting that does not fit the data or the architecture.
     """
     check_dev(dev, config)
+    if config.training.ensemble > 1:
+        merged_config(config.model, config.training.ensemble)  # is for text; says so
     config = dataclasses.replace(config, training=dataclasses.replace(config.training, batch_tokens=None))
     device = prepare(config.training)
     images = read_images(data)
@@ -42,7 +45,9 @@ def run_images(data: Any, config: Config, reporter: Reporter, *, dev: Any = None
         train, others["dev"] = (Part(images.pixels[rows], [train.truth[i] for i in rows]) for rows in splits)
     artifact = Artifact(build_image_classifier(config.model, inputs.shape, labels), inputs, labels, config.model)
     source = {"name": images.name, "fingerprint": hashlib.sha256(images.pixels.tobytes()).hexdigest()}
-    return finish_run(artifact, train, others, config, reporter, device=device, source=source)
+    warn_of_labels(labels, others, reporter)
+    learned = learn(artifact.model, inputs, train, others["dev"], labels, config.training, reporter, device=device)
+    return finish_run(artifact, learned, train, others, config, source=source)
 
 
 def labelled_images(inputs: ImageInputs, images: Images) -> Part[Any]:

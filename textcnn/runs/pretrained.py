@@ -122,6 +122,6 @@ def decided(config: Config, dim: int, kept: int) -> Config:
     rate = training.embedding_learning_rate or (WITH_VECTORS if has_vectors else EMBEDDING_LEARNING_RATE)
     return dataclasses.replace(
         config,
-        model=dataclasses.replace(model, vectors=name, embedding_dim=dim, wide_scale=model.scale, keep_vectors=kept),
+        model=dataclasses.replace(model, vectors=name, embedding_dim=dim, keep_vectors=kept),
         training=dataclasses.replace(training, embedding_learning_rate=rate),
     )

@@ -1,4 +1,4 @@
-"""The end of every run: train the model of an artifact, measure it, and write what was found into the artifact."""
+"""The end of every run: measure the trained model of an artifact, and write what was found into the artifact."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from textcnn.config import Config
 from textcnn.errors import DataError
 from textcnn.inference.artifact import Artifact
 from textcnn.inference.predictor import Predictor
+from textcnn.labels import Labels
 from textcnn.models.base import num_parameters
-from textcnn.training.learn import Part, learn
+from textcnn.training.learn import Learned, Part, calibrated
 from textcnn.training.order import Rows, stratified_split
 from textcnn.training.progress import Reporter
 
@@ -38,28 +37,22 @@ class Run:
     problem: str = ""
 
 
-def finish_run(
-    artifact: Artifact,
-    train: Part[Any],
-    others: Others,
-    config: Config,
-    reporter: Reporter,
-    *,
-    device: torch.device,
-    source: dict[str, Any],
-    augment: dict[str, Any] | None = None,
-) -> Run:
-    """Train the model of the artifact, measure it, and write what was found into the artifact."""
-    model, inputs, labels, test = artifact.model, artifact.inputs, artifact.labels, others["test"]
+def warn_of_labels(labels: Labels, others: Others, reporter: Reporter) -> None:
+    """Say what is odd about the labels, before training."""
     for one, other in labels.near_twins():
         reporter.say(f"warning: the labels {one!r} and {other!r} differ only by case or blanks")
     for name, part in others.items():
         if part is not None and (unseen := {label for row in part.truth for label in row} - set(labels.names)):
             shown = ", ".join(map(repr, sorted(unseen)))
             reporter.say(f"warning: {name} labels unseen in training count as wrong: {shown}")
-    learned = learn(
-        model, inputs, train, others["dev"], labels, config.training, reporter, device=device, augment=augment
-    )
+
+
+def finish_run(
+    artifact: Artifact, learned: Learned, train: Part[Any], others: Others, config: Config, *, source: dict[str, Any]
+) -> Run:
+    """Calibrate and measure the trained model of the artifact, and write what was found into the artifact."""
+    model, inputs, labels, test = artifact.model, artifact.inputs, artifact.labels, others["test"]
+    learned = calibrated(learned, model, inputs, others["dev"], labels)
     artifact.temperature, artifact.thresholds = learned.temperature, learned.thresholds
     fit, predictor = learned.fit, Predictor(artifact)
     summary = {

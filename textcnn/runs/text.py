@@ -8,14 +8,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.config import Config
+from textcnn import kernels
+from textcnn.config import MULTI_LABEL_SCALE, Config, ModelConfig, TrainingConfig
+from textcnn.errors import ConfigError
 from textcnn.explain.evidence_index import build_evidence, check_architecture
 from textcnn.inference.artifact import Artifact
 from textcnn.labels import Labels
 from textcnn.models.base import TextClassifier, build_text_classifier
 from textcnn.runs.continuing import extended_labels, take_weights
+from textcnn.runs.limits import limit_wide
+from textcnn.runs.members import train_members
 from textcnn.runs.pretrained import Pretrained, decided, read_pretrained, sentence
-from textcnn.runs.run import Others, Run, check_dev, finish_run, split_rows
+from textcnn.runs.run import Others, Run, check_dev, finish_run, split_rows, warn_of_labels
 from textcnn.text.batching import TextInputs, WordDropout
 from textcnn.text.corpus import add_wide, encode_corpus
 from textcnn.text.lexicon import build_lexicon
@@ -25,7 +29,7 @@ from textcnn.text.ragged import Ragged
 from textcnn.text.reading import Examples, read_examples
 from textcnn.text.tokenizer import Tokenizer
 from textcnn.text.wide import WideFeatures
-from textcnn.training.learn import Part, prepare
+from textcnn.training.learn import Learned, Part, learn, prepare
 from textcnn.training.progress import Reporter
 
 # A multi-label model without dev rows would have to guess its thresholds.
@@ -63,7 +67,8 @@ class Prepared:
     def with_config(self, config: Config) -> Prepared:
         """The same rows for other settings of model and training; those of data and text must be the same."""
         dim, kept = config.model.embedding_dim or self.config.model.dim, self.config.model.keep_vectors or 0
-        return dataclasses.replace(self, config=_resolve(decided(config, dim, kept), self.inputs.tokenizer))
+        config = _resolve(decided(config, dim, kept), self.inputs.tokenizer, self.labels)
+        return dataclasses.replace(self, config=config)
 
 
 def run_text(
@@ -108,6 +113,7 @@ def prepare_text(
     """Everything before the model: read, hold out, tokenize. Arguments as for :func:`run_text`."""
     check_dev(dev, config)
     prepare(config.training)
+    kernels.prepare(reporter.say, wait=False)  # while the data is read
     multi_label = None if start is None else start.labels.multi_label
     examples = read_rows(data, config, reporter, multi_label=multi_label)
     # Dev and test rows all count the same: a metric is of the rows as they are.
@@ -131,7 +137,7 @@ def prepare_text(
         tokenizer = start.text_inputs().tokenizer.with_words_of(train.texts, config.text)
         reporter.say(f"{len(tokenizer) - len(start.text_inputs().tokenizer):,} new types")
         config = decided(config, config.model.dim, config.model.keep_vectors or 0)
-    config = _resolve(config, tokenizer)
+    config = _resolve(config, tokenizer, labels)
     blinded = () if start is None else start.text_inputs().blinded  # a model that goes on stays blind
     inputs = TextInputs(tokenizer, config.text.max_length, build_lexicon(tokenizer, config.model), blinded=blinded)
     encoded = encode_corpus(inputs, train.texts)
@@ -158,42 +164,60 @@ def train_prepared(prepared: Prepared, reporter: Reporter) -> Run:
         ConfigError: a setting that does not fit the architecture.
     """
     config, inputs, labels, part = prepared.config, prepared.inputs, prepared.labels, prepared.train
+    if prepared.start is not None and config.training.ensemble > 1:
+        raise ConfigError(f"ensemble is {config.training.ensemble}, but a model is continued as one; leave it out")
     device = prepare(config.training)
-    model = _fresh_model(config, inputs, labels, part)
-    if prepared.pretrained is not None:
-        prepared.pretrained.put_into(model)
-    if prepared.start is not None:
-        take_weights(model, inputs, prepared.start)
-    artifact = Artifact(model, inputs, labels, config.model)
-    augment = {"dropout": _word_dropout(inputs, part.encoded, config)}
-    run = finish_run(
-        artifact, part, dict(prepared.others), config, reporter, device=device, source=prepared.source, augment=augment
-    )
+    warn_of_labels(labels, prepared.others, reporter)
+
+    def build(model: ModelConfig) -> TextClassifier:
+        return fresh_model(model, inputs, labels)
+
+    def train(model: TextClassifier, training: TrainingConfig) -> Learned:
+        start_from_rows(model, prepared)
+        augment = {"dropout": _word_dropout(inputs, part.encoded, training)}
+        dev = prepared.others["dev"]
+        return learn(model, inputs, part, dev, labels, training, reporter, device=device, augment=augment)
+
+    model, shape, learned = train_members(config, build, train, reporter)
+    artifact = Artifact(model, inputs, labels, shape)
+    others = limit_wide(artifact, dict(prepared.others), config.training.wide_megabytes, reporter)
+    run = finish_run(artifact, learned, part, others, config, source=prepared.source)
     artifact.training["vectors"] = run.summary["vectors"] = prepared.coverage
     return run
 
 
-def _resolve(config: Config, tokenizer: Tokenizer) -> Config:
-    """Decide what was left open: sub-words belong to whole words, the wide branch to ``kim``."""
+def _resolve(config: Config, tokenizer: Tokenizer, labels: Labels) -> Config:
+    """Decide what was left open: sub-words belong to whole words, the wide branch to ``kim``; how much that counts."""
     model, text = config.model, config.text
     if model.subwords is None:
         model = dataclasses.replace(model, subwords=tokenizer.has_whole_words and text.tokenizer != "char")
     if model.wide is None:
         model = dataclasses.replace(model, wide=model.architecture == "kim")
+    if model.wide_scale is None:
+        model = dataclasses.replace(model, wide_scale=MULTI_LABEL_SCALE if labels.multi_label else model.scale)
     return dataclasses.replace(config, model=model)
 
 
-def _fresh_model(config: Config, inputs: TextInputs, labels: Labels, train: Part[EncodedTexts]) -> TextClassifier:
-    model = build_text_classifier(
-        config.model,
+def start_from_rows(model: TextClassifier, prepared: Prepared) -> None:
+    """Put into fresh weights what is known before training: naive Bayes, pretrained vectors, the model started from."""
+    inputs, part = prepared.inputs, prepared.train
+    if model.wide is not None and inputs.wide is not None and part.encoded.wide is not None:
+        model.wide.fit_features(inputs.wide, part.encoded.wide, prepared.labels.encode(part.truth))
+    if prepared.pretrained is not None:
+        prepared.pretrained.put_into(model)
+    if prepared.start is not None:
+        take_weights(model, inputs, prepared.start)
+
+
+def fresh_model(config: ModelConfig, inputs: TextInputs, labels: Labels) -> TextClassifier:
+    """A network of that config for the rows, before it knows anything of them."""
+    return build_text_classifier(
+        config,
         len(inputs.tokenizer),
         labels,
         num_ngrams=0 if inputs.lexicon is None else inputs.lexicon.num_ngrams,
         num_features=None if inputs.wide is None else len(inputs.wide.keys),
     )
-    if model.wide is not None and inputs.wide is not None and train.encoded.wide is not None:
-        model.wide.fit_features(inputs.wide, train.encoded.wide, labels.encode(train.truth))
-    return model
 
 
 def read_rows(data: Any, config: Config, reporter: Reporter, *, multi_label: bool | None = None) -> Examples:
@@ -246,9 +270,9 @@ def _part(inputs: TextInputs, tokens: EncodedTexts, examples: Examples, reporter
     return Part(tokens, examples.labels, examples.weights)
 
 
-def _word_dropout(inputs: TextInputs, tokens: Ragged, config: Config) -> WordDropout | None:
+def _word_dropout(inputs: TextInputs, tokens: Ragged, config: TrainingConfig) -> WordDropout | None:
     unknown = inputs.tokenizer.unknown_id
     if unknown is None:
         return None
-    constant, rare, seed = config.training.word_dropout, config.training.rare_dropout, config.training.seed
+    constant, rare, seed = config.word_dropout, config.rare_dropout, config.seed
     return WordDropout.fit(tokens, len(inputs.tokenizer), unknown, constant=constant, rare=rare, seed=seed)

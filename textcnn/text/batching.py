@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from textcnn import kernels
 from textcnn.kernels.padding import padded_index
 from textcnn.text.pipeline import EncodedTexts, TextPipeline
 from textcnn.text.ragged import Ragged
@@ -97,6 +98,12 @@ class WordDropout:
 
     def __call__(self, tokens: Ragged, rows: npt.NDArray[np.int64], epoch: int) -> Ragged:
         """Texts numbered ``rows`` in the training set, with some of their tokens replaced."""
+        if kernels.is_compiled():
+            from textcnn.text import numba_batches
+
+            state, unknown = np.uint64(_state(self.seed, epoch)), np.int32(self.unknown_id)
+            ids = numba_batches.drop_words(tokens.ids, tokens.offsets, rows, self.rates, unknown, state)
+            return Ragged(ids, tokens.offsets)
         row_of = np.repeat(rows, tokens.lengths)
         within = np.arange(len(tokens.ids)) - np.repeat(tokens.offsets[:-1], tokens.lengths)
         chance = uniform(self.seed, epoch, row_of, within)
@@ -105,7 +112,7 @@ class WordDropout:
 
 def uniform(seed: int, epoch: int, *places: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
     """A number in [0, 1) for each place, a fixed function of its arguments (splitmix64, Steele et al. 2014)."""
-    state = np.uint64((seed * 1_000_003 + epoch + 0x9E3779B97F4A7C15) % 2**64)  # not 0, which mixing leaves at 0
+    state = np.uint64(_state(seed, epoch))
     with np.errstate(over="ignore"):
         mixed = np.broadcast_to(state, np.broadcast_shapes(*(p.shape for p in places)))
         for place in places:
@@ -114,6 +121,20 @@ def uniform(seed: int, epoch: int, *places: npt.NDArray[np.int64]) -> npt.NDArra
             mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
             mixed = mixed ^ (mixed >> np.uint64(31))
     return (mixed >> np.uint64(40)).astype(np.float32) / np.float32(2**24)
+
+
+def _state(seed: int, epoch: int) -> int:
+    return (seed * 1_000_003 + epoch + 0x9E3779B97F4A7C15) % 2**64  # not 0, which mixing leaves at 0
+
+
+def unique_types(ids: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The types among ``ids (N,)``, ascending, and which of them each token is ``(N,)``."""
+    if kernels.is_compiled():
+        from textcnn.text import numba_batches
+
+        unique, inverse = numba_batches.unique_types(ids)
+        return unique, inverse
+    return np.unique(ids.astype(np.int64), return_inverse=True)
 
 
 class TextInputs(TextPipeline):
@@ -133,7 +154,7 @@ class TextInputs(TextPipeline):
         taken = tokens.take(rows, longest=self.max_length)
         if dropout is not None:
             taken = dropout(taken, rows, epoch)
-        unique, inverse = np.unique(taken.ids.astype(np.int64), return_inverse=True)
+        unique, inverse = unique_types(taken.ids)
         return Batch(
             offsets=torch.from_numpy(taken.offsets),
             unique=torch.from_numpy(unique),

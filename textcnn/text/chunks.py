@@ -6,29 +6,27 @@ components. Elsewhere the pipeline itself encodes.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import os
-import re
+import sys
 import threading
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from itertools import chain, count, islice
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from textcnn.text.chunk_numbers import DictNumbers, HashNumbers, Numbers, with_room
 from textcnn.text.lexicon import Lexicon, Unseen, joined, renumber
 from textcnn.text.ragged import Ragged, gather
 from textcnn.text.tokenizer import WORD_PATTERN, Tokenizer
 
 MOST_CHUNKS = 2**19  # remembered at once: about 100 MB with their ids and the tables
 MOST_CHARACTERS = 2**23  # of all remembered chunks
+FEW = 200  # texts up to which a dictionary is faster than importing numba
 _SLICE = 2**20  # characters of texts encoded at once: what the memory may hold beyond its bounds for a moment
 _JOINED = 1000  # new chunks that the pipeline sees as one text: a call a chunk would cost more than the chunk
-
-# The characters of Unicode's property White_Space; `str.split` parts at four more, \x1c to \x1f, which are signs here.
-_BLANKS = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
-_NO_BLANKS = ("\x1c", "\x1d", "\x1e", "\x1f")
 
 # No canonical composition (Unicode, UAX 15) joins a blank to a character beside it, and a blank's own decomposition is
 # blanks; these forms of case and accents look at one character alone.
@@ -69,6 +67,45 @@ def _steps(component: dict[str, Any] | None, plural: str) -> list[dict[str, Any]
     return [step for part in component[plural] for step in _steps(part, plural)]
 
 
+class Chunks:
+    """Texts to ids from memory; few texts at a time through a dictionary, many through compiled code.
+
+    Results are the same; importing the compiler would take longer than few texts do.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, lexicon: Lexicon | None = None) -> None:
+        self._few = ChunkMemory(tokenizer, lexicon)
+        self._many = ChunkMemory(tokenizer, lexicon, HashNumbers if _has_numba() else DictNumbers)
+
+    def encode(self, texts: Sequence[str]) -> tuple[Ragged, Unseen]:
+        """Token ids of all texts, and the words that have temporary ones among them."""
+        is_few = len(texts) <= FEW and "textcnn.kernels.chunks_numba" not in sys.modules
+        return (self._few if is_few else self._many).encode(texts)
+
+    def compiled(self) -> ChunkMemory:
+        """The memory that compiled code reads and every call fills from now on."""
+        importlib.import_module("textcnn.kernels.chunks_numba")
+        return self._many
+
+
+def _has_numba() -> bool:
+    return importlib.util.find_spec("numba") is not None
+
+
+class Remembered(NamedTuple):
+    """What a memory holds, for as long as its lock is held.
+
+    Attributes:
+        arrays: those of :meth:`HashNumbers.arrays`, ids of all chunks, and where those of each begin.
+        names: unseen words by their number k, their id being V + k; another list after all was forgotten.
+        unseen: those numbers by word.
+    """
+
+    arrays: tuple[Any, ...]
+    names: list[str]
+    unseen: Mapping[str, int]
+
+
 class ChunkMemory:
     """The ids of texts, from remembered chunks; equal to those of the pipeline, whatever is remembered.
 
@@ -77,6 +114,7 @@ class ChunkMemory:
     Args:
         tokenizer: without a :func:`refusal`.
         lexicon: gives unseen words temporary ids and their n-gram rows.
+        numbers: makes what finds a chunk again: :class:`DictNumbers`, or its compiled twin.
         most_chunks: chunks remembered at once.
         most_characters: of the remembered chunks.
     """
@@ -85,18 +123,20 @@ class ChunkMemory:
         self,
         tokenizer: Tokenizer,
         lexicon: Lexicon | None = None,
+        numbers: Callable[[], Numbers] = DictNumbers,
         *,
         most_chunks: int = MOST_CHUNKS,
         most_characters: int = MOST_CHARACTERS,
     ) -> None:
         self._tokenizer, self._lexicon = tokenizer, lexicon
+        self._make_numbers = numbers
         self._bounds = most_chunks, most_characters
         self._size = len(tokenizer)
         self._forget()
 
     def __reduce__(self) -> Any:
         """Copies and other processes start with nothing remembered."""
-        return ChunkMemory, (self._tokenizer, self._lexicon)
+        return ChunkMemory, (self._tokenizer, self._lexicon, self._make_numbers)
 
     def __len__(self) -> int:
         """Chunks that are remembered."""
@@ -104,9 +144,20 @@ class ChunkMemory:
 
     def encode(self, texts: Sequence[str]) -> tuple[Ragged, Unseen]:
         """Token ids of all texts, and the words that have temporary ones among them."""
+        return joined([self._encode(part) for part in _slices(texts)], self._size)
+
+    @property
+    def lock(self) -> threading.Lock:
+        """Whoever reads or fills the memory holds it."""
         if os.getpid() != self._process:  # a child of a fork, maybe made while a thread of its parent was in here
             self._forget()
-        return joined([self._encode(part) for part in _slices(texts)], self._size)
+        return self._lock
+
+    def remembered(self) -> Remembered | None:
+        """What is remembered, to be read while :attr:`lock` is held; none without arrays."""
+        if not isinstance(self._numbers, HashNumbers):
+            return None
+        return Remembered((*self._numbers.arrays(), *self._chunks.arrays()), self._names, self._unseen)
 
     def _forget(self) -> None:
         self._process = os.getpid()
@@ -114,25 +165,19 @@ class ChunkMemory:
         self._clear()
 
     def _clear(self) -> None:
-        self._numbers: defaultdict[str, int] = defaultdict(count().__next__)  # a new chunk has the next number
-        self._characters = 0
+        self._numbers = self._make_numbers()
         self._chunks = _Rows()  # ids of each chunk; V + k is the k-th of the unseen words remembered here
         self._unseen: dict[str, int] = {}
         self._names: list[str] = []
         self._bags = _Rows()
 
     def _encode(self, texts: Sequence[str]) -> tuple[Ragged, Unseen]:
-        parted = [_part(text) for text in texts]
-        offsets = np.zeros(len(texts) + 1, np.int64)
-        np.cumsum([len(chunks) for chunks in parted], out=offsets[1:])
-        with self._lock:
-            if len(self._numbers) > self._bounds[0] or self._characters > self._bounds[1]:
+        with self.lock:
+            if len(self._numbers) > self._bounds[0] or self._numbers.size > self._bounds[1]:
                 self._clear()
             try:
-                numbers = np.fromiter(
-                    map(self._numbers.__getitem__, chain.from_iterable(parted)), np.int64, int(offsets[-1])
-                )
-                self._learn(list(islice(reversed(self._numbers), len(self._numbers) - len(self._chunks)))[::-1])
+                numbers, offsets = self._numbers.number(texts)
+                self._learn(self._numbers.names(len(self._chunks)))
             except BaseException:  # Ctrl-C as well: no number may stay without its ids
                 self._clear()
                 raise
@@ -160,7 +205,6 @@ class ChunkMemory:
             known = np.array([self._unseen[name] for name in unseen.names], np.int64)
             renumber(tokens.ids, self._size, known)
         self._chunks.append(tokens)
-        self._characters += sum(map(len, chunks))
 
 
 class _Rows:
@@ -174,20 +218,17 @@ class _Rows:
 
     def append(self, rows: Ragged) -> None:
         used, end = int(self._offsets[self._count]), self._count + 1
-        self._ids = _extended(self._ids, used, rows.ids)
-        self._offsets = _extended(self._offsets, end, rows.offsets[1:] + used)
+        self._ids = with_room(self._ids, used, len(rows.ids))
+        self._ids[used : used + len(rows.ids)] = rows.ids
+        self._offsets = with_room(self._offsets, end, len(rows))
+        self._offsets[end : end + len(rows)] = rows.offsets[1:] + used
         self._count += len(rows)
+
+    def arrays(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        return self._ids, self._offsets
 
     def take(self, rows: npt.NDArray[np.int64]) -> Ragged:
         return Ragged(self._ids, self._offsets).take(rows)
-
-
-def _extended(array: npt.NDArray[Any], used: int, more: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    end = used + len(more)
-    if end > len(array):
-        array = np.concatenate([array[:used], np.empty(max(len(more), used), array.dtype)])
-    array[used:end] = more
-    return array
 
 
 def _slices(texts: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -200,13 +241,6 @@ def _slices(texts: Sequence[str]) -> Iterator[Sequence[str]]:
             start, size = end, 0
     if start < len(texts):
         yield texts[start:]
-
-
-def _part(text: str) -> list[str]:
-    """What stands between the blanks of a text."""
-    if any(sign in text for sign in _NO_BLANKS):
-        return [chunk for chunk in _BLANKS.split(text) if chunk]
-    return text.split()
 
 
 def _encode_chunks(tokenizer: Tokenizer, chunks: list[str]) -> Ragged:

@@ -47,6 +47,12 @@ def file_table(path: Path | None, format: str = "auto", encoding: str = "utf-8")
     if path is not None and (path.is_dir() or format == "folder"):
         return _folder_table(path, format, encoding)
     source = Source(path, encoding)
+    table = _source_table(source, path, format)
+    table.source = source
+    return table
+
+
+def _source_table(source: Source, path: Path | None, format: str) -> Table:
     if path is None and format == "auto":
         return _lines_table(source)
     if path is not None and not source.head():

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.text.blinding import Blinding
-from textcnn.text.chunks import ChunkMemory, refusal
+from textcnn.text.chunks import ChunkMemory, Chunks, refusal
 from textcnn.text.lexicon import Lexicon, Unseen
 from textcnn.text.ragged import Ragged
 from textcnn.text.tokenizer import Tokenizer
@@ -56,15 +56,22 @@ class TextPipeline:
         wide = None if self.wide is None else self.wide.transform(tokens)
         return EncodedTexts(tokens.ids, tokens.offsets, unseen, wide)
 
+    def compiled_memory(self) -> ChunkMemory | None:
+        """The memory of chunks for compiled code; none where the tokenizer allows no memory, or words are blinded.
+
+        What is remembered is what stands in the text, and only :meth:`encode` hides it.
+        """
+        return None if self._chunks is None or self.blinded else self._chunks.compiled()
+
     @cached_property
     def blinding(self) -> Blinding | None:
         """What replaces the blinded words, if there are any."""
         return Blinding(self.tokenizer, self.blinded) if self.blinded else None
 
     @cached_property
-    def _chunks(self) -> ChunkMemory | None:
+    def _chunks(self) -> Chunks | None:
         """Remembered ids, where the tokenizer allows it."""
-        return None if refusal(self.tokenizer) else ChunkMemory(self.tokenizer, self.lexicon)
+        return None if refusal(self.tokenizer) else Chunks(self.tokenizer, self.lexicon)
 
     def _ids(self, texts: Sequence[str]) -> tuple[Ragged, Unseen]:
         """The definition of ids and temporary ids, from the pipeline itself."""

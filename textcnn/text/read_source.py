@@ -6,6 +6,8 @@ import codecs
 import contextlib
 import gzip
 import io
+import os
+import select
 import shutil
 import sys
 import tempfile
@@ -43,6 +45,7 @@ class Source:
         self.name = "<stdin>" if path is None else str(path)
         self.again = path is not None and path.is_file()
         self.encoding = _known(encoding)
+        self._file: Any = None
         self._pipe = None if self.again else self._open_pipe()
 
     @contextlib.contextmanager
@@ -52,7 +55,7 @@ class Source:
             if self._pipe is not None:
                 yield self._pipe
             else:
-                with open(self.name, "rb") as file, _unpacked(file) as stream:
+                with open(self.name, "rb") as self._file, _unpacked(self._file) as stream:
                     yield stream
         except (OSError, EOFError, zlib.error) as err:
             raise DataError(f"expected a readable file, found: {err}", path=self.name) from err
@@ -68,6 +71,27 @@ class Source:
                     shutil.copyfileobj(stream, copy)
                     copy.seek(0)
                     yield copy
+
+    def ready(self) -> bool:
+        """Whether the next read will not wait for who writes into a pipe; in doubt it might."""
+        if self._pipe is None:
+            return True
+        try:
+            number = self._pipe.fileno()
+        except (OSError, ValueError):  # bytes in memory
+            return True
+        try:
+            return bool(select.select([number], [], [], 0)[0])
+        except (OSError, ValueError):
+            return False
+
+    def fraction_read(self) -> float | None:
+        """How much of the file has been read, packed as it is, 0 to 1; none of a pipe."""
+        if self._file is None:
+            return None
+        if self._file.closed:
+            return 1.0
+        return float(self._file.tell() / max(os.fstat(self._file.fileno()).st_size, 1))
 
     def head(self) -> bytes:
         """The first bytes, some thousands of them, which stay to be read."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from textcnn.errors import DataError
+from textcnn.text.read_source import Source
 
 Record = tuple[int, dict[str, Any]]  # line or row number from 1, and the cells by column
 Opened = tuple[tuple[str, ...], Iterator[Record]]  # what opening a source gives: its columns, then its rows
@@ -46,6 +47,7 @@ class Table:
         self.strip_labels = strip_labels
         self.split_labels = split_labels
         self.notices: Counter[str] = Counter()
+        self.source: Source | None = None  # the file or pipe it is read from, where there is one
         self._start = start
         self._again = again
         self.columns, records = start(self.notices)

@@ -81,6 +81,15 @@ class Rows:
         """What has been noticed so far, a sentence each."""
         return sentences(self.notices)
 
+    def ready(self) -> bool:
+        """Whether the next row can be read without waiting for who writes into a pipe; in doubt not."""
+        return self._table.source is None or self._table.source.ready()
+
+    def fraction_read(self) -> float | None:
+        """How much of the file has been read, 0 to 1; none where that is not known."""
+        known = self._table.source is not None and self.format != "parquet"  # of which the end is read first
+        return self._table.source.fraction_read() if known and self._table.source is not None else None
+
     def describe(self) -> str:
         """What is read, e.g. ``reading train.csv as csv: text='text', label='label'``."""
         return f"reading {self.name} as {self.format}: {_columns(self.text_columns, self.label_columns)}"

@@ -22,7 +22,7 @@ from textcnn.labels import Labels
 from textcnn.models.forward import logits_of
 from textcnn.training.estimate import estimate
 from textcnn.training.loop import Fit, fit
-from textcnn.training.losses import BranchLoss, class_weights
+from textcnn.training.losses import BranchLoss, class_weights, label_log_odds
 from textcnn.training.order import Rows, default_epochs, shuffled_batches
 from textcnn.training.progress import Reporter
 
@@ -88,13 +88,13 @@ def learn(
     device: torch.device,
     augment: dict[str, Any] | None = None,
 ) -> Learned:
-    """Train ``model`` in place, then take temperature and thresholds from the dev rows.
+    """Train ``model`` in place; temperature and thresholds are :func:`calibrated` afterwards.
 
     Args:
         model: a classifier with fresh weights.
         inputs: makes batches of the encoded rows.
         train: the rows to learn from.
-        dev: rows that choose the best epoch and calibrate; none: all epochs are run, temperature 1, thresholds 0.5.
+        dev: rows that choose the best epoch; none: all epochs are run.
         labels: the labels of the logits.
         config: how to train; open settings are resolved by the number of rows.
         reporter: is told of every step.
@@ -105,11 +105,13 @@ def learn(
     assert config.epochs is not None
     sizes, targets = inputs.sizes(train.encoded), labels.encode(train.truth)
     model.to(device)
+    weight = class_weights(config.class_weight, labels, train.truth)
     loss = BranchLoss(
         labels,
         smoothing=config.label_smoothing,
-        class_weight=class_weights(config.class_weight, labels, train.truth),
+        class_weight=weight,
         focal_gamma=config.focal_gamma,
+        prior=label_log_odds(labels, train.truth, weight) if labels.multi_label else None,
     ).to(device)
     augment = dict(augment or {})
     if train.weights is not None:
@@ -133,26 +135,29 @@ def learn(
     result = fit(model, batches, steps, loss, config, reporter, evaluate=evaluate, metric=metric)
     backend = kernels.backend_info()
     model.to("cpu")
-    learned = Learned(result, config.epochs, thresholds=[DEFAULT_THRESHOLD] * len(labels), backend=backend)
-    if dev is None:
-        return learned
-    return _calibrate(learned, logits_of(model, inputs, dev.encoded), dev.truth, labels)
+    return Learned(result, config.epochs, thresholds=[DEFAULT_THRESHOLD] * len(labels), backend=backend)
 
 
 def _dev_scores(model: nn.Module, inputs: Any, dev: Part[Any], labels: Labels) -> Callable[[], dict[str, float]]:
+    """Metrics of the model as it stands, multi-label at the thresholds it would get."""
     thresholds = [DEFAULT_THRESHOLD] * len(labels)
 
     def evaluate() -> dict[str, float]:
+        nonlocal thresholds
         probs = probabilities(logits_of(model, inputs, dev.encoded), labels)
+        if labels.multi_label:
+            thresholds = fit_thresholds(probs, dev.truth, labels)
         found = score(dev.truth, probs, labels, thresholds)
         return {name: found[name] for name in ("accuracy", "macro_f1", "micro_f1")}
 
     return evaluate
 
 
-def _calibrate(
-    learned: Learned, logits: npt.NDArray[np.float32], truth: Sequence[tuple[str, ...]], labels: Labels
-) -> Learned:
+def calibrated(learned: Learned, model: nn.Module, inputs: Any, dev: Part[Any] | None, labels: Labels) -> Learned:
+    """Take temperature, thresholds and metrics from the dev rows; without them nothing is taken."""
+    if dev is None:
+        return learned
+    logits, truth = logits_of(model, inputs, dev.encoded), dev.truth
     temperature = fit_temperature(logits, truth, labels)
     before, after = probabilities(logits, labels), probabilities(logits, labels, temperature)
     thresholds = fit_thresholds(after, truth, labels) if labels.multi_label else learned.thresholds
@@ -160,5 +165,5 @@ def _calibrate(
         "ece_before": calibration_error(truth, before, labels),
         "ece_after": calibration_error(truth, after, labels),
     }
-    dev = score(truth, after, labels, thresholds)
-    return replace(learned, temperature=temperature, thresholds=thresholds, calibration=calibration, dev=dev)
+    scores = score(truth, after, labels, thresholds)
+    return replace(learned, temperature=temperature, thresholds=thresholds, calibration=calibration, dev=scores)

@@ -28,9 +28,12 @@ class BranchLoss(nn.Module):
             main branch; it keeps the network's logits of a size with those of the wide branch.
         class_weight: ``(C,)``, how much a row of each label counts (multi-label: how much a label's presence counts).
         focal_gamma: gamma of the focal loss; 0: plain cross-entropy.
+        prior: ``(C,)``, log-odds of each label, added to the wide branch's logits in its loss alone: its table then
+            learns what the n-grams add to them. The sum of the branches has them once, in the bias of the head.
     """
 
     weight: Tensor | None
+    prior: Tensor | None
 
     def __init__(
         self,
@@ -39,12 +42,14 @@ class BranchLoss(nn.Module):
         smoothing: float = 0.0,
         class_weight: Tensor | None = None,
         focal_gamma: float = 0.0,
+        prior: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.multi_label = labels.multi_label
         self.smoothing = smoothing
         self.focal_gamma = focal_gamma
         self.register_buffer("weight", class_weight, persistent=False)
+        self.register_buffer("prior", prior, persistent=False)
 
     def forward(self, branches: Branches, targets: Tensor, weights: Tensor | None = None) -> Tensor:
         """Mean loss of a batch, a scalar.
@@ -59,7 +64,8 @@ class BranchLoss(nn.Module):
         """
         loss = self._mean(self._of_rows(branches.main, targets, self.smoothing), targets, weights)
         if branches.wide is not None:
-            loss = loss + self._mean(self._of_rows(branches.wide, targets, 0.0), targets, weights)
+            wide = branches.wide if self.prior is None else branches.wide + self.prior
+            loss = loss + self._mean(self._of_rows(wide, targets, 0.0), targets, weights)
         return loss
 
     def _mean(self, rows: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
@@ -89,6 +95,14 @@ class BranchLoss(nn.Module):
         # Below 1 the power's slope at 0 is infinite, and infinity times a loss of 0 is no number.
         missed = (-torch.expm1(log_p)).clamp_min(1e-7)
         return -log_p * missed**self.focal_gamma
+
+
+def label_log_odds(labels: Labels, rows: Sequence[Sequence[str]], weight: Tensor | None = None) -> Tensor:
+    """Log-odds ``(C,)`` of the labels, a positive counting ``weight`` times; half a row on each side."""
+    counts = Counter(name for row in rows for name in row)
+    present = torch.tensor([float(counts[name]) for name in labels.names])
+    odds = (present + 0.5) / (len(rows) - present + 0.5)
+    return torch.log(odds if weight is None else odds * weight)
 
 
 def class_weights(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
+from textcnn import kernels
 from textcnn.config import EMBEDDING_LEARNING_RATE, TrainingConfig
 from textcnn.nn.embedding import WordEmbedding
 from textcnn.nn.wide import WideBranch
@@ -41,21 +42,17 @@ class RowAdam(Optimizer):
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is not None:
-                    self._step(weight, weight.grad.coalesce(), group)
+                    if not self.state[weight]:
+                        self.state[weight]["moments"] = weight.new_zeros(len(weight), 2, weight.shape[1])
+                    kernels.row_adam(
+                        weight,
+                        self.state[weight]["moments"],
+                        _each_row_once(weight.grad),
+                        lr=group["lr"],
+                        betas=group["betas"],
+                        eps=group["eps"],
+                    )
         return loss
-
-    def _step(self, weight: Tensor, grad: Tensor, group: Mapping[str, Any]) -> None:
-        state = self.state[weight]
-        if not state:
-            state["average"] = torch.zeros_like(weight)
-            state["square"] = torch.zeros_like(weight)
-        rows, g = grad.indices()[0], grad.values()  # (R,), (R, D)
-        first, second = group["betas"]
-        average = state["average"][rows].lerp_(g, 1 - first)
-        square = state["square"][rows].mul_(second).addcmul_(g, g, value=1 - second)
-        state["average"][rows] = average
-        state["square"][rows] = square
-        weight[rows] -= group["lr"] * average / square.sqrt().add_(group["eps"])
 
 
 class RowAdagrad(Optimizer):
@@ -79,17 +76,10 @@ class RowAdagrad(Optimizer):
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is not None:
-                    self._step(weight, weight.grad, group["lr"])
+                    if not self.state[weight]:
+                        self.state[weight]["sum"] = weight.new_zeros(len(weight))
+                    kernels.row_adagrad(weight, self.state[weight]["sum"], weight.grad, lr=group["lr"])
         return loss
-
-    def _step(self, weight: Tensor, grad: Tensor, lr: float) -> None:
-        state = self.state[weight]
-        if not state:
-            state["sum"] = weight.new_zeros(len(weight))
-        rows, g = grad._indices()[0], grad._values()  # (entries,), (entries, C)
-        state["sum"].index_add_(0, rows, g.square().sum(1).mul_(2 / g.shape[1]))
-        steps = state["sum"][rows].clamp_(min=1e-30).rsqrt_().mul_(-lr)
-        weight.index_add_(0, rows, g * steps[:, None])
 
 
 class Optimizers:
@@ -127,7 +117,7 @@ def build_optimizers(model: nn.Module, config: TrainingConfig, num_steps: int) -
     groups = split_parameters(model)
     members: dict[str, Optimizer] = {}
     if groups["dense"]:
-        members["dense"] = AdamW(groups["dense"], lr=config.learning_rate, weight_decay=config.weight_decay)
+        members["dense"] = AdamW(groups["dense"], lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
     if groups["rows"]:
         members["rows"] = RowAdam(groups["rows"], lr=config.embedding_learning_rate or EMBEDDING_LEARNING_RATE)
     if groups["wide"]:
@@ -150,6 +140,12 @@ def split_parameters(model: nn.Module) -> dict[str, list[nn.Parameter]]:
         if parameter.requires_grad:
             groups[owner.get(id(parameter), "dense")].append(parameter)
     return groups
+
+
+def _each_row_once(grad: Tensor) -> Tensor:
+    """The sparse gradient with the entries of a row added up; those of ascending rows are so already."""
+    rows = grad._indices()[0]
+    return grad if bool((rows[1:] > rows[:-1]).all()) else grad.coalesce()
 
 
 def linear_decay(num_steps: int, warmup: float) -> Callable[[int], float]:

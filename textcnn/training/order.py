@@ -46,7 +46,7 @@ def _parted(rows: Rows, sizes: Rows, most: int) -> list[Rows]:
     """A batch as parts of at most ``most`` tokens, or of one row."""
     cuts, held = [], 0
     for place, size in enumerate(sizes.tolist()):
-        if held and held + size > most:
+        if place and held + size > most:  # after a row without a token too
             cuts.append(place)
             held = 0
         held += size

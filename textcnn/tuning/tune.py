@@ -80,6 +80,8 @@ def tune(
         raise ConfigError(f"time_budget must be seconds above 0, got {time_budget!r}")
     if num_trials is not None and num_trials < 1:
         raise ConfigError(f"trials must be 1 or more, got {num_trials}")
+    if (size := Config.from_flat(settings).training.ensemble) > 1:
+        raise ConfigError(f"tune searches for one network, got ensemble {size}; train one with the settings it finds")
     budget = Budget(time_budget, began=began, clock=clock)
     given = dict(settings)
     if dev is None and not given.get("dev_fraction"):

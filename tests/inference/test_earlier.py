@@ -1,0 +1,102 @@
+"""Folders of format 1 are read as they were meant; ``golden/multi-label-1`` is one whose wide branch has a bias."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from one_layer_models import ASKED
+
+import textcnn
+from textcnn.errors import ArtifactError
+from textcnn.inference.artifact import load_artifact
+from textcnn.inference.folder import CONFIG, WEIGHTS
+from textcnn.inference.lookup import LookupModel
+from textcnn.models.forward import logits_of
+
+FOLDER = Path(__file__).parent / "golden" / "multi-label-1"
+# Of ASKED's first rows, by the code that wrote the folder.
+EXPECTED = [
+    [1.612327, -0.460559, 0.148391],
+    [1.612327, -0.460559, 0.148391],
+    [3.028970, -0.441351, 4.106824],
+    [5.511001, 2.373104, 2.990844],
+    [3.963232, -0.665275, 3.166256],
+    [4.330772, 0.127588, 6.129998],
+]
+ROWS = ASKED[: len(EXPECTED)]
+
+
+def by_torch(folder):
+    artifact = load_artifact(folder)
+    return logits_of(artifact.model, artifact.inputs, artifact.inputs.encode(ROWS))
+
+
+def by_lookup(folder, precision="float32"):
+    model = LookupModel.load(folder, precision=precision)
+    return model.logits(model.inputs.encode(ROWS))
+
+
+@pytest.fixture
+def copied(tmp_path):
+    return Path(shutil.copytree(FOLDER, tmp_path / "model"))
+
+
+def test_a_multi_label_folder_answers_as_it_did():
+    assert json.loads((FOLDER / CONFIG).read_text())["format_version"] == 1
+    assert "wide.bias" in safetensors.numpy.load_file(FOLDER / WEIGHTS)
+    np.testing.assert_allclose(by_torch(FOLDER), EXPECTED, atol=2e-6)
+    np.testing.assert_allclose(by_lookup(FOLDER), EXPECTED, atol=2e-6)
+    np.testing.assert_allclose(by_lookup(FOLDER, "int8"), EXPECTED, atol=0.1)
+
+
+def test_saved_again_it_is_a_folder_of_today_with_the_same_answers(tmp_path):
+    again = load_artifact(FOLDER).save(tmp_path / "again")
+    config = json.loads((again / CONFIG).read_text())
+    assert (config["format_version"], config["wide_scale"]) == (2, 1.0)
+    assert "wide.bias" not in safetensors.numpy.load_file(again / WEIGHTS)
+    np.testing.assert_array_equal(by_torch(again), by_torch(FOLDER))
+    for precision in ("float32", "int8"):
+        np.testing.assert_array_equal(by_lookup(again, precision), by_lookup(FOLDER, precision))
+
+
+def test_the_bias_counts_as_much_as_the_branch_did(copied):
+    config = json.loads((copied / CONFIG).read_text())
+    bias = safetensors.numpy.load_file(copied / WEIGHTS)["wide.bias"]
+    for vectors, scale, expected in ((None, None, 1.0), ("v.txt", None, 0.5), (None, 0.25, 0.25), (None, 0, 0)):
+        (copied / CONFIG).write_text(json.dumps({**config, "vectors": vectors, "wide_scale": scale}))
+        loaded = load_artifact(copied)
+        plain = safetensors.numpy.load_file(copied / WEIGHTS)["head.bias"]
+        assert loaded.config.wide_scale == loaded.model.wide_scale == expected
+        np.testing.assert_allclose(loaded.model.head.bias.detach(), plain + expected * bias, atol=1e-6)
+
+
+def test_training_goes_on_with_the_scale_that_was_meant():
+    found = textcnn.train((["good", "bad"], [("joy",), ("awe",)]), start_from=FOLDER, epochs=1, threads=1)
+    assert found.artifact.config.wide_scale == 1.0
+
+
+@pytest.mark.parametrize(
+    ("bias", "found"), [(None, "none"), (np.zeros(2, np.float32), "(2,)"), (np.zeros((1, 3), np.float32), "(1, 3)")]
+)
+@pytest.mark.parametrize("load", [load_artifact, LookupModel.load])
+def test_without_its_bias_it_is_damaged(copied, load, bias, found):
+    weights = safetensors.numpy.load_file(copied / WEIGHTS)
+    weights["wide.bias"] = bias
+    safetensors.numpy.save_file({name: w for name, w in weights.items() if w is not None}, copied / WEIGHTS)
+    message = rf"expected a tensor 'wide\.bias' of shape \(3,\), found {re.escape(found)}"
+    with pytest.raises(ArtifactError, match=message):
+        load(copied)
+
+
+@pytest.mark.parametrize("load", [load_artifact, LookupModel.load])
+def test_a_folder_of_today_has_no_such_bias(copied, load):
+    config = json.loads((copied / CONFIG).read_text())
+    (copied / CONFIG).write_text(json.dumps({**config, "format_version": 2}))
+    with pytest.raises(ArtifactError, match=r"wide\.bias"):
+        load(copied)

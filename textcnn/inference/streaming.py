@@ -1,0 +1,152 @@
+"""Many rows to answers in bounded memory: chunk after chunk, in one process or in several, in the order of the rows."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import connection, get_context, parent_process
+from typing import Any
+
+from textcnn.errors import TextCNNError
+from textcnn.inference.answers import Answerer, AnswerForm, InputRow, answer_rows, chunks_of
+from textcnn.inference.threads import num_cores
+from textcnn.inference.writing import json_line
+
+_AHEAD = 2  # chunks that wait for each process: while one is answered, the next is there
+_THREADS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "RAYON_NUM_THREADS")
+
+Load = Callable[[], Answerer]
+
+
+@dataclass(frozen=True)
+class Part:
+    """The answers to one chunk of rows.
+
+    Attributes:
+        rows: one dictionary a row; empty if they were wanted as lines.
+        lines: the same as lines of JSON.
+        counts: rows, tokens, unknown tokens, empty and cut rows.
+    """
+
+    rows: list[dict[str, Any]]
+    lines: str
+    counts: Counter[str]
+
+
+def answer_stream(
+    rows: Iterable[InputRow],
+    predictor: Answerer,
+    form: AnswerForm,
+    *,
+    as_lines: bool,
+    ready: Callable[[], bool] = lambda: True,
+) -> Generator[Part, None, None]:
+    """Answers in this process.
+
+    Args:
+        rows: are read only as far as they are needed.
+        predictor: answers texts.
+        form: what a row of answers holds.
+        as_lines: make lines of JSON, not dictionaries.
+        ready: whether the next row can be read without waiting; if not, those read so far are answered first.
+    """
+    for chunk in chunks_of(rows, ready):
+        yield _answer(predictor, chunk, form, as_lines)
+
+
+def answer_in_processes(
+    rows: Iterable[InputRow],
+    load: Load,
+    form: AnswerForm,
+    *,
+    as_lines: bool,
+    workers: int,
+    ready: Callable[[], bool] = lambda: True,
+) -> Generator[Part, None, None]:
+    """The same from ``workers`` processes, in the order of the rows; at most a few chunks are in memory.
+
+    Args:
+        rows: are read in this process.
+        load: makes the predictor, in each process; it is pickled, so a function of a module, or ``partial`` of one.
+        form: what a row of answers holds.
+        as_lines: make lines of JSON, not dictionaries.
+        workers: how many processes.
+        ready: as for :func:`answer_stream`.
+
+    Raises:
+        TextCNNError: a process has ended before its work; or what ``load`` or an answer raises.
+    """
+    waiting: deque[Future[Part]] = deque()
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (load,))
+    try:
+        with _threads_for(workers):
+            for chunk in chunks_of(rows, ready):
+                waiting.append(pool.submit(_answer_here, chunk, form, as_lines))
+                while waiting and (len(waiting) > _AHEAD * workers or not ready()):
+                    yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool as err:
+        raise TextCNNError(
+            f"one of {workers} worker processes ended before its work, perhaps killed for want of memory; "
+            f"try fewer --workers"
+        ) from err
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _answer(predictor: Answerer, rows: Sequence[InputRow], form: AnswerForm, as_lines: bool) -> Part:
+    answers, counts = answer_rows(predictor, rows, form)
+    return Part([], "".join(map(json_line, answers)), counts) if as_lines else Part(answers, "", counts)
+
+
+@contextmanager
+def _threads_for(workers: int) -> Iterator[None]:
+    """Processes started in here share the cores: thread libraries read these variables when they are loaded."""
+    threads = str(max(num_cores() // workers, 1))
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, threads))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+# ------------------------------------------------------------------------------------ within a worker process
+
+_predictor: Answerer | TextCNNError | None = None
+
+
+def _start(load: Load) -> None:
+    global _predictor
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends its workers
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        _predictor = load()
+    except TextCNNError as err:  # told with the first chunk: an error here would only break the pool
+        _predictor = err
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+def _answer_here(rows: list[InputRow], form: AnswerForm, as_lines: bool) -> Part:
+    if isinstance(_predictor, TextCNNError):
+        raise _predictor
+    assert _predictor is not None  # the pool has called _start
+    return _answer(_predictor, rows, form, as_lines)
