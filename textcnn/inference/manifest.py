@@ -82,15 +82,6 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "scales": lambda value: value is None or _is_list(lambda step: _is_number(step) and step >= 0)(value),
     "blinded": _is_list(lambda phrase: isinstance(phrase, str) and bool(phrase.strip())),
 }
-# What folders of this version lack if they were written before there were pretrained vectors, scales of int8, or
-# words that a model is blind to.
-_ADDED: dict[str, Any] = {
-    "vectors": None,
-    "keep_vectors": None,
-    "embedding_channels": "fine-tuned",
-    "scales": None,
-    "blinded": [],
-}
 _IMAGE_CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "shape": lambda value: _is_list(lambda size: type(size) is int and size > 0)(value) and len(value) == 3,
     "mean": _is_list(_is_number),
