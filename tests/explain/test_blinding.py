@@ -106,6 +106,9 @@ def test_what_is_wrong_is_said(tmp_path):
     with pytest.raises(ConfigError, match=re.escape(f"one a line, at {str(tmp_path / 'none.txt')!r}")):
         read_words(tmp_path / "none.txt")
     config = json.loads((tmp_path / "model" / "config.json").read_text())
+    unnamed = {name: value for name, value in config.items() if name != "blinded"}  # written before there was blinding
+    (tmp_path / "model" / "config.json").write_text(json.dumps(unnamed))
+    assert Predictor.load(tmp_path / "model").text_inputs().blinded == ()
     (tmp_path / "model" / "config.json").write_text(json.dumps({**config, "blinded": [""]}))
     with pytest.raises(ArtifactError, match=re.escape("blinded is ['']")):
         Predictor.load(tmp_path / "model")
