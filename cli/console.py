@@ -5,7 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from textcnn.inference.predictor import Predictor
+    from textcnn.text.reading import Examples
 
 _level = 0
 
@@ -64,3 +69,12 @@ def scores_line(scores: dict[str, Any]) -> str:
         f"accuracy {scores['accuracy']:.4f}, macro F1 {scores['macro_f1']:.4f}, micro F1 {scores['micro_f1']:.4f}, "
         f"ECE {scores['ece']:.3f} on {scores['n']:,} rows"
     )
+
+
+def write_report(
+    predictor: Predictor, model: Path, examples: Examples | None, folder: Path, *, part: str = "test"
+) -> None:
+    """Make the page about a model and say where it is; arguments as for :func:`textcnn.report.gather`."""
+    from textcnn.report import gather, write_report
+
+    say(f"report: {write_report(gather(predictor, model, examples, part=part), folder)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,12 +18,17 @@ def evaluate(
     format: options.Format = "auto",
     encoding: options.Encoding = "utf-8",
     label_separator: options.LabelSeparator = "|",
+    report: options.Report = None,
     json: options.Json = False,
 ) -> None:
     """Measure a model on labelled texts: accuracy, F1, calibration, and each label."""
     from textcnn.inference.predictor import Predictor
     from textcnn.text.reading import read_examples
 
+    if report is not None:
+        from textcnn.report import check_report
+
+        check_report(report, Path(model))
     predictor = Predictor.load(model)
     config = options.data_config(text_column, label_column, format, encoding, label_separator=label_separator)
     examples = read_examples(data, config, multi_label=predictor.labels.multi_label)
@@ -36,6 +42,8 @@ def evaluate(
     encoded = inputs.encode(examples.texts)
     if cut := int(inputs.cut_rows(encoded).sum()):
         console.say(f"note: {cut:,} of {len(encoded):,} texts are cut after {inputs.max_length} tokens")
+    if report is not None:
+        console.write_report(predictor, Path(model), examples, report)
     render(predictor.score(encoded, examples.labels), json)
 
 

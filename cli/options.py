@@ -59,6 +59,9 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="any other setting, e.g. num_filters=50 or kernel_sizes=[2,3]"),
 ]
+Report = Annotated[
+    Path | None, typer.Option("--report", metavar="DIR", help="folder for report.html, one page about the model")
+]
 Json = Annotated[bool, typer.Option("--json", help="end stdout with one JSON document")]
 
 

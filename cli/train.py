@@ -54,6 +54,7 @@ def train(
     class_weight: options.ClassWeight = None,
     focal_gamma: options.FocalGamma = None,
     device: options.Device = None,
+    report: options.Report = None,
     json: options.Json = False,
 ) -> None:
     """Train a text classifier on labelled texts.
@@ -89,10 +90,14 @@ def train(
     from textcnn.runs import train_text
 
     require_writable(output)
+    if report is not None:
+        from textcnn.report import check_report
+
+        check_report(report, output)
     run = train_text(
         data, settings, reporter(), dev=dev, test=test, folds=folds, start_from=start_from, evidence=evidence
     )
-    finish(run, output, json)
+    finish(run, output, json, report=report)
 
 
 def reporter() -> Any:
@@ -102,7 +107,7 @@ def reporter() -> Any:
     return Silent() if console.is_quiet() else TerminalReporter()
 
 
-def finish(run: Run, output: Path, json: bool, **more: Any) -> None:
+def finish(run: Run, output: Path, json: bool, *, report: Path | None = None, **more: Any) -> None:
     """Save the model, say what was reached, and exit with 130 or 2 if training ended early by Ctrl-C or a bad loss."""
     run.predictor.save(output)
     summary = {"artifact": str(output), **run.summary, **more}
@@ -112,6 +117,8 @@ def finish(run: Run, output: Path, json: bool, **more: Any) -> None:
     if summary["calibration"]:
         before, after = summary["calibration"]["ece_before"], summary["calibration"]["ece_after"]
         console.say(f"temperature {summary['temperature']:.2f}: dev ECE {before:.3f} -> {after:.3f}")
+    if report is not None:
+        _report(run, output, report)
     if json:
         console.write_json(summary)
     else:
@@ -129,3 +136,11 @@ def finish(run: Run, output: Path, json: bool, **more: Any) -> None:
     if run.stopped == "diverged":
         console.error(f"{run.problem} (the weights of epoch {summary['best_epoch']} were saved)")
         raise typer.Exit(2)
+
+
+def _report(run: Run, output: Path, folder: Path) -> None:
+    """A page about the model as it was saved, on its test rows, else on its dev rows."""
+    from textcnn.inference.predictor import Predictor
+
+    part = "test" if "test" in run.held_out else "dev"
+    console.write_report(Predictor.load(output), output, run.held_out.get(part), folder, part=part)

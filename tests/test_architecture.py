@@ -28,6 +28,7 @@ ROOMS = [
     "training",
     "inference",
     "explain",
+    "report",
     "fetching",
     "fetching_hub",
     "fetching_vectors",
@@ -74,6 +75,8 @@ TORCH_FREE = (
     "inference.threads",
     "inference.type_rows",
     "inference.writing",
+    "report",
+    "text.statistics",
     "api",
 )
 

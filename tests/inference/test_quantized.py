@@ -71,7 +71,9 @@ def test_certified_labels_are_those_of_float32(folders, name):
     wrong = [a != b for a, b in zip(expected.labels, found.labels, strict=True)]
     assert not (np.array(wrong) & found.certified).any()
     assert found.certified.mean() > 0.5
-    np.testing.assert_allclose(found.probabilities, expected.probabilities, rtol=0, atol=0.1)
+    # What is not certified may have clipped products, and be anywhere.
+    sure = found.certified
+    np.testing.assert_allclose(found.probabilities[sure], expected.probabilities[sure], rtol=0, atol=0.1)
     assert found.empty.any()
     assert found.certified[found.empty].all()
 

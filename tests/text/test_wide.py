@@ -90,7 +90,9 @@ def test_the_compiled_twin_gives_the_same_bits(train, texts, num_types):
     largest = numba_wide.largest_count(texts.ids, texts.offsets)
     assert largest == max((max(map(text.count, text), default=0) for text in lists), default=0)
     logs = 1 + logarithms(np.arange(1, largest + 1))
-    rows, weights, offsets = numba_wide.transform(texts.ids, texts.offsets, features.keys, features.idf, logs)
+    rows, weights, offsets = numba_wide.transform(
+        texts.ids, texts.offsets, numba_wide.index(features.keys), features.idf, logs
+    )
     assert rows.tolist() == expected.rows.tolist()
     assert weights.tobytes() == expected.weights.tobytes()
     assert offsets.tolist() == expected.offsets.tolist()

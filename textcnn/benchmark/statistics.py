@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from textcnn.evaluation.intervals import CONFIDENCE, RESAMPLES
+from textcnn.evaluation.intervals import Interval as Interval
+
 Floats = npt.NDArray[np.float64]
-RESAMPLES = 2_000
-CONFIDENCE = 0.95
-
-
-class Interval(NamedTuple):
-    """An estimate and the ends of its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 def median_ratio(slow: Floats, fast: Floats, seed: int) -> Interval:

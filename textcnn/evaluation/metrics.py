@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -58,8 +59,28 @@ def score(truth: Sequence[Sequence[str]], probs: Floats, labels: Labels, thresho
     }
 
 
-def calibration_error(truth: Sequence[Sequence[str]], probs: Floats, labels: Labels) -> float:
-    """Expected calibration error over 15 equal bins (Guo et al. 2017): mean gap of confidence and success.
+@dataclass(frozen=True)
+class CalibrationBins:
+    """Decisions in 15 equal bins of confidence, as a reliability diagram shows them.
+
+    Attributes:
+        counts: ``(15,)``, decisions in each.
+        confidence: ``(15,)``, the sum of their probabilities.
+        success: ``(15,)``, how many were right.
+    """
+
+    counts: Floats
+    confidence: Floats
+    success: Floats
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error (Guo et al. 2017): mean gap of confidence and success."""
+        return float(np.abs(self.confidence - self.success).sum() / self.counts.sum())
+
+
+def calibration_bins(truth: Sequence[Sequence[str]], probs: Floats, labels: Labels) -> CalibrationBins:
+    """Put every decision into the bin of its confidence.
 
     Single-label: the confidence is that of the label given; multi-label: every label of every row counts.
     """
@@ -71,8 +92,16 @@ def calibration_error(truth: Sequence[Sequence[str]], probs: Floats, labels: Lab
         confidence = probs[np.arange(len(probs)), best]
         success = np.array([labels.names[i] in row for i, row in zip(best, truth, strict=True)], float)
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    gaps = np.bincount(bins, weights=confidence - success, minlength=BINS)
-    return float(np.abs(gaps).sum() / len(confidence))
+
+    def total(values: Floats) -> Floats:
+        return np.asarray(np.bincount(bins, weights=values, minlength=BINS), np.float64)
+
+    return CalibrationBins(total(np.ones_like(confidence)), total(confidence), total(success))
+
+
+def calibration_error(truth: Sequence[Sequence[str]], probs: Floats, labels: Labels) -> float:
+    """Expected calibration error over 15 equal bins (Guo et al. 2017): mean gap of confidence and success."""
+    return calibration_bins(truth, probs, labels).error
 
 
 def _indicators(rows: Sequence[Sequence[str]], names: Sequence[str]) -> npt.NDArray[np.bool_]:

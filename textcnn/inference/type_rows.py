@@ -78,9 +78,9 @@ class Rows:
         return Rows(*(_grown(part, size) for part in (self.products, self.means, self.clipped)))
 
     @property
-    def num_bytes(self) -> int:
-        """Memory of the arrays."""
-        return self.products.nbytes + self.means.nbytes + self.clipped.nbytes
+    def row_bytes(self) -> int:
+        """Memory of one row."""
+        return sum(part[:1].nbytes for part in (self.products, self.means, self.clipped))
 
 
 def _grown(part: Array, size: int) -> Array:
@@ -127,8 +127,8 @@ class RowCache:
 
     @property
     def num_bytes(self) -> int:
-        """Memory of the rows."""
-        return self._rows.num_bytes
+        """Memory of the rows made so far; the arrays have room for all, which costs nothing until it is used."""
+        return self._used * self._rows.row_bytes
 
     def find(self, ids: Array, unseen: Unseen) -> tuple[Rows, Integers]:
         """Rows that hold all of ``ids (N,)``, and the number of the row of each, ``(N,)``."""
@@ -153,7 +153,7 @@ class RowCache:
         self._start_again()
 
     def _start_again(self) -> None:
-        self._rows, self._used = self._nothing, 1
+        self._rows, self._used = self._nothing.grown(self._capacity), 1
         self._known = np.full(self._num_types + 1, -1, np.int64)
         self._named: dict[str, int] = {}
 
@@ -167,9 +167,8 @@ class RowCache:
 
     def _add(self, types: Integers, unseen: Unseen) -> None:
         needed = self._used + len(types)
-        if needed > len(self._rows.products):
-            room = max(needed, min(2 * len(self._rows.products), self._capacity))
-            self._rows = self._rows.grown(room)
+        if needed > len(self._rows.products):  # one call needs more than the capacity
+            self._rows = self._rows.grown(needed)
         for start in range(0, len(types), BLOCK):
             block = types[start : start + BLOCK].astype(np.int64)
             made, first = self._make(block, unseen), self._used

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from textcnn.config import Config
@@ -13,6 +13,7 @@ from textcnn.inference.artifact import Artifact
 from textcnn.inference.predictor import Predictor
 from textcnn.labels import Labels
 from textcnn.models.base import num_parameters
+from textcnn.text.reading import Examples
 from textcnn.training.learn import Learned, Part, calibrated
 from textcnn.training.order import Rows, stratified_split
 from textcnn.training.progress import Reporter
@@ -29,12 +30,14 @@ class Run:
         summary: what ``train --json`` prints, without the folder's name.
         stopped: ``done``, ``patience``, ``interrupted``, ``stopped`` (by the reporter) or ``diverged``.
         problem: what went wrong, if it diverged.
+        held_out: the dev and test rows of a text run, where there were any, by these names.
     """
 
     predictor: Predictor
     summary: dict[str, Any]
     stopped: str
     problem: str = ""
+    held_out: Mapping[str, Examples] = field(default_factory=dict)
 
 
 def warn_of_labels(labels: Labels, others: Others, reporter: Reporter) -> None:

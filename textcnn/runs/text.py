@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from textcnn.text.overlap import count_conflicts, count_shared, digest, fingerpr
 from textcnn.text.pipeline import EncodedTexts
 from textcnn.text.ragged import Ragged
 from textcnn.text.reading import Examples, read_examples
+from textcnn.text.statistics import text_statistics
 from textcnn.text.tokenizer import Tokenizer
 from textcnn.text.wide import WideFeatures
 from textcnn.training.learn import Learned, Part, learn, prepare
@@ -50,6 +52,7 @@ class Prepared:
         pretrained: vectors of the types, or none.
         coverage: what is said of them.
         start: the model that training starts from, or none.
+        held_out: dev and test rows as they were read, where there are any.
         rows: ``(N,)``, the numbers of the training rows among all that were read.
     """
 
@@ -62,6 +65,7 @@ class Prepared:
     pretrained: Pretrained | None = None
     coverage: dict[str, Any] | None = None
     start: Artifact | None = None
+    held_out: Mapping[str, Examples] = dataclasses.field(default_factory=dict)
     rows: npt.NDArray[np.int64] | None = None
 
     def with_config(self, config: Config) -> Prepared:
@@ -153,8 +157,13 @@ def prepare_text(
     if pretrained is not None:
         coverage = pretrained.describe(part.encoded)
         reporter.say(sentence(coverage))
-    source = {"name": examples.name, "fingerprint": digest(examples.texts, examples.labels, examples.weights)}
-    return Prepared(config, inputs, labels, part, others, source, pretrained, coverage, start, rows)
+    source = {
+        "name": examples.name,
+        "fingerprint": digest(examples.texts, examples.labels, examples.weights),
+        "statistics": text_statistics(inputs, part.encoded),
+    }
+    held_out = {name: part for name, part in given.items() if part is not None}
+    return Prepared(config, inputs, labels, part, others, source, pretrained, coverage, start, held_out, rows)
 
 
 def train_prepared(prepared: Prepared, reporter: Reporter) -> Run:
@@ -183,7 +192,7 @@ def train_prepared(prepared: Prepared, reporter: Reporter) -> Run:
     others = limit_wide(artifact, dict(prepared.others), config.training.wide_megabytes, reporter)
     run = finish_run(artifact, learned, part, others, config, source=prepared.source)
     artifact.training["vectors"] = run.summary["vectors"] = prepared.coverage
-    return run
+    return dataclasses.replace(run, held_out=prepared.held_out)
 
 
 def _resolve(config: Config, tokenizer: Tokenizer, labels: Labels) -> Config:

@@ -34,7 +34,7 @@ def fit(
 def transform(
     ids: npt.NDArray[np.int32],
     offsets: npt.NDArray[np.int64],
-    keys: npt.NDArray[np.int64],
+    table: npt.NDArray[np.int64],
     idf: npt.NDArray[np.float32],
     logarithms: npt.NDArray[np.float64],
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32], npt.NDArray[np.int64]]:
@@ -43,11 +43,10 @@ def transform(
     Args:
         ids: of N texts.
         offsets: ``(N + 1,)``, where each text begins.
-        keys: ``(F,)``, ascending.
+        table: :func:`index` of the keys.
         idf: ``(F,)``.
         logarithms: what a feature that a text holds 1, 2, ... times counts, as far as :func:`largest_count` says.
     """
-    table = _index(keys)
     firsts = np.unique(np.searchsorted(offsets, np.arange(0, offsets[-1] + 1, _BLOCK), side="left"))
     bounds = np.append(firsts[firsts < len(offsets) - 1], len(offsets) - 1)
     with ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1) as pool:
@@ -133,7 +132,7 @@ def _count(ids, offsets, num_types):
 
 
 @njit(_TABLE(_INTEGERS), cache=True, nogil=True)
-def _index(keys):
+def index(keys):
     """A hash table of keys and their rows."""
     bits = 4
     while (1 << bits) < 2 * keys.shape[0]:

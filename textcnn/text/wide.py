@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from textcnn.text.ragged import Ragged, gather, ranges
 
 Integers = npt.NDArray[np.int64]
 COMPILED_ABOVE = 300_000  # tokens; numpy takes about a second for them
+LOADED_ABOVE = 20_000  # the same where numba is loaded already
 LOGARITHMS = 4_096  # counts that the compiled twin weighs; an exact logarithm takes 0.1 ms
 
 
@@ -91,7 +93,7 @@ class WideFeatures:
             largest = numba_wide.largest_count(tokens.ids, tokens.offsets)
             if largest <= LOGARITHMS:
                 weights_of = 1 + logarithms(np.arange(1, largest + 1))
-                return WideRows(*numba_wide.transform(tokens.ids, tokens.offsets, self.keys, self.idf, weights_of))
+                return WideRows(*numba_wide.transform(tokens.ids, tokens.offsets, self._index, self.idf, weights_of))
         keys, texts = occurrences(tokens)
         size = len(self.keys)
         if not size:
@@ -108,6 +110,14 @@ class WideFeatures:
         np.cumsum(np.bincount(text, minlength=len(tokens)), out=offsets[1:])
         return WideRows(row.astype(np.int32), (weights / norms[text]).astype(np.float32), offsets)
 
+    @cached_property
+    def _index(self) -> npt.NDArray[np.int64]:
+        """The compiled twin's table of the keys: made once, for texts come in many parts."""
+        from textcnn.text import numba_wide
+
+        table: npt.NDArray[np.int64] = numba_wide.index(self.keys)
+        return table
+
     def extended(self, tokens: Ragged, num_types: int) -> WideFeatures:
         """These features and those of further texts; the old ones keep their idf, so that old texts weigh the same."""
         further = WideFeatures.fit(tokens, num_types)
@@ -119,7 +129,9 @@ class WideFeatures:
 
 def _worth_compiling(tokens: Ragged) -> bool:
     """Whether loading the compiled twin, which gives the same bits, takes less time than it saves."""
-    return len(tokens.ids) > COMPILED_ABOVE and importlib.util.find_spec("numba") is not None
+    if len(tokens.ids) > COMPILED_ABOVE:
+        return importlib.util.find_spec("numba") is not None
+    return len(tokens.ids) > LOADED_ABOVE and "numba" in sys.modules
 
 
 def _frequencies(tokens: Ragged) -> tuple[Integers, Integers]:

@@ -1,0 +1,66 @@
+"""The page as a reader sees it: in a real browser, on a desk and on a phone, in light and dark."""
+
+import dataclasses
+import importlib.util
+import shutil
+
+import pytest
+from conftest import skip_without
+
+from textcnn.report import write_report
+from textcnn.report.content import Phrase, Reason
+
+SIZES = {"desk": (1280, 900), "phone": (375, 740)}
+NUMBERS = ".match(/\\d+/g).slice(0, 3).map(Number)"  # red, green and blue of "rgb(r, g, b)"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    program = shutil.which("chromium")
+    skip_without(program is not None and importlib.util.find_spec("playwright") is not None, "chromium and playwright")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # Containers run as root, where Chromium has no sandbox of its own.
+        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module", params=["single", "multi"])
+def path(request, reports, tmp_path_factory):
+    report = reports[request.param]
+    reasons = [[Reason(0, len(mistake.text), 1.0)] for mistake in report.measured.mistakes]
+    phrases = {name: [Phrase("a good film", 1.0)] for name in report.config["labels"]}
+    return write_report(
+        dataclasses.replace(report, reasons=reasons, phrases=phrases), tmp_path_factory.mktemp(request.param)
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_the_page_renders_without_a_complaint(browser, path, size, scheme):
+    width, height = SIZES[size]
+    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+    said, asked = [], []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(path.as_uri())
+    assert said == []
+    assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
+    assert page.title().endswith(": report")  # what a script in a label or text would have changed
+    assert page.evaluate("document.documentElement.scrollWidth") == width  # nothing sticks out
+    pictures = page.locator("svg")
+    assert pictures.count() == 5
+    for number in range(5):
+        box = pictures.nth(number).bounding_box()
+        assert box["width"] > 250
+        assert box["height"] > 150
+        assert pictures.nth(number).locator("path").count() > 5
+    paper = page.evaluate(f"getComputedStyle(document.body).backgroundColor{NUMBERS}")
+    assert (min(paper) > 127) == (scheme == "light")
+    # A picture has the colours of the page, and its letters can be read on it.
+    ink = page.evaluate(f"getComputedStyle(document.querySelector('svg text')).fill{NUMBERS}")
+    assert (max(ink) < 127) == (scheme == "light")
+    page.close()

@@ -1,0 +1,156 @@
+"""The pictures of a report: SVG that takes its colours and its letters from the page around it.
+
+Names of labels never enter a picture: the page has them in its legends, in whatever script they are.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from textcnn.evaluation.metrics import BINS, CalibrationBins
+from textcnn.evaluation.precision_recall import PrecisionRecall
+from textcnn.extras import import_extra
+
+FEATURE = "--report"
+SERIES = 6  # colours that the page has for lines
+_WIDTH, _HEIGHT = 5.2, 3.5  # inches; the page scales them
+# Stand-ins that the page's own colours replace, so that a picture follows light and dark.
+_INK, _MUTED, _GRID = "#010203", "#010204", "#010205"
+_COLOURS = [f"#01030{number}" for number in range(SERIES)]
+_VARIABLES = {
+    _INK: "var(--ink)",
+    _MUTED: "var(--muted)",
+    _GRID: "var(--line)",
+    **{colour: f"var(--series-{number})" for number, colour in enumerate(_COLOURS)},
+}
+_STYLE = {
+    "svg.fonttype": "none",
+    "font.size": 10.5,
+    "text.color": _INK,
+    "axes.edgecolor": _GRID,
+    "axes.labelcolor": _MUTED,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": _GRID,
+    "grid.linewidth": 0.7,
+    "xtick.color": _MUTED,
+    "ytick.color": _MUTED,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 4.5,
+    "legend.frameon": False,
+}
+_LENGTH_TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
+
+
+def draw_loss(history: Sequence[Mapping[str, Any]], best_epoch: int) -> str:
+    """Mean training loss of each epoch."""
+
+    def draw(axes: Any) -> None:
+        _draw_epochs(axes, history, {"loss": "training loss"}, best_epoch)
+        axes.set_ylim(bottom=0)
+
+    return _svg("loss", draw)
+
+
+def draw_dev(history: Sequence[Mapping[str, Any]], best_epoch: int) -> str:
+    """Metrics on the dev rows after each epoch."""
+    names = {"dev_accuracy": "accuracy", "dev_macro_f1": "macro F1"}
+    return _svg("dev", lambda axes: _draw_epochs(axes, history, names, best_epoch))
+
+
+def _draw_epochs(axes: Any, history: Sequence[Mapping[str, Any]], names: Mapping[str, str], best_epoch: int) -> None:
+    for colour, (key, name) in zip(_COLOURS, names.items(), strict=False):
+        entries = [entry for entry in history if key in entry]
+        epochs, values = [entry["epoch"] for entry in entries], [entry[key] for entry in entries]
+        axes.plot(epochs, values, color=colour, marker="o", label=name)
+    if len(history) > 1:
+        axes.axvline(best_epoch, color=_MUTED, linewidth=1, linestyle=":", label="kept")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_xlabel("epoch")
+    axes.legend()
+
+
+def draw_reliability(before: CalibrationBins, after: CalibrationBins) -> str:
+    """How often decisions are right against how sure the model was; below it, how many there are of each."""
+
+    def draw(axes: Any) -> None:
+        axes.plot([0, 1], [0, 1], color=_MUTED, linewidth=1, linestyle=":")
+        for colour, marker, name, bins in zip(
+            _COLOURS, "so", ("before", "after the temperature"), (before, after), strict=False
+        ):
+            filled = bins.counts > 0
+            share = bins.counts[filled]
+            at, right = bins.confidence[filled] / share, bins.success[filled] / share
+            axes.plot(at, right, color=colour, linewidth=1, alpha=0.6)
+            axes.scatter(at, right, 12 + 150 * share / share.sum(), color=colour, marker=marker, label=name)
+        shares = after.counts / after.counts.sum()
+        axes.bar((np.arange(BINS) + 0.5) / BINS, shares, 0.8 / BINS, color=_COLOURS[1], alpha=0.25)
+        axes.set(xlim=(0, 1.01), ylim=(0, 1.03), xlabel="confidence", ylabel="share that is right")
+        axes.legend(loc="upper left")
+
+    return _svg("reliability", draw)
+
+
+def draw_precision_recall(curves: Sequence[PrecisionRecall]) -> str:
+    """A line for each label; the first six in colours, in the order of the page's legend."""
+
+    def draw(axes: Any) -> None:
+        for number, curve in reversed(list(enumerate(curves))):
+            coloured = number < SERIES
+            axes.plot(
+                curve.recall,
+                curve.precision,
+                color=_COLOURS[number] if coloured else _MUTED,
+                alpha=1 if coloured else 0.35,
+                linewidth=1.8 if coloured else 0.8,
+                drawstyle="steps-post",
+            )
+        axes.set(xlim=(0, 1.01), ylim=(0, 1.03), xlabel="recall", ylabel="precision")
+
+    return _svg("precision-recall", draw)
+
+
+def draw_lengths(lengths: Mapping[str, Sequence[int]], max_length: int | None) -> str:
+    """For each set of rows, how many have at most so many tokens; ``lengths`` are at even steps of the sorted rows."""
+
+    def draw(axes: Any) -> None:
+        longest = max(max(values) for values in lengths.values())
+        for colour, dashes, (name, values) in zip(_COLOURS, ("-", "--"), lengths.items(), strict=False):
+            shares = np.linspace(0, 1, len(values))
+            axes.plot(np.maximum(values, 1), shares, color=colour, linestyle=dashes, label=name)
+        if max_length is not None and max_length < longest:
+            axes.axvline(max_length, color=_MUTED, linewidth=1, linestyle=":", label="cut here")
+        axes.set_xscale("log")
+        ticks = [tick for tick in _LENGTH_TICKS if tick <= longest]
+        axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+        axes.minorticks_off()
+        axes.set(ylim=(0, 1.03), xlabel="tokens of a text", ylabel="share of texts as short")
+        axes.legend(loc="lower right")
+
+    return _svg("lengths", draw)
+
+
+def _svg(name: str, draw: Callable[[Any], None]) -> str:
+    """One set of axes as an ``<svg>`` element; ``name`` keeps its ids apart from those of other pictures."""
+    matplotlib = import_extra("matplotlib", extra="report", feature=FEATURE)
+    figure_module = import_extra("matplotlib.figure", extra="report", feature=FEATURE)
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
+        figure = figure_module.Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained")
+        draw(figure.subplots())
+        content = io.StringIO()
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(content, format="svg", transparent=True, metadata=nothing)
+    text = content.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", text, flags=re.DOTALL)  # its rule is for all elements
+    text = re.sub(r'<g id="[^"]*"', "<g", text)  # names of groups, the same in every picture
+    return re.sub("|".join(_VARIABLES), lambda match: _VARIABLES[match.group()], text)
