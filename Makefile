@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: setup demo test check format bench bench-step bench-lookup panel with-glove with-fasttext multi-label accurate words-only kim2014 imbalance architectures images reasons build clean
+.PHONY: setup demo test check format bench bench-step bench-lookup panel with-glove with-fasttext multi-label accurate words-only kim2014 imbalance architectures images reasons audit evidence build clean
 
 setup: $(INSTALLED)
 
@@ -125,6 +125,18 @@ reasons: setup
 	  --preset $$preset --seed 1 -o $(REASONS)/goemotions-$$preset || exit 1; done
 	$(BIN)/textcnn benchmark reasons $$TEXTCNN_DATA $(REASONS) \
 	  --output $(RESULTS)/reasons.json --table $(RESULTS)/reasons.md
+
+# Labels of SST-2 made wrong at random, and how many of them an audit ranks first.
+audit: setup
+	$(BIN)/textcnn benchmark audit $$TEXTCNN_DATA/sst2/train.csv.gz --set threads=1 \
+	  --output $(RESULTS)/audit.json --table $(RESULTS)/audit.md
+
+# Texts without evidence in training: of SST-2's test, and of random words.
+evidence: setup
+	$(BIN)/textcnn train $$TEXTCNN_DATA/sst2/train.csv.gz --dev $$TEXTCNN_DATA/sst2/dev.csv.gz --evidence \
+	  -o build/evidence-model
+	$(BIN)/textcnn benchmark evidence build/evidence-model $$TEXTCNN_DATA/sst2/test.csv.gz \
+	  --output $(RESULTS)/evidence.json --table $(RESULTS)/evidence.md
 
 build: setup
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

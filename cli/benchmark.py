@@ -17,7 +17,7 @@ from textcnn_cli.accuracy import accuracy, panel
 from textcnn_cli.lookup import lookup
 from textcnn_cli.options import prepare_outputs, split_list, split_numbers
 from textcnn_cli.reasons import reasons
-from textcnn_cli.studies import imbalance, kim2014
+from textcnn_cli.studies import audit, evidence, imbalance, kim2014
 
 app = typer.Typer(help="Measure speed and accuracy.", no_args_is_help=True)
 
@@ -28,6 +28,8 @@ app.command("lookup")(lookup)
 app.command("reasons")(reasons)
 app.command("kim2014")(kim2014)
 app.command("imbalance")(imbalance)
+app.command("audit")(audit)
+app.command("evidence")(evidence)
 
 
 @app.callback()

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from textcnn.errors import ConfigError
 from textcnn_cli import console, options
 from textcnn_cli.progress import RowsProgress
+
+Answers = Iterable[dict[str, Any]]
 
 if TYPE_CHECKING:
     from textcnn.explain.explaining import Explainer
@@ -40,6 +43,12 @@ def classify(
     top_k: Annotated[int | None, typer.Option("--top-k", min=1, help="list that many labels a row")] = None,
     threshold: Annotated[
         float | None, typer.Option("--threshold", min=0, max=1, help="give labels from this probability (multi-label)")
+    ] = None,
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="name training rows that hold what decided; flag texts without any")
+    ] = False,
+    abstain_label: Annotated[
+        str | None, typer.Option("--abstain-label", metavar="NAME", help="the label of texts without evidence")
     ] = None,
     precision: Annotated[
         str, typer.Option("--precision", help="float32, or int8: integer logits, and rows say if they are certified")
@@ -69,7 +78,8 @@ def classify(
     from textcnn.inference.writing import is_json_lines, write_lines, write_rows
     from textcnn.text.reading import open_rows
 
-    as_lines = is_json_lines(output)
+    finish = _with_evidence(model, abstain_label) if evidence or abstain_label is not None else iter
+    as_lines = is_json_lines(output) and finish is iter
     threads = max(num_cores() // workers, 1)
     load = partial(load_predictor, model, threshold, precision, threads, explain)
     predictor = load() if workers == 1 else None  # each worker has its own
@@ -89,10 +99,16 @@ def classify(
         if as_lines:
             write_lines((part.lines for part in parts), output)
         else:
-            write_rows((row for part in parts for row in part.rows), output)
+            write_rows(chain.from_iterable(finish(part.rows) for part in parts), output)
     for warning in rows.warnings():
         console.say(f"note: {warning}")
     console.say(_summary(counts, max_length))
+
+
+def _with_evidence(model: str, abstain_label: str | None) -> Callable[[Answers], Answers]:
+    from textcnn.explain.evidence import load_evidence, with_evidence
+
+    return partial(with_evidence, *load_evidence(model), abstain=abstain_label)
 
 
 def load_predictor(

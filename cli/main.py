@@ -12,11 +12,13 @@ import typer
 from textcnn import __version__
 from textcnn.errors import TextCNNError
 from textcnn_cli import benchmark, console, data, image
+from textcnn_cli.audit import audit
 from textcnn_cli.classify import classify
 from textcnn_cli.evaluate import evaluate
 from textcnn_cli.explain import explain
 from textcnn_cli.inspect import inspect
 from textcnn_cli.options import OptionalValue
+from textcnn_cli.phrases import phrases
 from textcnn_cli.train import train
 from textcnn_cli.tune import tune
 from textcnn_cli.what_if import what_if
@@ -35,6 +37,8 @@ app.command("evaluate")(evaluate)
 app.command("explain")(explain)
 app.command("what-if")(what_if)
 app.command("inspect")(inspect)
+app.command("phrases")(phrases)
+app.command("audit")(audit)
 app.add_typer(image.app, name="image")
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(data.app, name="data")

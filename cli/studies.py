@@ -1,4 +1,4 @@
-"""`textcnn benchmark kim2014` and `imbalance`: studies over many runs, which a second start continues."""
+"""`textcnn benchmark kim2014` and `imbalance`, studies that a second start continues, `audit`, `evidence`."""
 
 from __future__ import annotations
 
@@ -76,6 +76,60 @@ def imbalance(
         output=output,
         arguments=sys.argv[1:],
     )
+    _tell(to_markdown(document), table)
+
+
+def audit(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="labelled texts, one label each")],
+    share: Annotated[float, typer.Option(min=0, max=1, help="of the rows, whose labels are made wrong")] = 0.02,
+    folds: Annotated[int, typer.Option(min=2, help="folds of the cross validation that ranks the rows")] = 5,
+    seeds: Annotated[str, typer.Option(metavar="N,N,...", help="one run each")] = "1",
+    set: options.Set = None,
+    output: Annotated[Path | None, typer.Option(help="write the JSON document to this file")] = None,
+    table: Table = None,
+) -> None:
+    """How many labels made wrong at random `textcnn audit` ranks among the first rows.
+
+    Example: textcnn benchmark audit reviews.csv --share 0.02 --output audit.json
+    """
+    from textcnn.benchmark.audit import run_audit, to_markdown
+    from textcnn.benchmark.document import write_document
+    from textcnn_cli.train import reporter
+
+    prepare_outputs(output, None, table)
+    document = run_audit(
+        data,
+        reporter(),
+        reading=options.data_config(None, None, "auto", "utf-8"),
+        share=share,
+        num_folds=folds,
+        seeds=split_numbers("--seeds", seeds) or (),
+        settings=options.merge_settings(None, set, {}),
+        arguments=sys.argv[1:],
+    )
+    if output is not None:
+        write_document(document, output)
+    _tell(to_markdown(document), table)
+
+
+def evidence(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="folder that `train --evidence` wrote")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="labelled texts that it was not trained on")],
+    seed: Annotated[int, typer.Option(min=0, help="draws the random words")] = 1,
+    output: Annotated[Path | None, typer.Option(help="write the JSON document to this file")] = None,
+    table: Table = None,
+) -> None:
+    """How many texts, and how many made of random words, are flagged as having no evidence in training.
+
+    Example: textcnn benchmark evidence model held-out.csv --output evidence.json
+    """
+    from textcnn.benchmark.document import write_document
+    from textcnn.benchmark.evidence import run_evidence, to_markdown
+
+    prepare_outputs(output, None, table)
+    document = run_evidence(model, data, seed=seed, arguments=sys.argv[1:])
+    if output is not None:
+        write_document(document, output)
     _tell(to_markdown(document), table)
 
 

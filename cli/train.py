@@ -42,6 +42,9 @@ def train(
         Path | None,
         typer.Option("--from", metavar="MODEL", help="start from this model: more rows, new words, new labels"),
     ] = None,
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="keep which training rows hold the n-grams that decide")
+    ] = False,
     epochs: options.Epochs = None,
     patience: options.Patience = None,
     batch_size: options.BatchSize = None,
@@ -93,7 +96,9 @@ def train(
         from textcnn.report import check_report
 
         check_report(report, output)
-    run = train_text(data, settings, reporter(), dev=dev, test=test, folds=folds, start_from=start_from)
+    run = train_text(
+        data, settings, reporter(), dev=dev, test=test, folds=folds, start_from=start_from, evidence=evidence
+    )
     finish(run, output, json, report=report)
 
 

@@ -19,6 +19,7 @@ def train(
     test: Any = None,
     folds: int | None = None,
     start_from: str | Path | None = None,
+    evidence: bool = False,
     output: str | Path | None = None,
     reporter: Reporter | None = None,
     **config: Any,
@@ -35,6 +36,7 @@ def train(
             ``predictor.artifact.training["folds"]``, the answers to every row in ``predictor.artifact.folds``.
         start_from: folder of a text model to continue with: more rows, new words, new labels. Its architecture and
             settings are kept, its folder is only read.
+        evidence: keep which training rows hold the n-grams that decide, for ``textcnn classify --evidence``.
         output: folder to save the model in.
         reporter: is told of progress; none: silence.
         config: settings by name, as ``epochs=5``, ``num_filters=50``, ``architecture="lstm"``; see
@@ -51,7 +53,16 @@ def train(
 
     if output is not None:
         require_writable(Path(output))
-    run = train_text(data, config, reporter or Silent(), dev=dev, test=test, folds=folds, start_from=start_from)
+    run = train_text(
+        data,
+        config,
+        reporter or Silent(),
+        dev=dev,
+        test=test,
+        folds=folds,
+        start_from=start_from,
+        evidence=evidence,
+    )
     if output is not None:
         run.predictor.save(output)
     if run.stopped == "interrupted":

@@ -17,7 +17,19 @@ from textcnn.errors import ArtifactError, ConfigError
 from textcnn.image.batching import ImageInputs
 from textcnn.inference.card import model_card
 from textcnn.inference.earlier import FORMAT_VERSION, weights_of_today
-from textcnn.inference.folder import CARD, CONFIG, FOLDS, TIMING, TOKENIZER, TRAINING, WEIGHTS, replaced_folder
+from textcnn.inference.evidence import EvidenceIndex
+from textcnn.inference.folder import (
+    CARD,
+    CONFIG,
+    EVIDENCE,
+    FOLDS,
+    TIMING,
+    TOKENIZER,
+    TRAINING,
+    WEIGHTS,
+    replaced_folder,
+)
+from textcnn.inference.lookup import LookupModel
 from textcnn.inference.manifest import read_config, read_json
 from textcnn.inference.one_layer import OneLayer, one_layer, refusal
 from textcnn.inference.out_of_fold import OutOfFold
@@ -45,6 +57,7 @@ class Artifact:
         training: settings, seed, fingerprint of the data, history and metrics of the run.
         timing: wall times, kept apart because they differ from run to run.
         folds: what cross validation said of every training row, if there was one.
+        evidence: which training rows hold which winning word pairs, if that was asked for.
     """
 
     model: nn.Module
@@ -56,6 +69,7 @@ class Artifact:
     training: dict[str, Any] = field(default_factory=dict)
     timing: dict[str, Any] = field(default_factory=dict)
     folds: OutOfFold | None = None
+    evidence: EvidenceIndex | None = None
 
     @property
     def modality(self) -> str:
@@ -85,7 +99,9 @@ class Artifact:
     def describe(self) -> dict[str, Any]:
         """What config.json holds."""
         own: dict[str, Any] = (
-            {"max_length": self.inputs.max_length} if isinstance(self.inputs, TextInputs) else asdict(self.inputs)
+            {"max_length": self.inputs.max_length, "blinded": list(self.inputs.blinded)}
+            if isinstance(self.inputs, TextInputs)
+            else asdict(self.inputs)
         )
         return {
             "format_version": FORMAT_VERSION,
@@ -116,6 +132,8 @@ class Artifact:
                 raise ArtifactError(f"cannot write a model to {str(folder)!r}: {err}") from err
             if self.folds is not None:
                 self.folds.write(place / FOLDS)
+            if self.evidence is not None:
+                self.evidence.write(place / EVIDENCE)
             (place / WEIGHTS).chmod(0o644)
             _write_json(place / CONFIG, {**self.describe(), "scales": self._scales(folder)})
             _write_json(place / TRAINING, self.training)
@@ -141,6 +159,17 @@ class Artifact:
         """Steps of the filters for ``precision="int8"``."""
         model = self.one_layer(folder)
         return None if model is None else model.steps(len(self.text_inputs().tokenizer))
+
+    def lookup(self) -> LookupModel:
+        """The same model in the look-up runtime.
+
+        Raises:
+            ConfigError: it has none, and why.
+        """
+        model = self.one_layer()
+        if model is None:
+            raise ConfigError(f"expected a model with a look-up runtime, but {refusal(self.describe())}")
+        return LookupModel(model, self.text_inputs(), self.describe())
 
 
 def load_artifact(folder: str | Path) -> Artifact:
@@ -170,8 +199,19 @@ def load_artifact(folder: str | Path) -> Artifact:
         raise ArtifactError(f"{folder / WEIGHTS}: the weights do not fit {CONFIG}: {problem}") from err
     training, timing = (read_json(folder / name) for name in (TRAINING, TIMING))
     folds = OutOfFold.read(folder / FOLDS, len(labels)) if (folder / FOLDS).is_file() else None
-    thresholds = list(saved["thresholds"])
-    return Artifact(model.eval(), inputs, labels, config, saved["temperature"], thresholds, training, timing, folds)
+    evidence = EvidenceIndex.read(folder / EVIDENCE, len(labels)) if (folder / EVIDENCE).is_file() else None
+    return Artifact(
+        model.eval(),
+        inputs,
+        labels,
+        config,
+        saved["temperature"],
+        list(saved["thresholds"]),
+        training,
+        timing,
+        folds,
+        evidence,
+    )
 
 
 def _text_model(
@@ -192,7 +232,7 @@ def _text_model(
     if model.wide is not None:
         model.wide.is_float16 = weights[WIDE_TABLE].dtype == torch.float16
     wide = None if model.wide is None else model.wide.features
-    return model, TextInputs(tokenizer, saved["max_length"], lexicon, wide)
+    return model, TextInputs(tokenizer, saved["max_length"], lexicon, wide, tuple(saved["blinded"]))
 
 
 def _check_rows(folder: Path, name: str, weights: dict[str, torch.Tensor], expected: int, what: str) -> None:

@@ -29,13 +29,24 @@ Labels ({len(config["labels"])}, {config["problem_type"]}): {shown}
 
 Trained on {training.get("data", {}).get("name", "data")!s} ({training.get("examples", {}).get("train", 0):,} rows).
 
-{_metrics_table(training)}
+{_metrics_table(training)}{_blinded(config)}
 ```python
 {use}
 ```
 
 Settings: `{json.dumps(config["settings"])}`, everything else in `config.json` and `training.json`.
 """
+
+
+def _blinded(config: dict[str, Any]) -> str:
+    """What a reader of its measures must know: they are of the model before it was made blind."""
+    count = len(config.get("blinded", ()))
+    if not count:
+        return ""
+    return (
+        f"\nThis model reads `[UNK]` for {count:,} words and phrases (`blinded` in `config.json`); its measures are "
+        f"those of the model without that.\n"
+    )
 
 
 def _metrics_table(training: dict[str, Any]) -> str:

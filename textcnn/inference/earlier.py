@@ -18,10 +18,14 @@ _BIAS, _WIDE_BIAS = "head.bias", "wide.bias"
 
 
 def config_of_today(saved: Mapping[str, Any]) -> dict[str, Any]:
-    """Config.json with what that version left open: then, a multi-label model's ``wide_scale`` was as any other's."""
+    """Config.json with what that version left open: then, a multi-label model's ``wide_scale`` was as any other's.
+
+    A folder of any version that does not say what its model is blind to is blind to nothing; images always are.
+    """
+    config = {"blinded": [], **saved}
     if saved["format_version"] != 1:
-        return dict(saved)
-    config = {**_ADDED, **saved}
+        return config
+    config = {**_ADDED, **config}
     if config.get("problem_type") == MULTI_LABEL and config.get("wide_scale", 0) is None:
         config["wide_scale"] = 1.0 if config["vectors"] is None else 0.5
     return config

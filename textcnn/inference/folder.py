@@ -17,6 +17,8 @@ CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json
 TRAINING, TIMING, CARD = "training.json", "timing.json", "README.md"
 FILES = (CONFIG, WEIGHTS, TOKENIZER, TRAINING, TIMING, CARD)
 FOLDS = "folds.safetensors"  # of cross validation only
+EVIDENCE = "evidence.safetensors"  # of `train --evidence` only
+OPTIONAL_FILES = (FOLDS, EVIDENCE)
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -58,7 +60,7 @@ def _place(folder: Path) -> Path:
         if folder.exists() and not folder.is_dir():
             raise ArtifactError(f"expected a folder to write the model to, found a file at {str(folder)!r}")
         others = (
-            sorted(path.name for path in folder.iterdir() if path.name not in (*FILES, FOLDS))
+            sorted(path.name for path in folder.iterdir() if path.name not in (*FILES, *OPTIONAL_FILES))
             if folder.exists()
             else []
         )

@@ -137,7 +137,7 @@ class LookupModel(Answering):
         lexicon = build_lexicon(tokenizer, config)
         tensors = weights_of_today(mapped_tensors(folder / WEIGHTS), saved, folder / WEIGHTS)
         model = one_layer(tensors, saved, len(tokenizer), lexicon, folder)
-        pipeline = TextPipeline(tokenizer, saved["max_length"], lexicon, model.features)
+        pipeline = TextPipeline(tokenizer, saved["max_length"], lexicon, model.features, tuple(saved["blinded"]))
         return cls(
             model, pipeline, saved, precision=precision, threads=threads, cache_bytes=cache_bytes, kernels=kernels
         )

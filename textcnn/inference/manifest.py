@@ -80,6 +80,7 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "thresholds": _is_list(_is_number),
     "temperature": lambda value: _is_number(value) and value > 0,
     "scales": lambda value: value is None or _is_list(lambda step: _is_number(step) and step >= 0)(value),
+    "blinded": _is_list(lambda phrase: isinstance(phrase, str) and bool(phrase.strip())),
 }
 _IMAGE_CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "shape": lambda value: _is_list(lambda size: type(size) is int and size > 0)(value) and len(value) == 3,

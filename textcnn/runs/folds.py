@@ -22,7 +22,14 @@ METRICS = ("accuracy", "macro_f1", "micro_f1")
 
 
 def run_text_folds(
-    data: Any, config: Config, num_folds: int, reporter: Reporter, *, dev: Any = None, test: Any = None
+    data: Any,
+    config: Config,
+    num_folds: int,
+    reporter: Reporter,
+    *,
+    dev: Any = None,
+    test: Any = None,
+    evidence: bool = False,
 ) -> Run:
     """Train and measure a model for every fold, then train the model that is kept on all rows.
 
@@ -37,6 +44,7 @@ def run_text_folds(
         reporter: is told what happens.
         dev: as for :func:`run_text`, for the model that is kept.
         test: the same.
+        evidence: the same.
 
     Raises:
         ConfigError: fewer than two folds, or as for :func:`run_text`.
@@ -70,7 +78,7 @@ def run_text_folds(
     }
     reporter.say("over the folds: " + folds_line(summary))
     reporter.say(f"the model that is kept: all {len(examples):,} rows")
-    run = run_text(examples, config, reporter, dev=dev, test=test)
+    run = run_text(examples, config, reporter, dev=dev, test=test, evidence=evidence)
     artifact = run.predictor.artifact
     artifact.folds = OutOfFold(probabilities, fold.astype(np.int32))
     untimed = [{name: value for name, value in entry.items() if name != "train_seconds"} for entry in runs]

@@ -25,6 +25,7 @@ def train_text(
     test: Any = None,
     folds: int | None = None,
     start_from: str | Path | Artifact | None = None,
+    evidence: bool = False,
 ) -> Run:
     """Train a text classifier from settings by name.
 
@@ -37,6 +38,7 @@ def train_text(
         folds: cross-validate with that many folds first.
         start_from: a saved text model, or its artifact, whose words, labels and weights are the start; its folder is
             only read.
+        evidence: keep an index of the training rows that hold the n-grams which decide.
 
     Raises:
         ConfigError: settings that are unknown, out of range or do not go together.
@@ -50,8 +52,10 @@ def train_text(
             )
         where = "given" if isinstance(start_from, Artifact) else str(start_from)
         start = start_from if isinstance(start_from, Artifact) else load_artifact(start_from)
-        return run_text(data, continued_config(settings, start, where), reporter, dev=dev, test=test, start=start)
+        return run_text(
+            data, continued_config(settings, start, where), reporter, dev=dev, test=test, start=start, evidence=evidence
+        )
     config = Config.from_flat(settings)
     if folds is not None:
-        return run_text_folds(data, config, folds, reporter, dev=dev, test=test)
-    return run_text(data, config, reporter, dev=dev, test=test)
+        return run_text_folds(data, config, folds, reporter, dev=dev, test=test, evidence=evidence)
+    return run_text(data, config, reporter, dev=dev, test=test, evidence=evidence)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from textcnn import kernels
 from textcnn.config import MULTI_LABEL_SCALE, Config, ModelConfig, TrainingConfig
 from textcnn.errors import ConfigError
+from textcnn.explain.evidence_index import build_evidence, check_architecture
 from textcnn.inference.artifact import Artifact
 from textcnn.labels import Labels
 from textcnn.models.base import TextClassifier, build_text_classifier
@@ -21,7 +24,7 @@ from textcnn.runs.run import Others, Run, check_dev, finish_run, split_rows, war
 from textcnn.text.batching import TextInputs, WordDropout
 from textcnn.text.corpus import add_wide, encode_corpus
 from textcnn.text.lexicon import build_lexicon
-from textcnn.text.overlap import count_conflicts, count_shared, fingerprints
+from textcnn.text.overlap import count_conflicts, count_shared, digest, fingerprints
 from textcnn.text.pipeline import EncodedTexts
 from textcnn.text.ragged import Ragged
 from textcnn.text.reading import Examples, read_examples
@@ -50,6 +53,7 @@ class Prepared:
         coverage: what is said of them.
         start: the model that training starts from, or none.
         held_out: dev and test rows as they were read, where there are any.
+        rows: ``(N,)``, the numbers of the training rows among all that were read.
     """
 
     config: Config
@@ -62,6 +66,7 @@ class Prepared:
     coverage: dict[str, Any] | None = None
     start: Artifact | None = None
     held_out: Mapping[str, Examples] = dataclasses.field(default_factory=dict)
+    rows: npt.NDArray[np.int64] | None = None
 
     def with_config(self, config: Config) -> Prepared:
         """The same rows for other settings of model and training; those of data and text must be the same."""
@@ -71,7 +76,14 @@ class Prepared:
 
 
 def run_text(
-    data: Any, config: Config, reporter: Reporter, *, dev: Any = None, test: Any = None, start: Artifact | None = None
+    data: Any,
+    config: Config,
+    reporter: Reporter,
+    *,
+    dev: Any = None,
+    test: Any = None,
+    start: Artifact | None = None,
+    evidence: bool = False,
 ) -> Run:
     """Train a text classifier.
 
@@ -82,12 +94,21 @@ def run_text(
         dev: rows that choose the best epoch and calibrate, as ``data``.
         test: rows that are only measured, as ``data``.
         start: a text model to start from, with the config that :func:`textcnn.runs.continuing.continued_config` gave.
+        evidence: keep an index of the training rows that hold the n-grams which decide.
 
     Raises:
         DataError: the data cannot be read as asked.
         ConfigError: a setting that does not fit the data or the architecture.
     """
-    return train_prepared(prepare_text(data, config, reporter, dev=dev, test=test, start=start), reporter)
+    if evidence:
+        check_architecture(config.model)
+    prepared = prepare_text(data, config, reporter, dev=dev, test=test, start=start)
+    run = train_prepared(prepared, reporter)
+    if evidence and prepared.rows is not None:
+        reporter.say("evidence: the training rows that hold the n-grams which win")
+        artifact, train = run.predictor.artifact, prepared.train
+        artifact.evidence = build_evidence(artifact.lookup(), train.encoded, train.truth, prepared.rows)
+    return run
 
 
 def prepare_text(
@@ -109,7 +130,7 @@ def prepare_text(
         labels = Labels.collect(examples.labels, multi_label=examples.multi_label)
     else:
         labels = extended_labels(start.labels, examples.labels, reporter)
-    train, given["dev"] = _hold_out(examples, given["dev"], config, reporter)
+    train, given["dev"], rows = _hold_out(examples, given["dev"], config, reporter)
     _warn_of_copies(train, given, reporter)
 
     pretrained, coverage = None, None
@@ -121,7 +142,8 @@ def prepare_text(
         reporter.say(f"{len(tokenizer) - len(start.text_inputs().tokenizer):,} new types")
         config = decided(config, config.model.dim, config.model.keep_vectors or 0)
     config = _resolve(config, tokenizer, labels)
-    inputs = TextInputs(tokenizer, config.text.max_length, build_lexicon(tokenizer, config.model))
+    blinded = () if start is None else start.text_inputs().blinded  # a model that goes on stays blind
+    inputs = TextInputs(tokenizer, config.text.max_length, build_lexicon(tokenizer, config.model), blinded=blinded)
     encoded = encode_corpus(inputs, train.texts)
     if config.model.wide:
         known = None if start is None else start.text_inputs().wide
@@ -137,11 +159,11 @@ def prepare_text(
         reporter.say(sentence(coverage))
     source = {
         "name": examples.name,
-        "fingerprint": _digest(examples),
+        "fingerprint": digest(examples.texts, examples.labels, examples.weights),
         "statistics": text_statistics(inputs, part.encoded),
     }
-    held_out = {name: rows for name, rows in given.items() if rows is not None}
-    return Prepared(config, inputs, labels, part, others, source, pretrained, coverage, start, held_out)
+    held_out = {name: part for name, part in given.items() if part is not None}
+    return Prepared(config, inputs, labels, part, others, source, pretrained, coverage, start, held_out, rows)
 
 
 def train_prepared(prepared: Prepared, reporter: Reporter) -> Run:
@@ -224,22 +246,22 @@ def read_rows(data: Any, config: Config, reporter: Reporter, *, multi_label: boo
 
 def _hold_out(
     examples: Examples, dev: Examples | None, config: Config, reporter: Reporter
-) -> tuple[Examples, Examples | None]:
-    """Training rows and dev rows: those given, a share of the training rows, or none."""
-    fraction = config.training.dev_fraction
+) -> tuple[Examples, Examples | None, npt.NDArray[np.int64]]:
+    """Training rows, dev rows (those given, a share of the training rows, or none), and the training rows' numbers."""
+    fraction, every = config.training.dev_fraction, np.arange(len(examples))
     if dev is not None:
-        return examples, dev
+        return examples, dev, every
     if not fraction and examples.multi_label:
         fraction = MULTI_LABEL_DEV_FRACTION
         reporter.say(f"multi-label without dev rows: {fraction:.0%} of the rows are held out to set the thresholds")
     if not fraction:
         reporter.say("no dev rows: all rows train for a fixed number of epochs, temperature 1, thresholds 0.5")
-        return examples, None
+        return examples, None, every
     kept, held = split_rows(examples.labels, fraction, config)
     if not len(held):
         reporter.say(f"too few rows to hold some out: all {len(examples):,} rows train, thresholds 0.5")
-        return examples, None
-    return examples.subset(kept), examples.subset(held)
+        return examples, None, every
+    return examples.subset(kept), examples.subset(held), kept
 
 
 def _warn_of_copies(train: Examples, others: dict[str, Examples | None], reporter: Reporter) -> None:
@@ -263,12 +285,3 @@ def _word_dropout(inputs: TextInputs, tokens: Ragged, config: TrainingConfig) ->
         return None
     constant, rare, seed = config.word_dropout, config.rare_dropout, config.seed
     return WordDropout.fit(tokens, len(inputs.tokenizer), unknown, constant=constant, rare=rare, seed=seed)
-
-
-def _digest(examples: Examples) -> str:
-    digest = hashlib.sha256()
-    for text, labels in zip(examples.texts, examples.labels, strict=True):
-        digest.update("\x1f".join([text, *labels]).encode("utf-8", "surrogatepass") + b"\x1e")
-    if examples.weights is not None:
-        digest.update(examples.weights.tobytes())
-    return digest.hexdigest()

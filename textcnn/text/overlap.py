@@ -5,6 +5,7 @@ Of each text eight bytes are kept (:func:`textcnn.splitting.fingerprint`), so th
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -33,3 +34,15 @@ def count_conflicts(texts: Fingerprints, labels: Sequence[tuple[str, ...]]) -> i
 def count_shared(texts: Fingerprints, others: Fingerprints) -> int:
     """How many of ``others`` are among ``texts``."""
     return int(np.isin(others, texts).sum())
+
+
+def digest(
+    texts: Iterable[str], labels: Iterable[tuple[str, ...]], weights: npt.NDArray[np.float64] | None = None
+) -> str:
+    """A name for these very rows in this order (SHA-256): a model's training rows are known by it."""
+    found = hashlib.sha256()
+    for text, names in zip(texts, labels, strict=True):
+        found.update("\x1f".join([text, *names]).encode("utf-8", "surrogatepass") + b"\x1e")
+    if weights is not None:
+        found.update(weights.tobytes())
+    return found.hexdigest()

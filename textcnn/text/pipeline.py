@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from textcnn.text.blinding import Blinding
 from textcnn.text.chunks import ChunkMemory, Chunks, refusal
 from textcnn.text.lexicon import Lexicon, Unseen
 from textcnn.text.ragged import Ragged
@@ -38,22 +39,34 @@ class TextPipeline:
         max_length: tokens of a text that the encoder sees; the wide branch sees all.
         lexicon: n-gram rows of the types, for models with sub-words.
         wide: the n-grams seen in training, for models with a wide branch.
+        blinded: words and phrases that are read as ``[UNK]`` (:mod:`textcnn.text.blinding`).
     """
 
     tokenizer: Tokenizer
     max_length: int | None = None
     lexicon: Lexicon | None = None
     wide: WideFeatures | None = None
+    blinded: tuple[str, ...] = ()
 
     def encode(self, texts: Sequence[str]) -> EncodedTexts:
         """Token ids of all texts, uncut."""
         tokens, unseen = self._ids(texts) if self._chunks is None else self._chunks.encode(texts)
+        if self.blinding is not None:
+            tokens, unseen = self.blinding(tokens, unseen)
         wide = None if self.wide is None else self.wide.transform(tokens)
         return EncodedTexts(tokens.ids, tokens.offsets, unseen, wide)
 
     def compiled_memory(self) -> ChunkMemory | None:
-        """The memory of chunks for compiled code; none where the tokenizer allows no memory."""
-        return None if self._chunks is None else self._chunks.compiled()
+        """The memory of chunks for compiled code; none where the tokenizer allows no memory, or words are blinded.
+
+        What is remembered is what stands in the text, and only :meth:`encode` hides it.
+        """
+        return None if self._chunks is None or self.blinded else self._chunks.compiled()
+
+    @cached_property
+    def blinding(self) -> Blinding | None:
+        """What replaces the blinded words, if there are any."""
+        return Blinding(self.tokenizer, self.blinded) if self.blinded else None
 
     @cached_property
     def _chunks(self) -> Chunks | None:

@@ -94,7 +94,7 @@ class WideFeatures:
             if largest <= LOGARITHMS:
                 weights_of = 1 + logarithms(np.arange(1, largest + 1))
                 return WideRows(*numba_wide.transform(tokens.ids, tokens.offsets, self._index, self.idf, weights_of))
-        keys, texts = _occurrences(tokens)
+        keys, texts = occurrences(tokens)
         size = len(self.keys)
         if not size:
             return WideRows(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(len(tokens) + 1, np.int64))
@@ -136,7 +136,7 @@ def _worth_compiling(tokens: Ragged) -> bool:
 
 def _frequencies(tokens: Ragged) -> tuple[Integers, Integers]:
     """Every key of these texts, ascending, and how many texts hold it."""
-    found, texts = _occurrences(tokens)
+    found, texts = occurrences(tokens)
     keys, index = np.unique(found, return_inverse=True)
     held = np.unique(texts * max(len(keys), 1) + index) % max(len(keys), 1)
     return keys, np.bincount(held, minlength=len(keys))
@@ -180,7 +180,7 @@ def _within(keys: Integers, num_types: int) -> npt.NDArray[np.bool_]:
     return (first < num_types) & (second < num_types)
 
 
-def _occurrences(tokens: Ragged) -> tuple[Integers, Integers]:
+def occurrences(tokens: Ragged) -> tuple[Integers, Integers]:
     """Keys of all words and all pairs of neighbours, and the number of the text each stands in."""
     ids = tokens.ids.astype(np.int64)
     if len(tokens) == 1:

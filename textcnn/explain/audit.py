@@ -1,0 +1,103 @@
+"""What may be wrong with labelled texts: labels, n-grams that give them away, and the same text twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from textcnn.explain.label_errors import Suspect, rank_rows
+from textcnn.explain.shortcuts import Shortcut, find_shortcuts
+from textcnn.inference.folder import FOLDS, TRAINING
+from textcnn.inference.manifest import read_json
+from textcnn.inference.out_of_fold import OutOfFold
+from textcnn.inference.predictor import Predictor
+from textcnn.text.near_duplicates import NearDuplicate, near_duplicates
+from textcnn.text.overlap import count_conflicts, digest, fingerprints
+from textcnn.text.reading import Examples
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was found in N labelled texts.
+
+    Attributes:
+        rows: N.
+        suspects: all rows, the one whose label is least probable first; none: there is no cross validation of them.
+        reason: why there are no suspects.
+        conflicts: distinct texts that occur with more than one label.
+        shortcuts: n-grams that decide a label alone.
+        test_rows: texts that were compared with these; none: there were none.
+        near_duplicates: those of them that are in these texts too, or nearly.
+    """
+
+    rows: int
+    suspects: list[Suspect] | None
+    reason: str
+    conflicts: int
+    shortcuts: list[Shortcut]
+    test_rows: int | None = None
+    near_duplicates: list[NearDuplicate] = field(default_factory=list)
+
+    def to_dict(self, texts: Sequence[str], top: int) -> dict[str, Any]:
+        """For JSON, with the first ``top`` of each list."""
+        suspects = [suspect for suspect in self.suspects or () if suspect.suggested is not None]
+        return {
+            "rows": self.rows,
+            "label_errors": {
+                "ranked": self.suspects is not None,
+                "reason": self.reason or None,
+                "suspects": len(suspects),
+                "top": [{**asdict(suspect), "text": texts[suspect.row]} for suspect in suspects[:top]],
+            },
+            "conflicts": self.conflicts,
+            "shortcuts": {"found": len(self.shortcuts), "top": [asdict(shortcut) for shortcut in self.shortcuts[:top]]},
+            "near_duplicates": {
+                "test_rows": self.test_rows,
+                "found": len(self.near_duplicates),
+                "top": [{**asdict(pair), "text": texts[pair.row]} for pair in self.near_duplicates[:top]],
+            },
+        }
+
+
+def audit(
+    folder: str | Path, examples: Examples, test: Sequence[str] | None = None, *, similarity: float = 0.8, **limits: Any
+) -> Audit:
+    """Look for what may be wrong with a text model's training rows.
+
+    Args:
+        folder: the model; with ``train --folds K`` it has what ranks the rows.
+        examples: its training rows; of other rows nothing is ranked.
+        test: texts that must not be among them.
+        similarity: from which on two texts are nearly the same (:mod:`textcnn.text.near_duplicates`).
+        limits: of shortcuts, as :func:`textcnn.explain.shortcuts.find_shortcuts` has them.
+
+    Raises:
+        ArtifactError: the folder is not whole, or its model is for images.
+    """
+    predictor = Predictor.load(folder)
+    predictor.text_inputs()
+    folds, reason = _folds_of(Path(folder), examples, len(predictor.labels))
+    return Audit(
+        len(examples),
+        None if folds is None else rank_rows(folds, predictor.labels, examples.labels),
+        reason,
+        count_conflicts(fingerprints(examples.texts), examples.labels),
+        find_shortcuts(predictor, examples.texts, examples.labels, **limits),
+        None if test is None else len(test),
+        [] if test is None else near_duplicates(examples.texts, test, similarity),
+    )
+
+
+def _folds_of(folder: Path, examples: Examples, num_labels: int) -> tuple[OutOfFold | None, str]:
+    """What cross validation said of these rows, or why it said nothing."""
+    if not (folder / FOLDS).is_file():
+        return (
+            None,
+            "the model was trained without --folds K: no model has answered these rows unseen",
+        )
+    trained = read_json(folder / TRAINING).get("data", {}).get("fingerprint")
+    if trained != digest(examples.texts, examples.labels, examples.weights):
+        return None, "these are not the rows that the model was trained on"
+    return OutOfFold.read(folder / FOLDS, num_labels), ""
