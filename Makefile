@@ -20,7 +20,7 @@ demo: setup
 	$(BIN)/textcnn benchmark speed demo/bbc-news/train.csv --quick
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 types: setup
 	mkdir -p build/types

@@ -78,8 +78,8 @@ def test_labels_that_look_like_markup_are_labels(tmp_path):
     path = tmp_path / "data.csv"
     path.write_text("text,label\none text,[/INST]\nanother text,[bold]x\n", "utf-8")
     done = call("check", path)
-    assert "│ [/INST] " in done.stdout
-    assert "│ [bold]x " in done.stdout
+    assert "│[/INST] " in done.stdout
+    assert "│[bold]x " in done.stdout
 
 
 def test_help_and_list_import_nothing_heavy():

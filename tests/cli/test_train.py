@@ -191,7 +191,7 @@ def test_single_label_is_said_by_an_option(train, tmp_path):
         (["--set", "=3"], ConfigError, "--set expects NAME=VALUE, got '=3'"),
         (["--set", "filters=3"], ConfigError, "'kim' has no setting 'filters'; it has kernel_sizes, num_filters"),
         (["--set", "num_filters=many"], ConfigError, "many"),
-        (["--architecture", "mlp"], ConfigError, r"architecture must be one of kim, .* got 'mlp'"),
+        (["--architecture", "lenet"], ConfigError, r"architecture must be one of kim, .* got 'lenet'"),
         (["--batch-size", "0"], ConfigError, "batch_size must be 1 or more, got 0"),
         (["--encoding", "utf-99"], ConfigError, "encoding must be one Python knows, .* got 'utf-99'"),
         (["--format", "xml"], ConfigError, "format must be auto, .* got 'xml'"),
