@@ -49,11 +49,11 @@ PANEL = $(BIN)/textcnn benchmark panel $$TEXTCNN_DATA
 RESULTS = docs/benchmarks
 
 panel: setup
-	$(PANEL) --sets trec,sst2,mr,banking77,goemotions,imdb:1,nsmc-recipe:1 \
+	$(PANEL) --sets trec,sst2,mr,banking77,goemotions,imdb,nsmc-recipe,wordnet-gloss-45 \
 	  --output $(RESULTS)/accuracy.json --table $(RESULTS)/accuracy.md --plot $(RESULTS)/accuracy.png
 
 with-glove: setup
-	$(PANEL) --sets trec,sst2,mr,banking77 --baselines none --set vectors=$$TEXTCNN_DATA/glove.100k.100d.txt.gz \
+	$(PANEL) --sets trec,sst2,mr,banking77,wordnet-gloss-45,goemotions --baselines none --set vectors=$$TEXTCNN_DATA/glove.100k.100d.txt.gz \
 	  --output $(RESULTS)/with-glove.json --table $(RESULTS)/with-glove.md
 
 # TEXTCNN_PEERS_PYTHON names an interpreter that has fastText, if this environment has not.
