@@ -86,7 +86,6 @@ def panel(
     plot: Annotated[Path | None, typer.Option(help="draw the panel into this .png, .svg or .pdf file")] = None,
 ) -> None:
     """Our default, its branches alone, and baselines on every set of a folder."""
-    from textcnn.benchmark.document import write_document
     from textcnn.benchmark.panel import run_panel, save_plot, to_markdown
     from textcnn_cli.train import reporter
 
@@ -100,10 +99,9 @@ def panel(
         options.merge_settings(None, set, {}),
         dict.fromkeys(wanted, beside),
         reporter(),
+        output=output,
         arguments=sys.argv[1:],
     )
-    if output is not None:
-        write_document(document, output)
     if table is not None:
         table.write_text(to_markdown(document), encoding="utf-8")
     if plot is not None:

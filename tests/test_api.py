@@ -373,7 +373,9 @@ def test_an_unknown_setting_is_told_with_those_there_are():
         match=r"'kim' has no setting 'filters'; it has kernel_sizes, num_filters, pooling, k, activation, dropout",
     ):
         textcnn.train(PAIRS, filters=3)
-    with pytest.raises(ConfigError, match=r"'bag' has no setting 'num_filters'; it has word_ngrams, ngram_rows, dropout"):
+    with pytest.raises(
+        ConfigError, match=r"'bag' has no setting 'num_filters'; it has word_ngrams, ngram_rows, dropout"
+    ):
         textcnn.train(PAIRS, architecture="bag", num_filters=3)
     with pytest.raises(ConfigError, match=r"architecture must be one of kim, .* \(text\), got 'lenet'"):
         textcnn.train(PAIRS, architecture="lenet")

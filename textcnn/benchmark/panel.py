@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from textcnn.benchmark.accuracy import accuracy_benchmark
+from textcnn.benchmark.resumable import FinishedRuns
 from textcnn.errors import DataError
 from textcnn.extras import import_extra
 from textcnn.text.reading import Examples, read_examples
@@ -41,6 +43,7 @@ def run_panel(
     baselines: Mapping[str, Sequence[str]],
     reporter: Reporter,
     *,
+    output: Path | None = None,
     arguments: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The accuracy benchmark of every set.
@@ -51,29 +54,30 @@ def run_panel(
         settings: settings by name, for all runs.
         baselines: for each set, the models beside ours.
         reporter: is told of progress.
+        output: the document to be written; sets that a stopped start finished for it are kept beside it.
         arguments: the command line, for the record.
 
     Raises:
         DataError: a set that is not there.
     """
     documents = {}
+    finished = FinishedRuns(output, {"settings": {name: str(value) for name, value in settings.items()}})
     for name, seeds in sets.items():
         reporter.say(f"set {name}")
         train, test = load_splits(folder / name)
         dev = folder / name / "dev.csv.gz"
-        documents[name] = accuracy_benchmark(
-            train,
-            test,
-            settings,
-            ["kim"],
-            seeds,
-            reporter,
+        measure = partial(
+            accuracy_benchmark,
             # One label a text needs no dev rows; thresholds do.
             dev=str(dev) if dev.is_file() and read_examples(str(dev)).multi_label else None,
             baselines=baselines[name],
             arguments=arguments,
         )
-    return {"benchmark": "panel", "sets": documents}
+        run = f"{name}, seeds {', '.join(map(str, seeds))}"
+        documents[name] = finished.run(run, measure, train, test, settings, ["kim"], list(seeds), reporter)
+    document = {"benchmark": "panel", "sets": documents}
+    finished.write(document)
+    return document
 
 
 def to_markdown(document: Mapping[str, Any]) -> str:
