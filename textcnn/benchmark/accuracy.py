@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from textcnn.benchmark.baselines import NAMES, run_baseline
+from textcnn.benchmark.document import data_name
 from textcnn.benchmark.machine import command_line, describe_machine
 from textcnn.benchmark.resumable import FinishedRuns
 from textcnn.benchmark.tasks import METRICS, ImageTask, Task, TextTask
@@ -67,7 +68,7 @@ def accuracy_benchmark(
     if unknown := [name for name in baselines if name not in NAMES]:
         raise ConfigError(f"baselines must be of {', '.join(NAMES)}, got {', '.join(map(repr, unknown))}")
     task = _task(data, test, dev, settings, names)
-    finished = FinishedRuns(output, {"settings": dict(settings), "train": _name(data), "test": _name(test)})
+    finished = FinishedRuns(output, {"settings": dict(settings), "train": data_name(data), "test": data_name(test)})
     results: list[dict[str, Any]] = []
     for name in names:
         runs = []
@@ -81,7 +82,7 @@ def accuracy_benchmark(
         "benchmark": "accuracy",
         **describe_machine(),
         "command": command_line(arguments),
-        "data": _name(data),
+        "data": data_name(data),
         "unit": task.unit,
         "settings": {name: Path(value).name if name == "vectors" else value for name, value in settings.items()},
         "num_test": task.num_test,
@@ -100,11 +101,6 @@ def _task(data: Any, test: Any, dev: Any, settings: Mapping[str, Any], names: Se
         others = ", ".join(name for name in names if name not in images)
         raise ConfigError(f"expected architectures of texts or of images, got {', '.join(images)} beside {others}")
     return ImageTask(str(data), str(test), None if dev is None else str(dev), len(read_part(test, "test")))
-
-
-def _name(data: Any) -> str:
-    """The last two parts of a path, e.g. ``trec/train.csv.gz``: which set it is, not where it lies."""
-    return "/".join(Path(data).parts[-2:]) if isinstance(data, (str, Path)) else "rows in memory"
 
 
 def _linear(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from textcnn.benchmark.document import data_name
 from textcnn.benchmark.machine import command_line, describe_machine
 from textcnn.benchmark.spoiling import flip
 from textcnn.config import DataConfig
@@ -75,7 +76,7 @@ def run_audit(
         "benchmark": "audit",
         **describe_machine(),
         "command": command_line(arguments),
-        "data": examples.name,
+        "data": data_name(examples.name),
         "rows": len(examples),
         "share": share,
         "folds": num_folds,

@@ -61,3 +61,8 @@ def comparisons(cells: Iterable[Cell], **where: Any) -> list[Cell]:
         for cell in cells
         if cell["ratio"] is not None and all(cell[name] == value for name, value in where.items())
     ]
+
+
+def data_name(data: Any) -> str:
+    """The last two parts of a path, e.g. ``trec/train.csv.gz``: which set it is, not where it lies."""
+    return "/".join(Path(data).parts[-2:]) if isinstance(data, (str, Path)) else "rows in memory"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from textcnn.benchmark.document import data_name
 from textcnn.benchmark.machine import command_line, describe_machine
 from textcnn.explain.evidence import find_evidence, load_evidence
 from textcnn.inference.lookup import LookupModel
@@ -56,7 +57,7 @@ def run_evidence(folder: Path, data: Any, *, seed: int, arguments: Sequence[str]
         "benchmark": "evidence",
         **describe_machine(),
         "command": command_line(arguments),
-        "data": examples.name,
+        "data": data_name(examples.name),
         "pairs": len(index.keys),
         "threshold": float(index.threshold[0]),
         "seed": seed,
