@@ -26,6 +26,7 @@ from textcnn.benchmark.peers_training import (
 from textcnn.benchmark.process_memory import watched_run
 from textcnn.training.progress import Reporter
 
+WARM_UP = 1  # passes that are not timed: for what the system keeps of files, and compiled kernels
 SVM_SCRIPT = Path(__file__).with_name("svm_files.py")
 
 
@@ -47,12 +48,12 @@ def classify_files(ground: Ground, python: str | None, rounds: int, reporter: Re
     count = sum(len(line.split()) for line in cut)
     commands = _commands(ground, python, texts, words, reporter)
     taken: dict[str, list[float]] = {name: [] for name in commands}
-    for number in range(rounds + 1):  # the first is to warm what the system keeps of files, and compiled kernels
+    for number in range(1 - WARM_UP, rounds + 1):
         for name in commands if number % 2 else reversed(commands):
             reporter.say(f"classifying a file, round {number} of {rounds}: {name}")
             began = time.perf_counter()
             subprocess.run(commands[name], capture_output=True, check=True)
-            if number:
+            if number > 0:
                 taken[name].append(time.perf_counter() - began)
     return {
         "texts": len(cut),
