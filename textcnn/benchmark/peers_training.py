@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from textcnn import kernels
 from textcnn.benchmark.fasttext_peer import cut_words, interpreter
 from textcnn.config import Config
@@ -30,6 +32,7 @@ RACERS: Sequence[Mapping[str, Any]] = (
     {"epochs": 2},
     {},
 )
+WARM_UP = 2_500  # rows of a training that is not timed, so that no other one compiles kernels
 HELD_OUT = 0.1  # of the training rows, to choose
 SCRIPT = Path(__file__).with_name("fasttext_files.py")
 
@@ -72,6 +75,7 @@ def training_speed(ground: Ground, python: str | None, rounds: int, reporter: Re
     (tokenizing, features, loop), fastText's from its file of words. ``loop_tokens_per_second`` is of the epochs alone:
     for fastText, four fifths of the tokens over the time that five epochs take more than one.
     """
+    _warm_up(ground, reporter)
     counted = sum(len(cut_words(text).split()) for text in ground.train.texts)
     order = ["fasttext", *OURS] if python else [*OURS]
     runs = []
@@ -86,11 +90,16 @@ def training_speed(ground: Ground, python: str | None, rounds: int, reporter: Re
     return {"words": counted, "runs": runs}
 
 
+def _warm_up(ground: Ground, reporter: Reporter) -> None:
+    kernels.prepare(reporter.say)
+    rows = np.random.default_rng(0).permutation(len(ground.train))[:WARM_UP]
+    run_text(ground.train.subset(rows), Config.from_flat({**ground.settings, "preset": "fast", "epochs": 1}), reporter)
+
+
 def train_ours(
     ground: Ground, settings: Mapping[str, Any], reporter: Reporter, name: str | None = None
 ) -> tuple[Run, dict[str, Any]]:
     """Train one of ours and time it from the texts to the model; kept in the folder under its name."""
-    kernels.prepare(reporter.say)
     config = Config.from_flat({**ground.settings, **settings})
     began = time.perf_counter()
     run = run_text(ground.train, config, reporter)
@@ -127,6 +136,7 @@ def fasttext_speed(ground: Ground, python: str, words: int) -> dict[str, Any]:
 
 def race(ground: Ground, python: str, reporter: Reporter) -> dict[str, Any]:
     """Seconds to fastText's accuracy: the first of :data:`RACERS` that reaches it on dev rows, then on test."""
+    _warm_up(ground, reporter)
     kept, held = (part.tolist() for part in stratified_split(list(ground.train.labels), HELD_OUT, seed=0))
     dev_ground = Ground(
         ground.train.subset(kept), ground.train.subset(held), ground.labels, ground.folder, ground.settings
