@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: setup demo test check format bench bench-step bench-lookup panel with-glove with-fasttext multi-label accurate words-only kim2014 imbalance architectures images reasons audit evidence build clean
+.PHONY: setup demo test check format bench bench-step bench-lookup bench-peers panel with-glove with-fasttext multi-label accurate words-only kim2014 imbalance architectures images reasons audit evidence build clean
 
 setup: $(INSTALLED)
 
@@ -83,6 +83,11 @@ bench-lookup: setup
 	$(BIN)/textcnn train $$TEXTCNN_DATA/sst2/train.csv.gz --dev $$TEXTCNN_DATA/sst2/dev.csv.gz -o build/lookup-model
 	$(BIN)/textcnn benchmark lookup build/lookup-model $$TEXTCNN_DATA/sst2/test.csv.gz \
 	  --output $(RESULTS)/lookup.json --table $(RESULTS)/lookup.md
+
+# Beside fastText (TEXTCNN_PEERS_PYTHON, as above) and a linear SVM; a stopped start goes on where it was.
+bench-peers: setup
+	$(BIN)/textcnn benchmark peers $$TEXTCNN_DATA/imdb/train.csv.gz $$TEXTCNN_DATA/imdb/test.csv.gz \
+	  --folder build/peers --output $(RESULTS)/peers.json --table $(RESULTS)/peers.md
 
 # Kim 2014 by its protocol; a stopped start goes on where it was.
 kim2014: setup

@@ -16,6 +16,7 @@ from textcnn_cli import console, options
 from textcnn_cli.accuracy import accuracy, panel
 from textcnn_cli.lookup import lookup
 from textcnn_cli.options import prepare_outputs, split_list, split_numbers
+from textcnn_cli.peers import peers
 from textcnn_cli.reasons import reasons
 from textcnn_cli.studies import audit, evidence, imbalance, kim2014
 
@@ -25,6 +26,7 @@ app = typer.Typer(help="Measure speed and accuracy.", no_args_is_help=True)
 app.command("accuracy")(accuracy)
 app.command("panel")(panel)
 app.command("lookup")(lookup)
+app.command("peers")(peers)
 app.command("reasons")(reasons)
 app.command("kim2014")(kim2014)
 app.command("imbalance")(imbalance)

@@ -72,7 +72,7 @@ def run_baseline(
     metric = metric or ("micro_f1" if labels.multi_label else "accuracy")
 
     def on_held_out(cost: float) -> tuple[float, list[float]]:
-        model = _pipeline(features, kind, cost, labels, balanced)
+        model = linear_pipeline(features, kind, cost, labels, balanced)
         model.fit([texts[i] for i in kept], _targets(truth, kept, labels))
         scores, rows = _scores(model, [texts[i] for i in held], labels), [truth[i] for i in held]
         thresholds = fit_thresholds(scores, rows, labels) if labels.multi_label else own
@@ -81,7 +81,7 @@ def run_baseline(
     own = [DEFAULT_THRESHOLD] * len(labels)
     found = {cost: on_held_out(cost) for cost in COSTS}
     cost = max(COSTS, key=lambda cost: found[cost][0])
-    model = _pipeline(features, kind, cost, labels, balanced)
+    model = linear_pipeline(features, kind, cost, labels, balanced)
     model.fit(list(texts), _targets(truth, np.arange(len(texts)), labels))
     seconds = time.perf_counter() - began
     scores = _scores(model, list(test_texts), labels)
@@ -89,7 +89,8 @@ def run_baseline(
     return done | ({"own_decisions": score(test_truth, scores, labels, own)} if labels.multi_label else {})
 
 
-def _pipeline(features: Sequence[str], kind: str, cost: float, labels: Labels, balanced: bool) -> Any:
+def linear_pipeline(features: Sequence[str], kind: str, cost: float, labels: Labels, balanced: bool) -> Any:
+    """TF-IDF features and the linear model of them, before :meth:`fit`."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.multiclass import OneVsRestClassifier

@@ -41,8 +41,8 @@ def run_fasttext(
         MissingExtraError: it is not installed.
         ConfigError: the interpreter that is to have it has not.
     """
-    python = _interpreter()
-    lines, test_lines = [_words(text) for text in texts], [_words(text) for text in test_texts]
+    python = interpreter()
+    lines, test_lines = [cut_words(text) for text in texts], [cut_words(text) for text in test_texts]
     kept, held = stratified_split(list(truth), HELD_OUT, seed=0)
     metric = "micro_f1" if labels.multi_label else "accuracy"
     began = time.perf_counter()
@@ -60,7 +60,13 @@ def run_fasttext(
     return {"settings": {**SETTINGS, "lr": rate}, "train_seconds": time.perf_counter() - began, "test": test}
 
 
-def _interpreter() -> str:
+def interpreter() -> str:
+    """The Python interpreter that has fastText: this one, or the one that a variable names.
+
+    Raises:
+        MissingExtraError: it is not installed.
+        ConfigError: the interpreter that is to have it has not.
+    """
     given = os.environ.get(PYTHON_VARIABLE)
     if given is None:
         if importlib.util.find_spec("fasttext") is None:
@@ -103,6 +109,6 @@ def _predict(
     return decisions
 
 
-def _words(text: str) -> str:
+def cut_words(text: str) -> str:
     """Words as the linear baselines cut them; no line ends, which fastText does not take."""
     return " ".join(WORDS.findall(text.lower()))

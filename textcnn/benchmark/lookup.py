@@ -52,11 +52,11 @@ def lookup_benchmark(folder: Path, data: str, *, threads: Sequence[int], argumen
         "tokens_per_text": round(float(torch_model.inputs.encode(examples.texts).lengths.mean()), 1),
         "agreement": _agreement(folder, torch_model, examples),
         "one_text": [
-            _one_text(folder, examples.texts[:200], kernels, precision)
+            one_text(folder, examples.texts[:200], kernels, precision)
             for kernels, precision in itertools.product(KERNELS, PRECISIONS)
         ],
         "many_texts": [*_many_texts(folder, torch_model, examples.texts, threads)],
-        "cold_start_seconds": _cold_start(folder),
+        "cold_start_seconds": cold_start(folder),
     }
 
 
@@ -83,7 +83,7 @@ def _agreement(folder: Path, torch_model: Answering, examples: Examples) -> dict
     }
 
 
-def _one_text(folder: Path, texts: Sequence[str], kernels: str, precision: str) -> dict[str, Any]:
+def one_text(folder: Path, texts: Sequence[str], kernels: str, precision: str) -> dict[str, Any]:
     """Medians in microseconds over texts whose words have been met, one at a time."""
     model = LookupModel.load(folder, precision=precision, kernels=kernels)
     encoded = [model.inputs.encode([text]) for text in texts]
@@ -134,7 +134,7 @@ def _rate(model: Answering, texts: Sequence[str]) -> float:
     return round(len(encoded.ids) / min(taken) / 1e6, 3)
 
 
-def _cold_start(folder: Path) -> float:
+def cold_start(folder: Path) -> float:
     """Seconds of the whole process ``textcnn classify MODEL "a sentence"``, the median of some."""
     command = [sys.executable, "-m", "textcnn_cli", "classify", str(folder), "a sentence"]
     taken = []
