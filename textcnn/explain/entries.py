@@ -10,7 +10,7 @@ import numpy as np
 from textcnn.explain.additive import Integers, Reasons, Terms
 from textcnn.inference.filters import Doubles
 from textcnn.labels import Labels
-from textcnn.text.spans import Span
+from textcnn.text.spans import Places
 
 
 class Entry(TypedDict):
@@ -43,7 +43,7 @@ class Explanation(TypedDict):
 
 
 def explanations(
-    found: Reasons, labels: Labels, texts: Sequence[str], spans: Sequence[Sequence[Span]], top: int | None
+    found: Reasons, labels: Labels, texts: Sequence[str], places: Places, top: int | None
 ) -> list[list[Explanation]]:
     """The explanations of each text's logits.
 
@@ -51,13 +51,13 @@ def explanations(
         found: reasons of B texts.
         labels: names of the logits.
         texts: B.
-        spans: of the tokens of each text.
+        places: of the tokens of all texts.
         top: how many n-grams and words to list; none: all.
     """
     columns = []
     for n in range(found.labels.shape[1]):
-        ngrams = entries(found.ngrams, n, texts, spans, top)
-        words = entries(found.words, n, texts, spans, top)
+        ngrams = entries(found.ngrams, n, texts, places, top)
+        words = entries(found.words, n, texts, places, top)
         names = [labels.names[label] for label in found.labels[:, n].tolist()]
         other = [[Term(name=name, contribution=x) for x in part[:, n].tolist()] for name, part in found.other.items()]
         columns.append(
@@ -71,21 +71,19 @@ def explanations(
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def entries(
-    terms: Terms, column: int, texts: Sequence[str], spans: Sequence[Sequence[Span]], top: int | None
-) -> list[list[Entry]]:
+def entries(terms: Terms, column: int, texts: Sequence[str], places: Places, top: int | None) -> list[list[Entry]]:
     """The strongest terms of each text, and behind them the sum of the rest."""
     contributions = terms.contributions[:, column]
     order, offsets, rest = strongest(terms.offsets, contributions, top)
-    amounts, first, last = contributions[order].tolist(), terms.first[order].tolist(), (terms.last[order] - 1).tolist()
+    begins = np.repeat(places.offsets[:-1], np.diff(offsets))
+    starts, ends = places.starts[terms.first[order] + begins], places.ends[terms.last[order] - 1 + begins]
+    found = list(zip(starts.tolist(), ends.tolist(), contributions[order].tolist(), strict=True))
     rows = []
-    for b, (text, places) in enumerate(zip(texts, spans, strict=True)):
-        listed: list[Entry] = []
-        for k in range(offsets[b], offsets[b + 1]):
-            start, end = places[first[k]]
-            if last[k] != first[k]:
-                end = places[last[k]][1]
-            listed.append({"text": text[start:end], "start": start, "end": end, "contribution": amounts[k]})
+    for b, text in enumerate(texts):
+        listed: list[Entry] = [
+            {"text": text[start:end], "start": start, "end": end, "contribution": amount}
+            for start, end, amount in found[offsets[b] : offsets[b + 1]]
+        ]
         if (left := rest[b]) is not None:
             listed.append({"text": "", "start": len(text), "end": len(text), "contribution": left})
         rows.append(listed)
