@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import ModuleType
 from typing import NotRequired, TypedDict
 
 import numpy as np
 
 from textcnn.explain.additive import Integers, Reasons, Terms
 from textcnn.inference.filters import Doubles
+from textcnn.kernels import shares_numpy
 from textcnn.labels import Labels
 from textcnn.text.spans import Places
 
@@ -43,7 +45,12 @@ class Explanation(TypedDict):
 
 
 def explanations(
-    found: Reasons, labels: Labels, texts: Sequence[str], places: Places, top: int | None
+    found: Reasons,
+    labels: Labels,
+    texts: Sequence[str],
+    places: Places,
+    top: int | None,
+    kernels: ModuleType = shares_numpy,
 ) -> list[list[Explanation]]:
     """The explanations of each text's logits.
 
@@ -53,11 +60,12 @@ def explanations(
         texts: B.
         places: of the tokens of all texts.
         top: how many n-grams and words to list; none: all.
+        kernels: what finds the strongest: :mod:`textcnn.kernels.shares_numpy` or its twin.
     """
     columns = []
     for n in range(found.labels.shape[1]):
-        ngrams = entries(found.ngrams, n, texts, places, top)
-        words = entries(found.words, n, texts, places, top)
+        ngrams = entries(found.ngrams, n, texts, places, top, kernels)
+        words = entries(found.words, n, texts, places, top, kernels)
         names = [labels.names[label] for label in found.labels[:, n].tolist()]
         other = [[Term(name=name, contribution=x) for x in part[:, n].tolist()] for name, part in found.other.items()]
         columns.append(
@@ -71,10 +79,12 @@ def explanations(
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def entries(terms: Terms, column: int, texts: Sequence[str], places: Places, top: int | None) -> list[list[Entry]]:
+def entries(
+    terms: Terms, column: int, texts: Sequence[str], places: Places, top: int | None, kernels: ModuleType = shares_numpy
+) -> list[list[Entry]]:
     """The strongest terms of each text, and behind them the sum of the rest."""
     contributions = terms.contributions[:, column]
-    order, offsets, rest = strongest(terms.offsets, contributions, top)
+    order, offsets, rest = strongest(terms.offsets, contributions, top, kernels)
     begins = np.repeat(places.offsets[:-1], np.diff(offsets))
     starts, ends = places.starts[terms.first[order] + begins], places.ends[terms.last[order] - 1 + begins]
     found = list(zip(starts.tolist(), ends.tolist(), contributions[order].tolist(), strict=True))
@@ -91,18 +101,14 @@ def entries(terms: Terms, column: int, texts: Sequence[str], places: Places, top
 
 
 def strongest(
-    offsets: Integers, contributions: Doubles, top: int | None
-) -> tuple[Integers, list[int], list[float | None]]:
+    offsets: Integers, contributions: Doubles, top: int | None, kernels: ModuleType
+) -> tuple[Integers, Integers, list[float | None]]:
     """The numbers of each text's strongest terms, where those of each text begin, and the sum of the others, if any."""
     lengths = np.diff(offsets)
-    owner = np.repeat(np.arange(len(lengths)), lengths)
-    order = np.argsort(-np.abs(contributions), kind="stable")
-    order = order[np.argsort(owner[order].astype(np.uint16 if len(lengths) < 2**16 else np.int64), kind="stable")]
-    if top is None:
-        return order, offsets.tolist(), [None] * len(lengths)
-    ranks = np.arange(len(owner)) - np.repeat(offsets[:-1], lengths)
-    left = order[ranks >= top]
-    sums = np.bincount(owner[left], contributions[left], len(lengths)).tolist()
-    begins = np.concatenate([[0], np.cumsum(np.minimum(lengths, top))]).tolist()
-    rest = [total if more else None for total, more in zip(sums, (lengths > top).tolist(), strict=True)]
-    return order[ranks < top], begins, rest
+    most = int(lengths.max(initial=0)) if top is None else top
+    ends = np.zeros(len(offsets), np.int64)
+    np.cumsum(np.minimum(lengths, most), out=ends[1:])
+    order, rest = np.empty(ends[-1], np.int64), np.empty(len(lengths))
+    kernels.strongest(offsets, np.ascontiguousarray(contributions), most, ends, order, rest)
+    left = (lengths > most).tolist()
+    return order, ends, [total if more else None for total, more in zip(rest.tolist(), left, strict=True)]

@@ -9,7 +9,7 @@ import numpy as np
 
 from textcnn.errors import ConfigError
 from textcnn.evaluation.probabilities import probabilities
-from textcnn.explain.additive import Integers, Won, check_exact
+from textcnn.explain.additive import Integers, Won, check_exact, shares_of
 from textcnn.explain.entries import Explanation, entries, explanations
 from textcnn.explain.parts import part_terms
 from textcnn.inference import threads as pool
@@ -85,12 +85,14 @@ class Explainer:
         assert model is not None
         found: dict[int, list[list[Explanation]]] = {}
 
+        kernels = shares_of(model.kernels_for(len(texts)))
+
         def work(start: int) -> None:
             part = slice(start, min(start + CHUNK, len(texts)))
             won, own = Won(model, encoded, part), texts[part]
             logits[part] = won.logits()
             columns, places = self._chosen(logits[part]), self._spans(own)
-            found[start] = explanations(won.reasons(columns), model.labels, own, places, self._top)
+            found[start] = explanations(won.reasons(columns), model.labels, own, places, self._top, kernels)
             for b in range(len(own)) if self._top is None else ():
                 parts = part_terms(model, encoded, start + b, columns[b].tolist())
                 here = places.of(b)
