@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from textcnn.errors import ConfigError
 from textcnn.inference.filters import LEAK, Doubles, hyperbolic_tangent
-from textcnn.inference.lookup import Gathered, LookupModel
+from textcnn.inference.gathering import Gathered
+from textcnn.inference.lookup import LookupModel
 from textcnn.inference.quantized import UNIT
 from textcnn.kernels import lookup_numpy, shares_numpy
 from textcnn.kernels.lookup_numpy import WIDE_UNIT

@@ -19,8 +19,9 @@ def window_words(products, rows, offsets, sizes, places, first, inside, adds):
             for f in range(num_filters):
                 k = g * num_filters + f
                 place = np.int64(places[b, g, f])
-                low = max(place, 0)
-                count = max(min(place + sizes[g], length) - low, 0)
+                low = place if place > 0 else 0
+                high = place + sizes[g] if place + sizes[g] < length else length
+                count = high - low if high > low else 0
                 first[b, k] = offsets[b] + low
                 inside[b, k] = count
                 for i in range(adds.shape[2]):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import chain
+from typing import TYPE_CHECKING, cast
 
-from textcnn.explain.entries import Explanation
 from textcnn.explain.explaining import Explainer
 from textcnn.explain.phrases import phrase_book
 from textcnn.inference.predictor import Predictor
 from textcnn.report.content import Phrase, Reason, Report
 from textcnn.report.worst import Mistake
+
+if TYPE_CHECKING:
+    from textcnn.explain.entries import Explanation
 
 PHRASES = 12  # of each label
 EDGES = {None: "", "start": " (at the start)", "end": " (at the end)", "whole": " (and nothing else)"}
@@ -43,7 +46,6 @@ def _reasons(predictor: Predictor, mistake: Mistake) -> list[Reason]:
     named = (wrong or list(mistake.given))[:1]
     if not named:
         return []
-    (explanations,) = Explainer(predictor, labels=named)([mistake.text])
-    one: Explanation = explanations[0]  # type: ignore[index,assignment]
+    ((one,),) = cast("list[list[Explanation]]", Explainer(predictor, labels=named)([mistake.text]))
     entries = chain(one["words"], *(term.get("terms", ()) for term in one["other"]))
     return [Reason(entry["start"], entry["end"], entry["contribution"]) for entry in entries]
