@@ -317,9 +317,9 @@ class LookupModel(Answering):
         shape = texts.stop - texts.start, len(model.filters.sizes), held.products.shape[2]
         best = np.empty(shape, self.filters.sum_type)
         mean_sums, wide_sums = np.zeros((2, len(best), model.num_labels), np.int64)
+        wide = features_of(encoded.wide, texts)
         products = held.products, held.means, numbers, tokens.offsets, model.filters.sizes
-        wide = self._table, model.scale, *features_of(encoded.wide, texts), wide_sums
-        return Gathered(*products, best, mean_sums, *wide), held
+        return Gathered(*products, best, mean_sums, self._table, model.scale, *wide, wide_sums), held
 
     def _limits(self, thresholds: Sequence[float]) -> npt.NDArray[np.float64] | None:
         """Thresholds of the logits (multi-label); behind 36 a probability is 1 in float64."""
