@@ -75,6 +75,7 @@ def write_report(
     predictor: Predictor, model: Path, examples: Examples | None, folder: Path, *, part: str = "test"
 ) -> None:
     """Make the page about a model and say where it is; arguments as for :func:`textcnn.report.gather`."""
-    from textcnn.report import gather, write_report
+    from textcnn.report import gather, with_reasons, write_report
 
-    say(f"report: {write_report(gather(predictor, model, examples, part=part), folder)}")
+    report = with_reasons(gather(predictor, model, examples, part=part), predictor)
+    say(f"report: {write_report(report, folder)}")

@@ -56,12 +56,11 @@ def what_if(
 
 def _smallest(predictor: Predictor, text: str) -> dict[str, Any]:
     from textcnn.explain.blanks import Blanked
-    from textcnn.text.spans import Spans
 
     model = predictor.lookup()
     assert model is not None
     shown = Blanked(model, model.inputs.encode([text]), 0).smallest()
-    spans = Spans(model.inputs.tokenizer)(text)
+    spans = model.inputs.tokenizer.spans(text)
     words = [
         {"word": text[start:end], "start": start, "end": end}
         for (start, end), kept in zip(spans, shown.tolist(), strict=True)

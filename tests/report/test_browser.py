@@ -1,14 +1,13 @@
 """The page as a reader sees it: in a real browser, on a desk and on a phone, in light and dark."""
 
-import dataclasses
 import importlib.util
 import shutil
 
 import pytest
 from conftest import skip_without
 
-from textcnn.report import write_report
-from textcnn.report.content import Phrase, Reason
+import textcnn
+from textcnn.report import with_reasons, write_report
 
 SIZES = {"desk": (1280, 900), "phone": (375, 740)}
 NUMBERS = ".match(/\\d+/g).slice(0, 3).map(Number)"  # red, green and blue of "rgb(r, g, b)"
@@ -28,13 +27,9 @@ def browser():
 
 
 @pytest.fixture(scope="module", params=["single", "multi"])
-def path(request, reports, tmp_path_factory):
-    report = reports[request.param]
-    reasons = [[Reason(0, len(mistake.text), 1.0)] for mistake in report.measured.mistakes]
-    phrases = {name: [Phrase("a good film", 1.0)] for name in report.config["labels"]}
-    return write_report(
-        dataclasses.replace(report, reasons=reasons, phrases=phrases), tmp_path_factory.mktemp(request.param)
-    )
+def path(request, models, reports, tmp_path_factory):
+    report = with_reasons(reports[request.param], textcnn.load(models / request.param))
+    return write_report(report, tmp_path_factory.mktemp(request.param))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

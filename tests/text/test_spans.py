@@ -1,9 +1,15 @@
 """Character offsets from remembered chunks are those of the tokenizer."""
 
+import copy
+import sys
+from itertools import pairwise
+
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import textcnn.kernels.chunks_numba  # noqa: F401 - loaded, so that the compiled way is taken
 from textcnn.config import TextConfig
 from textcnn.text.spans import Spans
 from textcnn.text.tokenizer import Tokenizer
@@ -17,20 +23,41 @@ def tokenizer(request):
     return Tokenizer.train(TRAIN, TextConfig(tokenizer=request.param))
 
 
+def lists(places):
+    spans = list(zip(places.starts.tolist(), places.ends.tolist(), strict=True))
+    return [spans[a:b] for a, b in pairwise(places.offsets.tolist())]
+
+
 @settings(deadline=None, max_examples=150)
-@given(text=st.text(characters, max_size=30))
-def test_spans_are_those_of_the_tokenizer_one_for_each_token(tokenizer, text):
+@given(texts=st.lists(st.text(characters, max_size=30), max_size=4))
+def test_places_are_the_spans_of_the_tokenizer_one_for_each_token(tokenizer, texts):
+    expected = [tokenizer.spans(text) for text in texts]
     spans = Spans(tokenizer, most_chunks=2)
     for _ in range(2):
-        assert list(spans(text)) == tokenizer.spans(text)
-    found = spans(text)
-    assert [found[k] for k in range(len(found))] == found[:] == list(found)
-    assert len(found) == len(tokenizer.encode_batch([text]).ids)
+        found = spans(texts)
+        assert lists(found) == expected
+        assert np.diff(found.offsets).tolist() == tokenizer.encode_batch(texts).lengths.tolist()
+    for number in range(len(texts)):
+        assert lists(found.of(number)) == [expected[number]]
 
 
-def test_places_are_counted_from_both_ends(tokenizer):
-    found = Spans(tokenizer)("a good  film")
-    assert (found[0], found[-1]) == (tokenizer.spans("a good  film")[0], tokenizer.spans("a good  film")[-1])
-    assert len(found[1:]) == len(found) - 1
-    with pytest.raises(IndexError):
-        found[len(found)]
+def test_without_compiled_code_they_are_the_same(tokenizer, monkeypatch):
+    texts = ["a good  film", "", "漢字 don't"] * 2
+    compiled = lists(Spans(tokenizer)(texts))
+    monkeypatch.delitem(sys.modules, "textcnn.kernels.chunks_numba")
+    assert lists(Spans(tokenizer)(texts)) == compiled
+
+
+def test_what_failed_is_forgotten(tokenizer, monkeypatch):
+    spans = Spans(tokenizer)
+    with monkeypatch.context() as patch:
+        patch.setattr(Tokenizer, "spans", lambda self, text: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            spans(["a good film"])
+    assert lists(spans(["a good film"])) == [tokenizer.spans("a good film")]
+
+
+def test_copies_begin_anew(tokenizer):
+    spans = Spans(tokenizer)
+    spans(["a good film"])
+    assert lists(copy.copy(spans)(["the film"])) == [tokenizer.spans("the film")]

@@ -19,6 +19,7 @@ from textcnn.config import DataConfig
 from textcnn.inference.answering import Answering
 from textcnn.inference.lookup import PRECISIONS, LookupModel
 from textcnn.inference.predictor import Predictor
+from textcnn.text.pipeline import EncodedTexts
 from textcnn.text.reading import Examples, read_examples
 
 KIND = "lookup"
@@ -94,8 +95,21 @@ def one_text(folder: Path, texts: Sequence[str], kernels: str, precision: str) -
         "text_to_label_us": _median(model.predict, single),
         "text_to_ids_us": _median(model.inputs.encode, single),
         "ids_to_logits_us": _median(model.logits, encoded),
-        "kernels_us": _median(lambda call: call(), [model.kernel_call(one) for one in encoded]),
+        "kernels_us": _median(lambda call: call(), [_kernel_call(model, one) for one in encoded]),
     }
+
+
+def _kernel_call(model: LookupModel, encoded: EncodedTexts) -> Callable[[], Any]:
+    """What is left of an answer once everything is in its place: kernels, activation and head."""
+    kernels = model.kernels_for(len(encoded))
+    call, _ = model.gathered(encoded, slice(0, len(encoded)))
+    rest, empty = np.zeros_like(call.mean_sums), encoded.lengths == 0
+
+    def work() -> Any:
+        kernels.collect(*call)
+        return model.close(call.best, rest, empty, kernels)
+
+    return work
 
 
 def _median(call: Callable[[Any], Any], items: Sequence[Any]) -> float:

@@ -9,6 +9,7 @@ rows of the look-up runtime.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,10 @@ import numpy.typing as npt
 
 from textcnn.errors import ConfigError
 from textcnn.inference.filters import LEAK, Doubles, hyperbolic_tangent
-from textcnn.inference.lookup import Gathered, LookupModel
+from textcnn.inference.gathering import Gathered
+from textcnn.inference.lookup import LookupModel
 from textcnn.inference.quantized import UNIT
+from textcnn.kernels import lookup_numpy, shares_numpy
 from textcnn.kernels.lookup_numpy import WIDE_UNIT
 from textcnn.text.pipeline import EncodedTexts
 
@@ -77,6 +80,15 @@ def check_exact(model: LookupModel) -> LookupModel:
     return model
 
 
+def shares_of(kernels: ModuleType) -> ModuleType:
+    """The kernels of reasons that go with those of the look-up."""
+    if kernels is lookup_numpy:
+        return shares_numpy
+    from textcnn.kernels import shares_numba
+
+    return shares_numba
+
+
 def reasons(model: LookupModel, encoded: EncodedTexts, texts: slice, labels: Integers) -> Reasons:
     """The reasons of some neighbouring texts, as :meth:`Won.reasons` gives them."""
     return Won(model, encoded, texts).reasons(labels)
@@ -119,77 +131,48 @@ class Won:
             other[MEAN] = (call.mean_sums * UNIT)[chosen] / lengths[:, None]
         if model.table is not None:
             other[WIDE] = (call.wide_sums * WIDE_UNIT**2)[chosen]
-        wins = _Wins(self._model, call, self._places[:, :, : model.filters.num_filters])
+        wins = _Wins(self._model, call, self._places, shares_of(self._kernels))
         heads = model.filters.head.astype(np.float64).T[labels]  # (B, L, K)
-        shares = heads * wins.features[:, None]
-        logits: Doubles = bias + np.asarray(shares.sum(axis=2), np.float64) + sum(other.values())
-        return Reasons(labels, logits, bias, wins.ngrams(shares), wins.words(heads), other)
+        logits: Doubles = bias + np.einsum("blk,bk->bl", heads, wins.features) + sum(other.values())
+        return Reasons(labels, logits, bias, *wins.terms(heads), other)
 
 
 class _Wins:
-    """The winning windows of B texts: their words, and what each word adds to the score, ``(B, K)`` for each slot."""
+    """The winning windows of B texts: their words, and what each word adds to the score."""
 
-    def __init__(self, model: LookupModel, call: Gathered, places: npt.NDArray[np.int32]) -> None:
-        filters = model.model.filters
-        self.offsets, lengths = call.offsets, np.diff(call.offsets)[:, None, None]
-        sizes = call.sizes[:, None]
-        places = np.where(lengths > 0, places, 0)
-        first = np.maximum(places, 0)
-        last = np.minimum(places + sizes, lengths)
-        num_texts, num_features = len(lengths), len(filters.bias)
-        self._widest = int(call.sizes.max(initial=1))
-        self.first = (first + self.offsets[:-1, None, None]).reshape(num_texts, num_features)
-        self.inside = np.maximum(last - first, 0).reshape(num_texts, num_features)
-        column, starts = np.arange(filters.num_filters), np.cumsum(call.sizes) - call.sizes
-        # Tap of a window's first word that is inside the text, (G, 1) and (B, G, F).
-        tap = (starts[:, None] + first - places).reshape(num_texts, num_features)
-        column = np.tile(column, len(call.sizes))
-        self.slots: list[tuple[Integers, npt.NDArray[np.bool_], Doubles]] = []
-        for i in range(self._widest):
-            held = self.inside > i
-            token = np.where(held, self.first + i, 0)
-            numbers = call.rows[token] if len(call.rows) else token
-            adds = call.products[np.where(held, numbers, 0), np.where(held, tap + i, 0), column].astype(np.float64)
-            self.slots.append((token, held, np.where(held, adds, 0.0)))
-        scores: Doubles = np.zeros(self.inside.shape)
+    def __init__(self, model: LookupModel, call: Gathered, places: npt.NDArray[np.int32], kernels: ModuleType) -> None:
+        filters, self._kernels, self._offsets = model.model.filters, kernels, call.offsets
+        shape = len(call.offsets) - 1, len(filters.bias)
+        self._first, self._inside = np.zeros((2, *shape), np.int64)
+        adds = np.zeros((*shape, int(call.sizes.max(initial=1))))
+        kernels.window_words(
+            call.products, call.rows, call.offsets, call.sizes, places, self._first, self._inside, adds
+        )
+        scores: Doubles = np.zeros(shape)
         scores += filters.bias
-        for _, _, adds in self.slots:
-            scores += adds
-        activated = _activated(scores, filters.activation)
-        self.features = np.where(self.inside > 0, activated, 0.0)
-        self._bias = filters.bias / np.maximum(self.inside, 1)
+        for i in range(adds.shape[2]):
+            scores += adds[:, :, i]
+        self.features = np.where(self._inside > 0, _activated(scores, filters.activation), 0.0)
         # What of a score reaches the feature: 1 or 0 for relu.
         self._reach = np.divide(self.features, scores, out=np.zeros_like(scores), where=scores != 0)
+        self._adds = adds + (filters.bias / np.maximum(self._inside, 1))[:, :, None]
 
-    def ngrams(self, shares: Doubles) -> Terms:
-        """The windows, each once, of shares ``(B, L, K)`` of the filters."""
-        keys = self.first * self._widest + np.maximum(self.inside, 1) - 1
-        size = int(self.offsets[-1]) * self._widest
-        active = np.flatnonzero((self.features != 0).reshape(-1))
-        keys = keys.reshape(-1)[active]
-        found = np.flatnonzero(np.bincount(keys, minlength=size)) if len(keys) else keys
-        weights = [shares[:, n].reshape(-1)[active] for n in range(shares.shape[1])]
-        columns = [np.asarray(np.bincount(keys, w, size)[found], np.float64) for w in weights]
-        token, length = np.divmod(found, self._widest)
-        return self._terms(token, length + 1, columns)
+    def terms(self, heads: Doubles) -> tuple[Terms, Terms]:
+        """The windows, each once, and the tokens, by the weights ``(B, L, K)`` of the filters."""
+        size, widest = int(self._offsets[-1]), self._adds.shape[2]
+        words, windows = np.zeros((size, heads.shape[1])), np.zeros((size * widest, heads.shape[1]))
+        won = np.zeros(len(windows), np.bool_)
+        self._kernels.spread(
+            self._first, self._inside, self._adds, self._reach, self.features, heads, words, windows, won
+        )
+        found = np.flatnonzero(won)
+        token, length = np.divmod(found, widest)
+        return self._terms(token, length + 1, windows[found]), self._terms(np.arange(size), 1, words)
 
-    def words(self, heads: Doubles) -> Terms:
-        """The tokens, by the weights ``(B, L, K)`` of the filters."""
-        size = int(self.offsets[-1])
-        columns = [np.zeros(size) for _ in range(heads.shape[1])]
-        active = np.flatnonzero((self._reach != 0).reshape(-1))
-        weights = [(heads[:, n] * self._reach).reshape(-1)[active] for n in range(len(columns))]
-        for token, held, adds in self.slots:
-            places = token.reshape(-1)[active]
-            amounts = np.where(held, adds + self._bias, 0.0).reshape(-1)[active]
-            for column, weight in zip(columns, weights, strict=True):
-                column += np.bincount(places, amounts * weight, size)[:size] if size else 0
-        return self._terms(np.arange(size), np.ones(size, np.int64), columns)
-
-    def _terms(self, token: Integers, length: Integers, columns: list[Doubles]) -> Terms:
-        offsets = np.searchsorted(token, self.offsets)
-        first = token - np.repeat(self.offsets[:-1], np.diff(offsets))
-        return Terms(offsets, first, first + length, np.stack(columns, axis=1))
+    def _terms(self, token: Integers, length: Integers | int, contributions: Doubles) -> Terms:
+        offsets = np.searchsorted(token, self._offsets)
+        first = token - np.repeat(self._offsets[:-1], np.diff(offsets))
+        return Terms(offsets, first, first + length, contributions)
 
 
 def _activated(scores: Doubles, activation: str) -> Doubles:

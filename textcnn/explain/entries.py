@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import ModuleType
 from typing import NotRequired, TypedDict
 
 import numpy as np
 
 from textcnn.explain.additive import Integers, Reasons, Terms
 from textcnn.inference.filters import Doubles
+from textcnn.kernels import shares_numpy
 from textcnn.labels import Labels
-from textcnn.text.spans import Span
+from textcnn.text.spans import Places
 
 
 class Entry(TypedDict):
@@ -43,7 +45,12 @@ class Explanation(TypedDict):
 
 
 def explanations(
-    found: Reasons, labels: Labels, texts: Sequence[str], spans: Sequence[Sequence[Span]], top: int | None
+    found: Reasons,
+    labels: Labels,
+    texts: Sequence[str],
+    places: Places,
+    top: int | None,
+    kernels: ModuleType = shares_numpy,
 ) -> list[list[Explanation]]:
     """The explanations of each text's logits.
 
@@ -51,13 +58,14 @@ def explanations(
         found: reasons of B texts.
         labels: names of the logits.
         texts: B.
-        spans: of the tokens of each text.
+        places: of the tokens of all texts.
         top: how many n-grams and words to list; none: all.
+        kernels: what finds the strongest: :mod:`textcnn.kernels.shares_numpy` or its twin.
     """
     columns = []
     for n in range(found.labels.shape[1]):
-        ngrams = entries(found.ngrams, n, texts, spans, top)
-        words = entries(found.words, n, texts, spans, top)
+        ngrams = entries(found.ngrams, n, texts, places, top, kernels)
+        words = entries(found.words, n, texts, places, top, kernels)
         names = [labels.names[label] for label in found.labels[:, n].tolist()]
         other = [[Term(name=name, contribution=x) for x in part[:, n].tolist()] for name, part in found.other.items()]
         columns.append(
@@ -72,20 +80,20 @@ def explanations(
 
 
 def entries(
-    terms: Terms, column: int, texts: Sequence[str], spans: Sequence[Sequence[Span]], top: int | None
+    terms: Terms, column: int, texts: Sequence[str], places: Places, top: int | None, kernels: ModuleType = shares_numpy
 ) -> list[list[Entry]]:
     """The strongest terms of each text, and behind them the sum of the rest."""
     contributions = terms.contributions[:, column]
-    order, offsets, rest = strongest(terms.offsets, contributions, top)
-    amounts, first, last = contributions[order].tolist(), terms.first[order].tolist(), (terms.last[order] - 1).tolist()
+    order, offsets, rest = strongest(terms.offsets, contributions, top, kernels)
+    begins = np.repeat(places.offsets[:-1], np.diff(offsets))
+    starts, ends = places.starts[terms.first[order] + begins], places.ends[terms.last[order] - 1 + begins]
+    found = list(zip(starts.tolist(), ends.tolist(), contributions[order].tolist(), strict=True))
     rows = []
-    for b, (text, places) in enumerate(zip(texts, spans, strict=True)):
-        listed: list[Entry] = []
-        for k in range(offsets[b], offsets[b + 1]):
-            start, end = places[first[k]]
-            if last[k] != first[k]:
-                end = places[last[k]][1]
-            listed.append({"text": text[start:end], "start": start, "end": end, "contribution": amounts[k]})
+    for b, text in enumerate(texts):
+        listed: list[Entry] = [
+            {"text": text[start:end], "start": start, "end": end, "contribution": amount}
+            for start, end, amount in found[offsets[b] : offsets[b + 1]]
+        ]
         if (left := rest[b]) is not None:
             listed.append({"text": "", "start": len(text), "end": len(text), "contribution": left})
         rows.append(listed)
@@ -93,18 +101,14 @@ def entries(
 
 
 def strongest(
-    offsets: Integers, contributions: Doubles, top: int | None
-) -> tuple[Integers, list[int], list[float | None]]:
+    offsets: Integers, contributions: Doubles, top: int | None, kernels: ModuleType
+) -> tuple[Integers, Integers, list[float | None]]:
     """The numbers of each text's strongest terms, where those of each text begin, and the sum of the others, if any."""
     lengths = np.diff(offsets)
-    owner = np.repeat(np.arange(len(lengths)), lengths)
-    order = np.argsort(-np.abs(contributions), kind="stable")
-    order = order[np.argsort(owner[order].astype(np.uint16 if len(lengths) < 2**16 else np.int64), kind="stable")]
-    if top is None:
-        return order, offsets.tolist(), [None] * len(lengths)
-    ranks = np.arange(len(owner)) - np.repeat(offsets[:-1], lengths)
-    left = order[ranks >= top]
-    sums = np.bincount(owner[left], contributions[left], len(lengths)).tolist()
-    begins = np.concatenate([[0], np.cumsum(np.minimum(lengths, top))]).tolist()
-    rest = [total if more else None for total, more in zip(sums, (lengths > top).tolist(), strict=True)]
-    return order[ranks < top], begins, rest
+    most = int(lengths.max(initial=0)) if top is None else top
+    ends = np.zeros(len(offsets), np.int64)
+    np.cumsum(np.minimum(lengths, most), out=ends[1:])
+    order, rest = np.empty(ends[-1], np.int64), np.empty(len(lengths))
+    kernels.strongest(offsets, np.ascontiguousarray(contributions), most, ends, order, rest)
+    left = (lengths > most).tolist()
+    return order, ends, [total if more else None for total, more in zip(rest.tolist(), left, strict=True)]

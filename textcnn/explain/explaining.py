@@ -9,7 +9,7 @@ import numpy as np
 
 from textcnn.errors import ConfigError
 from textcnn.evaluation.probabilities import probabilities
-from textcnn.explain.additive import Integers, Won, check_exact
+from textcnn.explain.additive import Integers, Won, check_exact, shares_of
 from textcnn.explain.entries import Explanation, entries, explanations
 from textcnn.explain.parts import part_terms
 from textcnn.inference import threads as pool
@@ -85,17 +85,20 @@ class Explainer:
         assert model is not None
         found: dict[int, list[list[Explanation]]] = {}
 
+        kernels = shares_of(model.kernels_for(len(texts)))
+
         def work(start: int) -> None:
             part = slice(start, min(start + CHUNK, len(texts)))
             won, own = Won(model, encoded, part), texts[part]
             logits[part] = won.logits()
-            columns, spans = self._chosen(logits[part]), [self._spans(text) for text in own]
-            found[start] = explanations(won.reasons(columns), model.labels, own, spans, self._top)
+            columns, places = self._chosen(logits[part]), self._spans(own)
+            found[start] = explanations(won.reasons(columns), model.labels, own, places, self._top, kernels)
             for b in range(len(own)) if self._top is None else ():
                 parts = part_terms(model, encoded, start + b, columns[b].tolist())
+                here = places.of(b)
                 for n, one in enumerate(found[start][b]):
                     for term in one["other"]:
-                        term["terms"] = entries(parts[term["name"]], n, own[b : b + 1], spans[b : b + 1], None)[0]
+                        term["terms"] = entries(parts[term["name"]], n, own[b : b + 1], here, None)[0]
 
         starts = range(0, len(texts), CHUNK)
         numba = model.kernels_for(len(texts)) is not lookup_numpy
@@ -107,8 +110,7 @@ class Explainer:
 
         logits[:] = self._predictor.logits(encoded)
         why = integrated_gradients(self._predictor, encoded, self._chosen(logits))
-        spans = [self._spans(text) for text in texts]
-        found = explanations(why, self._predictor.labels, texts, spans, self._top)
+        found = explanations(why, self._predictor.labels, texts, self._spans(texts), self._top)
         return [[{**one, "approximate": METHOD} for one in row] for row in found]
 
     def _chosen(self, logits: Doubles) -> Integers:

@@ -14,7 +14,6 @@ from textcnn.explain.variants import Array, Variants
 from textcnn.inference.predictor import Predictor
 from textcnn.text.lexicon import Unseen
 from textcnn.text.pipeline import EncodedTexts
-from textcnn.text.spans import Spans
 from textcnn.text.tokenizer import PAD, UNKNOWN
 
 NEAREST = 5  # replacements of each word that are listed
@@ -35,7 +34,7 @@ class WhatIf:
         if model is None:
             raise ConfigError("what-if needs a one-layer model (architecture kim or bag), whose scores are sums")
         self._model, self._inputs = model, inputs
-        self._spans = Spans(inputs.tokenizer)
+        self._spans = inputs.tokenizer.spans
         types = inputs.tokenizer.types()
         self._types = np.array([k for k, name in enumerate(types) if name not in ("", PAD, UNKNOWN)], np.int64)
         self._names = types

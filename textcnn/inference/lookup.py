@@ -8,12 +8,12 @@ number of threads, in numpy and numba; with ``precision="int8"`` logits are whol
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ from textcnn.inference.answering import Answering, Booleans, Measured
 from textcnn.inference.earlier import weights_of_today
 from textcnn.inference.filters import FloatFilters
 from textcnn.inference.folder import TOKENIZER, WEIGHTS
+from textcnn.inference.gathering import Gathered, cut_texts, features_of
 from textcnn.inference.manifest import read_config
 from textcnn.inference.mapped import mapped_tensors
 from textcnn.inference.one_layer import OneLayer, one_layer, refusal
@@ -35,9 +36,7 @@ from textcnn.kernels import lookup_numpy
 from textcnn.labels import MULTI_LABEL, Labels
 from textcnn.text.lexicon import Unseen, build_lexicon
 from textcnn.text.pipeline import EncodedTexts, TextPipeline
-from textcnn.text.ragged import Ragged
 from textcnn.text.tokenizer import Tokenizer
-from textcnn.text.wide import WideRows
 
 Array = npt.NDArray[Any]
 
@@ -54,24 +53,6 @@ class _Results:
 
     logits: Array
     certified: Booleans
-
-
-class Gathered(NamedTuple):
-    """Arguments of ``collect`` in the kernels, in their order."""
-
-    products: Array
-    means: Array
-    rows: Array
-    offsets: Array
-    sizes: Array
-    best: Array
-    mean_sums: Array
-    table: Array
-    scale: float
-    wide_rows: Array
-    wide_weights: Array
-    wide_offsets: Array
-    wide_sums: Array
 
 
 class LookupModel(Answering):
@@ -200,18 +181,6 @@ class LookupModel(Answering):
         if self.precision != "int8":
             raise ConfigError(f"whole logits need precision 'int8', this model was loaded with {self.precision!r}")
         return self._answer(encoded).logits
-
-    def kernel_call(self, encoded: EncodedTexts) -> Callable[[], Array]:
-        """What is left of an answer once everything is in its place: kernels, activation and head, for measuring."""
-        kernels = self.kernels_for(len(encoded))
-        call, _ = self.gathered(encoded, slice(0, len(encoded)))
-        rest, empty = np.zeros_like(call.mean_sums), encoded.lengths == 0
-
-        def work() -> Array:
-            kernels.collect(*call)
-            return self.close(call.best, rest, empty, kernels)
-
-        return work
 
     def certify(
         self, encoded: EncodedTexts, thresholds: Sequence[float]
@@ -343,26 +312,14 @@ class LookupModel(Answering):
 
     def gathered(self, encoded: EncodedTexts, texts: slice) -> tuple[Gathered, Rows]:
         """Everything that the kernels need of some neighbouring texts, and the rows of their types."""
-        model, tokens = self._model, _cut(encoded, texts, self._pipeline.max_length)
+        model, tokens = self._model, cut_texts(encoded, texts, self._pipeline.max_length)
         held, numbers = self.rows(tokens.ids, encoded.unseen)
-        count, sizes = texts.stop - texts.start, model.filters.sizes
-        best = np.empty((count, len(sizes), held.products.shape[2]), self.filters.sum_type)
-        mean_sums, wide_sums = np.zeros((2, count, model.num_labels), np.int64)
-        wide = _features(encoded.wide, texts)
-        call = Gathered(
-            held.products,
-            held.means,
-            numbers,
-            tokens.offsets,
-            sizes,
-            best,
-            mean_sums,
-            self._table,
-            model.scale,
-            *wide,
-            wide_sums,
-        )
-        return call, held
+        shape = texts.stop - texts.start, len(model.filters.sizes), held.products.shape[2]
+        best = np.empty(shape, self.filters.sum_type)
+        mean_sums, wide_sums = np.zeros((2, len(best), model.num_labels), np.int64)
+        wide = features_of(encoded.wide, texts)
+        products = held.products, held.means, numbers, tokens.offsets, model.filters.sizes
+        return Gathered(*products, best, mean_sums, self._table, model.scale, *wide, wide_sums), held
 
     def _limits(self, thresholds: Sequence[float]) -> npt.NDArray[np.float64] | None:
         """Thresholds of the logits (multi-label); behind 36 a probability is 1 in float64."""
@@ -374,23 +331,6 @@ class LookupModel(Answering):
 
     def _doubles(self, logits: Array) -> npt.NDArray[np.float64]:
         return np.asarray(logits * UNIT if self.precision == "int8" else logits)
-
-
-def _features(wide: WideRows | None, texts: slice) -> tuple[Array, Array, npt.NDArray[np.int64]]:
-    """Rows and weights of the wide features of some neighbouring texts, and where those of each begin."""
-    if wide is None:
-        return np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(texts.stop - texts.start + 1, np.int64)
-    offsets = wide.offsets[texts.start : texts.stop + 1]
-    first, last = offsets[0], offsets[-1]
-    return wide.rows[first:last], wide.weights[first:last], offsets - first
-
-
-def _cut(encoded: Ragged, texts: slice, max_length: int | None) -> Ragged:
-    """Some neighbouring texts, each cut after ``max_length`` tokens."""
-    if max_length is not None:
-        return encoded.take(np.arange(texts.start, texts.stop), longest=max_length)
-    offsets = encoded.offsets[texts.start : texts.stop + 1]
-    return Ragged(encoded.ids[offsets[0] : offsets[-1]], offsets - offsets[0])
 
 
 def _any_of(marks: Booleans, offsets: npt.NDArray[np.int64]) -> Booleans:

@@ -189,7 +189,9 @@ def _plain(value: Any) -> str | None:
     return None if is_missing(value) else str(value)
 
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=_plain)  # `dumps` would make one a row
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, check_circular=False, default=_plain
+)  # `dumps` would make one a row
 
 
 def _finite(value: Any) -> Any:

@@ -87,6 +87,44 @@ def number_chunks(data, ends, blanks, seed, table, starts, pool, used, numbers, 
 
 
 @njit(cache=True, nogil=True)
+def place_tokens(data, ends, blanks, numbers, spans, lows, highs, starts, stops, offsets):
+    """Where the tokens of all texts stand, in characters, by what is known of their chunks.
+
+    Args:
+        data: (bytes,) uint8, UTF-8 of all texts, one after another.
+        ends: (B,) int64, where each text ends in it.
+        blanks: (256,) which bytes part chunks.
+        numbers: the number of each chunk.
+        spans: where the tokens of each numbered chunk begin in ``lows`` and ``highs``.
+        lows: int64, characters from the start of a chunk to that of a token.
+        highs: int64, to its end.
+        starts: (N,) int64, is filled with where each token starts in its text.
+        stops: (N,) int64, is filled with where it ends.
+        offsets: (B + 1,) int64, is filled with where the tokens of each text begin.
+    """
+    place = 0
+    chunk = 0
+    token = 0
+    for b in range(ends.shape[0]):
+        character = 0
+        while place < ends[b]:
+            if not blanks[data[place]]:
+                number = numbers[chunk]
+                chunk += 1
+                for k in range(spans[number], spans[number + 1]):
+                    starts[token] = character + lows[k]
+                    stops[token] = character + highs[k]
+                    token += 1
+                while place < ends[b] and not blanks[data[place]]:
+                    character += (data[place] & 0xC0) != 0x80  # other bytes go on with a character
+                    place += 1
+            else:
+                character += 1
+                place += 1
+        offsets[b + 1] = token
+
+
+@njit(cache=True, nogil=True)
 def move_entries(table, larger):
     """Put the entries of a table into a larger one, which is empty."""
     mask = np.int64(larger.shape[0] - 1)

@@ -3,3 +3,4 @@
 from textcnn.report.gather import gather as gather
 from textcnn.report.page import check_report as check_report
 from textcnn.report.page import write_report as write_report
+from textcnn.report.reasons import with_reasons as with_reasons
