@@ -39,6 +39,7 @@ ROOMS = [
     "benchmark",
     "tuning",
     "api",
+    "estimator",
 ]
 # A method whose work is done in a later room: the one arrow back, and not when the file is loaded.
 DOORS = {("inference.predictor", "explain")}

@@ -98,3 +98,44 @@ class TerminalReporter(Silent):
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+class Together(Silent):
+    """Tells several reporters the same, in their order.
+
+    Args:
+        reporters: if one stops training, it stops when all have been told.
+    """
+
+    def __init__(self, *reporters: Reporter) -> None:
+        self._reporters = reporters
+
+    def say(self, message: str) -> None:
+        """To all."""
+        self._tell("say", message)
+
+    def start(self, num_steps: int) -> None:
+        """To all."""
+        self._tell("start", num_steps)
+
+    def step(self, epoch: int, loss: float, tokens_per_second: float) -> None:
+        """To all."""
+        self._tell("step", epoch, loss, tokens_per_second)
+
+    def epoch(self, entry: dict[str, Any]) -> None:
+        """To all."""
+        self._tell("epoch", entry)
+
+    def stop(self) -> None:
+        """To all."""
+        self._tell("stop")
+
+    def _tell(self, name: str, *what: Any) -> None:
+        stop: StopTraining | None = None
+        for reporter in self._reporters:
+            try:
+                getattr(reporter, name)(*what)
+            except StopTraining as err:
+                stop = stop or err
+        if stop is not None:
+            raise stop

@@ -1,0 +1,220 @@
+"""The classifier as scikit-learn's pipelines, searches and calibrators know one; needs scikit-learn when imported."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import check_is_fitted
+
+from textcnn.estimator.targets import Array, arranged, is_multi_label, read_classes, read_indicators, read_weights
+from textcnn.inference.answering import Answering
+from textcnn.inference.predictor import Predictor
+from textcnn.runs import train_text
+from textcnn.training.progress import Silent, TerminalReporter
+
+# Of a label that no training row had: probability 0, and less than any logit, but finite for metrics that rank.
+_NEVER = -1e6
+_OWN = ("warm_start", "verbose")  # arguments that are no settings of a run
+
+
+@dataclass(eq=False, repr=False)
+class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A text classifier with scikit-learn's interface; ``X`` is a sequence of N strings.
+
+    ``y`` is ``(N,)`` with one class each, or an indicator matrix ``(N, C)`` of 0 and 1 (multi-label), as an array, a
+    sparse matrix or a data frame, whose columns are then the classes.
+
+    Arguments are the settings of :mod:`textcnn.config`, with its defaults, and those of the architecture ``kim``, where
+    none stands for its own defaults; settings of other architectures go into ``settings``. Beside them:
+
+    Args:
+        warm_start: a second ``fit`` starts from the first one's words, classes and weights, and adds new words and
+            classes to them. Settings of text and model stay as they were.
+        verbose: show progress.
+
+    Attributes:
+        classes_: ``(C,)``, sorted; the columns of :meth:`predict_proba`. Multi-label: the columns of ``y``.
+        predictor_: the trained :class:`textcnn.Predictor`; its ``save`` writes the model folder. Its labels are the
+            classes as strings.
+    """
+
+    preset: str = "default"
+    # text
+    tokenizer: str = "word"
+    vocabulary_size: int = 1_000_000
+    min_frequency: int = 1
+    lowercase: bool = True
+    max_length: int | None = None
+    # model
+    architecture: str = "kim"
+    embedding_dim: int | None = None
+    binary_sigmoid: bool = False
+    settings: dict[str, Any] | None = None
+    subwords: bool | None = None
+    ngram_min: int = 2
+    ngram_max: int = 4
+    ngram_buckets: int = 100_000
+    wide: bool | None = None
+    wide_scale: float | None = None
+    vectors: str | None = None
+    keep_vectors: int | None = None
+    embedding_channels: str = "fine-tuned"
+    kernel_sizes: Sequence[int] | None = None
+    num_filters: int | None = None
+    pooling: str | None = None
+    k: int | None = None
+    activation: str | None = None
+    dropout: float | None = None
+    shared_dropout: bool | None = None
+    # training
+    epochs: int | None = None
+    batch_size: int = 64
+    batch_tokens: int | None = 65_536
+    learning_rate: float = 2e-3
+    embedding_learning_rate: float | None = None
+    wide_learning_rate: float = 0.5
+    warmup: float = 0.0
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    max_norm: float | None = None
+    label_smoothing: float = 0.1
+    word_dropout: float = 0.1
+    rare_dropout: float = 0.25
+    class_weight: str | Mapping[Any, float] | None = None
+    focal_gamma: float = 0.0
+    dev_fraction: float | None = None
+    patience: int | None = None
+    ensemble: int = 1
+    wide_megabytes: float = 256.0
+    seed: int = 0
+    threads: int | None = None
+    device: str = "auto"
+    amp: str | None = None
+    warm_start: bool = False
+    verbose: bool = False
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> TextCNNClassifier:
+        """Train on the texts ``X (N,)`` and their classes.
+
+        Args:
+            X: strings.
+            y: ``(N,)`` or ``(N, C)``; see the class.
+            sample_weight: ``(N,)``, 0 or more: how much each row counts in the loss. Rows of weight 0 are left out.
+
+        Raises:
+            ValueError: ``X``, ``y`` or the weights are not such, or there are fewer than two classes.
+            ConfigError: settings out of range, or, on a warm start, other than those of the model, all together.
+        """
+        texts = self._texts(X, reset=True)
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        check_consistent_length(texts, y)
+        weights = read_weights(sample_weight, len(texts))
+        multi_label = is_multi_label(y)
+        classes, labels = read_indicators(y) if multi_label else read_classes(y, weights)
+        start = self.predictor_.artifact if self.warm_start and hasattr(self, "predictor_") else None
+        if start is not None and not multi_label:
+            classes = np.union1d(self.classes_, classes)
+        columns: dict[str, Any] = {"text": texts, "label": labels}
+        settings = {**self._settings(classes), "multi_label": multi_label}
+        if weights is not None:
+            columns["weight"], settings["weight_column"] = weights.tolist(), "weight"
+        reporter = TerminalReporter() if self.verbose else Silent()
+        run = train_text(columns, settings, reporter, start_from=start)
+        if run.stopped == "interrupted":
+            raise KeyboardInterrupt
+        self.classes_: Array = classes
+        self.predictor_: Predictor = run.predictor
+        self._runtime = self._fastest()
+        return self
+
+    def predict(self, X: Any) -> Array:
+        """The class of each text ``(N,)``, or, multi-label, 0 and 1 ``(N, C)``."""
+        answers, columns = self._answer(X)
+        if not self._runtime.labels.multi_label:
+            found: Array = self.classes_[answers.probabilities[:, columns].argmax(1)]
+            return found
+        names = [str(name) for name in self.classes_]
+        return np.array([[name in given for name in names] for given in answers.labels], np.int64).reshape(
+            -1, len(names)
+        )
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
+        """Probabilities ``(N, C)``; rows sum to 1, or, multi-label, each entry stands for itself."""
+        answers, columns = self._answer(X)
+        return arranged(answers.probabilities, columns, absent=0.0)
+
+    def decision_function(self, X: Any) -> npt.NDArray[np.float64]:
+        """Logits ``(N, C)``, divided by the temperature; of two classes, the second's less the first's, ``(N,)``."""
+        check_is_fitted(self)
+        runtime, texts = self._runtime, self._texts(X, reset=False)
+        logits = runtime.measure(texts, runtime.own_thresholds).logits.astype(np.float64) / runtime.temperature
+        found = arranged(logits.reshape(-1, len(runtime.labels)), self._places(), absent=_NEVER)
+        return found[:, 1] - found[:, 0] if len(self.classes_) == 2 and not runtime.labels.multi_label else found
+
+    def _answer(self, X: Any) -> tuple[Any, list[int]]:
+        check_is_fitted(self)
+        return self._runtime.answer(self._texts(X, reset=False)), self._places()
+
+    def _places(self) -> list[int]:
+        """Where the model has each class; -1: it never saw one."""
+        place = {name: i for i, name in enumerate(self._runtime.labels.names)}
+        return [place.get(str(name), -1) for name in self.classes_]
+
+    def _settings(self, classes: Array) -> dict[str, Any]:
+        """Settings that are not the default, so that architecture, preset or a model to start from decide the rest."""
+        given = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(TextCNNClassifier)
+            if field.name not in _OWN and _differs(getattr(self, field.name), field.default)
+        }
+        if isinstance(weights := given.get("class_weight"), Mapping):
+            named = {str(name): float(weight) for name, weight in weights.items()}
+            given["class_weight"] = {str(name): named.get(str(name), 1.0) for name in classes}
+        return {name: value.tolist() if isinstance(value, np.generic) else value for name, value in given.items()}
+
+    def _texts(self, X: Any, *, reset: bool) -> list[str]:
+        """The strings of ``X``; ``reset`` where the classifier learns what its input looks like."""
+        del reset
+        if isinstance(X, str) or not (hasattr(X, "__len__") or hasattr(X, "__array__")):
+            raise ValueError(f"expected a sequence of texts, got {X!r:.60}")
+        values = np.asarray(X, dtype=object)
+        if values.ndim == 2 and values.shape[1] == 1:  # a data frame of one column
+            values = values[:, 0]
+        if values.ndim != 1 or not len(values):
+            raise ValueError(
+                f"expected a sequence of at least 1 text, found the shape {values.shape}; select one column"
+            )
+        for row, text in enumerate(values):
+            if not isinstance(text, str):
+                raise ValueError(f"expected texts in X, found {text!r:.60} ({type(text).__name__}) in row {row}")
+        return [str(text) for text in values]
+
+    def _fastest(self) -> Answering:
+        return self.predictor_.lookup() or self.predictor_
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string, tags.input_tags.one_d_array, tags.input_tags.two_d_array = True, True, False
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_runtime"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if hasattr(self, "predictor_"):
+            self._runtime = self._fastest()
+
+
+def _differs(value: Any, default: Any) -> bool:
+    return value is not default and bool(np.any(value != default))

@@ -1,0 +1,84 @@
+"""What scikit-learn calls ``y`` and ``sample_weight``, checked, as names of labels and weights of rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+
+Array = npt.NDArray[Any]
+
+
+def read_weights(sample_weight: Any, num_rows: int) -> npt.NDArray[np.float64] | None:
+    """Weights ``(N,)``, or none if there are none.
+
+    Raises:
+        ValueError: not one finite number of 0 or more for each row, or only zeros.
+    """
+    if sample_weight is None:
+        return None
+    weights = np.asarray(sample_weight, np.float64)
+    if weights.shape != (num_rows,):
+        raise ValueError(f"expected sample_weight of shape ({num_rows},), found {weights.shape}")
+    if not (np.isfinite(weights) & (weights >= 0)).all():
+        bad = int(np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))[0])
+        raise ValueError(f"expected finite weights of 0 or more, found {weights[bad]} in row {bad}")
+    if not weights.any():
+        raise ValueError("expected a weight above zero in sample_weight, found none")
+    return weights
+
+
+def is_multi_label(y: Any) -> bool:
+    """Whether ``y`` is an indicator matrix, and not a column of classes.
+
+    Raises:
+        ValueError: ``y`` holds what is no number, or nothing that could be classes.
+    """
+    if getattr(getattr(y, "dtype", None), "kind", "") == "f":
+        assert_all_finite(y, input_name="y")
+    return bool(type_of_target(y, input_name="y") == "multilabel-indicator")
+
+
+def read_classes(y: Any, weights: npt.NDArray[np.float64] | None) -> tuple[Array, list[str]]:
+    """The classes of ``y (N,)``, sorted, and the name of each row's.
+
+    Classes of which every row has weight 0 do not count.
+
+    Raises:
+        ValueError: ``y`` is no column of classes, has fewer than two, or has one without a name.
+    """
+    column = column_or_1d(y, warn=True)
+    check_classification_targets(column)
+    classes = np.unique(column if weights is None else column[weights > 0])
+    if len(classes) < 2:
+        found = "1 class" if len(classes) else "no class"
+        weighed = "" if weights is None else " with a weight above 0"
+        raise ValueError(f"expected rows of at least two classes{weighed}, found {found}: {classes.tolist()}")
+    if blank := [name for name in classes.tolist() if not str(name).strip()]:
+        raise ValueError(f"expected classes with a name, found {blank[0]!r}; call it something")
+    return classes, [str(label) for label in column.tolist()]
+
+
+def read_indicators(y: Any) -> tuple[Array, list[list[str]]]:
+    """The classes of an indicator matrix ``y (N, C)``, its columns, and the names that each row has.
+
+    Raises:
+        ValueError: no row has any.
+    """
+    classes = np.asarray(y.columns) if hasattr(y, "columns") else np.arange(np.shape(y)[1])
+    matrix = np.asarray(y.toarray() if hasattr(y, "toarray") else y)
+    if not matrix.any():
+        raise ValueError("expected rows of at least one class, found only 0 in y")
+    names = [str(name) for name in classes.tolist()]
+    return classes, [[names[i] for i in np.flatnonzero(row)] for row in matrix]
+
+
+def arranged(values: npt.NDArray[np.float64], places: list[int], *, absent: float) -> npt.NDArray[np.float64]:
+    """Columns of ``values (N, L)`` in the order of ``places``; one of them all ``absent`` where that is -1."""
+    found = np.full((len(values), len(places)), absent)
+    known = [i for i, place in enumerate(places) if place >= 0]
+    found[:, known] = values[:, [places[i] for i in known]]
+    return found
