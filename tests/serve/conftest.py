@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -131,6 +132,7 @@ def serving(no_torch):
                 process.kill()
                 process.wait()
             server.close()
+        assert process.returncode in (0, -signal.SIGKILL), server.lines
 
     return start
 
