@@ -54,8 +54,7 @@ def test_one_more_at_once_is_told_to_come_again_and_a_slow_one_is_sent_away(narr
 def test_a_body_of_unknown_length_is_counted_as_it_comes(narrow):
     with socket.create_connection(("127.0.0.1", narrow.port)) as connection:
         head = (
-            "POST /classify HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sesame\r\n"
-        head += "Content-Type: application/json\r\n"
+            "POST /classify HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sesame\r\nContent-Type: application/json\r\n"
         )
         body = b"a" * 1001
         connection.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n{len(body):x}\r\n".encode() + body + b"\r\n")

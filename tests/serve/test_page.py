@@ -112,7 +112,7 @@ def test_two_models_side_by_side(visit):
     page.get_by_label("Compare with").select_option("multi")
     page.locator("#answers article").nth(1).wait_for()
     assert label(page) == "pos"
-    assert label(page, 1).startswith("glad")
+    assert "glad" in label(page, 1)
     page.locator("#lines").fill("a good film\na bad film\n\n")
     page.get_by_role("button", name="Classify the lines").click()
     page.get_by_text("2 rows classified, 2 with different labels").wait_for()
