@@ -29,6 +29,7 @@ ROOMS = [
     "inference",
     "explain",
     "report",
+    "serve",
     "fetching",
     "fetching_hub",
     "fetching_vectors",
@@ -83,6 +84,7 @@ TORCH_FREE = (
     "inference.type_rows",
     "inference.writing",
     "report",
+    "serve",
     "text.statistics",
     "api",
 )

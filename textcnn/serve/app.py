@@ -1,0 +1,180 @@
+"""The routes: what is asked for at which path."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
+
+import textcnn
+from textcnn.errors import ConfigError, MissingExtraError
+from textcnn.serve.batching import Batcher
+from textcnn.serve.guard import RETRY_SECONDS, Guard
+from textcnn.serve.metrics import Metrics
+from textcnn.serve.models import Models, Question, ServedModel
+from textcnn.serve.refusals import HTTP_CODES, Refusal
+from textcnn.serve.schemas import (
+    ClassifyRequest,
+    ClassifyResponse,
+    ErrorResponse,
+    HealthResponse,
+    LabelsResponse,
+    ReadyResponse,
+    parse_request,
+)
+from textcnn.serve.settings import Limits
+
+PAGE = Path(__file__).parent / "page"
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorResponse} for status in (400, 401, 408, 413, 415, 422, 429, 500, 501, 503, 504)
+}
+
+
+@dataclass
+class Service:
+    """What answers: models, the thread that asks them, counters; ``stopping`` once it will answer no more."""
+
+    models: Models
+    batcher: Batcher
+    metrics: Metrics
+    limits: Limits
+    stopping: bool = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether requests will be answered."""
+        return self.models.are_loaded and not self.stopping
+
+    def model(self, name: str | None) -> ServedModel:
+        """The model of that name.
+
+        Raises:
+            Refusal: there is none, or none yet.
+        """
+        if not self.models.are_loaded:
+            raise Refusal(503, "not_ready", "the models are being loaded", headers={"retry-after": RETRY_SECONDS})
+        found = self.models.get(name)
+        if found is None:
+            names = ", ".join(source.name for source in self.models.sources)
+            raise Refusal(404, "no_such_model", f"expected one of the models {names}, got {str(name)[:80]!r}")
+        return found
+
+    async def classify(self, model: ServedModel, texts: list[str], question: Question) -> list[dict[str, Any]]:
+        """The rows of these texts.
+
+        Raises:
+            Refusal: the model cannot do what is asked.
+        """
+        try:
+            model.check(question)
+            rows = await self.batcher.rows(model, texts, question) if texts else []
+        except ConfigError as err:
+            raise Refusal(422, "not_for_this_model", str(err)) from None
+        except MissingExtraError:
+            raise Refusal(501, "not_installed", "this server cannot explain models of several layers") from None
+        self.metrics.add("textcnn_texts_total", len(texts), model=model.name)
+        return rows
+
+
+def build_app(service: Service, token: str | None = None) -> Guard:
+    """The whole application, with its guard before it.
+
+    Args:
+        service: what answers.
+        token: that requests must bring.
+    """
+    app = FastAPI(title="textcnn", version=textcnn.__version__, docs_url=None, redoc_url=None)
+    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(HTTPException, _http_error)
+    _add_answers(app, service)
+    _add_states(app, service)
+    _add_page(app)
+    return Guard(app, service.limits, token, service.metrics)
+
+
+def _add_answers(app: FastAPI, service: Service) -> None:
+    schema = {"requestBody": {"required": True, "content": {"application/json": {"schema": _request_schema()}}}}
+
+    @app.post("/classify", responses={200: {"model": ClassifyResponse}, **_ERRORS}, openapi_extra=schema)
+    async def classify(request: Request) -> Response:
+        """One row for each text, in order."""
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise Refusal(415, "not_json", f"expected the header Content-Type: application/json, got {kind[:80]!r}")
+        asked = parse_request(await request.body(), service.limits)
+        model = service.model(asked.model)
+        rows = await service.classify(model, asked.texts, asked.question())
+        document = json.dumps({"model": model.name, "results": rows}, ensure_ascii=False, separators=(",", ":"))
+        # A label may hold half of a surrogate pair, which is no UTF-8; a backslash escape of one is JSON's escape too.
+        return Response(document.encode("utf-8", "backslashreplace"), media_type="application/json")
+
+    @app.get("/labels", responses={200: {"model": LabelsResponse}, 404: {"model": ErrorResponse}})
+    async def labels(model: str | None = None) -> Response:
+        """The labels of a model, in the order of its probabilities, and the limits of requests."""
+        found = service.model(model)
+        predictor = found.predictor
+        return JSONResponse(
+            {
+                "model": found.name,
+                "labels": list(predictor.labels.names),
+                "problem_type": predictor.labels.problem_type,
+                "thresholds": predictor.own_thresholds,
+                "runtime": predictor.runtime.name,
+                "models": [source.name for source in service.models.sources],
+                "limits": asdict(service.limits),
+            }
+        )
+
+
+def _add_states(app: FastAPI, service: Service) -> None:
+    @app.get("/health", response_model=HealthResponse)
+    async def health() -> Response:
+        """Whether the process is alive."""
+        return JSONResponse({"status": "ok", "version": textcnn.__version__})
+
+    @app.get("/ready", responses={200: {"model": ReadyResponse}, 503: {"model": ErrorResponse}})
+    async def ready() -> Response:
+        """Whether requests will be answered: the models are loaded, and nobody has asked the server to stop."""
+        if not service.is_ready:
+            why = "the server is stopping" if service.stopping else "the models are being loaded"
+            raise Refusal(503, "not_ready", why, headers={"retry-after": RETRY_SECONDS})
+        return JSONResponse({"status": "ready", "models": [source.name for source in service.models.sources]})
+
+    @app.get("/metrics", response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        """Counters of all workers, for Prometheus."""
+        return Response(service.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _add_page(app: FastAPI) -> None:
+    @app.get("/", include_in_schema=False)
+    async def page() -> Response:
+        return FileResponse(PAGE / "index.html")
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        return FileResponse(PAGE / "docs.html")
+
+    app.mount("/static", StaticFiles(directory=PAGE))
+
+
+def _request_schema() -> dict[str, Any]:
+    return ClassifyRequest.model_json_schema()
+
+
+async def _refused(request: Request, refusal: Exception) -> Response:
+    assert isinstance(refusal, Refusal)
+    return Response(refusal.body(), refusal.status, refusal.headers, media_type="application/json")
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = HTTP_CODES.get(error.status_code, "http_error")
+    refusal = Refusal(error.status_code, code, str(error.detail), headers=error.headers)
+    return await _refused(request, refusal)

@@ -1,0 +1,164 @@
+"""What stands before the app: the token, the limits, the clock, the counters, and headers that keep a page safe."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import time
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from textcnn.serve.metrics import Metrics
+from textcnn.serve.refusals import Refusal, unexpected
+from textcnn.serve.settings import Limits
+
+LOG = logging.getLogger("textcnn.serve")
+OPEN_PATHS = ("/", "/docs", "/openapi.json", "/health", "/ready")  # without a token; files of the page too
+RETRY_SECONDS = "1"
+
+# The page's own files and nothing else: no inline script or style, no other host, no frame around it.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = [
+    (b"content-security-policy", POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+]
+
+
+class Guard:
+    """An ASGI app around another one.
+
+    Args:
+        app: the one that answers.
+        limits: of a request, and of all that are being answered.
+        token: that requests must bring, but for :data:`OPEN_PATHS`; none: nobody is asked.
+        metrics: are kept here, but for those of batches.
+    """
+
+    def __init__(self, app: ASGIApp, limits: Limits, token: str | None, metrics: Metrics) -> None:
+        self._app, self._limits, self._metrics = app, limits, metrics
+        self._expected = None if token is None else f"Bearer {token}".encode()
+        self._in_progress = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = _Exchange(receive, send, self._limits.max_body_bytes)
+        is_work = scope["path"] == "/classify"
+        started = time.perf_counter()
+        try:
+            self._admit(scope, is_work)
+        except Refusal as refusal:
+            await exchange.refuse(refusal)
+            self._metrics.count_request(scope["path"], exchange.status)
+            return
+        self._count(+1, is_work)
+        try:
+            await self._answer(scope, exchange)
+        finally:
+            self._count(-1, is_work)
+            self._metrics.count_request(scope["path"], exchange.status)
+            if is_work:
+                self._metrics.observe("textcnn_request_seconds", time.perf_counter() - started)
+
+    def _admit(self, scope: Scope, is_work: bool) -> None:
+        headers = dict(scope["headers"])
+        path = scope["path"]
+        is_open = path in OPEN_PATHS or path.startswith("/static/")
+        if self._expected is not None and not is_open:
+            given = headers.get(b"authorization", b"")
+            if not hmac.compare_digest(given, self._expected):
+                raise Refusal(
+                    401,
+                    "unauthorized",
+                    "expected the header Authorization: Bearer TOKEN with this server's token",
+                    headers={"www-authenticate": "Bearer"},
+                )
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > self._limits.max_body_bytes:
+            raise _too_large(self._limits.max_body_bytes)
+        if is_work and self._in_progress >= self._limits.max_concurrency:
+            raise Refusal(
+                429,
+                "too_many_requests",
+                f"expected at most {self._limits.max_concurrency} requests at once; ask again in a moment",
+                headers={"retry-after": RETRY_SECONDS},
+            )
+
+    def _count(self, change: int, is_work: bool) -> None:
+        if is_work:
+            self._in_progress += change
+            self._metrics.add("textcnn_requests_in_progress", change)
+
+    async def _answer(self, scope: Scope, exchange: _Exchange) -> None:
+        try:
+            async with asyncio.timeout(self._limits.timeout):
+                await self._app(scope, exchange.receive, exchange.send)
+        except TimeoutError:
+            await exchange.refuse(_too_late(exchange.body_is_read, self._limits.timeout))
+        except Exception:
+            LOG.exception("%s %s", scope["method"], scope["path"])
+            await exchange.refuse(unexpected())
+
+
+class _Exchange:
+    """One request and its answer, watched: how much body came, whether the answer has begun."""
+
+    def __init__(self, receive: Receive, send: Send, max_body_bytes: int) -> None:
+        self._receive, self._send, self._max_body_bytes = receive, send, max_body_bytes
+        self._size = 0
+        self.body_is_read, self.status = False, 0
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._size += len(message.get("body", b""))
+        if self._size > self._max_body_bytes:
+            raise _too_large(self._max_body_bytes)
+        self.body_is_read = not message.get("more_body", False)
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message.get("headers", []), *HEADERS]
+        await self._send(message)
+
+    async def refuse(self, refusal: Refusal) -> None:
+        """Answer with an error, unless an answer has begun: then the connection can only be broken off."""
+        if self.status:
+            return
+        body = refusal.body()
+        headers = {"content-type": "application/json", "content-length": str(len(body)), **refusal.headers}
+        start: dict[str, Any] = {"type": "http.response.start", "status": refusal.status}
+        start["headers"] = [(name.encode(), value.encode()) for name, value in headers.items()]
+        await self.send(start)
+        await self.send({"type": "http.response.body", "body": body})
+
+
+def _too_large(limit: int) -> Refusal:
+    return Refusal(
+        413,
+        "body_too_large",
+        f"expected a body of at most {limit:,} bytes; send fewer texts at a time",
+        headers={"connection": "close"},
+    )
+
+
+def _too_late(body_is_read: bool, limit: float) -> Refusal:
+    if not body_is_read:
+        message = f"the body did not arrive within {limit:g} s"
+        return Refusal(408, "request_timeout", message, headers={"connection": "close"})
+    return Refusal(
+        504,
+        "timeout",
+        f"there was no answer within {limit:g} s; send fewer or shorter texts, or ask again in a moment",
+        headers={"retry-after": RETRY_SECONDS},
+    )

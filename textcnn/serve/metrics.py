@@ -1,0 +1,104 @@
+"""Counters that all workers share, and their text for Prometheus (exposition format 0.0.4)."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator, Sequence
+from itertools import product
+
+PATHS = ("/classify", "/labels", "/health", "/ready", "/metrics", "/", "other")
+STATUSES = (200, 304, 307, 400, 401, 404, 405, 408, 413, 415, 422, 429, 500, 501, 503, 504)
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+_HELP = {
+    "textcnn_requests_total": ("counter", "Requests by path and status."),
+    "textcnn_texts_total": ("counter", "Texts that were classified, by model."),
+    "textcnn_reloads_total": ("counter", "Reloads of the models, by outcome."),
+    "textcnn_requests_in_progress": ("gauge", "Requests to classify that are not answered yet."),
+    "textcnn_request_seconds": ("histogram", "Time to answer a request to classify."),
+    "textcnn_batch_texts": ("histogram", "Texts that were answered together."),
+}
+
+
+class Metrics:
+    """Numbers of all workers in one piece of shared memory; each worker writes only its own row.
+
+    Args:
+        models: their names.
+        workers: how many rows.
+    """
+
+    def __init__(self, models: Sequence[str], workers: int = 1) -> None:
+        names = [_series("textcnn_requests_total", path=path, status=str(s)) for path, s in product(PATHS, STATUSES)]
+        names += [_series("textcnn_texts_total", model=name) for name in models]
+        names += [_series("textcnn_reloads_total", outcome=outcome) for outcome in ("done", "failed")]
+        names.append("textcnn_requests_in_progress")
+        for name, bounds in (("textcnn_request_seconds", SECONDS), ("textcnn_batch_texts", TEXTS)):
+            names += [_series(f"{name}_bucket", le=str(bound)) for bound in (*bounds, "+Inf")]
+            names += [f"{name}_sum", f"{name}_count"]
+        self._places = {name: number for number, name in enumerate(names)}
+        # Anonymous shared memory outlives a fork: the parent makes it, its workers fill it.
+        self._numbers = memoryview(mmap.mmap(-1, 8 * len(names) * workers)).cast("d")
+        self._workers, self._start = workers, 0
+
+    def take_row(self, worker: int) -> None:
+        """Write the row of that worker from now on; of one that died there, nothing is in progress any more."""
+        self._start = worker * len(self._places)
+        self._numbers[self._start + self._places["textcnn_requests_in_progress"]] = 0.0
+
+    def add(self, name: str, amount: float = 1.0, **labels: str) -> None:
+        """Add to a counter or gauge."""
+        self._numbers[self._start + self._places[_series(name, **labels)]] += amount
+
+    def count_request(self, path: str, status: int) -> None:
+        """Count a request; paths that are not ours count as ``other``."""
+        known = path if path in PATHS else "other"
+        self.add("textcnn_requests_total", path=known, status=str(status if status in STATUSES else 500))
+
+    def observe(self, name: str, value: float) -> None:
+        """Put a value into a histogram."""
+        bounds = SECONDS if name == "textcnn_request_seconds" else TEXTS
+        bound = next((str(bound) for bound in bounds if value <= bound), "+Inf")
+        self.add(f"{name}_bucket", le=bound)  # added up where they are read
+        self.add(f"{name}_sum", value)
+        self.add(f"{name}_count")
+
+    def value(self, name: str, **labels: str) -> float:
+        """The sum over all workers."""
+        place, step = self._places[_series(name, **labels)], len(self._places)
+        return float(sum(self._numbers[place + worker * step] for worker in range(self._workers)))
+
+    def render(self) -> str:
+        """All numbers as Prometheus reads them; statuses that never were are left out."""
+        return "\n".join(self._lines()) + "\n"
+
+    def _lines(self) -> Iterator[str]:
+        step, said, running = len(self._places), "", 0.0
+        for name, place in self._places.items():
+            value = sum(self._numbers[place + worker * step] for worker in range(self._workers))
+            family = name.partition("{")[0]
+            if family not in _HELP:
+                family = family.rpartition("_")[0]
+            if family != said:
+                kind, text = _HELP[family]
+                yield f"# HELP {family} {text}"
+                yield f"# TYPE {family} {kind}"
+                said, running = family, 0.0
+            if "_bucket{" in name:
+                running += value
+                value = running
+            elif family == "textcnn_requests_total" and not value:
+                continue
+            yield f"{name} {value:.9g}" if value % 1 else f"{name} {value:.0f}"
+
+
+def _series(name: str, **labels: str) -> str:
+    if not labels:
+        return name
+    inside = ",".join(f'{key}="{_escaped(value)}"' for key, value in labels.items())
+    return f"{name}{{{inside}}}"
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -1,0 +1,13 @@
+// Elements whose texts are texts: nothing that a user typed is ever read as HTML.
+export function make(name, properties = {}, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(properties)) {
+    if (key in element) element[key] = value;
+    else element.setAttribute(key, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+export const find = (id) => document.getElementById(id);
+export const percent = (share) => `${(100 * share).toFixed(1)} %`;

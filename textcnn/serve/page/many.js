@@ -1,0 +1,117 @@
+// Many texts: lines that were pasted, or the rows of a file, which can be saved with their labels.
+import { parse, separatorOf, write } from "./csv.js";
+import { find, make, percent } from "./dom.js";
+import { classify, parts } from "./server.js";
+
+const SHOWN = 200; // rows of the table; a file has all of them
+let file = null; // {name, separator, head, rows}
+let run = 0; // only the last one that was started may show anything
+
+function labelsOf(row) {
+  return row.labels ? row.labels.map((one) => one.label).join("|") : row.label;
+}
+
+async function answers(texts, models, limits, number) {
+  const found = models.map(() => []);
+  for (const part of parts(texts, limits)) {
+    const rows = await Promise.all(models.map((model) => classify({ model, texts: part })));
+    if (number !== run) return null;
+    rows.forEach((some, m) => found[m].push(...some));
+    find("progress").value = found[0].length / texts.length;
+    find("many-said").textContent = `${found[0].length} of ${texts.length}`;
+  }
+  return found;
+}
+
+function showTable(texts, models, found) {
+  const names = models.flatMap((model) => (models.length > 1 ? [`${model}: label`, "probability"] : ["label", "probability"]));
+  find("rows-head").replaceChildren(...["text", ...names].map((name) => make("th", { scope: "col" }, name)));
+  const lines = texts.slice(0, SHOWN).map((text, n) => {
+    const differ = found.some((rows) => labelsOf(rows[n]) !== labelsOf(found[0][n]));
+    const cells = found.flatMap((rows) => [make("td", {}, make("bdi", {}, labelsOf(rows[n]))), make("td", { className: "number" }, percent(rows[n].probability))]);
+    return make("tr", { className: differ ? "differ" : "" }, make("td", { dir: "auto" }, text.slice(0, 300)), ...cells);
+  });
+  find("rows").replaceChildren(...lines);
+  find("rows-scroll").hidden = !texts.length;
+}
+
+function unused(name, head) {
+  while (head.includes(name)) name = `model_${name}`;
+  return name;
+}
+
+function offer(name, separator, head, rows, models, found) {
+  const own = models.flatMap((model) => (models.length > 1 ? [`${model}_label`, `${model}_probability`] : ["label", "probability"]));
+  const all = [[...head, ...own.map((one) => unused(one, head))]];
+  rows.forEach((row, n) => {
+    const cells = [...row, ...Array(Math.max(head.length - row.length, 0)).fill("")];
+    all.push([...cells, ...found.flatMap((some) => [labelsOf(some[n]), some[n].probability])]);
+  });
+  const link = find("download");
+  URL.revokeObjectURL(link.href);
+  link.href = URL.createObjectURL(new Blob(["\ufeff", write(all, separator)], { type: "text/csv" })); // a mark, for spreadsheets
+  link.download = name.replace(/(\.\w+)?$/, (ending) => `-labels${ending || ".csv"}`);
+  link.hidden = false;
+}
+
+async function classifyAll(texts, models, limits, name, separator, head, rows) {
+  const number = ++run;
+  find("download").hidden = true;
+  find("progress").hidden = false;
+  try {
+    const found = await answers(texts, models, limits, number);
+    if (found === null) return;
+    showTable(texts, models, found);
+    offer(name, separator, head, rows, models, found);
+    const differ = texts.filter((_, n) => found.some((some) => labelsOf(some[n]) !== labelsOf(found[0][n]))).length;
+    const shown = texts.length > SHOWN ? `; the first ${SHOWN} are shown` : "";
+    find("many-said").textContent = `${texts.length} rows classified${models.length > 1 ? `, ${differ} with different labels` : ""}${shown}`;
+  } finally {
+    find("progress").hidden = true;
+  }
+}
+
+function guessColumn({ head, rows }) {
+  const named = head.findIndex((name) => /^(text|sentence|review|content|message)$/i.test(name.trim()));
+  const lengths = head.map((_, c) => rows.slice(0, 50).reduce((sum, row) => sum + (row[c] ?? "").length, 0));
+  return named >= 0 ? named : lengths.indexOf(Math.max(...lengths));
+}
+
+async function readFile(chosen) {
+  file = null;
+  find("classify-file").disabled = true;
+  const text = new TextDecoder("utf-8", { fatal: true }).decode(await chosen.arrayBuffer());
+  const separator = separatorOf(text), [head, ...rows] = parse(text, separator);
+  if (!rows.length) throw new Error("expected a header line and rows below it");
+  const wide = rows.findIndex((row) => row.length > head.length);
+  if (wide >= 0) throw new Error(`row ${wide + 1} has ${rows[wide].length} cells, the header line has ${head.length}`);
+  file = { name: chosen.name, separator, head, rows };
+  find("column").replaceChildren(...head.map((name, c) => make("option", { value: String(c) }, name || `column ${c + 1}`)));
+  find("column").value = String(guessColumn(file));
+  find("column-label").hidden = find("classify-file").disabled = false;
+  find("many-said").textContent = `${rows.length} rows in ${chosen.name}`;
+}
+
+export function watchMany(models, limits, report) {
+  const tried = (work) => async () => {
+    report("");
+    try {
+      await work();
+    } catch (error) {
+      const message = error instanceof TypeError ? "the file is not UTF-8; save it as UTF-8 and choose it again" : error.message;
+      report(message, error.status);
+    }
+  };
+  find("classify-lines").addEventListener("click", tried(() => {
+    const texts = find("lines").value.split("\n").filter((line) => line.trim());
+    if (texts.length) return classifyAll(texts, models(), limits(), "lines.csv", ",", ["text"], texts.map((text) => [text]));
+  }));
+  find("file").addEventListener("change", tried(async () => {
+    if (find("file").files.length) await readFile(find("file").files[0]);
+  }));
+  find("classify-file").addEventListener("click", tried(() => {
+    const column = Number(find("column").value);
+    const texts = file.rows.map((row) => row[column] ?? "");
+    return classifyAll(texts, models(), limits(), file.name, file.separator, file.head, file.rows);
+  }));
+}

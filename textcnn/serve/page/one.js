@@ -1,0 +1,101 @@
+// One text: the probabilities, and its words in the colour of what they add to the label's logit.
+import { find, make, percent } from "./dom.js";
+import { classify } from "./server.js";
+
+const SHOWN = 10; // labels, and words in the list
+const DELAY = 200; // milliseconds without a key before the server is asked
+
+// What each character adds. Places count characters as Python does, not UTF-16 units: hence the array of characters.
+function highlighted(text, why) {
+  const characters = Array.from(text), added = new Float64Array(characters.length);
+  const terms = why.other.flatMap((term) => term.terms ?? []);
+  for (const { start, end, contribution } of [...why.words, ...terms])
+    for (let i = start; i < end; i++) added[i] += contribution;
+  const strongest = Math.max(...added.map(Math.abs), 1e-9), pieces = [];
+  for (let start = 0, end; start < characters.length; start = end) {
+    for (end = start + 1; end < characters.length && added[end] === added[start]; ) end++;
+    const piece = characters.slice(start, end).join(""), share = added[start] / strongest;
+    if (Math.abs(share) < 0.05) pieces.push(piece);
+    else {
+      const mark = make("mark", { className: share > 0 ? "for" : "against", title: `${signed(added[start])}` }, piece);
+      mark.style.setProperty("--strength", percent(Math.abs(share)).replace(" ", ""));
+      pieces.push(mark);
+    }
+  }
+  return make("p", { className: "highlighted", dir: "auto" }, ...pieces);
+}
+
+const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
+
+// The same for those who do not see colours: words by what they add, all their places and parts together.
+function strongestWords(text, why) {
+  const characters = Array.from(text), sums = new Map();
+  for (const { start, end, contribution } of [...why.words, ...why.other.flatMap((term) => term.terms ?? [])]) {
+    const word = characters.slice(start, end).join("");
+    if (word) sums.set(word, (sums.get(word) ?? 0) + contribution);
+  }
+  const sorted = [...sums].sort((a, b) => Math.abs(b[1]) - Math.abs(a[1])).slice(0, SHOWN);
+  const items = sorted.map(([word, sum]) =>
+    make("li", {}, make("span", { className: "amount" }, signed(sum)), " ", make("bdi", {}, word)));
+  return make("details", {}, make("summary", {}, "What words and phrases add"), make("ul", { className: "words" }, ...items));
+}
+
+function probabilities(row) {
+  const lines = row.top.map(({ label, probability }) => {
+    const bar = make("span", { className: "bar", "aria-hidden": "true" });
+    bar.style.width = percent(probability).replace(" ", "");
+    const given = row.labels ? row.labels.some((one) => one.label === label) : label === row.label;
+    return make("tr", { className: given ? "given" : "" }, make("th", { scope: "row" }, make("bdi", {}, label)),
+      make("td", { className: "number" }, percent(probability)), make("td", { className: "bars" }, bar));
+  });
+  return make("table", { className: "probabilities" }, make("caption", { className: "visually-hidden" }, "Probabilities"),
+    make("tbody", {}, ...lines));
+}
+
+function answer(model, row, notes) {
+  const given = row.labels ? row.labels.map((one) => one.label).join(", ") || "no label" : row.label;
+  const parts = [make("h3", {}, make("bdi", { className: "model" }, model), ": ", make("strong", { className: "label" }, make("bdi", {}, given)))];
+  parts.push(probabilities(row));
+  if (row.explanation) parts.push(highlighted(row.text, row.explanation), strongestWords(row.text, row.explanation));
+  for (const flag of row.flags) parts.push(make("p", { className: "note" }, flag === "empty" ? "No word in it: the answer is the model's bias alone." : `Flag: ${flag}`));
+  if (notes) parts.push(make("p", { className: "note" }, notes));
+  return make("article", { "aria-label": `Answer of ${model}` }, ...parts);
+}
+
+async function asked(model, text, signal) {
+  const request = { model, texts: [text], top_k: SHOWN };
+  try {
+    return [model, (await classify({ ...request, explain: "full" }, signal))[0], ""];
+  } catch (error) {
+    if (![422, 501].includes(error.status)) throw error;
+    return [model, (await classify(request, signal))[0], `No reasons: ${error.message}`]; // the model has none
+  }
+}
+
+export function watchText(models, report) {
+  let timer = 0, running = new AbortController();
+  async function show() {
+    running.abort();
+    const { signal } = (running = new AbortController());
+    const text = find("text").value;
+    if (!text) {
+      find("answers").replaceChildren();
+      find("said").textContent = "";
+      return;
+    }
+    try {
+      const found = await Promise.all(models().map((model) => asked(model, text, signal)));
+      if (signal.aborted) return;
+      find("answers").replaceChildren(...found.map((one) => answer(...one)));
+      find("said").textContent = found.map(([model, row]) => `${model}: ${row.label}, ${percent(row.probability)}`).join("; ");
+      report("");
+    } catch (error) {
+      if (error.name !== "AbortError") report(error.message, error.status);
+    }
+  }
+  find("text").addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(show, DELAY);
+  });
+  return show;
+}

@@ -1,0 +1,131 @@
+"""One process that serves: uvicorn on a socket that is already bound, and what signals mean to it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import uvicorn
+
+from textcnn.errors import TextCNNError
+from textcnn.inference.threads import num_cores
+from textcnn.serve.app import Service, build_app
+from textcnn.serve.batching import Batcher
+from textcnn.serve.metrics import Metrics
+from textcnn.serve.models import Models
+from textcnn.serve.settings import ServerSettings
+
+_LOOK_AFTER_PARENT = 1.0  # seconds
+
+Say = Callable[[str], None]
+
+
+class Worker(uvicorn.Server):
+    """Serves until SIGTERM or SIGINT, then answers what it has begun; SIGHUP reads the models again.
+
+    Args:
+        settings: of the server.
+        metrics: where this worker has a row.
+        say: is told what happens, a line each.
+        parent: process without which it ends; none: it stands alone.
+    """
+
+    def __init__(self, settings: ServerSettings, metrics: Metrics, say: Say, *, parent: int | None = None) -> None:
+        threads = max(num_cores() // settings.workers, 1)
+        self._models = Models(settings.models, precision=settings.precision, threads=threads)
+        self._batcher = Batcher(lambda size: metrics.observe("textcnn_batch_texts", size))
+        self._service = Service(self._models, self._batcher, metrics, settings.limits)
+        self._say, self._parent, self._metrics = say, parent, metrics
+        self._failure: TextCNNError | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
+        super().__init__(
+            uvicorn.Config(
+                build_app(self._service, settings.token),
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                ws="none",
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=int(settings.limits.timeout) + 1,
+            )
+        )
+
+    def run_on(self, listener: socket.socket) -> None:
+        """Serve on that socket until the end.
+
+        Raises:
+            TextCNNError: the models cannot be loaded.
+        """
+        try:
+            asyncio.run(self._run(listener))
+        finally:
+            self._batcher.close()
+        if self._failure is not None:
+            raise self._failure
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to :meth:`_listen`: uvicorn would raise those that stopped it once more."""
+        yield
+
+    async def _run(self, listener: socket.socket) -> None:
+        self._listen()
+        self._begin(self._load())
+        if self._parent is not None:
+            self._begin(self._stay_with_parent(self._parent))
+        try:
+            await self.serve(sockets=[listener])
+        finally:
+            for task in self._tasks:
+                task.cancel()
+
+    def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        if hasattr(signal, "SIGHUP"):
+            loop.add_signal_handler(signal.SIGHUP, lambda: self._begin(self._reload()))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _stop(self) -> None:
+        self.force_exit = self._service.stopping  # who asks twice does not want to wait
+        self._service.stopping = self.should_exit = True
+
+    async def _load(self) -> None:
+        async with self._turn:
+            try:
+                await asyncio.to_thread(self._models.load)
+            except TextCNNError as err:
+                self._failure, self.should_exit = err, True
+                return
+        names = ", ".join(source.name for source in self._models.sources)
+        self._say(f"ready: {names}")
+
+    async def _reload(self) -> None:
+        """A model that cannot be read leaves all of them as they were."""
+        async with self._turn:
+            try:
+                await asyncio.to_thread(self._models.load)
+            except (TextCNNError, OSError, ValueError) as err:
+                self._metrics.add("textcnn_reloads_total", outcome="failed")
+                self._say(f"reload failed, the models are as before: {err}")
+                return
+        self._metrics.add("textcnn_reloads_total", outcome="done")
+        self._say("reloaded")
+
+    async def _stay_with_parent(self, parent: int) -> None:
+        with suppress(asyncio.CancelledError):
+            while os.getppid() == parent:
+                await asyncio.sleep(_LOOK_AFTER_PARENT)
+            self._stop()
