@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from textcnn import __version__
+import textcnn
 from textcnn.errors import ConfigError, MissingExtraError
 from textcnn.serve.batching import Batcher
 from textcnn.serve.guard import RETRY_SECONDS, Guard
@@ -89,7 +89,7 @@ def build_app(service: Service, token: str | None = None) -> Guard:
         service: what answers.
         token: that requests must bring.
     """
-    app = FastAPI(title="textcnn", version=__version__, docs_url=None, redoc_url=None)
+    app = FastAPI(title="textcnn", version=textcnn.__version__, docs_url=None, redoc_url=None)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(HTTPException, _http_error)
     _add_answers(app, service)
