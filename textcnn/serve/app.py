@@ -136,7 +136,7 @@ def _add_states(app: FastAPI, service: Service) -> None:
     @app.get("/health", response_model=HealthResponse)
     async def health() -> Response:
         """Whether the process is alive."""
-        return JSONResponse({"status": "ok", "version": __version__})
+        return JSONResponse({"status": "ok", "version": textcnn.__version__})
 
     @app.get("/ready", responses={200: {"model": ReadyResponse}, 503: {"model": ErrorResponse}})
     async def ready() -> Response:
