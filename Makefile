@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: setup demo test check format bench bench-step bench-lookup bench-peers panel wordnet with-glove with-fasttext multi-label accurate words-only kim2014 imbalance architectures images reasons audit evidence build clean
+.PHONY: setup demo test check format bench bench-step bench-lookup bench-peers panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence build clean
 
 setup: $(INSTALLED)
 
@@ -64,10 +64,6 @@ with-glove: setup
 with-fasttext: setup
 	$(PANEL) --sets trec,sst2 --baselines svm,fasttext \
 	  --output $(RESULTS)/with-fasttext.json --table $(RESULTS)/with-fasttext.md
-
-# Multi-label, ours and the baselines with thresholds from rows that are not test rows.
-multi-label: setup
-	$(PANEL) --sets goemotions --baselines svm,logistic --output $(RESULTS)/multi-label.json --table $(RESULTS)/multi-label.md
 
 # Three networks a run (seeds 1 to 3), so one run is enough.
 accurate: setup

@@ -83,14 +83,14 @@ def run_panel(
 def to_markdown(document: Mapping[str, Any]) -> str:
     """One line for each set, one column for each model: mean test accuracy over the seeds.
 
-    Multi-label: micro F1, and micro / macro F1 in a panel that has only such sets.
+    Multi-label: micro / macro F1.
     """
     sets = document["sets"]
     models = list(dict.fromkeys(result["model"] for found in sets.values() for result in found["results"]))
     lines = [f"| set (seeds) | {' | '.join(models)} | train, s |", "| --- " * (len(models) + 2) + "|"]
-    macro = ["macro_f1"] * all(_metric(found) == "micro_f1" for found in sets.values())
     for name, found in sets.items():
-        cells = {result["model"]: _cell(result, [_metric(found), *macro]) for result in found["results"]}
+        metrics = ["accuracy"] if _metric(found) == "accuracy" else ["micro_f1", "macro_f1"]
+        cells = {result["model"]: _cell(result, metrics) for result in found["results"]}
         first = found["results"][0]
         row = " | ".join(cells.get(model, "") for model in models)
         lines.append(f"| {name} ({len(first['runs'])}) | {row} | {first['train_seconds']:.0f} |")
