@@ -156,7 +156,7 @@ def test_unknown_settings(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.txt", "a.parquet", "a", "a.csv.gz"])
 def test_empty_file(tmp_path, name):
-    (tmp_path / name).write_bytes(gzip.compress(b"") if name.endswith(".gz") else b"")
+    (tmp_path / name).write_bytes(gzip.compress(b"", mtime=0) if name.endswith(".gz") else b"")
     with pytest.raises(DataError, match=f"{name}: expected rows, found an empty file"):
         open_rows(tmp_path / name)
 
@@ -238,7 +238,7 @@ def test_nul_becomes_blank_and_is_counted(tmp_path, name):
     assert rows.warnings() == ["2 NUL characters were replaced by blanks"]
 
 
-@pytest.mark.parametrize("content", [b"\x1f\x8b broken", gzip.compress(b"text\n" + b"a\n" * 9000)[:-20]])
+@pytest.mark.parametrize("content", [b"\x1f\x8b broken", gzip.compress(b"text\n" + b"a\n" * 9000, mtime=0)[:-20]])
 def test_damaged_gzip(tmp_path, content):
     (tmp_path / "a.csv.gz").write_bytes(content)
     with pytest.raises(DataError, match=r"a.csv.gz: expected a readable file, found: "):
