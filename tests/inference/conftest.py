@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,3 +68,8 @@ def predictor(text) -> Predictor:
 @pytest.fixture
 def multi(make_text) -> Predictor:
     return Predictor(make_text("calm", "glad", "odd", multi_label=True))
+
+
+@pytest.fixture
+def saved(text, tmp_path) -> Path:
+    return text.save(tmp_path / "model")

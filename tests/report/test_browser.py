@@ -1,29 +1,12 @@
 """The page as a reader sees it: in a real browser, on a desk and on a phone, in light and dark."""
 
-import importlib.util
-import shutil
-
 import pytest
-from conftest import skip_without
 
 import textcnn
 from textcnn.report import with_reasons, write_report
 
 SIZES = {"desk": (1280, 900), "phone": (375, 740)}
 NUMBERS = ".match(/\\d+/g).slice(0, 3).map(Number)"  # red, green and blue of "rgb(r, g, b)"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    program = shutil.which("chromium")
-    skip_without(program is not None and importlib.util.find_spec("playwright") is not None, "chromium and playwright")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        # Containers run as root, where Chromium has no sandbox of its own.
-        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module", params=["single", "multi"])

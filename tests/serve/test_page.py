@@ -1,32 +1,16 @@
 """The page in a real browser: as somebody types, pastes, uploads, compares; on a desk and on a phone."""
 
 import csv
-import importlib.util
 import io
 import os
-import shutil
 
 import pytest
-from conftest import skip_without
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 EVIL = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
 SIZES = {"desk": (1280, 900), "phone": (375, 740)}
 NUMBERS = ".match(/\\d+/g).slice(0, 3).map(Number)"
 SHOTS = os.environ.get("TEXTCNN_SCREENSHOTS")  # a folder to look at
-
-
-@pytest.fixture(scope="module")
-def browser():
-    program = shutil.which("chromium")
-    skip_without(program is not None and importlib.util.find_spec("playwright") is not None, "chromium and playwright")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        # Containers run as root, where Chromium has no sandbox of its own.
-        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.errors import ConfigError
-from textcnn.inference.filters import LEAK, Doubles, hyperbolic_tangent
+from textcnn.inference.filters import Doubles, activate
 from textcnn.inference.gathering import Gathered
 from textcnn.inference.lookup import LookupModel
 from textcnn.inference.quantized import UNIT
@@ -152,7 +152,7 @@ class _Wins:
         scores += filters.bias
         for i in range(adds.shape[2]):
             scores += adds[:, :, i]
-        self.features = np.where(self._inside > 0, _activated(scores, filters.activation), 0.0)
+        self.features = np.where(self._inside > 0, activate(scores, filters.activation), 0.0)
         # What of a score reaches the feature: 1 or 0 for relu.
         self._reach = np.divide(self.features, scores, out=np.zeros_like(scores), where=scores != 0)
         self._adds = adds + (filters.bias / np.maximum(self._inside, 1))[:, :, None]
@@ -173,11 +173,3 @@ class _Wins:
         offsets = np.searchsorted(token, self._offsets)
         first = token - np.repeat(self._offsets[:-1], np.diff(offsets))
         return Terms(offsets, first, first + length, contributions)
-
-
-def _activated(scores: Doubles, activation: str) -> Doubles:
-    if activation == "relu":
-        return np.maximum(scores, 0)
-    if activation == "leaky_relu":
-        return np.where(scores > 0, scores, scores * float(LEAK))
-    return hyperbolic_tangent(scores) if activation == "tanh" else scores

@@ -77,13 +77,16 @@ class FloatFilters:
         return scores
 
 
-def activate(scores: npt.NDArray[np.float32], activation: str) -> npt.NDArray[np.float32]:
-    """The activation of that name."""
+def activate(scores: npt.NDArray[Any], activation: str) -> npt.NDArray[Any]:
+    """The activation of that name, of the type of the scores."""
+    found: npt.NDArray[Any] = scores
     if activation == "relu":
-        return np.maximum(scores, np.float32(0))
-    if activation == "leaky_relu":
-        return np.where(scores > 0, scores, scores * LEAK)
-    return hyperbolic_tangent(scores).astype(np.float32) if activation == "tanh" else scores
+        found = np.maximum(scores, np.float32(0))
+    elif activation == "leaky_relu":
+        found = np.where(scores > 0, scores, scores * LEAK)
+    elif activation == "tanh":
+        found = hyperbolic_tangent(scores).astype(scores.dtype)
+    return found
 
 
 def hyperbolic_tangent(x: Array) -> Doubles:

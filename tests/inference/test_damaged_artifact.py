@@ -1,0 +1,230 @@
+"""Model folders that were damaged or changed: every fault is told, all of them together."""
+
+import json
+import re
+
+import pytest
+import safetensors.torch
+import torch
+from model_folders import edit
+
+from textcnn.errors import ArtifactError
+from textcnn.inference.artifact import load_artifact
+from textcnn.inference.folder import CONFIG, TIMING, TOKENIZER, TRAINING, WEIGHTS
+from textcnn.inference.manifest import read_config
+
+# -------------------------------------------------------------------------------------------------- damaged
+
+
+@pytest.mark.parametrize("name", [CONFIG, TRAINING, TIMING])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff\xfe{}", b'{"a": 1} x', b"[" * 100_000, b'{"a":' * 100_000, b"\0" * 10]
+)
+def test_a_damaged_document(saved, name, content):
+    (saved / name).write_bytes(content)
+    with pytest.raises(ArtifactError, match=rf"{re.escape(name)}: expected a JSON object, but the file is damaged: .+"):
+        load_artifact(saved)
+
+
+@pytest.mark.parametrize("name", [CONFIG, TRAINING, TIMING])
+def test_a_document_that_is_no_object(saved, name):
+    (saved / name).write_text("[1, 2]", encoding="utf-8")
+    with pytest.raises(ArtifactError, match=rf"{re.escape(name)}: expected a JSON object, found list"):
+        load_artifact(saved)
+
+
+def test_a_damaged_tokenizer(saved):
+    (saved / TOKENIZER).write_text("{}", encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"tokenizer\.json: expected the JSON of a tokenizer"):
+        load_artifact(saved)
+
+
+def test_a_tokenizer_without_its_unknown_word(saved):
+    document = json.loads((saved / TOKENIZER).read_text(encoding="utf-8"))
+    del document["model"]["vocab"]["[UNK]"]
+    (saved / TOKENIZER).write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"tokenizer\.json: expected the JSON of a tokenizer.*Missing \[UNK\]"):
+        load_artifact(saved)
+
+
+@pytest.mark.parametrize("damage", [lambda b: b"", lambda b: b"junk" * 50, lambda b: b[:-5], lambda b: b[100:]])
+def test_damaged_weights(saved, damage):
+    path = saved / WEIGHTS
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(
+        ArtifactError, match=r"model\.safetensors: expected safetensors weights, but the file is damaged: .+"
+    ):
+        load_artifact(saved)
+
+
+@pytest.mark.parametrize("found", [3, 0, "1", None, 1.5, True, [1]])
+def test_another_version_of_the_format(saved, found):
+    edit(saved / CONFIG, format_version=found)
+    shown = re.escape(repr(found))
+    message = rf"config.json: expected format_version 1 or 2, found {shown}; use the textcnn that wrote it"
+    with pytest.raises(ArtifactError, match=message):
+        load_artifact(saved)
+    edit(saved / CONFIG, format_version=...)
+    with pytest.raises(ArtifactError, match="expected format_version 1 or 2, found None"):
+        load_artifact(saved)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("modality", "sound"),
+        ("modality", ["text"]),
+        ("modality", None),
+        ("architecture", 5),
+        ("embedding_dim", "8"),
+        ("embedding_dim", True),
+        ("embedding_dim", 0),
+        ("binary_sigmoid", 1),
+        ("settings", []),
+        ("labels", "abc"),
+        ("labels", [1, 2, 3]),
+        ("labels", ["a", "b", "a"]),
+        ("labels", []),
+        ("problem_type", "regression"),
+        ("problem_type", ["single_label_classification"]),
+        ("thresholds", {"a": 0.5}),
+        ("thresholds", ["a", "b", "c"]),
+        ("thresholds", [0.5, 0.5, None]),
+        ("temperature", 0),
+        ("temperature", -1.0),
+        ("temperature", float("nan")),
+        ("temperature", float("inf")),
+        ("temperature", "hot"),
+        ("temperature", True),
+        ("max_length", 0),
+        ("max_length", -3),
+        ("max_length", "400"),
+        ("max_length", 1.5),
+        ("labels", ...),
+        ("max_length", ...),
+        ("thresholds", ...),
+        ("settings", ...),
+        ("modality", ...),
+    ],
+)
+def test_a_config_that_was_changed(saved, name, value):
+    edit(saved / CONFIG, **{name: value})
+    with pytest.raises(ArtifactError, match=rf"config\.json: damaged or written by something else: .*{name}"):
+        load_artifact(saved)
+    with pytest.raises(ArtifactError, match="damaged or written by something else"):
+        read_config(saved)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("shape", [1, 8]),
+        ("shape", [3, 8, -8]),
+        ("shape", [3, 8, "8"]),
+        ("shape", 8),
+        ("shape", ...),
+        ("mean", [1.0, 2.0]),
+        ("mean", ["a", "b", "c"]),
+        ("mean", ...),
+        ("std", [0.0, 1.0, 1.0]),
+        ("std", None),
+    ],
+)
+def test_an_image_config_that_was_changed(image, tmp_path, name, value):
+    folder = image.save(tmp_path / "model")
+    edit(folder / CONFIG, **{name: value})
+    with pytest.raises(ArtifactError, match=rf"config\.json: damaged or written by something else: .*{name}"):
+        load_artifact(folder)
+
+
+def test_all_problems_of_a_config_are_told_together(saved):
+    edit(saved / CONFIG, temperature="hot", labels=..., max_length=0, embedding_dim=0)
+    with pytest.raises(ArtifactError, match="damaged") as caught:
+        load_artifact(saved)
+    assert all(name in str(caught.value) for name in ("temperature", "labels is absent", "max_length", "embedding_dim"))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_long_value_is_cut_in_the_message(saved):
+    edit(saved / CONFIG, temperature="x" * 100_000)
+    with pytest.raises(ArtifactError, match="temperature is 'xxx") as caught:
+        load_artifact(saved)
+    assert len(str(caught.value)) < 1_000
+
+
+@pytest.mark.parametrize(("count", "multi_label"), [(2, False), (4, True)])
+def test_thresholds_that_are_not_one_for_each_label(make_text, tmp_path, count, multi_label):
+    folder = make_text("a", "b", "c", multi_label=multi_label).save(tmp_path / "model")
+    edit(folder / CONFIG, thresholds=[0.5] * count)
+    with pytest.raises(ArtifactError, match=rf"config\.json: .*{count} thresholds for 3 labels"):
+        load_artifact(folder)
+
+
+# ---------------------------------------------------------------------------------- parts of different models
+
+
+def test_a_vocabulary_that_is_not_that_of_the_weights(saved, make_text):
+    document = json.loads((saved / TOKENIZER).read_text(encoding="utf-8"))
+    document["model"]["vocab"]["additional"] = len(document["model"]["vocab"])
+    (saved / TOKENIZER).write_text(json.dumps(document), encoding="utf-8")
+    rows = len(load_rows(saved))
+    with pytest.raises(
+        ArtifactError,
+        match=rf"model\.safetensors has {rows} rows in embedding.word.weight, but there are {rows + 1} types in "
+        "tokenizer.json; the files are from different models",
+    ):
+        load_artifact(saved)
+
+
+def load_rows(folder):
+    return safetensors.torch.load_file(folder / WEIGHTS)["embedding.word.weight"]
+
+
+def test_labels_that_are_not_those_of_the_head(saved):
+    edit(saved / CONFIG, labels=["a", "b"], thresholds=[0.5, 0.5])
+    with pytest.raises(
+        ArtifactError,
+        match=r"model\.safetensors: the weights do not fit config\.json: .*head\.weight.*\[3, 20\].*\[2, 20\]",
+    ) as caught:
+        load_artifact(saved)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"architecture": "transformer"}, "architecture must be one of kim, .*, got 'transformer'"),
+        ({"architecture": "lenet"}, "architecture must be one of kim, .*, got 'lenet'"),
+        ({"architecture": "lstm", "settings": {}}, "Missing key"),
+        ({"settings": {"width": 3}}, "'kim' has no setting 'width'; it has kernel_sizes, "),
+        ({"settings": {"num_filters": 5}}, "size mismatch"),
+        ({"settings": {"num_filters": "many"}}, "."),
+        ({"settings": {"kernel_sizes": 3}}, "."),
+        ({"settings": {"activation": ["relu"]}}, "."),
+        ({"embedding_dim": 9}, "size mismatch"),
+        ({"binary_sigmoid": True, "labels": ["a", "b"], "thresholds": [0.5, 0.5]}, "size mismatch"),
+    ],
+)
+def test_a_config_that_does_not_fit_the_weights(saved, changes, problem):
+    edit(saved / CONFIG, **changes)
+    with pytest.raises(ArtifactError, match=rf"the weights do not fit config\.json: .*{problem}"):
+        load_artifact(saved)
+
+
+def test_weights_with_a_name_too_many_or_too_few(saved):
+    state = safetensors.torch.load_file(saved / WEIGHTS)
+    safetensors.torch.save_file({**state, "extra.weight": torch.zeros(1)}, saved / WEIGHTS)
+    with pytest.raises(ArtifactError, match=r"do not fit config\.json: .*extra\.weight"):
+        load_artifact(saved)
+    del state["head.bias"]
+    safetensors.torch.save_file(state, saved / WEIGHTS)
+    with pytest.raises(ArtifactError, match=r"do not fit config\.json: .*head\.bias"):
+        load_artifact(saved)
+
+
+def test_text_and_image_models_know_which_they_are(text, image):
+    assert (text.modality, image.modality) == ("text", "image")
+    with pytest.raises(ArtifactError, match="expected an image model, got a text model; use `textcnn` without `image`"):
+        text.image_inputs()
+    with pytest.raises(ArtifactError, match="expected a text model, got an image model; use `textcnn image` for it"):
+        image.text_inputs()
