@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import safetensors.numpy
 
 from textcnn.errors import ArtifactError
+from textcnn.inference.arrays import load_arrays, save_arrays
 
 Integers = npt.NDArray[np.int64]
 
@@ -42,12 +42,7 @@ class EvidenceIndex:
         Raises:
             ArtifactError: the place cannot be written.
         """
-        try:
-            content = {entry.name: np.ascontiguousarray(getattr(self, entry.name)) for entry in fields(self)}
-            safetensors.numpy.save_file(content, path)
-        except safetensors.SafetensorError as err:
-            raise ArtifactError(f"cannot write {str(path)!r}: {err}") from err
-        path.chmod(0o644)
+        save_arrays(path, {entry.name: getattr(self, entry.name) for entry in fields(self)})
 
     @classmethod
     def read(cls, path: Path, num_labels: int) -> EvidenceIndex:
@@ -56,11 +51,8 @@ class EvidenceIndex:
         Raises:
             ArtifactError: the file is damaged, or is not of a model with ``num_labels`` labels.
         """
-        try:
-            found = safetensors.numpy.load_file(path)
-            index = cls(**{entry.name: found[entry.name] for entry in fields(cls)})
-        except Exception as err:  # as in out_of_fold.py
-            raise ArtifactError(f"{path}: expected an index of evidence, but the file is damaged: {err}") from err
+        names = tuple(entry.name for entry in fields(cls))
+        index = cls(**load_arrays(path, names, "an index of evidence"))
         if problem := index._problem(num_labels):
             raise ArtifactError(f"{path}: expected an index of evidence, but {problem}; train again with --evidence")
         return index

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import safetensors.numpy
 
 from textcnn.errors import ArtifactError
+from textcnn.inference.arrays import load_arrays, save_arrays
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,7 @@ class OutOfFold:
         Raises:
             ArtifactError: the place cannot be written.
         """
-        try:
-            content = {"probabilities": self.probabilities, "fold": self.fold}
-            safetensors.numpy.save_file({name: np.ascontiguousarray(value) for name, value in content.items()}, path)
-        except safetensors.SafetensorError as err:
-            raise ArtifactError(f"cannot write {str(path)!r}: {err}") from err
-        path.chmod(0o644)
+        save_arrays(path, {"probabilities": self.probabilities, "fold": self.fold})
 
     @classmethod
     def read(cls, path: Path, num_labels: int) -> OutOfFold:
@@ -45,11 +40,8 @@ class OutOfFold:
         Raises:
             ArtifactError: the file is damaged, or is not of a model with ``num_labels`` labels.
         """
-        try:
-            found = safetensors.numpy.load_file(path)
-            probabilities, fold = found["probabilities"], found["fold"]
-        except Exception as err:  # safetensors has one exception class for every fault, and OSError besides
-            raise ArtifactError(f"{path}: expected probabilities and folds, but the file is damaged: {err}") from err
+        found = load_arrays(path, ("probabilities", "fold"), "probabilities and folds")
+        probabilities, fold = found["probabilities"], found["fold"]
         if fold.ndim != 1 or probabilities.shape != (len(fold), num_labels):
             raise ArtifactError(
                 f"{path}: expected probabilities of shape ({len(fold)}, {num_labels}), found {probabilities.shape}"
