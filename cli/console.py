@@ -28,19 +28,24 @@ def is_quiet() -> bool:
 
 def error(message: str) -> None:
     """One line on stderr, always shown."""
-    print(f"error: {message}".replace("\n", " "), file=sys.stderr)
+    _write_line(f"error: {message}".replace("\n", " "))
 
 
 def say(message: str) -> None:
     """A line on stderr, unless the user asked for silence."""
     if _level >= 0:
-        print(message, file=sys.stderr)
+        _write_line(message)
 
 
 def detail(message: str) -> None:
     """A line on stderr for those who asked for more."""
     if _level > 0:
-        print(message, file=sys.stderr)
+        _write_line(message)
+
+
+def _write_line(line: str) -> None:
+    # One write, not print's two: lines of processes that share stderr stay whole.
+    sys.stderr.write(f"{line}\n")
 
 
 def write_json(document: Any) -> None:

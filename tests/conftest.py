@@ -29,9 +29,12 @@ def skip_without(available: bool, what: str) -> None:
     pytest.skip(f"needs {what}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Debian's Chromium, driven by playwright."""
+    """Debian's Chromium, driven by playwright.
+
+    Its event loop runs for as long as the fixture lives, and `asyncio.run` beside it fails: one file's tests, no more.
+    """
     program = shutil.which("chromium")
     skip_without(program is not None and importlib.util.find_spec("playwright") is not None, "chromium and playwright")
     from playwright.sync_api import sync_playwright
