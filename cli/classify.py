@@ -61,7 +61,14 @@ def classify(
             help=f"say why, by the {EXPLAINED} strongest n-grams and words of the predicted label, or of all",
         ),
     ] = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="processes that classify; each loads the model")] = 1,
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers",
+            min=1,
+            help="processes that classify; each loads the model, and they share the memory for rows of types",
+        ),
+    ] = 1,
 ) -> None:
     """Classify texts; every input row gives one output row, with its other columns carried through.
 
@@ -75,13 +82,14 @@ def classify(
     from textcnn.inference.manifest import read_config
     from textcnn.inference.streaming import answer_in_processes, answer_stream
     from textcnn.inference.threads import num_cores
+    from textcnn.inference.type_rows import CACHE_BYTES
     from textcnn.inference.writing import is_json_lines, write_lines, write_rows
     from textcnn.text.reading import open_rows
 
     finish = _with_evidence(model, abstain_label) if evidence or abstain_label is not None else iter
     as_lines = is_json_lines(output) and finish is iter
-    threads = max(num_cores() // workers, 1)
-    load = partial(load_predictor, model, threshold, precision, threads, explain)
+    threads, cache_bytes = max(num_cores() // workers, 1), CACHE_BYTES // workers  # workers share cores and memory
+    load = partial(load_predictor, model, threshold, precision, explain, threads=threads, cache_bytes=cache_bytes)
     predictor = load() if workers == 1 else None  # each worker has its own
     if predictor is not None:
         console.detail(f"runtime: {predictor.runtime.describe()}")
@@ -112,13 +120,13 @@ def _with_evidence(model: str, abstain_label: str | None) -> Callable[[Answers],
 
 
 def load_predictor(
-    model: str, threshold: float | None, precision: str, threads: int, explain: str | None = None
+    model: str, threshold: float | None, precision: str, explain: str | None, **resources: int
 ) -> Predictor | Explainer:
     """The predictor in a folder, if it can do what is asked for; worker processes are given this function."""
     from textcnn.explain.explaining import Explainer
     from textcnn.inference.predictor import Predictor
 
-    predictor = Predictor.load(model, precision=precision, threads=threads)
+    predictor = Predictor.load(model, precision=precision, **resources)
     predictor.text_inputs()
     predictor.thresholds(threshold)
     return predictor if explain is None else Explainer(predictor, labels=explain, top=EXPLAINED)

@@ -31,7 +31,7 @@ from textcnn.inference.mapped import mapped_tensors
 from textcnn.inference.one_layer import OneLayer, one_layer, refusal
 from textcnn.inference.one_text import OneText
 from textcnn.inference.quantized import UNIT, IntegerFilters, certified_labels
-from textcnn.inference.type_rows import RowCache, Rows
+from textcnn.inference.type_rows import CACHE_BYTES, RowCache, Rows
 from textcnn.kernels import lookup_numpy
 from textcnn.labels import MULTI_LABEL, Labels
 from textcnn.text.lexicon import Unseen, build_lexicon
@@ -43,7 +43,6 @@ Array = npt.NDArray[Any]
 PRECISIONS = ("float32", "int8")
 CHUNK = 128  # texts of one task; a text is summed by one thread, so the cut decides nothing
 FEW = 200  # texts up to which numpy is faster than importing numba
-CACHE_BYTES = 256 * 2**20
 _SHIFT = 12  # from units of the wide branch, 2**-48, to UNIT
 
 

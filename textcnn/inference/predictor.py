@@ -16,6 +16,7 @@ from textcnn.inference.answering import Booleans, Measured, Runtime
 from textcnn.inference.lookup import PRECISIONS, LookupModel
 from textcnn.inference.manifest import read_config
 from textcnn.inference.one_layer import refusal
+from textcnn.inference.type_rows import CACHE_BYTES
 from textcnn.labels import Labels
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Predictor(Answering):
         runtime: str = "auto",
         precision: str = "float32",
         threads: int | None = None,
+        cache_bytes: int = CACHE_BYTES,
     ) -> Predictor:
         """Read a model folder.
 
@@ -54,6 +56,7 @@ class Predictor(Answering):
             runtime: ``look-up``, ``torch``, or ``auto``: look-up where the model allows it.
             precision: ``float32``, or ``int8`` (look-up alone): integer logits, and answers that are certified.
             threads: of the look-up runtime; none: all cores.
+            cache_bytes: likewise, memory for the rows of types.
 
         Raises:
             ArtifactError: it is not there, or not whole, or has no look-up runtime where that was asked for.
@@ -71,7 +74,9 @@ class Predictor(Answering):
             raise ConfigError(f"{wanted} needs the look-up runtime, which {str(folder)!r} does not have: {reason}")
         if not reason:
             try:
-                return cls._of(LookupModel.load(folder, precision=precision, threads=threads), folder)
+                return cls._of(
+                    LookupModel.load(folder, precision=precision, threads=threads, cache_bytes=cache_bytes), folder
+                )
             except ArtifactError as err:
                 if runtime == "look-up" or precision == "int8":
                     raise

@@ -17,6 +17,7 @@ from textcnn.text.lexicon import Lexicon, Unseen
 Array = npt.NDArray[Any]
 Integers = npt.NDArray[np.int64]
 
+CACHE_BYTES = 256 * 2**20  # memory for the rows of types, where nobody says otherwise
 BLOCK = 1024  # types whose rows are made at once: bounds what is held beside the table
 
 
@@ -77,6 +78,10 @@ class Rows:
         """The same in arrays of ``size`` rows."""
         return Rows(*(_grown(part, size) for part in (self.products, self.means, self.clipped)))
 
+    def at(self, numbers: Integers) -> Rows:
+        """Only these rows."""
+        return Rows(self.products[numbers], self.means[numbers], self.clipped[numbers])
+
     @property
     def row_bytes(self) -> int:
         """Memory of one row."""
@@ -106,7 +111,8 @@ class Held(NamedTuple):
 class RowCache:
     """Rows of the types met so far, at most ``capacity`` of them; any number of threads may ask.
 
-    A full cache starts again in new arrays: whoever reads the old ones keeps them as they were. A row never changes.
+    A full cache starts again in new arrays, whoever reads the old ones keeps them as they were, and takes along the
+    rows of the lowest ids, which are of the types that were frequent in training. A row never changes.
 
     Args:
         make: rows of types, ascending, none twice.
@@ -137,8 +143,9 @@ class RowCache:
             if numbers.min(initial=0) < 0:
                 new = np.unique(ids[numbers < 0])
                 if self._used + len(new) > self._capacity:
-                    self._start_again()
-                    new = np.unique(ids)
+                    wanted = np.unique(ids)
+                    self._keep_frequent(len(wanted))
+                    new = wanted[self._numbers(wanted, unseen) < 0]
                 self._add(new, unseen)
                 numbers = self._numbers(ids, unseen)
             return self._rows, numbers
@@ -157,6 +164,13 @@ class RowCache:
         self._known = np.full(self._num_types + 1, -1, np.int64)
         self._named: dict[str, int] = {}
 
+    def _keep_frequent(self, num_wanted: int) -> None:
+        old, known = self._rows, self._known
+        most = min(3 * self._capacity // 4, max(self._capacity - num_wanted, 0))
+        kept = np.flatnonzero(known >= 0)[:most]
+        self._start_again()
+        self._put(old.at(known[kept]), kept, Unseen())
+
     def _numbers(self, ids: Array, unseen: Unseen) -> Integers:
         numbers = self._known[np.minimum(ids, self._num_types)]
         if unseen.names:
@@ -171,15 +185,18 @@ class RowCache:
             self._rows = self._rows.grown(needed)
         for start in range(0, len(types), BLOCK):
             block = types[start : start + BLOCK].astype(np.int64)
-            made, first = self._make(block, unseen), self._used
-            self._used += len(block)
-            self._rows.products[first : self._used] = made.products
-            self._rows.means[first : self._used] = made.means
-            self._rows.clipped[first : self._used] = made.clipped
-            own = block < self._num_types
-            self._known[block[own]] = first + np.flatnonzero(own)
-            for place in np.flatnonzero(~own).tolist():
-                self._named[unseen.names[int(block[place]) - self._num_types]] = first + place
+            self._put(self._make(block, unseen), block, unseen)
+
+    def _put(self, made: Rows, types: Integers, unseen: Unseen) -> None:
+        first = self._used
+        self._used += len(types)
+        self._rows.products[first : self._used] = made.products
+        self._rows.means[first : self._used] = made.means
+        self._rows.clipped[first : self._used] = made.clipped
+        own = types < self._num_types
+        self._known[types[own]] = first + np.flatnonzero(own)
+        for place in np.flatnonzero(~own).tolist():
+            self._named[unseen.names[int(types[place]) - self._num_types]] = first + place
 
 
 _caches: weakref.WeakSet[RowCache] = weakref.WeakSet()

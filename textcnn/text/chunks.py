@@ -22,7 +22,7 @@ from textcnn.text.lexicon import Lexicon, Unseen, joined, renumber
 from textcnn.text.ragged import Ragged, gather
 from textcnn.text.tokenizer import WORD_PATTERN, Tokenizer
 
-MOST_CHUNKS = 2**19  # remembered at once: about 100 MB with their ids and the tables
+MOST_CHUNKS = 2**18  # remembered at once: about 50 MB with their ids and the tables
 MOST_CHARACTERS = 2**23  # of all remembered chunks
 FEW = 200  # texts up to which a dictionary is faster than importing numba
 _SLICE = 2**20  # characters of texts encoded at once: what the memory may hold beyond its bounds for a moment

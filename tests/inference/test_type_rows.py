@@ -1,0 +1,53 @@
+"""A cache of rows that is full keeps what was frequent in training, and every row stays what it was."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from textcnn.inference.type_rows import RowCache, Rows
+from textcnn.text.lexicon import Unseen
+
+NUM_TYPES = 30
+
+
+def make(types, unseen):
+    products = np.asarray(types, np.float32)[:, None, None] + np.float32(1)
+    return Rows(products, np.asarray(types, np.int64)[:, None], np.zeros(len(types), bool))
+
+
+def test_a_full_cache_keeps_the_rows_of_frequent_types():
+    made = []
+
+    def counted(types, unseen):
+        made.extend(types.tolist())
+        return make(types, unseen)
+
+    cache = RowCache(counted, NUM_TYPES, capacity=9)
+    cache.find(np.arange(8), Unseen())
+    made.clear()
+    cache.find(np.array([20, 21]), Unseen())  # no room: 0 to 5 are kept
+    assert made == [20, 21]
+    cache.find(np.arange(6), Unseen())
+    assert made == [20, 21]
+    cache.find(np.array([7]), Unseen())
+    assert made == [20, 21, 7]
+
+
+def test_who_reads_old_rows_keeps_them():
+    cache = RowCache(make, NUM_TYPES, capacity=4)
+    rows, numbers = cache.find(np.arange(3), Unseen())
+    cache.find(np.arange(20, 23), Unseen())
+    assert rows.products[numbers].ravel().tolist() == [1, 2, 3]
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.integers(0, NUM_TYPES + 4), min_size=1, max_size=12), max_size=12), st.integers(2, 20))
+def test_every_call_finds_its_rows(calls, capacity):
+    unseen = Unseen(tuple(f"new{i}" for i in range(5)))
+    cache = RowCache(make, NUM_TYPES, capacity)
+    most = capacity
+    for ids in calls:
+        most = max(most, len(set(ids)) + 1)
+        rows, numbers = cache.find(np.array(ids), unseen)
+        assert rows.products[numbers].ravel().tolist() == [number + 1 for number in ids]
+        assert len(cache) <= most
