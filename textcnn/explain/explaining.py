@@ -16,7 +16,7 @@ from textcnn.explain.winners import Integers, Winners, check_exact, shares_of
 from textcnn.inference import threads as pool
 from textcnn.inference.answering import Answers, Runtime, checked_texts
 from textcnn.inference.filters import Doubles
-from textcnn.inference.lookup import CHUNK
+from textcnn.inference.many_texts import CHUNK
 from textcnn.inference.predictor import Predictor
 from textcnn.kernels import lookup_numpy
 from textcnn.labels import Labels

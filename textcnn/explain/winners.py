@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from textcnn.errors import ConfigError
 from textcnn.inference.filters import Doubles, activate
-from textcnn.inference.lookup import CHUNK, LookupModel
+from textcnn.inference.lookup import LookupModel
+from textcnn.inference.many_texts import CHUNK
 from textcnn.kernels import lookup_numpy, shares_numpy
 from textcnn.text.pipeline import EncodedTexts
 
