@@ -9,6 +9,7 @@ from one_layer_models import ASKED, OPTIONS, make
 from textcnn.errors import ConfigError, DataError
 from textcnn.explain.additive import reasons
 from textcnn.explain.explaining import Explainer
+from textcnn.explain.winners import Winners
 from textcnn.inference.predictor import Predictor
 
 TEXTS = [*ASKED, "A good, GOOD film wıth  a bad plot!", "it's e\u0301tude \u00a0 it's", "good bad good bad good"]
@@ -52,7 +53,7 @@ def test_ngrams_are_the_first_windows_with_the_largest_sums(folders, option):
     model = Predictor.load(folders[option]).lookup()
     filters, limit = model.model.filters, model.inputs.max_length
     encoded = model.inputs.encode(TEXTS)
-    found = reasons(model, encoded, slice(0, len(TEXTS)), np.zeros((len(TEXTS), 1), np.int64))
+    found = reasons(Winners(model, encoded, slice(0, len(TEXTS))), np.zeros((len(TEXTS), 1), np.int64))
     for b in range(len(TEXTS)):
         ids = encoded.ids[encoded.offsets[b] : encoded.offsets[b + 1]][:limit]
         expected = {}
@@ -91,7 +92,7 @@ def test_words_have_what_they_add_to_the_windows_that_they_won(folders):
                     add = held.products[rows[t], tap + t - start, f] + filters.bias[k] / len(inside)
                     words[t] += add * filters.head[k, 1]
         tap += size
-    found = reasons(model, encoded, slice(0, 1), np.array([[1]]))
+    found = reasons(Winners(model, encoded, slice(0, 1)), np.array([[1]]))
     np.testing.assert_allclose(found.words.contributions[:, 0], words, atol=1e-5)
 
 

@@ -13,9 +13,10 @@ from one_layer_models import OPTIONS, make
 from textcnn.api import train
 from textcnn.errors import ArtifactError, ConfigError
 from textcnn.explain.evidence import find_evidence, load_evidence, with_evidence
-from textcnn.explain.evidence_index import build_evidence
+from textcnn.explain.evidence_index import OUTSIDE, build_evidence
 from textcnn.inference.answers import classify_rows
 from textcnn.inference.evidence import EvidenceIndex
+from textcnn.inference.filters import activate
 from textcnn.inference.predictor import Predictor
 from textcnn.runs.settings import train_text
 from textcnn.text.reading import open_rows
@@ -60,7 +61,6 @@ def test_rows_held_out_are_never_cited(folder):
 @pytest.mark.parametrize("option", ["default", "pure", "widths", "cut", "multi label", "vectors"])
 def test_shares_are_those_of_counting(option, tmp_path):
     make(**OPTIONS[option]).save(tmp_path)
-    from textcnn.explain.winners import OUTSIDE, find_winners
     from textcnn.inference.lookup import LookupModel
 
     model = LookupModel.load(tmp_path)
@@ -68,9 +68,16 @@ def test_shares_are_those_of_counting(option, tmp_path):
     truth = [("neg",), ("pos",), ("neg",), ("pos",), ("nope",)]
 
     def pairs(encoded, i):
-        won = find_winners(model, encoded)
-        windows = won.windows[won.texts == i].tolist()
-        both = {(a, b) for row in windows for a, b in pairwise(row) if min(a, b) >= OUTSIDE}
+        filters, both = model.model.filters, set()
+        ids = encoded.ids[encoded.offsets[i] : encoded.offsets[i + 1]][: model.inputs.max_length]
+        for g, sums in enumerate(model.windows(ids, encoded.unseen) if len(ids) else []):
+            size = int(filters.sizes[g])
+            ends = [OUTSIDE] * (size - 1)
+            padded, bias = [*ends, *ids.tolist(), *ends], filters.bias[g * sums.shape[1] :]
+            for f in range(sums.shape[1]):
+                place = int(sums[:, f].argmax())
+                if activate(sums[place, f] + bias[f], filters.activation):
+                    both |= set(pairwise(padded[place : place + size]))
         return both - {(OUTSIDE, OUTSIDE)}
 
     encoded = model.inputs.encode(texts)

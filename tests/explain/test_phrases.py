@@ -17,7 +17,7 @@ from textcnn.explain.blinding import write_blinded
 from textcnn.explain.difference import difference
 from textcnn.explain.phrases import phrase_book
 from textcnn.explain.seen import seen_phrases
-from textcnn.explain.winners import find_winners
+from textcnn.explain.winners import winning_ngrams
 from textcnn.inference.filters import activate
 from textcnn.inference.lookup import LookupModel
 from textcnn.inference.quantized import UNIT
@@ -85,7 +85,7 @@ def test_words_of_the_mean_and_n_grams_of_the_wide_branch_add_what_is_said(tmp_p
         # A text of one word has the feature of that word alone, with weight 1.
         for phrase in [p for side in page.wide for p in side if " " not in p.text]:
             encoded = model.inputs.encode([phrase.text])
-            won = find_winners(model, encoded).contributions[:, label].astype(np.float64).sum()
+            won = winning_ngrams(model, encoded).contributions[:, label].astype(np.float64).sum()
             share = float(model.rows(encoded.ids)[0].means[model.rows(encoded.ids)[1][0], label]) * UNIT
             logit = model.logits(encoded)[0, label]
             assert abs(bias[label] + won + share + phrase.contribution - logit) < 1e-5
@@ -144,7 +144,7 @@ def test_winners_and_the_bias_are_the_logits_of_a_model_of_maxima(option, tmp_pa
     model = LookupModel.load(tmp_path)
     texts = [*TRAIN, "", "good", "unseen words of a film"]
     encoded = model.inputs.encode(texts)
-    won = find_winners(model, encoded)
+    won = winning_ngrams(model, encoded)
     sums = np.tile(model.model.bias * UNIT, (len(texts), 1))
     np.add.at(sums, won.texts, won.contributions)
     assert np.allclose(sums, model.logits(encoded), atol=1e-5)
@@ -166,6 +166,25 @@ def test_seen_n_grams_have_the_support_and_labels_of_the_texts_where_they_win(tm
     assert any("xyzzy" in phrase.text for phrase in [*every[0].strongest, *every[0].weakest])
     with pytest.raises(ConfigError, match="expected a label of the model"):
         seen_phrases(model, texts, truth, labels=["no"])
+
+
+def test_an_n_gram_that_wins_twice_in_a_text_has_the_support_of_one(tmp_path):
+    make(kernel_sizes=[1, 2], num_filters=30, wide=False).save(tmp_path)
+    model = LookupModel.load(tmp_path)
+    won = winning_ngrams(model, model.inputs.encode(["good plot good"]))
+    assert {0, 2} <= {
+        first for first, last in zip(won.first.tolist(), won.last.tolist(), strict=True) if last - first == 1
+    }
+    (page,) = seen_phrases(model, ["good plot good"], [("pos",)], top=500, min_support=1, labels=["pos"])
+    for phrase in [*page.strongest, *page.weakest]:
+        assert (phrase.support, phrase.labels) == (1, {"pos": 1})
+
+
+def test_no_texts_and_models_without_filters_have_no_seen_n_grams(tmp_path):
+    model = load(tmp_path / "kim", "default")
+    assert [page.strongest + page.weakest for page in seen_phrases(model, [], [])] == [[], [], []]
+    bag = load(tmp_path / "bag", "bag")
+    assert [page.strongest + page.weakest for page in seen_phrases(bag, ["a film"], [("pos",)])] == [[], [], []]
 
 
 def test_two_books_side_by_side(tmp_path):

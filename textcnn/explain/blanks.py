@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.errors import ConfigError
-from textcnn.explain.additive import WIDE, check_exact, reasons
+from textcnn.explain.additive import WIDE, reasons
 from textcnn.explain.decision import Decision
 from textcnn.explain.parts import part_terms
+from textcnn.explain.winners import Winners, check_exact
 from textcnn.inference.answering import Booleans
 from textcnn.inference.filters import Doubles, FloatFilters
 from textcnn.inference.lookup import LookupModel
@@ -70,7 +71,7 @@ class Blanked:
                 f"words are sufficient where features are maxima alone, but this model has {' and '.join(found)}; "
                 f"train one with --preset pure"
             )
-        why = reasons(self._model, self._encoded, slice(self._number, self._number + 1), np.zeros((1, 1), np.int64))
+        why = reasons(self._winners(), np.zeros((1, 1), np.int64))
         shown = np.zeros(len(self.ids), np.bool_)
         for first, last in zip(why.ngrams.first.tolist(), why.ngrams.last.tolist(), strict=True):
             shown[first:last] = True
@@ -111,7 +112,7 @@ class Blanked:
     def _ranked_runs(self, decision: Decision) -> list[tuple[int, int]]:
         """Runs of words by what they add to the label beside the strongest other one, or, multi-label, to all given."""
         model, labels = self._model, np.arange(self._model.model.num_labels)
-        why = reasons(model, self._encoded, slice(self._number, self._number + 1), labels[None])
+        why = reasons(self._winners(), labels[None])
         terms = [why.ngrams]
         if model.model.features is not None:
             terms.append(part_terms(model, self._encoded, self._number, labels.tolist())[WIDE])
@@ -125,6 +126,9 @@ class Blanked:
             strength = adds[:, decision.label] - adds[:, int(others.argmax())]
         order = np.argsort(-strength, kind="stable")
         return list(zip(first[order].tolist(), last[order].tolist(), strict=True))
+
+    def _winners(self) -> Winners:
+        return Winners(self._model, self._encoded, slice(self._number, self._number + 1))
 
     def _logits(self, shown: Booleans) -> Doubles:
         model, count = self._model.model, len(shown)

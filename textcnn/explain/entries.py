@@ -8,7 +8,8 @@ from typing import NotRequired, TypedDict
 
 import numpy as np
 
-from textcnn.explain.additive import Integers, Reasons, Terms
+from textcnn.explain.additive import Reasons
+from textcnn.explain.winners import Integers, Terms
 from textcnn.inference.filters import Doubles
 from textcnn.kernels import shares_numpy
 from textcnn.labels import Labels

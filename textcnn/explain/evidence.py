@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.errors import ArtifactError
-from textcnn.explain.evidence_index import known_shares, pairs_of
-from textcnn.explain.winners import OUTSIDE, find_winners
+from textcnn.explain.evidence_index import OUTSIDE, known_shares, pairs_of
+from textcnn.explain.winners import winning_ngrams
 from textcnn.inference.evidence import EvidenceIndex
 from textcnn.inference.folder import EVIDENCE
 from textcnn.inference.lookup import LookupModel
@@ -56,17 +56,17 @@ def find_evidence(
         labels: ``N`` of the model's labels, e.g. those it gives.
     """
     encoded = model.inputs.encode(texts)
-    won = find_winners(model, encoded)
+    won = winning_ngrams(model, encoded)
     column = np.array([model.labels.names.index(name) for name in labels], np.int64)
     shares = won.contributions[np.arange(len(won.texts)), column[won.texts]]
-    pairs = pairs_of(won, shares)
+    pairs = pairs_of(won, encoded, shares)
     known = known_shares(index, pairs, len(texts))
     bounds = np.searchsorted(pairs.texts, np.arange(len(texts) + 1))
     types = model.inputs.tokenizer.types()
     found = []
     for text in range(len(texts)):
         own = slice(bounds[text], bounds[text + 1])
-        cited = _cited(index, pairs.keys[own], shares[pairs.window[own]], model, types)
+        cited = _cited(index, pairs.keys[own], shares[pairs.ngram[own]], model, types)
         enough = bool(known[text] > 0 and known[text] >= index.threshold[0])
         found.append(Evidence(float(known[text]), enough, cited))
     return found
@@ -75,7 +75,7 @@ def find_evidence(
 def _cited(
     index: EvidenceIndex, keys: Integers, shares: npt.NDArray[np.float32], model: LookupModel, types: list[str]
 ) -> list[dict[str, Any]]:
-    """The known pairs of a text whose windows add most to the label."""
+    """The known pairs of a text whose n-grams add most to the label."""
     cited: list[dict[str, Any]] = []
     place = np.searchsorted(index.keys, keys)
     for k in np.argsort(-shares, kind="stable").tolist():

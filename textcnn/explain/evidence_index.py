@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from textcnn.config import ModelConfig
 from textcnn.errors import ConfigError
-from textcnn.explain.winners import OUTSIDE, Winners, find_winners
+from textcnn.explain.winners import WinningNgrams, winning_ngrams
 from textcnn.inference.evidence import EvidenceIndex
 from textcnn.inference.lookup import LookupModel
 from textcnn.text.pipeline import EncodedTexts
@@ -28,10 +28,11 @@ Integers = npt.NDArray[np.int64]
 
 MOST_PAIRS, MOST_ROWS = 2**18, 3  # of an index, and of each pair: at most 8 MB
 FLAGGED = 0.01  # share of the training rows that would be without evidence
+OUTSIDE = -1  # in the place of a type: an end of the text
 
 
 def pair_key(first: Any, second: Any) -> Any:
-    """One number for two types; :data:`textcnn.explain.winners.OUTSIDE` stands for an end of the text."""
+    """One number for two types; :data:`OUTSIDE` stands for an end of the text."""
     return (np.asarray(first, np.int64) + 2) << 32 | (np.asarray(second, np.int64) + 1)
 
 
@@ -42,24 +43,38 @@ class Pairs:
     Attributes:
         texts: ``(M,)``.
         keys: ``(M,)``.
-        window: ``(M,)``, the winning window that holds the pair and counts most.
+        ngram: ``(M,)``, the winning n-gram that holds the pair and counts most.
     """
 
     texts: Integers
     keys: Integers
-    window: Integers
+    ngram: Integers
 
 
-def pairs_of(won: Winners, weight: npt.NDArray[np.floating]) -> Pairs:
-    """The pairs in winning windows, each once a text, with the window of the largest weight ``(M,)``."""
-    first, second = won.windows[:, :-1], won.windows[:, 1:]
-    window, place = np.nonzero((first >= OUTSIDE) & (second >= OUTSIDE) & ((first >= 0) | (second >= 0)))
-    keys, texts = pair_key(first[window, place], second[window, place]), won.texts[window]
-    order = np.lexsort((-weight[window], keys, texts))
-    keys, texts, window = keys[order], texts[order], window[order]
+def pairs_of(won: WinningNgrams, encoded: EncodedTexts, weight: npt.NDArray[np.floating]) -> Pairs:
+    """The pairs in winning n-grams, each once a text, with the n-gram of the largest weight ``(M,)``.
+
+    An n-gram has a pair with an end of its text where a window of it reached over that end.
+    """
+    lengths, keys, ngram = won.last - won.first, [], []
+    for i in range(-1, int(lengths.max(initial=0))):  # pairs of the words i and i + 1
+        held = np.flatnonzero(((i >= 0) | won.over_start) & ((i + 1 < lengths) | (won.over_end & (i + 1 == lengths))))
+        token = won.first[held] + i
+        first = np.full(len(held), OUTSIDE) if i < 0 else encoded.ids[token]
+        inside = i + 1 < lengths[held]
+        second = np.where(inside, encoded.ids[np.where(inside, token + 1, 0)], OUTSIDE)
+        keys.append(pair_key(first, second))
+        ngram.append(held)
+    return _each_once(won.texts, np.concatenate(keys), np.concatenate(ngram), weight)
+
+
+def _each_once(of_ngram: Integers, keys: Integers, ngram: Integers, weight: npt.NDArray[np.floating]) -> Pairs:
+    texts = of_ngram[ngram]
+    order = np.lexsort((-weight[ngram], keys, texts))
+    keys, texts, ngram = keys[order], texts[order], ngram[order]
     kept = np.ones(len(keys), np.bool_)
     kept[1:] = (keys[1:] != keys[:-1]) | (texts[1:] != texts[:-1])
-    return Pairs(texts[kept], keys[kept], window[kept])
+    return Pairs(texts[kept], keys[kept], ngram[kept])
 
 
 def _sayable(model: LookupModel, keys: Integers) -> npt.NDArray[np.bool_]:
@@ -100,13 +115,13 @@ def build_evidence(
         numbers: ``(N,)``, their numbers in the data.
         most_pairs: kept at most; pairs of more rows go first.
     """
-    won = find_winners(model, encoded)
+    won = winning_ngrams(model, encoded)
     strength = np.abs(won.contributions).max(axis=1, initial=0)
-    pairs = pairs_of(won, strength)
+    pairs = pairs_of(won, encoded, strength)
     said = np.flatnonzero(_sayable(model, pairs.keys))
     keys, index, counts = np.unique(pairs.keys[said], return_inverse=True, return_counts=True)
     kept = np.sort(np.argsort(-counts, kind="stable")[:most_pairs])
-    order = np.lexsort((-strength[pairs.window[said]], index))
+    order = np.lexsort((-strength[pairs.ngram[said]], index))
     starts = np.cumsum(counts) - counts
     place = starts[kept, None] + np.arange(MOST_ROWS)
     there = np.arange(MOST_ROWS) < counts[kept, None]

@@ -9,13 +9,14 @@ import numpy as np
 
 from textcnn.errors import ConfigError
 from textcnn.evaluation.probabilities import probabilities
-from textcnn.explain.additive import Integers, Won, check_exact, shares_of
+from textcnn.explain.additive import reasons
 from textcnn.explain.entries import Explanation, entries, explanations
 from textcnn.explain.parts import part_terms
+from textcnn.explain.winners import Integers, Winners, check_exact, shares_of
 from textcnn.inference import threads as pool
 from textcnn.inference.answering import Answers, Runtime, checked_texts
 from textcnn.inference.filters import Doubles
-from textcnn.inference.lookup import CHUNK
+from textcnn.inference.many_texts import CHUNK
 from textcnn.inference.predictor import Predictor
 from textcnn.kernels import lookup_numpy
 from textcnn.labels import Labels
@@ -89,10 +90,10 @@ class Explainer:
 
         def work(start: int) -> None:
             part = slice(start, min(start + CHUNK, len(texts)))
-            won, own = Won(model, encoded, part), texts[part]
+            won, own = Winners(model, encoded, part), texts[part]
             logits[part] = won.logits()
             columns, places = self._chosen(logits[part]), self._spans(own)
-            found[start] = explanations(won.reasons(columns), model.labels, own, places, self._top, kernels)
+            found[start] = explanations(reasons(won, columns), model.labels, own, places, self._top, kernels)
             for b in range(len(own)) if self._top is None else ():
                 parts = part_terms(model, encoded, start + b, columns[b].tolist())
                 here = places.of(b)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from textcnn.explain.additive import WIDE, Integers, Reasons, Terms
+from textcnn.explain.additive import WIDE, Reasons
+from textcnn.explain.winners import Integers, Terms
 from textcnn.extras import import_extra
 from textcnn.inference.filters import Doubles
 from textcnn.text.pipeline import EncodedTexts

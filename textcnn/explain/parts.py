@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from textcnn.explain.additive import MEAN, WIDE, Integers, Terms
+from textcnn.explain.additive import MEAN, WIDE
+from textcnn.explain.winners import Integers, Terms
 from textcnn.inference.filters import Doubles
 from textcnn.inference.lookup import LookupModel
 from textcnn.inference.quantized import UNIT

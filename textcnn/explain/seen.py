@@ -8,10 +8,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from textcnn.explain.phrases import check_labels
-from textcnn.explain.winners import find_winners
+from textcnn.explain.winners import WinningNgrams, winning_ngrams
 from textcnn.inference.lookup import LookupModel
+from textcnn.text.pipeline import EncodedTexts
 
 
 @dataclass(frozen=True)
@@ -61,21 +63,22 @@ def seen_phrases(
     """
     check_labels(model, labels)
     encoded = model.inputs.encode(texts)
-    won = find_winners(model, encoded)
-    windows, index = np.unique(won.windows, axis=0, return_inverse=True)
+    won = winning_ngrams(model, encoded)
+    ngrams, index = np.unique(_types_of(won, encoded), axis=0, return_inverse=True)
     index = index.reshape(-1)
-    support = np.bincount(index, minlength=len(windows))
+    held = np.unique(np.stack([index, won.texts]), axis=1)  # (2, P): an n-gram may win twice in a text
+    support = np.bincount(held[0], minlength=len(ngrams))
     names = [*model.inputs.tokenizer.types(), *encoded.unseen.names]
 
-    def phrase(window: int, contribution: float) -> SeenPhrase:
-        words = " ".join(names[k] for k in windows[window].tolist() if k >= 0)
-        held = Counter(label for text in won.texts[index == window].tolist() for label in truth[text])
-        return SeenPhrase(words, contribution, int(support[window]), dict(sorted(held.items())))
+    def phrase(ngram: int, contribution: float) -> SeenPhrase:
+        words = " ".join(names[k] for k in ngrams[ngram].tolist() if k >= 0)
+        counts = Counter(label for text in held[1, held[0] == ngram].tolist() for label in truth[text])
+        return SeenPhrase(words, contribution, int(support[ngram]), dict(sorted(counts.items())))
 
     pages = []
     for name in model.labels.names if labels is None else labels:
         column = won.contributions[:, model.labels.names.index(name)]
-        mean = np.bincount(index, column, minlength=len(windows)) / np.maximum(support, 1)
+        mean = np.bincount(index, column, minlength=len(ngrams)) / np.maximum(support, 1)
         ends = []
         for sign in (1, -1):
             values = np.where(support >= min_support, sign * mean, 0)
@@ -83,3 +86,13 @@ def seen_phrases(
             ends.append([phrase(k, float(mean[k])) for k in order.tolist() if values[k] > 0])
         pages.append(SeenPage(name, *ends))
     return pages
+
+
+def _types_of(won: WinningNgrams, encoded: EncodedTexts) -> npt.NDArray[np.int32]:
+    """The types ``(M, H)`` of every n-gram; below 0 behind its last word."""
+    lengths = won.last - won.first
+    types = np.full((len(lengths), int(lengths.max(initial=0))), -1, np.int32)
+    for i in range(types.shape[1]):
+        held = lengths > i
+        types[held, i] = encoded.ids[won.first[held] + i]
+    return types

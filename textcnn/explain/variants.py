@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.explain.additive import Integers, check_exact
 from textcnn.explain.wide_changes import WideChanges, pairs
+from textcnn.explain.winners import Integers, check_exact
 from textcnn.inference.filters import Doubles, FloatFilters
 from textcnn.inference.lookup import LookupModel
 from textcnn.inference.quantized import UNIT

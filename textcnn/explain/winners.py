@@ -1,83 +1,205 @@
-"""The n-grams that win the filters in given texts, and what each adds to the logits there."""
+"""The windows that win the filters: where they stand, what their words add to a score, what they add to the logits.
+
+This is the one place that looks for them; reasons, evidence and seen phrases are made of what is found here. A
+filter's share of a logit belongs to the window that won, and is parted among that window's words in the proportion of
+what they add to the score; the filter's own bias is shared by them evenly. Scores are float64, of the rows of the
+look-up runtime.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
+from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.inference.filters import activate
+from textcnn.errors import ConfigError
+from textcnn.inference.filters import Doubles, activate
 from textcnn.inference.lookup import LookupModel
+from textcnn.inference.many_texts import CHUNK
+from textcnn.kernels import lookup_numpy, shares_numpy
 from textcnn.text.pipeline import EncodedTexts
 
-Array = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
-
-OUTSIDE, NO_TAP = -1, -2  # in the place of a type: beyond an end of the text; behind a window of fewer words
+Booleans = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Winners:
-    """M winning windows of N texts; a window that won several filters is there once.
+class Terms:
+    """Runs of tokens and what each adds to the logits that are explained.
 
     Attributes:
-        texts: ``(M,)`` the number of its text, ascending.
-        windows: ``(M, H)`` int32 types of a window, H the widest; below 0 where there is none.
+        offsets: ``(B + 1,)``, where the terms of each text begin.
+        first: ``(M,)``, a run's first token, counted from the first of its text.
+        last: ``(M,)``, the one behind its last.
+        contributions: ``(M, L)``.
+    """
+
+    offsets: Integers
+    first: Integers
+    last: Integers
+    contributions: Doubles
+
+
+def check_exact(model: LookupModel) -> LookupModel:
+    """The model, if its float32 rows are there.
+
+    Raises:
+        ConfigError: it was loaded with another precision.
+    """
+    if model.precision != "float32":
+        raise ConfigError(f"reasons need precision 'float32', this model was loaded with {model.precision!r}")
+    return model
+
+
+def shares_of(kernels: ModuleType) -> ModuleType:
+    """The kernels of reasons that go with those of the look-up."""
+    if kernels is lookup_numpy:
+        return shares_numpy
+    from textcnn.kernels import shares_numba
+
+    return shares_numba
+
+
+class Winners:
+    """Some neighbouring texts, and the windows that won in them: what answers and reasons are both made of.
+
+    Args:
+        model: of precision float32.
+        encoded: texts as the model's inputs encode them.
+        texts: which of them, B.
+    """
+
+    def __init__(self, model: LookupModel, encoded: EncodedTexts, texts: slice) -> None:
+        self.model, self._kernels = model, model.kernels_for(len(encoded))
+        self.call, _ = model.gathered(encoded, texts)
+        call, kernels = self.call, self._kernels
+        self._places = np.zeros(call.best.shape, np.int32)
+        kernels.winners(call.products, call.rows, call.offsets, call.sizes, call.best, self._places)
+        kernels.add_rows(call.means, call.rows, call.offsets, call.mean_sums)
+        if len(call.table):
+            kernels.add_features(
+                call.table, call.scale, call.wide_rows, call.wide_weights, call.wide_offsets, call.wide_sums
+            )
+
+    def logits(self) -> Doubles:
+        """The logits ``(B, C)`` of classify, to the bit."""
+        rest, empty = self.model.rest(self.call), np.diff(self.call.offsets) == 0
+        return np.asarray(self.model.close(self.call.best, rest, empty, self._kernels), np.float64)
+
+    @property
+    def features(self) -> Doubles:
+        """The activations ``(B, K)`` of the windows, as float64."""
+        return self._scores.features
+
+    def terms(self, heads: Doubles) -> tuple[Terms, Terms]:
+        """The n-grams that won, each once, and all tokens, by the weights ``(B, L, K)`` of the filters.
+
+        Of a window that reaches over an end of its text, the n-gram is the words inside.
+        """
+        scores, offsets = self._scores, self.call.offsets
+        size, widest = int(offsets[-1]), scores.adds.shape[2]
+        words, windows = np.zeros((size, heads.shape[1])), np.zeros((size * widest, heads.shape[1]))
+        won = np.zeros(len(windows), np.bool_)
+        spread = shares_of(self._kernels).spread
+        spread(scores.first, scores.inside, scores.adds, scores.reach, scores.features, heads, words, windows, won)
+        found = np.flatnonzero(won)
+        token, length = np.divmod(found, widest)
+        return _terms(offsets, token, length + 1, windows[found]), _terms(offsets, np.arange(size), 1, words)
+
+    def overhangs(self, ngrams: Terms) -> tuple[Booleans, Booleans]:
+        """Of which n-grams ``(M,)`` a winning window reached over the beginning of the text, and over its end."""
+        scores, widest = self._scores, self._scores.adds.shape[2]
+        places = self.model.model.filters.flat(self._places)
+        sizes = np.repeat(self.call.sizes, self.model.model.filters.num_filters)
+        lengths = np.diff(self.call.offsets)[:, None]
+        keys = scores.first * widest + scores.inside - 1
+        counts = np.diff(ngrams.offsets)
+        tokens = ngrams.first + np.repeat(self.call.offsets[:-1], counts)
+        own = tokens * widest + ngrams.last - ngrams.first - 1
+        marks = []
+        for outside in (places < 0, places + sizes > lengths):
+            reached = np.zeros(int(self.call.offsets[-1]) * widest, np.bool_)
+            reached[keys[outside & (scores.features != 0) & (scores.inside > 0)]] = True
+            marks.append(reached[own])
+        return marks[0], marks[1]
+
+    @cached_property
+    def _scores(self) -> _Scores:
+        call, filters = self.call, self.model.model.filters
+        shape = len(call.offsets) - 1, len(filters.bias)
+        first, inside = np.zeros((2, *shape), np.int64)
+        adds = np.zeros((*shape, int(call.sizes.max(initial=1))))
+        window_words = shares_of(self._kernels).window_words
+        window_words(call.products, call.rows, call.offsets, call.sizes, self._places, first, inside, adds)
+        scores: Doubles = np.zeros(shape)
+        scores += filters.bias
+        for i in range(adds.shape[2]):
+            scores += adds[:, :, i]
+        features = np.where(inside > 0, activate(scores, filters.activation), 0.0)
+        reach = np.divide(features, scores, out=np.zeros_like(scores), where=scores != 0)
+        adds += (filters.bias / np.maximum(inside, 1))[:, :, None]
+        return _Scores(first, inside, adds, reach, features)
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """The winning windows of B texts for K filters, ``(B, K)`` each.
+
+    Attributes:
+        first: the first word inside, counted through all texts.
+        inside: how many words are inside.
+        adds: ``(B, K, H)``, what each of them adds to the score, the filter's bias included.
+        reach: what of a score reaches the feature: 1 or 0 for relu.
+        features: the activations.
+    """
+
+    first: Integers
+    inside: Integers
+    adds: Doubles
+    reach: Doubles
+    features: Doubles
+
+
+def _terms(offsets: Integers, token: Integers, length: Integers | int, contributions: Doubles) -> Terms:
+    bounds = np.searchsorted(token, offsets)
+    first = token - np.repeat(offsets[:-1], np.diff(bounds))
+    return Terms(bounds, first, first + length, contributions)
+
+
+@dataclass(frozen=True)
+class WinningNgrams:
+    """M n-grams of N texts that made features which are not 0; each is there once a text and place.
+
+    Attributes:
+        texts: ``(M,)``, the number of its text, ascending.
+        first: ``(M,)``, its first token, counted through all texts.
+        last: ``(M,)``, the one behind its last.
+        over_start: ``(M,)``, whether a window of it reached over the beginning of the text.
+        over_end: ``(M,)``, the same of the end.
         contributions: ``(M, C)`` float32, what the filters that it won add to each logit.
-        first: ``(M,)`` the place of the window's first tap in its text; below 0: it begins outside.
     """
 
     texts: Integers
-    windows: npt.NDArray[np.int32]
-    contributions: Array
     first: Integers
-
-    @classmethod
-    def join(cls, parts: Iterable[Winners]) -> Winners:
-        """Those of several batches of the same encoded texts, in order."""
-        found = list(parts)
-        return cls(
-            np.concatenate([part.texts for part in found]),
-            np.concatenate([part.windows for part in found]),
-            np.concatenate([part.contributions for part in found]),
-            np.concatenate([part.first for part in found]),
-        )
+    last: Integers
+    over_start: Booleans
+    over_end: Booleans
+    contributions: npt.NDArray[np.float32]
 
 
-def find_winners(model: LookupModel, encoded: EncodedTexts) -> Winners:
-    """The windows of every text that make its features; those of features that are 0 are left out."""
-    widest = int(model.model.filters.sizes.max(initial=0))
-    shape = (0, widest), (0, model.model.num_labels)
-    none = np.zeros(0, np.int64)
-    parts = [Winners(none, np.zeros(shape[0], np.int32), np.zeros(shape[1], np.float32), none)]
-    longest = model.inputs.max_length
-    for number in range(len(encoded)):
-        start, end = int(encoded.offsets[number]), int(encoded.offsets[number + 1])
-        ids = encoded.ids[start : end if longest is None else min(end, start + longest)]
-        if len(ids) and widest:
-            parts.append(_winners_of(model, encoded, ids, number, widest))
-    return Winners.join(parts)
-
-
-def _winners_of(
-    model: LookupModel, encoded: EncodedTexts, ids: npt.NDArray[np.int32], number: int, widest: int
-) -> Winners:
-    weights, parts, done = model.model.filters, [], 0
-    outside = np.full(widest, OUTSIDE, np.int32)
-    padded = np.concatenate([outside, ids, outside])
-    for size, sums in zip(weights.sizes.tolist(), model.windows(ids, encoded.unseen), strict=True):
-        own = slice(done, done + sums.shape[1])
-        place = sums.argmax(axis=0)
-        features = activate(sums[place, np.arange(len(place))] + weights.bias[own], weights.activation)
-        nonzero = np.flatnonzero(features)
-        places, inverse = np.unique(place[nonzero], return_inverse=True)
-        shares = np.zeros((len(places), model.model.num_labels))
-        np.add.at(shares, inverse, features[nonzero, None] * weights.head[own][nonzero].astype(np.float64))
-        first = places - (size - 1)
-        windows = np.full((len(places), widest), NO_TAP, np.int32)
-        windows[:, :size] = padded[first[:, None] + widest + np.arange(size)]
-        parts.append(Winners(np.full(len(places), number), windows, shares.astype(np.float32), first))
-        done = own.stop
-    return Winners.join(parts)
+def winning_ngrams(model: LookupModel, encoded: EncodedTexts) -> WinningNgrams:
+    """The n-grams of every text that make its features, with what they add to all logits."""
+    heads = model.model.filters.head.astype(np.float64).T
+    parts = []
+    for start in range(0, max(len(encoded), 1), CHUNK):
+        texts = slice(start, min(start + CHUNK, len(encoded)))
+        winners = Winners(model, encoded, texts)
+        ngrams, _ = winners.terms(np.broadcast_to(heads, (texts.stop - start, *heads.shape)))
+        numbers = np.repeat(np.arange(start, texts.stop), np.diff(ngrams.offsets))
+        begins = encoded.offsets[numbers]
+        contributions = ngrams.contributions.astype(np.float32)
+        parts.append((numbers, ngrams.first + begins, ngrams.last + begins, *winners.overhangs(ngrams), contributions))
+    return WinningNgrams(*(np.concatenate(column) for column in zip(*parts, strict=True)))

@@ -1,4 +1,4 @@
-"""What the kernels of the look-up runtime are given of some neighbouring texts."""
+"""What the kernels of the look-up runtime are given of some neighbouring texts, and where the rows come from."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from textcnn.inference.filters import FloatFilters
+from textcnn.inference.one_layer import OneLayer
+from textcnn.inference.quantized import UNIT, IntegerFilters
+from textcnn.inference.type_rows import RowCache, Rows
+from textcnn.text.lexicon import Unseen
+from textcnn.text.pipeline import EncodedTexts
 from textcnn.text.ragged import Ragged
 from textcnn.text.wide import WideRows
 
@@ -46,3 +52,69 @@ def cut_texts(encoded: Ragged, texts: slice, max_length: int | None) -> Ragged:
         return encoded.take(np.arange(texts.start, texts.stop), longest=max_length)
     offsets = encoded.offsets[texts.start : texts.stop + 1]
     return Ragged(encoded.ids[offsets[0] : offsets[-1]], offsets - offsets[0])
+
+
+class Gatherer:
+    """Makes the rows of one model's types, keeps them, and gathers what texts need of them.
+
+    Args:
+        model: the weights.
+        filters: of these weights, in the precision of the rows.
+        num_types: V.
+        max_length: tokens of a text that the filters see; none: all.
+        cache_bytes: memory for rows, at most; a longer text takes what it needs.
+    """
+
+    def __init__(
+        self,
+        model: OneLayer,
+        filters: FloatFilters | IntegerFilters,
+        num_types: int,
+        max_length: int | None,
+        cache_bytes: int,
+    ) -> None:
+        self._model, self._filters, self._max_length = model, filters, max_length
+        self._product = model.product()
+        self._table = np.zeros((0, model.num_labels), np.float32) if model.table is None else model.table
+        taps, lanes = model.filters.shape
+        row_bytes = taps * lanes * np.dtype(filters.row_type).itemsize + 8 * model.num_labels + 1
+        self.cache = RowCache(self._make_rows, num_types, max(cache_bytes // row_bytes, 2))
+
+    def rows(self, types: Array, unseen: Unseen) -> tuple[Rows, npt.NDArray[np.int64]]:
+        """Rows that hold all ``types (N,)``, in any order, and the number of the row of each."""
+        return self.cache.find(types, unseen)
+
+    def windows(self, types: Array, unseen: Unseen) -> list[Array]:
+        """Sums of all windows of one text, ``(T + h - 1, F)`` for each width h, without bias; the first begins outside.
+
+        The largest of a column is what the filter's feature is made of.
+        """
+        found, sums, tap = self.rows(types, unseen), [], 0
+        for size in self._model.filters.sizes.tolist():
+            outside = np.zeros(size - 1, np.int64)
+            padded, count = np.concatenate([outside, found[1], outside]), len(types) + size - 1
+            total = np.zeros((count, self._model.filters.num_filters), self._filters.sum_type)
+            for i in range(size):
+                total += found[0].products[padded[i : i + count], tap + i, : total.shape[1]]
+            sums.append(total)
+            tap += size
+        return sums
+
+    def gather(self, encoded: EncodedTexts, texts: slice) -> tuple[Gathered, Rows]:
+        """Everything that the kernels need of some neighbouring texts, and the rows of their types."""
+        model, tokens = self._model, cut_texts(encoded, texts, self._max_length)
+        held, numbers = self.rows(tokens.ids, encoded.unseen)
+        shape = texts.stop - texts.start, len(model.filters.sizes), held.products.shape[2]
+        best = np.empty(shape, self._filters.sum_type)
+        mean_sums, wide_sums = np.zeros((2, len(best), model.num_labels), np.int64)
+        wide = features_of(encoded.wide, texts)
+        products = held.products, held.means, numbers, tokens.offsets, model.filters.sizes
+        return Gathered(*products, best, mean_sums, self._table, model.scale, *wide, wide_sums), held
+
+    def _make_rows(self, types: npt.NDArray[np.int64], unseen: Unseen) -> Rows:
+        products, taps = self._product(self._model.vectors(types, unseen)), len(self._model.filters.taps)
+        rows, clipped = self._filters.rows(products[:, :taps])
+        means = np.zeros((len(types), self._model.num_labels), np.int64)
+        if self._model.means is not None:
+            means[:] = np.rint(products[:, taps:] / UNIT)
+        return Rows(rows, means, clipped)

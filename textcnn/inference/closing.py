@@ -1,0 +1,108 @@
+"""The end of the look-up runtime: from the largest sums of filters and the other parts to logits and certificates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from textcnn.errors import ArtifactError
+from textcnn.inference.answering import Booleans
+from textcnn.inference.filters import FloatFilters
+from textcnn.inference.gathering import Gathered
+from textcnn.inference.one_layer import OneLayer
+from textcnn.inference.quantized import UNIT, IntegerFilters, certified_labels
+
+Array = npt.NDArray[Any]
+Doubles = npt.NDArray[np.float64]
+
+_SHIFT = 12  # from units of the wide branch, 2**-48, to UNIT
+
+
+def filters_of(
+    model: OneLayer, precision: str, steps: Sequence[float] | None, num_types: int
+) -> FloatFilters | IntegerFilters:
+    """The filters in a precision.
+
+    Args:
+        model: the weights.
+        precision: ``float32`` or ``int8``.
+        steps: of the filters, as the folder has them; none: they are found anew, the same on every machine.
+        num_types: V.
+
+    Raises:
+        ArtifactError: steps of another number of filters.
+        ConfigError: the model does not allow int8.
+    """
+    weights = model.filters
+    if precision == "float32":
+        return FloatFilters(weights)
+    if steps is None:  # a folder written before there were scales
+        steps = model.steps(num_types)
+    if len(steps) != len(weights.bias):
+        raise ArtifactError(f"config.json: expected scales of {len(weights.bias)} filters, found {len(steps)}")
+    return IntegerFilters(weights, steps)
+
+
+class Closing:
+    """Logits of one model from what was gathered; in int8 they are whole numbers of ``UNIT``.
+
+    Args:
+        model: the weights.
+        filters: in the precision of the sums.
+        temperature: logits are divided by it before a multi-label threshold is looked at.
+        multi_label: whether there are such thresholds.
+    """
+
+    def __init__(
+        self, model: OneLayer, filters: FloatFilters | IntegerFilters, *, temperature: float, multi_label: bool
+    ) -> None:
+        self._model, self._filters = model, filters
+        self._temperature, self._multi_label = temperature, multi_label
+
+    def rest(self, call: Gathered) -> npt.NDArray[np.int64]:
+        """Whole logits ``(B, C)`` of the mean, the wide branch and the bias, once their sums are there."""
+        means = call.mean_sums
+        if self._model.means is not None:
+            means = means // np.maximum(call.offsets[1:] - call.offsets[:-1], 1)[:, None]
+        return np.asarray(means + (call.wide_sums >> _SHIFT) + self._model.bias)
+
+    def logits(self, best: Array, rest: npt.NDArray[np.int64], empty: Booleans, kernels: ModuleType) -> Array:
+        """Logits ``(B, C)``, float64 or whole, from largest sums ``(B, G, F)`` and the other parts' whole logits."""
+        if isinstance(self._filters, IntegerFilters):
+            return self._filters.logits(best, empty) + rest
+        logits = np.zeros(rest.shape)
+        kernels.head(self._filters.features(best, empty), self._model.filters.head, logits)
+        return np.asarray(logits + rest * UNIT)
+
+    def certified(
+        self, best: Array, logits: Array, empty: Booleans, clipped: Booleans, limits: Doubles | None
+    ) -> Booleans | None:
+        """Which texts ``(B,)`` provably have float32's labels; none: they are float32's.
+
+        Args:
+            best: ``(B, G, F)``, their largest sums.
+            logits: ``(B, C)``, made of them.
+            empty: ``(B,)``, which texts have no token.
+            clipped: ``(B,)``, which have a word whose products are outside the range.
+            limits: as :meth:`limits` gives them.
+        """
+        if not isinstance(self._filters, IntegerFilters):
+            return None
+        sure = certified_labels(self._filters, best, logits, limits) & ~clipped
+        return np.asarray(sure | empty | (best.shape[1] == 0))  # without filters nothing is quantized
+
+    def limits(self, thresholds: Sequence[float]) -> Doubles | None:
+        """Thresholds of the logits (multi-label); behind 36 a probability is 1 in float64."""
+        if not self._multi_label:
+            return None
+        probs = np.asarray(thresholds, np.float64)
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.minimum(np.log(probs) - np.log1p(-probs), 36) * self._temperature)
+
+    def doubles(self, logits: Array) -> Doubles:
+        """Logits as float64, whatever the precision."""
+        return np.asarray(logits * UNIT if isinstance(self._filters, IntegerFilters) else logits)
