@@ -16,6 +16,7 @@ from textcnn_cli.audit import audit
 from textcnn_cli.classify import classify
 from textcnn_cli.evaluate import evaluate
 from textcnn_cli.explain import explain
+from textcnn_cli.export import export
 from textcnn_cli.inspect import inspect
 from textcnn_cli.options import OptionalValue
 from textcnn_cli.phrases import phrases
@@ -40,6 +41,7 @@ app.command("what-if")(what_if)
 app.command("inspect")(inspect)
 app.command("phrases")(phrases)
 app.command("audit")(audit)
+app.command("export")(export)
 app.command("serve")(serve)
 app.add_typer(image.app, name="image")
 app.add_typer(benchmark.app, name="benchmark")

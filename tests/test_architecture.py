@@ -28,6 +28,7 @@ ROOMS = [
     "training",
     "inference",
     "explain",
+    "export",
     "report",
     "serve",
     "fetching",

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from textcnn.errors import ConfigError
 from textcnn.nn.pooling import POOLINGS, mean_of_types, pool_time
+from textcnn.text.batching import Batch
 
 PLAIN = {"max": lambda x: x.amax(0), "mean": lambda x: x.mean(0), "last": lambda x: x[-1]}
 
@@ -29,5 +30,6 @@ def test_an_unknown_pooling_is_told():
 
 def test_the_mean_of_types_counts_every_token():
     embedded = torch.tensor([[1.0], [4.0]])
-    found = mean_of_types(embedded, torch.tensor([0, 0, 1]), torch.tensor([0, 3, 3]))
+    batch = Batch(torch.tensor([0, 3, 3]), torch.arange(2), torch.tensor([0, 0, 1]))
+    found = mean_of_types(embedded, batch)
     assert found.tolist() == [[2.0], [0.0]]

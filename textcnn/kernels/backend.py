@@ -15,6 +15,7 @@ from torch import Tensor
 
 from textcnn.errors import ConfigError
 from textcnn.kernels import reference
+from textcnn.kernels.padding import is_exporting
 
 BACKENDS = ("auto", "reference", "numba")
 
@@ -175,7 +176,7 @@ def _refusal(tensor: Tensor) -> str:
         return f"tensors are on {tensor.device.type}, the fast twin is for the CPU"
     if tensor.dtype != torch.float32:
         return f"tensors are {tensor.dtype}, the fast twin is for float32"
-    if torch.compiler.is_exporting():
+    if is_exporting():
         return "the model is being exported"
     return ""
 

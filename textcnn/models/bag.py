@@ -47,7 +47,7 @@ class BagEncoder(nn.Module):
 
     def forward(self, embedded: Tensor, batch: Batch) -> Tensor:
         """Features ``(B, D)`` from the vectors ``(U, D)`` of the batch's unique types."""
-        mean = mean_of_types(embedded, batch.inverse, batch.offsets)
+        mean = mean_of_types(embedded, batch)
         if self.ngrams is not None:
             sums, counts = self.ngrams(batch)
             lengths = batch.lengths[:, None]

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from textcnn import kernels
 from textcnn.errors import ConfigError
+from textcnn.kernels.padding import is_exporting
 from textcnn.nn.blocks import make_activation
 from textcnn.nn.padded import padded_vectors
 from textcnn.nn.pooling import k_max, mean_of_types, pool_time
@@ -81,10 +82,12 @@ class KimEncoder(nn.Module):
 
     def forward(self, embedded: Tensor, batch: Batch) -> Tensor:
         """Features ``(B, F)`` from the vectors ``(U, D)`` of the batch's unique types."""
-        if self.pooling in ("max", "max+mean"):
+        if self.pooling in ("max", "max+mean") and not is_exporting():
             return self._maxima(embedded, batch)
         words = padded_vectors(embedded, batch).transpose(1, 2)  # (B, D, T)
         pooled = [self._pool(conv, words, batch.lengths) for conv in self.convs]
+        if self.pooling == "max+mean":
+            pooled.append(mean_of_types(embedded, batch))
         return F.dropout(torch.cat(pooled, 1), self.dropout, self.training)
 
     def _pool(self, conv: nn.Module, words: Tensor, lengths: Tensor) -> Tensor:
@@ -96,6 +99,8 @@ class KimEncoder(nn.Module):
         windows = torch.where(lengths > 0, lengths + overhang, 0)
         if self.pooling == "kmax":
             return k_max(values, windows, self.k)
+        if self.pooling in ("max", "max+mean"):
+            return pool_time(values, windows, "max")
         average = pool_time(values, windows, "mean")
         if self.pooling == "average":
             return average
@@ -121,7 +126,7 @@ class KimEncoder(nn.Module):
             maxima = maxima / (1 - self.dropout)
         if self.pooling == "max":
             return maxima
-        return torch.cat([maxima, mean_of_types(embedded, batch.inverse, batch.offsets)], 1)  # (B, filters + D)
+        return torch.cat([maxima, mean_of_types(embedded, batch)], 1)  # (B, filters + D)
 
 
 def _order_by_tap(conv: nn.Module) -> None:

@@ -16,7 +16,8 @@ def output_size(size: Size, kernel_size: int, *, stride: int = 1, padding: int =
     ``size`` may be a number or an integer tensor of lengths; a size too small for one window gives 0.
     """
     span = dilation * (kernel_size - 1) + 1
-    windows = (size + 2 * padding - span) // stride + 1
+    # The 1 stands within: then what is divided is negative only where 0 comes out, however an exported graph rounds.
+    windows = (size + 2 * padding - span + stride) // stride
     return windows.clamp(min=0) if isinstance(windows, Tensor) else max(windows, 0)
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from textcnn.kernels.padding import is_exporting
 from textcnn.nn.bags import WeightedBag
 from textcnn.text.batching import Batch
 
@@ -86,7 +87,7 @@ class WordEmbedding(nn.Module):
         """The word row of every type, 0 where it has none, and which have one; types are ascending."""
         known = unique < self.word.num_embeddings
         own: Tensor
-        if torch.compiler.is_exporting():  # no shape may depend on the ids
+        if is_exporting():  # no shape may depend on the ids
             own = self.word(torch.where(known, unique, 0)) * known[:, None]
         else:
             num_known = int(known.sum())

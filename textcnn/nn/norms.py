@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from textcnn.errors import ConfigError
+from textcnn.kernels.padding import is_exporting
 
 
 def is_inside(x: Tensor, lengths: Tensor) -> Tensor:
@@ -20,7 +21,9 @@ def is_inside(x: Tensor, lengths: Tensor) -> Tensor:
 
 def mask_places(x: Tensor, lengths: Tensor | None, filler: float = 0.0) -> Tensor:
     """``x (B, C, T)`` with ``filler`` at and behind each length; ``x`` itself where nothing lies behind."""
-    if lengths is None or not len(lengths) or int(lengths.min()) >= x.shape[2]:
+    if lengths is None:
+        return x
+    if not is_exporting() and (not len(lengths) or int(lengths.min()) >= x.shape[2]):
         return x
     return x.masked_fill(~is_inside(x, lengths), filler)
 
@@ -55,7 +58,7 @@ class LayerNorm(nn.LayerNorm):
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """``(B, C, ...)`` to the same shape."""
-        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+        return super().forward(x.movedim(1, -1)).movedim(x.ndim - 1, 1)
 
 
 class GroupNorm(nn.GroupNorm):
@@ -66,7 +69,7 @@ class GroupNorm(nn.GroupNorm):
         if lengths is None:
             return super().forward(x)
         inside = is_inside(x, lengths)[:, None]  # (B, 1, 1, T)
-        grouped = x.reshape(len(x), self.num_groups, -1, x.shape[2])  # (B, G, C / G, T)
+        grouped = x.reshape(x.shape[0], self.num_groups, -1, x.shape[2])  # (B, G, C / G, T)
         count = (lengths * grouped.shape[2]).clamp(min=1)[:, None, None, None]
         mean = (grouped * inside).sum((2, 3), keepdim=True) / count
         variance = ((grouped - mean).square() * inside).sum((2, 3), keepdim=True) / count

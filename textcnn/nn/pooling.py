@@ -8,8 +8,16 @@ from torch.nn import functional as F
 
 from textcnn import kernels
 from textcnn.errors import ConfigError
+from textcnn.kernels.padding import is_exporting
+from textcnn.nn.padded import padded_vectors
+from textcnn.text.batching import Batch
 
 POOLINGS = ("max", "mean", "last")
+
+
+def is_outside(x: Tensor, lengths: Tensor) -> Tensor:
+    """Which steps of ``x (B, T, ...)`` stand at or behind the end of a text of that length, ``(B, T)``."""
+    return torch.arange(x.shape[1], device=x.device) >= lengths[:, None]
 
 
 def pool_time(x: Tensor, lengths: Tensor, pooling: str) -> Tensor:
@@ -27,8 +35,7 @@ def pool_time(x: Tensor, lengths: Tensor, pooling: str) -> Tensor:
         raise ConfigError(f"pooling must be one of {', '.join(POOLINGS)}, got {pooling!r}")
     if x.shape[1] == 0:
         return x.sum(1)
-    steps = torch.arange(x.shape[1], device=x.device)
-    outside = (steps >= lengths[:, None])[..., None]  # (B, T, 1)
+    outside = is_outside(x, lengths)[..., None]  # (B, T, 1)
     empty = (lengths == 0)[:, None]
     if pooling == "max":
         pooled = x.masked_fill(outside, -torch.inf).amax(1)
@@ -46,10 +53,13 @@ def k_max(x: Tensor, lengths: Tensor, k: int) -> Tensor:
     ``x (B, T, F)`` becomes ``(B, k * F)``; of equal values the earlier ones are taken, and a text of fewer steps has
     zeros in the last places.
     """
-    steps = torch.arange(x.shape[1], device=x.device)
-    scores = x.masked_fill((steps >= lengths[:, None])[..., None], -torch.inf)
-    scores = F.pad(scores, (0, 0, 0, max(k - x.shape[1], 0)), value=-torch.inf)
-    largest = scores.sort(stable=True, dim=1, descending=True).indices[:, :k].sort(1).values  # (B, k, F)
+    scores = x.masked_fill(is_outside(x, lengths)[..., None], -torch.inf)
+    scores = F.pad(scores, (0, 0, 0, k), value=-torch.inf)  # k steps at least, whatever T is
+    if is_exporting():  # ONNX's TopK takes the earlier of equal values; torch's does not say
+        order = scores.topk(k, 1).indices
+    else:
+        order = scores.sort(stable=True, dim=1, descending=True).indices[:, :k]
+    largest = order.sort(1).values  # (B, k, F)
     chosen = scores.gather(1, largest)
     return chosen.masked_fill(chosen == -torch.inf, 0.0).flatten(1)
 
@@ -71,16 +81,18 @@ class AttentionPooling(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Pool the first ``lengths (B,)`` steps; a text without steps gives zeros."""
-        steps = torch.arange(x.shape[1], device=x.device)
-        outside = (steps >= lengths[:, None])[..., None]  # (B, T, 1)
+        outside = is_outside(x, lengths)[..., None]  # (B, T, 1)
         scores = self.score(self.hidden(x).tanh()).masked_fill(outside, torch.finfo(x.dtype).min)
         weights = scores.softmax(1).masked_fill(outside, 0.0)
         pooled: Tensor = (weights * x.masked_fill(outside, 0.0)).sum(1)
         return pooled
 
 
-def mean_of_types(embedded: Tensor, inverse: Tensor, offsets: Tensor) -> Tensor:
+def mean_of_types(embedded: Tensor, batch: Batch) -> Tensor:
     """Mean vector of each text's tokens, ``(B, D)``, from the vectors of the unique types ``(U, D)``."""
-    lengths = torch.diff(offsets)
-    weights = torch.repeat_interleave(1 / lengths.clamp(min=1).to(embedded.dtype), lengths, output_size=len(inverse))
-    return kernels.bag_sum(embedded, inverse, offsets, weights)
+    lengths = batch.lengths
+    if is_exporting():
+        return pool_time(padded_vectors(embedded, batch), lengths, "mean")
+    shares = 1 / lengths.clamp(min=1).to(embedded.dtype)
+    weights = torch.repeat_interleave(shares, lengths, output_size=batch.num_tokens)
+    return kernels.bag_sum(embedded, batch.inverse, batch.offsets, weights)

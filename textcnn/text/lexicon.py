@@ -99,6 +99,11 @@ class Lexicon:
         return len(self._buckets)
 
     @property
+    def num_buckets(self) -> int:
+        """Buckets that n-grams are hashed to, whether or not they have a row."""
+        return self._rule.buckets
+
+    @property
     def buckets(self) -> npt.NDArray[np.int64]:
         """The bucket of each row of the n-gram table, ascending."""
         return self._buckets

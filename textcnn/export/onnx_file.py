@@ -1,0 +1,199 @@
+"""An ONNX file: the model as a graph from ids (or pixels) to logits, and what its logits mean as metadata."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from textcnn.errors import ArtifactError, ConfigError
+from textcnn.export.onnx_graph import ImageGraph, TextGraph, has_unseen
+from textcnn.extras import import_extra
+from textcnn.inference.artifact import Artifact
+from textcnn.models.base import ImageClassifier, TextClassifier
+from textcnn.models.forward import logits_of
+
+OPSET = 17  # of ONNX 1.12: runtimes of 2022 read it
+METADATA = "textcnn"  # the key under which the file holds its JSON
+MOST_BYTES = 2**31 - 2**20  # a protobuf message has less than 2 GiB
+_SIZES = {  # that differ from run to run
+    "ids": {0: "texts", 1: "tokens"},
+    "lengths": {0: "texts"},
+    "ngrams": {0: "unseen words", 1: "n-grams"},
+    "pixels": {0: "images"},
+    "logits": {0: "rows"},
+}
+_AGREE = 1e-4  # logits, relative to the largest; float32 sums in another order
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class OnnxExport:
+    """What was written.
+
+    Attributes:
+        path: the graph.
+        tokenizer: tokenizer.json beside it; none: an image model.
+        inputs: names of the graph's inputs.
+        difference: the largest between the graph's logits and the model's, on ids or pixels drawn at random.
+    """
+
+    path: Path
+    tokenizer: Path | None
+    inputs: tuple[str, ...]
+    difference: float
+
+
+def refusal(artifact: Artifact) -> str:
+    """Why a model has no ONNX graph that gives its logits, or nothing."""
+    if artifact.config.settings.get("word_ngrams", 1) > 1:
+        return "its word n-grams are hashed modulo 2**64, and ONNX does not say what an integer does beyond its range"
+    if artifact.modality == "text" and artifact.text_inputs().blinded:
+        return "it is blind to words that are found by their letters, and a graph sees ids"
+    size = sum(value.nbytes for value in artifact.model.state_dict().values())
+    if size > MOST_BYTES:
+        return f"an ONNX file holds less than 2 GiB, and its weights have {size:,} bytes; `--max-size` makes it smaller"
+    return ""
+
+
+def write_onnx(artifact: Artifact, path: str | Path) -> OnnxExport:
+    """Write the graph and, of a text model, ``NAME.tokenizer.json`` beside it; run once and compared before.
+
+    Raises:
+        ConfigError: the model has no graph that gives its logits, and why.
+        ArtifactError: the place cannot be written.
+        MissingExtraError: onnx or onnxruntime is not installed.
+    """
+    path = Path(path)
+    if reason := refusal(artifact):
+        raise ConfigError(f"this model cannot be exported to ONNX: {reason}")
+    for name in ("onnx", "onnxruntime"):
+        import_extra(name, extra="export", feature="`--format onnx`")
+    graph = _graph(artifact)
+    with tempfile.TemporaryDirectory() as folder:
+        sample = feeds(artifact, _sample(artifact, 2))
+        content = _recorded(graph, sample, Path(folder) / "model.onnx")
+    content = _described(content, _metadata(artifact))
+    difference = _compared(content, artifact, _sample(artifact, 5))
+    tokenizer = None
+    _write(path, content)
+    if artifact.modality == "text":
+        tokenizer = path.with_suffix(".tokenizer.json")
+        _write(tokenizer, artifact.text_inputs().tokenizer.to_json().encode())
+    return OnnxExport(path, tokenizer, tuple(sample), difference)
+
+
+def feeds(artifact: Artifact, rows: Any) -> Arrays:
+    """What the graph is given for rows: encoded texts, or images ``(N, C, H, W)``."""
+    if artifact.modality == "image":
+        return {"pixels": np.asarray(rows, np.float32)}
+    inputs = artifact.text_inputs()
+    ids = np.zeros((len(rows), max(int(rows.lengths.max(initial=0)), 1)), np.int64)
+    ids[np.arange(ids.shape[1]) < rows.lengths[:, None]] = rows.ids
+    found = {"ids": ids, "lengths": rows.lengths}
+    if has_unseen(inputs):
+        assert inputs.lexicon is not None
+        bags = rows.unseen.bags
+        found["ngrams"] = np.full((len(bags), int(bags.lengths.max(initial=0))), -1)
+        inside = np.arange(found["ngrams"].shape[1]) < bags.lengths[:, None]
+        found["ngrams"][inside] = inputs.lexicon.buckets[bags.ids]
+    return found
+
+
+def _graph(artifact: Artifact) -> nn.Module:
+    if isinstance(artifact.model, ImageClassifier):
+        return ImageGraph(artifact.model, artifact.image_inputs()).eval()
+    assert isinstance(artifact.model, TextClassifier)
+    return TextGraph(artifact.model, artifact.text_inputs()).eval()
+
+
+def _sample(artifact: Artifact, number: int) -> Any:
+    """Rows drawn at random: images, or texts of several lengths, an empty one and unseen words among them."""
+    draw = np.random.default_rng(number)
+    if artifact.modality == "image":
+        return draw.random((number, *artifact.image_inputs().shape)) * 255
+    inputs = artifact.text_inputs()
+    words = [str(word) for word in draw.choice(inputs.tokenizer.types(), 4 * number)]
+    words += [word[::-1] for word in words]
+    texts = [" ".join(draw.choice(words, 3 * length).tolist()) for length in range(1, number)]
+    return inputs.encode(["", *texts, " ".join(words)])
+
+
+def _recorded(graph: nn.Module, sample: Arrays, path: Path) -> bytes:
+    """The graph as bytes.
+
+    By the exporter that records a run: it knows all recurrent cells as operators of ONNX. The one on torch.export
+    refuses ``nn.RNN``, and takes 19 s for an LSTM that this one writes in 0.3 s (torch 2.13).
+    """
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # that it is the older one; that shapes are looked at; batch sizes of RNNs
+        torch.onnx.export(
+            graph,
+            tuple(torch.from_numpy(value) for value in sample.values()),
+            str(path),
+            input_names=list(sample),
+            output_names=["logits"],
+            dynamic_axes={name: _SIZES[name] for name in (*sample, "logits")},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    return path.read_bytes()
+
+
+def _described(content: bytes, metadata: dict[str, Any]) -> bytes:
+    import onnx
+
+    model = onnx.load_from_string(content)
+    entry = model.metadata_props.add()
+    entry.key, entry.value = METADATA, json.dumps(metadata, ensure_ascii=False)
+    return bytes(model.SerializeToString())
+
+
+def _metadata(artifact: Artifact) -> dict[str, Any]:
+    """What logits mean, and what ids and n-grams are made of."""
+    described = artifact.describe()
+    names = ["format_version", "modality", "architecture", "labels", "problem_type", "temperature", "thresholds"]
+    if artifact.modality == "image":
+        return {name: described[name] for name in [*names, "shape"]}
+    inputs = artifact.text_inputs()
+    own = {"num_types": len(inputs.tokenizer), "unknown_id": inputs.tokenizer.unknown_id}
+    rule = ("ngram_min", "ngram_max", "ngram_buckets")
+    subwords = {name: described[name] for name in rule} if has_unseen(inputs) else None
+    return {**{name: described[name] for name in [*names, "max_length"]}, **own, "subwords": subwords}
+
+
+def _compared(content: bytes, artifact: Artifact, rows: Any) -> float:
+    """Run the graph on rows of other sizes than it was recorded with, beside the model itself."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    found = session.run(["logits"], feeds(artifact, rows))[0]
+    expected = logits_of(artifact.model, artifact.inputs, rows)
+    difference = float(np.abs(found - expected).max())
+    if not difference <= _AGREE * max(1.0, float(np.abs(expected).max())):
+        raise ConfigError(
+            f"this model cannot be exported to ONNX: its graph gives logits that differ by {difference:.2g} from the "
+            f"model's; please report it with the architecture's settings"
+        )
+    return difference
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as err:
+        raise ArtifactError(f"cannot write to {str(path)!r}: {err.strerror or err}; choose another -o") from err
