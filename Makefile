@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: setup demo test check format bench bench-step bench-lookup bench-peers panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence build clean
+.PHONY: setup demo test check format bench bench-step bench-lookup bench-serve bench-peers panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence build clean
 
 setup: $(INSTALLED)
 
@@ -83,6 +83,12 @@ bench-lookup: setup
 	$(BIN)/textcnn train $$TEXTCNN_DATA/sst2/train.csv.gz --dev $$TEXTCNN_DATA/sst2/dev.csv.gz -o build/lookup-model
 	$(BIN)/textcnn benchmark lookup build/lookup-model $$TEXTCNN_DATA/sst2/test.csv.gz \
 	  --output $(RESULTS)/lookup.json --table $(RESULTS)/lookup.md
+
+# The server under load: single sentences of TREC over the loopback, one worker and two; a minute each.
+bench-serve: setup
+	$(BIN)/textcnn train $$TEXTCNN_DATA/trec/train.csv.gz -o build/served-model
+	$(BIN)/textcnn benchmark serve build/served-model $$TEXTCNN_DATA/trec/test.csv.gz \
+	  --output $(RESULTS)/serve.json --table $(RESULTS)/serve.md
 
 # Beside fastText (TEXTCNN_PEERS_PYTHON, as above) and a linear SVM; a stopped start goes on where it was.
 bench-peers: setup

@@ -57,17 +57,19 @@ def test_no_texts_no_rows(server):
     assert server.classify([]) == []
 
 
-def test_each_of_many_clients_gets_its_own_answer(server):
-    texts = [f"a {'good' if n % 3 else 'bad'} film {n}" for n in range(120)]
-    alone = [server.classify([text])[0] for text in texts]
+@pytest.mark.parametrize("together", [1, 10])
+def test_each_of_many_clients_gets_its_own_answer(server, together):
+    words = [f"a {'good' if n % 3 else 'bad'} film {n}" for n in range(120)]
+    asked = [(words[n:] + words[:n])[:together] for n in range(len(words))]
+    alone = [server.classify(texts) for texts in asked]
     before = server.metric("textcnn_batch_texts_count")
     wrong, failed = [], []
 
     def ask(first):
         connection = server.connect()
         try:
-            for n in range(first, len(texts), 8):
-                if server.classify([texts[n]], connection=connection) != [alone[n]]:
+            for n in range(first, len(asked), 8):
+                if server.classify(asked[n], connection=connection) != alone[n]:
                     wrong.append(n)
         except (OSError, AssertionError, http.client.HTTPException) as err:
             failed.append(err)
@@ -79,7 +81,8 @@ def test_each_of_many_clients_gets_its_own_answer(server):
     for thread in threads:
         thread.join()
     assert (wrong, failed) == ([], [])
-    assert server.metric("textcnn_batch_texts_count") - before < len(texts), "no two requests were answered together"
+    if together > 1:  # single texts do not wait for others
+        assert server.metric("textcnn_batch_texts_count") - before < len(asked), "no two requests were joined"
 
 
 def test_labels_and_limits(server, models):

@@ -11,13 +11,18 @@ from textcnn.serve.models import Question
 
 
 class Slow:
-    """A model that waits to be let go, and fails at one text."""
+    """A model that waits to be let go, and fails at one text; quick with some, as it says."""
 
-    def __init__(self):
+    def __init__(self, quick=()):
         self.calls, self.entered, self.gate = [], threading.Event(), threading.Event()
+        self.quick, self.threads = quick, {}
+
+    def is_quick(self, texts, question):
+        return texts[0] in self.quick
 
     def rows(self, texts, question):
         self.calls.append(list(texts))
+        self.threads |= dict.fromkeys(texts, threading.current_thread().name)
         self.entered.set()
         self.gate.wait(10)
         if "bad" in texts:
@@ -86,5 +91,24 @@ def test_who_has_gone_is_not_answered():
             assert model.calls == [["first"], ["next"]]
             with pytest.raises(asyncio.CancelledError):
                 await tasks[1]
+
+    asyncio.run(run())
+
+
+def test_a_quick_one_is_answered_where_it_comes_unless_the_thread_is_at_work():
+    async def run():
+        with batcher() as (one, sizes):
+            model = Slow(quick=("quick", "queued", "bad"))
+            tasks = await first_and_then(one, model, (["queued"], Question()))
+            model.gate.set()
+            await asyncio.gather(*tasks)
+            assert await one.rows(model, ["quick"], Question()) == [{"text": "quick"}]
+            own, others = threading.current_thread().name, {"first", "queued"}
+            assert {text for text, name in model.threads.items() if name == "textcnn-batches"} == others
+            assert model.threads["quick"] == own
+            assert sizes == [1, 1, 1]
+            with pytest.raises(ValueError, match="bad"):
+                await one.rows(model, ["bad"], Question())
+            assert await one.rows(model, ["quick"], Question()) == [{"text": "quick"}]  # its turn is over
 
     asyncio.run(run())

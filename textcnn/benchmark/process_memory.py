@@ -1,4 +1,4 @@
-"""Peak memory of a process and its children, looked at while they run (Linux)."""
+"""Memory and processor time of a process and its children, looked at while they run (Linux)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 PAUSE = 0.25  # seconds between two looks
-_ANONYMOUS = re.compile(r"^Anonymous:\s+(\d+) kB", re.MULTILINE)
+_KINDS = {name.lower(): re.compile(rf"^{name}:\s+(\d+) kB", re.MULTILINE) for name in ("Rss", "Pss", "Anonymous")}
 
 
 def anonymous_bytes(pid: int) -> int:
@@ -19,17 +19,47 @@ def anonymous_bytes(pid: int) -> int:
 
     Taken from ``/proc/PID/smaps_rollup`` (proc(5)); a process that has ended has none.
     """
+    return memory_of(pid)["anonymous"]
+
+
+def memory_of(pid: int) -> dict[str, int]:
+    """Bytes of a process and all below it: ``rss``, ``pss`` (shared pages by their share), and ``anonymous``."""
+    found = dict.fromkeys(_KINDS, 0)
+    for one in with_children(pid):
+        try:
+            text = Path(f"/proc/{one}/smaps_rollup").read_text(encoding="utf-8")
+        except (OSError, ProcessLookupError):
+            continue
+        for name, line in _KINDS.items():
+            size = line.search(text)
+            found[name] += int(size[1]) * 1024 if size else 0
+    return found
+
+
+def processor_seconds(pid: int) -> dict[int, float]:
+    """Seconds of processor time that a process and each one below it have taken so far, by their ids."""
+    found = {}
+    for one in with_children(pid):
+        try:
+            fields = Path(f"/proc/{one}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        except (OSError, ProcessLookupError):
+            continue
+        # utime and stime of proc_pid_stat(5), behind the name
+        found[one] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return found
+
+
+def with_children(pid: int) -> list[int]:
+    """The process and all below it; one that has ended has none."""
     try:
-        found = _ANONYMOUS.search(Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8"))
-        own = int(found[1]) * 1024 if found else 0
         below = [
             int(child)
             for task in Path(f"/proc/{pid}/task").iterdir()
             for child in (task / "children").read_text(encoding="utf-8").split()
         ]
     except (OSError, ProcessLookupError):
-        return 0
-    return own + sum(anonymous_bytes(child) for child in below)
+        return []
+    return [pid, *(one for child in below for one in with_children(child))]
 
 
 def watched_run(command: Sequence[str], env: Mapping[str, str] | None = None) -> dict[str, Any]:

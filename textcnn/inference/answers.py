@@ -164,8 +164,11 @@ def answers_of(labels: Labels, answers: Answers, *, top_k: int | None = None) ->
 
     A multi-label row names its most probable label as ``label``, whether or not that reached its threshold.
     """
-    every = len(labels) if labels.multi_label else min(top_k or 1, len(labels))
-    order = np.argsort(-answers.probabilities, axis=1, kind="stable")[:, :every]
+    if labels.multi_label or (top_k or 1) > 1:
+        every = len(labels) if labels.multi_label else min(top_k or 1, len(labels))
+        order = np.argsort(-answers.probabilities, axis=1, kind="stable")[:, :every]
+    else:  # the same place, sooner
+        order = answers.probabilities.argmax(axis=1)[:, None]
     ranked = zip(order.tolist(), np.take_along_axis(answers.probabilities, order, axis=1).tolist(), strict=True)
     flags = {"empty": answers.empty.tolist(), "cut": answers.cut.tolist()}
     for number, (places, values) in enumerate(ranked):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 import textcnn
-from textcnn.errors import ConfigError, MissingExtraError
-from textcnn.serve.batching import Batcher
 from textcnn.serve.guard import RETRY_SECONDS, Guard
-from textcnn.serve.metrics import Metrics
-from textcnn.serve.models import Models, Question, ServedModel
+from textcnn.serve.quick import QuickPath
 from textcnn.serve.refusals import HTTP_CODES, Refusal
 from textcnn.serve.schemas import (
     ClassifyRequest,
@@ -26,9 +22,8 @@ from textcnn.serve.schemas import (
     HealthResponse,
     LabelsResponse,
     ReadyResponse,
-    parse_request,
 )
-from textcnn.serve.settings import Limits
+from textcnn.serve.service import JSON, Service
 
 PAGE = Path(__file__).parent / "page"
 _ERRORS: dict[int | str, dict[str, Any]] = {
@@ -36,54 +31,8 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
-@dataclass
-class Service:
-    """What answers: models, the thread that asks them, counters; ``stopping`` once it will answer no more."""
-
-    models: Models
-    batcher: Batcher
-    metrics: Metrics
-    limits: Limits
-    stopping: bool = False
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether requests will be answered."""
-        return self.models.are_loaded and not self.stopping
-
-    def model(self, name: str | None) -> ServedModel:
-        """The model of that name.
-
-        Raises:
-            Refusal: there is none, or none yet.
-        """
-        if not self.models.are_loaded:
-            raise Refusal(503, "not_ready", "the models are being loaded", headers={"retry-after": RETRY_SECONDS})
-        found = self.models.get(name)
-        if found is None:
-            names = ", ".join(source.name for source in self.models.sources)
-            raise Refusal(404, "no_such_model", f"expected one of the models {names}, got {str(name)[:80]!r}")
-        return found
-
-    async def classify(self, model: ServedModel, texts: list[str], question: Question) -> list[dict[str, Any]]:
-        """The rows of these texts.
-
-        Raises:
-            Refusal: the model cannot do what is asked.
-        """
-        try:
-            model.check(question)
-            rows = await self.batcher.rows(model, texts, question) if texts else []
-        except ConfigError as err:
-            raise Refusal(422, "not_for_this_model", str(err)) from None
-        except MissingExtraError:
-            raise Refusal(501, "not_installed", "this server cannot explain models of several layers") from None
-        self.metrics.add("textcnn_texts_total", len(texts), model=model.name)
-        return rows
-
-
 def build_app(service: Service, token: str | None = None) -> Guard:
-    """The whole application, with its guard before it.
+    """The whole application, with the short way and the guard before it.
 
     Args:
         service: what answers.
@@ -95,7 +44,7 @@ def build_app(service: Service, token: str | None = None) -> Guard:
     _add_answers(app, service)
     _add_states(app, service)
     _add_page(app)
-    return Guard(app, service.limits, token, service.metrics)
+    return Guard(QuickPath(app, service), service.limits, token, service.metrics)
 
 
 def _add_answers(app: FastAPI, service: Service) -> None:
@@ -104,15 +53,8 @@ def _add_answers(app: FastAPI, service: Service) -> None:
     @app.post("/classify", responses={200: {"model": ClassifyResponse}, **_ERRORS}, openapi_extra=schema)
     async def classify(request: Request) -> Response:
         """One row for each text, in order."""
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != "application/json":
-            raise Refusal(415, "not_json", f"expected the header Content-Type: application/json, got {kind[:80]!r}")
-        asked = parse_request(await request.body(), service.limits)
-        model = service.model(asked.model)
-        rows = await service.classify(model, asked.texts, asked.question())
-        document = json.dumps({"model": model.name, "results": rows}, ensure_ascii=False, separators=(",", ":"))
-        # A label may hold half of a surrogate pair, which is no UTF-8; a backslash escape of one is JSON's escape too.
-        return Response(document.encode("utf-8", "backslashreplace"), media_type="application/json")
+        body = await service.respond(request.headers.get("content-type", ""), await request.body())
+        return Response(body, media_type=JSON)
 
     @app.get("/labels", responses={200: {"model": LabelsResponse}, 404: {"model": ErrorResponse}})
     async def labels(model: str | None = None) -> Response:

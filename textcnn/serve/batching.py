@@ -29,18 +29,27 @@ class _Job:
 class Batcher:
     """A thread that answers: texts of requests that ask the same of the same model are answered together.
 
+    A few short texts that come while it rests are answered where they come: waking a thread takes longer than that.
+
     Args:
-        observe: is told the number of texts of each batch, by that thread.
+        observe: is told the number of texts of each batch.
     """
 
     def __init__(self, observe: Callable[[int], None] = lambda size: None) -> None:
         self._observe = observe
         self._waiting: SimpleQueue[_Job | None] = SimpleQueue()
+        self._turn = threading.Lock()  # models and counters are for one thread at a time
         self._thread = threading.Thread(target=self._work, name="textcnn-batches", daemon=True)
         self._thread.start()
 
     async def rows(self, model: ServedModel, texts: Sequence[str], question: Question) -> Rows:
         """The rows of these texts. If the caller is cancelled before its turn, its texts are never looked at."""
+        if model.is_quick(texts, question) and self._turn.acquire(blocking=False):
+            try:
+                self._observe(len(texts))
+                return model.rows(texts, question)
+            finally:
+                self._turn.release()
         future: asyncio.Future[Rows] = asyncio.get_running_loop().create_future()
         self._waiting.put(_Job(model, texts, question, future))
         return await future
@@ -52,7 +61,8 @@ class Batcher:
 
     def _work(self) -> None:
         while (first := self._waiting.get()) is not None:
-            is_last = self._answer_all(self._gathered(first))
+            with self._turn:
+                is_last = self._answer_all(self._gathered(first))
             if is_last:
                 return
 

@@ -42,14 +42,14 @@ class Guard:
     """
 
     def __init__(self, app: ASGIApp, limits: Limits, token: str | None, metrics: Metrics) -> None:
-        self._app, self._limits, self._metrics = app, limits, metrics
+        self.app, self._limits, self._metrics = app, limits, metrics
         self._expected = None if token is None else f"Bearer {token}".encode()
         self._in_progress = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         exchange = _Exchange(receive, send, self._limits.max_body_bytes)
         is_work = scope["path"] == "/classify"
@@ -101,7 +101,7 @@ class Guard:
     async def _answer(self, scope: Scope, exchange: _Exchange) -> None:
         try:
             async with asyncio.timeout(self._limits.timeout):
-                await self._app(scope, exchange.receive, exchange.send)
+                await self.app(scope, exchange.receive, exchange.send)
         except TimeoutError:
             await exchange.refuse(_too_late(exchange.body_is_read, self._limits.timeout))
         except Exception:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import product
 
 PATHS = ("/classify", "/labels", "/health", "/ready", "/metrics", "/", "other")
@@ -93,6 +94,7 @@ class Metrics:
             yield f"{name} {value:.9g}" if value % 1 else f"{name} {value:.0f}"
 
 
+@cache  # names are put together for each request, and there are few of them
 def _series(name: str, **labels: str) -> str:
     if not labels:
         return name

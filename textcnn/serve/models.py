@@ -13,6 +13,7 @@ from textcnn.inference.predictor import Predictor
 from textcnn.serve.settings import ModelSource
 
 FEW = 8  # texts up to which look-up answers faster one by one than together
+QUICK_CHARACTERS = 2_000  # of all texts of a request that is answered sooner than a thread would wake up
 EXPLAINED = 10  # n-grams and words of each row, as `classify --explain` lists them
 
 
@@ -49,6 +50,12 @@ class ServedModel:
         self.predictor.thresholds(question.threshold)
         if question.explain:
             self._explainer(question.explain)
+
+    def is_quick(self, texts: Sequence[str], question: Question) -> bool:
+        """Whether the answer takes so little time that nobody else need do it."""
+        if question.explain or not self._is_lookup or len(texts) > FEW:
+            return False
+        return sum(map(len, texts)) <= QUICK_CHARACTERS
 
     def rows(self, texts: Sequence[str], question: Question) -> list[dict[str, Any]]:
         """One row for each text, as `classify` writes them."""

@@ -14,10 +14,11 @@ import uvicorn
 
 from textcnn.errors import TextCNNError
 from textcnn.inference.threads import num_cores
-from textcnn.serve.app import Service, build_app
+from textcnn.serve.app import build_app
 from textcnn.serve.batching import Batcher
 from textcnn.serve.metrics import Metrics
 from textcnn.serve.models import Models
+from textcnn.serve.service import Service
 from textcnn.serve.settings import ServerSettings
 
 _LOOK_AFTER_PARENT = 1.0  # seconds
@@ -64,7 +65,9 @@ class Worker(uvicorn.Server):
             TextCNNError: the models cannot be loaded.
         """
         try:
-            asyncio.run(self._run(listener))
+            # uvloop and httptools where they are installed, else asyncio and h11: the same answers, more slowly.
+            with asyncio.Runner(loop_factory=self.config.get_loop_factory()) as runner:
+                runner.run(self._run(listener))
         finally:
             self._batcher.close()
         if self._failure is not None:

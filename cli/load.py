@@ -1,0 +1,42 @@
+"""`textcnn benchmark serve`: the server under load."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from textcnn_cli import console, options
+from textcnn_cli.options import prepare_outputs, split_numbers
+
+
+def serve(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="folder that `train` wrote")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="labelled texts, as `evaluate` reads them")],
+    workers: Annotated[str, typer.Option(metavar="N,N,...", help="processes of the server, a run each")] = "1,2",
+    clients: Annotated[int, typer.Option(min=1, help="connections, each with one request under way")] = 8,
+    seconds: Annotated[float, typer.Option(min=1, help="of each run")] = 60.0,
+    output: Annotated[Path | None, typer.Option(help="write the JSON document to this file")] = None,
+    table: Annotated[Path | None, typer.Option(help="write the tables to this Markdown file")] = None,
+    json: options.Json = False,
+) -> None:
+    """Requests a second, latency, errors and memory of a real server that is asked as fast as it answers.
+
+    Example: textcnn benchmark serve model reviews.csv --seconds 10
+    """
+    from textcnn.benchmark.document import write_document
+    from textcnn.benchmark.serve import serve_benchmark, to_markdown
+
+    prepare_outputs(output, None, table)
+    counts = split_numbers("--workers", workers) or ()
+    document = serve_benchmark(model, data, workers=counts, clients=clients, seconds=seconds, arguments=sys.argv[1:])
+    if output is not None:
+        write_document(document, output)
+    if table is not None:
+        table.write_text(to_markdown(document), encoding="utf-8")
+    if json:
+        console.write_json(document)
+    else:
+        print(to_markdown(document), end="")

@@ -1,0 +1,75 @@
+"""What answers, whichever way a request comes: the models, the thread that asks them, the counters."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from textcnn.errors import ConfigError, MissingExtraError
+from textcnn.serve.batching import Batcher
+from textcnn.serve.guard import RETRY_SECONDS
+from textcnn.serve.metrics import Metrics
+from textcnn.serve.models import Models, Question, ServedModel
+from textcnn.serve.refusals import Refusal
+from textcnn.serve.schemas import parse_request
+from textcnn.serve.settings import Limits
+
+JSON = "application/json"
+
+
+@dataclass
+class Service:
+    """Answers questions; ``stopping`` once it will answer no more."""
+
+    models: Models
+    batcher: Batcher
+    metrics: Metrics
+    limits: Limits
+    stopping: bool = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether requests will be answered."""
+        return self.models.are_loaded and not self.stopping
+
+    def model(self, name: str | None) -> ServedModel:
+        """The model of that name.
+
+        Raises:
+            Refusal: there is none, or none yet.
+        """
+        if not self.models.are_loaded:
+            raise Refusal(503, "not_ready", "the models are being loaded", headers={"retry-after": RETRY_SECONDS})
+        found = self.models.get(name)
+        if found is None:
+            names = ", ".join(source.name for source in self.models.sources)
+            raise Refusal(404, "no_such_model", f"expected one of the models {names}, got {str(name)[:80]!r}")
+        return found
+
+    async def respond(self, content_type: str, body: bytes) -> bytes:
+        """The answer to a request to classify: a JSON document with one row for each text, in order.
+
+        Raises:
+            Refusal: it is no such request, or the model cannot do what is asked.
+        """
+        kind = content_type.partition(";")[0].strip().lower()
+        if kind != JSON:
+            raise Refusal(415, "not_json", f"expected the header Content-Type: {JSON}, got {kind[:80]!r}")
+        asked = parse_request(body, self.limits)
+        model = self.model(asked.model)
+        rows = await self._rows(model, asked.texts, asked.question())
+        document = json.dumps({"model": model.name, "results": rows}, ensure_ascii=False, separators=(",", ":"))
+        # A label may hold half of a surrogate pair, which is no UTF-8; a backslash escape of one is JSON's escape too.
+        return document.encode("utf-8", "backslashreplace")
+
+    async def _rows(self, model: ServedModel, texts: list[str], question: Question) -> list[dict[str, Any]]:
+        try:
+            model.check(question)
+            rows = await self.batcher.rows(model, texts, question) if texts else []
+        except ConfigError as err:
+            raise Refusal(422, "not_for_this_model", str(err)) from None
+        except MissingExtraError:
+            raise Refusal(501, "not_installed", "this server cannot explain models of several layers") from None
+        self.metrics.add("textcnn_texts_total", len(texts), model=model.name)
+        return rows
