@@ -120,13 +120,13 @@ def _with_evidence(model: str, abstain_label: str | None) -> Callable[[Answers],
 
 
 def load_predictor(
-    model: str, threshold: float | None, precision: str, explain: str | None, **resources: int
+    model: str, threshold: float | None, precision: str, explain: str | None, *, threads: int, cache_bytes: int
 ) -> Predictor | Explainer:
     """The predictor in a folder, if it can do what is asked for; worker processes are given this function."""
     from textcnn.explain.explaining import Explainer
     from textcnn.inference.predictor import Predictor
 
-    predictor = Predictor.load(model, precision=precision, **resources)
+    predictor = Predictor.load(model, precision=precision, threads=threads, cache_bytes=cache_bytes)
     predictor.text_inputs()
     predictor.thresholds(threshold)
     return predictor if explain is None else Explainer(predictor, labels=explain, top=EXPLAINED)
