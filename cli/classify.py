@@ -126,6 +126,7 @@ def load_predictor(
     from textcnn.explain.explaining import Explainer
     from textcnn.inference.predictor import Predictor
 
+    console.say_what_is_logged()
     predictor = Predictor.load(model, precision=precision, threads=threads, cache_bytes=cache_bytes)
     predictor.text_inputs()
     predictor.thresholds(threshold)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,6 +36,22 @@ def say(message: str) -> None:
     """A line on stderr, unless the user asked for silence."""
     if _level >= 0:
         _write_line(message)
+
+
+class _Notes(logging.Handler):
+    """Says what the library logs."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage())
+
+
+def say_what_is_logged() -> None:
+    """Let the library's notes (logger ``textcnn``) be lines on stderr; a second call changes nothing."""
+    logger = logging.getLogger("textcnn")
+    if not any(isinstance(handler, _Notes) for handler in logger.handlers):
+        logger.addHandler(_Notes())
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
 
 
 def detail(message: str) -> None:

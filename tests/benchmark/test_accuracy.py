@@ -169,6 +169,7 @@ class Model:
     def __init__(self, path, **settings):
         json.dump(settings, open({log!r}, "w"))
         self.lines = [line.split() for line in open(path, encoding="utf-8")]
+        json.dump([label for label, *_ in self.lines], open({log!r} + ".order", "w"))
         self.several = settings["loss"] == "ova"
     def predict(self, texts, k, threshold):
         assert (k, threshold) == ((-1, 0.5) if self.several else (1, 0.0))
@@ -203,6 +204,14 @@ def test_fasttext_answers_from_its_own_process(fake_fasttext, multi_label):
         "thread": 1,
         "verbose": 0,
     }
+
+
+def test_fasttext_is_given_sorted_rows_in_mixed_order(fake_fasttext):
+    texts, truth = sorted(TEXTS), [(label,) for label in sorted(LABELS)]
+    run_baseline("fasttext", texts, truth, texts[:10], truth[:10], Labels.collect(truth, multi_label=False))
+    order = json.loads((fake_fasttext / "settings.json.order").read_text())
+    assert len(order) == len(texts)
+    assert sum(a != b for a, b in zip(order, order[1:], strict=False)) > 10
 
 
 @pytest.mark.skipif("TEXTCNN_PEERS_PYTHON" not in os.environ and not find_spec("fasttext"), reason="needs fastText")

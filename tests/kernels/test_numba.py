@@ -236,9 +236,9 @@ def test_an_unknown_backend_is_told():
 
 def test_compiling_is_announced_once(monkeypatch):
     said: list[str] = []
-    monkeypatch.setattr("textcnn.kernels.backend._is_cached", lambda module: False)
+    monkeypatch.setattr("textcnn.kernels.backend.is_cached", lambda module: False)
     kernels.prepare(said.append)
     assert said == ["compiling kernels, once"]
-    monkeypatch.setattr("textcnn.kernels.backend._is_cached", lambda module: True)
+    monkeypatch.setattr("textcnn.kernels.backend.is_cached", lambda module: True)
     kernels.prepare(said.append)
     assert len(said) == 1

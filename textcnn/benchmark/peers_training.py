@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from textcnn import kernels
-from textcnn.benchmark.fasttext_peer import cut_words, interpreter
+from textcnn.benchmark.fasttext_peer import cut_words, interpreter, shuffled_rows
 from textcnn.config import Config
 from textcnn.errors import ConfigError, MissingExtraError
 from textcnn.labels import Labels
@@ -181,11 +181,12 @@ def accuracy(run: Run, examples: Examples) -> float:
 
 
 def fasttext_lines(path: Path, examples: Examples, labels: Labels) -> Path:
-    """Write training rows as fastText reads them, labels by their number."""
+    """Write training rows as fastText reads them, labels by their number, in mixed order."""
     ids = {name: number for number, name in enumerate(labels.names)}
     with path.open("w", encoding="utf-8") as file:
-        for text, (label,) in zip(examples.texts, examples.labels, strict=True):
-            file.write(f"__label__{ids[label]} {cut_words(text)}\n")
+        for row in shuffled_rows(len(examples)):
+            (label,) = examples.labels[row]
+            file.write(f"__label__{ids[label]} {cut_words(examples.texts[row])}\n")
     return path
 
 

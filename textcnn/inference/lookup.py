@@ -27,6 +27,7 @@ from textcnn.inference.one_layer import OneLayer
 from textcnn.inference.one_text import OneText
 from textcnn.inference.type_rows import CACHE_BYTES, RowCache, Rows
 from textcnn.kernels import lookup_numpy
+from textcnn.kernels.compiling import announce
 from textcnn.labels import MULTI_LABEL, Labels
 from textcnn.text.lexicon import Unseen
 from textcnn.text.pipeline import EncodedTexts, TextPipeline
@@ -217,8 +218,11 @@ class LookupModel(Answering):
         name = "textcnn.kernels.lookup_numba"
         if self._choice == "numpy" or (self._choice == "auto" and num_texts <= FEW and name not in sys.modules):
             return lookup_numpy
+        loaded = name in sys.modules
         from textcnn.kernels import lookup_numba
 
+        if not loaded:
+            announce(lookup_numba)
         return lookup_numba
 
     def rest(self, call: Gathered) -> npt.NDArray[np.int64]:

@@ -6,7 +6,6 @@ import importlib.util
 import threading
 from collections.abc import Callable, Sequence
 from functools import cache
-from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from textcnn.errors import ConfigError
 from textcnn.kernels import reference
+from textcnn.kernels.compiling import NOTE, is_cached
 from textcnn.kernels.padding import is_exporting
 
 BACKENDS = ("auto", "reference", "numba")
@@ -84,8 +84,8 @@ def prepare(say: Callable[[str], None], *, wait: bool = True) -> None:
     if _preparing is None:
         from textcnn.kernels import numba_rows, numba_training
 
-        if not all(_is_cached(module) for module in (numba_rows, numba_training)):
-            say("compiling kernels, once")
+        if not all(is_cached(module) for module in (numba_rows, numba_training)):
+            say(NOTE)
         _preparing = threading.Thread(target=_run_all_once, daemon=True)
         _preparing.start()
     if wait:
@@ -184,9 +184,3 @@ def _refusal(tensor: Tensor) -> str:
 @cache
 def _has_numba() -> bool:
     return importlib.util.find_spec("numba") is not None
-
-
-def _is_cached(module: ModuleType) -> bool:
-    name = module.__name__.rpartition(".")[2]
-    folder = Path(next(f for f in vars(module).values() if hasattr(f, "stats")).stats.cache_path)
-    return any(folder.glob(f"{name}.*.nbi"))

@@ -12,11 +12,13 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from textcnn.kernels.compiling import announce
 from textcnn.text.chunk_numbers import DictNumbers, HashNumbers, Numbers, with_room
 from textcnn.text.lexicon import Lexicon, Unseen, joined, renumber
 from textcnn.text.ragged import Ragged, gather
@@ -80,14 +82,22 @@ class Chunks:
     def encode(self, texts: Sequence[str]) -> tuple[Ragged, Unseen]:
         """Token ids of all texts, and the words that have temporary ones among them."""
         is_few = len(texts) <= FEW and "textcnn.kernels.chunks_numba" not in sys.modules
+        if not is_few and _has_numba():
+            _load_compiled()
         return (self._few if is_few else self._many).encode(texts)
 
     def compiled(self) -> ChunkMemory:
         """The memory that compiled code reads and every call fills from now on."""
-        importlib.import_module("textcnn.kernels.chunks_numba")
+        _load_compiled()
         return self._many
 
 
+@cache
+def _load_compiled() -> None:
+    announce(importlib.import_module("textcnn.kernels.chunks_numba"))
+
+
+@cache
 def _has_numba() -> bool:
     return importlib.util.find_spec("numba") is not None
 
