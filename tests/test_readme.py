@@ -70,7 +70,7 @@ def test_links_lead_somewhere():
 
 def test_figures_are_those_of_the_committed_files():
     tables = re.findall(r"<!-- (docs/\S+\.md) -->\n(.*?)<!-- end -->", README, re.DOTALL)
-    assert len(tables) == 3
+    assert len(tables) == 4
     for source, shown in tables:
         assert shown.strip() == (ROOT / source).read_text(encoding="utf-8").strip(), f"paste {source} into the README"
 
