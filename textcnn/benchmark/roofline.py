@@ -5,13 +5,14 @@ each width h, K = F * sum(h) products a type, W wide features (each with C weigh
 
 - forward: word and n-gram rows in, vectors out, ``(U + M + U) D``; vectors and filters in, products out,
   ``U D + K D + U K``; products looked up by each token ``N K``; wide rows in, ``W (C + 2)``.
-- backward: every winner reads its h vectors and adds to h gradients, ``2 B K D`` in all; gradients of rows out,
-  ``(U + G) D``, and their n-gram entries, ``M D``.
+- backward: gradients of rows out, ``(U + G) D``, and their n-gram entries, ``M D``.
 - row updates: vector and both moments read and written, gradient in, ``7 (U + G) D``; Adagrad of the wide rows
   reads and writes a row and its total, ``2 W (C + 1)``.
-- multiply-adds: ``U K D`` forward; ``2 B K D`` backward, to vectors and to filters.
+- multiply-adds: ``U K D`` forward; backward ``2 B K D (1 - p)``, to vectors and to filters, where dropout zeroes the
+  share p of the winners, which are skipped then.
 
-The products looked up mostly come from caches: they are told apart. A look-up of one token reads its row of K products
+What was in memory a moment before comes from caches: the products looked up, and what winners do, each of which reads
+its h vectors and adds to h gradients, ``2 B K D (1 - p)``. Both are told apart. A look-up of one token reads its row of K products
 (float32 4 bytes, int8 1), C means of 8 bytes, 12 bytes of ids, and two wide features: 16 bytes of table each, C weights
 of 8 bytes; it adds K numbers and multiplies none.
 """
@@ -64,7 +65,9 @@ def _best(call: Callable[[], Any]) -> float:
     return min(taken)
 
 
-def step_costs(batch: Any, *, dim: int, sizes: tuple[int, ...], filters: int, num_labels: int) -> dict[str, float]:
+def step_costs(
+    batch: Any, *, dim: int, sizes: tuple[int, ...], filters: int, num_labels: int, dropout: float
+) -> dict[str, float]:
     """Bytes and multiply-adds of a step on this batch, by the formulas above."""
     texts, tokens, types = batch.num_rows, batch.num_tokens, len(batch.unique)
     entries = 0 if batch.bag_rows is None else len(batch.bag_rows)
@@ -72,23 +75,25 @@ def step_costs(batch: Any, *, dim: int, sizes: tuple[int, ...], filters: int, nu
     features = 0 if batch.wide_rows is None else len(batch.wide_rows)
     products = filters * sum(sizes)
     forward = (2 * types + entries) * dim + (types + products) * dim + types * products + features * (num_labels + 2)
-    backward = 2 * texts * products * dim + (types + different + entries) * dim
+    winners = 2 * (1 - dropout) * texts * products * dim
+    backward = (types + different + entries) * dim
     updates = 7 * (types + different) * dim + 2 * features * (num_labels + 1)
     return {
         "tokens": tokens,
         "forward_bytes": 4 * forward,
         "looked_up_bytes": 4 * tokens * products,
+        "winner_bytes": 4 * winners,
         "backward_bytes": 4 * backward,
         "update_bytes": 4 * updates,
-        "multiply_adds": (types + 2 * texts) * products * dim,
+        "multiply_adds": types * products * dim + winners,
     }
 
 
 def training_share(ground: Ground, rates: dict[str, float], reporter: Reporter) -> dict[str, Any]:
     """Steps of the default model on batches of the training texts: their costs a token, and the share reached.
 
-    ``least_seconds``: bytes at the machine's bandwidth, then multiply-adds at its rate; products looked up are
-    left out. ``share`` is that over the time taken, making the batch excluded.
+    ``least_seconds``: bytes at the machine's bandwidth, then multiply-adds at its rate; what comes from
+    caches is left out. ``share`` is that over the time taken, making the batch excluded.
     """
     config = Config.from_flat(dict(ground.settings))
     rows = np.random.default_rng(0).permutation(len(ground.train))[:TEXTS]
@@ -105,6 +110,7 @@ def training_share(ground: Ground, rates: dict[str, float], reporter: Reporter) 
         "sizes": tuple(conv.kernel_size[0] for conv in convs),
         "filters": convs[0].out_channels,
         "num_labels": len(prepared.labels),
+        "dropout": model.encoder.dropout,
     }
     targets, encoded = prepared.labels.encode(prepared.train.truth), prepared.train.encoded
     order = shuffled_batches(prepared.inputs.sizes(encoded), config.training.batch_size, seed=0, epoch=0)
