@@ -12,9 +12,9 @@ each width h, K = F * sum(h) products a type, W wide features (each with C weigh
   share p of the winners, which are skipped then.
 
 What was in memory a moment before comes from caches: the products looked up, and what winners do, each of which reads
-its h vectors and adds to h gradients, ``2 B K D (1 - p)``. Both are told apart. A look-up of one token reads its row of K products
-(float32 4 bytes, int8 1), C means of 8 bytes, 12 bytes of ids, and two wide features: 16 bytes of table each, C weights
-of 8 bytes; it adds K numbers and multiplies none.
+its h vectors and adds to h gradients, ``2 B K D (1 - p)``. Both are told apart. A look-up of one
+token reads its row of K products (float32 4 bytes, int8 1), C means of 8 bytes, 12 bytes of ids, and two wide features:
+16 bytes of table each, C weights of 8 bytes; it adds K numbers and multiplies none.
 """
 
 from __future__ import annotations
