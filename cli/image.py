@@ -87,7 +87,12 @@ def _digits(test: str | None) -> tuple[str, str]:
 
 @app.command("classify")
 def classify_images(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="folder that `image train` wrote")],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL", parser=options.fetched, help="folder that `image train` wrote, or hf://owner/name"
+        ),
+    ],
     data: Annotated[str, typer.Argument(metavar="IMAGES", help=f"one picture, {SOURCES}")],
     output: Annotated[
         str, typer.Option("--output", help="a .jsonl, .csv, .tsv or .parquet file; - writes JSON lines to stdout")
@@ -108,7 +113,12 @@ def classify_images(
 
 @app.command("evaluate")
 def evaluate_images(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="folder that `image train` wrote")],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL", parser=options.fetched, help="folder that `image train` wrote, or hf://owner/name"
+        ),
+    ],
     data: Annotated[str, typer.Argument(metavar="DATA", help=f"labelled images: {SOURCES}")],
     json: options.Json = False,
 ) -> None:

@@ -19,6 +19,7 @@ from textcnn_cli.explain import explain
 from textcnn_cli.inspect import inspect
 from textcnn_cli.options import OptionalValue
 from textcnn_cli.phrases import phrases
+from textcnn_cli.push import push
 from textcnn_cli.serve import serve
 from textcnn_cli.train import train
 from textcnn_cli.tune import tune
@@ -40,6 +41,7 @@ app.command("what-if")(what_if)
 app.command("inspect")(inspect)
 app.command("phrases")(phrases)
 app.command("audit")(audit)
+app.command("push")(push)
 app.command("serve")(serve)
 app.add_typer(image.app, name="image")
 app.add_typer(benchmark.app, name="benchmark")

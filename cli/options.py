@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,18 @@ from textcnn.errors import ConfigError
 
 Value = TypeVar("Value")
 
+
+def fetched(name: str) -> Path:
+    """The folder of a model, which is fetched first if it is of the hub; while a shell completes, nothing is."""
+    from textcnn.inference.hub import model_folder
+
+    return Path(name) if "_TEXTCNN_COMPLETE" in os.environ else model_folder(name)
+
+
+Model = Annotated[
+    Path,
+    typer.Argument(metavar="MODEL", parser=fetched, help="folder that `train` wrote, or hf://owner/name[@revision]"),
+]
 TextColumn = Annotated[list[str] | None, typer.Option("--text-column", help=describe(DataConfig, "text_column"))]
 LabelColumn = Annotated[list[str] | None, typer.Option("--label-column", help=describe(DataConfig, "label_column"))]
 _FORMAT = typer.Option("--format", help=describe(DataConfig, "format"))

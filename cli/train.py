@@ -40,7 +40,12 @@ def train(
     ] = None,
     start_from: Annotated[
         Path | None,
-        typer.Option("--from", metavar="MODEL", help="start from this model: more rows, new words, new labels"),
+        typer.Option(
+            "--from",
+            metavar="MODEL",
+            parser=options.fetched,
+            help="start from this model: more rows, new words, new labels",
+        ),
     ] = None,
     evidence: Annotated[
         bool, typer.Option("--evidence", help="keep which training rows hold the n-grams that decide")

@@ -72,6 +72,7 @@ TORCH_FREE = (
     "inference.exact",
     "inference.filters",
     "inference.gathering",
+    "inference.hub",
     "inference.lookup",
     "inference.mapped",
     "inference.one_layer",
