@@ -10,7 +10,7 @@ setup: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[demo,image,plot,report,serve,tune,explain,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[demo,image,plot,report,serve,tune,hub,tensorboard,explain,dev]'
 	touch $@
 
 demo: setup

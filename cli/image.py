@@ -41,6 +41,7 @@ def train_images(
     focal_gamma: options.FocalGamma = None,
     device: options.Device = None,
     amp: options.Amp = None,
+    tensorboard: options.TensorBoard = None,
     json: options.Json = False,
 ) -> None:
     """Train an image classifier on labelled images.
@@ -72,7 +73,7 @@ def train_images(
     require_writable(output)
     if data is None:
         data, test = _digits(test)
-    run = run_images(data, Config.from_flat(settings), train.reporter(), dev=dev, test=test)
+    run = run_images(data, Config.from_flat(settings), train.reporter(tensorboard), dev=dev, test=test)
     train.finish(run, output, json)
 
 
