@@ -160,7 +160,7 @@ def hub():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     server.url = f"http://127.0.0.1:{server.server_port}"
-    server.repositories, server.asked, server.tokens = {}, [], set()
+    server.repositories, server.asked, server.tokens, server.token = {}, [], set(), TOKEN
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
@@ -169,3 +169,16 @@ def hub():
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def the_only_hub(server, cache, monkeypatch):
+    """From now on the client in this process knows no other hub, an empty cache, and no login."""
+    import huggingface_hub.constants as constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", server.url)
+    files = "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.url + files)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
+    monkeypatch.delenv("HF_TOKEN", raising=False)

@@ -5,7 +5,7 @@ import os
 
 import pytest
 import yaml
-from hub_stand_in import TOKEN, hub
+from hub_stand_in import TOKEN, hub, the_only_hub
 from one_layer_models import make
 
 import textcnn
@@ -23,15 +23,9 @@ def there(monkeypatch, tmp_path):
     """A hub, which the client takes for the only one; its cache is empty, and a login is not known."""
     constants = pytest.importorskip("huggingface_hub.constants")
     with hub() as server:
-        monkeypatch.setattr(constants, "ENDPOINT", server.url)
-        files = "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.url + files)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
+        the_only_hub(server, tmp_path / "cache", monkeypatch)
         monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "login"))
         (tmp_path / "login").write_text("hf_of_a_login")
-        monkeypatch.delenv("HF_TOKEN", raising=False)
         yield server
 
 
