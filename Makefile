@@ -4,13 +4,13 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: setup demo test check format bench bench-step bench-lookup bench-serve bench-peers panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence build clean
+.PHONY: setup demo test check format bench bench-step bench-lookup bench-serve bench-peers panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs build clean
 
 setup: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[demo,image,plot,report,serve,tune,explain,export,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[demo,image,plot,report,serve,tune,hub,tensorboard,explain,export,docs,dev]'
 	touch $@
 
 demo: setup
@@ -150,6 +150,10 @@ evidence: setup
 	  -o build/evidence-model
 	$(BIN)/textcnn benchmark evidence build/evidence-model $$TEXTCNN_DATA/sst2/test.csv.gz \
 	  --output $(RESULTS)/evidence.json --table $(RESULTS)/evidence.md
+
+# The documentation site, in build/site; a link that leads nowhere is an error.
+docs: setup
+	$(BIN)/python -m mkdocs build
 
 build: setup
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

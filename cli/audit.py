@@ -18,7 +18,12 @@ _TEXT = 70  # characters of a text that a table shows
 
 
 def audit(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="folder that `train --folds K` wrote")],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL", parser=options.fetched, help="folder that `train --folds K` wrote, or hf://owner/name"
+        ),
+    ],
     data: Annotated[str, typer.Argument(metavar="DATA", help="the labelled texts that it was trained on")],
     test: Annotated[
         str | None, typer.Option("--test", metavar="FILE", help="texts that must not be among them, as DATA")

@@ -29,7 +29,7 @@ EXPLAINED = 10  # n-grams and words of each row
 
 
 def classify(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="folder that `train` wrote")],
+    model: options.Model,
     texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="texts to classify")] = None,
     input: Annotated[
         str | None, typer.Option("--input", "-i", help="file of texts; - reads stdin, a text a line")
@@ -93,7 +93,7 @@ def classify(
     predictor = load() if workers == 1 else None  # each worker has its own
     if predictor is not None:
         console.detail(f"runtime: {predictor.runtime.describe()}")
-    max_length = read_config(Path(model)).get("max_length")
+    max_length = read_config(model).get("max_length")
     data = options.data_config(text_column, None, format, encoding)
     rows = open_rows(list(texts) if texts else input, data, labels="ignored")
     form = AnswerForm(rows.text_columns, top_k, threshold)
@@ -113,14 +113,14 @@ def classify(
     console.say(_summary(counts, max_length))
 
 
-def _with_evidence(model: str, abstain_label: str | None) -> Callable[[Answers], Answers]:
+def _with_evidence(model: Path, abstain_label: str | None) -> Callable[[Answers], Answers]:
     from textcnn.explain.evidence import load_evidence, with_evidence
 
     return partial(with_evidence, *load_evidence(model), abstain=abstain_label)
 
 
 def load_predictor(
-    model: str, threshold: float | None, precision: str, explain: str | None, *, threads: int, cache_bytes: int
+    model: Path, threshold: float | None, precision: str, explain: str | None, *, threads: int, cache_bytes: int
 ) -> Predictor | Explainer:
     """The predictor in a folder, if it can do what is asked for; worker processes are given this function."""
     from textcnn.explain.explaining import Explainer

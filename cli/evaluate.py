@@ -11,7 +11,7 @@ from textcnn_cli import console, options
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="folder that `train` wrote")],
+    model: options.Model,
     data: Annotated[str, typer.Argument(metavar="DATA", help="labelled texts: a file, a folder per class, a hub id")],
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,

@@ -18,7 +18,7 @@ SHOWN = 20  # n-grams in the view for people
 
 
 def explain(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="folder that `train` wrote")],
+    model: options.Model,
     texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="texts to explain")],
     labels: Annotated[
         list[str] | None, typer.Option("--label", metavar="NAME", help="explain this label's logit; may be repeated")

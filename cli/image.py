@@ -41,6 +41,7 @@ def train_images(
     focal_gamma: options.FocalGamma = None,
     device: options.Device = None,
     amp: options.Amp = None,
+    tensorboard: options.TensorBoard = None,
     json: options.Json = False,
 ) -> None:
     """Train an image classifier on labelled images.
@@ -72,7 +73,7 @@ def train_images(
     require_writable(output)
     if data is None:
         data, test = _digits(test)
-    run = run_images(data, Config.from_flat(settings), train.reporter(), dev=dev, test=test)
+    run = run_images(data, Config.from_flat(settings), train.reporter(tensorboard), dev=dev, test=test)
     train.finish(run, output, json)
 
 
@@ -87,7 +88,12 @@ def _digits(test: str | None) -> tuple[str, str]:
 
 @app.command("classify")
 def classify_images(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="folder that `image train` wrote")],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL", parser=options.fetched, help="folder that `image train` wrote, or hf://owner/name"
+        ),
+    ],
     data: Annotated[str, typer.Argument(metavar="IMAGES", help=f"one picture, {SOURCES}")],
     output: Annotated[
         str, typer.Option("--output", help="a .jsonl, .csv, .tsv or .parquet file; - writes JSON lines to stdout")
@@ -108,7 +114,12 @@ def classify_images(
 
 @app.command("evaluate")
 def evaluate_images(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="folder that `image train` wrote")],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL", parser=options.fetched, help="folder that `image train` wrote, or hf://owner/name"
+        ),
+    ],
     data: Annotated[str, typer.Argument(metavar="DATA", help=f"labelled images: {SOURCES}")],
     json: options.Json = False,
 ) -> None:

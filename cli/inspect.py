@@ -69,6 +69,8 @@ def inspect(
         return
     from textcnn.models.written import is_written
 
+    if target is not None and target.startswith("hf://"):
+        target = str(options.fetched(target))
     if draw is not None:
         _check_drawing(draw)
     sizes = None if input_shape is None else _parsed(input_shape)

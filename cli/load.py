@@ -13,7 +13,7 @@ from textcnn_cli.options import prepare_outputs, split_numbers
 
 
 def serve(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="folder that `train` wrote")],
+    model: options.Model,
     data: Annotated[str, typer.Argument(metavar="DATA", help="labelled texts, as `evaluate` reads them")],
     workers: Annotated[str, typer.Option(metavar="N,N,...", help="processes of the server, a run each")] = "1,2",
     clients: Annotated[int, typer.Option(min=1, help="connections, each with one request under way")] = 8,

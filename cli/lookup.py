@@ -13,7 +13,7 @@ from textcnn_cli.options import prepare_outputs, split_numbers
 
 
 def lookup(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="folder that `train` wrote")],
+    model: options.Model,
     data: Annotated[str, typer.Argument(metavar="DATA", help="labelled texts, as `evaluate` reads them")],
     threads: Annotated[str, typer.Option(metavar="N,N,...", help="threads for many texts")] = "1,2",
     output: Annotated[Path | None, typer.Option(help="write the JSON document to this file")] = None,

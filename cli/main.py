@@ -20,6 +20,7 @@ from textcnn_cli.export import export
 from textcnn_cli.inspect import inspect
 from textcnn_cli.options import OptionalValue
 from textcnn_cli.phrases import phrases
+from textcnn_cli.push import push
 from textcnn_cli.serve import serve
 from textcnn_cli.train import train
 from textcnn_cli.tune import tune
@@ -42,6 +43,7 @@ app.command("inspect")(inspect)
 app.command("phrases")(phrases)
 app.command("audit")(audit)
 app.command("export")(export)
+app.command("push")(push)
 app.command("serve")(serve)
 app.add_typer(image.app, name="image")
 app.add_typer(benchmark.app, name="benchmark")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +11,23 @@ from typing import Annotated, Any, TypeVar
 import typer
 from typer.core import TyperCommand
 
-from textcnn.config import DataConfig, ImageConfig, ModelConfig, TextConfig, TrainingConfig, describe
+from textcnn.config import DataConfig, ImageConfig, ModelConfig, TextConfig, TrainingConfig, describe, may_be_none
 from textcnn.errors import ConfigError
 
 Value = TypeVar("Value")
 
+
+def fetched(name: str) -> Path:
+    """The folder of a model, which is fetched first if it is of the hub; while a shell completes, nothing is."""
+    from textcnn.inference.hub import model_folder
+
+    return Path(name) if "_TEXTCNN_COMPLETE" in os.environ else model_folder(name)
+
+
+Model = Annotated[
+    Path,
+    typer.Argument(metavar="MODEL", parser=fetched, help="folder that `train` wrote, or hf://owner/name[@revision]"),
+]
 TextColumn = Annotated[list[str] | None, typer.Option("--text-column", help=describe(DataConfig, "text_column"))]
 LabelColumn = Annotated[list[str] | None, typer.Option("--label-column", help=describe(DataConfig, "label_column"))]
 _FORMAT = typer.Option("--format", help=describe(DataConfig, "format"))
@@ -59,8 +72,44 @@ RandomFlip = Annotated[
     bool | None, typer.Option("--random-flip/--no-random-flip", help=describe(ImageConfig, "random_flip"))
 ]
 DevFraction = Annotated[float | None, typer.Option("--dev-fraction", help=describe(TrainingConfig, "dev_fraction"))]
+
+
+def _options_of_file(context: typer.Context, file: Path | None) -> Path | None:
+    """What a file of settings says of the run, not of the model, is the default of the option of that name.
+
+    Raises:
+        ConfigError: the file cannot be read, or says something of a run that the command has no option for.
+    """
+    if file is None:
+        return None
+    said = {name: value for name, value in read_settings(file).items() if name in RUN_OPTIONS}
+    own = {option.removeprefix("--"): param.name or "" for param in context.command.params for option in param.opts}
+    if unknown := sorted(said.keys() - own.keys()):
+        raise ConfigError(f"{file}: `{context.command.name}` has no option for {', '.join(unknown)}; leave it out")
+    context.default_map = {own[name]: value for name, value in said.items()}
+    return file
+
+
+RUN_OPTIONS = (
+    "dev",
+    "test",
+    "output",
+    "folds",
+    "from",
+    "evidence",
+    "report",
+    "tensorboard",
+    "trials",
+    "plot",
+)
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", help="TOML file of settings by name; options given here go before it")
+    Path | None,
+    typer.Option(
+        "--config",
+        callback=_options_of_file,
+        is_eager=True,
+        help="TOML file of settings and options by name; those given here go before it",
+    ),
 ]
 Set = Annotated[
     list[str] | None,
@@ -68,6 +117,10 @@ Set = Annotated[
 ]
 Report = Annotated[
     Path | None, typer.Option("--report", metavar="DIR", help="folder for report.html, one page about the model")
+]
+TensorBoard = Annotated[
+    Path | None,
+    typer.Option("--tensorboard", metavar="DIR", help="folder for learning curves, to look at in TensorBoard"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="end stdout with one JSON document")]
 
@@ -87,6 +140,19 @@ def data_config(
     )
 
 
+def read_settings(file: Path) -> dict[str, Any]:
+    """What a TOML file says, by name.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        found = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as err:
+        raise ConfigError(f"{file}: expected a TOML file of settings: {err}") from err
+    return {name: _open(name, value) for name, value in found.items()}
+
+
 def merge_settings(file: Path | None, assignments: list[str] | None, options: dict[str, Any]) -> dict[str, Any]:
     """Settings by name: those of the TOML file, then ``--set``, then the options that were given.
 
@@ -95,27 +161,27 @@ def merge_settings(file: Path | None, assignments: list[str] | None, options: di
     """
     settings: dict[str, Any] = {}
     if file is not None:
-        try:
-            settings.update(tomllib.loads(file.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as err:
-            raise ConfigError(f"{file}: expected a TOML file of settings: {err}") from err
+        settings.update({name: value for name, value in read_settings(file).items() if name not in RUN_OPTIONS})
     for assignment in assignments or []:
         name, sign, value = assignment.partition("=")
         if not sign or not name:
             raise ConfigError(f"--set expects NAME=VALUE, got {assignment!r}")
-        settings[name.strip()] = _value(value.strip())
+        settings[name.strip()] = _open(name.strip(), _value(value.strip()))
     settings.update({name: value for name, value in options.items() if value is not None and value != ()})
     return settings
 
 
 def _value(text: str) -> Any:
-    """A TOML value; what is none is a string. TOML has no null: ``none`` stands for it."""
-    if text.lower() == "none":
-        return None
+    """A TOML value; what is none is a string."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+
+
+def _open(name: str, value: Any) -> Any:
+    """TOML has no null: for settings that can be left open, the word ``none`` stands for it."""
+    return None if isinstance(value, str) and value.lower() == "none" and may_be_none(name) else value
 
 
 def split_numbers(name: str, text: str | None) -> tuple[int, ...] | None:

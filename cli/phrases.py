@@ -19,7 +19,7 @@ TITLES = {"filters": "n-grams of the filters", "mean": "words of the mean", "wid
 
 
 def phrases(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="folder that `train` wrote")],
+    model: options.Model,
     other: Annotated[Path | None, typer.Argument(metavar="[OTHER]", help="a model to compare with")] = None,
     label: Annotated[list[str] | None, typer.Option("--label", help="this label alone; may be repeated")] = None,
     top: Annotated[int, typer.Option("--top", min=1, help="length of each list")] = 10,

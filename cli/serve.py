@@ -15,7 +15,7 @@ _LIMITS = Limits()
 def serve(
     models: Annotated[
         list[str],
-        typer.Argument(metavar="MODEL [NAME=MODEL]...", help="folders that `train` wrote"),
+        typer.Argument(metavar="MODEL [NAME=MODEL]...", help="folders that `train` wrote, or hf://owner/name"),
     ],
     host: Annotated[str, typer.Option(help="address to listen at; 0.0.0.0 lets other machines in")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free")] = 8000,

@@ -113,7 +113,12 @@ def audit(
 
 
 def evidence(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="folder that `train --evidence` wrote")],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL", parser=options.fetched, help="folder that `train --evidence` wrote, or hf://owner/name"
+        ),
+    ],
     data: Annotated[str, typer.Argument(metavar="DATA", help="labelled texts that it was not trained on")],
     seed: Annotated[int, typer.Option(min=0, help="draws the random words")] = 1,
     output: Annotated[Path | None, typer.Option(help="write the JSON document to this file")] = None,

@@ -40,7 +40,12 @@ def train(
     ] = None,
     start_from: Annotated[
         Path | None,
-        typer.Option("--from", metavar="MODEL", help="start from this model: more rows, new words, new labels"),
+        typer.Option(
+            "--from",
+            metavar="MODEL",
+            parser=options.fetched,
+            help="start from this model: more rows, new words, new labels",
+        ),
     ] = None,
     evidence: Annotated[
         bool, typer.Option("--evidence", help="keep which training rows hold the n-grams that decide")
@@ -56,6 +61,7 @@ def train(
     device: options.Device = None,
     amp: options.Amp = None,
     report: options.Report = None,
+    tensorboard: options.TensorBoard = None,
     json: options.Json = False,
 ) -> None:
     """Train a text classifier on labelled texts.
@@ -96,17 +102,21 @@ def train(
         from textcnn.report import check_report
 
         check_report(report, output)
-    run = train_text(
-        data, settings, reporter(), dev=dev, test=test, folds=folds, start_from=start_from, evidence=evidence
-    )
+    told = reporter(tensorboard)
+    run = train_text(data, settings, told, dev=dev, test=test, folds=folds, start_from=start_from, evidence=evidence)
     finish(run, output, json, report=report)
 
 
-def reporter() -> Any:
-    """Progress on stderr, unless the user asked for silence."""
-    from textcnn.training.progress import Silent, TerminalReporter
+def reporter(tensorboard: Path | None = None) -> Any:
+    """Progress on stderr, unless the user asked for silence, and curves in a folder, if one is given."""
+    from textcnn.training.progress import Silent, TerminalReporter, Together
 
-    return Silent() if console.is_quiet() else TerminalReporter()
+    shown = Silent() if console.is_quiet() else TerminalReporter()
+    if tensorboard is None:
+        return shown
+    from textcnn.training.tensorboard import TensorBoard
+
+    return Together(shown, TensorBoard(tensorboard))
 
 
 def finish(run: Run, output: Path, json: bool, *, report: Path | None = None, **more: Any) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def what_if(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="folder that `train` wrote")],
+    model: options.Model,
     texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="texts to ask about")],
     synonyms: Annotated[
         Path | None,

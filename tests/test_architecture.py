@@ -74,6 +74,7 @@ TORCH_FREE = (
     "inference.exact",
     "inference.filters",
     "inference.gathering",
+    "inference.hub",
     "inference.lookup",
     "inference.lookup_folder",
     "inference.many_texts",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textcnn.inference.folder import require_writable
+from textcnn.inference.hub import model_folder
 from textcnn.inference.predictor import Predictor
 
 if TYPE_CHECKING:
@@ -74,12 +75,12 @@ def load(path: str | Path, *, runtime: str = "auto", precision: str = "float32")
     """Read a model folder.
 
     Args:
-        path: the folder.
+        path: the folder, or ``hf://owner/name`` or ``hf://owner/name@revision``: a model of the Hugging Face hub.
         runtime: ``look-up``, ``torch``, or ``auto``: look-up, without torch, where the model allows it.
         precision: ``float32``, or ``int8`` (look-up alone): the same logits on every machine, certified answers.
 
     Raises:
-        ArtifactError: it is not there, or not whole.
+        ArtifactError: it is not there, or not whole, or cannot be fetched.
         ConfigError: a runtime or precision that there is not, or that the model does not allow.
     """
-    return Predictor.load(path, runtime=runtime, precision=precision)
+    return Predictor.load(model_folder(path), runtime=runtime, precision=precision)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from textcnn.config_types import jsonable, plain, problems
+from textcnn.config_types import allows_none, jsonable, plain, problems
 from textcnn.errors import ConfigError
 
 TOKENIZERS = ("word", "bpe", "wordpiece", "char")
@@ -39,6 +39,12 @@ def option(default: Any, doc: str, check: Callable[[Any], bool] | None = None, e
 def describe(section: type, name: str) -> str:
     """The documentation of the field ``name`` of a config section."""
     return str(section.__dataclass_fields__[name].metadata["doc"])  # type: ignore[attr-defined]
+
+
+def may_be_none(name: str) -> bool:
+    """Whether there is a setting of that name, in any section, that can be left open."""
+    sections = (_section_type(section.name) for section in fields(Config))
+    return any(allows_none(typing.get_type_hints(section).get(name)) for section in sections)
 
 
 def _positive(value: Any) -> bool:

@@ -28,6 +28,11 @@ def _alternatives(hint: Any) -> tuple[Any, ...]:
     return typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
 
 
+def allows_none(hint: Any) -> bool:
+    """Whether a value of that type may be none; no type at all allows nothing."""
+    return hint is not None and _has_type(hint, None)
+
+
 def _has_type(hint: Any, value: Any) -> bool:
     return any(kind is Any or _is_a(kind, value) for kind in _alternatives(hint))
 

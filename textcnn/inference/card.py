@@ -1,41 +1,92 @@
-"""The model card of an artifact: README.md with the front matter the hub expects."""
+"""The model card of an artifact: README.md with the front matter the hub expects, metrics and data filled in."""
 
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
+from pathlib import PurePath
 from typing import Any
 
+SHOWN = 30  # labels that are named
 
-def model_card(config: dict[str, Any], training: dict[str, Any]) -> str:
-    """Markdown that says what the model is, what it was trained on, and how to use it."""
+HERE = "path/to/this/folder"
+_HUB = "hf://"
+
+
+def model_card(config: dict[str, Any], training: dict[str, Any], *, place: str = HERE) -> str:
+    """Markdown that says what the model is, what it was trained on, how good it is, and how to use it.
+
+    Args:
+        config: what config.json holds.
+        training: what training.json holds.
+        place: where a reader finds the model: a folder, or ``hf://owner/name``.
+    """
+    names = config["labels"]
+    labels = ", ".join(f"`{name}`" for name in names[:SHOWN])
+    shown = labels + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    rows = '["a text"]' if config["modality"] == "text" else "images"
+    note = "" if config["modality"] == "text" else "  # (N, C, H, W)"
+    parts = [
+        "\n".join(["---", *_front_matter(config, training, place), "---"]),
+        f"# A `{config['architecture']}` classifier",
+        f"Labels ({len(names)}, {config['problem_type']}): {shown}",
+        f"Trained on {_data_name(training)} ({training.get('examples', {}).get('train', 0):,} rows).{_data(training)}",
+        _metrics_table(training),
+        _labels_table(training),
+        _blinded(config),
+        f'```python\nimport textcnn\n\nmodel = textcnn.load("{place}")\nmodel.predict({rows}){note}\n```',
+        f"Settings: `{json.dumps(config['settings'])}`, everything else in `config.json` and `training.json`.",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _front_matter(config: dict[str, Any], training: dict[str, Any], place: str) -> Iterator[str]:
     task = "text-classification" if config["modality"] == "text" else "image-classification"
-    labels = ", ".join(f"`{name}`" for name in config["labels"][:30])
-    more = len(config["labels"]) - 30
-    shown = labels + (f" and {more} more" if more > 0 else "")
-    use = (
-        'import textcnn\n\nmodel = textcnn.load("path/to/this/folder")\nmodel.predict(["a text"])'
-        if config["modality"] == "text"
-        else 'import textcnn\n\nmodel = textcnn.load("path/to/this/folder")\nmodel.predict(images)  # (N, C, H, W)'
+    data = _data_name(training)
+    yield "library_name: textcnn"
+    yield f"pipeline_tag: {task}"
+    yield f"tags: [textcnn, {config['architecture']}]"
+    if data.startswith(_HUB):
+        yield f"datasets: [{_text('/'.join(data.removeprefix(_HUB).split('/')[:2]))}]"
+    measured = [(part, training[part]) for part in ("dev", "test") if _is_measured(training, part)]
+    if not measured:
+        return
+    yield "metrics: [accuracy, f1]"
+    yield "model-index:"
+    yield f"- name: {_text(place.rpartition('/')[2] if place != HERE else 'textcnn-' + config['architecture'])}"
+    yield "  results:"
+    for part, scores in measured:
+        yield f"  - task: {{type: {task}}}"
+        yield f"    dataset: {{name: {_text(data)}, type: {_text(data.removeprefix(_HUB))}, split: {part}}}"
+        yield "    metrics:"
+        yield f"    - {{type: accuracy, value: {scores['accuracy']:.4f}}}"
+        yield f"    - {{type: f1, name: macro F1, value: {scores['macro_f1']:.4f}}}"
+
+
+def _is_measured(training: dict[str, Any], part: str) -> bool:
+    return bool(training.get(part)) and training[part]["accuracy"] is not None
+
+
+def _text(value: str) -> str:
+    """A string of YAML: JSON's are; what cannot be printed is escaped."""
+    return json.dumps(value, ensure_ascii=not value.isprintable())
+
+
+def _data_name(training: dict[str, Any]) -> str:
+    """Which data it was, not where they lie on somebody's machine."""
+    name = str(training.get("data", {}).get("name", "data"))
+    return "/".join(PurePath(name).parts[-2:]) if os.path.isabs(name) else name
+
+
+def _data(training: dict[str, Any]) -> str:
+    found = training.get("data", {}).get("statistics")
+    if not found or not found.get("rows"):
+        return ""
+    return (
+        f" They hold {found['tokens']:,} tokens of {found['types']:,} types, "
+        f"{found['tokens'] / found['rows']:.1f} a text; `training.json` has a fingerprint of them."
     )
-    return f"""---
-library_name: textcnn
-pipeline_tag: {task}
-tags: [textcnn, {config["architecture"]}]
----
-
-# A `{config["architecture"]}` classifier
-
-Labels ({len(config["labels"])}, {config["problem_type"]}): {shown}
-
-Trained on {training.get("data", {}).get("name", "data")!s} ({training.get("examples", {}).get("train", 0):,} rows).
-
-{_metrics_table(training)}{_blinded(config)}
-```python
-{use}
-```
-
-Settings: `{json.dumps(config["settings"])}`, everything else in `config.json` and `training.json`.
-"""
 
 
 def _blinded(config: dict[str, Any]) -> str:
@@ -44,17 +95,33 @@ def _blinded(config: dict[str, Any]) -> str:
     if not count:
         return ""
     return (
-        f"\nThis model reads `[UNK]` for {count:,} words and phrases (`blinded` in `config.json`); its measures are "
-        f"those of the model without that.\n"
+        f"This model reads `[UNK]` for {count:,} words and phrases (`blinded` in `config.json`); its measures are "
+        f"those of the model without that."
     )
 
 
 def _metrics_table(training: dict[str, Any]) -> str:
     lines = []
     for part in ("dev", "test"):
-        scores = training.get(part)
-        if scores:
-            lines.append(f"| {part} | {scores['n']:,} | {scores['accuracy']:.4f} | {scores['macro_f1']:.4f} |")
+        if _is_measured(training, part):
+            scores = training[part]
+            ece = f"{scores['ece']:.3f}" if scores.get("ece") is not None else ""
+            lines.append(f"| {part} | {scores['n']:,} | {scores['accuracy']:.4f} | {scores['macro_f1']:.4f} | {ece} |")
     if not lines:
         return ""
-    return "\n".join(["| rows | n | accuracy | macro F1 |", "| --- | --- | --- | --- |", *lines, ""])
+    return "\n".join(["| rows | n | accuracy | macro F1 | ECE |", "| --- | --- | --- | --- | --- |", *lines])
+
+
+def _labels_table(training: dict[str, Any]) -> str:
+    """Each label on the test rows, else on the dev rows."""
+    part = "test" if training.get("test") else "dev"
+    entries = ((training.get(part) or {}).get("per_label") or {}).items()
+    lines = [
+        f"| `{name}` | {one['precision']:.4f} | {one['recall']:.4f} | {one['f1']:.4f} | {one['support']:,} |"
+        for name, one in list(entries)[:SHOWN]
+    ]
+    if not lines:
+        return ""
+    return "\n".join(
+        [f"| label, {part} rows | precision | recall | F1 | rows |", "| --- | --- | --- | --- | --- |", *lines]
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,6 +116,45 @@ class Predictor(Answering):
             ArtifactError: the place cannot be written.
         """
         return self.artifact.save(folder)
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str | Path, *, revision: str | None = None, runtime: str = "auto", precision: str = "float32"
+    ) -> Predictor:
+        """A model of the Hugging Face hub, or of a folder.
+
+        Args:
+            name: ``owner/name`` or ``hf://owner/name``; a folder of that name goes before it.
+            revision: branch, tag or commit; none: the newest.
+            runtime: as in :meth:`load`.
+            precision: as in :meth:`load`.
+
+        Raises:
+            ArtifactError: there is no such model, it is not whole, or neither hub nor cache has it.
+            ConfigError: as for :meth:`load`; a revision of a folder.
+            MissingExtraError: huggingface_hub is not installed.
+        """
+        from textcnn.inference.hub import pretrained_folder
+
+        return cls.load(pretrained_folder(name, revision), runtime=runtime, precision=precision)
+
+    def push_to_hub(self, repo_id: str, *, private: bool = True, message: str | None = None) -> str:
+        """Put the model on the Hugging Face hub, with the token in the variable ``HF_TOKEN``; the address of its page.
+
+        Args:
+            repo_id: ``owner/name``; it is made if there is none.
+            private: of one that is made; one that there is stays as it is.
+            message: of the commit.
+
+        Raises:
+            ArtifactError: the hub refuses.
+            ConfigError: there is no token, or ``repo_id`` is of another form.
+            MissingExtraError: huggingface_hub is not installed.
+        """
+        from textcnn.inference.hub import push
+
+        with tempfile.TemporaryDirectory() as place:
+            return push(self.save(Path(place) / "model"), repo_id, private=private, message=message)
 
     @property
     def labels(self) -> Labels:

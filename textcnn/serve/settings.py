@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from textcnn.errors import ConfigError
+from textcnn.inference.hub import model_folder
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,10 @@ class ServerSettings:
 
 
 def model_sources(arguments: Sequence[str]) -> tuple[ModelSource, ...]:
-    """Models from ``FOLDER`` or ``NAME=FOLDER``; without a name, the folder's own is taken.
+    """Models from ``FOLDER`` or ``NAME=FOLDER``; without a name, the folder's own is taken. The hub's are fetched.
 
     Raises:
+        ArtifactError: a model of the hub cannot be fetched.
         ConfigError: two models of one name, or an empty name.
     """
     found: dict[str, ModelSource] = {}
@@ -86,7 +88,7 @@ def model_sources(arguments: Sequence[str]) -> tuple[ModelSource, ...]:
             raise ConfigError(
                 f"two models are called {name!r}: {str(found[name].folder)!r} and {folder!r}; say NAME=MODEL"
             )
-        found[name] = ModelSource(name, Path(folder))
+        found[name] = ModelSource(name, model_folder(folder))
     return tuple(found.values())
 
 
