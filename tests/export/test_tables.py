@@ -21,7 +21,8 @@ from textcnn.config import TextConfig
 from textcnn.errors import ArtifactError, ConfigError
 from textcnn.export import tables as tables_module
 from textcnn.export.characters import MOVES, characters_of
-from textcnn.export.tables import READER, write_tables
+from textcnn.export.parts import with_storage, without_ngrams
+from textcnn.export.tables import READER, tables_of, write_tables
 from textcnn.inference.predictor import Predictor
 from textcnn.text.tokenizer import Tokenizer
 
@@ -62,10 +63,12 @@ def assert_answers(predictor, texts, found):
     assert [answer["cut"] for answer in answers] == expected.cut.tolist()
 
 
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("name", ["of int8", *OPTIONS])
 def test_every_option_in_node(name, tmp_path):
     skip_without(shutil.which("node") is not None, "node")
-    predictor = Predictor(make(**OPTIONS[name]))
+    artifact = make(**OPTIONS.get(name, {}))
+    predictor = Predictor(with_storage(without_ngrams(artifact), "int8") if name == "of int8" else artifact)
+    assert ("vectors.int8" in tables_of(predictor.lookup())[0]) == (name == "of int8")
     export = write_tables(predictor.lookup(), tmp_path / "model.safetensors")
     (tmp_path / "run.mjs").write_text(RUN.replace("READER", str(export.reader)))
     (tmp_path / "package.json").write_text('{"type": "module"}')

@@ -16,6 +16,7 @@ from textcnn.errors import ConfigError
 from textcnn.export.characters import characters_of
 from textcnn.export.written import write_whole
 from textcnn.inference.lookup import LookupModel
+from textcnn.inference.storage import packed, unpacked
 from textcnn.inference.type_rows import BLOCK
 from textcnn.text.lexicon import Unseen
 from textcnn.text.wide import first_logarithms
@@ -112,7 +113,16 @@ def tables_of(model: LookupModel) -> tuple[Arrays, dict[str, Any]]:
         "activation": filters.activation,
         "wide_scale": weights.scale,
     }
-    return {name: np.ascontiguousarray(value) for name, value in tensors.items()}, about
+    return {name: np.ascontiguousarray(value) for name, value in _in_fewer_bytes(tensors).items()}, about
+
+
+def _in_fewer_bytes(tensors: Arrays) -> Arrays:
+    """The same with vectors in int8 and a scale for each row, where that is exact: in models of ``--max-size``."""
+    vectors = {"vectors": tensors["vectors"]}
+    small = packed(vectors, "int8")
+    if (unpacked(small, Path())["vectors"] != tensors["vectors"]).any():
+        return tensors
+    return {name: value for name, value in tensors.items() if name not in vectors} | small
 
 
 def _vectors(model: LookupModel) -> npt.NDArray[np.float32]:

@@ -3,7 +3,7 @@
 //   model.classify("what a film");  // {label, probability, labels, all, empty, cut}
 // Numbers are made as textcnn's look-up runtime makes them: sums of whole numbers in float64, of float32 in its order.
 
-const ARRAYS = { F64: Float64Array, F32: Float32Array, I32: Int32Array, U8: Uint8Array };
+const ARRAYS = { F64: Float64Array, F32: Float32Array, I32: Int32Array, I8: Int8Array, U8: Uint8Array };
 const BLANK = 0, WORD = 1, MOVES = 4; // kinds of characters
 const UNIT = 2 ** -36, WIDE_UNIT = 2 ** -24, LARGEST_WEIGHT = 2 ** 14, MOST_ROWS = 4096;
 
@@ -13,22 +13,23 @@ export async function load(url) {
   return new Model(await answer.arrayBuffer());
 }
 
-/** The tensors and the metadata of a safetensors file. */
+/** The tensors of a safetensors file, and the metadata that say what they are. */
 function readTensors(buffer) {
   const start = 8 + Number(new DataView(buffer).getBigUint64(0, true));
   const { __metadata__: metadata, ...entries } = JSON.parse(new TextDecoder().decode(buffer.slice(8, start)));
+  const about = JSON.parse(metadata?.textcnn ?? "{}"), version = about.tables_version;
+  if (version !== 1) throw new Error(`expected a file of \`textcnn export\` with tables_version 1, got ${version}`);
   const read = ({ dtype, data_offsets: [first, last] }) => new ARRAYS[dtype](buffer.slice(start + first, start + last));
   const tensors = Object.entries(entries).map(([name, entry]) => [name, read(entry)]);
-  return { tensors: Object.fromEntries(tensors), metadata };
+  return { tensors: Object.fromEntries(tensors), about };
 }
 
 export class Model {
   constructor(buffer) {
-    const { tensors, metadata } = readTensors(buffer);
-    this.about = JSON.parse(metadata?.textcnn ?? "{}");
-    const version = this.about.tables_version;
-    if (version !== 1) throw new Error(`expected a file of \`textcnn export\` with tables_version 1, got ${version}`);
-    [this.tensors, this.labels, this.rows] = [tensors, this.about.labels, new Map()];
+    const { tensors, about } = readTensors(buffer);
+    Object.assign(this, { tensors, about, labels: about.labels, rows: new Map() });
+    const { "vectors.int8": whole, "vectors.int8_scale": scale } = tensors; // in place of `vectors`
+    if (whole) tensors.vectors = Float32Array.from(whole, (value, n) => value * scale[Math.floor(n / about.dim)]);
     this.ids = new Map(new TextDecoder().decode(tensors.vocabulary).split("\n").map((name, id) => [name, id]));
     this.kinds = new Uint8Array(0x110000);
     tensors.kind_starts.forEach((start, run) => this.kinds.fill(tensors.kinds[run], start));
