@@ -7,26 +7,48 @@ from typing import Annotated
 
 import typer
 
+from textcnn.config import DataConfig, describe
 from textcnn.errors import ConfigError
-from textcnn_cli import console
+from textcnn.inference.folder import require_writable
+from textcnn_cli import console, options
 
-FORMATS = ("onnx",)
+FORMATS = ("onnx", "tables")
 
 
 def export(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="folder that `train` wrote")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="file to write")],
-    format: Annotated[str, typer.Option("--format", help=", ".join(FORMATS))],
+    output: Annotated[Path, typer.Option("-o", "--output", help="file to write; with --max-size, a model folder")],
+    format: Annotated[str | None, typer.Option("--format", help=", ".join(FORMATS))] = None,
+    max_size: Annotated[
+        str | None, typer.Option("--max-size", metavar="SIZE", help="a smaller model folder, of 2M at most, say")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", help="with --max-size: labelled texts to measure the loss with")
+    ] = None,
+    text_column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    data_format: Annotated[str, typer.Option("--data-format", help=describe(DataConfig, "format"))] = "auto",
+    encoding: options.Encoding = "utf-8",
+    label_separator: options.LabelSeparator = "|",
 ) -> None:
-    """Write a model in another form.
+    """Write a model in another form, or a smaller one.
 
-    onnx: a graph from token ids (or pixels) to logits, and the tokenizer beside it.
+    onnx: a graph from token ids (or pixels) to logits, and the tokenizer beside it. tables: what a one-layer model
+    needs to answer in a browser, and textcnn.js, which does it.
 
     Example: textcnn export model --format onnx -o model.onnx
     """
+    if (format is None) == (max_size is None):
+        raise ConfigError(
+            f"expected --format ({' or '.join(FORMATS)}) or --max-size, got {'neither' if format is None else 'both'}"
+        )
+    if max_size is not None:
+        how = options.data_config(text_column, label_column, data_format, encoding, label_separator=label_separator)
+        _smaller(model, output, max_size, data, how)
+        return
     if format not in FORMATS:
         raise ConfigError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")
-    _onnx(model, output)
+    {"onnx": _onnx, "tables": _tables}[format](model, output)
 
 
 def _onnx(model: str, output: Path) -> None:
@@ -38,4 +60,44 @@ def _onnx(model: str, output: Path) -> None:
     console.say(
         f"wrote {found.path}{beside}: {found.path.stat().st_size:,} bytes, inputs {', '.join(found.inputs)}; "
         f"logits within {found.difference:.1g} of the model's on a sample"
+    )
+
+
+def _tables(model: str, output: Path) -> None:
+    from textcnn.export.tables import write_tables
+    from textcnn.inference.lookup import LookupModel
+
+    found = write_tables(LookupModel.load(model), output)
+    console.say(f"wrote {found.path}, {found.path.stat().st_size:,} bytes, and {found.reader.name}, which reads it")
+
+
+def _smaller(model: str, output: Path, max_size: str, data: str | None, how: DataConfig) -> None:
+    """Make and write the model, and say what it costs: what is proved of all texts, and what the data show."""
+    from textcnn.export.loss import measured
+    from textcnn.export.shrink import folder_bytes, parse_size, shrunk
+    from textcnn.inference.artifact import load_artifact
+    from textcnn.text.reading import read_examples
+
+    most = parse_size(max_size)
+    artifact = load_artifact(model)
+    require_writable(output)
+    examples = None if data is None else read_examples(data, how, multi_label=artifact.labels.multi_label)
+    smaller = shrunk(artifact, most)
+    bound = smaller.bound(artifact)
+    smaller.artifact.save(output)
+    print(f"{output}: {folder_bytes(smaller.artifact):,} bytes; {model} has {folder_bytes(artifact):,}")
+    print(f"given up: {'; '.join(smaller.steps) or 'nothing'}")
+    fixed, wide = bound.fixed.max(), bound.wide.max()
+    more = f", and {wide:.2g} times the root of the number of its word n-grams" if wide else ""
+    print(f"guaranteed: in a text of kept words and word n-grams no logit moves by more than {fixed:.3g}{more}")
+    if examples is None:
+        print("measured: nothing, for no --data were given")
+        return
+    loss = measured(artifact.lookup(), smaller.lookup(), bound, examples.texts, examples.labels)
+    print(f"measured on {data}, {loss.num_texts:,} texts:")
+    for name in ("accuracy", "macro_f1"):
+        print(f"  {name.replace('_', ' ')} {loss.before[name]:.4f} -> {loss.after[name]:.4f}")
+    print(f"  labels changed: {loss.changed:,}; largest move of a logit: {loss.largest:.3g}")
+    print(
+        f"  texts of kept words and word n-grams: {loss.whole:,}; by the guarantee, labels unchanged: {loss.proved:,}"
     )

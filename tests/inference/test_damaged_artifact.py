@@ -57,15 +57,15 @@ def test_damaged_weights(saved, damage):
         load_artifact(saved)
 
 
-@pytest.mark.parametrize("found", [3, 0, "1", None, 1.5, True, [1]])
+@pytest.mark.parametrize("found", [4, 0, "1", None, 1.5, True, [1]])
 def test_another_version_of_the_format(saved, found):
     edit(saved / CONFIG, format_version=found)
     shown = re.escape(repr(found))
-    message = rf"config.json: expected format_version 1 or 2, found {shown}; use the textcnn that wrote it"
+    message = rf"config.json: expected format_version 1, 2 or 3, found {shown}; use the textcnn that wrote it"
     with pytest.raises(ArtifactError, match=message):
         load_artifact(saved)
     edit(saved / CONFIG, format_version=...)
-    with pytest.raises(ArtifactError, match="expected format_version 1 or 2, found None"):
+    with pytest.raises(ArtifactError, match="expected format_version 1, 2 or 3, found None"):
         load_artifact(saved)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import warnings
 from dataclasses import dataclass
@@ -15,8 +14,9 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from textcnn.errors import ArtifactError, ConfigError
+from textcnn.errors import ConfigError
 from textcnn.export.onnx_graph import ImageGraph, TextGraph, has_unseen
+from textcnn.export.written import write_whole
 from textcnn.extras import import_extra
 from textcnn.inference.artifact import Artifact
 from textcnn.models.base import ImageClassifier, TextClassifier
@@ -86,10 +86,10 @@ def write_onnx(artifact: Artifact, path: str | Path) -> OnnxExport:
     content = _described(content, _metadata(artifact))
     difference = _compared(content, artifact, _sample(artifact, 5))
     tokenizer = None
-    _write(path, content)
+    write_whole(path, content)
     if artifact.modality == "text":
         tokenizer = path.with_suffix(".tokenizer.json")
-        _write(tokenizer, artifact.text_inputs().tokenizer.to_json().encode())
+        write_whole(tokenizer, artifact.text_inputs().tokenizer.to_json().encode())
     return OnnxExport(path, tokenizer, tuple(sample), difference)
 
 
@@ -186,14 +186,3 @@ def _compared(content: bytes, artifact: Artifact, rows: Any) -> float:
             f"model's; please report it with the architecture's settings"
         )
     return difference
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as err:
-        raise ArtifactError(f"cannot write to {str(path)!r}: {err.strerror or err}; choose another -o") from err

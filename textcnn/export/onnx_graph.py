@@ -105,7 +105,7 @@ class TypeTable(nn.Module):
             width = self.table.shape[1] - tuned.embedding_dim  # a static channel has no unseen words
             rows = F.pad(tuned.ngram.weight.detach(), (width, 0, 1, 0))  # row 0: an untrained bucket, or none
             self.register_buffer("ngram", rows)
-            row_of = torch.zeros(self.lexicon.num_buckets + 1, dtype=torch.int64)
+            row_of = torch.zeros(self.lexicon.rule.buckets + 1, dtype=torch.int64)
             row_of[torch.from_numpy(self.lexicon.buckets) + 1] = torch.arange(1, rows.shape[0])
             self.register_buffer("row_of", row_of)
 

@@ -8,6 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import safetensors.numpy
 import safetensors.torch
 import torch
 from torch import nn
@@ -16,7 +18,7 @@ from textcnn.config import ModelConfig
 from textcnn.errors import ArtifactError, ConfigError
 from textcnn.image.batching import ImageInputs
 from textcnn.inference.card import model_card
-from textcnn.inference.earlier import FORMAT_VERSION, weights_of_today
+from textcnn.inference.earlier import FORMAT_VERSION, SMALL_VERSION, weights_of_today
 from textcnn.inference.evidence import EvidenceIndex
 from textcnn.inference.folder import (
     CARD,
@@ -33,6 +35,7 @@ from textcnn.inference.lookup import LookupModel
 from textcnn.inference.manifest import read_config, read_json
 from textcnn.inference.one_layer import OneLayer, one_layer, refusal
 from textcnn.inference.out_of_fold import OutOfFold
+from textcnn.inference.storage import packed
 from textcnn.labels import MULTI_LABEL, Labels
 from textcnn.models.base import TextClassifier, build_image_classifier, build_text_classifier
 from textcnn.text.batching import TextInputs
@@ -58,6 +61,7 @@ class Artifact:
         timing: wall times, kept apart because they differ from run to run.
         folds: what cross validation said of every training row, if there was one.
         evidence: which training rows hold which winning word pairs, if that was asked for.
+        storage: how the weights stand in the file; one of :data:`textcnn.inference.storage.STORAGES`.
     """
 
     model: nn.Module
@@ -70,6 +74,7 @@ class Artifact:
     timing: dict[str, Any] = field(default_factory=dict)
     folds: OutOfFold | None = None
     evidence: EvidenceIndex | None = None
+    storage: str = "float32"
 
     @property
     def modality(self) -> str:
@@ -104,7 +109,7 @@ class Artifact:
             else asdict(self.inputs)
         )
         return {
-            "format_version": FORMAT_VERSION,
+            "format_version": FORMAT_VERSION if self.storage == "float32" else SMALL_VERSION,
             "modality": self.modality,
             **asdict(self.config),
             "labels": list(self.labels.names),
@@ -112,6 +117,7 @@ class Artifact:
             "thresholds": self.thresholds,
             "temperature": self.temperature,
             **own,
+            "storage": self.storage,
             "versions": {name: version(name) for name in LIBRARIES},
         }
 
@@ -122,12 +128,12 @@ class Artifact:
             ArtifactError: the place cannot be written.
         """
         folder = Path(folder)
-        state = {name: value.contiguous() for name, value in self.model.state_dict().items()}
+        state = {name: value.contiguous().numpy() for name, value in self.model.state_dict().items()}
         if isinstance(self.model, TextClassifier) and self.model.wide is not None and self.model.wide.is_float16:
-            state[WIDE_TABLE] = state[WIDE_TABLE].half()  # exact: they are float16 numbers
+            state[WIDE_TABLE] = state[WIDE_TABLE].astype(np.float16)  # exact: they are float16 numbers
         with replaced_folder(folder) as place:
             try:
-                safetensors.torch.save_file(state, place / WEIGHTS, metadata={"format": "pt"})
+                safetensors.numpy.save_file(packed(state, self.storage), place / WEIGHTS, metadata={"format": "pt"})
             except safetensors.SafetensorError as err:  # a full disk, for one
                 raise ArtifactError(f"cannot write a model to {str(folder)!r}: {err}") from err
             if self.folds is not None:
@@ -211,6 +217,7 @@ def load_artifact(folder: str | Path) -> Artifact:
         timing,
         folds,
         evidence,
+        saved["storage"],
     )
 
 

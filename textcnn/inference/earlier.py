@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from textcnn.errors import ArtifactError
+from textcnn.inference.storage import unpacked
 from textcnn.labels import MULTI_LABEL
 
 FORMAT_VERSION = 2
-READABLE = (1, FORMAT_VERSION)
+SMALL_VERSION = 3  # the same with weights in smaller numbers (textcnn.inference.storage), which earlier readers lack
+READABLE = (1, FORMAT_VERSION, SMALL_VERSION)
 
 # What folders of version 1 lack if they were written before there were pretrained vectors, or scales of int8.
 _ADDED = {"vectors": None, "keep_vectors": None, "embedding_channels": "fine-tuned", "scales": None}
@@ -22,7 +24,7 @@ def config_of_today(saved: Mapping[str, Any]) -> dict[str, Any]:
 
     A folder of any version that does not say what its model is blind to is blind to nothing; images always are.
     """
-    config = {"blinded": [], **saved}
+    config = {"blinded": [], "storage": "float32", **saved}
     if saved["format_version"] != 1:
         return config
     config = {**_ADDED, **config}
@@ -32,14 +34,15 @@ def config_of_today(saved: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def weights_of_today(weights: Mapping[str, Any], saved: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """The tensors, of numpy or torch, by name: in version 1 the wide branch of a multi-label model had a bias.
+    """The tensors, of numpy or torch, by name, in float32 whatever they are stored in.
 
-    It is added to the head's bias, as much as it counted, so the logits stay what they were up to rounding.
+    In version 1 the wide branch of a multi-label model had a bias. It is added to the head's bias, as much as it
+    counted, so the logits stay what they were up to rounding.
 
     Raises:
         ArtifactError: the bias is absent, or not of the shape of the head's.
     """
-    today = dict(weights)
+    today = unpacked(weights, path)
     wide = "wide.keys" in today and _BIAS in today  # without a head's bias it is the reader's to complain
     if saved["format_version"] == 1 and saved["problem_type"] == MULTI_LABEL and wide:
         shape = tuple(today[_BIAS].shape)

@@ -18,20 +18,26 @@ _MANTISSA = 53  # bits of float64
 
 
 class ExactProduct:
-    """``vectors (n, D) -> (n, K)``, products with the rows of ``weights (K, D)``."""
+    """``vectors (n, D) -> (n, K)``, products with the rows of ``weights (K, D)``.
+
+    Attributes:
+        bits: of the whole numbers that a vector becomes.
+        whole: ``(D, K)``, the weights as whole numbers of 26 bits at most.
+        scales: ``(K,)``, the power of two that each is to be multiplied with.
+    """
 
     def __init__(self, weights: npt.NDArray[Any]) -> None:
         room = _MANTISSA - int(weights.shape[1] - 1).bit_length()  # of one of the D products that are added
-        self._bits = room - room // 2
-        whole, self._scales = _whole(np.asarray(weights, np.float64), room // 2)
-        self._weights = np.ascontiguousarray(whole.T)
+        self.bits = room - room // 2
+        whole, self.scales = _whole(np.asarray(weights, np.float64), room // 2)
+        self.whole = np.ascontiguousarray(whole.T)
 
     def __call__(self, vectors: npt.NDArray[np.float32]) -> Doubles:
         """Products ``(n, K)``, exact but for the bits of a vector or weight that are below its row's share."""
-        whole, scales = _whole(vectors.astype(np.float64), self._bits)
-        products: Doubles = whole @ self._weights
+        whole, scales = _whole(vectors.astype(np.float64), self.bits)
+        products: Doubles = whole @ self.whole
         products *= scales[:, None]
-        products *= self._scales
+        products *= self.scales
         return products
 
 

@@ -13,6 +13,7 @@ from textcnn.config import Config, ModelConfig
 from textcnn.errors import ArtifactError, ConfigError
 from textcnn.inference.earlier import READABLE, config_of_today
 from textcnn.inference.folder import CONFIG, TIMING, TOKENIZER, TRAINING, WEIGHTS, previous_folder
+from textcnn.inference.storage import STORAGES
 from textcnn.labels import MULTI_LABEL, SINGLE_LABEL
 from textcnn.text.read_table import shown
 
@@ -42,12 +43,17 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     version = saved.get("format_version")
     if type(version) is not int or version not in READABLE:
         raise ArtifactError(
-            f"{folder / CONFIG}: expected format_version {' or '.join(map(str, READABLE))}, found {version!r}; "
+            f"{folder / CONFIG}: expected format_version {_either(READABLE)}, found {version!r}; "
             f"use the textcnn that wrote it, or train again"
         )
     saved = config_of_today(saved)
     _check_config(folder / CONFIG, saved)
     return saved
+
+
+def _either(versions: tuple[int, ...]) -> str:
+    *others, last = map(str, versions)
+    return f"{', '.join(others)} or {last}"
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -79,6 +85,7 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "problem_type": (SINGLE_LABEL, MULTI_LABEL).__contains__,
     "thresholds": _is_list(_is_number),
     "temperature": lambda value: _is_number(value) and value > 0,
+    "storage": STORAGES.__contains__,
     "scales": lambda value: value is None or _is_list(lambda step: _is_number(step) and step >= 0)(value),
     "blinded": _is_list(lambda phrase: isinstance(phrase, str) and bool(phrase.strip())),
 }

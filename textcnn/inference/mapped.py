@@ -13,7 +13,15 @@ import safetensors
 
 from textcnn.errors import ArtifactError
 
-_TYPES = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "I64": np.int64, "I32": np.int32, "BOOL": np.bool_}
+_TYPES = {
+    "F64": np.float64,
+    "F32": np.float32,
+    "F16": np.float16,
+    "I64": np.int64,
+    "I32": np.int32,
+    "I8": np.int8,
+    "BOOL": np.bool_,
+}
 
 
 def mapped_tensors(path: Path) -> dict[str, npt.NDArray[Any]]:

@@ -39,6 +39,11 @@ class TypeVectors:
         self._word, self._ngram = tensors[f"{own}word.weight"], tensors.get(f"{own}ngram.weight")
         self._lexicon, self._adds = lexicon, adds or two
 
+    @property
+    def ngrams(self) -> npt.NDArray[Any] | None:
+        """Rows of the n-grams, as they are stored; none: words only. An unseen word's vector is the mean of its own."""
+        return None if self._lexicon is None else self._ngram
+
     def __call__(self, types: Integers, unseen: Unseen) -> npt.NDArray[np.float32]:
         """Vectors ``(n, D)`` of ``types``, which are ascending; behind the vocabulary they are those of ``unseen``."""
         known = types < len(self._word)

@@ -11,7 +11,7 @@ _LARGEST = torch.finfo(torch.float16).max
 
 def num_bytes(wide: WideBranch) -> int:
     """What the branch takes in a file: key, idf and weights of every n-gram."""
-    return len(wide.keys) * _row_bytes(wide.table.embedding_dim, wide.is_float16)
+    return len(wide.keys) * row_bytes(wide.table.embedding_dim, wide.is_float16)
 
 
 @torch.no_grad()
@@ -25,7 +25,7 @@ def fitted(wide: WideBranch, most: int) -> WideBranch:
     if num_bytes(wide) <= most:
         return wide
     table = wide.table.weight.clamp(-_LARGEST, _LARGEST).half().float()
-    room = most // _row_bytes(table.shape[1], float16=True)
+    room = most // row_bytes(table.shape[1], float16=True)
     kept = table.norm(dim=1).argsort(descending=True, stable=True)[:room].sort().values  # keys stay ascending
     small = WideBranch(len(kept), table.shape[1])
     small.is_float16 = True
@@ -35,5 +35,6 @@ def fitted(wide: WideBranch, most: int) -> WideBranch:
     return small.train(wide.training)
 
 
-def _row_bytes(num_labels: int, float16: bool) -> int:
+def row_bytes(num_labels: int, float16: bool) -> int:
+    """What one n-gram takes in a file."""
     return 8 + 4 + num_labels * (2 if float16 else 4)

@@ -34,7 +34,7 @@ _JOINED = 1000  # new chunks that the pipeline sees as one text: a call a chunk 
 # blanks; these forms of case and accents look at one character alone.
 _LOCAL_NORMALIZERS = ("NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents")
 _PARTING = ("Whitespace", "WhitespaceSplit", "BertPreTokenizer")
-_WORD_SPLIT = {"type": "Split", "pattern": {"Regex": WORD_PATTERN}, "behavior": "Removed", "invert": True}
+WORD_SPLIT = {"type": "Split", "pattern": {"Regex": WORD_PATTERN}, "behavior": "Removed", "invert": True}
 _WITHIN_PIECES = ("Punctuation", "Digits", *_PARTING)  # may follow in a sequence: they only cut pieces further
 _MODELS = ("WordLevel", "WordPiece", "BPE", "Unigram")  # each piece is looked up by itself
 
@@ -46,11 +46,11 @@ def refusal(tokenizer: Tokenizer) -> str | None:
         return f"added tokens may hold blanks: {parts['added_tokens'][0]!r} is one"
     if parts["post_processor"] is not None:
         return f"the post-processor {parts['post_processor']['type']} sees whole texts"
-    for step in _steps(parts["normalizer"], "normalizers"):
+    for step in steps_of(parts["normalizer"], "normalizers"):
         if step["type"] not in _LOCAL_NORMALIZERS:
             return f"the normalizer {step['type']} may look across blanks"
-    first, *others = _steps(parts["pre_tokenizer"], "pretokenizers") or [{"type": "none"}]
-    if first["type"] not in _PARTING and first != _WORD_SPLIT:
+    first, *others = steps_of(parts["pre_tokenizer"], "pretokenizers") or [{"type": "none"}]
+    if first["type"] not in _PARTING and first != WORD_SPLIT:
         return f"the pre-tokenizer {first['type']} may keep blanks in tokens"
     for step in others:
         if step["type"] not in _WITHIN_PIECES:
@@ -60,13 +60,13 @@ def refusal(tokenizer: Tokenizer) -> str | None:
     return None
 
 
-def _steps(component: dict[str, Any] | None, plural: str) -> list[dict[str, Any]]:
+def steps_of(component: dict[str, Any] | None, plural: str) -> list[dict[str, Any]]:
     """The parts of a sequence, sequences within it opened."""
     if component is None:
         return []
     if component["type"] != "Sequence":
         return [component]
-    return [step for part in component[plural] for step in _steps(part, plural)]
+    return [step for part in component[plural] for step in steps_of(part, plural)]
 
 
 class Chunks:

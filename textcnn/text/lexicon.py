@@ -99,9 +99,9 @@ class Lexicon:
         return len(self._buckets)
 
     @property
-    def num_buckets(self) -> int:
-        """Buckets that n-grams are hashed to, whether or not they have a row."""
-        return self._rule.buckets
+    def rule(self) -> SubwordRule:
+        """How n-grams are made and hashed."""
+        return self._rule
 
     @property
     def buckets(self) -> npt.NDArray[np.int64]:

@@ -26,8 +26,8 @@ _CHUNK = 2048  # texts handed to the pipeline at once: bounds its memory, keeps 
 
 # Words with an inner apostrophe stay whole; every Han or kana character and every sign is a word of its own.
 _CJK = r"\p{Han}\p{Hiragana}\p{Katakana}ーｰ"  # the sound marks are of no script
-_WORD_CHARACTER = rf"[\w&&[^{_CJK}]]"
-WORD_PATTERN = rf"[{_CJK}]|{_WORD_CHARACTER}+(?:'{_WORD_CHARACTER}+)?|[^\w\s]"
+WORD_CHARACTER = rf"[\w&&[^{_CJK}]]"
+WORD_PATTERN = rf"[{_CJK}]|{WORD_CHARACTER}+(?:'{WORD_CHARACTER}+)?|[^\w\s]"
 
 
 class Tokenizer:
