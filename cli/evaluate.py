@@ -22,6 +22,9 @@ def evaluate(
     json: options.Json = False,
 ) -> None:
     """Measure a model on labelled texts: accuracy, F1, calibration, and each label."""
+    from textcnn.evaluation.drift import drift
+    from textcnn.inference.folder import TRAINING
+    from textcnn.inference.manifest import read_json
     from textcnn.inference.predictor import Predictor
     from textcnn.text.reading import read_examples
 
@@ -42,6 +45,9 @@ def evaluate(
     encoded = inputs.encode(examples.texts)
     if cut := int(inputs.cut_rows(encoded).sum()):
         console.say(f"note: {cut:,} of {len(encoded):,} texts are cut after {inputs.max_length} tokens")
+    training = read_json(Path(model) / TRAINING).get("data", {})
+    for sentence in drift(training, int(inputs.is_unknown(encoded).sum()), len(encoded.ids), examples.labels):
+        console.say(f"warning: {sentence}")
     if report is not None:
         console.write_report(predictor, Path(model), examples, report)
     render(predictor.score(encoded, examples.labels), json)

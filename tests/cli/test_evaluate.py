@@ -24,7 +24,7 @@ def as_before():
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     folder, threads = tmp_path_factory.mktemp("models"), torch.get_num_threads()
-    textcnn.train([("good", ODD[0]), ("bad", ODD[1])] * 8, output=folder / "single", max_length=4, **TINY)
+    textcnn.train([("good", ODD[0]), ("bad", ODD[1])] * 16, output=folder / "single", max_length=4, **TINY)
     rows = [("good film", ["glad", "film"]), ("bad film", ["film"]), ("good", ["glad"]), ("bad", [])] * 4
     textcnn.train(rows, dev=rows, output=folder / "multi", **TINY)
     torch.set_num_threads(threads)
@@ -103,6 +103,15 @@ def test_options_of_reading(evaluate):
         evaluate("a,b\ngood,x\n", "--text-column", "c")
     with pytest.raises(DataError, match="expected rows with a label, found none in 1 row"):
         evaluate("text,label\ngood,\n")
+
+
+def test_texts_unlike_those_of_training_are_told(evaluate, models):
+    own = "".join(f"{text},{label}\n" for text, label in zip(("good", "bad"), ODD, strict=True))
+    assert "warning" not in evaluate("text,label\n" + own * 100).stderr
+    found = evaluate("text,label\n" + f"good unheard words,{ODD[0]}\n" * 1000, "--json")
+    assert "warning: 66.7% of the words are unknown, 0.0% were to be expected" in found.stderr
+    assert f"warning: the mix of labels has moved since training, by 50.0%: '{ODD[0]}' 50.0% -> 100.0%" in found.stderr
+    assert json.loads(found.stdout)["n"] == 1000
 
 
 def test_no_model(evaluate):

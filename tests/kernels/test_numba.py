@@ -213,6 +213,14 @@ def test_under_export_the_reference_runs_and_says_why(monkeypatch):
     assert kernels.backend_info() == ("reference", "the model is being exported")
 
 
+def test_in_a_child_of_a_fork_the_reference_runs_and_says_why(monkeypatch):
+    monkeypatch.setattr("textcnn.kernels.backend._lost_threads", True)
+    kernels.prepare(pytest.fail)
+    _every_operation(torch.float32)["conv_max"]()
+    reason = "the process is a child of a fork, without the threads of the fast twin"
+    assert kernels.backend_info() == ("reference", reason)
+
+
 def test_the_reference_can_be_chosen():
     assert kernels.use_backend("reference") == "auto"
     tensors, *rest = problem(5, [4])

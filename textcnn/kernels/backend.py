@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -32,6 +34,7 @@ class BackendInfo(NamedTuple):
 
 _choice = "auto"
 _preparing: threading.Thread | None = None
+_lost_threads = False  # in a child of a fork, whose parent had compiled kernels with threads
 _refusals: dict[str, str] = {}  # for each operation that ran, why its fast twin did not; empty: it did
 
 
@@ -79,7 +82,7 @@ def prepare(say: Callable[[str], None], *, wait: bool = True) -> None:
         wait: come back when it is done; else a thread does it, and the next call waits for that.
     """
     global _preparing
-    if not is_compiled():
+    if not is_compiled() or _lost_threads:
         return
     if _preparing is None:
         from textcnn.kernels import numba_rows, numba_training
@@ -172,6 +175,8 @@ def _refusal(tensor: Tensor) -> str:
         return "the reference was chosen"
     if not _has_numba():
         return "numba is not installed"
+    if _lost_threads:
+        return "the process is a child of a fork, without the threads of the fast twin"
     if tensor.device.type != "cpu":
         return f"tensors are on {tensor.device.type}, the fast twin is for the CPU"
     if tensor.dtype != torch.float32:
@@ -184,3 +189,18 @@ def _refusal(tensor: Tensor) -> str:
 @cache
 def _has_numba() -> bool:
     return importlib.util.find_spec("numba") is not None
+
+
+def _after_fork() -> None:
+    """A child has none of OpenMP's threads: torch would wait for them for ever, and numba end the process.
+
+    One thread of its own is what a data-loading worker of torch has, too.
+    """
+    global _preparing, _lost_threads
+    _preparing = None
+    _lost_threads = _lost_threads or "textcnn.kernels.numba_rows" in sys.modules
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from textcnn.kernels import numba_forks as numba_forks
+
 ASCII_BLANKS = np.zeros(256, np.bool_)
 ASCII_BLANKS[[9, 10, 11, 12, 13, 32]] = True
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from textcnn.kernels import numba_forks as numba_forks
+
 WIDE_UNIT = 2.0**-24
 LARGEST_WEIGHT = 2.0**14
 

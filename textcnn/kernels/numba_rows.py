@@ -18,6 +18,8 @@ import numpy as np
 import torch
 from numba import njit, prange
 
+from textcnn.kernels import numba_forks as numba_forks
+
 # torch brings libgomp; another layer's threads would fight with its spinning ones.
 numba.config.THREADING_LAYER = "omp"
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from textcnn import kernels
 from textcnn.config import MULTI_LABEL_SCALE, Config, ModelConfig, TrainingConfig
 from textcnn.errors import ConfigError
+from textcnn.evaluation.drift import label_counts
 from textcnn.explain.evidence_index import build_evidence, check_architecture
 from textcnn.inference.artifact import Artifact
 from textcnn.labels import Labels
@@ -28,7 +29,7 @@ from textcnn.text.overlap import count_conflicts, count_shared, digest, fingerpr
 from textcnn.text.pipeline import EncodedTexts
 from textcnn.text.ragged import Ragged
 from textcnn.text.reading import Examples, read_examples
-from textcnn.text.statistics import text_statistics
+from textcnn.text.statistics import expected_unknown, text_statistics
 from textcnn.text.tokenizer import Tokenizer
 from textcnn.text.wide import WideFeatures
 from textcnn.training.learn import Learned, Part, learn, prepare
@@ -161,6 +162,10 @@ def prepare_text(
         "name": examples.name,
         "fingerprint": digest(examples.texts, examples.labels, examples.weights),
         "statistics": text_statistics(inputs, part.encoded),
+        "expected_unknown": expected_unknown(
+            inputs, part.encoded, known=0 if start is None else len(start.text_inputs().tokenizer)
+        ),
+        "labels": label_counts(train.labels),
     }
     held_out = {name: part for name, part in given.items() if part is not None}
     return Prepared(config, inputs, labels, part, others, source, pretrained, coverage, start, held_out, rows)

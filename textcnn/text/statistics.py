@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from textcnn.text.pipeline import EncodedTexts, TextPipeline
+from textcnn.text.ragged import Ragged
 
 QUANTILES = 20  # steps between the shortest text and the longest
 
@@ -29,6 +30,39 @@ def text_statistics(inputs: TextPipeline, encoded: EncodedTexts) -> dict[str, An
         "empty": int((sizes == 0).sum()),
         "lengths": np.quantile(sizes, at, method="inverted_cdf").tolist() if len(sizes) else [],
     }
+
+
+def expected_unknown(inputs: TextPipeline, encoded: Ragged, *, known: int = 0) -> float | None:
+    """The share of unknown tokens to expect in further texts like these, on which the vocabulary was made.
+
+    It is what leaving out one text at a time would find: the tokens of types that no other text has, and those that the
+    vocabulary leaves out as it is. (A word whose ``min_frequency`` hangs on that text is not counted.)
+
+    Args:
+        inputs: the model's.
+        encoded: its training texts.
+        known: types that the vocabulary would have without these texts: its first ones.
+
+    Returns:
+        None where that says nothing: without a token, and for pieces of words, of which there is always one.
+    """
+    if not len(encoded.ids) or not inputs.tokenizer.has_whole_words:
+        return None
+    num_types = len(inputs.tokenizer)
+    first, last = np.full(num_types, -1, np.int64), np.full(num_types, -1, np.int64)
+    counts, unknown, row = np.zeros(num_types, np.int64), 0, 0
+    for block in encoded.blocks():
+        outside = inputs.is_unknown(block)
+        rows = np.repeat(np.arange(row, row + len(block)), block.lengths)[~outside]
+        ids = block.ids[~outside]
+        last[ids] = rows  # of the same place written twice, the later value stays
+        begun = first[ids[::-1]] < 0
+        first[ids[::-1][begun]] = rows[::-1][begun]
+        counts += np.bincount(ids, minlength=num_types)
+        unknown, row = unknown + int(outside.sum()), row + len(block)
+    alone = first == last
+    alone[:known] = False
+    return (unknown + int(counts[alone].sum())) / len(encoded.ids)
 
 
 def frequent_unknown(inputs: TextPipeline, encoded: EncodedTexts, most: int) -> list[tuple[str, int]]:
