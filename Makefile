@@ -139,7 +139,7 @@ reasons: setup
 	$(BIN)/textcnn benchmark reasons $$TEXTCNN_DATA $(REASONS) \
 	  --output $(RESULTS)/reasons.json --table $(RESULTS)/reasons.md
 
-# Labels of SST-2 made wrong at random, and how many of them an audit ranks first.
+# Labels of SST-2 made wrong at random, three times, and how many of them an audit ranks first; likewise.
 audit: setup
 	$(BIN)/textcnn benchmark audit $$TEXTCNN_DATA/sst2/train.csv.gz --set threads=1 \
 	  --output $(RESULTS)/audit.json --table $(RESULTS)/audit.md

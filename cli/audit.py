@@ -84,6 +84,8 @@ def _show(found: Audit, examples: Examples, top: int) -> None:
     if found.suspects is None:
         console.say(f"note: no label errors are looked for: {found.reason}")
     else:
+        if not found.second_opinion:
+            console.say("note: too many texts and labels to ask linear models too; the model alone ranks the rows")
         suspects = [suspect for suspect in found.suspects if suspect.suggested is not None]
         print(f"suspected label errors: {len(suspects):,} of {found.rows:,} rows")
         rows = [

@@ -99,5 +99,5 @@ def write_report(
     """Make the page about a model and say where it is; arguments as for :func:`textcnn.report.gather`."""
     from textcnn.report import gather, with_reasons, write_report
 
-    report = with_reasons(gather(predictor, model, examples, part=part), predictor)
+    report = with_reasons(gather(predictor, model, examples, part=part), predictor, examples)
     say(f"report: {write_report(report, folder)}")

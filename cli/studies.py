@@ -1,4 +1,4 @@
-"""`textcnn benchmark kim2014` and `imbalance`, studies that a second start continues, `audit`, `evidence`."""
+"""`textcnn benchmark kim2014`, `imbalance` and `audit`, studies that a second start continues, and `evidence`."""
 
 from __future__ import annotations
 
@@ -83,9 +83,10 @@ def audit(
     data: Annotated[str, typer.Argument(metavar="DATA", help="labelled texts, one label each")],
     share: Annotated[float, typer.Option(min=0, max=1, help="of the rows, whose labels are made wrong")] = 0.02,
     folds: Annotated[int, typer.Option(min=2, help="folds of the cross validation that ranks the rows")] = 5,
-    seeds: Annotated[str, typer.Option(metavar="N,N,...", help="one run each")] = "1",
+    repeats: Annotated[int, typer.Option(min=1, help="how often it is done, with other folds each time")] = 3,
+    seeds: Annotated[str, typer.Option(metavar="N,N,...", help="one draw of wrong labels each")] = "1,2,3",
     set: options.Set = None,
-    output: Annotated[Path | None, typer.Option(help="write the JSON document to this file")] = None,
+    output: Output = None,
     table: Table = None,
 ) -> None:
     """How many labels made wrong at random `textcnn audit` ranks among the first rows.
@@ -93,7 +94,6 @@ def audit(
     Example: textcnn benchmark audit reviews.csv --share 0.02 --output audit.json
     """
     from textcnn.benchmark.audit import run_audit, to_markdown
-    from textcnn.benchmark.document import write_document
     from textcnn_cli.train import reporter
 
     prepare_outputs(output, None, table)
@@ -103,12 +103,12 @@ def audit(
         reading=options.data_config(None, None, "auto", "utf-8"),
         share=share,
         num_folds=folds,
+        num_repeats=repeats,
         seeds=split_numbers("--seeds", seeds) or (),
         settings=options.merge_settings(None, set, {}),
+        output=output,
         arguments=sys.argv[1:],
     )
-    if output is not None:
-        write_document(document, output)
     _tell(to_markdown(document), table)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from textcnn.benchmark.audit import run_audit, to_markdown
-from textcnn.benchmark.document import write_document
 from textcnn.config import DataConfig
 from textcnn.errors import ConfigError
 from textcnn.training.progress import Silent
@@ -16,13 +16,13 @@ ROWS = [(f"{'good' if k % 2 else 'bad'} film number {k}", "pos" if k % 2 else "n
 SMALL = {"epochs": 4, "num_filters": 4, "embedding_dim": 8, "batch_size": 4}
 
 
-def run(share, rows=ROWS):
-    reading = DataConfig()
-    return run_audit(rows, Silent(), reading=reading, share=share, num_folds=3, seeds=(1,), settings=SMALL)
+def run(share, output=None, seeds=(1,), repeats=1):
+    more = {"share": share, "num_folds": 3, "num_repeats": repeats, "seeds": seeds, "output": output}
+    return run_audit(ROWS, Silent(), reading=DataConfig(), settings=SMALL, **more)
 
 
 def test_flipped_labels_come_first(tmp_path):
-    document = run(0.05)
+    document = run(0.05, tmp_path / "audit.json")
     (found,) = document["runs"]
     assert found["flipped"] == 3
     by_share = {entry["share"]: entry for entry in found["found"]}
@@ -31,8 +31,16 @@ def test_flipped_labels_come_first(tmp_path):
     assert by_share[0.05]["flips"] == 3 * by_share[0.05]["recall"]
     assert [entry["flips"] for entry in found["found"]] == sorted(entry["flips"] for entry in found["found"])
     assert "(3 in 12 rows)" in to_markdown(document)
-    write_document(document, tmp_path / "audit.json")
     assert json.loads((tmp_path / "audit.json").read_text())["benchmark"] == "audit"
+
+
+def test_the_figure_is_the_mean_over_the_draws(tmp_path):
+    document = run(0.05, seeds=(1, 2), repeats=2)
+    assert [found["seed"] for found in document["runs"]] == [1, 2]
+    for k, entry in enumerate(document["mean"]):
+        assert entry["recall"] == pytest.approx(np.mean([found["found"][k]["recall"] for found in document["runs"]]))
+    assert f"| mean | | | {document['mean'][0]['recall']:.1%} |" in to_markdown(document)
+    assert "3 folds, 2 times, rank all rows" in to_markdown(document)
 
 
 def test_a_share_of_no_row_is_refused():

@@ -79,13 +79,14 @@ def test_all_of_it_at_once_and_only_for_the_rows_of_the_model(leaky):
     assert [(pair.row, pair.test_row, pair.similarity) for pair in found.near_duplicates] == [(3, 0, 1.0)]
     probs = np.full((40, 2), 0.5, np.float32)
     probs[7] = [0.99, 0.01]
-    OutOfFold(probs, np.zeros(40, np.int32)).write(folder / "folds.safetensors")
+    OutOfFold(probs, (np.arange(40) // 2 % 2).astype(np.int32)).write(folder / "folds.safetensors")
     assert "not the rows that the model was trained on" in audit(folder, examples).reason
     training = json.loads((folder / "training.json").read_text())
     named = {"fingerprint": digest(examples.texts, examples.labels)}
     (folder / "training.json").write_text(json.dumps({**training, "data": named}))
     found = audit(folder, examples)
     assert found.suspects[0].row == 7
+    assert found.second_opinion
     told = found.to_dict(examples.texts, 3)
     assert told["label_errors"]["top"][0]["text"] == texts[7]
     assert told["label_errors"]["suspects"] >= 1

@@ -4,7 +4,9 @@ import pytest
 
 import textcnn
 from textcnn.explain.phrases import phrase_book
+from textcnn.explain.seen import seen_phrases
 from textcnn.report import gather, with_reasons
+from textcnn.report.page import render
 from textcnn.report.reasons import PHRASES
 from textcnn.text.reading import read_examples
 
@@ -33,6 +35,23 @@ def test_the_phrases_are_those_of_the_phrase_book(models, reports, kind):
         for phrase, one in zip(found[page.label], page.filters[0], strict=True):
             assert phrase.text.startswith(one.text)
             assert (phrase.text != one.text) == (one.at is not None)
+
+
+@pytest.mark.parametrize("kind", ["single", "multi"])
+def test_where_there_are_rows_the_phrases_are_those_that_win_in_them(models, reports, kind, monkeypatch):
+    monkeypatch.setattr("textcnn.report.reasons.MOST_ROWS", 5)
+    label = "pos" if kind == "single" else ["glad"]
+    predictor = textcnn.load(models / kind)
+    examples = read_examples([("good film", label), ("bad film", label), ("a good one", label)] * 2)
+    found = with_reasons(reports[kind], predictor, examples)
+    assert found.phrase_rows == 5
+    assert list(found.phrases) == predictor.classes_
+    pages = seen_phrases(predictor.lookup(), examples.texts[:5], examples.labels[:5], top=PHRASES)
+    for page in pages:
+        expected = [(one.text, one.contribution, one.support) for one in page.strongest]
+        assert [tuple(phrase) for phrase in found.phrases[page.label]] == expected
+    assert any(found.phrases.values())
+    assert "The phrases of the first 5 rows that add most" in render(found)
 
 
 def test_without_rows_there_are_the_phrases_alone(models):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from textcnn.explain.label_errors import Suspect, rank_rows
+from textcnn.explain.second_opinion import with_second_opinion
 from textcnn.explain.shortcuts import Shortcut, find_shortcuts
 from textcnn.inference.folder import FOLDS, TRAINING
 from textcnn.inference.manifest import read_json
@@ -26,6 +27,7 @@ class Audit:
         rows: N.
         suspects: all rows, the one whose label is least probable first; none: there is no cross validation of them.
         reason: why there are no suspects.
+        second_opinion: whether linear models were asked too (:mod:`textcnn.explain.second_opinion`).
         conflicts: distinct texts that occur with more than one label.
         shortcuts: n-grams that decide a label alone.
         test_rows: texts that were compared with these; none: there were none.
@@ -35,6 +37,7 @@ class Audit:
     rows: int
     suspects: list[Suspect] | None
     reason: str
+    second_opinion: bool
     conflicts: int
     shortcuts: list[Shortcut]
     test_rows: int | None = None
@@ -48,6 +51,7 @@ class Audit:
             "label_errors": {
                 "ranked": self.suspects is not None,
                 "reason": self.reason or None,
+                "second_opinion": self.second_opinion,
                 "suspects": len(suspects),
                 "top": [{**asdict(suspect), "text": texts[suspect.row]} for suspect in suspects[:top]],
             },
@@ -78,11 +82,14 @@ def audit(
     """
     predictor = Predictor.load(folder)
     predictor.text_inputs()
-    folds, reason = _folds_of(Path(folder), examples, len(predictor.labels))
+    labels = predictor.labels
+    folds, reason = _folds_of(Path(folder), examples, len(labels))
+    both = None if folds is None else with_second_opinion(folds, examples.texts, examples.labels, labels)
     return Audit(
         len(examples),
-        None if folds is None else rank_rows(folds, predictor.labels, examples.labels),
+        None if folds is None else rank_rows(both or folds, labels, examples.labels),
         reason,
+        both is not None,
         count_conflicts(fingerprints(examples.texts), examples.labels),
         find_shortcuts(predictor, examples.texts, examples.labels, **limits),
         None if test is None else len(test),

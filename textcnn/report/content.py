@@ -23,10 +23,14 @@ class Reason(NamedTuple):
 
 
 class Phrase(NamedTuple):
-    """Words and what they add to the logit of a label."""
+    """Words and what they add to the logit of a label.
+
+    Where phrases are of given rows: the mean over those in which they win a filter, and how many these are.
+    """
 
     text: str
     contribution: float
+    support: int | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ class Report:
         reasons: for each of ``measured.mistakes``, in their order, what parts of the text say for the label given;
             where two overlap they are added up.
         phrases: for each label its strongest phrases, the strongest first.
+        phrase_rows: the phrases are those of the first so many rows measured; 0: of the whole vocabulary.
     """
 
     model: str
@@ -88,3 +93,4 @@ class Report:
     measured: Measured | None = None
     reasons: Sequence[Sequence[Reason]] | None = None
     phrases: Mapping[str, Sequence[Phrase]] | None = None
+    phrase_rows: int = 0

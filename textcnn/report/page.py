@@ -132,7 +132,7 @@ def _facts(report: Report) -> list[tuple[str, str]]:
             ("answered by", speed.runtime),
             ("one text alone, median", f"{speed.single_ms:.2f} ms"),
             ("one text alone, 95 % are faster than", f"{speed.single_ms_95:.2f} ms"),
-            (f"{speed.batch_size:,} texts at once", f"{speed.texts_per_second:,.0f} texts/s"),
+            (f"{speed.batch_size:,} at once", f"{speed.texts_per_second:,.0f} texts/s"),
             ("the same in tokens", f"{speed.tokens_per_second:,.0f} tokens/s"),
         ]
     return facts

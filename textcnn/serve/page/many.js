@@ -25,7 +25,8 @@ async function answers(texts, models, limits, number) {
 
 function showTable(texts, models, found) {
   const names = models.flatMap((model) => (models.length > 1 ? [`${model}: label`, "probability"] : ["label", "probability"]));
-  find("rows-head").replaceChildren(...["text", ...names].map((name) => make("th", { scope: "col" }, name)));
+  const heads = ["text", ...names].map((name) => make("th", { scope: "col", className: name === "probability" ? "number" : "" }, name));
+  find("rows-head").replaceChildren(...heads);
   const lines = texts.slice(0, SHOWN).map((text, n) => {
     const differ = found.some((rows) => labelsOf(rows[n]) !== labelsOf(found[0][n]));
     const cells = found.flatMap((rows) => [make("td", {}, make("bdi", {}, labelsOf(rows[n]))), make("td", { className: "number" }, percent(rows[n].probability))]);
