@@ -55,8 +55,8 @@ def test_tables_and_their_reader_are_written(model, tmp_path):
 def test_a_smaller_folder_is_written_and_its_loss_is_told(model, tmp_path):
     data = tmp_path / "test.csv"
     data.write_text("text,label\na good film,pos\nunseen wordless bad,neg\n")
-    said = run(model, "--max-size", "6K", "-o", tmp_path / "small", "--data", data).stdout
-    assert sum(path.stat().st_size for path in (tmp_path / "small").iterdir()) <= 6 * 1024
+    said = run(model, "--max-size", "5500", "-o", tmp_path / "small", "--data", data).stdout
+    assert sum(path.stat().st_size for path in (tmp_path / "small").iterdir()) <= 5500
     assert re.search(r"small: 5,\d+ bytes; .*default has 8,\d+\ngiven up: weights in int8; no character n-grams", said)
     assert re.search(r"no logit moves by more than [\d.]+, and [\d.]+ times the root of", said)
     assert re.search(r"test.csv, 2 texts:\n  accuracy [\d.]+ -> [\d.]+\n  macro f1 .*\n  labels changed: \d", said)

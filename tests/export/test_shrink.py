@@ -162,7 +162,7 @@ def test_measured_on_real_texts_the_proofs_hold(data_folder, tmp_path):
         after, bound = LookupModel.load(smaller.artifact.save(tmp_path / "small")), smaller.bound(artifact)
         assert assert_within(before, after, bound, examples.texts) > 20
         loss = measured(before, after, bound, examples.texts, examples.labels)
-        assert loss.proved <= loss.whole <= loss.num_texts - 0 * loss.changed
+        assert 0 < loss.proved <= loss.whole <= loss.num_texts
         assert loss.changed <= loss.num_texts - loss.proved
         assert loss.before["accuracy"] - loss.after["accuracy"] < 0.15
 
