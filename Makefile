@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: setup demo test check format bench bench-step bench-lookup bench-peers panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence build clean
+.PHONY: setup demo test check format bench bench-step bench-lookup bench-peers panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence guards build clean
 
 setup: $(INSTALLED)
 
@@ -144,6 +144,11 @@ evidence: setup
 	  -o build/evidence-model
 	$(BIN)/textcnn benchmark evidence build/evidence-model $$TEXTCNN_DATA/sst2/test.csv.gz \
 	  --output $(RESULTS)/evidence.json --table $(RESULTS)/evidence.md
+
+# Each guard of docs/guarantees.md is taken away in a copy of the tree; its test must fail then.
+guards: setup
+	$(BIN)/python -m tests.guarantees.mutate --table
+	$(BIN)/python -m tests.guarantees.mutate
 
 build: setup
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
