@@ -11,7 +11,7 @@ class Pain(NamedTuple):
     Attributes:
         number: as in docs/guarantees.md.
         pain: what happens elsewhere.
-        sources: issues where it was told, as ``owner/name#number``.
+        sources: issues where it was told, as ``owner/name#number``, or the source that does it, ``owner/name:path``.
         promise: what happens here.
         not_yet: what of it is not there, and why; empty: nothing.
     """
@@ -62,8 +62,8 @@ PAINS = (
     ),
     Pain(
         6,
-        "A sigmoid read from a table is 0 or 1 outside its range",
-        (f"{_FASTTEXT}#925",),
+        "A sigmoid read from a table is exactly 0 or 1 beyond 8",
+        (f"{_FASTTEXT}:src/loss.cc",),
         "the exact sigmoid on both sides, down to the smallest numbers there are",
     ),
     Pain(

@@ -31,8 +31,15 @@ def guarantees_table() -> str:
 
 
 def _links(pain: Pain) -> str:
-    pairs = [source.split("#") for source in pain.sources]
-    return ", ".join(f"[{name.split('/')[1]}#{n}](https://github.com/{name}/issues/{n})" for name, n in pairs)
+    return ", ".join(map(_link, pain.sources))
+
+
+def _link(source: str) -> str:
+    if ":" in source:
+        name, path = source.split(":")
+        return f"[{name.split('/')[1]}, {path}](https://github.com/{name}/blob/main/{path})"
+    name, number = source.split("#")
+    return f"[{name.split('/')[1]}#{number}](https://github.com/{name}/issues/{number})"
 
 
 def to_markdown(document: Mapping[str, Any]) -> str:
