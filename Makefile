@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: setup demo test check format bench bench-step bench-lookup bench-serve bench-peers panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs build clean
+.PHONY: setup demo test check format bench bench-step bench-lookup bench-serve bench-peers panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards build clean
 
 setup: $(INSTALLED)
 
@@ -154,6 +154,11 @@ evidence: setup
 # The documentation site, in build/site; a link that leads nowhere is an error.
 docs: setup
 	$(BIN)/python -m mkdocs build
+
+# Each guard of docs/guarantees.md is taken away in a copy of the tree; its test must fail then.
+guards: setup
+	$(BIN)/python -m tests.guarantees.mutate --table
+	$(BIN)/python -m tests.guarantees.mutate
 
 build: setup
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

@@ -1,5 +1,8 @@
 """A cache of rows that is full keeps what was frequent in training, and every row stays what it was."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,6 +41,24 @@ def test_who_reads_old_rows_keeps_them():
     rows, numbers = cache.find(np.arange(3), Unseen())
     cache.find(np.arange(20, 23), Unseen())
     assert rows.products[numbers].ravel().tolist() == [1, 2, 3]
+
+
+def test_rows_are_made_by_one_thread_at_a_time():
+    inside = []
+
+    def slow(types, unseen):
+        inside.append(len(types))
+        time.sleep(0.01)  # the others come while this one is at work
+        assert len(inside) == 1
+        inside.pop()
+        return make(types, unseen)
+
+    cache = RowCache(slow, NUM_TYPES, capacity=64)
+    asked = [np.array([n, n + 1, n + 7]) for n in range(20)]
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda ids: cache.find(ids, Unseen()), asked))
+    for (rows, numbers), ids in zip(found, asked, strict=True):
+        assert rows.products[numbers].ravel().tolist() == (ids + 1).tolist()
 
 
 @settings(deadline=None)

@@ -1,0 +1,62 @@
+"""The list of guards is of the code as it stands, and the documents are of the list."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+from guarantees import mutate
+from guarantees.guards import GUARDS
+from guarantees.pains import PAINS
+from guarantees.tables import guarantees_table
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def named(guard):
+    return f"{guard.pain}-{Path(guard.file).stem}-{guard.function}"
+
+
+@pytest.mark.parametrize("guard", GUARDS, ids=named)
+def test_a_guard_stands_once_in_its_file_and_can_be_taken_away(guard):
+    text = (ROOT / guard.file).read_text(encoding="utf-8")
+    assert text.count(guard.text) == 1, f"{guard.file}: mend tests/guarantees/guards.py, and run `make guards`"
+    changed = text.replace(guard.text, guard.replacement)
+    assert changed != text
+    if guard.file.endswith(".py"):
+        ast.parse(changed)
+
+
+@pytest.mark.parametrize("guard", GUARDS, ids=named)
+def test_the_test_of_a_guard_is_there(guard):
+    file, name = guard.test.split("::")
+    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    assert name.partition("[")[0] in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_every_pain_has_a_guard():
+    assert [pain.number for pain in PAINS] == list(range(1, 35))
+    assert {guard.pain for guard in GUARDS} == set(range(1, 35))
+    assert [guard.pain for guard in GUARDS] == sorted(guard.pain for guard in GUARDS)
+
+
+def test_the_document_shows_the_lists():
+    shown = mutate.GUARANTEES.read_text(encoding="utf-8").split(mutate.BEGIN)[1].split(mutate.END)[0]
+    assert shown == guarantees_table(), f"run `{mutate.COMMAND} --table`"
+
+
+def test_every_guard_has_been_tried_and_missed():
+    results = json.loads(mutate.RESULTS.read_text(encoding="utf-8"))["results"]
+    assert [mutate.key(result) for result in results] == [mutate.key(guard._asdict()) for guard in GUARDS]
+    assert {result["outcome"] for result in results} <= {"fails", "hangs"}
+
+
+def test_a_test_that_notices_nothing_is_reported(monkeypatch):
+    """The script itself, with a guard that is none, and one that is."""
+    true = next(guard for guard in GUARDS if guard.test.startswith("tests/test_labels.py"))
+    none = true._replace(replacement=f"{true.text}  # as it was")
+    # A copy of the whole tree and three processes with torch: the tests of one light file stand for all.
+    found = list(mutate.try_guards([none, true], 300))
+    assert [result["outcome"] for result in found] == ["passes", "fails"]
