@@ -398,6 +398,14 @@ GUARDS = (
     ),
     Guard(
         33,
+        "textcnn/export/onnx_file.py",
+        "_recorded",
+        'dynamic_axes={name: _SIZES[name] for name in (*sample, "logits")},',
+        "dynamic_axes={},",
+        "tests/export/test_onnx.py::test_one_layer_models_of_every_option[default]",
+    ),
+    Guard(
+        33,
         "textcnn/kernels/backend.py",
         "_refusal",
         'return "the model is being exported"',

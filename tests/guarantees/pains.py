@@ -121,8 +121,7 @@ PAINS = (
         "A small data set makes a huge model file",
         (f"{_FASTTEXT}#358", f"{_FASTTEXT}#1146", f"{_FASTTEXT}#122"),
         "rows of n-grams that no training word has are not kept; the wide branch is held to `wide_megabytes`, and what "
-        "that costs on the dev rows is told",
-        "a limit on the whole folder",
+        "that costs on the dev rows is told; `export --max-size 2M` makes a folder of any size",
     ),
     Pain(
         16,
@@ -236,8 +235,7 @@ PAINS = (
         33,
         "An exported network has one length or batch for ever",
         ("huggingface/transformers#47491", "microsoft/CNTK#2947"),
-        "while a network is exported its plain definition runs, which any length and batch goes through",
-        "`export`: there is no such command yet",
+        "any number of texts of any length: the graph is run beside the model before it is written",
     ),
     Pain(
         34,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import float32, int32, int64, njit, types, uint64
 
+from textcnn.kernels import numba_forks as numba_forks
+
 # Arrays may be memory maps that cannot be written to.
 _IDS = types.Array(int32, 1, "C", readonly=True)
 _INTEGERS = types.Array(int64, 1, "C", readonly=True)

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import int64, njit, types
 
+from textcnn.kernels import numba_forks as numba_forks
+
 # Arrays may be memory maps that cannot be written to.
 _IDS = types.Array(types.int32, 1, "C", readonly=True)
 _INTEGERS = types.Array(types.int64, 1, "C", readonly=True)
