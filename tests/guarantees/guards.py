@@ -138,7 +138,7 @@ GUARDS = (
         "WORD_PATTERN",
         r'|[^\w\s]"',
         r'|[^\w]"',
-        f"{_PAINS}test_a_line_end_changes_no_answer",
+        "tests/text/test_tokenizer.py::test_words_are_those_of_the_plain_rule",
     ),
     Guard(
         10,

@@ -53,10 +53,21 @@ def test_every_guard_has_been_tried_and_missed():
     assert {result["outcome"] for result in results} <= {"fails", "hangs"}
 
 
-def test_a_test_that_notices_nothing_is_reported(monkeypatch):
-    """The script itself, with a guard that is none, and one that is."""
-    true = next(guard for guard in GUARDS if guard.test.startswith("tests/test_labels.py"))
-    none = true._replace(replacement=f"{true.text}  # as it was")
-    # A copy of the whole tree and three processes with torch: the tests of one light file stand for all.
-    found = list(mutate.try_guards([none, true], 300))
-    assert [result["outcome"] for result in found] == ["passes", "fails"]
+def test_a_test_that_notices_nothing_is_reported(monkeypatch, tmp_path):
+    """The script, with something else in the place of pytest: a test that notices the first of two guards alone."""
+    seen, unseen = GUARDS[:2]
+
+    def run(tree, tests, seconds):
+        return "passes" if seen.text in (tree / seen.file).read_text(encoding="utf-8") else "fails"
+
+    monkeypatch.setattr(mutate, "run_tests", run)
+    monkeypatch.setattr(mutate, "GUARDS", (seen, unseen))
+    monkeypatch.setattr(mutate, "RESULTS", tmp_path / "guards.json")
+    monkeypatch.setattr("sys.argv", ["mutate"])
+    assert mutate.main() == 1
+    results = json.loads((tmp_path / "guards.json").read_text(encoding="utf-8"))["results"]
+    assert [result["outcome"] for result in results] == ["fails", "passes"]
+    assert "1 of 2 tests notice that their guard is gone" in (tmp_path / "guards.md").read_text(encoding="utf-8")
+    monkeypatch.setattr("sys.argv", ["mutate", "--only", str(seen.pain)])
+    assert mutate.main() == 0
+    assert len(json.loads((tmp_path / "guards.json").read_text(encoding="utf-8"))["results"]) == 2
