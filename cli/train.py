@@ -38,10 +38,6 @@ def train(
     folds: Annotated[
         int | None, typer.Option("--folds", metavar="K", help="cross-validate with K folds, then train on all rows")
     ] = None,
-    repeats: Annotated[
-        int,
-        typer.Option("--repeats", metavar="R", help="with --folds: do it R times; `audit` ranks better by the mean"),
-    ] = 1,
     start_from: Annotated[
         Path | None,
         typer.Option(
@@ -106,8 +102,9 @@ def train(
         from textcnn.report import check_report
 
         check_report(report, output)
-    more: dict[str, Any] = {"folds": folds, "repeats": repeats, "start_from": start_from, "evidence": evidence}
-    run = train_text(data, settings, reporter(tensorboard), dev=dev, test=test, **more)
+    run = train_text(
+        data, settings, reporter(tensorboard), dev=dev, test=test, folds=folds, start_from=start_from, evidence=evidence
+    )
     finish(run, output, json, report=report)
 
 

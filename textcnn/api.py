@@ -19,7 +19,6 @@ def train(
     dev: Any = None,
     test: Any = None,
     folds: int | None = None,
-    repeats: int = 1,
     start_from: str | Path | None = None,
     evidence: bool = False,
     output: str | Path | None = None,
@@ -36,7 +35,6 @@ def train(
         test: rows that are only measured; the metrics stand in ``predictor.artifact.training["test"]``.
         folds: cross-validate with that many folds before all rows train the model; mean and spread stand in
             ``predictor.artifact.training["folds"]``, the answers to every row in ``predictor.artifact.folds``.
-        repeats: cross-validate so often, with other folds and seeds each time; the answers are the mean.
         start_from: folder of a text model to continue with: more rows, new words, new labels. Its architecture and
             settings are kept, its folder is only read.
         evidence: keep which training rows hold the n-grams that decide, for ``textcnn classify --evidence``.
@@ -63,7 +61,6 @@ def train(
         dev=dev,
         test=test,
         folds=folds,
-        repeats=repeats,
         start_from=start_from,
         evidence=evidence,
     )

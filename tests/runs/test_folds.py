@@ -11,8 +11,7 @@ from textcnn.config import Config
 from textcnn.errors import ArtifactError, ConfigError, DataError
 from textcnn.inference.folder import FOLDS
 from textcnn.runs import run_text
-from textcnn.runs.folds import cross_validate, folds_line, run_text_folds
-from textcnn.text.reading import read_examples
+from textcnn.runs.folds import run_text_folds
 from textcnn.training.order import stratified_folds
 from textcnn.training.progress import Silent
 from textcnn_cli.main import app
@@ -47,22 +46,6 @@ def test_the_answers_to_a_fold_are_those_of_a_model_trained_without_it(run):
     texts = [text for (text, _), out in zip(PAIRS, held, strict=True) if out]
     assert np.array_equal(artifact.folds.probabilities[held], other.predict_proba(texts).astype(np.float32))
     assert artifact.folds.probabilities.shape == (18, 2)
-
-
-def test_repeats_have_other_folds_and_seeds_and_their_mean_is_kept(run):
-    config = Config.from_flat(TINY)
-    twice = run_text_folds(PAIRS, config, 3, Silent(), num_repeats=2)
-    second = cross_validate(
-        read_examples(PAIRS), Config.from_flat({**TINY, "seed": config.training.seed + 1}), 3, Silent()
-    )
-    first = run.predictor.artifact.folds
-    assert first.fold.tolist() != second[0].fold.tolist()
-    mean = (first.probabilities + second[0].probabilities) / 2
-    np.testing.assert_allclose(twice.predictor.artifact.folds.probabilities, mean, atol=1e-7)
-    assert twice.predictor.artifact.folds.fold.tolist() == first.fold.tolist()
-    found = twice.summary["folds"]
-    assert [(entry["repeat"], entry["fold"]) for entry in found["runs"]] == [(r, k) for r in range(2) for k in range(3)]
-    assert folds_line(found).endswith("(3 folds, 2 times)")
 
 
 def test_mean_and_spread_are_those_of_the_folds(run):
@@ -121,10 +104,6 @@ def test_faults_of_the_user():
     config = Config.from_flat(TINY)
     with pytest.raises(ConfigError, match="folds must be 2 or more, got 1"):
         run_text_folds(PAIRS, config, 1, Silent())
-    with pytest.raises(ConfigError, match="repeats must be 1 or more, got 0"):
-        run_text_folds(PAIRS, config, 2, Silent(), num_repeats=0)
-    with pytest.raises(ConfigError, match="repeats is 3, but it is folds that are repeated"):
-        textcnn.train(PAIRS, repeats=3)
     with pytest.raises(DataError, match="expected as many rows as folds at least, found 18 rows for 19 folds"):
         run_text_folds(PAIRS, config, 19, Silent())
     with pytest.raises(DataError, match=r"fold \d of 2 would leave the labels \['neg'\] alone to train on"):
@@ -139,7 +118,7 @@ def test_from_the_command_line(tmp_path):
     found = CliRunner().invoke(app, [*command, "--json"])
     assert found.exit_code == 0, found.output
     folds = json.loads(found.stdout)["folds"]
-    assert set(folds) == {"k", "repeats", "mean", "std", "runs"}
+    assert set(folds) == {"k", "mean", "std", "runs"}
     written = json.loads((tmp_path / "model" / "training.json").read_text(encoding="utf-8"))["folds"]
     assert written["mean"] == folds["mean"]
     assert "train_seconds" not in written["runs"][0]

@@ -102,6 +102,8 @@ def test_a_quick_one_is_answered_where_it_comes_unless_the_thread_is_at_work():
             tasks = await first_and_then(one, model, (["queued"], Question()))
             model.gate.set()
             await asyncio.gather(*tasks)
+            with one._turn:  # answers are there a moment before the thread has put its work down
+                pass
             assert await one.rows(model, ["quick"], Question()) == [{"text": "quick"}]
             own, others = threading.current_thread().name, {"first", "queued"}
             assert {text for text, name in model.threads.items() if name == "textcnn-batches"} == others

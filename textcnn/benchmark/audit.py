@@ -35,7 +35,6 @@ def run_audit(
     reading: DataConfig,
     share: float,
     num_folds: int,
-    num_repeats: int,
     seeds: Sequence[int],
     settings: Mapping[str, Any],
     output: Path | None = None,
@@ -49,7 +48,6 @@ def run_audit(
         reading: how the data are read.
         share: of the rows whose labels are flipped.
         num_folds: of the cross validation.
-        num_repeats: how often it is done.
         seeds: one run each; a seed decides what is flipped, and the training.
         settings: of every training, by name.
         output: where the document goes; a stopped start is continued from beside it.
@@ -64,13 +62,13 @@ def run_audit(
             f"expected single-label texts of which some are flipped, got a share of {share} of {len(examples)} rows"
         )
     name = data_name(examples.name)
-    decides = {"share": share, "folds": num_folds, "repeats": num_repeats, "settings": dict(settings), "data": name}
+    decides = {"share": share, "folds": num_folds, "settings": dict(settings), "data": name}
     finished = FinishedRuns(output, decides)
     runs = []
     for seed in seeds:
         reporter.say(f"seed {seed}")
         config = Config.from_flat({**settings, "seed": seed})
-        runs.append(finished.run(str(seed), _found, examples, share, config, num_folds, num_repeats, reporter))
+        runs.append(finished.run(str(seed), _found, examples, share, config, num_folds, reporter))
     recalls = np.array([[entry["recall"] for entry in run["found"]] for run in runs])
     mean = [{"share": depth, "recall": float(value)} for depth, value in zip(DEPTHS, recalls.mean(axis=0), strict=True)]
     document = {
@@ -86,13 +84,11 @@ def run_audit(
     return document
 
 
-def _found(
-    examples: Examples, share: float, config: Config, num_folds: int, num_repeats: int, reporter: Reporter
-) -> dict[str, Any]:
+def _found(examples: Examples, share: float, config: Config, num_folds: int, reporter: Reporter) -> dict[str, Any]:
     """The flipped labels of one draw among the first rows of the ranking."""
     seed = config.training.seed
     spoiled = flip(examples, share, seed=seed)
-    folds, summary = cross_validate(spoiled, config, num_folds, reporter, num_repeats=num_repeats)
+    folds, summary = cross_validate(spoiled, config, num_folds, reporter)
     labels = Labels.collect(spoiled.labels, multi_label=False)
     both = with_second_opinion(folds, spoiled.texts, spoiled.labels, labels)
     order = [suspect.row for suspect in rank_rows(both or folds, labels, spoiled.labels)]
@@ -117,8 +113,8 @@ def to_markdown(document: Mapping[str, Any]) -> str:
         "# Wrong labels that an audit finds",
         "",
         f"Made by `{document['command']}`. Of {document['rows']:,} rows ({document['data']}), {document['share']:.0%} "
-        f"have a wrong label, drawn at random; {document['folds']} folds, {document['repeats']} times, rank all rows. "
-        f"How many of the wrong labels are among the first of them:",
+        f"have a wrong label, drawn at random; the model and, as a second opinion, linear models rank all rows by "
+        f"{document['folds']} folds. How many of the wrong labels are among the first of them:",
         "",
         "| seed | wrong labels | accuracy out of fold | " + " | ".join(f"first {d:.0%}" for d in DEPTHS) + " |",
         "| ---: | ---: | ---: |" + " ---: |" * len(DEPTHS),

@@ -18,8 +18,8 @@ class OutOfFold:
 
     Attributes:
         probabilities: ``(N, C)`` float32, columns as the labels of the artifact; a label that the fold's own model did
-            not know has 0. Of a cross validation that was repeated, the mean.
-        fold: ``(N,)`` int32, the fold a row was held out in (the first time), from 0.
+            not know has 0.
+        fold: ``(N,)`` int32, the fold a row was held out in, from 0.
     """
 
     probabilities: npt.NDArray[np.float32]

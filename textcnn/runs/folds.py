@@ -27,7 +27,6 @@ def run_text_folds(
     num_folds: int,
     reporter: Reporter,
     *,
-    num_repeats: int = 1,
     dev: Any = None,
     test: Any = None,
     evidence: bool = False,
@@ -41,7 +40,6 @@ def run_text_folds(
         config: every setting.
         num_folds: K.
         reporter: is told what happens.
-        num_repeats: how often.
         dev: as for :func:`run_text`, for the model that is kept.
         test: the same.
         evidence: the same.
@@ -51,7 +49,7 @@ def run_text_folds(
         DataError: the same.
     """
     examples = read_rows(data, config, reporter)
-    folds, summary = cross_validate(examples, config, num_folds, reporter, num_repeats=num_repeats)
+    folds, summary = cross_validate(examples, config, num_folds, reporter)
     reporter.say("over the folds: " + folds_line(summary))
     reporter.say(f"the model that is kept: all {len(examples):,} rows")
     run = run_text(examples, config, reporter, dev=dev, test=test, evidence=evidence)
@@ -63,71 +61,59 @@ def run_text_folds(
 
 
 def cross_validate(
-    examples: Examples, config: Config, num_folds: int, reporter: Reporter, *, num_repeats: int = 1
+    examples: Examples, config: Config, num_folds: int, reporter: Reporter
 ) -> tuple[OutOfFold, dict[str, Any]]:
-    """Train and measure a model for every fold; each has the settings of the run and no dev rows.
+    """Train and measure a model for every fold.
 
-    (Multi-label: those that set thresholds, held out of its own training rows.) With repeats, other folds are drawn
-    and other seeds train, ``seed + 1`` and so on, and a row's probabilities are the mean over its models: what one
-    model says of a row is chance in part, and the mean less so.
+    A fold's model has the settings of the run and no dev rows (multi-label: those that set thresholds, held out of its
+    own training rows).
 
     Args:
         examples: N rows.
         config: every setting; its seed decides the folds too.
         num_folds: K.
         reporter: is told what happens.
-        num_repeats: how often everything is done.
 
     Returns:
-        The probabilities of all rows, and ``{k, repeats, mean, std, runs}``: mean and spread (of the sample) of each
-        metric over all folds.
+        The probabilities of all rows, and ``{k, mean, std, runs}``: mean and spread of each metric over the folds (of
+        the sample).
 
     Raises:
-        ConfigError: fewer than two folds, no repeat, or as for :func:`run_text`.
+        ConfigError: fewer than two folds, or as for :func:`run_text`.
         DataError: more folds than rows, or a fold whose model would see one label only.
     """
     if num_folds < 2:
         raise ConfigError(f"folds must be 2 or more, got {num_folds}")
-    if num_repeats < 1:
-        raise ConfigError(f"repeats must be 1 or more, got {num_repeats}")
     labels = Labels.collect(examples.labels, multi_label=examples.multi_label)
-    seeds = [(config.training.seed + number) % 2**64 for number in range(num_repeats)]
-    folds = [stratified_folds(examples.labels, num_folds, seed=seed) for seed in seeds]
-    for fold in folds:
-        _check(examples, fold, num_folds)
-    probabilities = np.zeros((len(examples), len(labels)))
+    fold = stratified_folds(examples.labels, num_folds, seed=config.training.seed)
+    _check(examples, fold, num_folds)
+    alone = dataclasses.replace(config, training=dataclasses.replace(config.training, dev_fraction=None))
+    probabilities = np.zeros((len(examples), len(labels)), np.float32)
     runs = []
-    for repeat, (seed, fold) in enumerate(zip(seeds, folds, strict=True)):
-        training = dataclasses.replace(config.training, seed=seed, dev_fraction=None)
-        alone = dataclasses.replace(config, training=training)
-        for number in range(num_folds):
-            held = examples.subset(fold == number)
-            which = f", repeat {repeat + 1} of {num_repeats}" if num_repeats > 1 else ""
-            reporter.say(f"fold {number + 1} of {num_folds}{which}: {len(held):,} rows held out")
-            run = run_text(examples.subset(fold != number), alone, reporter, test=held)
-            columns = [labels.names.index(name) for name in run.predictor.labels.names]
-            probabilities[np.ix_(fold == number, columns)] += run.predictor.predict_proba(held.texts)
-            scores = {name: run.summary["test"][name] for name in METRICS}
-            seconds = run.summary["train_seconds"]
-            runs.append({"repeat": repeat, "fold": number, "rows": len(held), "train_seconds": seconds, **scores})
-            if run.stopped == "interrupted":
-                raise KeyboardInterrupt
+    for number in range(num_folds):
+        held = examples.subset(fold == number)
+        reporter.say(f"fold {number + 1} of {num_folds}: {len(held):,} rows held out")
+        run = run_text(examples.subset(fold != number), alone, reporter, test=held)
+        columns = [labels.names.index(name) for name in run.predictor.labels.names]
+        probabilities[np.ix_(fold == number, columns)] = run.predictor.predict_proba(held.texts)
+        scores = {name: run.summary["test"][name] for name in METRICS}
+        runs.append({"fold": number, "rows": len(held), "train_seconds": run.summary["train_seconds"], **scores})
+        if run.stopped == "interrupted":
+            raise KeyboardInterrupt
     table = {name: np.array([entry[name] for entry in runs]) for name in METRICS}
     summary = {
         "k": num_folds,
-        "repeats": num_repeats,
         "mean": {name: float(values.mean()) for name, values in table.items()},
         "std": {name: float(values.std(ddof=1)) for name, values in table.items()},
         "runs": runs,
     }
-    return OutOfFold((probabilities / num_repeats).astype(np.float32), folds[0].astype(np.int32)), summary
+    return OutOfFold(probabilities, fold.astype(np.int32)), summary
 
 
 def folds_line(summary: dict[str, Any]) -> str:
     """Mean and spread on one line."""
     parts = [f"{name} {summary['mean'][name]:.4f} ± {summary['std'][name]:.4f}" for name in METRICS]
-    repeats = f", {summary['repeats']} times" if summary["repeats"] > 1 else ""
-    return f"{', '.join(parts)} ({summary['k']} folds{repeats})"
+    return f"{', '.join(parts)} ({summary['k']} folds)"
 
 
 def _check(examples: Examples, fold: npt.NDArray[np.int64], num_folds: int) -> None:

@@ -24,7 +24,6 @@ def train_text(
     dev: Any = None,
     test: Any = None,
     folds: int | None = None,
-    repeats: int = 1,
     start_from: str | Path | Artifact | None = None,
     evidence: bool = False,
 ) -> Run:
@@ -37,7 +36,6 @@ def train_text(
         dev: rows that choose the best epoch and calibrate.
         test: rows that are only measured.
         folds: cross-validate with that many folds first.
-        repeats: how often, with other folds and seeds each time.
         start_from: a saved text model, or its artifact, whose words, labels and weights are the start; its folder is
             only read.
         evidence: keep an index of the training rows that hold the n-grams which decide.
@@ -47,8 +45,6 @@ def train_text(
         DataError: the data cannot be read as asked.
         ArtifactError: ``start_from`` is no text model.
     """
-    if repeats != 1 and folds is None:
-        raise ConfigError(f"repeats is {repeats}, but it is folds that are repeated; give folds too")
     if start_from is not None:
         if folds is not None:
             raise ConfigError(
@@ -61,6 +57,5 @@ def train_text(
         )
     config = Config.from_flat(settings)
     if folds is not None:
-        more: dict[str, Any] = {"dev": dev, "test": test, "evidence": evidence}
-        return run_text_folds(data, config, folds, reporter, num_repeats=repeats, **more)
+        return run_text_folds(data, config, folds, reporter, dev=dev, test=test, evidence=evidence)
     return run_text(data, config, reporter, dev=dev, test=test, evidence=evidence)

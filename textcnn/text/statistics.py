@@ -51,7 +51,7 @@ def expected_unknown(inputs: TextPipeline, encoded: Ragged, *, known: int = 0) -
     num_types = len(inputs.tokenizer)
     first, last = np.full(num_types, -1, np.int64), np.full(num_types, -1, np.int64)
     counts, unknown, row = np.zeros(num_types, np.int64), 0, 0
-    for block in encoded.blocks():
+    for block in encoded.blocks(500_000):  # several arrays of a block's size are made of it
         outside = inputs.is_unknown(block)
         rows = np.repeat(np.arange(row, row + len(block)), block.lengths)[~outside]
         ids = block.ids[~outside]
