@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from textcnn_cli import console, options
-from textcnn_cli.options import prepare_outputs, split_numbers
+from textcnn_cli import options
+from textcnn_cli.options import prepare_outputs, split_numbers, write_outputs
 
 
 def serve(
@@ -26,17 +26,9 @@ def serve(
 
     Example: textcnn benchmark serve model reviews.csv --seconds 10
     """
-    from textcnn.benchmark.document import write_document
     from textcnn.benchmark.serve import serve_benchmark, to_markdown
 
     prepare_outputs(output, None, table)
     counts = split_numbers("--workers", workers) or ()
     document = serve_benchmark(model, data, workers=counts, clients=clients, seconds=seconds, arguments=sys.argv[1:])
-    if output is not None:
-        write_document(document, output)
-    if table is not None:
-        table.write_text(to_markdown(document), encoding="utf-8")
-    if json:
-        console.write_json(document)
-    else:
-        print(to_markdown(document), end="")
+    write_outputs(document, to_markdown, output, table, json)

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from textcnn_cli import console, options
-from textcnn_cli.options import prepare_outputs, split_numbers
+from textcnn_cli import options
+from textcnn_cli.options import prepare_outputs, split_numbers, write_outputs
 
 
 def lookup(
@@ -21,17 +21,9 @@ def lookup(
     json: options.Json = False,
 ) -> None:
     """Agreement with torch, latency of one text, tokens a second, and cold start of the look-up runtime."""
-    from textcnn.benchmark.document import write_document
     from textcnn.benchmark.lookup import lookup_benchmark, to_markdown
 
     prepare_outputs(output, None, table)
     counts = split_numbers("--threads", threads) or ()
     document = lookup_benchmark(model, data, threads=counts, arguments=sys.argv[1:])
-    if output is not None:
-        write_document(document, output)
-    if table is not None:
-        table.write_text(to_markdown(document), encoding="utf-8")
-    if json:
-        console.write_json(document)
-    else:
-        print(to_markdown(document), end="")
+    write_outputs(document, to_markdown, output, table, json)

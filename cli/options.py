@@ -13,6 +13,7 @@ from typer.core import TyperCommand
 
 from textcnn.config import DataConfig, ImageConfig, ModelConfig, TextConfig, TrainingConfig, describe, may_be_none
 from textcnn.errors import ConfigError
+from textcnn_cli import console
 
 Value = TypeVar("Value")
 
@@ -216,6 +217,26 @@ def prepare_outputs(output: Path | None, plot: Path | None, table: Path | None) 
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as err:
             raise ConfigError(f"expected a file that can be written, got {str(path)!r}: {err}") from err
+
+
+def write_outputs(
+    document: dict[str, Any],
+    to_markdown: Callable[[dict[str, Any]], str],
+    output: Path | None,
+    table: Path | None,
+    json: bool,
+) -> None:
+    """A benchmark's document and tables: into files where they were asked for, and one of them on stdout."""
+    from textcnn.benchmark.document import write_document
+
+    if output is not None:
+        write_document(document, output)
+    if table is not None:
+        table.write_text(to_markdown(document), encoding="utf-8")
+    if json:
+        console.write_json(document)
+    else:
+        print(to_markdown(document), end="")
 
 
 class OptionalValue(TyperCommand):
