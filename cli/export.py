@@ -73,12 +73,13 @@ def _tables(model: str, output: Path) -> None:
 
 def _smaller(model: str, output: Path, max_size: str, data: str | None, how: DataConfig) -> None:
     """Make and write the model, and say what it costs: what is proved of all texts, and what the data show."""
+    from textcnn.config_types import parse_size
     from textcnn.export.loss import measured
-    from textcnn.export.shrink import folder_bytes, parse_size, shrunk
+    from textcnn.export.shrink import folder_bytes, shrunk
     from textcnn.inference.artifact import load_artifact
     from textcnn.text.reading import read_examples
 
-    most = parse_size(max_size)
+    most = parse_size("max-size", max_size)
     artifact = load_artifact(model)
     require_writable(output)
     examples = None if data is None else read_examples(data, how, multi_label=artifact.labels.multi_label)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from textcnn_cli import console, evaluate, options, train
+from textcnn_cli import console, evaluate, options, signals, train
 
 app = typer.Typer(help="The same verbs for images.", no_args_is_help=True)
 DEFAULT_ARCHITECTURE = "lenet"
@@ -41,6 +42,10 @@ def train_images(
     focal_gamma: options.FocalGamma = None,
     device: options.Device = None,
     amp: options.Amp = None,
+    time_limit: options.TimeLimit = None,
+    max_memory: options.MaxMemory = None,
+    resume: options.Resume = False,
+    checkpoint_seconds: options.CheckpointSeconds = 60.0,
     tensorboard: options.TensorBoard = None,
     json: options.Json = False,
 ) -> None:
@@ -48,6 +53,7 @@ def train_images(
 
     Example: textcnn image train pictures/train --test pictures/test --image-size 64x64 -o model
     """
+    began = time.perf_counter()
     given = {
         "image_size": image_size,
         "random_shift": random_shift,
@@ -64,17 +70,27 @@ def train_images(
         "device": device,
         "amp": amp,
         "dev_fraction": dev_fraction,
+        "time_limit": time_limit,
+        "max_memory": max_memory,
     }
     settings = {"architecture": DEFAULT_ARCHITECTURE, **options.merge_settings(config, set, given)}
     from textcnn.config import Config
-    from textcnn.inference.folder import require_writable
-    from textcnn.runs import run_images
+    from textcnn.runs import checkpoints_beside, run_images
 
-    require_writable(output)
     if data is None:
         data, test = _digits(test)
-    run = run_images(data, Config.from_flat(settings), train.reporter(tensorboard), dev=dev, test=test)
-    train.finish(run, output, json)
+    signals.interrupt_at_sigterm()
+    with checkpoints_beside(output, resume=resume, say=console.say, seconds=checkpoint_seconds) as checkpoints:
+        run = run_images(
+            data,
+            Config.from_flat(settings),
+            train.reporter(tensorboard),
+            dev=dev,
+            test=test,
+            checkpoints=checkpoints,
+            began=began,
+        )
+        train.finish(run, output, json, checkpoints=checkpoints)
 
 
 def _digits(test: str | None) -> tuple[str, str]:

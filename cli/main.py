@@ -11,7 +11,7 @@ import typer
 
 from textcnn import __version__
 from textcnn.errors import TextCNNError
-from textcnn_cli import benchmark, console, data, image
+from textcnn_cli import benchmark, console, data, image, signals
 from textcnn_cli.audit import audit
 from textcnn_cli.classify import classify
 from textcnn_cli.evaluate import evaluate
@@ -82,7 +82,7 @@ def main() -> None:
         console.error(str(err))
         sys.exit(2)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(signals.exit_code())
     except BrokenPipeError:
         # The reader of our output has gone (`| head`); keep the interpreter from complaining when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -67,6 +67,18 @@ ClassWeight = Annotated[str | None, typer.Option("--class-weight", help=describe
 FocalGamma = Annotated[float | None, typer.Option("--focal-gamma", help=describe(TrainingConfig, "focal_gamma"))]
 Device = Annotated[str | None, typer.Option("--device", help=describe(TrainingConfig, "device"))]
 Amp = Annotated[str | None, typer.Option("--amp", help=describe(TrainingConfig, "amp"))]
+TimeLimit = Annotated[
+    float | None, typer.Option("--time-limit", metavar="SECONDS", help=describe(TrainingConfig, "time_limit"))
+]
+MaxMemory = Annotated[
+    str | None, typer.Option("--max-memory", metavar="SIZE", help=describe(TrainingConfig, "max_memory"))
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="go on with a run for this -o that was killed, with the same data and settings")
+]
+CheckpointSeconds = Annotated[
+    float, typer.Option(min=0, metavar="SECONDS", help="how often a checkpoint is written beside -o until it is saved")
+]
 ImageSize = Annotated[str | None, typer.Option("--image-size", metavar="HxW", help=describe(ImageConfig, "image_size"))]
 RandomShift = Annotated[int | None, typer.Option("--random-shift", help=describe(ImageConfig, "random_shift"))]
 RandomFlip = Annotated[
@@ -100,6 +112,8 @@ RUN_OPTIONS = (
     "evidence",
     "report",
     "tensorboard",
+    "resume",
+    "checkpoint-seconds",
     "trials",
     "plot",
 )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from textcnn_cli import console, options
+from textcnn_cli import console, options, signals
 
 if TYPE_CHECKING:
     from textcnn.runs import Run
+    from textcnn.training.checkpoints import Checkpoints
 
 Output = Annotated[Path, typer.Option("-o", "--output", help="folder of the model")]
 
@@ -60,6 +62,10 @@ def train(
     focal_gamma: options.FocalGamma = None,
     device: options.Device = None,
     amp: options.Amp = None,
+    time_limit: options.TimeLimit = None,
+    max_memory: options.MaxMemory = None,
+    resume: options.Resume = False,
+    checkpoint_seconds: options.CheckpointSeconds = 60.0,
     report: options.Report = None,
     tensorboard: options.TensorBoard = None,
     json: options.Json = False,
@@ -68,6 +74,7 @@ def train(
 
     Example: textcnn train reviews.csv --test held-out.csv -o model
     """
+    began = time.perf_counter()
     given = {
         "text_column": tuple(text_column or ()),
         "label_column": tuple(label_column or ()),
@@ -92,20 +99,31 @@ def train(
         "device": device,
         "amp": amp,
         "dev_fraction": dev_fraction,
+        "time_limit": time_limit,
+        "max_memory": max_memory,
     }
     settings = options.merge_settings(config, set, given)
-    from textcnn.inference.folder import require_writable
-    from textcnn.runs import train_text
+    from textcnn.runs import checkpoints_beside, train_text
 
-    require_writable(output)
     if report is not None:
         from textcnn.report import check_report
 
         check_report(report, output)
-    run = train_text(
-        data, settings, reporter(tensorboard), dev=dev, test=test, folds=folds, start_from=start_from, evidence=evidence
-    )
-    finish(run, output, json, report=report)
+    signals.interrupt_at_sigterm()
+    with checkpoints_beside(output, resume=resume, say=console.say, seconds=checkpoint_seconds) as checkpoints:
+        run = train_text(
+            data,
+            settings,
+            reporter(tensorboard),
+            dev=dev,
+            test=test,
+            folds=folds,
+            start_from=start_from,
+            evidence=evidence,
+            checkpoints=checkpoints,
+            began=began,
+        )
+        finish(run, output, json, report=report, checkpoints=checkpoints)
 
 
 def reporter(tensorboard: Path | None = None) -> Any:
@@ -120,8 +138,16 @@ def reporter(tensorboard: Path | None = None) -> Any:
     return Together(shown, TensorBoard(tensorboard))
 
 
-def finish(run: Run, output: Path, json: bool, *, report: Path | None = None, **more: Any) -> None:
-    """Save the model, say what was reached, and exit with 130 or 2 if training ended early by Ctrl-C or a bad loss."""
+def finish(
+    run: Run,
+    output: Path,
+    json: bool,
+    *,
+    report: Path | None = None,
+    checkpoints: Checkpoints | None = None,
+    **more: Any,
+) -> None:
+    """Save the model, say what was reached, and exit as a signal or a bad end of training asks for."""
     run.predictor.save(output)
     summary = {"artifact": str(output), **run.summary, **more}
     console.say(
@@ -144,9 +170,10 @@ def finish(run: Run, output: Path, json: bool, *, report: Path | None = None, **
             if (scores := summary[name]) is not None:
                 print(f"{name}: {console.scores_line(scores)}")
     if run.stopped == "interrupted":
-        console.say("interrupted: the best weights so far were saved")
-        raise typer.Exit(130)
-    if run.stopped == "diverged":
+        further = "; --resume goes on from the last checkpoint" if checkpoints and checkpoints.files() else ""
+        console.say(f"interrupted: the best weights so far were saved{further}")
+        raise typer.Exit(signals.exit_code())
+    if run.stopped in ("diverged", "memory"):
         console.error(f"{run.problem} (the weights of epoch {summary['best_epoch']} were saved)")
         raise typer.Exit(2)
 

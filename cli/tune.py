@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from textcnn_cli import console, options
+from textcnn_cli import console, options, signals
 from textcnn_cli.train import Output, finish, reporter
 
 
@@ -59,19 +59,23 @@ def tune(
     }
     settings = options.merge_settings(config, set, given)
     from textcnn.benchmark.plot import check_plot
-    from textcnn.inference.folder import require_writable
+    from textcnn.runs import checkpoints_beside
     from textcnn.tuning import tune as search
     from textcnn.tuning.plot import save_plot
 
-    require_writable(output)
     if plot is not None:
         check_plot(plot, "tune --plot")
-    tuned = search(data, settings, time_budget, reporter(), dev=dev, num_trials=trials, storage=storage, began=began)
-    if plot is not None:
-        plot.parent.mkdir(parents=True, exist_ok=True)
-        save_plot(tuned, plot)
-        console.say(f"wrote {plot}")
-    found = tuned.summary["tuning"]
-    counts = ", ".join(f"{count} {name}" for name, count in found["trials"].items())
-    console.say(f"trials: {counts}; dev {found['metric']} {found['default'] or 0:.4f} -> {found['best']['value']:.4f}")
-    finish(tuned.run, output, json, tuning=found)
+    signals.interrupt_at_sigterm()
+    with checkpoints_beside(output):  # none are written: --storage is what a search goes on from
+        tuned = search(
+            data, settings, time_budget, reporter(), dev=dev, num_trials=trials, storage=storage, began=began
+        )
+        if plot is not None:
+            plot.parent.mkdir(parents=True, exist_ok=True)
+            save_plot(tuned, plot)
+            console.say(f"wrote {plot}")
+        found = tuned.summary["tuning"]
+        counts = ", ".join(f"{count} {name}" for name, count in found["trials"].items())
+        before, after = found["default"] or 0, found["best"]["value"]
+        console.say(f"trials: {counts}; dev {found['metric']} {before:.4f} -> {after:.4f}")
+        finish(tuned.run, output, json, tuning=found)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textcnn.inference.folder import require_writable
+from textcnn.errors import ConfigError
 from textcnn.inference.hub import model_folder
 from textcnn.inference.predictor import Predictor
 
@@ -22,6 +23,7 @@ def train(
     start_from: str | Path | None = None,
     evidence: bool = False,
     output: str | Path | None = None,
+    resume: bool = False,
     reporter: Reporter | None = None,
     **config: Any,
 ) -> Predictor:
@@ -38,7 +40,8 @@ def train(
         start_from: folder of a text model to continue with: more rows, new words, new labels. Its architecture and
             settings are kept, its folder is only read.
         evidence: keep which training rows hold the n-grams that decide, for ``textcnn classify --evidence``.
-        output: folder to save the model in.
+        output: folder to save the model in; beside it, checkpoints are kept until it is saved.
+        resume: go on with a run for this folder that was killed, with the same data and settings.
         reporter: is told of progress; none: silence.
         config: settings by name, as ``epochs=5``, ``num_filters=50``, ``architecture="lstm"``; see
             :mod:`textcnn.config` and the arguments of the architecture.
@@ -49,25 +52,29 @@ def train(
         ArtifactError: ``output`` cannot be written, or holds other files than a model's; before training starts.
         KeyboardInterrupt: training was interrupted; the best weights so far were saved if ``output`` was given.
     """
-    from textcnn.runs import train_text  # torch, which `load` does without
+    from textcnn.runs import checkpoints_beside, train_text  # torch, which `load` does without
     from textcnn.training.progress import Silent
 
-    if output is not None:
-        require_writable(Path(output))
-    run = train_text(
-        data,
-        config,
-        reporter or Silent(),
-        dev=dev,
-        test=test,
-        folds=folds,
-        start_from=start_from,
-        evidence=evidence,
-    )
-    if output is not None:
-        run.predictor.save(output)
-    if run.stopped == "interrupted":
-        raise KeyboardInterrupt
+    if output is None and resume:
+        raise ConfigError("resume needs the folder of the model: give output")
+    reporter = reporter or Silent()
+    kept = nullcontext() if output is None else checkpoints_beside(Path(output), resume=resume, say=reporter.say)
+    with kept as checkpoints:
+        run = train_text(
+            data,
+            config,
+            reporter,
+            dev=dev,
+            test=test,
+            folds=folds,
+            start_from=start_from,
+            evidence=evidence,
+            checkpoints=checkpoints,
+        )
+        if output is not None:
+            run.predictor.save(output)
+        if run.stopped == "interrupted":
+            raise KeyboardInterrupt
     return run.predictor
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from textcnn.config_types import allows_none, jsonable, plain, problems
+from textcnn.config_types import allows_none, is_size, jsonable, plain, problems
 from textcnn.errors import ConfigError
 
 TOKENIZERS = ("word", "bpe", "wordpiece", "char")
@@ -227,6 +227,19 @@ class TrainingConfig:
         "room of the wide branch in MiB; a larger one becomes float16, then loses the n-grams of least weight",
         _positive,
         "above 0",
+    )
+    time_limit: float | None = option(
+        None,
+        "seconds for the whole run: fewer epochs are planned if it must be, and the best weights so far are saved; "
+        "none: no limit",
+        _positive,
+        "above 0",
+    )
+    max_memory: str | None = option(
+        None,
+        "most memory of the process, as 2G: a run that needs more ends, with the best weights so far; none: no limit",
+        lambda size: size is None or is_size(size),
+        "a size as 500M or 2G, or none",
     )
     seed: int = option(0, "decides every random choice of a run", lambda n: 0 <= n < 2**64, "in [0, 2**64)")
     threads: int | None = option(None, "threads of the tensor library; none: all cores", _positive, "1 or more")

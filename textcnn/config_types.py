@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
+
+from textcnn.errors import ConfigError
+
+_UNITS: Mapping[str, int] = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
+
+
+def is_size(text: str) -> bool:
+    """Whether :func:`parse_size` takes it."""
+    return _size(text) is not None
+
+
+def parse_size(name: str, text: str) -> int:
+    """Bytes in a size as ``2M``, given for the setting ``name``: K, M and G are powers of 1024.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    if (size := _size(text)) is None:
+        raise ConfigError(f"{name} must be a size as 500K, 2M or 1G, got {text!r}")
+    return size
+
+
+def _size(text: str) -> int | None:
+    match = re.fullmatch(r"(\d{1,12})([KMG]?)", text.strip().upper(), re.ASCII)
+    return None if match is None else int(match[1]) * _UNITS[match[2]] or None
 
 
 def plain(section: type, values: Mapping[str, Any]) -> dict[str, Any]:

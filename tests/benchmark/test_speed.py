@@ -125,10 +125,15 @@ def test_a_commit_is_that_of_the_checkout_itself(tmp_path):
     git("init")
     assert commit(tmp_path) is None  # nothing is committed yet
     (tmp_path / "file").write_text("1")
-    git("add", "file")
+    results = tmp_path / "docs" / "benchmarks"
+    results.mkdir(parents=True)
+    (results / "speed.json").write_text("1")
+    git("add", "file", "docs")
     git("commit", "--message", "first")
     clean = commit(tmp_path)
     assert re.fullmatch("[0-9a-f]{40}", clean)
+    (results / "speed.json").write_text("2")
+    assert commit(tmp_path) == clean  # a result is no change of what is measured
     (tmp_path / "file").write_text("2")
     assert commit(tmp_path) == f"{clean}-dirty"
     (tmp_path / "site-packages").mkdir()

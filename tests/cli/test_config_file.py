@@ -69,6 +69,8 @@ LINES = {
     "patience": ("patience = 2", 2),
     "ensemble": ("ensemble = 2", 2),
     "wide_megabytes": ("wide_megabytes = 8", 8.0),
+    "time_limit": ("time_limit = 60", 60.0),
+    "max_memory": ('max_memory = "2G"', "2G"),
     "seed": ("seed = 11", 11),
     "threads": ("threads = 1", 1),
     "device": ('device = "cpu"', "cpu"),
@@ -135,8 +137,20 @@ def toml(value):
 # ------------------------------------------------------------------------------ options that are no settings
 
 
-SAMPLES = {"dev": "d.csv", "test": "t.csv", "output": "out", "folds": 3, "from": "old", "evidence": True,
-           "report": "page", "tensorboard": "curves", "trials": 2, "plot": "p.png"}  # fmt: skip
+SAMPLES = {
+    "dev": "d.csv",
+    "test": "t.csv",
+    "output": "out",
+    "folds": 3,
+    "from": "old",
+    "evidence": True,
+    "report": "page",
+    "tensorboard": "curves",
+    "resume": True,
+    "checkpoint-seconds": 5.0,
+    "trials": 2,
+    "plot": "p.png",
+}
 COMMANDS = ("train", "image train", "tune")
 
 

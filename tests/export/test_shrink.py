@@ -10,10 +10,11 @@ from one_layer_models import ASKED, OPTIONS, TRAIN, make
 
 import textcnn
 from textcnn.config import TextConfig
+from textcnn.config_types import parse_size
 from textcnn.errors import ConfigError
 from textcnn.export import parts
 from textcnn.export.loss import bound_of, measured, num_features, whole_texts
-from textcnn.export.shrink import folder_bytes, parse_size, shrunk
+from textcnn.export.shrink import folder_bytes, shrunk
 from textcnn.inference.artifact import load_artifact
 from textcnn.inference.lookup import LookupModel
 from textcnn.models.forward import logits_of
@@ -141,13 +142,13 @@ def test_sub_words_of_a_vocabulary_stay():
 
 @pytest.mark.parametrize(("text", "size"), [("2M", 2 * 2**20), ("500k", 500 * 2**10), ("1G", 2**30), ("7", 7)])
 def test_sizes_are_read(text, size):
-    assert parse_size(text) == size
+    assert parse_size("max-size", text) == size
 
 
 @pytest.mark.parametrize("text", ["", "M", "2 MB", "-1", "0", "1.5M", "٣M"])
 def test_what_is_no_size_is_told(text):
     with pytest.raises(ConfigError, match=r"max-size must be a size as 500K, 2M or 1G, got '"):
-        parse_size(text)
+        parse_size("max-size", text)
 
 
 def test_measured_on_real_texts_the_proofs_hold(data_folder, tmp_path):

@@ -100,8 +100,8 @@ PAINS = (
         12,
         "NaN in training ends the process, or is saved",
         (f"{_FASTTEXT}#385", f"{_FASTTEXT}#465", f"{_FASTTEXT}#638"),
-        "every loss and the weights after every epoch are looked at; the best epoch is kept, and the step is told",
-        "going on by itself with a smaller step",
+        "every loss and the weights after every epoch are looked at; training goes back to the best weights and on at "
+        "half the rates, three times at most, and the step is told",
     ),
     Pain(
         13,
@@ -113,8 +113,8 @@ PAINS = (
         14,
         "Hours, or all of the memory, are gone before anything is said",
         (f"{_SETFIT}#472", f"{_SETFIT}#145", f"{_SETFIT}#258"),
-        "the work is linear in the rows; time and memory are estimated from a few steps and told before training",
-        "`--time-limit` and `--max-memory`, which keep a run within them",
+        "the work is linear in the rows; time and memory are estimated from a few steps and told before training; "
+        "`--time-limit` and `--max-memory` keep a run within them",
     ),
     Pain(
         15,
@@ -139,8 +139,8 @@ PAINS = (
         18,
         "Training cannot go on with new rows, words or labels",
         (f"{_FASTTEXT}#330", f"{_FASTTEXT}#312", f"{_FASTTEXT}#1327"),
-        "`--from MODEL`: what is new stands behind what was there, so old columns and ids never move",
-        "`--resume`, which goes on with a run that was killed",
+        "`--from MODEL`: what is new stands behind what was there, so old columns and ids never move; `--resume` "
+        "goes on with a run that was killed, to the very same weights",
     ),
     Pain(
         19,

@@ -10,9 +10,10 @@ from textcnn.models.base import build_text_classifier
 from textcnn.text.batching import TextInputs
 from textcnn.text.ragged import Ragged
 from textcnn.training.learn import Part, calibrated, learn
-from textcnn.training.loop import DivergedError, fit
+from textcnn.training.loop import fit
 from textcnn.training.losses import BranchLoss
 from textcnn.training.progress import Silent, StopTraining
+from textcnn.training.trainer import DivergedError
 
 LABELS = Labels(("a", "b"))
 INPUTS = TextInputs(None)  # type: ignore[arg-type]
@@ -109,6 +110,33 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_epoch(toy):
     assert torch.equal(weights_of(model), good[2])
 
 
+def test_after_a_bad_step_training_goes_on_at_half_the_rates(toy):
+    model = model_of()
+    targets = LABELS.encode(toy.truth)
+    said, good, spoiled = [], [], []
+
+    class Teller(Silent):
+        def say(self, message):
+            said.append(message)
+
+    def batches(epoch):
+        good.append(weights_of(model).clone())
+        if epoch == 2 and not spoiled:
+            spoiled.append(True)
+            model.head.weight.data.fill_(float("inf"))
+        yield INPUTS.batch(toy.encoded, np.arange(40), labels=targets)
+
+    result = fit(model, batches, 1, BranchLoss(LABELS), TrainingConfig(epochs=5), Teller())
+    assert (result.stopped, result.best_epoch, len(result.history)) == ("done", 5, 5)
+    assert said == [
+        "warning: the loss became nan at step 3; lower learning_rate (now 0.002) or set clip_norm; training goes on "
+        "from weights that were good, those of epoch 2, at half the rates"
+    ]
+    assert torch.equal(good[3], good[2])  # the epoch begins again
+    assert torch.isfinite(weights_of(model)).all()
+    assert not torch.equal(weights_of(model), good[2])
+
+
 def test_weights_that_are_no_numbers_are_never_kept(toy):
     model = model_of()
     model.head.weight.register_hook(lambda gradient: gradient * float("inf"))
@@ -160,12 +188,12 @@ def test_estimating_moves_nothing(toy):
     targets = LABELS.encode(toy.truth)
     before, state = weights_of(model).clone(), torch.random.get_rng_state()
     batch = INPUTS.batch(toy.encoded, np.arange(40), labels=targets)
-    found = estimate(model, lambda _: [batch] * 3, BranchLoss(LABELS), 10, 2, Precision(None, model))
+    found = estimate(model, lambda _: [batch] * 3, BranchLoss(LABELS), 10, Precision(None, model))
     assert torch.equal(weights_of(model), before)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert all(p.grad is None for p in model.parameters())
     assert found.seconds > 0
-    assert "MiB for the weights" in found.describe()
+    assert "MiB for the weights" in found.describe(2)
 
 
 @pytest.mark.parametrize("at", ["step", "epoch"])

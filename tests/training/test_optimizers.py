@@ -95,7 +95,7 @@ def test_all_rates_decay_together_and_state_continues(random):
     move(first, optimizers, 3)
     second, continued = fresh()
     second.load_state_dict(first.state_dict())
-    continued.load_state_dict(optimizers.state_dict())
+    continued.load_state(*optimizers.state())
     move(second, continued, 3)
     for name, value in whole.state_dict().items():
         assert torch.equal(value, second.state_dict()[name]), name

@@ -14,9 +14,9 @@ from textcnn.errors import ConfigError
 from textcnn.labels import Labels
 from textcnn.models import registry
 from textcnn.models.base import TextClassifier, build_text_classifier, num_parameters
-from textcnn.training.loop import Trainer
 from textcnn.training.losses import BranchLoss
 from textcnn.training.progress import Silent
+from textcnn.training.trainer import Trainer
 
 # The rate falls to 0 over so many steps, so it never does; its course costs the same whatever it is.
 _PLANNED_STEPS = 1_000_000

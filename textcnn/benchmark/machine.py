@@ -63,15 +63,24 @@ def other_work() -> float | None:
 
 
 def commit(folder: Path) -> str | None:
-    """Commit of the checkout whose root is ``folder``, with ``-dirty`` if files differ from it; none: no checkout."""
+    """Commit of the checkout whose root is ``folder``; none: no checkout.
+
+    With ``-dirty`` if files differ from it, but for results in ``docs/benchmarks``: measuring writes them.
+    """
     if not (folder / ".git").exists():
         return None
-    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    name = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
+    changed = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/benchmarks")
+    return f"{name}-dirty" if name and changed else name or None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    """What git says, on one line; nothing if there is no git."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
     except OSError:
-        return None  # git is not installed
-    return done.stdout.strip() or None
+        return ""
+    return done.stdout.strip()
 
 
 def command_line(arguments: Sequence[str]) -> str:

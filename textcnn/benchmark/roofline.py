@@ -33,10 +33,10 @@ from textcnn.benchmark.peers_training import Ground
 from textcnn.config import Config
 from textcnn.inference.lookup import PRECISIONS, LookupModel
 from textcnn.runs.text import fresh_model, prepare_text, start_from_rows
-from textcnn.training.loop import Trainer
 from textcnn.training.losses import BranchLoss
 from textcnn.training.order import shuffled_batches
 from textcnn.training.progress import Reporter
+from textcnn.training.trainer import Trainer
 
 WARM_UP, STEPS = 10, 60
 MEGABYTES = 256  # of the array that is copied: more than any cache holds

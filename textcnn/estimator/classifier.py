@@ -93,6 +93,8 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     patience: int | None = None
     ensemble: int = 1
     wide_megabytes: float = 256.0
+    time_limit: float | None = None
+    max_memory: str | None = None
     seed: int = 0
     threads: int | None = None
     device: str = "auto"

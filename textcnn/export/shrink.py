@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,7 +17,6 @@ from textcnn.inference.artifact import Artifact
 from textcnn.inference.lookup import LookupModel
 from textcnn.inference.one_layer import refusal
 
-_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 STEPS = 64  # words and n-grams are kept in parts of this
 _ENOUGH = STEPS // 4  # filters are pruned only where less than a fourth of the words would stay
 _PARTS_OF_FILTERS = (1, 2, 4, 8)
@@ -47,18 +45,6 @@ class Smaller:
     def lookup(self) -> LookupModel:
         """The smaller model in the look-up runtime."""
         return self.artifact.lookup()
-
-
-def parse_size(text: str) -> int:
-    """Bytes in a size as ``2M``: K, M and G are powers of 1024.
-
-    Raises:
-        ConfigError: it is something else.
-    """
-    match = re.fullmatch(r"(\d{1,12})([KMG]?)", text.strip().upper(), re.ASCII)
-    if match is None or not int(match[1]):
-        raise ConfigError(f"max-size must be a size as 500K, 2M or 1G, got {text!r}")
-    return int(match[1]) * _UNITS[match[2]]
 
 
 def shrunk(artifact: Artifact, most: int) -> Smaller:

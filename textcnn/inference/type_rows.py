@@ -17,8 +17,8 @@ from textcnn.text.lexicon import Lexicon, Unseen
 Array = npt.NDArray[Any]
 Integers = npt.NDArray[np.int64]
 
-CACHE_BYTES = 256 * 2**20  # memory for the rows of types, where nobody says otherwise
-BLOCK = 1024  # types whose rows are made at once: bounds what is held beside the table
+CACHE_BYTES = 160 * 2**20  # memory for the rows of types, where nobody says otherwise; once more 3/4 of it at times
+BLOCK = 1024  # types whose rows are made or moved at once: bounds what is held beside the tables
 
 
 class TypeVectors:
@@ -174,7 +174,8 @@ class RowCache:
         most = min(3 * self._capacity // 4, max(self._capacity - num_wanted, 0))
         kept = np.flatnonzero(known >= 0)[:most]
         self._start_again()
-        self._put(old.at(known[kept]), kept, Unseen())
+        for block in np.split(kept, range(BLOCK, len(kept), BLOCK)):
+            self._put(old.at(known[block]), block, Unseen())
 
     def _numbers(self, ids: Array, unseen: Unseen) -> Integers:
         numbers = self._known[np.minimum(ids, self._num_types)]

@@ -17,6 +17,7 @@ from textcnn.runs.text import read_rows, run_text
 from textcnn.text.reading import Examples
 from textcnn.training.order import stratified_folds
 from textcnn.training.progress import Reporter
+from textcnn.training.watch import Watch
 
 METRICS = ("accuracy", "macro_f1", "micro_f1")
 
@@ -30,6 +31,7 @@ def run_text_folds(
     dev: Any = None,
     test: Any = None,
     evidence: bool = False,
+    watch: Watch | None = None,
 ) -> Run:
     """Cross-validate, then train the model that is kept on all rows.
 
@@ -43,16 +45,17 @@ def run_text_folds(
         dev: as for :func:`run_text`, for the model that is kept.
         test: the same.
         evidence: the same.
+        watch: the same.
 
     Raises:
         ConfigError: as for :func:`cross_validate` and :func:`run_text`.
         DataError: the same.
     """
     examples = read_rows(data, config, reporter)
-    folds, summary = cross_validate(examples, config, num_folds, reporter)
+    folds, summary = cross_validate(examples, config, num_folds, reporter, watch)
     reporter.say("over the folds: " + folds_line(summary))
     reporter.say(f"the model that is kept: all {len(examples):,} rows")
-    run = run_text(examples, config, reporter, dev=dev, test=test, evidence=evidence)
+    run = run_text(examples, config, reporter, dev=dev, test=test, evidence=evidence, watch=watch)
     artifact = run.predictor.artifact
     artifact.folds = folds
     untimed = [{name: value for name, value in entry.items() if name != "train_seconds"} for entry in summary["runs"]]
@@ -61,7 +64,7 @@ def run_text_folds(
 
 
 def cross_validate(
-    examples: Examples, config: Config, num_folds: int, reporter: Reporter
+    examples: Examples, config: Config, num_folds: int, reporter: Reporter, watch: Watch | None = None
 ) -> tuple[OutOfFold, dict[str, Any]]:
     """Train and measure a model for every fold.
 
@@ -73,6 +76,7 @@ def cross_validate(
         config: every setting; its seed decides the folds too.
         num_folds: K.
         reporter: is told what happens.
+        watch: as for :func:`run_text`.
 
     Returns:
         The probabilities of all rows, and ``{k, mean, std, runs}``: mean and spread of each metric over the folds (of
@@ -93,7 +97,7 @@ def cross_validate(
     for number in range(num_folds):
         held = examples.subset(fold == number)
         reporter.say(f"fold {number + 1} of {num_folds}: {len(held):,} rows held out")
-        run = run_text(examples.subset(fold != number), alone, reporter, test=held)
+        run = run_text(examples.subset(fold != number), alone, reporter, test=held, watch=watch)
         columns = [labels.names.index(name) for name in run.predictor.labels.names]
         probabilities[np.ix_(fold == number, columns)] = run.predictor.predict_proba(held.texts)
         scores = {name: run.summary["test"][name] for name in METRICS}

@@ -15,13 +15,24 @@ from textcnn.inference.artifact import Artifact
 from textcnn.labels import Labels
 from textcnn.models.base import build_image_classifier
 from textcnn.models.merging import merged_config
-from textcnn.runs.run import Others, Run, check_dev, finish_run, split_rows, warn_of_labels
+from textcnn.runs.run import Others, Run, check_dev, ended, finish_run, num_measured, split_rows, warn_of_labels
+from textcnn.training.checkpoints import Checkpoints
 from textcnn.training.learn import Part, learn, prepare
 from textcnn.training.progress import Reporter
+from textcnn.training.watch import Watch
 
 
-def run_images(data: Any, config: Config, reporter: Reporter, *, dev: Any = None, test: Any = None) -> Run:
-    """Train an image classifier; arguments as for :func:`run_text`, with what ``read_images`` reads.
+def run_images(
+    data: Any,
+    config: Config,
+    reporter: Reporter,
+    *,
+    dev: Any = None,
+    test: Any = None,
+    checkpoints: Checkpoints | None = None,
+    began: float | None = None,
+) -> Run:
+    """Train an image classifier; arguments as for :func:`train_text`, with what ``read_images`` reads.
 
     Pictures for dev and test are scaled to the size of the training images.
 
@@ -29,6 +40,11 @@ def run_images(data: Any, config: Config, reporter: Reporter, *, dev: Any = None
         DataError: the data cannot be read as asked.
         ConfigError: a setting that does not fit the data or the architecture.
     """
+    with Watch(config.training, checkpoints=checkpoints, began=began) as watch:
+        return ended(_run_images(data, config, reporter, dev, test, watch), watch)
+
+
+def _run_images(data: Any, config: Config, reporter: Reporter, dev: Any, test: Any, watch: Watch) -> Run:
     check_dev(dev, config)
     if config.training.ensemble > 1:
         merged_config(config.model, config.training.ensemble)  # is for text; says so
@@ -52,8 +68,19 @@ def run_images(data: Any, config: Config, reporter: Reporter, *, dev: Any = None
     warn_of_labels(labels, others, reporter)
     shift, flip = config.image.random_shift, config.image.random_flip
     augment = {"augment": RandomShift(shift, flip, config.training.seed)} if shift or flip else None
+    watch.measured = num_measured(others) / len(train.truth)
     learned = learn(
-        artifact.model, inputs, train, others["dev"], labels, config.training, reporter, device=device, augment=augment
+        artifact.model,
+        inputs,
+        train,
+        others["dev"],
+        labels,
+        config.training,
+        reporter,
+        device=device,
+        augment=augment,
+        watch=watch,
+        run={"model": dataclasses.asdict(config.model), "image": dataclasses.asdict(config.image), **source},
     )
     return finish_run(artifact, learned, train, others, config, source=source)
 

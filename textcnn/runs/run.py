@@ -17,6 +17,7 @@ from textcnn.text.reading import Examples
 from textcnn.training.learn import Learned, Part, calibrated
 from textcnn.training.order import Rows, stratified_split
 from textcnn.training.progress import Reporter
+from textcnn.training.watch import Watch
 
 Others = dict[str, Part[Any] | None]  # the encoded rows called dev and test
 
@@ -28,8 +29,9 @@ class Run:
     Attributes:
         predictor: holds the best weights.
         summary: what ``train --json`` prints, without the folder's name.
-        stopped: ``done``, ``patience``, ``interrupted``, ``stopped`` (by the reporter) or ``diverged``.
-        problem: what went wrong, if it diverged.
+        stopped: ``done``, ``patience``, ``interrupted``, ``stopped`` (by the reporter or the time limit),
+            ``memory`` (by the memory limit) or ``diverged``.
+        problem: what went wrong, if it diverged or held too much.
         held_out: the dev and test rows of a text run, where there were any, by these names.
     """
 
@@ -84,6 +86,19 @@ def finish_run(
     }
     artifact.timing = {name: summary[name] for name in timed}
     return Run(predictor, summary, fit.stopped, fit.problem)
+
+
+def ended(run: Run, watch: Watch) -> Run:
+    """The run, and whether its memory is why it was stopped."""
+    if run.stopped in ("interrupted", "stopped") and watch.over_memory:
+        return dataclasses.replace(run, stopped="memory", problem=watch.over_memory)
+    return run
+
+
+def num_measured(others: Others) -> int:
+    """Dev and test rows that pass through the trained model: dev rows twice, for the temperature and with it."""
+    sizes = {name: 0 if part is None else len(part.truth) for name, part in others.items()}
+    return 2 * sizes["dev"] + sizes["test"]
 
 
 def check_dev(dev: Any, config: Config) -> None:

@@ -11,9 +11,11 @@ from textcnn.errors import ConfigError
 from textcnn.inference.artifact import Artifact, load_artifact
 from textcnn.runs.continuing import continued_config
 from textcnn.runs.folds import run_text_folds
-from textcnn.runs.run import Run
+from textcnn.runs.run import Run, ended
 from textcnn.runs.text import run_text
+from textcnn.training.checkpoints import Checkpoints
 from textcnn.training.progress import Reporter
+from textcnn.training.watch import Watch
 
 
 def train_text(
@@ -26,6 +28,8 @@ def train_text(
     folds: int | None = None,
     start_from: str | Path | Artifact | None = None,
     evidence: bool = False,
+    checkpoints: Checkpoints | None = None,
+    began: float | None = None,
 ) -> Run:
     """Train a text classifier from settings by name.
 
@@ -39,12 +43,16 @@ def train_text(
         start_from: a saved text model, or its artifact, whose words, labels and weights are the start; its folder is
             only read.
         evidence: keep an index of the training rows that hold the n-grams which decide.
+        checkpoints: where it is kept how far the run has come, and where it goes on from.
+        began: since when the time of ``time_limit`` counts, by ``time.perf_counter``; none: now.
 
     Raises:
         ConfigError: settings that are unknown, out of range or do not go together.
         DataError: the data cannot be read as asked.
         ArtifactError: ``start_from`` is no text model.
+        OverMemoryError: the run held more memory than ``max_memory`` before a weight was learned.
     """
+    start = None
     if start_from is not None:
         if folds is not None:
             raise ConfigError(
@@ -52,10 +60,14 @@ def train_text(
             )
         where = "given" if isinstance(start_from, Artifact) else str(start_from)
         start = start_from if isinstance(start_from, Artifact) else load_artifact(start_from)
-        return run_text(
-            data, continued_config(settings, start, where), reporter, dev=dev, test=test, start=start, evidence=evidence
-        )
-    config = Config.from_flat(settings)
-    if folds is not None:
-        return run_text_folds(data, config, folds, reporter, dev=dev, test=test, evidence=evidence)
-    return run_text(data, config, reporter, dev=dev, test=test, evidence=evidence)
+        config = continued_config(settings, start, where)
+    else:
+        config = Config.from_flat(settings)
+    num_fits = ((folds or 0) + 1) * config.training.ensemble
+    with Watch(config.training, num_fits=num_fits, checkpoints=checkpoints, began=began) as watch:
+        more: dict[str, Any] = {"dev": dev, "test": test, "evidence": evidence, "watch": watch}
+        if folds is not None:
+            run = run_text_folds(data, config, folds, reporter, **more)
+        else:
+            run = run_text(data, config, reporter, start=start, **more)
+        return ended(run, watch)

@@ -21,7 +21,7 @@ from textcnn.runs.continuing import extended_labels, take_weights
 from textcnn.runs.limits import limit_wide
 from textcnn.runs.members import train_members
 from textcnn.runs.pretrained import Pretrained, decided, read_pretrained, sentence
-from textcnn.runs.run import Others, Run, check_dev, finish_run, split_rows, warn_of_labels
+from textcnn.runs.run import Others, Run, check_dev, finish_run, num_measured, split_rows, warn_of_labels
 from textcnn.text.batching import TextInputs, WordDropout
 from textcnn.text.corpus import add_wide, encode_corpus
 from textcnn.text.lexicon import build_lexicon
@@ -34,6 +34,7 @@ from textcnn.text.tokenizer import Tokenizer
 from textcnn.text.wide import WideFeatures
 from textcnn.training.learn import Learned, Part, learn, prepare
 from textcnn.training.progress import Reporter
+from textcnn.training.watch import Watch
 
 # A multi-label model without dev rows would have to guess its thresholds.
 MULTI_LABEL_DEV_FRACTION = 0.1
@@ -85,6 +86,7 @@ def run_text(
     test: Any = None,
     start: Artifact | None = None,
     evidence: bool = False,
+    watch: Watch | None = None,
 ) -> Run:
     """Train a text classifier.
 
@@ -96,6 +98,7 @@ def run_text(
         test: rows that are only measured, as ``data``.
         start: a text model to start from, with the config that :func:`textcnn.runs.continuing.continued_config` gave.
         evidence: keep an index of the training rows that hold the n-grams which decide.
+        watch: holds the run to its limits, and has its checkpoints.
 
     Raises:
         DataError: the data cannot be read as asked.
@@ -104,7 +107,7 @@ def run_text(
     if evidence:
         check_architecture(config.model)
     prepared = prepare_text(data, config, reporter, dev=dev, test=test, start=start)
-    run = train_prepared(prepared, reporter)
+    run = train_prepared(prepared, reporter, watch)
     if evidence and prepared.rows is not None:
         reporter.say("evidence: the training rows that hold the n-grams which win")
         artifact, train = run.predictor.artifact, prepared.train
@@ -171,7 +174,7 @@ def prepare_text(
     return Prepared(config, inputs, labels, part, others, source, pretrained, coverage, start, held_out, rows)
 
 
-def train_prepared(prepared: Prepared, reporter: Reporter) -> Run:
+def train_prepared(prepared: Prepared, reporter: Reporter, watch: Watch | None = None) -> Run:
     """Train a model on rows that :func:`prepare_text` gave.
 
     Raises:
@@ -182,6 +185,8 @@ def train_prepared(prepared: Prepared, reporter: Reporter) -> Run:
         raise ConfigError(f"ensemble is {config.training.ensemble}, but a model is continued as one; leave it out")
     device = prepare(config.training)
     warn_of_labels(labels, prepared.others, reporter)
+    if watch is not None:
+        watch.measured = num_measured(prepared.others) / len(part.truth)
 
     def build(model: ModelConfig) -> TextClassifier:
         return fresh_model(model, inputs, labels)
@@ -190,7 +195,19 @@ def train_prepared(prepared: Prepared, reporter: Reporter) -> Run:
         start_from_rows(model, prepared)
         augment = {"dropout": _word_dropout(inputs, part.encoded, training)}
         dev = prepared.others["dev"]
-        return learn(model, inputs, part, dev, labels, training, reporter, device=device, augment=augment)
+        return learn(
+            model,
+            inputs,
+            part,
+            dev,
+            labels,
+            training,
+            reporter,
+            device=device,
+            augment=augment,
+            watch=watch,
+            run=_deciding(prepared),
+        )
 
     model, shape, learned = train_members(config, build, train, reporter)
     artifact = Artifact(model, inputs, labels, shape)
@@ -198,6 +215,17 @@ def train_prepared(prepared: Prepared, reporter: Reporter) -> Run:
     run = finish_run(artifact, learned, part, others, config, source=prepared.source)
     artifact.training["vectors"] = run.summary["vectors"] = prepared.coverage
     return dataclasses.replace(run, held_out=prepared.held_out)
+
+
+def _deciding(prepared: Prepared) -> dict[str, Any]:
+    """What the weights follow from besides the settings of training, for the checkpoints."""
+    dev = prepared.held_out.get("dev")
+    return {
+        "model": dataclasses.asdict(prepared.config.model),
+        "text": dataclasses.asdict(prepared.config.text),
+        "training rows": prepared.source["fingerprint"],
+        "dev rows": None if dev is None else digest(dev.texts, dev.labels),
+    }
 
 
 def _resolve(config: Config, tokenizer: Tokenizer, labels: Labels) -> Config:

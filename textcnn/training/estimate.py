@@ -19,15 +19,15 @@ _PROBES = 4  # batches timed; the first one only warms up
 
 @dataclass(frozen=True)
 class Estimate:
-    """Expected wall time of the loop in seconds, and bytes of weights, gradients and optimizer state."""
+    """Expected wall time of an epoch in seconds, and bytes of weights, gradients and optimizer state."""
 
     seconds: float
     model_bytes: int
 
-    def describe(self) -> str:
-        """A sentence for the user."""
+    def describe(self, epochs: int) -> str:
+        """A sentence for the user about that many epochs."""
         return (
-            f"expecting about {max(self.seconds, 1):.0f} s of training, and "
+            f"expecting about {max(epochs * self.seconds, 1):.0f} s of training, and "
             f"{self.model_bytes / 2**20:,.0f} MiB for the weights and their state"
         )
 
@@ -37,7 +37,6 @@ def estimate(
     batches: Callable[[int], Iterable[Any]],
     loss: BranchLoss,
     steps_per_epoch: int,
-    epochs: int,
     precision: Precision,
 ) -> Estimate:
     """Time a few steps without moving a weight or a random state."""
@@ -52,4 +51,4 @@ def estimate(
     timed = times[1:] or times
     # Weights, two averages each, and the best weights so far; gradients are small beside them or of the same size.
     held = 4 * sum(p.numel() * p.element_size() for p in model.parameters())
-    return Estimate(steps_per_epoch * epochs * sum(timed) / max(len(timed), 1), held)
+    return Estimate(steps_per_epoch * sum(timed) / max(len(timed), 1), held)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -21,11 +22,12 @@ from textcnn.kernels import BackendInfo
 from textcnn.labels import Labels
 from textcnn.models.forward import logits_of
 from textcnn.training.estimate import estimate
-from textcnn.training.loop import Fit, fit
+from textcnn.training.loop import Fit, fit, is_finished
 from textcnn.training.losses import BranchLoss, class_weights, label_log_odds
 from textcnn.training.order import Rows, default_epochs, shuffled_batches
 from textcnn.training.precision import Precision
-from textcnn.training.progress import Reporter
+from textcnn.training.progress import Reporter, Together
+from textcnn.training.watch import Watch
 
 Encoded = TypeVar("Encoded")
 
@@ -88,6 +90,8 @@ def learn(
     *,
     device: torch.device,
     augment: dict[str, Any] | None = None,
+    watch: Watch | None = None,
+    run: Mapping[str, Any] | None = None,
 ) -> Learned:
     """Train ``model`` in place; temperature and thresholds are :func:`calibrated` afterwards.
 
@@ -101,9 +105,13 @@ def learn(
         reporter: is told of every step.
         device: where the model is trained; it is back on the CPU afterwards.
         augment: further arguments of ``inputs.batch`` for training batches, such as word dropout.
+        watch: holds the run to its limits, and has its checkpoints.
+        run: what decides the weights besides ``config``, by name, for the checkpoints.
+
+    Raises:
+        ConfigError: no time or memory is left for training, or the checkpoints are of another run.
     """
-    config = replace(config, epochs=config.epochs or default_epochs(len(train.truth)))
-    assert config.epochs is not None
+    epochs = config.epochs or default_epochs(len(train.truth))
     sizes, targets = inputs.sizes(train.encoded), labels.encode(train.truth)
     model.to(device)
     weight = class_weights(config.class_weight, labels, train.truth)
@@ -130,14 +138,45 @@ def learn(
     steps = len(order(0))
     kernels.use_backend(kernels.use_backend("auto"))  # forget what ran before this run
     kernels.prepare(reporter.say)
-    precision = Precision(config.amp, model)
-    reporter.say(estimate(model, batches, loss, steps, config.epochs, precision).describe())
+    config = replace(config, epochs=epochs)
+    checkpoints = None if watch is None else watch.checkpoints({**(run or {}), **_deciding(config, model)})
+    state = None if checkpoints is None else checkpoints.latest()
+    if state is None or not is_finished(state):
+        expected = estimate(model, batches, loss, steps, Precision(config.amp, model))
+        if watch is not None:
+            dev_share = 0.0 if dev is None else len(dev.truth) / len(train.truth)
+            epochs = watch.planned(epochs, expected, dev_share, reporter.say)
+            reporter = Together(reporter, watch.reporter())
+        reporter.say(expected.describe(epochs))
+    if state is not None:  # the rates decay over the epochs that were planned then
+        epochs = state.facts["epochs"]
+    config = replace(config, epochs=epochs)
     metric = "micro_f1" if labels.multi_label else "accuracy"
     evaluate = None if dev is None else _dev_scores(model, inputs, dev, labels)
-    result = fit(model, batches, steps, loss, config, reporter, evaluate=evaluate, metric=metric)
+    result = fit(
+        model,
+        batches,
+        steps,
+        loss,
+        config,
+        reporter,
+        evaluate=evaluate,
+        metric=metric,
+        checkpoints=checkpoints,
+        state=state,
+    )
     backend = kernels.backend_info()
     model.to("cpu")
-    return Learned(result, config.epochs, thresholds=[DEFAULT_THRESHOLD] * len(labels), backend=backend)
+    return Learned(result, epochs, thresholds=[DEFAULT_THRESHOLD] * len(labels), backend=backend)
+
+
+def _deciding(config: TrainingConfig, model: nn.Module) -> dict[str, Any]:
+    """What the weights follow from, for the checkpoints: settings without limits, and the weights there are now."""
+    training = {name: value for name, value in asdict(config).items() if name not in ("time_limit", "max_memory")}
+    found = hashlib.sha256()
+    for value in model.state_dict().values():
+        found.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return {"training": training, "weights before training": found.hexdigest()}
 
 
 def _dev_scores(model: nn.Module, inputs: Any, dev: Part[Any], labels: Labels) -> Callable[[], dict[str, float]]:

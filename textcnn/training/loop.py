@@ -2,51 +2,32 @@
 
 from __future__ import annotations
 
-import math
+import dataclasses
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from textcnn.config import TrainingConfig
-from textcnn.errors import TextCNNError
-from textcnn.models.base import Branches
-from textcnn.nn.head import Head
+from textcnn.training.checkpoints import (
+    FitCheckpoints,
+    State,
+    of_prefix,
+    random_state,
+    restore_random_state,
+    with_prefix,
+)
 from textcnn.training.losses import BranchLoss
-from textcnn.training.optimizers import build_optimizers, split_parameters
-from textcnn.training.precision import Precision
 from textcnn.training.progress import Reporter, StopTraining
+from textcnn.training.trainer import DivergedError, Place, Trainer, TrainingBatch
 
-
-class TrainingBatch(Protocol):
-    """What the loop needs of a batch."""
-
-    @property
-    def labels(self) -> Tensor | None:
-        """Targets of the rows."""
-
-    @property
-    def weights(self) -> Tensor | None:
-        """How much each row counts in the loss; none: all the same."""
-
-    @property
-    def num_rows(self) -> int:
-        """Rows."""
-
-    @property
-    def num_tokens(self) -> int:
-        """What speed is counted in."""
+ROLLBACKS = 3  # times that training goes back to good weights with half the rates before it gives up
 
 
 Epoch = Callable[[int], Iterable[TrainingBatch]]
 Evaluate = Callable[[], dict[str, float]]
-
-
-class DivergedError(TextCNNError):
-    """The loss is not a number any more; the weights are the last good ones."""
 
 
 @dataclass
@@ -80,8 +61,12 @@ def fit(
     *,
     evaluate: Evaluate | None = None,
     metric: str = "accuracy",
+    checkpoints: FitCheckpoints | None = None,
+    state: State | None = None,
 ) -> Fit:
     """Train ``model`` in place and leave it with its best weights (without ``evaluate``: the last).
+
+    When the loss is no number any more, training goes back to the best weights and on with half the rates, a few times.
 
     Args:
         model: has ``branches(batch)``.
@@ -92,121 +77,172 @@ def fit(
         reporter: is told of every step.
         evaluate: dev metrics of the model as it stands.
         metric: the one that decides which weights are best.
+        checkpoints: where it is kept how far training has come.
+        state: what was kept there, to go on from.
 
     Raises:
-        DivergedError: the loss became infinite or NaN before an epoch was done (later on, the best weights are kept
-            and ``stopped`` says so).
+        DivergedError: the loss became infinite or NaN again and again before an epoch was done (later on, the best
+            weights are kept and ``stopped`` says so).
     """
-    assert config.epochs is not None
-    trainer = Trainer(model, loss, config, steps_per_epoch * config.epochs, reporter)
-    best = _Best(model, metric)
-    result = Fit()
-    began = time.perf_counter()
-    busy = tokens = 0.0
-    reporter.start(steps_per_epoch * config.epochs)
-    try:
-        for epoch in range(config.epochs):
-            entry: dict[str, Any] = {"epoch": epoch + 1}
-            epoch_began = time.perf_counter()
-            entry["loss"], epoch_tokens = trainer.run_epoch(batches(epoch), epoch)
-            epoch_seconds = time.perf_counter() - epoch_began
-            busy, tokens = busy + epoch_seconds, tokens + epoch_tokens
-            entry.update({f"dev_{name}": value for name, value in (evaluate() if evaluate else {}).items()})
-            result.history.append(entry)
-            best.consider(epoch + 1, entry.get(f"dev_{metric}"))
-            reporter.epoch(entry)
-            if config.patience is not None and evaluate and epoch + 1 - best.epoch >= config.patience:
-                result.stopped = "patience"
-                break
-    except KeyboardInterrupt:
-        result.stopped = "interrupted"
-    except StopTraining:
-        result.stopped = "stopped"
-    except DivergedError as err:
-        best.restore()
-        if not best.epoch:
-            raise
-        result.stopped, result.problem = "diverged", str(err)
-    finally:
-        reporter.stop()
-        model.eval()
-    if best.epoch and (evaluate or result.stopped not in ("interrupted", "stopped")):
-        best.restore()
-    result.best_epoch = best.epoch
-    result.seconds = time.perf_counter() - began
-    result.tokens_per_second = tokens / busy if busy else 0.0
-    return result
+    return _Training(model, batches, steps_per_epoch, loss, config, reporter, evaluate, metric, checkpoints).run(state)
 
 
-class Trainer:
-    """One model and its optimizers: runs steps."""
+class _Training:
+    """A fit on its way: what a checkpoint holds, and what is done with it."""
 
     def __init__(
-        self, model: nn.Module, loss: BranchLoss, config: TrainingConfig, num_steps: int, reporter: Reporter
+        self,
+        model: nn.Module,
+        batches: Epoch,
+        steps_per_epoch: int,
+        loss: BranchLoss,
+        config: TrainingConfig,
+        reporter: Reporter,
+        evaluate: Evaluate | None,
+        metric: str,
+        checkpoints: FitCheckpoints | None,
     ) -> None:
-        self._model, self._loss, self._config, self._reporter = model, loss, config, reporter
-        self._optimizers = build_optimizers(model, config, num_steps)
-        self._precision = Precision(config.amp, model)
-        self._dense = split_parameters(model)["dense"]
-        self._heads = [m for m in model.modules() if isinstance(m, Head)] if config.max_norm else []
+        assert config.epochs is not None
+        self._model, self._batches, self._steps_per_epoch = model, batches, steps_per_epoch
+        self._config, self._epochs, self._reporter = config, config.epochs, reporter
+        self._evaluate, self._metric, self._checkpoints = evaluate, metric, checkpoints
+        self._trainer = Trainer(model, loss, config, steps_per_epoch * config.epochs, reporter)
+        self._best = _Best(model)
+        self._fit, self._place, self._rollbacks = Fit(), Place(), 0
+        self._busy, self._tokens = 0.0, 0
 
-    def run_epoch(self, batches: Iterable[TrainingBatch], epoch: int) -> tuple[float, int]:
-        """Mean loss of the rows, and their tokens."""
-        self._model.train()
-        total, rows, tokens = 0.0, 0, 0
+    def run(self, state: State | None) -> Fit:
         began = time.perf_counter()
-        for batch in batches:
-            value = self.step(batch)
-            total, rows, tokens = total + value * batch.num_rows, rows + batch.num_rows, tokens + batch.num_tokens
-            self._reporter.step(epoch, value, tokens / (time.perf_counter() - began))
-        self._check(batch)
-        return total / rows, tokens
+        if state is not None:
+            self._restore(state)
+            if is_finished(state):
+                return self._fit
+        fit = self._fit
+        self._reporter.start(self._steps_per_epoch * self._epochs - self._trainer.steps)
+        try:
+            while self._place.epoch < self._epochs and not self._out_of_patience():
+                self._run_epoch()
+        except KeyboardInterrupt:
+            fit.stopped = "interrupted"
+        except StopTraining:
+            fit.stopped = "stopped"
+        except DivergedError as err:
+            self._best.restore()
+            if not self._best.epoch:
+                raise
+            fit.stopped, fit.problem = "diverged", str(err)
+        finally:
+            self._reporter.stop()
+            self._model.eval()
+        if self._best.epoch and (self._evaluate or fit.stopped in ("done", "patience", "diverged")):
+            self._best.restore()
+        fit.best_epoch = self._best.epoch
+        fit.seconds += time.perf_counter() - began
+        fit.tokens_per_second = self._tokens / self._busy if self._busy else 0.0
+        if self._checkpoints is not None and fit.stopped in ("done", "patience"):
+            self._checkpoints.finish(State({"fit": dataclasses.asdict(fit), "epochs": self._epochs}, self._tensors()))
+        return fit
 
-    def step(self, batch: TrainingBatch) -> float:
-        """Forward, loss, backward, optimizers on one batch; gives the loss. The model is to be in training mode."""
-        branches = self._precision.branches(batch)
-        loss: Tensor = self._loss(branches, batch.labels, batch.weights)
-        value = loss.item()
-        if not math.isfinite(value):
-            raise self._diverged(f"the loss became {value} at step {self._optimizers.steps + 1}")
-        self._precision.backward(loss, self._optimizers)
-        if self._config.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self._dense, self._config.clip_norm)
-        self._precision.step(self._optimizers)
-        for head in self._heads:
-            with torch.no_grad():
-                head.weight.copy_(torch.renorm(head.weight, 2, 0, self._config.max_norm or 0.0))
-        return float(value)
+    def _out_of_patience(self) -> bool:
+        patience = self._config.patience
+        if patience is None or not self._evaluate or self._place.epoch - self._best.epoch < patience:
+            return False
+        self._fit.stopped = "patience"
+        return True
 
-    @torch.no_grad()
-    def _check(self, batch: TrainingBatch) -> None:
-        """A last step can ruin weights that no loss has seen yet: look at them, and at what they say of a batch."""
-        self._model.eval()
-        finite = all(bool(torch.isfinite(weight).all()) for weight in self._model.parameters())
-        branches: Branches = self._model.branches(batch)  # type: ignore[operator]
-        if not finite or not math.isfinite(self._loss(branches, batch.labels, batch.weights)):
-            raise self._diverged(f"a weight or loss became infinite or NaN by step {self._optimizers.steps}")
+    def _run_epoch(self) -> None:
+        """The steps that are left of an epoch and what comes behind them; or back to good weights."""
+        place, before = self._place, self._place.tokens
+        epoch_began = time.perf_counter()
+        try:
+            self._trainer.run_epoch(self._batches(place.epoch), place, self._after_step)
+        except DivergedError as err:
+            if self._rollbacks == ROLLBACKS:
+                raise
+            self._roll_back(err)
+            return
+        self._busy += time.perf_counter() - epoch_began
+        self._tokens += place.tokens - before
+        entry: dict[str, Any] = {"epoch": place.epoch + 1, "loss": place.loss / place.rows}
+        entry.update({f"dev_{name}": value for name, value in (self._evaluate() if self._evaluate else {}).items()})
+        self._fit.history.append(entry)
+        self._best.consider(place.epoch + 1, entry.get(f"dev_{self._metric}"))
+        self._place = Place(place.epoch + 1)
+        self._reporter.epoch(entry)
+        self._keep()
 
-    def _diverged(self, what: str) -> DivergedError:
-        return DivergedError(f"{what}; lower learning_rate (now {self._config.learning_rate:g}) or set clip_norm")
+    def _roll_back(self, problem: DivergedError) -> None:
+        self._rollbacks += 1
+        self._best.restore()
+        self._place = Place(self._place.epoch)
+        self._trainer.slow_down(self._place.epoch * self._steps_per_epoch)
+        where = f"those of epoch {self._best.epoch}" if self._best.epoch else "the first ones"
+        self._reporter.say(
+            f"warning: {problem}; training goes on from weights that were good, {where}, at half the rates"
+        )
+
+    def _after_step(self) -> None:
+        if self._place.step < self._steps_per_epoch:  # at the end of an epoch, behind its evaluation
+            self._keep()
+
+    def _keep(self) -> None:
+        """Write a checkpoint, if it is time for one."""
+        if self._checkpoints is None or not self._checkpoints.due():
+            return
+        own, tensors = self._trainer.state()
+        facts = {
+            "epochs": self._epochs,
+            "place": dataclasses.asdict(self._place),
+            "history": self._fit.history,
+            "best": [self._best.epoch, self._best.value],
+            "rollbacks": self._rollbacks,
+            "trainer": own,
+        }
+        tensors = {**self._tensors(), **with_prefix("best", self._best.weights), **with_prefix("trainer", tensors)}
+        self._checkpoints.write(self._trainer.steps, State(facts, tensors))
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {**with_prefix("model", self._model.state_dict()), **with_prefix("random", random_state())}
+
+    def _restore(self, state: State) -> None:
+        """Go back to where the checkpoint was written."""
+        facts, tensors = state.facts, state.tensors
+        self._model.load_state_dict(of_prefix("model", tensors))
+        restore_random_state(of_prefix("random", tensors))
+        if is_finished(state):
+            self._fit = Fit(**facts["fit"])
+            self._model.eval()
+            return
+        self._place, self._rollbacks = Place(**facts["place"]), facts["rollbacks"]
+        self._fit.history.extend(facts["history"])
+        self._best.epoch, self._best.value = facts["best"]
+        device = next(self._model.parameters()).device
+        self._best.weights = {name: value.to(device, copy=True) for name, value in of_prefix("best", tensors).items()}
+        self._trainer.load_state(facts["trainer"], of_prefix("trainer", tensors))
+        self._reporter.say(f"going on from epoch {self._place.epoch + 1}, step {self._place.step:,}")
+
+
+def is_finished(state: State) -> bool:
+    """Whether a fit had come to its end where it was kept."""
+    return "fit" in state.facts
 
 
 class _Best:
     """The best weights so far; without a dev metric, the latest."""
 
-    def __init__(self, model: nn.Module, metric: str) -> None:
-        self._model, self._metric = model, metric
-        self._value = float("-inf")
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self.value = float("-inf")
         self.epoch = 0
-        self._weights = self._snapshot()
+        self.weights = self._snapshot()
 
     def consider(self, epoch: int, value: float | None) -> None:
-        if value is None or value > self._value:
-            self.epoch, self._weights = epoch, self._snapshot()
-            self._value = self._value if value is None else value
+        if value is None or value > self.value:
+            self.epoch, self.weights = epoch, self._snapshot()
+            self.value = self.value if value is None else value
 
     def restore(self) -> None:
-        self._model.load_state_dict(self._weights)
+        self._model.load_state_dict(self.weights)
 
     def _snapshot(self) -> dict[str, Tensor]:
         return {name: value.detach().clone() for name, value in self._model.state_dict().items()}

@@ -84,13 +84,19 @@ class RowAdagrad(Optimizer):
 
 
 class Optimizers:
-    """The optimizers of a model as one: one step, one decay of all rates, one state dict."""
+    """The optimizers of a model as one: one step, one decay of all rates, one state.
+
+    Attributes:
+        steps: done so far.
+        share: of the planned rates; less than 1 after a loss that was no number.
+    """
 
     def __init__(self, members: Mapping[str, Optimizer], decay: Callable[[int], float]) -> None:
         self._members = dict(members)
         self._decay = decay
         self._peaks = {name: [g["lr"] for g in member.param_groups] for name, member in self._members.items()}
         self.steps = 0
+        self.share = 1.0
 
     def __iter__(self) -> Iterator[Optimizer]:
         """Each of them."""
@@ -101,7 +107,7 @@ class Optimizers:
 
         ``move`` does it for one optimizer; it may leave it out.
         """
-        factor = self._decay(self.steps)
+        factor = self._decay(self.steps) * self.share
         for name, member in self._members.items():
             for group, peak in zip(member.param_groups, self._peaks[name], strict=True):
                 group["lr"] = peak * factor
@@ -109,15 +115,37 @@ class Optimizers:
             member.zero_grad()
         self.steps += 1
 
-    def state_dict(self) -> dict[str, Any]:
-        """Everything a resumed run needs."""
-        return {"steps": self.steps, **{name: member.state_dict() for name, member in self._members.items()}}
+    def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """What a resumed run needs: what JSON can hold, and tensors by name."""
+        tensors = {
+            f"{name}.{number}.{key}": value
+            for name, number, member, weight in self._weights()
+            for key, value in member.state[weight].items()
+        }
+        return {"steps": self.steps, "share": self.share}, tensors
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue where :meth:`state_dict` was taken."""
-        self.steps = state["steps"]
+    def load_state(self, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+        """Continue where :meth:`state` was taken."""
+        self.steps, self.share = facts["steps"], facts["share"]
+        for name, number, member, weight in self._weights():
+            prefix = f"{name}.{number}."
+            member.state[weight] = {
+                key.removeprefix(prefix): _laid_out_as(weight, value)
+                for key, value in tensors.items()
+                if key.startswith(prefix)
+            }
+
+    def _weights(self) -> Iterator[tuple[str, int, Optimizer, Tensor]]:
         for name, member in self._members.items():
-            member.load_state_dict(state[name])
+            weights = [weight for group in member.param_groups for weight in group["params"]]
+            for number, weight in enumerate(weights):
+                yield name, number, member, weight
+
+
+def _laid_out_as(weight: Tensor, value: Tensor) -> Tensor:
+    """A copy of ``value`` beside ``weight``: the fused AdamW takes its averages to have the strides of their weight."""
+    own = weight.detach()
+    return torch.empty_like(own).copy_(value) if value.shape == own.shape else value.to(own.device, copy=True)
 
 
 def build_optimizers(model: nn.Module, config: TrainingConfig, num_steps: int) -> Optimizers:

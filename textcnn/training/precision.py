@@ -55,3 +55,12 @@ class Precision:
         """Move the weights, unless gradients overflowed."""
         optimizers.step(self._scaler.step)
         self._scaler.update()
+
+    def state(self) -> dict[str, Any]:
+        """The scale of the loss, for a resumed run."""
+        found: dict[str, Any] = self._scaler.state_dict()
+        return found
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Continue where :meth:`state` was taken."""
+        self._scaler.load_state_dict(dict(state))

@@ -17,9 +17,9 @@ from textcnn.errors import ConfigError
 from textcnn.extras import import_extra
 from textcnn.runs.run import Run
 from textcnn.runs.text import Prepared, prepare_text, train_prepared
-from textcnn.training.loop import DivergedError
 from textcnn.training.order import default_epochs
 from textcnn.training.progress import Reporter
+from textcnn.training.trainer import DivergedError
 from textcnn.tuning.budget import SLACK, AgainReporter, Budget, Clock, PrunedError, TrialReporter
 from textcnn.tuning.space import Space
 from textcnn.tuning.study import Trials

@@ -1,0 +1,104 @@
+"""Harm done to classify; after each, what is written are right answers, and a second run writes them all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from faults.rig import Loss, Rig, kill
+
+from textcnn.benchmark.process_memory import with_children
+
+
+def killed(rig: Rig, place: Path) -> None:
+    """SIGKILL at some moment."""
+    process = rig.classify(place / "rows.jsonl", *_workers(rig))
+    rig.wait("classify")
+    kill(process)
+    _again(rig, place)
+
+
+def signalled(rig: Rig, place: Path) -> None:
+    """Ctrl-C at some moment: exit 130, or it was done."""
+    process = rig.classify(place / "rows.jsonl", *_workers(rig))
+    rig.wait("classify")
+    process.send_signal(signal.SIGINT)
+    rig.finish(process, 0, 130, -signal.SIGINT)  # before the interpreter has begun, the signal itself ends it
+    _again(rig, place)
+
+
+def worker_killed(rig: Rig, place: Path) -> None:
+    """One of two workers is killed: an error that says so, or it was done."""
+    process = rig.classify(place / "rows.jsonl", "--workers", 2)
+    until = time.monotonic() + 30
+    while len(children := with_children(process.pid)[1:]) < 2 and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep(rig.random.uniform(0, rig.seconds["classify"]))
+    for child in rig.random.sample(children, min(1, len(children))):
+        _kill_one(child)
+    said = rig.finish(process, 0, 2)
+    if process.returncode == 2 and "worker processes ended before its work" not in said:
+        raise Loss(f"another error than that a worker has ended: {said[-500:]}")
+    _again(rig, place)
+
+
+def filled(rig: Rig, place: Path) -> None:
+    """The disk is full at some row: an error, and only whole answers before it."""
+    room = rig.random.randint(1, sum(map(len, rig.answers)) - 1)
+    said = rig.finish(rig.classify(place / "rows.jsonl", *_workers(rig), most_bytes=room), 2)
+    if "error: cannot write" not in said:
+        raise Loss(f"the full disk is not told: {said[-500:]}")
+    _again(rig, place)
+
+
+def damaged(rig: Rig, place: Path) -> None:
+    """A file of the model is cut: an error that names it; the answers of before are not touched."""
+    model = place / "model"
+    shutil.copytree(rig.model, model)
+    file = rig.random.choice(["model.safetensors", "config.json", "tokenizer.json", "training.json", "timing.json"])
+    data = (model / file).read_bytes()
+    (model / file).write_bytes(data[: rig.random.randrange(len(data) - 1)])
+    (place / "rows.jsonl").write_bytes(b"before\n")
+    said = rig.finish(rig.classify(place / "rows.jsonl", model=model), 2)
+    if file not in said:
+        raise Loss(f"the damaged {file} is not named: {said[-500:]}")
+    if (place / "rows.jsonl").read_bytes() != b"before\n":
+        raise Loss("answers of before are gone")
+
+
+def raced(rig: Rig, place: Path) -> None:
+    """The model is replaced by training while it is used: all answers are of one model."""
+    model = place / "model"
+    shutil.copytree(rig.model, model)
+    training = rig.train(model)
+    try:
+        while training.poll() is None:
+            process = rig.classify(place / "rows.jsonl", model=model)
+            rig.finish(process, 0)
+            if (place / "rows.jsonl").read_bytes() == b"".join(rig.answers):
+                continue
+            after = rig.finish(rig.classify(place / "new.jsonl", model=model), 0)
+            if (place / "rows.jsonl").read_bytes() != (place / "new.jsonl").read_bytes():
+                raise Loss(f"answers are of neither model: {after[-500:]}")
+    finally:
+        rig.finish(training, 0)
+    rig.require_trained(model)
+
+
+def _workers(rig: Rig) -> list[object]:
+    return rig.random.choice([[], ["--workers", 2], ["--precision", "float32"]])
+
+
+def _again(rig: Rig, place: Path) -> None:
+    rig.require_beginning(place / "rows.jsonl")
+    rig.finish(rig.classify(place / "rows.jsonl"), 0)
+    rig.require_answers(place / "rows.jsonl")
+
+
+def _kill_one(process: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)

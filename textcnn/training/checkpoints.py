@@ -1,0 +1,217 @@
+"""Checkpoints: where a run stands, in files that are whole or not there, so that a killed run goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.numpy
+import torch
+from torch import Tensor
+
+from textcnn.errors import ConfigError
+
+SECONDS = 60.0  # no more than this much training is lost
+KEPT = 2  # files of a fit: the newest, and one before it should that be damaged
+SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a fit stands.
+
+    Attributes:
+        facts: what JSON can hold.
+        tensors: the rest, by name.
+    """
+
+    facts: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+
+class Checkpoints:
+    """The checkpoints of a run, which may train several networks one after another: folds, members.
+
+    A file is written beside its place and renamed when it is on disk; its name ends with the start of its SHA-256, so
+    a damaged one is known and left out.
+
+    Args:
+        folder: of the files; there is one, and nobody else writes into it.
+        resume: go on from what is in the folder; otherwise it is removed.
+        say: is told what is found, in sentences.
+        seconds: how often one is written.
+        clock: tells the time.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        resume: bool = False,
+        say: Callable[[str], None] = lambda message: None,
+        seconds: float = SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._folder, self._say, self._seconds, self._clock = folder, say, seconds, clock
+        self._fits = 0
+        self._written = clock()
+        self._failed = False
+        if not resume:
+            self.remove()
+        elif not self.files():
+            say("no checkpoint to go on from: the run begins anew")
+
+    def fit(self, run: Mapping[str, Any]) -> FitCheckpoints:
+        """Those of the next network that is trained.
+
+        Args:
+            run: what decides its weights, by name; a checkpoint of another run is an error when it is read.
+        """
+        self._fits += 1
+        return FitCheckpoints(self, f"fit-{self._fits:03d}", dict(run))
+
+    def due(self) -> bool:
+        """Whether the last file is old enough for the next one."""
+        return self._clock() - self._written >= self._seconds
+
+    def files(self, prefix: str = "fit-") -> list[Path]:
+        """Whole files of that prefix, oldest first."""
+        return sorted(path for path in self._folder.glob(f"{prefix}*{SUFFIX}"))
+
+    def remove(self) -> None:
+        """Nothing is left to go on from."""
+        for path in [*self.files(), *self._folder.glob("*.partial")]:
+            path.unlink(missing_ok=True)
+
+    def write(self, name: str, state: State, run: Mapping[str, Any]) -> None:
+        """One file, durable before it has its name; a full disk ends no training, and is told once."""
+        partial = self._folder / f"{name}.partial"
+        arrays = {key: value.detach().cpu().contiguous().numpy() for key, value in state.tensors.items()}
+        metadata = {"facts": json.dumps(state.facts), "run": json.dumps(run, sort_keys=True)}
+        try:
+            safetensors.numpy.save_file(arrays, partial, metadata=metadata)
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+            partial.rename(self._folder / f"{name}-{_checksum(partial)}{SUFFIX}")
+            _sync_folder(self._folder)
+        except (OSError, safetensors.SafetensorError) as err:
+            partial.unlink(missing_ok=True)
+            if not self._failed:
+                self._say(f"warning: no checkpoint could be written to {str(self._folder)!r}: {err}; training goes on")
+            self._failed = True
+        self._written = self._clock()
+
+    def read(self, path: Path, run: Mapping[str, Any]) -> State | None:
+        """What a file says; none if it is damaged.
+
+        Raises:
+            ConfigError: it is of a run that would have come to other weights.
+        """
+        if _checksum(path) != path.name.removesuffix(SUFFIX).rpartition("-")[2]:
+            self._say(f"warning: {str(path)!r} is damaged: its checksum is not that in its name; it is left out")
+            return None
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata()
+            _require_same(json.loads(metadata["run"]), json.loads(json.dumps(run)), path)
+            names = list(file.keys())
+            return State(json.loads(metadata["facts"]), {name: file.get_tensor(name) for name in names})
+
+
+class FitCheckpoints:
+    """The checkpoints of one network: steps on the way, or its end."""
+
+    def __init__(self, run: Checkpoints, name: str, of: dict[str, Any]) -> None:
+        self._run, self._name, self._of = run, name, of
+        self.due = run.due
+
+    def latest(self) -> State | None:
+        """The newest that is whole; none: the training begins."""
+        for path in reversed(self._run.files(self._name)):
+            if (state := self._run.read(path, self._of)) is not None:
+                return state
+        return None
+
+    def write(self, step: int, state: State) -> None:
+        """Keep where it stands after so many steps, and one file from before."""
+        self._run.write(f"{self._name}-step-{step:09d}", state, self._of)
+        self._forget(KEPT)
+
+    def finish(self, state: State) -> None:
+        """Keep how it ended, and nothing from before."""
+        self._run.write(f"{self._name}-z-end", state, self._of)  # behind every step in the order of names
+        self._forget(1)
+
+    def _forget(self, kept: int) -> None:
+        for path in self._run.files(self._name)[:-kept]:
+            path.unlink(missing_ok=True)
+
+
+def with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors under longer names, for a :class:`State` that holds several sets."""
+    return {f"{prefix}.{name}": value for name, value in tensors.items()}
+
+
+def of_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What :func:`with_prefix` was given."""
+    return {name.removeprefix(f"{prefix}."): t for name, t in tensors.items() if name.startswith(f"{prefix}.")}
+
+
+def random_state() -> dict[str, Tensor]:
+    """Where torch's generators stand."""
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {"cpu": torch.get_rng_state(), **{f"cuda{number}": state for number, state in enumerate(cuda)}}
+
+
+def restore_random_state(states: Mapping[str, Tensor]) -> None:
+    """Put them where :func:`random_state` found them."""
+    torch.set_rng_state(states["cpu"])
+    for number in range(torch.cuda.device_count()):
+        if f"cuda{number}" in states:
+            torch.cuda.set_rng_state(states[f"cuda{number}"], number)
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _require_same(saved: Mapping[str, Any], own: Mapping[str, Any], path: Path) -> None:
+    changed = [
+        f"{name} was {_short(was)} and is {_short(now)}"
+        for name, was, now in _pairs(saved, own)
+        if was != now and not (isinstance(was, Mapping) and isinstance(now, Mapping))
+    ]
+    if changed:
+        raise ConfigError(
+            f"expected to go on with the run of {str(path)!r}, but {'; '.join(changed[:5])}; "
+            f"use the same data and settings, or leave --resume out to begin anew"
+        )
+
+
+def _pairs(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Every name of either, with both values; those of inner mappings too."""
+    for name in sorted(one.keys() | other.keys()):
+        was, now = one.get(name), other.get(name)
+        yield name, was, now
+        if isinstance(was, Mapping) and isinstance(now, Mapping):
+            yield from _pairs(was, now)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -1,0 +1,138 @@
+"""One network and its optimizers: runs steps and epochs."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from textcnn.config import TrainingConfig
+from textcnn.errors import TextCNNError
+from textcnn.models.base import Branches
+from textcnn.nn.head import Head
+from textcnn.training.checkpoints import of_prefix, with_prefix
+from textcnn.training.losses import BranchLoss
+from textcnn.training.optimizers import build_optimizers, split_parameters
+from textcnn.training.precision import Precision
+from textcnn.training.progress import Reporter
+
+
+class TrainingBatch(Protocol):
+    """What a step needs of a batch."""
+
+    @property
+    def labels(self) -> Tensor | None:
+        """Targets of the rows."""
+
+    @property
+    def weights(self) -> Tensor | None:
+        """How much each row counts in the loss; none: all the same."""
+
+    @property
+    def num_rows(self) -> int:
+        """Rows."""
+
+    @property
+    def num_tokens(self) -> int:
+        """What speed is counted in."""
+
+
+class DivergedError(TextCNNError):
+    """The loss is not a number any more; the weights are the last good ones."""
+
+
+@dataclass
+class Place:
+    """How far an epoch has come: its number, its steps that are done, and their sums."""
+
+    epoch: int = 0
+    step: int = 0
+    loss: float = 0.0
+    rows: int = 0
+    tokens: int = 0
+
+
+class Trainer:
+    """One model and its optimizers: runs steps."""
+
+    def __init__(
+        self, model: nn.Module, loss: BranchLoss, config: TrainingConfig, num_steps: int, reporter: Reporter
+    ) -> None:
+        self._model, self._loss, self._config, self._reporter = model, loss, config, reporter
+        self._num_steps = num_steps
+        self._optimizers = build_optimizers(model, config, num_steps)
+        self._precision = Precision(config.amp, model)
+        self._dense = split_parameters(model)["dense"]
+        self._heads = [m for m in model.modules() if isinstance(m, Head)] if config.max_norm else []
+
+    @property
+    def steps(self) -> int:
+        """Steps done."""
+        return self._optimizers.steps
+
+    def run_epoch(
+        self, batches: Iterable[TrainingBatch], place: Place, after_step: Callable[[], None] = lambda: None
+    ) -> None:
+        """The steps of an epoch that ``place`` has not done, and their sums added to it."""
+        self._model.train()
+        began, before = time.perf_counter(), place.tokens
+        batch = None
+        for batch in islice(batches, place.step, None):
+            value = self.step(batch)
+            place.step, place.loss = place.step + 1, place.loss + value * batch.num_rows
+            place.rows, place.tokens = place.rows + batch.num_rows, place.tokens + batch.num_tokens
+            self._reporter.step(place.epoch, value, (place.tokens - before) / (time.perf_counter() - began))
+            after_step()
+        if batch is not None:
+            self._check(batch)
+
+    def step(self, batch: TrainingBatch) -> float:
+        """Forward, loss, backward, optimizers on one batch; gives the loss. The model is to be in training mode."""
+        branches = self._precision.branches(batch)
+        loss: Tensor = self._loss(branches, batch.labels, batch.weights)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise self._diverged(f"the loss became {value} at step {self.steps + 1}")
+        self._precision.backward(loss, self._optimizers)
+        if self._config.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self._dense, self._config.clip_norm)
+        self._precision.step(self._optimizers)
+        for head in self._heads:
+            with torch.no_grad():
+                head.weight.copy_(torch.renorm(head.weight, 2, 0, self._config.max_norm or 0.0))
+        return float(value)
+
+    def slow_down(self, step: int) -> None:
+        """On from that step at half the rates; averages of gradients, which may hold what is no number, begin anew."""
+        share = self._optimizers.share
+        self._optimizers = build_optimizers(self._model, self._config, self._num_steps)
+        self._optimizers.steps, self._optimizers.share = step, share / 2
+        self._precision = Precision(self._config.amp, self._model)
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """What a resumed run needs, but for the weights: what JSON can hold, and tensors by name."""
+        facts, tensors = self._optimizers.state()
+        return {"optimizers": facts, "precision": self._precision.state()}, with_prefix("optimizers", tensors)
+
+    def load_state(self, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+        """Continue where :meth:`state` was taken; the weights are those of then already."""
+        self._optimizers.load_state(facts["optimizers"], of_prefix("optimizers", tensors))
+        self._precision.load_state(facts["precision"])
+
+    @torch.no_grad()
+    def _check(self, batch: TrainingBatch) -> None:
+        """A last step can ruin weights that no loss has seen yet: look at them, and at what they say of a batch."""
+        self._model.eval()
+        finite = all(bool(torch.isfinite(weight).all()) for weight in self._model.parameters())
+        branches: Branches = self._model.branches(batch)  # type: ignore[operator]
+        if not finite or not math.isfinite(self._loss(branches, batch.labels, batch.weights)):
+            raise self._diverged(f"a weight or loss became infinite or NaN by step {self.steps}")
+
+    def _diverged(self, what: str) -> DivergedError:
+        return DivergedError(f"{what}; lower learning_rate (now {self._config.learning_rate:g}) or set clip_norm")
