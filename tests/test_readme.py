@@ -79,10 +79,12 @@ def test_tables_are_made_from_the_json_beside_them():
     import json
     from importlib import import_module
 
-    makers = {"speed": "tables", "accuracy": "pareto"}  # otherwise the module that is named as the benchmark
+    # otherwise the module that is named as the benchmark
+    makers = {"speed": "tables", "accuracy": "pareto", "peers": "peers_table", "soak": "soak_table"}
+    of_tests = {"guards": "guarantees.tables", "faults": "faults.run"}
     for source in sorted((ROOT / "docs/benchmarks").glob("*.json")):
         document = json.loads(source.read_text(encoding="utf-8"))
         name = document["benchmark"]
-        module = "guarantees.tables" if name == "guards" else f"textcnn.benchmark.{makers.get(name, name)}"
+        module = of_tests.get(name, f"textcnn.benchmark.{makers.get(name, name)}")
         made = import_module(module).to_markdown(document)
         assert source.with_suffix(".md").read_text(encoding="utf-8") == made, source.name
