@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: setup demo test check format bench bench-step bench-lookup bench-serve bench-peers panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards build clean
+.PHONY: setup demo test check format bench bench-step bench-lookup bench-serve bench-peers panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults build clean
 
 setup: $(INSTALLED)
 
@@ -159,6 +159,12 @@ docs: setup
 guards: setup
 	$(BIN)/python -m tests.guarantees.mutate --table
 	$(BIN)/python -m tests.guarantees.mutate
+
+# Harm done on purpose, 200 rounds of it, and ten million rows through classify: what is lost is counted.
+ROUNDS = 200
+faults: setup
+	$(BIN)/python -m tests.faults.run --rounds $(ROUNDS) --output $(RESULTS)/faults.json
+	$(BIN)/python -m tests.faults.rows --output $(RESULTS)/rows.json
 
 build: setup
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

@@ -83,6 +83,10 @@ def main() -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(signals.exit_code())
+    except SystemExit as end:
+        if end.code != 130:
+            raise
+        sys.exit(signals.exit_code())  # typer has made one of the interrupt
     except BrokenPipeError:
         # The reader of our output has gone (`| head`); keep the interpreter from complaining when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

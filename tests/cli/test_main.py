@@ -192,8 +192,8 @@ def test_a_reader_that_goes_away_is_no_error(model, tmp_path):
 # --------------------------------------------------------------------------------------------------- Ctrl-C
 
 
-def interrupted(*args, when, limit=60):
-    """Run the command, send SIGINT at the line of stderr that starts with ``when``, and wait for its end."""
+def interrupted(*args, when, limit=60, number=signal.SIGINT):
+    """Run the command, send a signal at the line of stderr that starts with ``when``, and wait for its end."""
     # Tests started in the background inherit a SIGINT that is ignored; the command must not.
     command = ["env", "--default-signal=INT", *COMMAND, *map(str, args)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT, text=True)
@@ -203,7 +203,7 @@ def interrupted(*args, when, limit=60):
     for line in process.stderr:
         said.append(line)
         if line.startswith(when):
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             break
     rest, errors = process.communicate()
     watchdog.cancel()
@@ -229,6 +229,16 @@ def test_ctrl_c_in_training_saves_the_best_weights_and_is_exit_130(tmp_path):
     assert saved["stopped"] == "interrupted"
     assert saved["history"][summary["best_epoch"] - 1]["dev_accuracy"] == summary["dev"]["accuracy"]
     assert sorted(os.listdir(tmp_path)) == ["model", "train.csv"]
+
+
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_before_training_has_its_exit_code(tmp_path, number, expected):
+    (tmp_path / "train.csv").write_text("text,label\n" + "good film,pos\nbad film,neg\n" * 9, encoding="utf-8")
+    arguments = ["train", tmp_path / "train.csv", "-o", tmp_path / "model", "--epochs", 100_000]
+    code, said, errors = interrupted(*arguments, when="read 18 rows", number=number)
+    assert code == expected
+    assert "Traceback" not in errors
+    assert (said, os.listdir(tmp_path)) == ("", ["train.csv"])
 
 
 # ---------------------------------------------------------------------------------------------------- quiet
