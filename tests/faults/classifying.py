@@ -50,7 +50,7 @@ def filled(rig: Rig, place: Path) -> None:
     """The disk is full at some row: an error, and only whole answers before it."""
     room = rig.random.randint(1, sum(map(len, rig.answers)) - 1)
     said = rig.finish(rig.classify(place / "rows.jsonl", *_workers(rig), most_bytes=room), 2)
-    if "error: cannot write" not in said:
+    if "cannot write answers" not in said:
         raise Loss(f"the full disk is not told: {said[-500:]}")
     _again(rig, place)
 
