@@ -35,7 +35,7 @@ def worker_killed(rig: Rig, place: Path) -> None:
     """One of two workers is killed: an error that says so, or it was done."""
     process = rig.classify(place / "rows.jsonl", "--workers", 2)
     until = time.monotonic() + 30
-    while len(children := with_children(process.pid)[1:]) < 2 and process.poll() is None and time.monotonic() < until:
+    while len(children := _workers_of(process.pid)) < 2 and process.poll() is None and time.monotonic() < until:
         time.sleep(0.01)
     time.sleep(rig.random.uniform(0, rig.seconds["classify"]))
     for child in rig.random.sample(children, min(1, len(children))):
@@ -97,6 +97,16 @@ def _again(rig: Rig, place: Path) -> None:
     rig.require_beginning(place / "rows.jsonl")
     rig.finish(rig.classify(place / "rows.jsonl"), 0)
     rig.require_answers(place / "rows.jsonl")
+
+
+def _workers_of(process: int) -> list[int]:
+    """Its children that answer; another one looks after what they share."""
+    found = []
+    for child in with_children(process)[1:]:
+        with suppress(OSError):
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                found.append(child)
+    return found
 
 
 def _kill_one(process: int) -> None:
