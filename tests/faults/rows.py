@@ -14,13 +14,14 @@ import platform
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
+
+from textcnn.benchmark.process_memory import watched_run  # noqa: E402
 
 COMMAND = "python -m tests.faults.rows"
 AWKWARD = ("", "  ", "NA", 'he said "no"', "one,two", "first\nsecond", "漢字 とかな")
@@ -60,7 +61,9 @@ def to_markdown(document: Mapping[str, Any]) -> str:
     return (
         f"{document['rows_in']:,} rows in, {document['rows_out']:,} rows out; {document['equal']:,} of them with their "
         f"own number and text, in order, {document['labelled']:,} with a label. {document['workers']} workers, "
-        f"{document['seconds']:,.0f} s; made by `{document['command']}`.\n"
+        f"{document['seconds']:,.0f} s; at most {document['peak_mb']:,.0f} MB of memory for a file of "
+        f"{document['megabytes_in']:,.0f} MB, by quarter of the time "
+        f"{', '.join(f'{size:,.0f}' for size in document['peak_mb_by_quarter'])}; made by `{document['command']}`.\n"
     )
 
 
@@ -80,17 +83,17 @@ def main() -> int:
             [*program, "-q", "train", folder / "train.csv", "-o", folder / "model", "--epochs", "2"], check=True
         )
         write_rows(folder / "in.csv", options.rows)
-        began = time.monotonic()
+        size = (folder / "in.csv").stat().st_size
         files = ["--input", folder / "in.csv", "--output", folder / "out.csv", "--workers", str(options.workers)]
-        subprocess.run([*program, "classify", folder / "model", *files], check=True)
-        seconds = time.monotonic() - began
+        watched = watched_run([*program, "classify", str(folder / "model"), *map(str, files)])
         found = compare(folder / "out.csv", options.rows)
     document = {
         "benchmark": "rows",
         "command": COMMAND,
         "python": platform.python_version(),
         "workers": options.workers,
-        "seconds": round(seconds, 1),
+        "megabytes_in": round(size / 1e6, 1),
+        **watched,
         "rows_in": options.rows,
         **found,
     }
