@@ -139,9 +139,10 @@ reasons: setup
 	$(BIN)/textcnn benchmark reasons $$TEXTCNN_DATA $(REASONS) \
 	  --output $(RESULTS)/reasons.json --table $(RESULTS)/reasons.md
 
-# Labels of SST-2 made wrong at random, three times, and how many of them an audit ranks first; likewise.
+# Labels of SST-2 made wrong at random, three times, and how many of them an audit ranks first; likewise. With GloVe.
 audit: setup
 	$(BIN)/textcnn benchmark audit $$TEXTCNN_DATA/sst2/train.csv.gz --set threads=1 \
+	  --set vectors=$$TEXTCNN_DATA/glove.100k.100d.txt.gz --set keep_vectors=0 \
 	  --output $(RESULTS)/audit.json --table $(RESULTS)/audit.md
 
 # Texts without evidence in training: of SST-2's test, and of random words.

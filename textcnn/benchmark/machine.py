@@ -89,5 +89,6 @@ def command_line(arguments: Sequence[str]) -> str:
 
 
 def _without_folder(argument: str) -> str:
-    name, sign, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
-    return name + sign + (re.split(r"[/\\]", value.rstrip("/\\"))[-1] if value.strip("/\\") else value)
+    match = re.match(r"(?:--)?[\w-]+=", argument)  # an option, or what `--set` is given
+    name, value = ("", argument) if match is None else (match[0], argument[match.end() :])
+    return name + (re.split(r"[/\\]", value.rstrip("/\\"))[-1] if value.strip("/\\") else value)
