@@ -21,10 +21,39 @@ ODD: tuple[Any, ...] = (
     *(None, True, False, 0, 1, -1, 2, 255, 2**31, 2**32, 2**63, 10**12, 10**400, -(10**400)),
     *(0.5, -0.5, 1e308, 1e-320, float("nan"), float("inf")),
     *("", " ", "a", "\ud800", "a\0b", "x" * 300, "../..", "/dev/zero", "(" * 300),
-    *("F16", "BF16", "F64", "I64", "I32", "I8", "BOOL", "image", "lstm", "bag", "tanh", "int8", "WordPiece", "Sequence"),
+    *(
+        "F16",
+        "BF16",
+        "F64",
+        "I64",
+        "I32",
+        "I8",
+        "BOOL",
+        "image",
+        "lstm",
+        "bag",
+        "tanh",
+        "int8",
+        "WordPiece",
+        "Sequence",
+    ),
     *([], {}, [[]], [None], [1] * 50, ["a"], {"a": 1}, {"type": "Sequence"}),
 )
-ODD_BYTES = (b"\0", b"\xff" * 8, b'"', b"\r", b"\n", b",", b"\t", b"\xef\xbb\xbf", b"\xff\xfe", b"{", b"[" * 99, b"-1", b"9" * 30)
+ODD_BYTES = (
+    b"\0",
+    b"\xff" * 8,
+    b'"',
+    b"\r",
+    b"\n",
+    b",",
+    b"\t",
+    b"\xef\xbb\xbf",
+    b"\xff\xfe",
+    b"{",
+    b"[" * 99,
+    b"-1",
+    b"9" * 30,
+)
 
 
 def mutated(content: bytes, kind: str, random: random.Random) -> bytes:

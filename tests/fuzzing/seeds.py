@@ -26,7 +26,7 @@ from textcnn.inference.out_of_fold import OutOfFold
 from textcnn.labels import Labels
 from textcnn.models.base import build_image_classifier
 
-TEXTS = ["a good film", "bad, \"really\" bad", "naïve 映画 🎬", "שלום عالم", ""]
+TEXTS = ["a good film", 'bad, "really" bad', "naïve 映画 🎬", "שלום عالم", ""]
 LABELS = ["pos", "neg", "pos|neg", "neg", "pos"]
 WORDS = ["the", "good", "film", "映画"]
 VECTORS = np.arange(12, dtype=np.float32).reshape(4, 3) / 7
