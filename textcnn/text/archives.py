@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import sys
 import tokenize
 import zipfile
 import zlib
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from textcnn.errors import DataError
 from textcnn.text.read_table import one_line
@@ -54,3 +56,17 @@ def npy_header(stream: IO[bytes], member: str, path: str | Path) -> tuple[tuple[
     except (SyntaxError, TypeError, tokenize.TokenError, RecursionError, MemoryError) as err:  # of Python's own parser
         raise DataError(f"expected an npy header in {member!r}, found {one_line(err)}", path=path) from err
     return shape, is_fortran, dtype
+
+
+def strings(array: npt.NDArray[Any], member: str, path: str | Path) -> list[str]:
+    """The strings of an array ``(N,)`` of kind U or S; numpy itself takes any number for a character.
+
+    Raises:
+        DataError: numbers that are no characters.
+    """
+    if array.dtype.kind == "S":
+        return [text.decode("utf-8", "replace") for text in array.tolist()]
+    codes = np.ascontiguousarray(array).view(np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
+    if codes.max(initial=0) > sys.maxunicode or ((codes >= 0xD800) & (codes < 0xE000)).any():
+        raise DataError(f"expected characters in {member!r}, found numbers that are none", path=path)
+    return [str(text) for text in array.tolist()]

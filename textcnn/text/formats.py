@@ -19,7 +19,7 @@ from textcnn.text.read_csv import DELIMITERS, csv_table, header_cells
 from textcnn.text.read_folder import folder_table
 from textcnn.text.read_parquet import parquet_table
 from textcnn.text.read_source import SURROGATE, Source
-from textcnn.text.read_table import PEEK, Opened, Record, Table, shown
+from textcnn.text.read_table import DEEPEST, PEEK, Opened, Record, Table, is_deep, shown
 
 FORMATS = ("auto", "csv", "tsv", "jsonl", "parquet", "fasttext", "folder", "lines")
 EXTENSIONS = {
@@ -36,9 +36,6 @@ EXTENSIONS = {
     ".txt": "lines",  # or fasttext, as the first line shows
 }
 LABEL = "__label__"
-DEEPEST = (
-    100  # lists and objects within each other in a line of JSON: beyond some hundreds Python cannot go through them
-)
 _FASTTEXT_LABEL = re.compile(rf"\s*{LABEL}(\S*)")
 
 
@@ -119,22 +116,12 @@ def _objects(source: Source, notices: Counter[str]) -> Iterator[Record]:
         except (ValueError, RecursionError) as err:
             problem = f"expected one JSON object a line, found {shown(line)} ({err})"
             raise DataError(problem, path=source.name, line=number) from err
-        if line.count("[") + line.count("{") > DEEPEST and _is_deep(record):
+        if line.count("[") + line.count("{") > DEEPEST and is_deep(record):
             problem = f"expected lists and objects nested at most {DEEPEST} deep, found {shown(line)}; flatten it"
             raise DataError(problem, path=source.name, line=number)
         if not isinstance(record, dict):
             raise DataError(f"expected one JSON object a line, found {shown(record)}", path=source.name, line=number)
         yield number, _without_surrogates(record, notices) if "\\ud" in line.lower() else record
-
-
-def _is_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(DEEPEST):
-        containers = [
-            part.values() if isinstance(part, dict) else part for part in level if isinstance(part, (dict, list))
-        ]
-        level = [inner for container in containers for inner in container]
-    return any(isinstance(part, (dict, list)) for part in level)
 
 
 def _without_surrogates(value: Any, notices: Counter[str]) -> Any:

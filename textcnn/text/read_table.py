@@ -14,6 +14,7 @@ Opened = tuple[tuple[str, ...], Iterator[Record]]  # what opening a source gives
 Start = Callable[[Counter[str]], Opened]
 
 PEEK = 100  # rows without a header whose keys make the columns
+DEEPEST = 100  # lists and objects within each other in JSON; some hundreds are more than Python goes through
 
 
 class Table:
@@ -114,6 +115,15 @@ def cell_text(value: Any, expected: str, name: str, line: int) -> str | None:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value)
+
+
+def is_deep(value: Any) -> bool:
+    """Whether lists and dictionaries are nested more than :data:`DEEPEST` deep."""
+    level = [value]
+    for _ in range(DEEPEST):
+        parts = [part.values() if isinstance(part, dict) else part for part in level if isinstance(part, (dict, list))]
+        level = [inner for part in parts for inner in part]
+    return any(isinstance(part, (dict, list)) for part in level)
 
 
 def one_line(err: BaseException, width: int = 500) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from textcnn.errors import DataError
-from textcnn.text.archives import DAMAGE, checked_member, npy_header
+from textcnn.text.archives import DAMAGE, checked_member, npy_header, strings
 from textcnn.text.read_table import one_line
 from textcnn.text.vector_entries import WIDEST, Entries, Row, checked_dim, finite
 
@@ -34,16 +34,8 @@ def read_npz(stream: Any, name: str) -> Entries:
     except DAMAGE as err:
         raise DataError(f"expected an npz file of word vectors: {one_line(err)}", path=name) from err
     _check_shapes(shape, words_shape, name)
-    return _array_entries(_strings(words, name), chain.from_iterable(rows), shape[1], name)
-
-
-def _strings(parts: Iterator[Any], name: str) -> Iterator[str]:
-    for part in parts:
-        try:
-            words = part.tolist()
-        except ValueError as err:  # a number that is no character
-            raise DataError(f"expected words in {_NPY_WORDS}, found none: {one_line(err)}", path=name) from err
-        yield from (word.decode("utf-8", "replace") if isinstance(word, bytes) else word for word in words)
+    text = chain.from_iterable(strings(part, _NPY_WORDS, name) for part in words)
+    return _array_entries(text, chain.from_iterable(rows), shape[1], name)
 
 
 def _npy(archive: zipfile.ZipFile, member: str, kinds: str, name: str) -> tuple[tuple[int, ...], Iterator[Any]]:
