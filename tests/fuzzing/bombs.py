@@ -1,7 +1,7 @@
 """Small files that would be large, deep or slow if they were believed: ``python -m tests.fuzzing.bombs``.
 
-Each is read in this process, and a line of JSON says how long that took, how much more memory it had at its height, and how
-it ended. Linux tells the height.
+Each is read in this process, and a line of JSON says how long that took, how much more memory was taken at its height,
+and how it ended. Linux tells the height.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import gzip
 import io
 import json
+import platform
 import struct
 import sys
 import tempfile
@@ -241,16 +242,37 @@ def measure(names: list[str]) -> Iterator[dict[str, Any]]:
         yield measured(name)
 
 
+def to_markdown(document: dict[str, Any]) -> str:
+    """The table of the results."""
+    lines = [
+        f"Seconds and megabytes that a bomb takes, making it included, by `{document['command']}`.",
+        "",
+        "| bomb | s | MB | ends in |",
+        "| --- | --- | --- | --- |",
+    ]
+    for result in document["results"]:
+        ended = result["ended"].replace("|", "\\|").replace("`", "'")
+        lines.append(f"| {result['bomb']} | {result['seconds']:.1f} | {result['megabytes']:,} | {ended} |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     """Read the bombs that are named, or all."""
     import resource
 
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
     parser.add_argument("--only", action="append", metavar="BOMB", help="one bomb; repeatable")
+    parser.add_argument("--output", type=Path, help="JSON file of the results, and beside it their table")
     options = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_AS, (8 * GIGABYTE, 8 * GIGABYTE))  # the machine is to survive
+    results = []
     for result in measure(options.only or list(BOMBS)):
+        results.append(result)
         print(json.dumps(result), flush=True)
+    if options.output is not None:
+        document = {"benchmark": "bombs", "command": COMMAND, "python": platform.python_version(), "results": results}
+        options.output.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        options.output.with_suffix(".md").write_text(to_markdown(document), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What a fuzzer does to a valid file: bytes cut, changed, spliced and doubled; documents changed value by value.
 
-A changed value inside a checksum, a length or a compressed member would only ever try the checksum. So there are kinds of
+A changed value under a checksum, or in a compressed member, would only ever try the checksum. So there are kinds of
 content that are opened, changed inside, and closed again.
 """
 
