@@ -161,7 +161,7 @@ def test_a_directory_is_not_believed(tmp_path):
         archive.writestr("images.npy", header.getvalue())
         info = archive.getinfo("images.npy")
         info.file_size = info.compress_size = info.file_size + 2**40
-    with pytest.raises(DataError, match="expected 'images.npy' to hold data, found a size of 10995.* that it cannot"):
+    with pytest.raises(DataError, match=r"expected 'images.npy' to hold data, found a size of 10995.* that it cannot"):
         read_images(tmp_path / "x.npz")
 
 

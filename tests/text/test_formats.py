@@ -156,7 +156,7 @@ def test_a_folder_that_cannot_be_listed(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "iterdir", refuse)
     for read in (lambda: list(rows), lambda: open_rows(data)):
-        with pytest.raises(DataError, match="expected a readable folder, found: .*Permission denied"):
+        with pytest.raises(DataError, match=r"expected a readable folder, found: .*Permission denied"):
             read()
 
 
