@@ -138,12 +138,11 @@ def test_parquet_with_a_broken_footer(tmp_path, place):
 
 
 def test_json_may_be_nested_as_deep_as_python_can_go(tmp_path):
-    for depth, more in ((98, ""), (99, "x")):
+    for depth in (98, 99, 400):  # within two objects
         deep = "[" * depth + '"\\ud800"' + "]" * depth
         (tmp_path / "a.jsonl").write_text(f'{{"text": "a", "more": {{"b": {deep}}}}}\n')
-        rows = open_rows(tmp_path / "a.jsonl") if not more else None
-        if rows is not None:
-            assert [row.text for row in rows] == ["a"]
+        if depth == 98:
+            assert [row.text for row in open_rows(tmp_path / "a.jsonl")] == ["a"]
             continue
         with pytest.raises(DataError, match=r"a.jsonl:1: expected lists and objects nested at most 100 deep, found"):
             open_rows(tmp_path / "a.jsonl")
