@@ -284,7 +284,7 @@ def test_whole_numbers_without_rows(saved):
     state |= {"embedding.word.weight.int8": torch.tensor(1, dtype=torch.int8)}
     state |= {"embedding.word.weight.int8_scale": torch.tensor(1.0)}
     safetensors.torch.save_file(state, saved / WEIGHTS)
-    with pytest.raises(ArtifactError, match=r"expected the scales of all rows of 'embedding.word.weight.int8'"):
+    with pytest.raises(ArtifactError, match=r"expected the scales of 0 rows of 'embedding.word.weight.int8'"):
         Predictor.load(saved, runtime="look-up")
 
 

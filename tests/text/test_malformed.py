@@ -115,7 +115,7 @@ def test_parquet_values_that_python_does_not_have(tmp_path):
     no_text = pyarrow.Array.from_buffers(
         pyarrow.string(), 1, [None, pyarrow.py_buffer(b"\0\0\0\0\1\0\0\0"), pyarrow.py_buffer(b"\xff")]
     )
-    far = pyarrow.array([2**60]).cast(pyarrow.timestamp("s"))
+    far = pyarrow.array([2**55]).cast(pyarrow.timestamp("ms"))
     for column, kind in ((no_text, "string"), (far, r"timestamp\[.*\]")):
         columns = {"text": column} if kind == "string" else {"text": ["a"], "when": column}
         (tmp_path / "a.parquet").write_bytes(parquet_bytes(columns))
@@ -128,7 +128,7 @@ def test_parquet_values_that_python_does_not_have(tmp_path):
         list(open_rows(pyarrow.table({"text": no_text})))
 
 
-@pytest.mark.parametrize("place", [4, -8, -6, -30, 30])
+@pytest.mark.parametrize("place", [4, -8, -6, 30])
 def test_parquet_with_a_broken_footer(tmp_path, place):
     content = bytearray(parquet_bytes({"text": ["a", "b"], "label": ["x", "y"]}))
     content[place : place + 4 or None] = b"\xff\xff\xff\x7f"

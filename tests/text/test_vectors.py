@@ -260,9 +260,10 @@ def test_an_npz_packed_as_numpy_never_packs(tmp_path, how):
 
 
 def test_a_number_that_is_none_takes_no_time_to_find_out(tmp_path):
-    (tmp_path / "v").write_bytes(b"w " + b"1" * 100_000 + b"x 1 2 3\na 1 2 3\n")
-    with pytest.raises(DataError, match=r"v:1: expected .* numbers"):
-        read_vectors(tmp_path / "v", ["w"])
+    (tmp_path / "v").write_bytes(b"a 1 2 3\nw " + b"1" * 50_000 + b"x 1 2 3\n")
+    began = time.perf_counter()
+    assert read_vectors(tmp_path / "v", ["a"]).num_read == 2
+    assert time.perf_counter() - began < 5  # a minute where digits can be parted in many ways
 
 
 @pytest.mark.parametrize(

@@ -52,11 +52,12 @@ def filled(build: Callable[[], Network], weights: Mapping[str, Tensor]) -> Netwo
         RuntimeError: names or shapes do not fit.
     """
     with torch.device("meta"):
-        build().load_state_dict(weights, strict=True, assign=True)
+        empty = build()
+    for name, tensor in empty.state_dict().items():
+        found = weights[name].dtype if name in weights else tensor.dtype
+        if found != tensor.dtype and {found, tensor.dtype} != {torch.float16, torch.float32}:
+            raise RuntimeError(f"{name} is of {found}, and not of {tensor.dtype}")
+    empty.load_state_dict(weights, strict=True, assign=True)
     network = build()
-    for name, tensor in network.state_dict().items():
-        kinds = {weights[name].dtype, tensor.dtype}
-        if len(kinds) > 1 and kinds != {torch.float16, torch.float32}:
-            raise RuntimeError(f"{name} is of {weights[name].dtype}, and not of {tensor.dtype}")
     network.load_state_dict(weights, strict=True)
     return network
