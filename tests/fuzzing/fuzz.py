@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import random
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -32,12 +32,20 @@ LONGEST = 65_536  # bytes of an input
 COMPILED = ("numba_", "_numba", "textcnn.kernels")
 
 
-def fuzz_in_this_process(name: str, work: Path, seconds: int) -> None:
-    """Read changed files until the time is over; atheris ends the process."""
+def instrumented() -> Any:
+    """The readers, made to tell where they have been."""
     import atheris
 
     with atheris.instrument_imports(include=["textcnn"], exclude=_compiled_modules()):
-        from fuzzing import mutations, targets
+        from fuzzing import targets
+    return targets
+
+
+def fuzz_in_this_process(name: str, work: Path, seconds: int) -> None:
+    """Read changed files until the time is over; atheris ends the process."""
+    import atheris
+    from fuzzing import mutations, targets
+
     target, place, seen = targets.TARGETS[name], work / "files", set()
     place.mkdir(exist_ok=True)
 
@@ -87,6 +95,21 @@ def _note(work: Path, where: str, content: bytes) -> None:
         file.write(where + "\n")
 
 
+def _child(name: str, work: Path, seconds: int) -> tuple[int, str]:
+    """Fuzz in a fork of this process, which has all libraries; its exit code and what it said."""
+    said = work / "said.txt"
+    child = os.fork()
+    if not child:
+        with said.open("wb") as file:
+            os.dup2(file.fileno(), 2)
+        try:
+            fuzz_in_this_process(name, work, seconds)
+        finally:
+            os._exit(99)  # atheris has ended the process before
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status), said.read_text("utf-8", "replace")
+
+
 def fuzz(name: str, seconds: int, keep: Path | None) -> dict[str, Any]:
     """Fuzz one reader; how many inputs, and what was found."""
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
@@ -94,12 +117,10 @@ def fuzz(name: str, seconds: int, keep: Path | None) -> dict[str, Any]:
         work.mkdir(parents=True, exist_ok=True)
         began, inputs, features, ends = time.perf_counter(), 0, 0, []
         while (left := seconds - (time.perf_counter() - began)) >= 1 and len(ends) < 5:
-            command = [sys.executable, "-m", "tests.fuzzing.fuzz", "--inside", name, str(work), str(int(left))]
-            process = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
-            output = process.stderr.decode("utf-8", "replace")
+            code, output = _child(name, work, int(left))
             inputs += int((re.findall(r"stat::number_of_executed_units:\s*(\d+)", output) or ["0"])[-1])
             features = max([features, *map(int, re.findall(r" ft: (\d+) ", output))])
-            if process.returncode:
+            if code:
                 ended = re.findall(r"SUMMARY: libFuzzer: ([\w-]+)", output) or [output[-300:]]
                 ends.append(f"the process ended: {ended[-1]}")
         noted = work / "findings.txt"
@@ -129,16 +150,10 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=10, help="for each reader")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave inputs and findings there")
     parser.add_argument("--output", type=Path, help="JSON file of the results, and beside it their table")
-    parser.add_argument("--inside", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.inside:
-        name, work, seconds = options.inside
-        fuzz_in_this_process(name, Path(work), int(seconds))
-        return 0
-    from fuzzing.targets import TARGETS
-
     results = []
-    for name in options.only or TARGETS:
+    readers = instrumented().TARGETS
+    for name in options.only or readers:
         results.append(fuzz(name, options.seconds, options.keep))
         print(json.dumps(results[-1]), flush=True)
     if options.output is not None:
