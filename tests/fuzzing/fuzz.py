@@ -103,9 +103,11 @@ def _child(name: str, work: Path, seconds: int) -> tuple[int, str]:
         with said.open("wb") as file:
             os.dup2(file.fileno(), 2)
         try:
-            fuzz_in_this_process(name, work, seconds)
+            fuzz_in_this_process(name, work, seconds)  # atheris ends the process
+        except BaseException:
+            traceback.print_exc()
         finally:
-            os._exit(99)  # atheris has ended the process before
+            os._exit(99)
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status), said.read_text("utf-8", "replace")
 
