@@ -156,6 +156,8 @@ def main() -> int:
     results = []
     readers = instrumented().TARGETS
     for name in options.only or readers:
+        with tempfile.TemporaryDirectory() as folder:  # what a first file loads is loaded once, not in every fork
+            readers[name].read(readers[name].seeds()[0], Path(folder))
         results.append(fuzz(name, options.seconds, options.keep))
         print(json.dumps(results[-1]), flush=True)
     if options.output is not None:

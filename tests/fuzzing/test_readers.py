@@ -8,7 +8,7 @@ from fuzzing.targets import TARGETS, told
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-EXAMPLES = 60
+EXAMPLES = 25
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -35,7 +35,7 @@ def test_a_damaged_file_is_read_or_refused(tmp_path, name, data):
 
 
 @pytest.mark.parametrize("name", TARGETS)
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(tmp_path, name, content):
     TARGETS[name].read(content, tmp_path)
