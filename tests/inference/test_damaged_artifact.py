@@ -343,9 +343,7 @@ def test_a_tokenizer_of_one_far_id(saved, runtime):
     document = json.loads((saved / TOKENIZER).read_text(encoding="utf-8"))
     document["model"]["vocab"]["far"] = 4_000_000_000
     (saved / TOKENIZER).write_text(json.dumps(document), encoding="utf-8")
-    message = (
-        r"tokenizer\.json: expected a tokenizer whose ids follow each other, found ids up to 4,000,000,000"
-    )
+    message = r"tokenizer\.json: expected a tokenizer whose ids follow each other, found ids up to 4,000,000,000"
     with pytest.raises(ArtifactError, match=message):
         Predictor.load(saved, runtime=runtime)
 
