@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: setup demo test check format bench bench-step bench-lookup bench-serve bench-peers panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults build clean
+.PHONY: setup demo test check format bench bench-step bench-lookup bench-serve bench-peers panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz build clean
 
 setup: $(INSTALLED)
 
@@ -166,6 +166,12 @@ ROUNDS = 200
 faults: setup
 	$(BIN)/python -m tests.faults.run --rounds $(ROUNDS) --output $(RESULTS)/faults.json
 	$(BIN)/python -m tests.faults.rows --output $(RESULTS)/rows.json
+
+# Damaged files for every reader, so many seconds each, and files that unpack to gigabytes: an error of ours is all that may come.
+FUZZ_SECONDS ?= 10
+fuzz: setup
+	$(BIN)/python -m tests.fuzzing.fuzz --seconds $(FUZZ_SECONDS) --output $(RESULTS)/fuzz.json
+	$(BIN)/python -m tests.fuzzing.bombs --output $(RESULTS)/bombs.json
 
 build: setup
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

@@ -137,11 +137,21 @@ def test_a_wrong_type_is_said_with_the_value(name, value, kind):
         ("seed", 2**64, r"in \[0, 2\*\*64\)"),
         ("threads", 0, "1 or more"),
         ("device", "tpu", "auto, cpu, cuda"),
+        ("max_length", 2**63, "1 or more"),
+        ("learning_rate", 10**400, "float"),
+        ("keep_vectors", -1, "0 or more"),
+        ("ngram_buckets", 2**24 + 1, "1 to 16,777,216"),
     ],
 )
 def test_a_value_out_of_range_is_said_with_the_range(name, value, expected):
     with pytest.raises(ConfigError, match=rf"^{name} must be {expected}.*, got {value!r}$"):
         Config.from_flat({name: value})
+
+
+def test_n_grams_have_a_shortest_and_a_longest():
+    assert Config.from_flat({"ngram_min": 4}).model.ngram_max == 4
+    with pytest.raises(ConfigError, match="ngram_min must be ngram_max or less, got 5 and 4"):
+        Config.from_flat({"ngram_min": 5})
 
 
 def test_all_problems_are_reported_together():

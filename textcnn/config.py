@@ -6,7 +6,6 @@ Each field carries its documentation (:func:`describe`), from which the command 
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
 import typing
 from collections.abc import Callable, Mapping
@@ -26,6 +25,8 @@ EMBEDDING_DIM = 100
 EMBEDDING_LEARNING_RATE, WITH_VECTORS = 1e-2, 2e-3
 KEEP_VECTORS = 100_000
 MULTI_LABEL_SCALE = 0.5
+MOST_BUCKETS = 2**24  # a lexicon has a number for each of them
+_TOO_MUCH = 2**63  # no array has so many of anything
 
 
 def option(default: Any, doc: str, check: Callable[[Any], bool] | None = None, expected: str = "") -> Any:
@@ -48,11 +49,11 @@ def may_be_none(name: str) -> bool:
 
 
 def _positive(value: Any) -> bool:
-    return value is None or 0 < value < math.inf
+    return value is None or 0 < value < _TOO_MUCH
 
 
 def _not_negative(value: Any) -> bool:
-    return value is None or 0 <= value < math.inf
+    return value is None or 0 <= value < _TOO_MUCH
 
 
 def _fraction(value: Any) -> bool:
@@ -90,7 +91,7 @@ class TextConfig:
         f"{' and '.join(CHARACTER_ARCHITECTURES)} take char if none is given",
     )
     vocabulary_size: int = option(
-        1_000_000, "largest number of types kept, the most frequent first", lambda n: n > 2, "more than 2"
+        1_000_000, "largest number of types kept, the most frequent first", lambda n: 2 < n < _TOO_MUCH, "more than 2"
     )
     min_frequency: int = option(1, "rarer types are unknown", _positive, "1 or more")
     lowercase: bool = option(True, "fold case before tokenizing")
@@ -139,7 +140,9 @@ class ModelConfig:
     )
     ngram_min: int = option(2, "shortest character n-gram of <word>", _positive, "1 or more")
     ngram_max: int = option(4, "longest character n-gram of <word>", _positive, "1 or more")
-    ngram_buckets: int = option(100_000, "buckets the n-grams are hashed to", _positive, "1 or more")
+    ngram_buckets: int = option(
+        100_000, "buckets the n-grams are hashed to", lambda n: 0 < n <= MOST_BUCKETS, f"1 to {MOST_BUCKETS:,}"
+    )
     wide: bool | None = option(None, "add a linear model over the n-grams seen in training; none: for kim")
     wide_scale: float | None = option(
         None,
@@ -154,7 +157,7 @@ class ModelConfig:
     keep_vectors: int | None = option(
         None,
         f"words of the vectors that the training texts lack, kept for later texts; none: the first {KEEP_VECTORS:,}",
-        lambda n: n is None or n >= 0,
+        _not_negative,
         "0 or more",
     )
     embedding_channels: str = option(
@@ -275,6 +278,8 @@ class Config:
 
     def __post_init__(self) -> None:
         found = [problem for section in fields(self) for problem in problems(getattr(self, section.name))]
+        if not found and self.model.ngram_min > self.model.ngram_max:
+            found = [f"ngram_min must be ngram_max or less, got {self.model.ngram_min} and {self.model.ngram_max}"]
         if found:
             raise ConfigError(found)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -47,7 +48,7 @@ def _coerce(hint: Any, value: Any) -> Any:
         return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
     if dict in kinds and isinstance(value, dict):
         return {key: _coerce(kinds[dict][1], item) for key, item in value.items()}
-    return float(value) if float in kinds and type(value) is int else value
+    return float(value) if float in kinds and type(value) is int and abs(value) <= sys.float_info.max else value
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:

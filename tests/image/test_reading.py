@@ -154,6 +154,42 @@ def test_headers_are_not_believed(tmp_path):
         read_images(tmp_path / "x.npz")
 
 
+def test_a_directory_is_not_believed(tmp_path):
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (2**40, 1, 1)})
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("images.npy", header.getvalue())
+        info = archive.getinfo("images.npy")
+        info.file_size = info.compress_size = info.file_size + 2**40
+    with pytest.raises(DataError, match=r"expected 'images.npy' to hold data, found a size of 10995.* that it cannot"):
+        read_images(tmp_path / "x.npz")
+
+
+def test_labels_of_nothing_and_of_no_characters(tmp_path):
+    for kind, content, message in (
+        ("<U0", b"", "expected numbers or strings in 'labels.npy', found dtype '<U0'"),
+        ("<U1", b"\xff\xff\xff\x7f", "expected characters in 'labels.npy', found numbers that are none"),
+    ):
+        with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+            for name, descr, shape, inside in (("images", "|u1", (1, 1, 1), b"a"), ("labels", kind, (1,), content)):
+                header = io.BytesIO()
+                head = {"descr": descr, "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(header, head)
+                archive.writestr(f"{name}.npy", header.getvalue() + inside)
+        with pytest.raises(DataError, match=message):
+            read_images(tmp_path / "x.npz")
+
+
+def test_names_that_lead_out_of_an_archive_lead_nowhere(tmp_path):
+    (tmp_path / "in").mkdir()
+    path = save(tmp_path / "in" / "x.npz", images=np.ones((1, 2, 2), np.uint8))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("../images.npy", b"outside")
+        archive.writestr("/tmp/labels.npy", b"outside")
+    assert len(read_images(path)) == 1
+    assert [entry.name for entry in tmp_path.rglob("*")] == ["in", "x.npz"]
+
+
 def test_formats_that_numpy_never_writes_are_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "x.npz", "w", zipfile.ZIP_BZIP2) as archive:
         archive.writestr("images.npy", b"123")

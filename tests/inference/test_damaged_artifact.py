@@ -1,7 +1,9 @@
 """Model folders that were damaged or changed: every fault is told, all of them together."""
 
 import json
+import os
 import re
+from dataclasses import fields
 
 import pytest
 import safetensors.torch
@@ -10,8 +12,10 @@ from model_folders import edit
 
 from textcnn.errors import ArtifactError
 from textcnn.inference.artifact import load_artifact
-from textcnn.inference.folder import CONFIG, TIMING, TOKENIZER, TRAINING, WEIGHTS
+from textcnn.inference.evidence import EvidenceIndex
+from textcnn.inference.folder import CONFIG, EVIDENCE, FOLDS, TIMING, TOKENIZER, TRAINING, WEIGHTS
 from textcnn.inference.manifest import read_config
+from textcnn.inference.predictor import Predictor
 
 # -------------------------------------------------------------------------------------------------- damaged
 
@@ -90,6 +94,11 @@ def test_another_version_of_the_format(saved, found):
         ("thresholds", {"a": 0.5}),
         ("thresholds", ["a", "b", "c"]),
         ("thresholds", [0.5, 0.5, None]),
+        ("thresholds", [0.5, 0.5, 10**400]),
+        ("temperature", 10**400),
+        ("wide_scale", 10**400),
+        ("max_length", 10**400),
+        ("ngram_buckets", 10**10),
         ("temperature", 0),
         ("temperature", -1.0),
         ("temperature", float("nan")),
@@ -137,6 +146,13 @@ def test_an_image_config_that_was_changed(image, tmp_path, name, value):
         load_artifact(folder)
 
 
+@pytest.mark.parametrize("runtime", ["look-up", "torch"])
+def test_settings_nested_too_deep(saved, runtime):
+    edit(saved / CONFIG, settings={"a": json.loads("[" * 200 + "]" * 200)})
+    with pytest.raises(ArtifactError, match=r"config\.json: expected values nested at most 100 deep"):
+        Predictor.load(saved, runtime=runtime)
+
+
 def test_all_problems_of_a_config_are_told_together(saved):
     edit(saved / CONFIG, temperature="hot", labels=..., max_length=0, embedding_dim=0)
     with pytest.raises(ArtifactError, match="damaged") as caught:
@@ -148,6 +164,10 @@ def test_all_problems_of_a_config_are_told_together(saved):
 def test_a_long_value_is_cut_in_the_message(saved):
     edit(saved / CONFIG, temperature="x" * 100_000)
     with pytest.raises(ArtifactError, match="temperature is 'xxx") as caught:
+        load_artifact(saved)
+    assert len(str(caught.value)) < 1_000
+    edit(saved / CONFIG, temperature=1.0, embedding_dim="x" * 100_000)
+    with pytest.raises(ArtifactError, match="embedding_dim must be int or none, got 'xxx") as caught:
         load_artifact(saved)
     assert len(str(caught.value)) < 1_000
 
@@ -201,6 +221,13 @@ def test_labels_that_are_not_those_of_the_head(saved):
         ({"settings": {"num_filters": "many"}}, "."),
         ({"settings": {"kernel_sizes": 3}}, "."),
         ({"settings": {"activation": ["relu"]}}, "."),
+        ({"settings": {"num_filters": [[4]]}}, "."),
+        ({"settings": {"kernel_sizes": [3, "4"]}}, "."),
+        ({"settings": {"word_ngrams": "two"}}, "has no setting 'word_ngrams'"),
+        ({"settings": {"num_filters": 10**9}}, "num_filters is 1000000000, but there are 9 tensors of .* numbers"),
+        ({"settings": {"kernel_sizes": [3] * 101}}, "kernel_sizes is a list of 101, but there are 9 tensors"),
+        ({"architecture": "lstm", "settings": {"num_layers": 10**9}}, "num_layers is 1000000000, but there are"),
+        ({"embedding_dim": 10**9}, "embedding_dim is 1000000000, but there are"),
         ({"embedding_dim": 9}, "size mismatch"),
         ({"binary_sigmoid": True, "labels": ["a", "b"], "thresholds": [0.5, 0.5]}, "size mismatch"),
     ],
@@ -220,6 +247,131 @@ def test_weights_with_a_name_too_many_or_too_few(saved):
     safetensors.torch.save_file(state, saved / WEIGHTS)
     with pytest.raises(ArtifactError, match=r"do not fit config\.json: .*head\.bias"):
         load_artifact(saved)
+
+
+def test_an_activation_that_there_is_not_is_no_other_one(saved):
+    """The torch runtime refuses it when it is built; the look-up runtime took it for none."""
+    for activation in ("gelu", ["relu"], {"relu": 1}):
+        edit(saved / CONFIG, settings={"num_filters": 4, "activation": activation})
+        with pytest.raises(ArtifactError, match=r"config\.json: expected an activation of relu, .*, found"):
+            Predictor.load(saved, runtime="look-up")
+
+
+TENSORS = {  # of another shape or type, and how each runtime tells
+    "head.bias": (torch.tensor(1.0), r"expected 'head.bias' of shape \(3,\), found \(\)", "size mismatch"),
+    "head.weight": (torch.zeros(3, 20, dtype=torch.int32), "expected 'head.weight' of float32, found int32", "int32"),
+    "embedding.word.weight": (torch.tensor(1.0), r"of shape \(\d+, 8\), found \(\)", "1 rows in embedding.word.weight"),
+    "encoder.convs.0.weight": (torch.tensor(1.0), "expected rows in 'encoder.convs.0.weight', found", "size mismatch"),
+    "encoder.convs.1.weight": (torch.zeros(4, 8, 0), "expected filters in 'encoder.convs.1.weight'", "size mismatch"),
+}
+
+
+@pytest.mark.parametrize("name", TENSORS)
+def test_a_header_that_lies_about_a_tensor(saved, name):
+    tensor, by_look_up, by_torch = TENSORS[name]
+    state = safetensors.torch.load_file(saved / WEIGHTS)
+    assert name in state
+    safetensors.torch.save_file({**state, name: tensor}, saved / WEIGHTS)
+    with pytest.raises(ArtifactError, match=by_look_up):
+        Predictor.load(saved, runtime="look-up")
+    with pytest.raises(ArtifactError, match=by_torch):
+        load_artifact(saved)
+
+
+def test_whole_numbers_without_rows(saved):
+    state = safetensors.torch.load_file(saved / WEIGHTS)
+    del state["embedding.word.weight"]
+    state |= {"embedding.word.weight.int8": torch.tensor(1, dtype=torch.int8)}
+    state |= {"embedding.word.weight.int8_scale": torch.tensor(1.0)}
+    safetensors.torch.save_file(state, saved / WEIGHTS)
+    with pytest.raises(ArtifactError, match=r"expected the scales of 0 rows of 'embedding.word.weight.int8'"):
+        Predictor.load(saved, runtime="look-up")
+
+
+def edit_header(path, edit):
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    edit(header)
+    raw = json.dumps(header).encode()
+    path.write_bytes(len(raw).to_bytes(8, "little") + raw + content[8 + size :])
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"data_offsets": [0, 10**15]},
+        {"data_offsets": [8, 4]},
+        {"data_offsets": [-8, 4]},
+        {"data_offsets": "of another tensor"},
+        {"shape": [10**12, 20]},
+        {"shape": [-3, -20]},
+        {"shape": [2**62, 2**62]},
+        {"dtype": "F64"},
+        {"dtype": "F99"},
+    ],
+)
+def test_a_header_that_lies_about_places(saved, lie):
+    def edit(header):
+        header["encoder.convs.0.bias"] |= lie
+        if isinstance(lie.get("data_offsets"), str):
+            header["encoder.convs.0.bias"]["data_offsets"] = header["encoder.convs.1.bias"]["data_offsets"]
+
+    edit_header(saved / WEIGHTS, edit)
+    for load in (load_artifact, lambda folder: Predictor.load(folder, runtime="look-up")):
+        with pytest.raises(ArtifactError, match=r"model\.safetensors: expected safetensors weights, but .* damaged"):
+            load(saved)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"pre_tokenizer": {"type": "FixedLength", "length": 0}}, "chunk size must be non-zero"),
+        ({"normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"}}, "Precompiled"),
+        ({"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": [["a", "b"]]}}, ".*"),
+    ],
+)
+def test_a_tokenizer_that_ends_the_code_that_reads_it(saved, changes, message):
+    document = json.loads((saved / TOKENIZER).read_text(encoding="utf-8"))
+    (saved / TOKENIZER).write_text(json.dumps({**document, **changes}), encoding="utf-8")
+    with pytest.raises(ArtifactError, match=rf"tokenizer\.json: expected the JSON of a tokenizer, but .*{message}"):
+        load_artifact(saved)
+
+
+@pytest.mark.parametrize("runtime", ["look-up", "torch"])
+def test_a_tokenizer_of_one_far_id(saved, runtime):
+    document = json.loads((saved / TOKENIZER).read_text(encoding="utf-8"))
+    document["model"]["vocab"]["far"] = 4_000_000_000
+    (saved / TOKENIZER).write_text(json.dumps(document), encoding="utf-8")
+    message = r"tokenizer\.json: expected a tokenizer whose ids follow each other, found ids up to 4,000,000,000"
+    with pytest.raises(ArtifactError, match=message):
+        Predictor.load(saved, runtime=runtime)
+
+
+@pytest.mark.parametrize("name", [FOLDS, EVIDENCE])
+def test_folds_and_evidence_of_another_shape(saved, name):
+    names = ("probabilities", "fold", *(entry.name for entry in fields(EvidenceIndex)))
+    for tensor in (torch.tensor(1), torch.zeros(2, 2, 2), torch.zeros(2, dtype=torch.int8)):
+        safetensors.torch.save_file({entry: tensor.clone() for entry in names}, saved / name)
+        with pytest.raises(ArtifactError, match=rf"{re.escape(name)}: expected .* with \d axes, found .* of shape"):
+            load_artifact(saved)
+
+
+@pytest.mark.parametrize("name", [CONFIG, WEIGHTS, TOKENIZER, TRAINING])
+def test_links_in_a_model_folder(saved, tmp_path, name):
+    """A hub keeps files as links; what leads to no file is no file, and nothing waits for it."""
+    (saved / name).rename(tmp_path / "kept")
+    (saved / name).symlink_to("../kept")
+    assert load_artifact(saved).labels.names == ("neg", "pos", "unsure")
+    for target in ("../none", name, "/dev/zero", ".."):
+        (saved / name).unlink()
+        (saved / name).symlink_to(target)
+        with pytest.raises(ArtifactError, match=rf"the model folder lacks {re.escape(name)}"):
+            Predictor.load(saved)
+    (saved / name).unlink()
+    os.mkfifo(saved / name)
+    with pytest.raises(ArtifactError, match=rf"the model folder lacks {re.escape(name)}"):
+        Predictor.load(saved)
 
 
 def test_text_and_image_models_know_which_they_are(text, image):

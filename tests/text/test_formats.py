@@ -124,12 +124,48 @@ def test_unreadable_file_in_a_folder_is_named(tmp_path):
         list(open_rows(tmp_path))
 
 
+def test_links_and_pipes_among_the_files_of_a_folder(tmp_path):
+    data = folder(tmp_path / "data", {"pos/1": "a", "neg/1": "b"})
+    (tmp_path / "text").write_text("linked")
+    (data / "pos" / "2").symlink_to(tmp_path / "text")
+    (data / "pos" / "nowhere").symlink_to(tmp_path / "none")
+    (data / "pos" / "circle").symlink_to(data / "pos" / "circle")
+    (data / "pos" / "up").symlink_to(tmp_path)
+    (data / "loop").symlink_to(data / "loop")
+    os.mkfifo(data / "pos" / "pipe")
+    rows = open_rows(data)
+    assert [(row.text, row.labels) for row in rows] == [("b", ("neg",)), ("a", ("pos",)), ("linked", ("pos",))]
+    assert rows.warnings() == ["5 entries outside the folders of the classes were not read"]
+
+
+def test_names_of_files_that_are_not_utf8(tmp_path):
+    data = folder(tmp_path, {"pos/1": "a"})
+    Path(os.fsdecode(os.fsencode(data / "pos") + b"/caf\xe9")).write_text("b")
+    assert [row.columns["file"] for row in open_rows(data)] == ["pos/1", "pos/caf\ufffd"]
+    Path(os.fsdecode(os.fsencode(data) + b"/caf\xe9")).mkdir()
+    with pytest.raises(DataError, match=r"expected names of folders in UTF-8, .* found 'caf\\udce9'; rename it"):
+        open_rows(data)
+
+
+def test_a_folder_that_cannot_be_listed(tmp_path, monkeypatch):
+    data = folder(tmp_path, {"pos/1": "a"})
+    rows = open_rows(data)
+
+    def refuse(_):
+        raise PermissionError(13, "Permission denied", "pos")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    for read in (lambda: list(rows), lambda: open_rows(data)):
+        with pytest.raises(DataError, match=r"expected a readable folder, found: .*Permission denied"):
+            read()
+
+
 def test_unknown_settings(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("text\n")
     with pytest.raises(ConfigError, match=r"format must be auto, .* or lines, got 'xml'"):
         open_rows(path, DataConfig(format="xml"))
-    for encoding in ("utf-9", "base64"):
+    for encoding in ("utf-9", "base64", "idna", "undefined"):
         with pytest.raises(ConfigError, match=f"encoding must be one Python knows.*got '{encoding}'"):
             open_rows(path, DataConfig(encoding=encoding))
     assert all(format in DataConfig.__dataclass_fields__["format"].metadata["doc"] for format in FORMATS)
@@ -173,6 +209,49 @@ def test_encoding_option(tmp_path, encoding):
     mark = "\ufeff" if encoding == "utf-16-le" else ""
     (tmp_path / "a.csv").write_bytes(f"{mark}text,label\n{text},x\n".encode(encoding))
     assert [row.text for row in open_rows(tmp_path / "a.csv", DataConfig(encoding=encoding))] == [text]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+@pytest.mark.parametrize("content", [b"text\na\n", b"t\0", "text\n".encode("utf-16-be")])
+def test_utf16_without_its_mark_says_what_to_write(tmp_path, encoding, content):
+    (tmp_path / "a.csv").write_bytes(content)
+    message = rf"a.csv: expected {encoding} with a byte order mark, found b'.* at the start; .* as {encoding}-le"
+    with pytest.raises(DataError, match=message):
+        list(open_rows(tmp_path / "a.csv", DataConfig(encoding=encoding)))
+
+
+def test_halves_of_pairs_that_an_encoding_escapes(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"text,label\n+2AA-a,+2AA-b\n")
+    rows = open_rows(tmp_path / "a.csv", DataConfig(encoding="utf-7"))
+    assert [(row.text, row.labels) for row in rows] == [("\ufffda", ("\ufffdb",))]
+    assert rows.warnings() == ["2 halves of surrogate pairs were replaced by U+FFFD"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        *((encoding, "naïve 映画 🎬 שלום, عالم") for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-32")),
+        ("latin-1", "naïve"),
+        ("cp1256", "عالم"),
+        ("gb18030", "映画 🎬"),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_texts_of_every_script_come_as_they_were_written(tmp_path, encoding, text, end):
+    """With their signs of direction and joining, which are characters like others."""
+    signs = text + ("\u200f\u202e\u200d\ufe0f" if encoding.startswith("utf") else "")
+    (tmp_path / "a.tsv").write_bytes(end.join(["text\tlabel", f"{signs}\tx", ""]).encode(encoding))
+    options = DataConfig() if encoding.startswith("utf") else DataConfig(encoding=encoding)
+    assert [(row.text, row.labels) for row in open_rows(tmp_path / "a.tsv", options)] == [(signs, ("x",))]
+
+
+def test_mixed_line_ends(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"text,label\r\na,x\nb,y\rc,z\r\n")
+    assert [(row.text, row.labels) for row in open_rows(tmp_path / "a.csv")] == [
+        ("a", ("x",)),
+        ("b", ("y",)),
+        ("c", ("z",)),
+    ]
 
 
 @pytest.mark.parametrize("start", [0, 3, 8191, 8192, 100_001])

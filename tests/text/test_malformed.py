@@ -111,6 +111,43 @@ def test_damaged_parquet(tmp_path):
         open_rows(tmp_path / "a.parquet")
 
 
+def test_parquet_values_that_python_does_not_have(tmp_path):
+    no_text = pyarrow.Array.from_buffers(
+        pyarrow.string(), 1, [None, pyarrow.py_buffer(b"\0\0\0\0\1\0\0\0"), pyarrow.py_buffer(b"\xff")]
+    )
+    far = pyarrow.array([2**55]).cast(pyarrow.timestamp("ms"))
+    for column, kind in ((no_text, "string"), (far, r"timestamp\[.*\]")):
+        columns = {"text": column} if kind == "string" else {"text": ["a"], "when": column}
+        (tmp_path / "a.parquet").write_bytes(parquet_bytes(columns))
+        message = (
+            rf"a.parquet: expected values that Python can read in column '\w+', found {kind}: .*leave the column out"
+        )
+        with pytest.raises(DataError, match=message):
+            list(open_rows(tmp_path / "a.parquet"))
+    with pytest.raises(DataError, match="<Table>: expected values that Python can read"):
+        list(open_rows(pyarrow.table({"text": no_text})))
+
+
+@pytest.mark.parametrize("place", [4, -8, -6, 30])
+def test_parquet_with_a_broken_footer(tmp_path, place):
+    content = bytearray(parquet_bytes({"text": ["a", "b"], "label": ["x", "y"]}))
+    content[place : place + 4 or None] = b"\xff\xff\xff\x7f"
+    (tmp_path / "a.parquet").write_bytes(content)
+    with pytest.raises(DataError, match=r"a.parquet: expected .*, found"):
+        list(open_rows(tmp_path / "a.parquet"))
+
+
+def test_json_may_be_nested_as_deep_as_python_can_go(tmp_path):
+    for depth in (98, 99, 400):  # within two objects
+        deep = "[" * depth + '"\\ud800"' + "]" * depth
+        (tmp_path / "a.jsonl").write_text(f'{{"text": "a", "more": {{"b": {deep}}}}}\n')
+        if depth == 98:
+            assert [row.text for row in open_rows(tmp_path / "a.jsonl")] == ["a"]
+            continue
+        with pytest.raises(DataError, match=r"a.jsonl:1: expected lists and objects nested at most 100 deep, found"):
+            open_rows(tmp_path / "a.jsonl")
+
+
 def test_parquet_types(tmp_path):
     columns = {
         "text": pyarrow.array(["a", None]).dictionary_encode(),

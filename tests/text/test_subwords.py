@@ -35,3 +35,12 @@ def test_the_rule_never_changes():
     assert offsets.tolist() == [0, 9, 15]
     cat = [53512, 19945, 48136, 88615, 16747, 89031, 51106, 88973, 27995]  # <c ca at t> <ca cat at> <cat cat>
     assert rows.tolist() == [*cat, 72335, 28721, 57397, 91675, 33629, 87871]
+
+
+def test_n_grams_longer_than_every_word_take_no_time():
+    words = ["a", "word", ""]
+    rows, offsets = SubwordRule(2, 10**9, 1000).bags(words)
+    longest = SubwordRule(2, len("<word>"), 1000).bags(words)
+    assert (rows.tolist(), offsets.tolist()) == (longest[0].tolist(), longest[1].tolist())
+    rows, offsets = SubwordRule(10**9, 10**9, 1000).bags(words)
+    assert (rows.tolist(), offsets.tolist()) == ([], [0, 0, 0, 0])

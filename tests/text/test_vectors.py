@@ -2,6 +2,7 @@ import gzip
 import io
 import json
 import time
+import zipfile
 
 import numpy as np
 import pytest
@@ -172,8 +173,6 @@ def test_binary_vectors_that_are_cut_or_claim_too_much(tmp_path, random):
 
 def claimed(shape, dtype="<f4"):
     """An npz whose vectors claim a shape and hold 8 bytes."""
-    import zipfile
-
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         for name, size, kind in (("words", (2,), "<U1"), ("vectors", shape, dtype)):
@@ -216,6 +215,55 @@ def test_an_npz_of_other_arrays_and_a_damaged_one(tmp_path):
     (tmp_path / "v.npz").write_bytes(damaged)
     with pytest.raises(DataError, match="expected an npz file of word vectors: Bad CRC-32"):
         read_vectors(tmp_path / "v.npz", ["a"])
+
+
+def npz_of(members, how=zipfile.ZIP_DEFLATED):
+    """An archive with these contents, and right checksums."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", how) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def npy(shape, kind, content=b"", name="descr"):
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"shape": shape, "fortran_order": False, name: kind})
+    return file.getvalue() + content
+
+
+VECTORS = npy((1, 2), "<f4", bytes(8))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (b"\x93NUMPY\x01\x00\x0a\x00{[]: 123} ", "expected an npy header in 'words.npy', found"),
+        (b"\x93NUMPY\x01\x00\x0a\x00((((((((( ", "expected an npy header in 'words.npy', found"),
+        (b"\x93NUMPY\x09\x00" + bytes(9), r"expected npy format 1.0 or 2.0 in 'words.npy', found \(9, 0\)"),
+        (npy((1,), "<U1", b"\xff\xff\xff\x7f"), "expected characters in 'words.npy', found numbers that are none"),
+        (npy((1,), "<U1", b"\0\xd8\0\0"), "expected characters in 'words.npy', found numbers that are none"),
+    ],
+)
+def test_an_npz_whose_words_are_none(tmp_path, words, message):
+    (tmp_path / "v.npz").write_bytes(npz_of({"words.npy": words, "vectors.npy": VECTORS}))
+    with pytest.raises(DataError, match=rf"v.npz: {message}"):
+        read_vectors(tmp_path / "v.npz", ["a"])
+
+
+@pytest.mark.parametrize("how", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_npz_packed_as_numpy_never_packs(tmp_path, how):
+    words = npy((1,), "<U1", b"a\0\0\0")
+    (tmp_path / "v.npz").write_bytes(npz_of({"words.npy": words, "vectors.npy": VECTORS}, how))
+    with pytest.raises(DataError, match=f"expected 'words.npy' stored or deflated, found compression {how}"):
+        read_vectors(tmp_path / "v.npz", ["a"])
+
+
+def test_a_number_that_is_none_takes_no_time_to_find_out(tmp_path):
+    (tmp_path / "v").write_bytes(b"a 1 2 3\nw " + b"1" * 50_000 + b"x 1 2 3\n")
+    began = time.perf_counter()
+    assert read_vectors(tmp_path / "v", ["a"]).num_read == 2
+    assert time.perf_counter() - began < 5  # a minute where digits can be parted in many ways
 
 
 @pytest.mark.parametrize(

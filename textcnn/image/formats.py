@@ -6,9 +6,7 @@ import gzip
 import io
 import math
 import struct
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -17,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.errors import DataError
+from textcnn.text.archives import DAMAGE, MOST_INFLATION, checked_member, npy_header
+from textcnn.text.read_table import one_line
 
-# deflate cannot make more than 1032 bytes of one
-_MOST_INFLATION = 1032
-_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError, KeyError, RuntimeError)
+# Pixels are in memory as a whole. Pictures never pack so well, but a few of them may be blank.
+_LIKELY_INFLATION, _ANYWAY = 100, 2**26  # times, bytes
 
 
 def read_npz(path: Path, names: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
@@ -33,8 +32,8 @@ def read_npz(path: Path, names: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
         with zipfile.ZipFile(path) as archive:
             members = archive.namelist()
             return {name: _npy(archive, f"{name}.npy", path) for name in names if f"{name}.npy" in members}
-    except _DAMAGE as err:
-        raise DataError(f"expected a whole .npz archive, found a damaged one: {_first_line(err)}", path=path) from err
+    except DAMAGE as err:
+        raise DataError(f"expected a whole .npz archive, found a damaged one: {one_line(err)}", path=path) from err
 
 
 def write_npz(path: str | Path, images: npt.NDArray[Any], labels: npt.NDArray[Any]) -> None:
@@ -58,8 +57,8 @@ def read_idx(path: Path, axes: int) -> npt.NDArray[np.uint8]:
     try:
         with opened(path, "rb") as stream:
             return _read_idx_stream(stream, path, axes)
-    except _DAMAGE as err:
-        raise DataError(f"expected a whole idx file, found a damaged one: {_first_line(err)}", path=path) from err
+    except DAMAGE as err:
+        raise DataError(f"expected a whole idx file, found a damaged one: {one_line(err)}", path=path) from err
 
 
 def _read_idx_stream(stream: IO[bytes], path: Path, axes: int) -> npt.NDArray[np.uint8]:
@@ -73,9 +72,10 @@ def _read_idx_stream(stream: IO[bytes], path: Path, axes: int) -> npt.NDArray[np
     shape = struct.unpack(f">{axes}I", header[4:])
     size = math.prod(shape)
     stored = path.stat().st_size
-    most = _MOST_INFLATION * stored if path.suffix == ".gz" else stored - len(header)
+    most = MOST_INFLATION * stored if path.suffix == ".gz" else stored - len(header)
     if size > most:
         raise DataError(f"expected {size} bytes for the shape {shape!r}, found a file of {stored}", path=path)
+    _check_inflation(size, stored, path.name, path)
     data = stream.read(size)
     if len(data) != size or stream.read(1):
         found = len(data) if len(data) != size else "more"
@@ -91,16 +91,15 @@ def write_idx(path: str | Path, array: npt.NDArray[np.uint8]) -> None:
 
 def _npy(archive: zipfile.ZipFile, member: str, path: Path) -> npt.NDArray[Any]:
     """One array of an npz; its header is checked against its size before numpy makes room for it."""
-    info = archive.getinfo(member)
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise DataError(f"expected {member!r} stored or deflated, found compression {info.compress_type!r}", path=path)
-    if info.file_size > _MOST_INFLATION * info.compress_size:
-        raise DataError(f"expected {member!r} to hold data, found a size of {info.file_size} that it cannot", path=path)
+    info = checked_member(archive, member, path)
+    _check_inflation(info.file_size, info.compress_size, member, path)
     with archive.open(info) as stream:
-        shape, dtype = _npy_header(stream, member, path)
+        shape, _, dtype = npy_header(stream, member, path)
         found = info.file_size - stream.tell()
     if dtype.hasobject:
         raise DataError(f"expected numbers or strings in {member!r}, found Python objects (a pickle)", path=path)
+    if not dtype.itemsize:  # any number of nothing has no bytes
+        raise DataError(f"expected numbers or strings in {member!r}, found dtype {str(dtype)!r}", path=path)
     expected = dtype.itemsize * math.prod(shape)
     if expected != found:
         raise DataError(f"expected {expected} bytes in {member!r} for its shape {shape!r}, found {found}", path=path)
@@ -108,19 +107,10 @@ def _npy(archive: zipfile.ZipFile, member: str, path: Path) -> npt.NDArray[Any]:
         return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
 
 
-def _npy_header(stream: IO[bytes], member: str, path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    try:
-        version = np.lib.format.read_magic(stream)
-        if version == (1, 0):
-            shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
-        elif version == (2, 0):
-            shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
-        else:
-            raise DataError(f"expected npy format 1.0 or 2.0 in {member!r}, found {version!r}", path=path)
-    except (SyntaxError, TypeError, tokenize.TokenError) as err:
-        raise DataError(f"expected an npy header in {member!r}, found {_first_line(err)}", path=path) from err
-    return shape, dtype
-
-
-def _first_line(err: BaseException) -> str:
-    return (str(err) or type(err).__name__).splitlines()[0]
+def _check_inflation(size: int, packed: int, what: str, path: Path) -> None:
+    if size > max(_LIKELY_INFLATION * packed, _ANYWAY):
+        raise DataError(
+            f"expected {what!r} to unpack to {_LIKELY_INFLATION} times its size at most, found {packed:,} bytes that "
+            f"become {size:,}; if it is no trap, unpack it and read that",
+            path=path,
+        )

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from textcnn.errors import DataError
 from textcnn.image.formats import read_idx, read_npz
 from textcnn.image.pictures import EXTENSIONS, Size, picture_files, read_pictures
+from textcnn.text.archives import strings
 from textcnn.text.read_hub import hub_split, is_hub_id
 
 IDX_IMAGES = "-images-idx3-ubyte"
@@ -170,7 +171,7 @@ def _label_names(array: npt.NDArray[Any], path: Path) -> list[str]:
             f"and dtype {str(array.dtype)!r}",
             path=path,
         )
-    return [str(label) for label in array.tolist()]
+    return strings(array, "labels.npy", path) if array.dtype.kind == "U" else [str(n) for n in array.tolist()]
 
 
 def _read_idx(path: Path) -> Images:

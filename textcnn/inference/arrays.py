@@ -27,19 +27,27 @@ def save_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     path.chmod(0o644)
 
 
-def load_arrays(path: Path, names: tuple[str, ...], what: str) -> dict[str, npt.NDArray[Any]]:
+def load_arrays(path: Path, wanted: Mapping[str, tuple[type, int]], what: str) -> dict[str, npt.NDArray[Any]]:
     """The tensors of these names.
 
     Args:
         path: of the file.
-        names: that it must have.
+        wanted: the names that it must have, with the type of the numbers and how many axes there are.
         what: should be there, for the message.
 
     Raises:
-        ArtifactError: the file is damaged, or lacks one.
+        ArtifactError: the file is damaged, or lacks one, or has one of another type.
     """
     try:
         found = safetensors.numpy.load_file(path)
-        return {name: found[name] for name in names}
+        arrays = {name: found[name] for name in wanted}
     except Exception as err:  # safetensors has one exception class for every fault, and OSError besides
         raise ArtifactError(f"{path}: expected {what}, but the file is damaged: {err}") from err
+    for name, (kind, num_axes) in wanted.items():
+        array = arrays[name]
+        if array.dtype != kind or array.ndim != num_axes:
+            raise ArtifactError(
+                f"{path}: expected {what}, {name!r} of {np.dtype(kind)} with {num_axes} axes, found {array.dtype} of "
+                f"shape {array.shape}"
+            )
+    return arrays

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -35,11 +36,13 @@ from textcnn.inference.lookup import LookupModel
 from textcnn.inference.manifest import read_config, read_json
 from textcnn.inference.one_layer import OneLayer, one_layer, refusal
 from textcnn.inference.out_of_fold import OutOfFold
+from textcnn.inference.plausible import check_claims, filled
 from textcnn.inference.storage import packed
 from textcnn.labels import MULTI_LABEL, Labels
 from textcnn.models.base import TextClassifier, build_image_classifier, build_text_classifier
 from textcnn.text.batching import TextInputs
 from textcnn.text.lexicon import build_lexicon
+from textcnn.text.read_table import one_line
 from textcnn.text.tokenizer import Tokenizer
 
 WIDE_TABLE = "wide.table.weight"
@@ -193,15 +196,17 @@ def load_artifact(folder: str | Path) -> Artifact:
     model: nn.Module
     inputs: TextInputs | ImageInputs
     try:
+        check_claims(saved, weights)
         if saved["modality"] == "text":
             model, inputs = _text_model(folder, saved, config, labels, weights)
         else:
             channels, height, width = saved["shape"]
             inputs = ImageInputs((channels, height, width), tuple(saved["mean"]), tuple(saved["std"]))
-            model = build_image_classifier(config, inputs.shape, labels)
-            model.load_state_dict(weights, strict=True)
-    except (ConfigError, RuntimeError) as err:
-        problem = str(err).replace("\n\t", " ").replace("\n", " ")
+            model = filled(partial(build_image_classifier, config, inputs.shape, labels), weights)
+    except ArtifactError:
+        raise
+    except Exception as err:  # a setting of a wrong type fails wherever it is used
+        problem = one_line(err, 1_000)
         raise ArtifactError(f"{folder / WEIGHTS}: the weights do not fit {CONFIG}: {problem}") from err
     training, timing = (read_json(folder / name) for name in (TRAINING, TIMING))
     folds = OutOfFold.read(folder / FOLDS, len(labels)) if (folder / FOLDS).is_file() else None
@@ -228,14 +233,15 @@ def _text_model(
     for name in ("embedding.word.weight", "embedding.static.word.weight", "embedding.tuned.word.weight"):
         _check_rows(folder, name, weights, len(tokenizer), "types in tokenizer.json")
     lexicon = build_lexicon(tokenizer, config)
-    model = build_text_classifier(
+    build = partial(
+        build_text_classifier,
         config,
         len(tokenizer),
         labels,
         num_ngrams=0 if lexicon is None else lexicon.num_ngrams,
         num_features=len(weights["wide.keys"]) if "wide.keys" in weights else None,
     )
-    model.load_state_dict(weights, strict=True)
+    model = filled(build, weights)
     if model.wide is not None:
         model.wide.is_float16 = weights[WIDE_TABLE].dtype == torch.float16
     wide = None if model.wide is None else model.wide.features
@@ -243,9 +249,10 @@ def _text_model(
 
 
 def _check_rows(folder: Path, name: str, weights: dict[str, torch.Tensor], expected: int, what: str) -> None:
-    if name in weights and len(weights[name]) != expected:
+    rows = max(weights[name].shape[:1], default=1) if name in weights else expected
+    if rows != expected:
         raise ArtifactError(
-            f"{folder}: {WEIGHTS} has {len(weights[name]):,} rows in {name}, but there are {expected:,} {what}; "
+            f"{folder}: {WEIGHTS} has {rows:,} rows in {name}, but there are {expected:,} {what}; "
             f"the files are from different models"
         )
 

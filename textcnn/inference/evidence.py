@@ -12,6 +12,15 @@ from textcnn.errors import ArtifactError
 from textcnn.inference.arrays import load_arrays, save_arrays
 
 Integers = npt.NDArray[np.int64]
+_ARRAYS = {
+    "keys": (np.int64, 1),
+    "counts": (np.int32, 1),
+    "rows": (np.int32, 2),
+    "numbers": (np.int64, 1),
+    "label_offsets": (np.int64, 1),
+    "label_ids": (np.int32, 1),
+    "threshold": (np.float64, 1),
+}
 
 
 @dataclass(frozen=True)
@@ -51,8 +60,7 @@ class EvidenceIndex:
         Raises:
             ArtifactError: the file is damaged, or is not of a model with ``num_labels`` labels.
         """
-        names = tuple(entry.name for entry in fields(cls))
-        index = cls(**load_arrays(path, names, "an index of evidence"))
+        index = cls(**load_arrays(path, _ARRAYS, "an index of evidence"))
         if problem := index._problem(num_labels):
             raise ArtifactError(f"{path}: expected an index of evidence, but {problem}; train again with --evidence")
         return index
@@ -60,12 +68,14 @@ class EvidenceIndex:
     def _problem(self, num_labels: int) -> str:
         """Whatever would make a look-up fail or cite a wrong row."""
         num_pairs, num_rows = len(self.keys), len(self.numbers)
-        if self.counts.shape != (num_pairs,) or self.rows.ndim != 2 or len(self.rows) != num_pairs:
+        if self.counts.shape != (num_pairs,) or len(self.rows) != num_pairs:
             return f"it has {num_pairs} pairs, counts of shape {self.counts.shape} and rows of shape {self.rows.shape}"
         if self.rows.max(initial=-1) >= num_rows or self.rows.min(initial=0) < -1:
             return f"it cites rows that are not among its {num_rows}"
         offsets = self.label_offsets
-        if offsets.shape != (num_rows + 1,) or (np.diff(offsets) < 0).any() or offsets[-1] != len(self.label_ids):
+        if offsets.shape != (num_rows + 1,) or offsets[0] or (np.diff(offsets) < 0).any():
+            return f"its labels are not those of {num_rows} rows"
+        if offsets[-1] != len(self.label_ids):
             return f"its labels are not those of {num_rows} rows"
         if self.label_ids.max(initial=-1) >= num_labels or self.label_ids.min(initial=0) < 0:
             return f"it has labels that are not among the {num_labels} of the model"

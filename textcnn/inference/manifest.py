@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +15,7 @@ from textcnn.inference.earlier import READABLE, config_of_today
 from textcnn.inference.folder import CONFIG, TIMING, TOKENIZER, TRAINING, WEIGHTS, previous_folder
 from textcnn.inference.storage import STORAGES
 from textcnn.labels import MULTI_LABEL, SINGLE_LABEL
-from textcnn.text.read_table import shown
+from textcnn.text.read_table import DEEPEST, is_deep, shown
 
 
 def read_config(folder: str | Path) -> dict[str, Any]:
@@ -68,17 +68,21 @@ def read_json(path: Path) -> dict[str, Any]:
         raise ArtifactError(f"{path}: expected a JSON object, but the file is damaged: {err}") from err
     if not isinstance(found, dict):
         raise ArtifactError(f"{path}: expected a JSON object, found {type(found).__name__}")
+    if is_deep(found):
+        raise ArtifactError(f"{path}: expected values nested at most {DEEPEST} deep, found deeper ones")
     return found
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether it is a number that a float can be; JSON has whole numbers of any size."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _is_list(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, list) and all(map(check, value))
 
 
+_LONGEST = 300  # characters of one problem
 _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "modality": ("text", "image").__contains__,
     "labels": lambda value: _is_list(lambda name: isinstance(name, str))(value) and 0 < len(value) == len(set(value)),
@@ -104,7 +108,7 @@ def _check_config(path: Path, saved: dict[str, Any]) -> None:
     try:
         Config.from_flat({name: saved[name] for name in settings if name in saved})
     except ConfigError as err:
-        problems += err.problems
+        problems += [problem if len(problem) <= _LONGEST else f"{problem[:_LONGEST]}..." for problem in err.problems]
     if not problems and len(saved["thresholds"]) != len(saved["labels"]):
         problems.append(f"{len(saved['thresholds'])} thresholds for {len(saved['labels'])} labels")
     if not problems and saved["modality"] == "image" and {len(saved["mean"]), len(saved["std"])} != {saved["shape"][0]}:

@@ -14,11 +14,12 @@ from textcnn.config import ModelConfig
 from textcnn.errors import ArtifactError
 from textcnn.inference.exact import ExactProduct
 from textcnn.inference.filters import FilterWeights
-from textcnn.inference.folder import WEIGHTS
+from textcnn.inference.folder import CONFIG, WEIGHTS
 from textcnn.inference.quantized import UNIT, steps_of
 from textcnn.inference.type_rows import BLOCK, TypeVectors
 from textcnn.labels import MULTI_LABEL, Labels
 from textcnn.text.lexicon import Lexicon, Unseen
+from textcnn.text.read_table import shown
 from textcnn.text.wide import WideFeatures
 
 Array = npt.NDArray[Any]
@@ -26,6 +27,7 @@ Array = npt.NDArray[Any]
 ARCHITECTURES = ("kim", "bag")
 POOLINGS = ("max+mean", "max")  # of kim, the first where its settings name none
 ACTIVATION = "relu"  # of kim, where its settings name none
+ACTIVATIONS = ("relu", "leaky_relu", "tanh", "identity")
 SCALED_TYPES = 20_000  # the most frequent types, whose products set the steps of int8
 
 
@@ -41,7 +43,7 @@ def refusal(saved: Mapping[str, Any]) -> str:
     pooling = saved["settings"].get("pooling", POOLINGS[0])
     if pooling not in POOLINGS:
         return f"pooling {pooling!r} needs every window; look-up keeps the largest, for {' and '.join(POOLINGS)}"
-    if saved["settings"].get("word_ngrams", 1) > 1:
+    if saved["settings"].get("word_ngrams", 1) != 1:
         return "its word n-grams have vectors of their own; look-up is for bags of words alone"
     return ""
 
@@ -122,10 +124,15 @@ def one_layer(
         head, bias = np.concatenate([0 * head, head]), np.concatenate([0 * bias, bias])
     table, features, scale = None, None, config.scale
     if "wide.keys" in rest:
-        size = len(rest["wide.keys"])
-        features = WideFeatures(found.take("wide.keys", size), found.take("wide.idf", size))
-        table = np.asarray(found.take("wide.table.weight", size, len(labels)), np.float32)  # float16 where it was large
+        size = found.num_rows("wide.keys")
+        features = WideFeatures(found.take("wide.keys", size, kinds=(np.int64,)), found.take("wide.idf", size))
+        table = found.take("wide.table.weight", size, len(labels), kinds=(np.float32, np.float16))
+        table = np.asarray(table, np.float32)  # float16 where it was large
     found.check_all_taken()
+    activation = config.settings.get("activation", ACTIVATION)
+    if activation not in ACTIVATIONS:
+        known = ", ".join(ACTIVATIONS)
+        raise ArtifactError(f"{folder / CONFIG}: expected an activation of {known}, found {shown(activation)}")
     sizes = np.array([weight.shape[2] for weight, _ in convs], np.int64)
     taps = [weight.transpose(2, 0, 1).reshape(-1, dim) for weight, _ in convs]  # (h * F, D)
     filters = FilterWeights(
@@ -133,7 +140,7 @@ def one_layer(
         np.concatenate([np.zeros((0, dim), np.float32), *taps]),
         np.concatenate([np.zeros(0, np.float32), *(bias for _, bias in convs)]),
         np.ascontiguousarray(head[:, :num_maxima].T),
-        config.settings.get("activation", ACTIVATION),
+        activation,
     )
     return OneLayer(
         TypeVectors(tensors, lexicon, adds=config.vectors is not None),
@@ -149,11 +156,11 @@ def one_layer(
 def _filters(found: _Taker, dim: int) -> list[tuple[Array, Array]]:
     convs: list[tuple[Array, Array]] = []
     while (name := f"encoder.convs.{len(convs)}.") + "weight" in found.tensors:
-        weight = found.tensors[f"{name}weight"]
-        num_filters = len(convs[0][1]) if convs else len(weight)
-        convs.append(
-            (found.take(f"{name}weight", num_filters, dim, weight.shape[-1]), found.take(f"{name}bias", num_filters))
-        )
+        num_filters = len(convs[0][1]) if convs else found.num_rows(f"{name}weight")
+        width = max(found.tensors[f"{name}weight"].shape[-1:], default=0)
+        if not num_filters or not width:  # a window of no words, or one of any width that no number stands for
+            raise ArtifactError(f"{found.where}: expected filters in '{name}weight', found none")
+        convs.append((found.take(f"{name}weight", num_filters, dim, width), found.take(f"{name}bias", num_filters)))
     return convs
 
 
@@ -161,19 +168,28 @@ class _Taker:
     """Takes tensors by name and shape, and knows which are left."""
 
     def __init__(self, tensors: dict[str, Array], folder: Path) -> None:
-        self.tensors, self._where = tensors, folder / WEIGHTS
+        self.tensors, self.where = tensors, folder / WEIGHTS
 
-    def take(self, name: str, *shape: int) -> Array:
-        """The tensor of that name, which must have that shape."""
+    def num_rows(self, name: str) -> int:
+        """Rows of the tensor of that name."""
+        if not self.tensors[name].ndim:
+            raise ArtifactError(f"{self.where}: expected rows in {name!r}, found a single number")
+        return len(self.tensors[name])
+
+    def take(self, name: str, *shape: int, kinds: tuple[type, ...] = (np.float32,)) -> Array:
+        """The tensor of that name, which must have that shape and numbers of such a kind."""
         if name not in self.tensors:
-            raise ArtifactError(f"{self._where}: expected a tensor {name!r} of shape {shape}, found none")
+            raise ArtifactError(f"{self.where}: expected a tensor {name!r} of shape {shape}, found none")
         tensor = self.tensors.pop(name)
         if tensor.shape != shape:
-            raise ArtifactError(f"{self._where}: expected {name!r} of shape {shape}, found {tensor.shape}")
+            raise ArtifactError(f"{self.where}: expected {name!r} of shape {shape}, found {tensor.shape}")
+        if tensor.dtype not in kinds:
+            expected = " or ".join(str(np.dtype(kind)) for kind in kinds)
+            raise ArtifactError(f"{self.where}: expected {name!r} of {expected}, found {tensor.dtype}")
         return tensor
 
     def check_all_taken(self) -> None:
         """No tensor may be left over: the network that wrote it would be another one."""
         if self.tensors:
             names = ", ".join(sorted(self.tensors))
-            raise ArtifactError(f"{self._where}: expected no further tensors, found {names}")
+            raise ArtifactError(f"{self.where}: expected no further tensors, found {names}")

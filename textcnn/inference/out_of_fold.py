@@ -11,6 +11,8 @@ import numpy.typing as npt
 from textcnn.errors import ArtifactError
 from textcnn.inference.arrays import load_arrays, save_arrays
 
+_ARRAYS = {"probabilities": (np.float32, 2), "fold": (np.int32, 1)}
+
 
 @dataclass(frozen=True)
 class OutOfFold:
@@ -40,9 +42,9 @@ class OutOfFold:
         Raises:
             ArtifactError: the file is damaged, or is not of a model with ``num_labels`` labels.
         """
-        found = load_arrays(path, ("probabilities", "fold"), "probabilities and folds")
+        found = load_arrays(path, _ARRAYS, "probabilities and folds")
         probabilities, fold = found["probabilities"], found["fold"]
-        if fold.ndim != 1 or probabilities.shape != (len(fold), num_labels):
+        if probabilities.shape != (len(fold), num_labels):
             raise ArtifactError(
                 f"{path}: expected probabilities of shape ({len(fold)}, {num_labels}), found {probabilities.shape}"
             )

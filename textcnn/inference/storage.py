@@ -48,8 +48,9 @@ def unpacked(tensors: Mapping[str, Any], path: Path) -> dict[str, Any]:
     for name, tensor in tensors.items():
         if name.endswith(WHOLE):
             scale = tensors.get(f"{name.removesuffix(WHOLE)}{SCALE}")
-            if scale is None or tuple(scale.shape) != (len(tensor), *[1] * (tensor.ndim - 1)):
-                raise ArtifactError(f"{path}: expected the scales of {len(tensor):,} rows of {name!r}, found none")
+            rows = len(tensor) if tensor.ndim else 0
+            if scale is None or tuple(scale.shape) != (rows, *[1] * (tensor.ndim - 1)):
+                raise ArtifactError(f"{path}: expected the scales of {rows:,} rows of {name!r}, found none")
             found[name.removesuffix(WHOLE)] = tensor * scale
         elif not name.endswith(SCALE):
             found[name] = tensor if name.startswith(_AS_IT_IS) else _float32(tensor)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,8 +16,10 @@ from typing import Any
 from textcnn.errors import ConfigError, DataError
 from textcnn.text.read_columns import TEXT_NAMES
 from textcnn.text.read_csv import DELIMITERS, csv_table, header_cells
-from textcnn.text.read_source import Source
-from textcnn.text.read_table import PEEK, SURROGATE, Opened, Record, Table, shown, unique_columns
+from textcnn.text.read_folder import folder_table
+from textcnn.text.read_parquet import parquet_table
+from textcnn.text.read_source import SURROGATE, Source
+from textcnn.text.read_table import DEEPEST, PEEK, Opened, Record, Table, is_deep, shown
 
 FORMATS = ("auto", "csv", "tsv", "jsonl", "parquet", "fasttext", "folder", "lines")
 EXTENSIONS = {
@@ -33,6 +36,7 @@ EXTENSIONS = {
     ".txt": "lines",  # or fasttext, as the first line shows
 }
 LABEL = "__label__"
+_FASTTEXT_LABEL = re.compile(rf"\s*{LABEL}(\S*)")
 
 
 def file_table(path: Path | None, format: str = "auto", encoding: str = "utf-8") -> Table:
@@ -45,7 +49,7 @@ def file_table(path: Path | None, format: str = "auto", encoding: str = "utf-8")
     if format not in FORMATS:
         raise ConfigError(f"format must be {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, got {format!r}")
     if path is not None and (path.is_dir() or format == "folder"):
-        return _folder_table(path, format, encoding)
+        return folder_table(path, format, encoding)
     source = Source(path, encoding)
     table = _source_table(source, path, format)
     table.source = source
@@ -60,7 +64,7 @@ def _source_table(source: Source, path: Path | None, format: str) -> Table:
     found = _sniff(source) if format == "auto" else format
     if found in DELIMITERS:
         return csv_table(source, found, sniff=format == "auto")
-    tables = {"jsonl": _jsonl_table, "parquet": _parquet_table, "fasttext": _fasttext_table, "lines": _lines_table}
+    tables = {"jsonl": _jsonl_table, "parquet": parquet_table, "fasttext": _fasttext_table, "lines": _lines_table}
     return tables[found](source)
 
 
@@ -112,6 +116,9 @@ def _objects(source: Source, notices: Counter[str]) -> Iterator[Record]:
         except (ValueError, RecursionError) as err:
             problem = f"expected one JSON object a line, found {shown(line)} ({err})"
             raise DataError(problem, path=source.name, line=number) from err
+        if line.count("[") + line.count("{") > DEEPEST and is_deep(record):
+            problem = f"expected lists and objects nested at most {DEEPEST} deep, found {shown(line)}; flatten it"
+            raise DataError(problem, path=source.name, line=number)
         if not isinstance(record, dict):
             raise DataError(f"expected one JSON object a line, found {shown(record)}", path=source.name, line=number)
         yield number, _without_surrogates(record, notices) if "\\ud" in line.lower() else record
@@ -158,74 +165,8 @@ def _text_cell(line: str) -> dict[str, Any]:
 
 
 def _fasttext_cells(line: str) -> dict[str, Any]:
-    labels = []
-    rest = line.lstrip()
-    while rest.startswith(LABEL):
-        label, *tail = rest.split(maxsplit=1)
-        labels.append(label.removeprefix(LABEL))
-        rest = tail[0] if tail else ""
-    return {"text": rest, "label": labels if len(labels) > 1 else labels[0] if labels else None}
-
-
-# ----------------------------------------------------------------------------------------- folders and Parquet
-
-
-def _folder_table(path: Path, format: str, encoding: str) -> Table:
-    """A sub-folder a label, a file a text; hidden files are no data."""
-    if not path.is_dir():
-        raise DataError("expected a folder with one sub-folder a label, found a file", path=path)
-    if format not in ("auto", "folder"):
-        raise DataError(f"expected a file to read as {format}, found a folder", path=path)
-    entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
-    classes = [entry for entry in entries if entry.is_dir()]
-    if not classes:
-        names = ", ".join(repr(entry.name) for entry in entries[:5]) or "nothing"
-        raise DataError(
-            f"expected one sub-folder a label, found {names}; if one of them is the data, name it", path=path
-        )
-
-    def records(notices: Counter[str]) -> Iterator[Record]:
-        numbers = itertools.count(1)
-        notices["files_aside"] += len(entries) - len(classes)
-        for folder in classes:
-            for file in sorted(folder.iterdir()):
-                if file.name.startswith("."):
-                    continue
-                if not file.is_file():
-                    notices["files_aside"] += 1
-                    continue
-                text = "".join(Source(file, encoding).lines(notices))
-                yield next(numbers), {"text": text, "label": folder.name, "file": f"{folder.name}/{file.name}"}
-
-    columns = ("text", "label", "file")
-    return Table(str(path), "folder", lambda notices: (columns, records(notices)), split_labels=False)
-
-
-def _parquet_table(source: Source) -> Table:
-    def start(notices: Counter[str]) -> Opened:
-        batches = _parquet_batches(source)
-        columns = unique_columns(next(batches).schema.names, source.name)
-        return columns, batch_records(batches, columns)
-
-    return Table(source.name, "parquet", start, again=source.again)
-
-
-def _parquet_batches(source: Source) -> Iterator[Any]:
-    """An empty record batch, for its schema, and then those of the file."""
-    import pyarrow
-    from pyarrow import parquet
-
-    with source.open_seekable() as stream:
-        try:
-            file = parquet.ParquetFile(stream)
-            yield pyarrow.RecordBatch.from_pylist([], file.schema_arrow)
-            yield from file.iter_batches(batch_size=4096)
-        except pyarrow.ArrowException as err:
-            raise DataError(f"expected a Parquet file, found: {err}", path=source.name) from err
-
-
-def batch_records(batches: Iterator[Any], columns: tuple[str, ...]) -> Iterator[Record]:
-    """The rows of pyarrow's record batches as dictionaries of Python values, numbered from 1."""
-    rows = (row for batch in batches for row in zip(*(column.to_pylist() for column in batch.columns), strict=True))
-    for number, row in enumerate(rows, start=1):
-        yield number, dict(zip(columns, row, strict=True))
+    labels, end = [], 0
+    while found := _FASTTEXT_LABEL.match(line, end):
+        labels.append(found[1])
+        end = found.end()
+    return {"text": line[end:].lstrip(), "label": labels if len(labels) > 1 else labels[0] if labels else None}

@@ -7,11 +7,10 @@ from collections import Counter
 from collections.abc import Iterator
 
 from textcnn.errors import DataError
-from textcnn.text.read_source import Source
+from textcnn.text.read_source import LONGEST, Source, too_long
 from textcnn.text.read_table import Opened, Record, Table, shown, unique_columns
 
 DELIMITERS = {"csv": ",\t;|", "tsv": "\t,;|"}  # the usual one first: it wins a tie
-CELL_LIMIT = 2**27  # characters of a cell; a quote that is never closed must not swallow a file whole
 
 
 def csv_table(source: Source, format: str, *, sniff: bool) -> Table:
@@ -23,7 +22,8 @@ def csv_table(source: Source, format: str, *, sniff: bool) -> Table:
         sniff: take the delimiter that cuts the header into the most cells, not the usual one of the format.
 
     Raises:
-        DataError: no header, two columns of one name, quotes that do not pair up, a row unlike the header in length.
+        DataError: no header, two columns of one name, quotes that do not pair up, a row unlike the header in length, or
+            a row that does not end: a quote that is never closed must not swallow a file whole.
     """
     delimiter = _delimiter(source, DELIMITERS[format]) if sniff else DELIMITERS[format][0]
 
@@ -54,10 +54,20 @@ def _cut(source: Source, delimiter: str) -> list[str]:
 
 
 def _cells(source: Source, delimiter: str, notices: Counter[str]) -> Iterator[tuple[int, list[str]]]:
-    csv.field_size_limit(max(csv.field_size_limit(), CELL_LIMIT))  # one for the whole process: raised, never lowered
-    reader = csv.reader(source.lines(notices, newline=""), delimiter=delimiter, strict=True)
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST))  # one for the whole process: raised, never lowered
+    line = held = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal held
+        for part in source.lines(notices, newline=""):
+            held += len(part)
+            if held > LONGEST:
+                raise too_long("a row", source.name, line)
+            yield part
+
+    reader = csv.reader(lines(), delimiter=delimiter, strict=True)
     while True:
-        line = reader.line_num + 1
+        line, held = reader.line_num + 1, 0
         try:
             cells = next(reader, None)
         except csv.Error as err:

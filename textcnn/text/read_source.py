@@ -7,6 +7,7 @@ import contextlib
 import gzip
 import io
 import os
+import re
 import select
 import shutil
 import sys
@@ -15,12 +16,16 @@ import weakref
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from textcnn.errors import ConfigError, DataError
 
 GZIP = b"\x1f\x8b"
+LONGEST = 2**24  # characters of a line, a row of CSV or a text: small files can unpack to endless ones
+SURROGATE = re.compile("[\ud800-\udfff]")  # half a pair: JSON and UTF-7 can escape it, UTF-8 cannot write it
+_ESCAPED = ("utf-7", "unicode-escape", "raw-unicode-escape")  # encodings that have halves of pairs
 MARKS = (  # UTF-32 before UTF-16, whose mark it begins with
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -110,15 +115,21 @@ class Source:
         NUL characters become blanks and are counted as ``nul_bytes``.
 
         Raises:
-            DataError: a byte that is not of the encoding, with its offset.
+            DataError: a byte that is not of the encoding, with its offset; a line of ``LONGEST`` characters.
         """
         with self.open() as stream:
             counted = _Counted(stream)
             buffer: Any = counted
             encoding = self._encoding(bytes(stream.peek(4)))
             try:
-                for number, line in enumerate(io.TextIOWrapper(buffer, encoding, newline=newline)):
+                text = io.TextIOWrapper(buffer, encoding, newline=newline)
+                for number, line in enumerate(iter(partial(text.readline, LONGEST), "")):
+                    if len(line) == LONGEST:
+                        raise too_long("a line", self.name, number + 1)
                     line = line if number else line.removeprefix("\ufeff")
+                    if encoding in _ESCAPED:
+                        line, count = SURROGATE.subn("\ufffd", line)
+                        notices["surrogates"] += count
                     if "\0" in line:
                         notices["nul_bytes"] += line.count("\0")
                         line = line.replace("\0", " ")
@@ -135,6 +146,13 @@ class Source:
         """A byte order mark tells more than the default; an encoding that was asked for tells more than a mark."""
         if self.encoding == "utf-8":
             return next((encoding for mark, encoding in MARKS if head.startswith(mark)), "utf-8")
+        marks = [mark for mark, encoding in MARKS if encoding == self.encoding != "utf-8-sig"]
+        if marks and not any(head.startswith(mark) or mark.startswith(head) for mark in marks):
+            raise DataError(
+                f"expected {self.encoding} with a byte order mark, found {head[:4]!r} at the start; say which byte "
+                f"comes first, as {self.encoding}-le (Windows) or {self.encoding}-be",
+                path=self.name,
+            )
         return self.encoding
 
     def _open_pipe(self) -> Any:
@@ -170,9 +188,18 @@ def _unpacked(stream: Any) -> Any:
     return gzip.GzipFile(fileobj=stream) if stream.peek(2)[:2] == GZIP else stream
 
 
+def too_long(what: str, name: str, line: int | None = None) -> DataError:
+    """The error for what has more characters than is believed of it."""
+    return DataError(
+        f"expected {what} of fewer than {LONGEST:,} characters, found a longer one; is it text, and in lines?",
+        path=name,
+        line=line,
+    )
+
+
 def _known(encoding: str) -> str:
     try:
-        "".encode(encoding)
-    except LookupError as err:
+        codecs.getincrementaldecoder(encoding)("replace").decode("a\n".encode(encoding))
+    except (LookupError, ValueError) as err:  # of no text, as hex; that cannot be read piece by piece, as idna
         raise ConfigError(f"encoding must be one Python knows, as utf-8, latin-1 or utf-16, got {encoding!r}") from err
     return codecs.lookup(encoding).name

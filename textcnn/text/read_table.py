@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -15,7 +14,7 @@ Opened = tuple[tuple[str, ...], Iterator[Record]]  # what opening a source gives
 Start = Callable[[Counter[str]], Opened]
 
 PEEK = 100  # rows without a header whose keys make the columns
-SURROGATE = re.compile("[\ud800-\udfff]")  # half a pair: JSON can escape it, UTF-8 cannot write it
+DEEPEST = 100  # lists and objects within each other in JSON; some hundreds are more than Python goes through
 
 
 class Table:
@@ -118,7 +117,21 @@ def cell_text(value: Any, expected: str, name: str, line: int) -> str | None:
     return str(value)
 
 
+def is_deep(value: Any) -> bool:
+    """Whether lists and dictionaries are nested more than :data:`DEEPEST` deep."""
+    level = [value]
+    for _ in range(DEEPEST):
+        parts = [part.values() if isinstance(part, dict) else part for part in level if isinstance(part, (dict, list))]
+        level = [inner for part in parts for inner in part]
+    return any(isinstance(part, (dict, list)) for part in level)
+
+
+def one_line(err: BaseException, width: int = 500) -> str:
+    """What an error of another library says, without its line ends and what else has no place in a message."""
+    return " ".join(str(err).encode("utf-8", "replace").decode().split())[:width] or type(err).__name__
+
+
 def shown(value: Any, width: int = 60) -> str:
     """``repr`` of a value, cut to fit into a message of one line."""
-    text = repr(value)
+    text = repr(value[:width] if isinstance(value, (str, bytes, list, tuple)) else value)  # no more can be seen of it
     return text if len(text) <= width else text[: width - 3] + "..."

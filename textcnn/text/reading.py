@@ -25,7 +25,8 @@ from textcnn.text.read_columns import choose_columns
 from textcnn.text.read_hub import hub_table, is_hub_id
 from textcnn.text.read_labels import DistinctCells, LabelReader
 from textcnn.text.read_notices import counted, sentences
-from textcnn.text.read_table import SURROGATE, Record, Table, cell_text, shown
+from textcnn.text.read_source import SURROGATE
+from textcnn.text.read_table import Record, Table, cell_text, shown
 from textcnn.text.read_weights import read_weight
 from textcnn.text.stored import StoredTexts, TextWriter, memory_bound
 

@@ -39,8 +39,9 @@ class SubwordRule:
         starts = np.flatnonzero((data & 0xC0) != 0x80)  # first byte of every character
         ends = np.append(starts[1:], len(data))
         word_of = np.repeat(np.arange(len(raw)), [len(word) for word in raw])[starts]
-        hashes, words_of = [], []
-        for n in range(self.n_min, self.n_max + 1):
+        hashes, words_of = [np.zeros(0, np.uint32)], [np.zeros(0, np.int64)]
+        longest = int(np.bincount(word_of).max(initial=0))
+        for n in range(self.n_min, min(self.n_max, longest) + 1):
             first = np.arange(len(starts) - n + 1)
             first = first[word_of[first] == word_of[first + n - 1]]  # an n-gram stays within its word
             hashes.append(_fnv1a(data, starts[first], ends[first + n - 1]))

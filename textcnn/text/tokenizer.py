@@ -22,6 +22,7 @@ from textcnn.text.ragged import Ragged
 PAD = "[PAD]"
 UNKNOWN = "[UNK]"
 _UNKNOWN_NAMES = (UNKNOWN, "<unk>", "<UNK>")
+_MOST_GAPS = 2**16  # ids without an entry, beside as many as there are entries: each costs memory
 _CHUNK = 2048  # texts handed to the pipeline at once: bounds its memory, keeps its threads busy
 
 # Words with an inner apostrophe stay whole; every Han or kana character and every sign is a word of its own.
@@ -87,9 +88,17 @@ class Tokenizer:
         try:
             tokenizer = cls(tokenizers.Tokenizer.from_str(text))
             tokenizer.encode_batch(["\ue000"])  # a word no vocabulary has: is there an entry for such words?
-            return tokenizer
-        except Exception as err:  # the package raises plain Exception for every fault in the file
+        except BaseException as err:  # the package raises plain Exception for every fault in the file, but for some
+            if not isinstance(err, Exception) and type(err).__name__ != "PanicException":  # ends of its Rust code
+                raise
             raise ArtifactError(f"expected the JSON of a tokenizer, but the tokenizers package says: {err}") from err
+        entries = tokenizer._pipeline.get_vocab_size(with_added_tokens=True)
+        if len(tokenizer) > 2 * entries + _MOST_GAPS:
+            raise ArtifactError(
+                f"expected a tokenizer whose ids follow each other, found ids up to {len(tokenizer) - 1:,} for "
+                f"{entries:,} entries"
+            )
+        return tokenizer
 
     def to_json(self) -> str:
         """The text of tokenizer.json."""

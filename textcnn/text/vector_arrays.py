@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from textcnn.errors import DataError
+from textcnn.text.archives import DAMAGE, checked_member, npy_header, strings
+from textcnn.text.read_table import one_line
 from textcnn.text.vector_entries import WIDEST, Entries, Row, checked_dim, finite
 
 _ROWS = 512  # rows of an array read at once, if they are not wide
@@ -29,25 +31,24 @@ def read_npz(stream: Any, name: str) -> Entries:
             raise DataError(f"expected the arrays words and vectors, found {found}; {min(missing)} lacks", path=name)
         words_shape, words = _npy(archive, _NPY_WORDS, "US", name)
         shape, rows = _npy(archive, _NPY_VECTORS, "f", name)
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError, RuntimeError) as err:
-        raise DataError(f"expected an npz file of word vectors: {err}", path=name) from err
+    except DAMAGE as err:
+        raise DataError(f"expected an npz file of word vectors: {one_line(err)}", path=name) from err
     _check_shapes(shape, words_shape, name)
-    text = (w.decode("utf-8", "replace") if isinstance(w, bytes) else str(w) for w in chain.from_iterable(words))
+    text = chain.from_iterable(strings(part, _NPY_WORDS, name) for part in words)
     return _array_entries(text, chain.from_iterable(rows), shape[1], name)
 
 
 def _npy(archive: zipfile.ZipFile, member: str, kinds: str, name: str) -> tuple[tuple[int, ...], Iterator[Any]]:
     """The shape of an array in the archive and its rows, some hundreds at a time."""
-    file = archive.open(member)
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, is_fortran, dtype = read(file)
+    info = checked_member(archive, member, name)
+    file = archive.open(info)
+    shape, is_fortran, dtype = npy_header(file, member, name)
     if dtype.kind not in kinds or (is_fortran and len(shape) > 1):
         raise ValueError(f"{member} is of dtype {dtype} ({'columns' if is_fortran else 'rows'} first)")
     width = int(np.prod(shape[1:], dtype=object)) * dtype.itemsize
     if width > 8 * WIDEST:
         raise ValueError(f"{member} has entries of {width:,} bytes")
-    if shape and width * shape[0] > archive.getinfo(member).file_size:
+    if shape and width * shape[0] > info.file_size:
         raise ValueError(f"{member} claims to be {shape!r}, which is more than it holds")
 
     def parts() -> Iterator[Any]:
@@ -56,9 +57,10 @@ def _npy(archive: zipfile.ZipFile, member: str, kinds: str, name: str) -> tuple[
             number = min(step, shape[0] - start)
             try:
                 content = file.read(number * width)
-            except (zipfile.BadZipFile, OSError, EOFError) as err:
-                raise DataError(f"expected an npz file of word vectors: {err}", path=name) from err
-            yield np.frombuffer(content, dtype).reshape(number, *shape[1:]) if width else np.zeros(number, dtype)
+                part = np.frombuffer(content, dtype).reshape(number, *shape[1:]) if width else np.zeros(number, dtype)
+            except DAMAGE as err:
+                raise DataError(f"expected an npz file of word vectors: {one_line(err)}", path=name) from err
+            yield part
 
     return shape, parts()
 
@@ -78,8 +80,8 @@ def read_safetensors(stream: Any, name: str) -> Entries:
         words = json.loads((file.metadata() or {}).get("words", "null"))
         vectors = file.get_slice("vectors")
         shape, kind = tuple(vectors.get_shape()), vectors.get_dtype()
-    except (safetensors.SafetensorError, ValueError, RecursionError) as err:
-        raise DataError(f"expected a safetensors file of word vectors: {err}", path=name) from err
+    except (safetensors.SafetensorError, *DAMAGE) as err:
+        raise DataError(f"expected a safetensors file of word vectors: {one_line(err)}", path=name) from err
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise DataError("expected a JSON list of words as metadata 'words' of the tensor 'vectors'", path=name)
     if kind not in ("F16", "F32", "F64"):

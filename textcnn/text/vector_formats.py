@@ -22,7 +22,7 @@ from textcnn.text.vector_entries import Entries, Row, checked_dim, finite
 _LONGEST_WORD = 10_000  # bytes
 _LONGEST_LINE = 16_000_000  # bytes
 _FASTTEXT_MODEL = b"\xba\x16\x4f\x2f"
-_NUMBER = re.compile(rb"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_NUMBER = re.compile(rb"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")  # each in one way only, or it takes n * n steps
 _HEADER = re.compile(rb"(\d{1,18}) (\d{1,18})[ \t]*\r?\n")
 
 

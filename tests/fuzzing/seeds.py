@@ -1,0 +1,140 @@
+"""Small valid files of every format, most of them made by the library's own writers: what a fuzzer starts from."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import struct
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import one_layer_models
+import torch
+from PIL import Image
+from safetensors.numpy import save as save_safetensors
+from table_files import csv_bytes, jsonl_bytes, parquet_bytes
+
+from textcnn.config import ModelConfig
+from textcnn.image.batching import ImageInputs
+from textcnn.image.formats import write_idx, write_npz
+from textcnn.inference.artifact import Artifact
+from textcnn.inference.evidence import EvidenceIndex
+from textcnn.inference.out_of_fold import OutOfFold
+from textcnn.labels import Labels
+from textcnn.models.base import build_image_classifier
+
+TEXTS = ["a good film", 'bad, "really" bad', "naïve 映画 🎬", "שלום عالم", ""]
+LABELS = ["pos", "neg", "pos|neg", "neg", "pos"]
+WORDS = ["the", "good", "film", "映画"]
+VECTORS = np.arange(12, dtype=np.float32).reshape(4, 3) / 7
+PIXELS = np.arange(2 * 5 * 4, dtype=np.uint8).reshape(2, 5, 4)
+
+
+def tables(delimiter: str) -> list[bytes]:
+    rows = [("id", "text", "label"), *zip(range(5), TEXTS, LABELS, strict=True)]
+    plain = csv_bytes(rows, delimiter=delimiter)
+    text = plain.decode()
+    return [plain, text.encode("utf-16"), text.encode("utf-8-sig"), text.replace("\r\n", "\r").encode()]
+
+
+def json_lines() -> list[bytes]:
+    rich = {"text": "a", "label": ["x", "y"], "weight": 1.5, "more": {"a": [None, True]}}
+    return [jsonl_bytes(TEXTS, LABELS), json.dumps(rich).encode() + b'\n{"text": "\\ud800", "label": 1}\n']
+
+
+def parquet() -> list[bytes]:
+    table = {"text": TEXTS, "label": LABELS, "score": [0.5, None, 1, 2, 3], "tags": [["a"], [], None, ["b", "c"], []]}
+    return [parquet_bytes(table), parquet_bytes({"text": TEXTS})]
+
+
+def fasttext_lines() -> list[bytes]:
+    return ["".join(f"__label__a __label__b {text}\n" for text in TEXTS).encode()]
+
+
+def folders() -> list[bytes]:
+    return [b"pos\na.txt\ngood\npos\nb.txt\nfine\nneg\n\xc3\xa9.txt\nbad\n"]
+
+
+def text_vectors() -> list[bytes]:
+    lines = [f"{word} {' '.join(map(str, row))}\n" for word, row in zip(WORDS, VECTORS.tolist(), strict=True)]
+    return ["".join(lines).encode(), ("4 3\n" + "".join(lines)).encode()]
+
+
+def binary_vectors() -> list[bytes]:
+    rows = [word.encode() + b" " + row.tobytes() for word, row in zip(WORDS, VECTORS, strict=True)]
+    return [b"4 3\n" + b"\n".join(rows), b"4 3\n" + b"".join(rows)]
+
+
+def npz_vectors() -> list[bytes]:
+    return [_npz(words=np.array(WORDS), vectors=VECTORS), _npz(words=np.array(["a", "b"]), vectors=np.eye(2))]
+
+
+def safetensors_vectors() -> list[bytes]:
+    return [save_safetensors({"vectors": VECTORS}, {"words": json.dumps(WORDS)})]
+
+
+def _npz(**arrays: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    return file.getvalue()
+
+
+def image_npz() -> list[bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        write_npz(Path(folder, "x.npz"), PIXELS, np.array(["a", "b"]))
+        return [Path(folder, "x.npz").read_bytes(), _npz(images=PIXELS.astype(np.float32))]
+
+
+def idx() -> list[bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        write_idx(Path(folder, "x"), PIXELS)
+        return [Path(folder, "x").read_bytes(), struct.pack(">BBBBI", 0, 0, 8, 1, 2) + b"\0\1"]
+
+
+def packed_idx() -> list[bytes]:
+    return [gzip.compress(content, mtime=0) for content in idx()]
+
+
+def pictures() -> list[bytes]:
+    found = []
+    for name in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"):
+        file = io.BytesIO()
+        Image.fromarray(PIXELS[0]).convert("RGB").save(file, name)
+        found.append(file.getvalue())
+    return found
+
+
+@cache
+def text_model() -> dict[str, bytes]:
+    """The files of a folder with all that one may have: sub-words, a wide branch, folds and evidence."""
+    artifact = one_layer_models.make(vectors="v.txt", keep_vectors=2)
+    artifact.folds = OutOfFold(np.full((4, 3), 0.3, np.float32), np.array([0, 1, 0, 1], np.int32))
+    artifact.evidence = EvidenceIndex(
+        keys=np.array([3, 5], np.int64),
+        counts=np.array([1, 2], np.int32),
+        rows=np.array([[0, -1], [1, 0]], np.int32),
+        numbers=np.array([0, 3], np.int64),
+        label_offsets=np.array([0, 1, 2], np.int64),
+        label_ids=np.array([0, 2], np.int32),
+        threshold=np.array([0.5]),
+    )
+    return _files(artifact)
+
+
+@cache
+def image_model() -> dict[str, bytes]:
+    torch.manual_seed(0)
+    config = ModelConfig("lenet", settings={"channels": [2, 3], "hidden_size": 5})
+    inputs = ImageInputs.fit(np.arange(2 * 3 * 8 * 8, dtype=np.uint8).reshape(2, 3, 8, 8))
+    labels = Labels(("cat", "dog"))
+    model = build_image_classifier(config, inputs.shape, labels).eval()
+    return _files(Artifact(model, inputs, labels, config, 2.0, [0.5, 0.5]))
+
+
+def _files(artifact: Artifact) -> dict[str, bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        place = artifact.save(Path(folder) / "model")
+        return {path.name: path.read_bytes() for path in sorted(place.iterdir())}
