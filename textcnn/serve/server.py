@@ -53,7 +53,7 @@ def serve(settings: ServerSettings, say: Say) -> None:
         if not settings.is_local and settings.token is None:
             say("note: other machines can reach this server, and it asks for no token; see --token-variable")
         if settings.workers == 1:
-            _work(settings, metrics, say, listener, 0, None)
+            _work(settings, metrics, say, listener, 0)
         else:
             _Workers(settings, metrics, say, listener).run()
 
@@ -79,27 +79,27 @@ def _listener(settings: ServerSettings) -> socket.socket:
         ) from err
 
 
-def _work(
-    settings: ServerSettings, metrics: Metrics, say: Say, listener: socket.socket, row: int, parent: int | None
-) -> None:
-    from textcnn.serve.worker import Worker
-
-    metrics.take_row(row)
-    Worker(settings, metrics, say, parent=parent).run_on(listener)
-
-
 def _work_in_child(
-    settings: ServerSettings, metrics: Metrics, say: Say, listener: socket.socket, row: int, parent: int
+    settings: ServerSettings, metrics: Metrics, say: Say, listener: socket.socket, row: int, **how: Any
 ) -> None:
     # Until the worker listens for signals: those of the parent would be passed on to its other children.
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN if number == signal.SIGHUP else signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     try:
-        _work(settings, metrics, lambda line: say(f"worker {row + 1}: {line}"), listener, row, parent)
+        _work(settings, metrics, lambda line: say(f"worker {row + 1}: {line}"), listener, row, **how)
     except TextCNNError as err:
         sys.stderr.write(f"error: {err}\n")
         sys.exit(_CANNOT_LOAD)
+
+
+def _work(
+    settings: ServerSettings, metrics: Metrics, say: Say, listener: socket.socket, row: int, **how: Any
+) -> None:
+    from textcnn.serve.worker import Worker
+
+    metrics.take_row(row)
+    Worker(settings, metrics, say, **how).run_on(listener)
 
 
 class _Workers:
@@ -133,7 +133,8 @@ class _Workers:
         # A fork shares the socket and the counters as they are; nothing has started a thread before it. Signals wait
         # until the child has put away the parent's answers to them, and the parent knows the child.
         context: Any = multiprocessing.get_context("fork")
-        process = context.Process(target=_work_in_child, args=(*self._arguments, row, os.getpid()))
+        how = {"parent": os.getpid(), "is_replacement": row in self._pauses}
+        process = context.Process(target=_work_in_child, args=(*self._arguments, row), kwargs=how)
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
             self._due.pop(row, None)

@@ -36,9 +36,18 @@ class Worker(uvicorn.Server):
         metrics: where this worker has a row.
         say: is told what happens, a line each.
         parent: process without which it ends; none: it stands alone.
+        is_replacement: others answer meanwhile, so that it takes no request before its models are loaded.
     """
 
-    def __init__(self, settings: ServerSettings, metrics: Metrics, say: Say, *, parent: int | None = None) -> None:
+    def __init__(
+        self,
+        settings: ServerSettings,
+        metrics: Metrics,
+        say: Say,
+        *,
+        parent: int | None = None,
+        is_replacement: bool = False,
+    ) -> None:
         threads = max(num_cores() // settings.workers, 1)
         self._models = Models(settings.models, precision=settings.precision, threads=threads)
         self._batcher = Batcher(lambda size: metrics.observe("textcnn_batch_texts", size))
@@ -47,7 +56,7 @@ class Worker(uvicorn.Server):
         self._failure: Exception | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
-        self._patience = settings.limits.timeout
+        self._is_replacement, self._patience = is_replacement, settings.limits.timeout
         super().__init__(
             uvicorn.Config(
                 build_app(self._service, settings.token),
@@ -85,12 +94,15 @@ class Worker(uvicorn.Server):
 
     async def _run(self, listener: socket.socket) -> None:
         self._listen()
-        self._begin(self._load())
+        loading = self._begin(self._load())
         self._begin(close_silent(self.server_state.connections, self._patience))
         if self._parent is not None:
             self._begin(self._stay_with_parent(self._parent))
         try:
-            await self.serve(sockets=[listener])
+            if self._is_replacement:
+                await loading
+            if not self.should_exit:
+                await self.serve(sockets=[listener])
         finally:
             for task in self._tasks:
                 task.cancel()
@@ -102,10 +114,11 @@ class Worker(uvicorn.Server):
         if hasattr(signal, "SIGHUP"):
             loop.add_signal_handler(signal.SIGHUP, lambda: self._begin(self._reload()))
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def _stop(self) -> None:
         self.force_exit = self._service.stopping  # who asks twice does not want to wait
