@@ -10,7 +10,9 @@ import pytest
 FEW_FILES = ("sh", "-c", 'ulimit -Sn 256; exec "$@"', "sh")
 FEWEST_FILES = ("sh", "-c", 'ulimit -n 100; exec "$@"', "sh")
 BODY = b'{"texts": ["a good film"]}'
-ASKED = b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(BODY)
+ASKED = b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(
+    BODY
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +33,7 @@ def connected(stack, port, count):
 
 def answers(connections):
     """What came on each until its answer was there, or it was closed."""
-    found = {one: b"" for one in connections}
+    found = dict.fromkeys(connections, b"")
     with selectors.DefaultSelector() as selector:
         for one in connections:
             selector.register(one, selectors.EVENT_READ)

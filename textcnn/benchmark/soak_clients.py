@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from random import Random
 
 from textcnn.benchmark.soak_requests import SLOW_STARTS, TIMEOUT, Ask
@@ -118,10 +119,8 @@ class Client(threading.Thread):
         """Send all or a part of a request, and go."""
         is_cut = self._random.random() < 0.5
         size = self._random.randrange(len(ask.request)) if is_cut else len(ask.request)
-        try:
+        with suppress(OSError):
             self._connection().sendall(ask.request[:size])
-        except OSError:
-            pass
         self._hang_up()
         self._tally.add(CUT if is_cut else GONE, "nobody to answer")
 

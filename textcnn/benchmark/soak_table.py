@@ -18,8 +18,8 @@ def to_markdown(document: Mapping[str, Any]) -> str:
         f"{document['seconds']:g} s, {document['workers']} workers, {document['clients']} clients that ask one request "
         f"after the other, and {document['slow_clients']} that send a byte now and then; texts of {document['data']}.",
         "",
-        f"{document['total']:,} requests, {document['wrong_answers']} wrong answers. Every answer is compared, number by "
-        "number, with what the models themselves say to the same texts. "
+        f"{document['total']:,} requests, {document['wrong_answers']} wrong answers. Every answer is compared, number "
+        "by number, with what the models themselves say to the same texts. "
         f"{document['kills']} times a worker was killed with SIGKILL, {sum(document['changes'].values())} times the "
         "model's folder was changed and SIGHUP sent: "
         + ", ".join(f"{what} {count}" for what, count in document["changes"].items())
@@ -36,7 +36,7 @@ def to_markdown(document: Mapping[str, Any]) -> str:
         lines.append(f"| {kind} | " + " | ".join(f"{counts.get(one, 0):,}" for one in outcomes) + " |")
     lines += [
         "",
-        "Memory in MB. Slopes, in MB a minute, are of the last two thirds of the run, of processes that were there before.",
+        "Memory in MB. Slopes, in MB a minute, are of the last two thirds, of processes that were there all the time.",
         "",
         "| process | seconds | RSS: first | last | largest | slope | private: first | last | largest | slope |",
         "| --- | " + " | ".join(["---:"] * 9) + " |",

@@ -93,9 +93,7 @@ def _work_in_child(
         sys.exit(_CANNOT_LOAD)
 
 
-def _work(
-    settings: ServerSettings, metrics: Metrics, say: Say, listener: socket.socket, row: int, **how: Any
-) -> None:
+def _work(settings: ServerSettings, metrics: Metrics, say: Say, listener: socket.socket, row: int, **how: Any) -> None:
     from textcnn.serve.worker import Worker
 
     metrics.take_row(row)
