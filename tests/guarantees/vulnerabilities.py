@@ -24,7 +24,8 @@ def report(document: dict[str, Any]) -> tuple[int, list[str]]:
     checked = [one for one in packages if "skip_reason" not in one]
     skipped = [f"not checked: {one['name']}: {one['skip_reason']}" for one in packages if "skip_reason" in one]
     found = [
-        f"{one['name']} {one['version']}: {fault['id']}, mended in {', '.join(fault['fix_versions']) or 'no version yet'}"
+        f"{one['name']} {one['version']}: {fault['id']}, mended in "
+        f"{', '.join(fault['fix_versions']) or 'no version yet'}"
         for one in checked
         for fault in one["vulns"]
     ]
