@@ -50,11 +50,11 @@ SLOW_STARTS = {
 }
 
 
-def head(method: str, path: str, length: int | None, *, kind: str = "application/json", token: str = TOKEN) -> bytes:
+def head(method: str, path: str, length: int | None, *, content: str = "application/json", token: str = TOKEN) -> bytes:
     """The lines before a body; without a length it comes in chunks."""
     size = "transfer-encoding: chunked" if length is None else f"content-length: {length}"
     return (
-        f"{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\ncontent-type: {kind}\r\n"
+        f"{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\ncontent-type: {content}\r\n"
         f"{size}\r\n\r\n"
     ).encode()
 
@@ -102,8 +102,8 @@ def _bad_requests(text: str) -> Iterator[Ask]:
     yield _whole("no such path", good, 404, path="/nothing")
     yield _whole("another method", good, 405, method="PUT")
     yield _whole("a body too large", b"x" * (MAX_BODY_BYTES + 1), 413)
-    yield Ask("chunks too large", head("POST", "/classify", None) + _chunk(MAX_BODY_BYTES + 1), 413)
-    yield _whole("another kind of content", good, 415, kind="text/plain")
+    yield Ask("chunks too large", head("POST", "/classify", None) + _chunk(MAX_BODY_BYTES + 1) + _chunk(0), 413)
+    yield _whole("another kind of content", good, 415, content="text/plain")
     yield _whole("an unknown field", good | {"topk": 1}, 422)
     yield _whole("a threshold for a single label", good | {"threshold": 0.5}, 422)
     yield _whole("too many texts", {"texts": [text] * (MAX_TEXTS + 1)}, 422)

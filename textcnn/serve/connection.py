@@ -58,7 +58,7 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, refusal: Refusal) -> None:
         self._metrics.count_request("other", refusal.status)
-        if is_answering(self):  # its answer comes first, and nothing can come after it
+        if not self._may_speak():
             self.transport.abort()
             return
         body = refusal.body()
@@ -67,3 +67,8 @@ class Connection(HttpToolsProtocol):
         lines = [name + b": " + value + b"\r\n" for name, value in headers]
         self.transport.write(b"".join([STATUS_LINE[refusal.status], *lines, b"\r\n", body]))
         self.transport.close()
+
+    def _may_speak(self) -> bool:
+        """Whether what is said now would be the next answer: none is under way but that to this very request."""
+        cycle = self.cycle
+        return not is_answering(self) or (cycle.more_body and not cycle.response_started and not self.pipeline)

@@ -13,6 +13,7 @@ from textcnn.errors import ArtifactError, ConfigError
 from textcnn.explain.explaining import Explainer
 from textcnn.inference.answers import Answerer, answers_of
 from textcnn.inference.manifest import read_config
+from textcnn.inference.one_layer import refusal
 from textcnn.inference.predictor import Predictor
 from textcnn.serve.settings import ModelSource
 
@@ -137,7 +138,9 @@ class Models:
 
     def _predictor(self, folder: Path) -> Predictor:
         """Loaded from a copy: weights are mapped, and a file that is written over would change under the answers."""
-        read_config(folder)  # what is missing is said before anything is copied
+        saved = read_config(folder)  # what is missing is said before anything is copied
+        # Not `auto`: that would read a damaged model a second time, by torch, which then stays in memory.
+        runtime = "auto" if refusal(saved) else "look-up"
         with TemporaryDirectory(prefix="textcnn-", ignore_cleanup_errors=True) as place:
             copy = Path(place) / folder.name
             try:
@@ -148,6 +151,6 @@ class Models:
             except OSError as err:
                 raise ArtifactError(f"{folder}: expected a model folder that can be copied: {err}") from err
             try:
-                return Predictor.load(copy, precision=self._precision, threads=self._threads)
+                return Predictor.load(copy, runtime=runtime, precision=self._precision, threads=self._threads)
             except (ArtifactError, ConfigError) as err:
                 raise type(err)(str(err).replace(str(copy), str(folder))) from err

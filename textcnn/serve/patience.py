@@ -32,7 +32,7 @@ async def close_silent(connections: Collection[Any], limit: float) -> None:
         now = time.monotonic()
         waiting: dict[Any, tuple[object, float]] = {}
         for connection in list(connections):
-            if is_answering(connection):
+            if is_answering(connection) and not connection.flow.write_paused:
                 continue
             last, since = known.get(connection, (None, now))
             since = since if last is connection.cycle else now  # another request has been answered meanwhile
