@@ -10,9 +10,8 @@ import pytest
 FEW_FILES = ("sh", "-c", 'ulimit -Sn 256; exec "$@"', "sh")
 FEWEST_FILES = ("sh", "-c", 'ulimit -n 100; exec "$@"', "sh")
 BODY = b'{"texts": ["a good film"]}'
-ASKED = b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(
-    BODY
-)
+HEAD = b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+ASKED = HEAD % len(BODY) + BODY
 
 
 @pytest.fixture(scope="module")

@@ -187,7 +187,7 @@ class _Watch(threading.Thread):
 
 def _memory(looks: Sequence[tuple[float, Mapping[int, Mapping[str, int]]]], parent: int) -> list[dict[str, Any]]:
     """The course of each process, MB of 10^6 bytes; slopes are of the last part, in MB a minute."""
-    found = []
+    found: list[dict[str, Any]] = []
     for pid in sorted({pid for _, look in looks for pid in look}):
         course = [(at, look[pid]) for at, look in looks if pid in look]
         entry: dict[str, Any] = {"process": "parent" if pid == parent else f"worker {len(found)}"}

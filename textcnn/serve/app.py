@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import Depends, FastAPI, Request, Response
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
+from fastapi.responses import FileResponse, JSONResponse
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
@@ -90,6 +90,8 @@ def _add_answers(app: FastAPI, service: Service, closed: dict[str, Any]) -> None
 
 
 def _add_states(app: FastAPI, service: Service, closed: dict[str, Any]) -> None:
+    plain: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+
     @app.get("/health", responses=_answers(HealthResponse))
     async def health() -> Response:
         """Whether the process is alive."""
@@ -103,7 +105,7 @@ def _add_states(app: FastAPI, service: Service, closed: dict[str, Any]) -> None:
             raise Refusal(503, "not_ready", why, headers={"retry-after": RETRY_SECONDS})
         return JSONResponse({"status": "ready", "models": [source.name for source in service.models.sources]})
 
-    @app.get("/metrics", response_class=PlainTextResponse, responses=_answers(None, 401), **closed)
+    @app.get("/metrics", response_class=Response, responses=_answers(None, 401) | plain, **closed)
     async def metrics() -> Response:
         """Counters of all workers, for Prometheus."""
         return Response(service.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")

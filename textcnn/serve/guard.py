@@ -92,6 +92,8 @@ class Guard:
                 await self.app(scope, exchange.receive, exchange.send)
         except TimeoutError:
             await exchange.refuse(_too_late(exchange.body_is_read, self._limits.timeout))
+        except Refusal as refusal:  # of its body, by `receive`
+            await exchange.refuse(refusal)
         except ClientDisconnect:
             exchange.status = exchange.status or CLIENT_GONE
         except Exception:
@@ -141,10 +143,11 @@ class _Exchange:
             return message
         size = len(message.get("body", b""))
         self._size += size
+        if self._size > self._max_body_bytes:
+            self._size -= size  # it is thrown away
+            raise _too_large(self._max_body_bytes)
         if self._work is not None:
             self._work.take_bytes(size)
-        if self._size > self._max_body_bytes:
-            raise _too_large(self._max_body_bytes)
         if not message.get("more_body", False) and not self.body_is_read:
             self.body_is_read = True
             if self._work is not None:
