@@ -185,19 +185,33 @@ class _Watch(threading.Thread):
                 return
 
 
-def _memory(looks: Sequence[tuple[float, Mapping[int, Mapping[str, int]]]], parent: int) -> list[dict[str, Any]]:
-    """The course of each process, MB of 10^6 bytes; slopes are of the last part, in MB a minute."""
-    found: list[dict[str, Any]] = []
-    for pid in sorted({pid for _, look in looks for pid in look}):
-        course = [(at, look[pid]) for at, look in looks if pid in look]
-        entry: dict[str, Any] = {"process": "parent" if pid == parent else f"worker {len(found)}"}
-        entry["at"] = [round(at, 1) for at, _ in course]
-        settled = [(at, sizes) for at, sizes in course if at >= looks[-1][0] * (1 - SETTLED)]
-        lived = bool(settled) and settled[0][0] - course[0][0] > 0 and course[-1][0] == looks[-1][0]
-        for name in ("rss", "anonymous"):
-            entry[f"{name}_mb"] = [round(sizes[name] / 1e6, 1) for _, sizes in course]
-            entry[f"{name}_slope"] = _slope(settled, name) if lived and len(settled) > 1 else None
-        found.append(entry)
+def _memory(looks: Sequence[tuple[float, Mapping[int, Mapping[str, int]]]], parent: int) -> dict[str, Any]:
+    """MB of 10^6 bytes.
+
+    Returns:
+        ``followed``: the course of each process that was there for the whole last part, and its slope in that part, in
+        MB a minute; ``others``: how many more there were, and the largest of them.
+    """
+    settled = looks[-1][0] * (1 - SETTLED)
+    courses = {
+        pid: [(at, look[pid]) for at, look in looks if pid in look] for pid in {p for _, look in looks for p in look}
+    }
+    followed = [pid for pid, course in courses.items() if course[0][0] < settled and course[-1][0] == looks[-1][0]]
+    followed.sort(key=lambda pid: (pid != parent, pid))
+    others = [sizes["rss"] for pid, course in courses.items() if pid not in followed for _, sizes in course]
+    return {
+        "followed": [
+            {"process": "parent" if pid == parent else "worker"} | _course(courses[pid], settled) for pid in followed
+        ],
+        "others": {"count": len(courses) - len(followed), "largest_rss_mb": round(max(others, default=0) / 1e6, 1)},
+    }
+
+
+def _course(course: Sequence[tuple[float, Mapping[str, int]]], settled: float) -> dict[str, Any]:
+    found: dict[str, Any] = {"at": [round(at, 1) for at, _ in course]}
+    for name in ("rss", "anonymous"):
+        found[f"{name}_mb"] = [round(sizes[name] / 1e6, 1) for _, sizes in course]
+        found[f"{name}_slope"] = _slope([one for one in course if one[0] >= settled], name)
     return found
 
 

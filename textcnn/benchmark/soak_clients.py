@@ -87,7 +87,6 @@ class Client(threading.Thread):
             self._socket = None
 
     def _ask(self, ask: Ask) -> None:
-        is_new = self._socket is None
         try:
             self._connection().sendall(ask.request)
             answer = http.client.HTTPResponse(self._connection())
@@ -96,8 +95,8 @@ class Client(threading.Thread):
         except TimeoutError:
             self._tally.add(ask.kind, "lost", "no answer")
             self._hang_up()
-        except (OSError, http.client.HTTPException) as err:
-            self._tally.add(ask.kind, "broken off", "" if not is_new else f"on a new connection: {err!r}")
+        except (OSError, http.client.HTTPException):
+            self._tally.add(ask.kind, "broken off")
             self._hang_up()
         else:
             self._judge(ask, answer.status, body)

@@ -34,21 +34,22 @@ def to_markdown(document: Mapping[str, Any]) -> str:
     ]
     for kind, counts in kinds.items():
         lines.append(f"| {kind} | " + " | ".join(f"{counts.get(one, 0):,}" for one in outcomes) + " |")
+    followed, others = document["memory"]["followed"], document["memory"]["others"]
     lines += [
         "",
-        "Memory in MB. Slopes, in MB a minute, are of the last two thirds, of processes that were there all the time.",
+        "Memory in MB of the processes that were there throughout; slopes, in MB a minute, are of the last two thirds. "
+        f"{others['count']} other workers came and went; none had more than {others['largest_rss_mb']:.0f} MB (RSS).",
         "",
-        "| process | seconds | RSS: first | last | largest | slope | private: first | last | largest | slope |",
-        "| --- | " + " | ".join(["---:"] * 9) + " |",
+        "| process | RSS: first | last | largest | slope | private: first | last | largest | slope |",
+        "| --- | " + " | ".join(["---:"] * 8) + " |",
     ]
-    lines += [_row(process) for process in document["memory"]]
+    lines += [_row(process) for process in followed]
     return "\n".join(lines) + "\n"
 
 
 def _row(process: Mapping[str, Any]) -> str:
-    cells = [process["process"], f"{process['at'][-1] - process['at'][0]:.0f}"]
+    cells = [process["process"]]
     for name in ("rss", "anonymous"):
-        sizes, slope = process[f"{name}_mb"], process[f"{name}_slope"]
-        cells += [f"{size:.0f}" for size in (sizes[0], sizes[-1], max(sizes))]
-        cells.append("" if slope is None else f"{slope:+.2f}")
+        sizes = process[f"{name}_mb"]
+        cells += [f"{size:.0f}" for size in (sizes[0], sizes[-1], max(sizes))] + [f"{process[f'{name}_slope']:+.2f}"]
     return f"| {' | '.join(cells)} |"

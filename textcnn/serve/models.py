@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -121,7 +122,10 @@ class Models:
             ArtifactError: a folder is not there, not whole, or of an image model; nothing has changed.
             ConfigError: the precision is not for one of the models.
         """
+        gc.collect()  # what is left of a load that failed
         self._current = {source.name: self._loaded(source) for source in self.sources}
+        # The models there were refer to themselves, and would stay until Python looks for such by itself: rarely.
+        gc.collect()
 
     def _loaded(self, source: ModelSource) -> ServedModel:
         predictor = self._predictor(source.folder)
