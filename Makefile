@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: setup demo test check format bench bench-step bench-lookup bench-serve bench-peers panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz build clean
+.PHONY: setup demo test check format bench bench-step bench-lookup bench-serve soak fuzz-serve bench-peers panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz vulnerabilities build clean
 
 setup: $(INSTALLED)
 
@@ -90,6 +90,19 @@ bench-serve: setup
 	$(BIN)/textcnn benchmark serve build/served-model $$TEXTCNN_DATA/trec/test.csv.gz \
 	  --output $(RESULTS)/serve.json --table $(RESULTS)/serve.md
 
+# The server among faults: good, bad, slow and rude clients, reloads, kills. SECONDS of it.
+SECONDS ?= 600
+soak: setup
+	$(BIN)/textcnn train $$TEXTCNN_DATA/trec/train.csv.gz -o build/served-model
+	$(BIN)/textcnn train $$TEXTCNN_DATA/trec/train.csv.gz --seed 2 -o build/served-model-2
+	$(BIN)/textcnn benchmark soak build/served-model build/served-model-2 $$TEXTCNN_DATA/trec/test.csv.gz \
+	  --seconds $(SECONDS) --output $(RESULTS)/soak.json --table $(RESULTS)/soak.md
+
+# Requests made of the server's own description, EXAMPLES of each operation.
+EXAMPLES ?= 2000
+fuzz-serve: setup
+	TEXTCNN_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/serve/test_described.py
+
 # Beside fastText (TEXTCNN_PEERS_PYTHON, as above) and a linear SVM; a stopped start goes on where it was.
 bench-peers: setup
 	$(BIN)/textcnn benchmark peers $$TEXTCNN_DATA/imdb/train.csv.gz $$TEXTCNN_DATA/imdb/test.csv.gz \
@@ -172,6 +185,13 @@ FUZZ_SECONDS ?= 10
 fuzz: setup
 	$(BIN)/python -m tests.fuzzing.fuzz --seconds $(FUZZ_SECONDS) --output $(RESULTS)/fuzz.json
 	$(BIN)/python -m tests.fuzzing.bombs --output $(RESULTS)/bombs.json
+
+# Known vulnerabilities of what is installed here. It asks a database in the network; out of its reach the check says
+# so, and fails with 3. No test depends on it.
+AUDIT = build/audit
+vulnerabilities: setup
+	test -x $(AUDIT)/bin/pip-audit || { $(PYTHON) -m venv $(AUDIT) && $(AUDIT)/bin/python -m pip install --quiet pip-audit; }
+	$(BIN)/python -m tests.guarantees.vulnerabilities $(AUDIT)/bin/pip-audit
 
 build: setup
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

@@ -14,7 +14,7 @@ from textcnn.config import describe
 from textcnn.errors import ConfigError
 from textcnn_cli import console, options
 from textcnn_cli.accuracy import accuracy, panel
-from textcnn_cli.load import serve
+from textcnn_cli.load import serve, soak
 from textcnn_cli.lookup import lookup
 from textcnn_cli.options import prepare_outputs, split_list, split_numbers
 from textcnn_cli.peers import peers
@@ -28,6 +28,7 @@ app.command("accuracy")(accuracy)
 app.command("panel")(panel)
 app.command("lookup")(lookup)
 app.command("serve")(serve)
+app.command("soak")(soak)
 app.command("peers")(peers)
 app.command("reasons")(reasons)
 app.command("kim2014")(kim2014)

@@ -223,7 +223,7 @@ PAINS = (
         "A server's memory grows with every new word",
         (f"{_SPACY}#3618", f"{_SPACY}#10012"),
         "what is remembered of words and chunks of text has bounds, which decide no answer",
-        "a soak of ten minutes under load",
+        "a soak in which new words come without end",
     ),
     Pain(
         32,

@@ -106,14 +106,14 @@ def no_torch(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def serving(no_torch):
-    """Start a server: a context that gives a :class:`Served` when it is ready."""
+    """Start a server: a context that gives a :class:`Served` when it is ready; ``before``: words before the command."""
 
     @contextmanager
-    def start(*arguments, ready=True, **variables):
+    def start(*arguments, ready=True, before=(), **variables):
         path = os.pathsep.join(filter(None, [str(no_torch), os.environ.get("PYTHONPATH", "")]))
         process = subprocess.Popen(
             # Tests started in the background inherit a SIGINT that is ignored.
-            [sys.executable, "-m", "textcnn_cli", "serve", *map(str, arguments), "--port", "0"],
+            [*before, sys.executable, "-m", "textcnn_cli", "serve", *map(str, arguments), "--port", "0"],
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **variables},

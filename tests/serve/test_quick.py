@@ -1,11 +1,13 @@
 """The short way is a twin of the framework's: whatever is asked, both give the same answer."""
 
 import asyncio
+import gc
 import json
 
 import pytest
 from starlette.requests import ClientDisconnect
 
+from textcnn.inference import type_rows
 from textcnn.serve.app import build_app
 from textcnn.serve.batching import Batcher
 from textcnn.serve.metrics import Metrics
@@ -92,6 +94,18 @@ def test_all_else_is_passed_on(service, method, path):
 def test_a_client_that_has_gone_gets_no_answer(service):
     with pytest.raises(ClientDisconnect):
         ask(QuickPath(refuse, service), [])
+
+
+def test_models_that_were_replaced_are_not_kept(models):
+    served = Models(model_sources([str(models / "single")]))
+    served.load()
+    kept = len(type_rows._caches)  # which the weights hang on
+    gc.disable()  # it might come by chance, and rarely does in a server
+    try:
+        served.load()
+        assert len(type_rows._caches) == kept
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(

@@ -24,15 +24,20 @@ def anonymous_bytes(pid: int) -> int:
 
 def memory_of(pid: int) -> dict[str, int]:
     """Bytes of a process and all below it: ``rss``, ``pss`` (shared pages by their share), and ``anonymous``."""
-    found = dict.fromkeys(_KINDS, 0)
+    found = memory_by_process(pid).values()
+    return {name: sum(one[name] for one in found) for name in _KINDS}
+
+
+def memory_by_process(pid: int) -> dict[int, dict[str, int]]:
+    """The same for the process and each one below it, by their ids."""
+    found = {}
     for one in with_children(pid):
         try:
             text = Path(f"/proc/{one}/smaps_rollup").read_text(encoding="utf-8")
         except (OSError, ProcessLookupError):
             continue
-        for name, line in _KINDS.items():
-            size = line.search(text)
-            found[name] += int(size[1]) * 1024 if size else 0
+        sizes = {name: line.search(text) for name, line in _KINDS.items()}
+        found[one] = {name: int(size[1]) * 1024 if size else 0 for name, size in sizes.items()}
     return found
 
 

@@ -142,31 +142,51 @@ class _Watch:
 
 @dataclass(frozen=True)
 class RunningServer:
-    """A server, and where it listens."""
+    """A server, where it listens, and the lines it has said."""
 
     pid: int
     address: tuple[str, int]
+    said: Sequence[str]
 
 
 @contextmanager
-def running_server(folder: Path, workers: int) -> Iterator[RunningServer]:
+def running_server(
+    folder: Path, workers: int, *, options: Sequence[str] = (), variables: Mapping[str, str] | None = None
+) -> Iterator[RunningServer]:
     """A real ``textcnn serve`` in a process of its own, on a free port of the loopback; it is stopped at the end.
+
+    Args:
+        folder: a model.
+        workers: processes.
+        options: more words of the command.
+        variables: of the environment, beside those of this process.
 
     Raises:
         TextCNNError: it did not start.
     """
     command = [sys.executable, "-m", "textcnn_cli", "serve", str(folder), "--port", "0", "--workers", str(workers)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
+    process = subprocess.Popen(
+        [*command, *options], stderr=subprocess.PIPE, text=True, env={**os.environ, **(variables or {})}
+    )
+    said: list[str] = []
+    reader: threading.Thread | None = None
     try:
-        yield RunningServer(process.pid, ("127.0.0.1", _port_once_ready(process, workers)))
+        port = _port_once_ready(process, workers, said)
+        reader = threading.Thread(target=_read_on, args=(process, said), daemon=True)
+        reader.start()
+        yield RunningServer(process.pid, ("127.0.0.1", port), said)
     finally:
         process.terminate()
-        process.communicate()
+        process.wait()
+        if reader is not None:
+            reader.join()
+        assert process.stderr is not None
+        process.stderr.close()
 
 
-def _port_once_ready(process: subprocess.Popen[str], workers: int) -> int:
+def _port_once_ready(process: subprocess.Popen[str], workers: int, said: list[str]) -> int:
     assert process.stderr is not None
-    said, port = [], 0
+    port = 0
     for line in process.stderr:
         said.append(line.strip())
         if found := re.search(r"serving at \S+:(\d+)$", said[-1]):
@@ -174,6 +194,12 @@ def _port_once_ready(process: subprocess.Popen[str], workers: int) -> int:
         if sum("ready: " in line for line in said) == workers:
             return port
     raise TextCNNError(f"expected a server to start, it said: {' / '.join(said[-3:])}")
+
+
+def _read_on(process: subprocess.Popen[str], said: list[str]) -> None:
+    """A server that says much must not wait for somebody to listen."""
+    assert process.stderr is not None
+    said.extend(line.strip() for line in process.stderr)
 
 
 def to_markdown(document: Mapping[str, Any]) -> str:

@@ -6,8 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.security import HTTPBearer
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
@@ -16,19 +18,19 @@ from textcnn.serve.guard import RETRY_SECONDS, Guard
 from textcnn.serve.quick import QuickPath
 from textcnn.serve.refusals import HTTP_CODES, Refusal
 from textcnn.serve.schemas import (
-    ClassifyRequest,
     ClassifyResponse,
     ErrorResponse,
     HealthResponse,
     LabelsResponse,
     ReadyResponse,
+    request_schema,
 )
 from textcnn.serve.service import JSON, Service
 
 PAGE = Path(__file__).parent / "page"
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorResponse} for status in (400, 401, 408, 413, 415, 422, 429, 500, 501, 503, 504)
-}
+# What the guard may answer on any path, beside 401.
+_ANYWHERE = (413, 500, 504)
+_OF_CLASSIFY = (400, 404, 408, 415, 422, 429, 501, 503)
 
 
 def build_app(service: Service, token: str | None = None) -> Guard:
@@ -41,22 +43,35 @@ def build_app(service: Service, token: str | None = None) -> Guard:
     app = FastAPI(title="textcnn", version=textcnn.__version__, docs_url=None, redoc_url=None)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(HTTPException, _http_error)
-    _add_answers(app, service)
-    _add_states(app, service)
+    # The guard compares the token; here it is a part of the description.
+    closed = {"dependencies": [Depends(HTTPBearer(auto_error=False))]} if token is not None else {}
+    _add_answers(app, service, closed)
+    _add_states(app, service, closed)
     _add_page(app)
     return Guard(QuickPath(app, service), service.limits, token, service.metrics)
 
 
-def _add_answers(app: FastAPI, service: Service) -> None:
-    schema = {"requestBody": {"required": True, "content": {"application/json": {"schema": _request_schema()}}}}
+def _answers(success: type[BaseModel] | None, *errors: int) -> dict[int | str, dict[str, Any]]:
+    """All answers of a route, for its description."""
+    found: dict[int | str, dict[str, Any]] = {200: {"model": success}} if success is not None else {}
+    return found | {status: {"model": ErrorResponse} for status in sorted({*errors, *_ANYWHERE})}
 
-    @app.post("/classify", responses={200: {"model": ClassifyResponse}, **_ERRORS}, openapi_extra=schema)
+
+def _add_answers(app: FastAPI, service: Service, closed: dict[str, Any]) -> None:
+    schema = {"content": {"application/json": {"schema": request_schema(service.limits)}}, "required": True}
+
+    @app.post(
+        "/classify",
+        responses=_answers(ClassifyResponse, 401, *_OF_CLASSIFY),
+        openapi_extra={"requestBody": schema},
+        **closed,
+    )
     async def classify(request: Request) -> Response:
         """One row for each text, in order."""
         body = await service.respond(request.headers.get("content-type", ""), await request.body())
         return Response(body, media_type=JSON)
 
-    @app.get("/labels", responses={200: {"model": LabelsResponse}, 404: {"model": ErrorResponse}})
+    @app.get("/labels", responses=_answers(LabelsResponse, 401, 404, 422, 503), **closed)
     async def labels(model: str | None = None) -> Response:
         """The labels of a model, in the order of its probabilities, and the limits of requests."""
         found = service.model(model)
@@ -74,13 +89,15 @@ def _add_answers(app: FastAPI, service: Service) -> None:
         )
 
 
-def _add_states(app: FastAPI, service: Service) -> None:
-    @app.get("/health", response_model=HealthResponse)
+def _add_states(app: FastAPI, service: Service, closed: dict[str, Any]) -> None:
+    plain: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+
+    @app.get("/health", responses=_answers(HealthResponse))
     async def health() -> Response:
         """Whether the process is alive."""
         return JSONResponse({"status": "ok", "version": textcnn.__version__})
 
-    @app.get("/ready", responses={200: {"model": ReadyResponse}, 503: {"model": ErrorResponse}})
+    @app.get("/ready", responses=_answers(ReadyResponse, 503))
     async def ready() -> Response:
         """Whether requests will be answered: the models are loaded, and nobody has asked the server to stop."""
         if not service.is_ready:
@@ -88,7 +105,7 @@ def _add_states(app: FastAPI, service: Service) -> None:
             raise Refusal(503, "not_ready", why, headers={"retry-after": RETRY_SECONDS})
         return JSONResponse({"status": "ready", "models": [source.name for source in service.models.sources]})
 
-    @app.get("/metrics", response_class=PlainTextResponse)
+    @app.get("/metrics", response_class=Response, responses=_answers(None, 401) | plain, **closed)
     async def metrics() -> Response:
         """Counters of all workers, for Prometheus."""
         return Response(service.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
@@ -104,10 +121,6 @@ def _add_page(app: FastAPI) -> None:
         return FileResponse(PAGE / "docs.html")
 
     app.mount("/static", StaticFiles(directory=PAGE))
-
-
-def _request_schema() -> dict[str, Any]:
-    return ClassifyRequest.model_json_schema()
 
 
 async def _refused(request: Request, refusal: Exception) -> Response:

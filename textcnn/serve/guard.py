@@ -8,9 +8,10 @@ import logging
 import time
 from typing import Any
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from textcnn.serve.metrics import Metrics
+from textcnn.serve.metrics import CLIENT_GONE, Metrics
 from textcnn.serve.refusals import Refusal, unexpected
 from textcnn.serve.settings import Limits
 
@@ -44,32 +45,31 @@ class Guard:
     def __init__(self, app: ASGIApp, limits: Limits, token: str | None, metrics: Metrics) -> None:
         self.app, self._limits, self._metrics = app, limits, metrics
         self._expected = None if token is None else f"Bearer {token}".encode()
-        self._in_progress = 0
+        self._work = _Work(limits, metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        exchange = _Exchange(receive, send, self._limits.max_body_bytes)
         is_work = scope["path"] == "/classify"
+        exchange = _Exchange(receive, send, self._limits.max_body_bytes, self._work if is_work else None)
         started = time.perf_counter()
         try:
-            self._admit(scope, is_work)
+            self._admit(scope)
         except Refusal as refusal:
             await exchange.refuse(refusal)
             self._metrics.count_request(scope["path"], exchange.status)
             return
-        self._count(+1, is_work)
         try:
             await self._answer(scope, exchange)
         finally:
-            self._count(-1, is_work)
+            exchange.close()
             self._metrics.count_request(scope["path"], exchange.status)
             if is_work:
                 self._metrics.observe("textcnn_request_seconds", time.perf_counter() - started)
 
-    def _admit(self, scope: Scope, is_work: bool) -> None:
+    def _admit(self, scope: Scope) -> None:
         headers = dict(scope["headers"])
         path = scope["path"]
         is_open = path in OPEN_PATHS or path.startswith("/static/")
@@ -85,18 +85,6 @@ class Guard:
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > self._limits.max_body_bytes:
             raise _too_large(self._limits.max_body_bytes)
-        if is_work and self._in_progress >= self._limits.max_concurrency:
-            raise Refusal(
-                429,
-                "too_many_requests",
-                f"expected at most {self._limits.max_concurrency} requests at once; ask again in a moment",
-                headers={"retry-after": RETRY_SECONDS},
-            )
-
-    def _count(self, change: int, is_work: bool) -> None:
-        if is_work:
-            self._in_progress += change
-            self._metrics.add("textcnn_requests_in_progress", change)
 
     async def _answer(self, scope: Scope, exchange: _Exchange) -> None:
         try:
@@ -104,26 +92,73 @@ class Guard:
                 await self.app(scope, exchange.receive, exchange.send)
         except TimeoutError:
             await exchange.refuse(_too_late(exchange.body_is_read, self._limits.timeout))
+        except Refusal as refusal:  # of its body, by `receive`
+            await exchange.refuse(refusal)
+        except ClientDisconnect:
+            exchange.status = exchange.status or CLIENT_GONE
         except Exception:
             LOG.exception("%s %s", scope["method"], scope["path"])
             await exchange.refuse(unexpected())
 
 
+class _Work:
+    """What requests to classify take of this worker: room for their bytes as they come, then a place to be answered.
+
+    A body that comes slowly takes no place, so that nobody can keep others out by sending next to nothing.
+    """
+
+    def __init__(self, limits: Limits, metrics: Metrics) -> None:
+        self._limits, self._metrics = limits, metrics
+        self._places = self._bytes = 0
+
+    def take_bytes(self, size: int) -> None:
+        self._bytes += size
+        if self._bytes > self._limits.max_concurrency * self._limits.max_body_bytes:
+            raise _too_many(self._limits.max_concurrency)
+
+    def take_place(self) -> None:
+        if self._places >= self._limits.max_concurrency:
+            raise _too_many(self._limits.max_concurrency)
+        self._places += 1
+        self._metrics.add("textcnn_requests_in_progress", 1)
+
+    def give_back(self, size: int, has_place: bool) -> None:
+        self._bytes -= size
+        if has_place:
+            self._places -= 1
+            self._metrics.add("textcnn_requests_in_progress", -1)
+
+
 class _Exchange:
     """One request and its answer, watched: how much body came, whether the answer has begun."""
 
-    def __init__(self, receive: Receive, send: Send, max_body_bytes: int) -> None:
-        self._receive, self._send, self._max_body_bytes = receive, send, max_body_bytes
-        self._size = 0
+    def __init__(self, receive: Receive, send: Send, max_body_bytes: int, work: _Work | None) -> None:
+        self._receive, self._send, self._max_body_bytes, self._work = receive, send, max_body_bytes, work
+        self._size, self._has_place = 0, False
         self.body_is_read, self.status = False, 0
 
     async def receive(self) -> Message:
         message = await self._receive()
-        self._size += len(message.get("body", b""))
+        if message["type"] != "http.request":
+            return message
+        size = len(message.get("body", b""))
+        self._size += size
         if self._size > self._max_body_bytes:
+            self._size -= size  # it is thrown away
             raise _too_large(self._max_body_bytes)
-        self.body_is_read = not message.get("more_body", False)
+        if self._work is not None:
+            self._work.take_bytes(size)
+        if not message.get("more_body", False) and not self.body_is_read:
+            self.body_is_read = True
+            if self._work is not None:
+                self._work.take_place()
+                self._has_place = True
         return message
+
+    def close(self) -> None:
+        """Give back what the request took."""
+        if self._work is not None:
+            self._work.give_back(self._size, self._has_place)
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -144,11 +179,16 @@ class _Exchange:
 
 
 def _too_large(limit: int) -> Refusal:
+    # The connection stays open: to close it while the client still sends would reset it, and the answer be lost.
+    return Refusal(413, "body_too_large", f"expected a body of at most {limit:,} bytes; send fewer texts at a time")
+
+
+def _too_many(limit: int) -> Refusal:
     return Refusal(
-        413,
-        "body_too_large",
-        f"expected a body of at most {limit:,} bytes; send fewer texts at a time",
-        headers={"connection": "close"},
+        429,
+        "too_many_requests",
+        f"expected at most {limit} requests at once; ask again in a moment",
+        headers={"retry-after": RETRY_SECONDS},
     )
 
 

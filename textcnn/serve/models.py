@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from textcnn.errors import ArtifactError, ConfigError
 from textcnn.explain.explaining import Explainer
 from textcnn.inference.answers import Answerer, answers_of
 from textcnn.inference.manifest import read_config
+from textcnn.inference.one_layer import refusal
 from textcnn.inference.predictor import Predictor
 from textcnn.serve.settings import ModelSource
 
@@ -116,10 +122,13 @@ class Models:
             ArtifactError: a folder is not there, not whole, or of an image model; nothing has changed.
             ConfigError: the precision is not for one of the models.
         """
+        gc.collect()  # what is left of a load that failed
         self._current = {source.name: self._loaded(source) for source in self.sources}
+        # The models there were refer to themselves, and would stay until Python looks for such by itself: rarely.
+        gc.collect()
 
     def _loaded(self, source: ModelSource) -> ServedModel:
-        predictor = Predictor.load(source.folder, precision=self._precision, threads=self._threads)
+        predictor = self._predictor(source.folder)
         predictor.text_inputs()
         if predictor.runtime.name == "look-up":
             import textcnn.kernels.lookup_numba  # noqa: F401  # where it is loaded, single texts take the short way
@@ -130,3 +139,22 @@ class Models:
         for question in (Question(), Question(), *([Question(explain="full")] if can_explain else [])):
             served.rows(["warm"], question)
         return served
+
+    def _predictor(self, folder: Path) -> Predictor:
+        """Loaded from a copy: weights are mapped, and a file that is written over would change under the answers."""
+        saved = read_config(folder)  # what is missing is said before anything is copied
+        # Not `auto`: that would read a damaged model a second time, by torch, which then stays in memory.
+        runtime = "auto" if refusal(saved) else "look-up"
+        with TemporaryDirectory(prefix="textcnn-", ignore_cleanup_errors=True) as place:
+            copy = Path(place) / folder.name
+            try:
+                copy.mkdir()
+                for path in folder.iterdir():
+                    if path.is_file():
+                        shutil.copyfile(path, copy / path.name)
+            except OSError as err:
+                raise ArtifactError(f"{folder}: expected a model folder that can be copied: {err}") from err
+            try:
+                return Predictor.load(copy, runtime=runtime, precision=self._precision, threads=self._threads)
+            except (ArtifactError, ConfigError) as err:
+                raise type(err)(str(err).replace(str(copy), str(folder))) from err

@@ -104,6 +104,14 @@ class ReadyResponse(BaseModel):
     models: list[str]
 
 
+def request_schema(limits: Limits) -> dict[str, Any]:
+    """The JSON schema of a request, this server's limits included."""
+    schema = ClassifyRequest.model_json_schema()
+    texts = schema["properties"]["texts"]
+    texts["maxItems"], texts["items"]["maxLength"] = limits.max_texts, limits.max_text_length
+    return schema
+
+
 def parse_request(body: bytes, limits: Limits) -> ClassifyRequest:
     """The request in a body.
 

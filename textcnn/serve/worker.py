@@ -8,16 +8,18 @@ import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import uvicorn
 
-from textcnn.errors import TextCNNError
 from textcnn.inference.threads import num_cores
 from textcnn.serve.app import build_app
 from textcnn.serve.batching import Batcher
 from textcnn.serve.metrics import Metrics
 from textcnn.serve.models import Models
+from textcnn.serve.patience import close_silent
 from textcnn.serve.service import Service
 from textcnn.serve.settings import ServerSettings
 
@@ -34,21 +36,33 @@ class Worker(uvicorn.Server):
         metrics: where this worker has a row.
         say: is told what happens, a line each.
         parent: process without which it ends; none: it stands alone.
+        is_replacement: others answer meanwhile, so that it takes no request before its models are loaded.
     """
 
-    def __init__(self, settings: ServerSettings, metrics: Metrics, say: Say, *, parent: int | None = None) -> None:
+    def __init__(
+        self,
+        settings: ServerSettings,
+        metrics: Metrics,
+        say: Say,
+        *,
+        parent: int | None = None,
+        is_replacement: bool = False,
+    ) -> None:
         threads = max(num_cores() // settings.workers, 1)
         self._models = Models(settings.models, precision=settings.precision, threads=threads)
         self._batcher = Batcher(lambda size: metrics.observe("textcnn_batch_texts", size))
         self._service = Service(self._models, self._batcher, metrics, settings.limits)
         self._say, self._parent, self._metrics = say, parent, metrics
-        self._failure: TextCNNError | None = None
+        self._failure: Exception | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
+        self._is_replacement, self._patience = is_replacement, settings.limits.timeout
         super().__init__(
             uvicorn.Config(
                 build_app(self._service, settings.token),
+                http=_protocol(metrics),
                 log_config=None,
+                log_level="error",  # a line for each request that is no HTTP would let anyone fill a disk
                 access_log=False,
                 lifespan="off",
                 ws="none",
@@ -62,7 +76,7 @@ class Worker(uvicorn.Server):
         """Serve on that socket until the end.
 
         Raises:
-            TextCNNError: the models cannot be loaded.
+            Exception: the models cannot be loaded; a :class:`textcnn.errors.TextCNNError` as far as we know why.
         """
         try:
             # uvloop and httptools where they are installed, else asyncio and h11: the same answers, more slowly.
@@ -80,11 +94,15 @@ class Worker(uvicorn.Server):
 
     async def _run(self, listener: socket.socket) -> None:
         self._listen()
-        self._begin(self._load())
+        loading = self._begin(self._load())
+        self._begin(close_silent(self.server_state.connections, self._patience))
         if self._parent is not None:
             self._begin(self._stay_with_parent(self._parent))
         try:
-            await self.serve(sockets=[listener])
+            if self._is_replacement:
+                await loading
+            if not self.should_exit:
+                await self.serve(sockets=[listener])
         finally:
             for task in self._tasks:
                 task.cancel()
@@ -96,10 +114,11 @@ class Worker(uvicorn.Server):
         if hasattr(signal, "SIGHUP"):
             loop.add_signal_handler(signal.SIGHUP, lambda: self._begin(self._reload()))
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def _stop(self) -> None:
         self.force_exit = self._service.stopping  # who asks twice does not want to wait
@@ -109,7 +128,7 @@ class Worker(uvicorn.Server):
         async with self._turn:
             try:
                 await asyncio.to_thread(self._models.load)
-            except TextCNNError as err:
+            except Exception as err:  # whatever it is: a server that never gets ready would not tell it
                 self._failure, self.should_exit = err, True
                 return
         names = ", ".join(source.name for source in self._models.sources)
@@ -120,7 +139,7 @@ class Worker(uvicorn.Server):
         async with self._turn:
             try:
                 await asyncio.to_thread(self._models.load)
-            except (TextCNNError, OSError, ValueError) as err:
+            except Exception as err:  # whatever it is, there are models that answer
                 self._metrics.add("textcnn_reloads_total", outcome="failed")
                 self._say(f"reload failed, the models are as before: {err}")
                 return
@@ -132,3 +151,12 @@ class Worker(uvicorn.Server):
             while os.getppid() == parent:
                 await asyncio.sleep(_LOOK_AFTER_PARENT)
             self._stop()
+
+
+def _protocol(metrics: Metrics) -> Any:
+    """What reads requests: httptools where it is installed, else h11, which has its own bounds."""
+    if find_spec("httptools") is None:
+        return "h11"
+    from textcnn.serve.connection import Connection
+
+    return partial(Connection, metrics=metrics)
