@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: setup demo test check format bench bench-step bench-lookup bench-serve soak fuzz-serve bench-peers panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz vulnerabilities build clean
+.PHONY: setup demo test check format bench bench-step bench-lookup bench-serve soak fuzz-serve bench-peers panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz vulnerabilities other-pythons build clean
 
 setup: $(INSTALLED)
 
@@ -185,6 +185,16 @@ FUZZ_SECONDS ?= 10
 fuzz: setup
 	$(BIN)/python -m tests.fuzzing.fuzz --seconds $(FUZZ_SECONDS) --output $(RESULTS)/fuzz.json
 	$(BIN)/python -m tests.fuzzing.bombs --output $(RESULTS)/bombs.json
+
+# What needs no torch, on other Pythons: make other-pythons PYTHONS='python3.12 python3.13'.
+PYTHONS ?= python3.12 python3.13
+LIGHT = numpy tokenizers safetensors typer rich pyarrow numba scipy fastapi uvicorn httptools uvloop
+other-pythons: setup
+	for python in $(PYTHONS); do place=build/pythons/$$(basename $$python); \
+	  test -x $$place/bin/python || $$python -m venv $$place || exit 1; \
+	  $$place/bin/python -m pip install --quiet $(LIGHT) || exit 1; done
+	TEXTCNN_PYTHONS=$$(for python in $(PYTHONS); do printf '%s:' $(CURDIR)/build/pythons/$$(basename $$python)/bin/python; done) \
+	  $(BIN)/python -m pytest -q tests/guarantees/test_other_pythons.py
 
 # Known vulnerabilities of what is installed here. It asks a database in the network; out of its reach the check says
 # so, and fails with 3. No test depends on it.
