@@ -6,6 +6,7 @@ Each field carries its documentation (:func:`describe`), from which the command 
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 import typing
 from collections.abc import Callable, Mapping
@@ -49,11 +50,15 @@ def may_be_none(name: str) -> bool:
 
 
 def _positive(value: Any) -> bool:
-    return value is None or 0 < value < _TOO_MUCH
+    return value is None or 0 < value < _most(value)
 
 
 def _not_negative(value: Any) -> bool:
-    return value is None or 0 <= value < _TOO_MUCH
+    return value is None or 0 <= value < _most(value)
+
+
+def _most(value: Any) -> float:
+    return math.inf if isinstance(value, float) else _TOO_MUCH
 
 
 def _fraction(value: Any) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import mmap
 import threading
 import time
 
@@ -46,7 +47,7 @@ def test_as_many_epochs_are_planned_as_there_is_time_for():
     found, _ = watch(time_limit=100)  # 6 of them are kept for the end
     assert planned(found, 10, 20, said=said) == 4
     assert said == ["time_limit is 100 s: 4 of 10 epochs are planned"]
-    assert planned(watch(time_limit=100, spent=50)[0], 10, 20) == 2
+    assert planned(watch(time_limit=100, spent=40)[0], 10, 20) == 2  # and a quarter of what was spent
     assert planned(watch(time_limit=100)[0], 10, 1e6) == 1
     assert planned(watch(time_limit=100)[0], 3, 20) == 3
 
@@ -124,9 +125,9 @@ def test_ctrl_c_is_ctrl_c_while_there_is_room():
 
 def test_memory_of_this_process_is_known():
     before = resident_bytes()
-    block = bytearray(64 * MIB)
-    assert 32 * MIB < resident_bytes() - before < 128 * MIB
-    assert len(block)
+    with mmap.mmap(-1, 64 * MIB) as block:  # pages that nobody had before
+        block.write(b"x" * (64 * MIB))
+        assert resident_bytes() - before > 48 * MIB
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ from textcnn.training.estimate import Estimate
 from textcnn.training.progress import Silent, StopTraining
 
 _PAUSE = 0.02  # seconds between two looks at the memory
-_SPARE = 1.0, 0.05  # seconds, and share of the limit, for what comes behind the last step
+# For what comes behind the last step: seconds, a share of the limit, and one of what came before the first step.
+_SPARE = 1.0, 0.05, 0.25
 _FORWARD = 0.5  # a row that is only measured takes this share of the time of one that is trained on
 
 
@@ -58,6 +59,7 @@ class Watch:
         self._began = clock() if began is None else began
         self._resident = resident or resident_bytes
         self._until = float("inf")
+        self._before: float | None = None  # seconds spent when the first network was begun
         self._ended = threading.Event()
         self._over: int | None = None
         self._is_main = threading.current_thread() is threading.main_thread()
@@ -106,7 +108,8 @@ class Watch:
         if self._limit is None:
             return epochs
         spent = self._clock() - self._began
-        left = self._limit - spent - _SPARE[0] - _SPARE[1] * self._limit
+        self._before = spent if self._before is None else self._before
+        left = self._limit - spent - (_SPARE[0] + _SPARE[1] * self._limit + _SPARE[2] * self._before)
         if left <= 0:
             raise ConfigError(
                 f"time_limit is {self._limit:g} s, and {spent:.1f} s of it were gone before training began; raise it, "
