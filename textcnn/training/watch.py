@@ -19,8 +19,10 @@ from textcnn.training.estimate import Estimate
 from textcnn.training.progress import Silent, StopTraining
 
 _PAUSE = 0.02  # seconds between two looks at the memory
-# For what comes behind the last step: seconds, a share of the limit, and one of what came before the first step.
-_SPARE = 1.0, 0.05, 0.25
+# For what comes behind the last step, measuring, saving and the end of the process: seconds and a share of the limit;
+# and, for machines that are slow now, a share of the time before the first step, up to some seconds.
+_SPARE = 3.0, 0.05
+_SLOW, _MOST_SLOW = 0.5, 10.0
 _FORWARD = 0.5  # a row that is only measured takes this share of the time of one that is trained on
 
 
@@ -109,11 +111,12 @@ class Watch:
             return epochs
         spent = self._clock() - self._began
         self._before = spent if self._before is None else self._before
-        left = self._limit - spent - (_SPARE[0] + _SPARE[1] * self._limit + _SPARE[2] * self._before)
+        spare = _SPARE[0] + _SPARE[1] * self._limit + min(_SLOW * self._before, _MOST_SLOW)
+        left = self._limit - spent - spare
         if left <= 0:
             raise ConfigError(
-                f"time_limit is {self._limit:g} s, and {spent:.1f} s of it were gone before training began; raise it, "
-                f"or give fewer rows"
+                f"time_limit is {self._limit:g} s: {spent:.1f} s of it were gone before training began, and {spare:.1f} "
+                f"s are kept for what comes after it; raise it, or give fewer rows"
             )
         share = left / (self._fits_left + 1) - _FORWARD * (self.measured + dev_share) * expected.seconds
         self._until = self._clock() + share
