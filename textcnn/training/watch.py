@@ -115,8 +115,8 @@ class Watch:
         left = self._limit - spent - spare
         if left <= 0:
             raise ConfigError(
-                f"time_limit is {self._limit:g} s: {spent:.1f} s of it were gone before training began, and {spare:.1f} "
-                f"s are kept for what comes after it; raise it, or give fewer rows"
+                f"time_limit is {self._limit:g} s: {spent:.1f} s of it were gone before training began, and "
+                f"{spare:.1f} s are kept for what comes after it; raise it, or give fewer rows"
             )
         share = left / (self._fits_left + 1) - _FORWARD * (self.measured + dev_share) * expected.seconds
         self._until = self._clock() + share
