@@ -23,7 +23,8 @@ from typing import Any
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from guarantees.guards import GUARDS, Guard  # noqa: E402 - found like the tests find it
+from guarantees.guard import Guard  # noqa: E402
+from guarantees.guards import GUARDS  # noqa: E402 - found like the tests find it
 from guarantees.tables import guarantees_table, to_markdown  # noqa: E402
 
 COPIED = ("textcnn", "cli", "data", "tests", "docs", "pyproject.toml", "constraints.txt", "constraints-lowest.txt")

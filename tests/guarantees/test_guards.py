@@ -22,7 +22,7 @@ def named(guard):
 @pytest.mark.parametrize("guard", GUARDS, ids=named)
 def test_a_guard_stands_once_in_its_file_and_can_be_taken_away(guard):
     text = (ROOT / guard.file).read_text(encoding="utf-8")
-    assert text.count(guard.text) == 1, f"{guard.file}: mend tests/guarantees/guards.py, and run `make guards`"
+    assert text.count(guard.text) == 1, f"{guard.file}: mend tests/guarantees/guards_of_*.py, and run `make guards`"
     changed = text.replace(guard.text, guard.replacement)
     assert changed != text
     if guard.file.endswith(".py"):

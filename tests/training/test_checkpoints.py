@@ -87,9 +87,10 @@ def test_a_half_written_file_is_none(tmp_path, checkpoints):
     assert step_of(Checkpoints(tmp_path, resume=True).fit(RUN).latest()) == 1
 
 
-def test_without_resume_old_files_go(tmp_path, checkpoints):
+def test_without_resume_old_files_go_and_it_is_said(tmp_path, checkpoints, said):
     checkpoints.fit(RUN).write(1, state(1))
-    assert Checkpoints(tmp_path).fit(RUN).latest() is None
+    assert Checkpoints(tmp_path, say=said.append).fit(RUN).latest() is None
+    assert said == ["note: checkpoints of a run that was not finished are removed; --resume would have gone on with it"]
     assert not list(tmp_path.iterdir())
 
 

@@ -31,7 +31,7 @@ def watch(*, spent=0.0, num_fits=1, resident=0, **limits):
 
 
 def planned(found, epochs, seconds, *, held=0, dev_share=0.0, said=None):
-    found.checkpoints({})
+    found.checkpoints(dict)
     return found.planned(epochs, Estimate(seconds, held * MIB), dev_share, (said if said is not None else []).append)
 
 

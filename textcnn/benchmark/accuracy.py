@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from textcnn.benchmark.baselines import NAMES, run_baseline
-from textcnn.benchmark.document import data_name
+from textcnn.benchmark.document import data_name, shown_settings
 from textcnn.benchmark.machine import command_line, describe_machine
 from textcnn.benchmark.resumable import FinishedRuns
 from textcnn.benchmark.tasks import METRICS, ImageTask, Task, TextTask
@@ -84,7 +84,7 @@ def accuracy_benchmark(
         "command": command_line(arguments),
         "data": data_name(data),
         "unit": task.unit,
-        "settings": {name: Path(value).name if name == "vectors" else value for name, value in settings.items()},
+        "settings": shown_settings(settings),
         "num_test": task.num_test,
         "left_out": left_out,
         "results": [*results, *linear],

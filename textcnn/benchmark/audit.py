@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from textcnn.benchmark.document import data_name
+from textcnn.benchmark.document import data_name, shown_settings
 from textcnn.benchmark.machine import command_line, describe_machine
 from textcnn.benchmark.resumable import FinishedRuns
 from textcnn.benchmark.spoiling import flip
@@ -62,7 +62,7 @@ def run_audit(
             f"expected single-label texts of which some are flipped, got a share of {share} of {len(examples)} rows"
         )
     name = data_name(examples.name)
-    decides = {"share": share, "folds": num_folds, "settings": dict(settings), "data": name}
+    decides = {"share": share, "folds": num_folds, "settings": shown_settings(settings), "data": name}
     finished = FinishedRuns(output, decides)
     runs = []
     for seed in seeds:

@@ -63,6 +63,11 @@ def comparisons(cells: Iterable[Cell], **where: Any) -> list[Cell]:
     ]
 
 
+def shown_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by name; a file by its own name, not where it lies."""
+    return {name: Path(value).name if name == "vectors" else value for name, value in settings.items()}
+
+
 def data_name(data: Any) -> str:
     """The last two parts of a path, e.g. ``trec/train.csv.gz``: which set it is, not where it lies."""
     return "/".join(Path(data).parts[-2:]) if isinstance(data, (str, Path)) else "rows in memory"

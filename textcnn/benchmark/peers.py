@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from textcnn.benchmark.document import data_name
 from textcnn.benchmark.lookup import KERNELS, cold_start, one_text
 from textcnn.benchmark.machine import command_line, describe_machine
 from textcnn.benchmark.peers_files import classify_files, memory_of_big_file, model_folder
@@ -86,7 +87,7 @@ def run_peers(
         "benchmark": KIND,
         "command": command_line(arguments),
         "machine": machine,
-        "data": [rows.name, test_rows.name],
+        "data": [data_name(rows.name), data_name(test_rows.name)],
         **decided,
         "training": finished.run("training", training_speed, ground, python, rounds, reporter),
         "race": finished.run("race", race, ground, python, reporter) if python else None,

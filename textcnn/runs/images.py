@@ -80,7 +80,7 @@ def _run_images(data: Any, config: Config, reporter: Reporter, dev: Any, test: A
         device=device,
         augment=augment,
         watch=watch,
-        run={"model": dataclasses.asdict(config.model), "image": dataclasses.asdict(config.image), **source},
+        run=lambda: {"model": dataclasses.asdict(config.model), "image": dataclasses.asdict(config.image), **source},
     )
     return finish_run(artifact, learned, train, others, config, source=source)
 

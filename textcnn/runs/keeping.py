@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,10 +13,8 @@ from textcnn.errors import ArtifactError
 from textcnn.inference.folder import require_writable
 from textcnn.training.checkpoints import SECONDS, Checkpoints
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # Windows: two runs are not kept apart there
-    fcntl = None  # type: ignore[assignment]
 
 _PROCESS = "process"  # whose run it is
 
@@ -49,46 +48,61 @@ def checkpoints_beside(
     """
     require_writable(output)
     folder = checkpoints_folder(output)
-    descriptor = _locked(folder, output)
-    try:
+    with _locked(folder, output):
         _write_process(folder)
-        checkpoints = Checkpoints(folder, resume=resume, say=say, seconds=seconds)
-        yield checkpoints
-        shutil.rmtree(folder, ignore_errors=True)
-    finally:
-        with suppress(OSError):
-            (folder / _PROCESS).unlink(missing_ok=True)
-            folder.rmdir()  # stays where it holds anything
-        os.close(descriptor)
+        try:
+            yield Checkpoints(folder, resume=resume, say=say, seconds=seconds)
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            with suppress(OSError):
+                (folder / _PROCESS).unlink(missing_ok=True)
+                folder.rmdir()  # stays where it holds anything
 
 
-def _locked(folder: Path, output: Path) -> int:
-    """A descriptor of the folder, locked: the lock ends with the process, however that ends (flock(2))."""
-    while True:
+@contextmanager
+def _locked(folder: Path, output: Path) -> Iterator[None]:
+    """The folder is there, and this process's alone: the lock ends with the process, however that ends (flock(2))."""
+    descriptor = None
+    while descriptor is None:
         try:
             folder.mkdir(exist_ok=True)
+            if sys.platform == "win32":  # two runs are not kept apart there
+                break
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as err:
             raise ArtifactError(
                 f"expected a folder for checkpoints at {str(folder)!r}: {err.strerror}; choose another -o"
             ) from err
-        try:
-            if fcntl is not None:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        _lock(descriptor, folder, output)
+        if not _is_still(descriptor, folder):  # the run before removed it in between
             os.close(descriptor)
-            raise ArtifactError(
-                f"expected to be the only run that makes {str(output)!r}, but {_holder(folder)} is making it; wait for "
-                f"its end, or choose another -o"
-            ) from None
-        except OSError:  # a file system without locks
-            return descriptor
-        try:
-            if os.path.samestat(os.fstat(descriptor), folder.stat()):
-                return descriptor
-        except FileNotFoundError:
-            pass
-        os.close(descriptor)  # the run before removed it in between
+            descriptor = None
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: Path, output: Path) -> None:
+    assert sys.platform != "win32"
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise ArtifactError(
+            f"expected to be the only run that makes {str(output)!r}, but {_holder(folder)} is making it; wait for its "
+            f"end, or choose another -o"
+        ) from None
+    except OSError:  # a file system without locks
+        pass
+
+
+def _is_still(descriptor: int, folder: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), folder.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _write_process(folder: Path) -> None:

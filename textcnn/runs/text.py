@@ -206,7 +206,7 @@ def train_prepared(prepared: Prepared, reporter: Reporter, watch: Watch | None =
             device=device,
             augment=augment,
             watch=watch,
-            run=_deciding(prepared),
+            run=lambda: _deciding(prepared),
         )
 
     model, shape, learned = train_members(config, build, train, reporter)

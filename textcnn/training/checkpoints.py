@@ -44,7 +44,7 @@ class Checkpoints:
 
     Args:
         folder: of the files; there is one, and nobody else writes into it.
-        resume: go on from what is in the folder; otherwise it is removed.
+        resume: go on from what is in the folder; otherwise it is removed, which is said.
         say: is told what is found, in sentences.
         seconds: how often one is written.
         clock: tells the time.
@@ -64,6 +64,8 @@ class Checkpoints:
         self._written = clock()
         self._failed = False
         if not resume:
+            if self.files():
+                say("note: checkpoints of a run that was not finished are removed; --resume would have gone on with it")
             self.remove()
         elif not self.files():
             say("no checkpoint to go on from: the run begins anew")
@@ -183,6 +185,8 @@ def _checksum(path: Path) -> str:
 
 
 def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":  # elsewhere a folder cannot be opened
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -91,7 +91,7 @@ def learn(
     device: torch.device,
     augment: dict[str, Any] | None = None,
     watch: Watch | None = None,
-    run: Mapping[str, Any] | None = None,
+    run: Callable[[], Mapping[str, Any]] = dict,
 ) -> Learned:
     """Train ``model`` in place; temperature and thresholds are :func:`calibrated` afterwards.
 
@@ -106,7 +106,7 @@ def learn(
         device: where the model is trained; it is back on the CPU afterwards.
         augment: further arguments of ``inputs.batch`` for training batches, such as word dropout.
         watch: holds the run to its limits, and has its checkpoints.
-        run: what decides the weights besides ``config``, by name, for the checkpoints.
+        run: says what decides the weights besides ``config``, by name; asked only where checkpoints are kept.
 
     Raises:
         ConfigError: no time or memory is left for training, or the checkpoints are of another run.
@@ -139,7 +139,7 @@ def learn(
     kernels.use_backend(kernels.use_backend("auto"))  # forget what ran before this run
     kernels.prepare(reporter.say)
     config = replace(config, epochs=epochs)
-    checkpoints = None if watch is None else watch.checkpoints({**(run or {}), **_deciding(config, model)})
+    checkpoints = None if watch is None else watch.checkpoints(lambda: {**run(), **_deciding(config, model)})
     state = None if checkpoints is None else checkpoints.latest()
     if state is None or not is_finished(state):
         expected = estimate(model, batches, loss, steps, Precision(config.amp, model))

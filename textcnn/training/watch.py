@@ -89,10 +89,10 @@ class Watch:
             f"fewer rows, or lower embedding_dim, batch_tokens or wide_megabytes"
         )
 
-    def checkpoints(self, run: Mapping[str, Any]) -> FitCheckpoints | None:
-        """Those of the next network, whose weights ``run`` decides."""
+    def checkpoints(self, run: Callable[[], Mapping[str, Any]]) -> FitCheckpoints | None:
+        """Those of the next network; ``run`` says what decides its weights, and is asked only if any are kept."""
         self._fits_left -= 1
-        return None if self._checkpoints is None else self._checkpoints.fit(run)
+        return None if self._checkpoints is None else self._checkpoints.fit(run())
 
     def planned(self, epochs: int, expected: Estimate, dev_share: float, say: Callable[[str], None]) -> int:
         """How many of the epochs of the next network there is time for, one at least.
