@@ -15,6 +15,7 @@ from textcnn.labels import Labels
 from textcnn.models.base import build_text_classifier
 from textcnn.text.batching import TextInputs
 from textcnn.text.ragged import Ragged
+from textcnn.training import checkpoints
 from textcnn.training.checkpoints import Checkpoints
 from textcnn.training.learn import Part, learn
 from textcnn.training.progress import Silent
@@ -117,3 +118,22 @@ def test_half_precision_goes_on_too(tmp_path):
     with pytest.raises(Killed):
         train(tmp_path, "kim", killed_at=8, amp="bf16")
     assert_same(whole, train(tmp_path, "kim", resume=True, amp="bf16")[0])
+
+
+@pytest.mark.parametrize("stopped_in", ["_checksum", "_sync_folder"])
+def test_an_interrupt_in_the_middle_of_a_write_leaves_two_whole_files(tmp_path, monkeypatch, stopped_in):
+    real, calls = getattr(checkpoints, stopped_in), []
+
+    def interrupted_at_the_fourth(path):
+        calls.append(path)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return real(path)
+
+    monkeypatch.setattr(checkpoints, stopped_in, interrupted_at_the_fourth)
+    _, fit = train(tmp_path, "kim")
+    assert fit.stopped == "interrupted"
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert [name.rpartition("-")[0] for name in left] == [
+        f"fit-001-step-{step:09d}" for step in ((2, 3) if stopped_in == "_checksum" else (3, 4))
+    ]

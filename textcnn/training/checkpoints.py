@@ -89,7 +89,13 @@ class Checkpoints:
 
     def remove(self) -> None:
         """Nothing is left to go on from."""
-        for path in [*self.files(), *self._folder.glob("*.partial")]:
+        self.remove_partial()
+        for path in self.files():
+            path.unlink(missing_ok=True)
+
+    def remove_partial(self) -> None:
+        """No file is left that was begun and not finished."""
+        for path in self._folder.glob("*.partial"):
             path.unlink(missing_ok=True)
 
     def write(self, name: str, state: State, run: Mapping[str, Any]) -> None:
@@ -143,6 +149,11 @@ class FitCheckpoints:
     def write(self, step: int, state: State) -> None:
         """Keep where it stands after so many steps, and one file from before."""
         self._run.write(f"{self._name}-step-{step:09d}", state, self._of)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Leave the newest files alone in the folder; for the end of an interrupted write, too."""
+        self._run.remove_partial()
         self._forget(KEPT)
 
     def finish(self, state: State) -> None:

@@ -139,9 +139,17 @@ class _Training:
         fit.best_epoch = self._best.epoch
         fit.seconds += time.perf_counter() - began
         fit.tokens_per_second = self._tokens / self._busy if self._busy else 0.0
-        if self._checkpoints is not None and fit.stopped in ("done", "patience"):
-            self._checkpoints.finish(State({"fit": dataclasses.asdict(fit), "epochs": self._epochs}, self._tensors()))
+        if self._checkpoints is not None:
+            self._end(self._checkpoints)
         return fit
+
+    def _end(self, checkpoints: FitCheckpoints) -> None:
+        """What is kept of a fit that has stopped: its end, or where it can go on."""
+        if self._fit.stopped in ("done", "patience"):
+            facts = {"fit": dataclasses.asdict(self._fit), "epochs": self._epochs}
+            checkpoints.finish(State(facts, self._tensors()))
+        else:
+            checkpoints.tidy()  # an interrupt may have come between a write and the removal of what it replaces
 
     def _out_of_patience(self) -> bool:
         patience = self._config.patience
