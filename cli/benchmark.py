@@ -19,6 +19,7 @@ from textcnn_cli.lookup import lookup
 from textcnn_cli.options import prepare_outputs, split_list, split_numbers
 from textcnn_cli.peers import peers
 from textcnn_cli.reasons import reasons
+from textcnn_cli.scale import scale
 from textcnn_cli.studies import audit, evidence, imbalance, kim2014
 
 app = typer.Typer(help="Measure speed and accuracy.", no_args_is_help=True)
@@ -35,6 +36,7 @@ app.command("kim2014")(kim2014)
 app.command("imbalance")(imbalance)
 app.command("audit")(audit)
 app.command("evidence")(evidence)
+app.command("scale")(scale)
 
 
 @app.callback()

@@ -11,7 +11,7 @@ import typer
 
 from textcnn import __version__
 from textcnn.errors import TextCNNError
-from textcnn_cli import benchmark, console, data, image, signals
+from textcnn_cli import benchmark, console, data, documents, image, signals
 from textcnn_cli.audit import audit
 from textcnn_cli.classify import classify
 from textcnn_cli.evaluate import evaluate
@@ -48,6 +48,7 @@ app.command("serve")(serve)
 app.add_typer(image.app, name="image")
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(data.app, name="data")
+app.add_typer(documents.app, name="documents")
 
 
 def _show_version(value: bool) -> None:

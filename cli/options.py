@@ -115,6 +115,7 @@ RUN_OPTIONS = (
     "resume",
     "checkpoint-seconds",
     "trials",
+    "processes",
     "plot",
 )
 ConfigFile = Annotated[

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from textcnn.errors import ConfigError
 from textcnn_cli import console, options, signals
 from textcnn_cli.train import Output, finish, reporter
 
@@ -25,6 +26,14 @@ def tune(
     ] = None,
     trials: Annotated[
         int | None, typer.Option(min=1, help="stop after this many, those in the storage included")
+    ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="run --trials in so many processes; each depends on the seed and its number alone, so any number of "
+            "processes finds the same",
+        ),
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="draw what mattered into this .png, .svg or .pdf file")] = None,
     text_column: options.TextColumn = None,
@@ -45,6 +54,8 @@ def tune(
     Example: textcnn tune reviews.csv --time-budget 300 --dev-fraction 0.1 -o model
     """
     began = time.perf_counter()
+    if processes is not None and trials is None:
+        raise ConfigError("--processes expects --trials, so that every run has the same ones; e.g. --trials 20")
     given = {
         "text_column": tuple(text_column or ()),
         "label_column": tuple(label_column or ()),
@@ -68,7 +79,15 @@ def tune(
     signals.interrupt_at_sigterm()
     with checkpoints_beside(output):  # none are written: --storage is what a search goes on from
         tuned = search(
-            data, settings, time_budget, reporter(), dev=dev, num_trials=trials, storage=storage, began=began
+            data,
+            settings,
+            time_budget,
+            reporter(),
+            dev=dev,
+            num_trials=trials,
+            storage=storage,
+            processes=processes,
+            began=began,
         )
         if plot is not None:
             plot.parent.mkdir(parents=True, exist_ok=True)

@@ -215,13 +215,15 @@ def test_interrupting_a_trial_ends_the_search_and_keeps_its_best(monkeypatch):
         ({"time_budget": 0}, "time_budget must be seconds above 0, got 0"),
         ({"time_budget": float("nan")}, "time_budget must be seconds above 0, got nan"),
         ({"num_trials": 0}, "trials must be 1 or more, got 0"),
+        ({"processes": 0}, "processes must be 1 or more with a number of trials, got 0 and 1"),
+        ({"processes": 2, "num_trials": None}, "processes must be 1 or more with a number of trials, got 2 and None"),
         ({"data": [("a", "x"), ("b", "y")]}, "dev_fraction 0.1 of 2 rows is no row"),
     ],
 )
 def test_faults_of_the_user(arguments, message):
     given = {"data": PAIRS, "time_budget": 1e6, "num_trials": 1} | arguments
     with pytest.raises(textcnn.errors.TextCNNError, match=message):
-        tune(given["data"], SMALL, given["time_budget"], Silent(), num_trials=given["num_trials"])
+        tune(given.pop("data"), SMALL, given.pop("time_budget"), Silent(), **given)
 
 
 def test_a_storage_that_is_something_else(tmp_path):

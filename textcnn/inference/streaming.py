@@ -130,12 +130,17 @@ _predictor: Answerer | TextCNNError | None = None
 
 def _start(load: Load) -> None:
     global _predictor
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends its workers
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    live_with_parent()
     try:
         _predictor = load()
     except TextCNNError as err:  # told with the first chunk: an error here would only break the pool
         _predictor = err
+
+
+def live_with_parent() -> None:
+    """From here on this process leaves Ctrl-C to its parent, and ends when that does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:

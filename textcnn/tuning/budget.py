@@ -66,7 +66,7 @@ class TrialReporter(Silent):
         """Stop when the best trial so far, or this one as far as it has come, could not be trained again after that."""
         again = 0.0 if self._is_first else max(self.seconds, self._best or 0.0)
         if self._budget.left() <= SLACK * again:
-            self._cut()
+            self.give_up()
 
     def epoch(self, entry: dict[str, Any]) -> None:
         """Remember the best epoch that there is time to come to again; give up a bad trial."""
@@ -75,7 +75,7 @@ class TrialReporter(Silent):
         if value > self.value and (first or not late):
             self.value, self.best_epoch, self.cost = value, entry["epoch"], self.seconds
         if late:
-            self._cut()
+            self.give_up()
         if self._prune(value, entry["epoch"]):
             raise PrunedError
 
@@ -84,7 +84,8 @@ class TrialReporter(Silent):
         """Whether no trial has finished an epoch yet: then this one's weights are better than none."""
         return self._best is None and not self.best_epoch
 
-    def _cut(self) -> None:
+    def give_up(self) -> None:
+        """End the trial here."""
         self.cut = True
         raise StopTraining
 

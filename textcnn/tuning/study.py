@@ -10,9 +10,10 @@ from typing import Any
 
 from textcnn.errors import ConfigError
 from textcnn.extras import import_extra
-from textcnn.tuning.space import Space
+from textcnn.tuning.space import LINE, Space
 
 _NAME = "textcnn"
+_PATIENCE = 60  # seconds to wait while another process writes
 _STEP = 1_000_003  # seeds of neighbouring trials are far apart
 
 
@@ -40,7 +41,7 @@ class Trials:
         self._kept: Any = None
         if storage is not None:
             self._kept = _open(self._optuna, storage, identity)
-            self._study.add_trials(self._kept.get_trials(deepcopy=False))
+            self._study.add_trials(sorted(self._kept.get_trials(deepcopy=False), key=number_of))
         self.num_loaded = len(self._study.trials)
 
     def __len__(self) -> int:
@@ -61,12 +62,12 @@ class Trials:
 
     def best(self) -> Any:
         """The record of the best trial, the first of equals; none before there is one."""
-        return max(self.finished, key=lambda trial: (trial.value, -trial.number), default=None)
+        return max(self.finished, key=lambda trial: (trial.value, -number_of(trial)), default=None)
 
     def ask(self) -> Any:
         """The next trial, its parameters chosen."""
         number = len(self)
-        self._study.sampler = self._optuna.samplers.TPESampler(seed=(self._seed * _STEP + number) % 2**32)
+        self._study.sampler = self._optuna.samplers.TPESampler(seed=self._seed_of(number))
         start = self._space.start(number, {trial.number: trial.value for trial in self.finished})
         if start is not None:
             self._study.enqueue_trial(start)
@@ -79,6 +80,33 @@ class Trials:
         told = self._study.tell(trial, value, state=self._optuna.trial.TrialState[state])
         if self._kept is not None:
             self._kept.add_trial(told)
+
+    def alone(self, number: int) -> dict[str, Any]:
+        """The parameters of a trial that no other decides: the default, a line of single widths, then random ones."""
+        if number <= len(LINE) and (start := self._space.start(number, {})) is not None:
+            return start
+        sampler = self._optuna.samplers.RandomSampler(seed=self._seed_of(number))
+        drawn = self._optuna.create_study(sampler=sampler).ask(self._space.distributions())
+        return dict(drawn.params)
+
+    def missing(self, count: int) -> list[int]:
+        """Those of the first ``count`` numbers that no trial has."""
+        present = {number_of(trial) for trial in self._study.get_trials(deepcopy=False)}
+        return [number for number in range(count) if number not in present]
+
+    def add(self, number: int, value: float | None, state: str, **facts: Any) -> None:
+        """Store how the trial of :meth:`alone` went, in a state of Optuna's, and further facts."""
+        trial = self._optuna.trial.create_trial(
+            state=self._optuna.trial.TrialState[state],
+            value=value,
+            params=self.alone(number),
+            distributions=self._space.distributions(),
+            user_attrs={"number": number, **facts},
+        )
+        self._kept.add_trial(trial)
+
+    def _seed_of(self, number: int) -> int:
+        return (self._seed * _STEP + number) % 2**32
 
     def forget(self, trial: Any) -> None:
         """A trial that was cut off before it said anything: given up, and not stored."""
@@ -93,17 +121,24 @@ class Trials:
         return {name: float(share) for name, share in found.items()}
 
 
+def number_of(trial: Any) -> int:
+    """The number of a trial: those that ran side by side are stored in the order in which they ended."""
+    return int(trial.user_attrs.get("number", trial.number))
+
+
 def _open(optuna: Any, path: Path, identity: Mapping[str, Any]) -> Any:
     if path.exists() and not _is_database(path):
         raise ConfigError(f"storage must be a new file or an SQLite one of `tune`, got {str(path)!r}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        storage = optuna.storages.RDBStorage(f"sqlite:///{path.resolve().as_posix()}")
+        storage = optuna.storages.RDBStorage(
+            f"sqlite:///{path.resolve().as_posix()}", engine_kwargs={"connect_args": {"timeout": _PATIENCE}}
+        )
     except (OSError, import_extra("sqlalchemy.exc", extra="tune", feature="tune").SQLAlchemyError) as err:
         raise ConfigError(f"storage {str(path)!r} cannot be opened: {str(err).splitlines()[0]}") from err
     study = optuna.create_study(study_name=_NAME, storage=storage, direction="maximize", load_if_exists=True)
     saved = study.user_attrs
-    other = [name for name, value in identity.items() if saved and saved.get(name) != value]
+    other = [name for name in {**identity, **saved} if saved and saved.get(name) != identity.get(name)]
     if other:
         raise ConfigError(
             f"storage {str(path)!r} holds trials of other {' and '.join(other)}; choose another --storage"

@@ -20,9 +20,10 @@ from textcnn.runs.text import Prepared, prepare_text, train_prepared
 from textcnn.training.order import default_epochs
 from textcnn.training.progress import Reporter
 from textcnn.training.trainer import DivergedError
+from textcnn.tuning.apart import Work, run_apart
 from textcnn.tuning.budget import SLACK, AgainReporter, Budget, Clock, PrunedError, TrialReporter
 from textcnn.tuning.space import Space
-from textcnn.tuning.study import Trials
+from textcnn.tuning.study import Trials, number_of
 
 DEV_FRACTION = 0.1
 
@@ -51,6 +52,7 @@ def tune(
     dev: Any = None,
     num_trials: int | None = None,
     storage: Path | None = None,
+    processes: int | None = None,
     began: float | None = None,
     clock: Clock = time.perf_counter,
 ) -> Tuned:
@@ -68,6 +70,8 @@ def tune(
         dev: rows that measure the trials; none: ``dev_fraction`` of the training rows, 0.1 unless it is set.
         num_trials: stop after that many, those in the storage included.
         storage: an SQLite file that keeps the trials; a second run with the same file continues.
+        processes: run ``num_trials`` trials in so many processes, one thread each. Then a trial depends on the seed and
+            its number alone, and none is given up early: any number of processes finds the same best trial.
         began: when the budget began, by the clock.
         clock: tells the time in seconds.
 
@@ -76,14 +80,11 @@ def tune(
         DataError: the data cannot be read as asked.
         MissingExtraError: Optuna is not installed.
     """
-    if not 0 < time_budget < float("inf"):
-        raise ConfigError(f"time_budget must be seconds above 0, got {time_budget!r}")
-    if num_trials is not None and num_trials < 1:
-        raise ConfigError(f"trials must be 1 or more, got {num_trials}")
-    if (size := Config.from_flat(settings).training.ensemble) > 1:
-        raise ConfigError(f"tune searches for one network, got ensemble {size}; train one with the settings it finds")
+    _check(settings, time_budget, num_trials, processes)
     budget = Budget(time_budget, began=began, clock=clock)
     given = dict(settings)
+    if processes is not None and given.get("threads") is None:
+        given["threads"] = 1
     if dev is None and not given.get("dev_fraction"):
         given["dev_fraction"] = DEV_FRACTION
         reporter.say(f"no dev rows: {DEV_FRACTION:.0%} of the rows measure the trials")
@@ -94,17 +95,34 @@ def tune(
         config = prepared.config
         rows = len(prepared.train.truth)
         space = Space.build(given, config, config.training.epochs or default_epochs(rows))
-        trials = Trials(space, config.training.seed, _identity(prepared), storage)
-        if trials.num_loaded:
-            reporter.say(f"{trials.num_loaded:,} trials are in {storage}")
-        search = _Search(prepared, space, trials, budget, reporter)
-        interrupted = search.run(num_trials)
+        identity = _identity(prepared)
+        if processes is None:
+            trials = Trials(space, config.training.seed, identity, storage)
+            if trials.num_loaded:
+                reporter.say(f"{trials.num_loaded:,} trials are in {storage}")
+            search = _Search(prepared, space, trials, budget, reporter)
+            interrupted = search.run(num_trials)
+        else:
+            work = Work(data, dev, given, space, config.training.seed, identity, _metric(prepared))
+            trials, interrupted = run_apart(work, storage, num_trials or 0, processes, budget, reporter)
+            search = _Search(prepared, space, trials, budget, reporter)
         run = search.train_best()
         importances = trials.importances()
     if interrupted:
         run = replace(run, stopped="interrupted")
     summary = search.summary(run, importances)
     return Tuned(run, summary, trials.values())
+
+
+def _check(settings: Mapping[str, Any], time_budget: float, num_trials: int | None, processes: int | None) -> None:
+    if not 0 < time_budget < float("inf"):
+        raise ConfigError(f"time_budget must be seconds above 0, got {time_budget!r}")
+    if num_trials is not None and num_trials < 1:
+        raise ConfigError(f"trials must be 1 or more, got {num_trials}")
+    if (size := Config.from_flat(settings).training.ensemble) > 1:
+        raise ConfigError(f"tune searches for one network, got ensemble {size}; train one with the settings it finds")
+    if processes is not None and (processes < 1 or num_trials is None):
+        raise ConfigError(f"processes must be 1 or more with a number of trials, got {processes} and {num_trials}")
 
 
 class _Search:
@@ -114,7 +132,7 @@ class _Search:
         self._prepared, self._space, self._trials = prepared, space, trials
         self._budget, self._reporter = budget, reporter
         self._cut: tuple[int, Run] | None = None  # the trial that the deadline cut, and its model
-        self._name = "micro_f1" if prepared.labels.multi_label else "accuracy"
+        self._name = _metric(prepared)
 
     def run(self, num_trials: int | None) -> bool:
         """Trials until there is no time for another, or enough of them; whether the user interrupted."""
@@ -181,10 +199,10 @@ class _Search:
             raise ConfigError(
                 f"time_budget of {self._budget.seconds:g} s was too short: no trial has finished an epoch; give more"
             )
-        if self._cut and self._cut[0] == best.number and self._budget.left() < SLACK * best.user_attrs["cost"]:
+        if self._cut and self._cut[0] == number_of(best) and self._budget.left() < SLACK * best.user_attrs["cost"]:
             self._reporter.say("no time to train the trial again: its weights are kept; give more time for a search")
             return self._cut[1]
-        self._reporter.say(f"training trial {best.number} again, up to epoch {best.user_attrs['best_epoch']}")
+        self._reporter.say(f"training trial {number_of(best)} again, up to epoch {best.user_attrs['best_epoch']}")
         return self._train(best.params, AgainReporter(self._budget, best.user_attrs["best_epoch"]))
 
     def summary(self, run: Run, importances: Mapping[str, float]) -> dict[str, Any]:
@@ -195,7 +213,7 @@ class _Search:
             "metric": self._name,
             "trials": {name: self._trials.count(state) for name, state in _STATES.items()},
             "default": values[0],
-            "best": {"trial": best.number, "value": best.value, "settings": settings},
+            "best": {"trial": number_of(best), "value": best.value, "settings": settings},
             "importances": dict(importances),
         }
         run.predictor.artifact.training["tuning"] = tuning
@@ -204,6 +222,11 @@ class _Search:
 
 
 _STATES = {"finished": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL"}
+
+
+def _metric(prepared: Prepared) -> str:
+    """The dev metric that is searched for."""
+    return "micro_f1" if prepared.labels.multi_label else "accuracy"
 
 
 def _identity(prepared: Prepared) -> dict[str, Any]:

@@ -1,0 +1,130 @@
+"""`textcnn documents`: exact map-reduce over documents whose parts lie in several files or on several machines."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from textcnn.errors import DataError
+from textcnn.text.read_table import is_missing
+from textcnn_cli import console, options
+
+if TYPE_CHECKING:
+    from textcnn.inference.documents import Documents
+    from textcnn.text.reading import Row
+
+app = typer.Typer(
+    help="Documents whose parts lie in several files: exactly as if each was one text (train --preset pure).",
+    no_args_is_help=True,
+)
+Precision = Annotated[str, typer.Option("--precision", help="float32, or int8; the same for map and reduce")]
+
+
+@app.command("map")
+def map_parts(
+    model: options.Model,
+    input: Annotated[str, typer.Argument(metavar="PARTS", help="rows of a document's name, a number and a text")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="F.state", help="the state of these parts")],
+    document_column: Annotated[str, typer.Option(help="column of the names of the documents")] = "document",
+    part_column: Annotated[str, typer.Option(help="column that numbers the parts of a document")] = "part",
+    text_column: options.TextColumn = None,
+    format: options.Format = "auto",
+    encoding: options.Encoding = "utf-8",
+    precision: Precision = "float32",
+) -> None:
+    """Read the parts in one file, in any order, into a state.
+
+    Example: textcnn documents map model shard-1.csv -o shard-1.state
+    """
+    from textcnn.text.reading import open_rows
+
+    documents = _state(model, precision)
+    rows = open_rows(input, options.data_config(text_column, None, format, encoding), labels="ignored")
+    count = 0
+    for row in rows:
+        documents.add(*_numbered(row, rows.name, document_column, part_column), row.text)
+        count += 1
+    _write(documents, output)
+    console.say(f"read {count:,} parts of {len(documents):,} documents")
+
+
+@app.command("reduce")
+def reduce_states(
+    model: options.Model,
+    states: Annotated[list[Path], typer.Argument(metavar="F.state...", help="of `documents map`, in any order")],
+    output: Annotated[
+        str,
+        typer.Option("--output", "-o", help="a .jsonl, .csv, .tsv or .parquet file of answers, or a .state"),
+    ] = "-",
+    top_k: Annotated[int | None, typer.Option("--top-k", min=1, help="list that many labels a document")] = None,
+    threshold: Annotated[
+        float | None, typer.Option("--threshold", min=0, max=1, help="give labels from this probability (multi-label)")
+    ] = None,
+    precision: Precision = "float32",
+) -> None:
+    """Join states and classify the documents; a document whose parts are not all there is an error.
+
+    Example: textcnn documents reduce model shard-1.state shard-2.state -o answers.jsonl
+    """
+    from textcnn.inference.documents import Documents
+    from textcnn.inference.writing import write_rows
+
+    documents = _state(model, precision)
+    for path in states:
+        try:
+            found = Documents.from_bytes(path.read_bytes(), documents.pieces, documents.model)
+        except OSError as err:
+            raise DataError(f"cannot read a state: {err.strerror or err}", path=str(path)) from err
+        documents.merge(found)
+    if Path(output).suffix == ".state":
+        _write(documents, Path(output))
+    else:
+        write_rows(_answers(documents, top_k, threshold), output)
+    console.say(f"joined {len(states):,} states of {len(documents):,} documents")
+
+
+def _numbered(row: Row, source: str, document_column: str, part_column: str) -> tuple[str, int]:
+    """The document a row is a part of, and the number of the part."""
+    cells = [row.columns.get(name) for name in (document_column, part_column)]
+    for name, cell in zip((document_column, part_column), cells, strict=True):
+        if is_missing(cell) or cell == "":
+            raise DataError(
+                f"expected a document's name and a number, found none in {name!r}", path=source, line=row.line
+            )
+    document, number = map(str, cells)
+    if not number.isdecimal():
+        message = f"expected a whole number from 0 in column {part_column!r}, found {number!r}"
+        raise DataError(message, path=source, line=row.line)
+    return document, int(number)
+
+
+def _answers(documents: Documents, top_k: int | None, threshold: float | None) -> Iterator[dict[str, Any]]:
+    from textcnn.inference.answers import answers_of
+
+    for name, num_parts, answer in documents.answers(threshold=threshold):
+        (row,) = answers_of(documents.pieces.model.labels, answer, top_k=top_k)
+        yield {"document": name, "parts": num_parts, **row}
+
+
+def _state(model: Path, precision: str) -> Documents:
+    from textcnn.inference.documents import Documents, fingerprint
+    from textcnn.inference.lookup import LookupModel
+    from textcnn.inference.pieces import Pieces
+
+    pieces = Pieces(LookupModel.load(model, precision=precision))
+    return Documents(pieces, fingerprint(model, precision))
+
+
+def _write(documents: Documents, path: Path) -> None:
+    """The file is whole or not there, so that an engine which starts a lost task again needs to know nothing."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(documents.to_bytes())
+        partial.replace(path)
+    except OSError as err:
+        partial.unlink(missing_ok=True)
+        raise DataError(f"cannot write a state: {err.strerror or err}", path=str(path)) from err
