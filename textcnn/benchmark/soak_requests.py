@@ -15,6 +15,8 @@ from textcnn.serve.models import EXPLAINED
 
 TOKEN = "of-the-soak"
 MAX_BODY_BYTES, MAX_TEXTS, MAX_TEXT_LENGTH = 200_000, 100, 5_000
+NEW_TEXTS, NEW_WORDS = 1_500, 60  # texts of words that nobody has seen, and their words
+LETTERS = "abcdefghijklmnopqrstuvwxyzäöüß"
 TIMEOUT = 4.0  # seconds that a request may take
 OPTIONS = (
     *("--max-body-bytes", str(MAX_BODY_BYTES), "--max-texts", str(MAX_TEXTS)),
@@ -66,7 +68,10 @@ def _whole(kind: str, document: Any, status: int, results: tuple[Any, ...] = (),
 
 
 def good_requests(predictors: Sequence[Predictor], texts: Sequence[str], random: Random) -> list[Ask]:
-    """Requests with answers: one text, several, the best labels, reasons; what each of the models says to them."""
+    """Requests with answers: one text, several, the best labels, reasons; what each of the models says to them.
+
+    Those of new words are the most: together they have more words than a server can keep in mind.
+    """
     explainers = [Explainer(one, labels="predicted", top=EXPLAINED) for one in predictors]
     found = []
     for kind, count, sizes, answerers, asked in (
@@ -79,6 +84,9 @@ def good_requests(predictors: Sequence[Predictor], texts: Sequence[str], random:
             some = random.choices(texts, k=random.randint(*sizes))
             results = tuple(_rows(one, some, asked.get("top_k")) for one in answerers)
             found.append(_whole(kind, {"texts": some, **asked}, 200, results))
+    for _ in range(NEW_TEXTS):
+        some = [" ".join("".join(random.choices(LETTERS, k=random.randint(4, 14))) for _ in range(NEW_WORDS))]
+        found.append(_whole("new words", {"texts": some}, 200, tuple(_rows(one, some, None) for one in predictors)))
     return found
 
 
