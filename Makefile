@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: setup demo test check format bench bench-step bench-lookup bench-serve soak fuzz-serve bench-peers bench-scale panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz vulnerabilities other-pythons build clean
+.PHONY: setup demo test check format bench bench-step bench-lookup bench-serve soak fuzz-serve bench-peers bench-memory bench-scale panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz vulnerabilities other-pythons build clean
 
 setup: $(INSTALLED)
 
@@ -164,6 +164,12 @@ evidence: setup
 	  -o build/evidence-model
 	$(BIN)/textcnn benchmark evidence build/evidence-model $$TEXTCNN_DATA/sst2/test.csv.gz \
 	  --output $(RESULTS)/evidence.json --table $(RESULTS)/evidence.md
+
+# Peak memory of classify on a file of 1 GB.
+bench-memory: setup
+	$(BIN)/textcnn train $$TEXTCNN_DATA/imdb/train.csv.gz -o build/big-file-model
+	$(BIN)/textcnn benchmark memory build/big-file-model $$TEXTCNN_DATA/imdb/test.csv.gz \
+	  --output $(RESULTS)/memory.json --table $(RESULTS)/memory.md
 
 # Prices of files, rows, tokens and steps, fitted here and checked on other runs; what they say of 1, 10 and 100 nodes.
 bench-scale: setup

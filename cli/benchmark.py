@@ -16,6 +16,7 @@ from textcnn_cli import console, options
 from textcnn_cli.accuracy import accuracy, panel
 from textcnn_cli.load import serve, soak
 from textcnn_cli.lookup import lookup
+from textcnn_cli.memory import memory
 from textcnn_cli.options import prepare_outputs, split_list, split_numbers
 from textcnn_cli.peers import peers
 from textcnn_cli.reasons import reasons
@@ -37,6 +38,7 @@ app.command("imbalance")(imbalance)
 app.command("audit")(audit)
 app.command("evidence")(evidence)
 app.command("scale")(scale)
+app.command("memory")(memory)
 
 
 @app.callback()

@@ -20,14 +20,13 @@ def peers(
     ] = Path("build/peers"),
     rounds: Annotated[int, typer.Option(min=1, help="trainings of each contestant")] = 1,
     passes: Annotated[int, typer.Option(min=1, help="timed passes over the file of texts")] = 2,
-    megabytes: Annotated[float, typer.Option(min=0.001, help="size of the file whose memory is measured")] = 1000.0,
     set: options.Set = None,
     output: Annotated[
         Path | None, typer.Option(help="write the JSON document here; a stopped start is continued from beside it")
     ] = None,
     table: Annotated[Path | None, typer.Option(help="write the table to this Markdown file")] = None,
 ) -> None:
-    """Training, time to an accuracy, files, memory and roofline, beside fastText and a linear SVM, in one run.
+    """Training, time to an accuracy, files and roofline, beside fastText and a linear SVM, in one run.
 
     TEXTCNN_PEERS_PYTHON names an interpreter that has fastText, if this one has not.
 
@@ -45,7 +44,6 @@ def peers(
         folder=folder,
         rounds=rounds,
         passes=passes,
-        megabytes=megabytes,
         settings=options.merge_settings(None, set, {}),
         output=output,
         arguments=sys.argv[1:],

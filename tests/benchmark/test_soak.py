@@ -8,12 +8,13 @@ import pytest
 from one_layer_models import make
 
 from textcnn.benchmark import soak as soak_module
-from textcnn.benchmark import soak_clients
+from textcnn.benchmark import soak_clients, soak_requests
 from textcnn.benchmark.soak import _memory, soak
 from textcnn.benchmark.soak_clients import Client, SlowClient, Tally
 from textcnn.benchmark.soak_requests import Ask
 from textcnn.benchmark.soak_table import to_markdown
 from textcnn.errors import DataError
+from textcnn.inference.type_rows import CACHE_BYTES
 
 ROWS = "text,label\na good film,pos\nbad,neg\n,neg\nunseen words,pos\n"
 
@@ -29,12 +30,14 @@ def test_document_and_tables(tmp_path, data, monkeypatch):
     monkeypatch.setattr(soak_module, "RELOAD", 0.5)
     monkeypatch.setattr(soak_module, "KILL", 1.5)
     monkeypatch.setattr(soak_module, "PAUSE", 0.2)
+    monkeypatch.setattr(soak_requests, "NEW_TEXTS", 100)
     models = [make(seed=seed).save(tmp_path / f"model-{seed}") for seed in (1, 2)]
     document = soak(models, data, clients=3, slow_clients=3, seconds=6.0, arguments=["benchmark", "soak"])
     json.dumps(document, allow_nan=False)
     assert (document["wrong_answers"], document["problems"]) == (0, [])
     assert document["total"] == sum(sum(counts.values()) for counts in document["requests"].values()) > 100
     assert document["requests"]["one text"]["right"] > 10
+    assert document["requests"]["new words"]["right"] > 10
     assert sum("right" in counts for counts in document["requests"].values()) > 12
     assert document["kills"] >= 2
     said = document["said"]
@@ -101,3 +104,9 @@ def test_slopes_are_of_processes_that_were_there_all_the_time():
     assert [one["rss_slope"] for one in (parent, old)] == [0.0, 3.0]
     assert old["rss_mb"][-1] == 227.0
     assert memory["others"] == {"count": 1, "largest_rss_mb": 9.0}
+
+
+def test_new_words_are_more_than_a_server_keeps_in_mind():
+    """Rows of types of the smallest model that a preset makes: two widths of 50 filters."""
+    row = 4 * 50 * (2 + 3)
+    assert soak_requests.NEW_TEXTS * soak_requests.NEW_WORDS * row > CACHE_BYTES / 2

@@ -1,4 +1,4 @@
-"""Ours beside fastText and a linear SVM: training, time to an accuracy, a file, one sentence, memory, the roofline."""
+"""Ours beside fastText and a linear SVM: training, time to an accuracy, a file, one sentence, the roofline."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from textcnn.benchmark.document import data_name
 from textcnn.benchmark.lookup import KERNELS, cold_start, one_text
 from textcnn.benchmark.machine import command_line, describe_machine
-from textcnn.benchmark.peers_files import classify_files, memory_of_big_file, model_folder
+from textcnn.benchmark.peers_files import classify_files, model_folder
 from textcnn.benchmark.peers_training import FASTTEXT, RACERS, Ground, fasttext_python, race, training_speed
 from textcnn.benchmark.resumable import FinishedRuns
 from textcnn.benchmark.roofline import lookup_share, machine_rates, training_share
@@ -35,7 +35,6 @@ def run_peers(
     reading: DataConfig | None = None,
     rounds: int = 1,
     passes: int = 2,
-    megabytes: float = 1000.0,
     settings: Mapping[str, Any] | None = None,
     output: Path | None = None,
     arguments: Sequence[str] = (),
@@ -52,7 +51,6 @@ def run_peers(
         reading: how the texts are read.
         rounds: trainings of each contestant.
         passes: timed passes over the file of texts.
-        megabytes: size of the big file.
         settings: of every training of ours.
         output: the document to be.
         arguments: of the command line, for the document.
@@ -73,7 +71,6 @@ def run_peers(
         "rows": [len(rows), len(test_rows)],
         "rounds": rounds,
         "passes": passes,
-        "megabytes": megabytes,
         "settings": dict(settings or {}),
         "fasttext": None if python is None else dict(FASTTEXT),
         "racers": [dict(racer) for racer in RACERS],
@@ -93,7 +90,6 @@ def run_peers(
         "race": finished.run("race", race, ground, python, reporter) if python else None,
         "files": finished.run("files", classify_files, ground, python, passes, reporter),
         "one_sentence": finished.run("one sentence", one_sentence, ground, reporter),
-        "memory": finished.run("memory", memory_of_big_file, ground, megabytes, reporter),
         "rates": rates,
         "training_share": finished.run("training share", training_share, ground, rates, reporter),
         "lookup_share": finished.run("look-up share", _lookup_share, ground, rates, reporter),

@@ -1,4 +1,4 @@
-"""Classifying a file beside the peers, each as a whole process; and the memory that a big file takes."""
+"""Classifying a file beside the peers, each as a whole process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ from textcnn.benchmark.peers_training import (
     train_fasttext,
     train_ours,
 )
-from textcnn.benchmark.process_memory import watched_run
 from textcnn.training.progress import Reporter
 
 WARM_UP = 1  # passes that are not timed: for what the system keeps of files, and compiled kernels
@@ -68,22 +66,6 @@ def classify_files(ground: Ground, python: str | None, rounds: int, reporter: Re
             for name, times in taken.items()
         ],
     }
-
-
-def memory_of_big_file(ground: Ground, megabytes: float, reporter: Reporter) -> list[dict[str, Any]]:
-    """Peak anonymous memory of ``classify`` on a file of repeated test texts, with one and two workers."""
-    model, big = model_folder(ground, reporter), ground.folder / "big.csv"
-    try:
-        write_texts(big, cycle(ground.test.texts), most_bytes=int(megabytes * 1e6))
-        found = []
-        for workers in (1, 2):
-            reporter.say(f"memory: {megabytes:g} MB with {workers} workers")
-            command = _ours(model, big, ground.folder / "big.jsonl", "--workers", str(workers))
-            found.append({"workers": workers, "megabytes": megabytes, **watched_run(command)})
-        return found
-    finally:
-        for path in (big, ground.folder / "big.jsonl"):
-            path.unlink(missing_ok=True)
 
 
 def write_texts(path: Path, texts: Iterator[str], *, most_bytes: int | None = None) -> None:

@@ -25,7 +25,6 @@ def to_markdown(document: Document) -> str:
         *_race(document["race"]),
         *_files(document["files"]["runs"]),
         *_sentence(document["one_sentence"]),
-        *_memory(document["memory"]),
         "",
         *([] if document["fasttext"] else ["fastText is not installed here: its rows are left out.", ""]),
         *_rules(document),
@@ -94,16 +93,6 @@ def _sentence(part: Document) -> list[str]:
     return [*lines, _row("cold start of the command line", part["cold_start_seconds"], None, "s", "")]
 
 
-def _memory(parts: list[Document]) -> list[str]:
-    lines = []
-    for part in parts:
-        quarters = ", ".join(f"{size:.0f}" for size in part["peak_mb_by_quarter"])
-        where = f"{part['megabytes']:g} MB file, {part['workers']} worker(s)"
-        what = f"peak memory, {where}; by quarter of the time {quarters}"
-        lines.append(_row(what, part["peak_mb"], None, "MB", ""))
-    return lines
-
-
 def _rules(document: Document) -> list[str]:
     settings = "none" if document["fasttext"] is None else document["fasttext"]
     return [
@@ -115,7 +104,6 @@ def _rules(document: Document) -> list[str]:
         "training rows; both are then trained on all of them",
         "- file to file: whole processes, a CSV file of texts to a file of JSON lines, medians; `words cut before` "
         "reads a file of words instead of texts",
-        "- peak memory: anonymous memory of all processes together",
     ]
 
 

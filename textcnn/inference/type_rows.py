@@ -17,7 +17,7 @@ from textcnn.text.lexicon import Lexicon, Unseen
 Array = npt.NDArray[Any]
 Integers = npt.NDArray[np.int64]
 
-CACHE_BYTES = 160 * 2**20  # memory for the rows of types, where nobody says otherwise; once more 3/4 of it at times
+CACHE_BYTES = 144 * 2**20  # memory for the rows of types, where nobody says otherwise; once more 3/4 of it at times
 BLOCK = 1024  # types whose rows are made or moved at once: bounds what is held beside the tables
 
 
