@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from textcnn.benchmark.cost_model import CostModel
 from textcnn.benchmark.document import data_name
 from textcnn.benchmark.machine import command_line, describe_machine
@@ -69,6 +71,7 @@ def run_scale(
         DataError: the data cannot be read.
     """
     examples = read_examples(data)
+    examples = examples.subset(np.random.default_rng(0).permutation(len(examples)))  # files may be sorted by label
     folder.mkdir(parents=True, exist_ok=True)
     run = run_text(cut_texts(examples, 100, 5_000), Config.from_flat({**SETTINGS, "epochs": 1}), Silent())
     model = run.predictor.save(folder / "model")
