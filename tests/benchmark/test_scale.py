@@ -63,12 +63,12 @@ def test_texts_are_cut_to_so_many_words_and_begin_again():
 
 
 def test_files_are_dealt_out_whole_and_nodes_share_them():
-    prices = CostModel({"start": 1.0, "files": 0.5, "rows": 1e-6, "tokens": 1e-7, "types": 1e-5})
-    rows = scale.plan_texts(prices, ASSUMED, 6.0)
+    prices = CostModel({"start": 1.0, "files": 0.5, "rows": 1e-6, "tokens": 1e-7, "rows of words made": 1e-5})
+    rows = scale.plan_texts(prices, ASSUMED, 6.0, {20: 0.01, 230: 0.01})
     assert [(row["words"], row["nodes"]) for row in rows] == [(w, n) for w in scale.TEXT_WORDS for n in scale.NODES]
     one, ten, hundred = rows[:3]
     files = 10_000
-    assert one["hours"] * 3600 == pytest.approx(11 + files / 2 * (0.5 + 0.1 + 0.2) + files * 2e6 * 6 / 1e9)
+    assert one["hours"] * 3600 == pytest.approx(1 + files / 2 * (0.5 + 0.1 + 0.2 + 0.2) + files * 2e6 * 6 / 1e9)
     assert one["efficiency"] == 1
     assert one["hours"] > ten["hours"] > hundred["hours"]
     assert 1 >= ten["efficiency"] > hundred["efficiency"] > 0.5
@@ -99,12 +99,15 @@ def test_two_processes_add_up_more_bytes_in_more_time():
 def test_the_command_on_small_runs(tmp_path, monkeypatch):
     random = np.random.default_rng(0)
     words = [f"w{n}" for n in range(300)]
-    rows = [f"{' '.join(random.choice(words, 230))},{'ab'[n % 2]}" for n in range(40)]
+    rows = [f"{' '.join(random.choice(words, 20))},{'ab'[n % 2]}" for n in range(400)]
     (tmp_path / "t.csv").write_text("\n".join(["text,label", *rows]) + "\n")
     monkeypatch.setattr(scale, "FITTED_FILES", (Files(5, 50), Files(5, 50, 2), Files(20, 100), Files(5, 200)))
     monkeypatch.setattr(scale, "CHECKED_FILES", (Files(10, 100),))
     monkeypatch.setattr(scale, "FITTED_LESSONS", (Lesson(5, 50, 1, 8), Lesson(5, 100, 2, 8), Lesson(20, 50, 1, 8)))
     monkeypatch.setattr(scale, "CHECKED_LESSONS", (Lesson(10, 60, 1, 8),))
+    monkeypatch.setattr(scale, "LONG_RUN", 2_000)
+    monkeypatch.setattr(scale, "TEXT_WORDS", (5, 20))
+    monkeypatch.setattr(scale, "MODEL_TEXTS", (10, 100))
     command = ["benchmark", "scale", str(tmp_path / "t.csv"), "--folder", str(tmp_path / "s")]
     found = CliRunner().invoke(
         app, [*command, "--output", str(tmp_path / "s.json"), "--table", str(tmp_path / "s.md")], catch_exceptions=False

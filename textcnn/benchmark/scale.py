@@ -20,6 +20,7 @@ from textcnn.benchmark.scale_runs import (
     bytes_of_token,
     cut_texts,
     lesson_work,
+    made_in_the_long_run,
     side_by_side,
     time_exchange,
     time_files,
@@ -46,12 +47,14 @@ CHECKED_LESSONS = (
     Lesson(20, 20_000, 2, 64),
     Lesson(230, 12_000, 2, 64),
 )
-FITTED_BYTES = (4_000, 40_000, 400_000, 4_000_000)
-CHECKED_BYTES = (16_000, 1_000_000, 2_500_000)
+FITTED_BYTES = (4_000, 40_000, 400_000, 1_500_000, 4_000_000)
+CHECKED_BYTES = (16_000, 800_000, 2_500_000)
 NODES = (1, 10, 100)
 TEXTS, TOKENS = 10**9, 10**9
 ROWS_OF_FILE = 100_000
 TEXT_WORDS = (20, 230)  # a sentence, a review
+MODEL_TEXTS = (100, 5_000)  # words and rows of what the model of the files is trained on
+LONG_RUN = 4_000_000  # words after which the cache is as it will be
 
 
 def run_scale(
@@ -73,7 +76,7 @@ def run_scale(
     examples = read_examples(data)
     examples = examples.subset(np.random.default_rng(0).permutation(len(examples)))  # files may be sorted by label
     folder.mkdir(parents=True, exist_ok=True)
-    run = run_text(cut_texts(examples, 100, 5_000), Config.from_flat({**SETTINGS, "epochs": 1}), Silent())
+    run = run_text(cut_texts(examples, *MODEL_TEXTS), Config.from_flat({**SETTINGS, "epochs": 1}), Silent())
     model = run.predictor.save(folder / "model")
 
     def timed(what: str, runs: Sequence[Any], time_one: Any) -> list[Any]:
@@ -104,6 +107,7 @@ def run_scale(
         "side_by_side": side_by_side(model, [folder / "0.jsonl"], folder, cores),
     }
     step, of_token = _step_of(examples), bytes_of_token(model, examples)
+    made = {words: made_in_the_long_run(model, examples, words, LONG_RUN // words) for words in TEXT_WORDS}
     return {
         "benchmark": "scale",
         "command": command_line(arguments),
@@ -114,8 +118,9 @@ def run_scale(
         "assumed": assumed,
         "step": step,
         "bytes_of_token": of_token,
+        "made_of_token": [made[words] for words in TEXT_WORDS],
         "plan": {
-            "classify": plan_texts(CostModel(fitted["classify"]["prices"]), assumed, of_token),
+            "classify": plan_texts(CostModel(fitted["classify"]["prices"]), assumed, of_token, made),
             "train": plan_training(CostModel(fitted["train"]["prices"]), assumed, step),
         },
     }
@@ -141,19 +146,21 @@ def _step_of(examples: Any) -> dict[str, Any]:
     }
 
 
-def plan_texts(prices: CostModel, assumed: Mapping[str, float], token_bytes: float) -> list[dict[str, Any]]:
+def plan_texts(
+    prices: CostModel, assumed: Mapping[str, float], token_bytes: float, made: Mapping[int, float]
+) -> list[dict[str, Any]]:
     """Hours to classify :data:`TEXTS` texts, a process for each core, whole files dealt out."""
     rows = []
     for words in TEXT_WORDS:
-        file = {"start": 0, "files": 1, "rows": ROWS_OF_FILE, "tokens": ROWS_OF_FILE * words, "types": 0}
+        tokens = ROWS_OF_FILE * words
+        file = {"files": 1, "rows": ROWS_OF_FILE, "tokens": tokens, "rows of words made": tokens * made[words]}
         files = math.ceil(TEXTS / ROWS_OF_FILE)
         for nodes in NODES:
             processes = nodes * assumed["cores"]
             turns = math.ceil(files / processes)  # files of the process that has most
             read = turns * assumed["cores"] * ROWS_OF_FILE * words * token_bytes / assumed["bandwidth"]
             work = assumed["side_by_side"] * turns * prices.seconds(file)
-            once = prices.prices["start"] + prices.prices["types"] * 10**6
-            seconds = once + work + read
+            seconds = prices.prices["start"] + work + read
             rows.append(
                 {
                     "words": words,

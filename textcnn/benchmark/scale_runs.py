@@ -6,7 +6,8 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -20,9 +21,9 @@ import torch
 from textcnn.benchmark.cost_model import Work
 from textcnn.config import Config
 from textcnn.errors import DataError
-from textcnn.inference.answers import AnswerForm
-from textcnn.inference.predictor import Predictor
-from textcnn.inference.streaming import answer_stream
+from textcnn.inference.answers import CHUNK, AnswerForm
+from textcnn.inference.lookup import LookupModel
+from textcnn.inference.streaming import Part, answer_stream
 from textcnn.inference.writing import write_lines
 from textcnn.runs.text import Prepared, prepare_text, train_prepared
 from textcnn.text.reading import Examples, open_rows
@@ -80,44 +81,66 @@ def time_files(model: Path, examples: Examples, files: Files, folder: Path) -> t
     for number, path in enumerate(paths):
         rows = texts[number * files.rows : (number + 1) * files.rows]
         path.write_text("".join(json.dumps({"text": text}) + "\n" for text in rows), encoding="utf-8")
-    encoded = Predictor.load(model).text_inputs().encode(texts)
-    work = {
-        "start": 1,
-        "files": files.files,
-        "rows": len(texts),
-        "tokens": len(encoded.ids),
-        "types": len(np.unique(encoded.ids)),
-    }
-    return work, median(classify_files(model, paths, folder) for _ in range(REPEATS))
+    runs = [classify_files(model, paths, folder) for _ in range(REPEATS)]
+    work = {"start": 1, "files": files.files, "rows": len(texts)}
+    work |= {"tokens": runs[0].tokens, "rows of words made": runs[0].made}
+    return work, median(run.seconds for run in runs)
+
+
+def made_in_the_long_run(model: Path, examples: Examples, words: int, rows: int) -> float:
+    """Rows of products made for a token in a second pass over such texts: the cache does not hold all of them."""
+    lookup = LookupModel.load(model)
+    texts = [text for text, _ in cut_texts(examples, words, rows)]
+    counts = []
+    for _ in range(2):
+        for start in range(0, len(texts), CHUNK):
+            lookup.logits(lookup.inputs.encode(texts[start : start + CHUNK]))
+        counts.append(lookup.num_rows_made)
+    return (counts[1] - counts[0]) / len(lookup.inputs.encode(texts).ids)
 
 
 def bytes_of_token(model: Path, examples: Examples) -> float:
     """Bytes of a file of JSON lines for each token in it."""
     texts = examples.texts[:1_000]
     lines = sum(len(json.dumps({"text": text}).encode()) + 1 for text in texts)
-    return float(lines / len(Predictor.load(model).text_inputs().encode(texts).ids))
+    return float(lines / len(LookupModel.load(model).inputs.encode(texts).ids))
 
 
-def classify_files(model: Path, paths: Sequence[Path], folder: Path) -> float:
-    """Seconds to load a model and to answer every row of some files, in one thread."""
+@dataclass(frozen=True)
+class Classified:
+    """How it went: seconds, tokens, and rows of products that were made."""
+
+    seconds: float
+    tokens: int
+    made: int
+
+
+def classify_files(model: Path, paths: Sequence[Path], folder: Path) -> Classified:
+    """Load a model and answer every row of some files, in one thread."""
     began = time.perf_counter()
-    predictor = Predictor.load(model, threads=1)
+    lookup, counts = LookupModel.load(model, threads=1), Counter[str]()
+
+    def lines(parts: Iterable[Part]) -> Iterator[str]:
+        for part in parts:
+            counts.update(part.counts)
+            yield part.lines
+
     for path in paths:
         rows = open_rows(str(path), labels="ignored")
-        parts = answer_stream(rows, predictor, AnswerForm(rows.text_columns), as_lines=True)
-        write_lines((part.lines for part in parts), str(folder / f"answers-{os.getpid()}.jsonl"))
-    return time.perf_counter() - began
+        parts = answer_stream(rows, lookup, AnswerForm(rows.text_columns), as_lines=True)
+        write_lines(lines(parts), str(folder / f"answers-{os.getpid()}.jsonl"))
+    return Classified(time.perf_counter() - began, counts["tokens"], lookup.num_rows_made)
 
 
 def side_by_side(model: Path, paths: Sequence[Path], folder: Path, processes: int) -> float:
     """How much longer a process takes while as many others do the same, one on each core."""
-    alone = median(classify_files(model, paths, folder) for _ in range(REPEATS))
+    alone = median(classify_files(model, paths, folder).seconds for _ in range(REPEATS))
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         list(pool.map(classify_files, [model] * processes, [paths[:1]] * processes, [folder] * processes))  # compiled
         together = []
         for _ in range(REPEATS):
             jobs = [pool.submit(classify_files, model, paths, folder) for _ in range(processes)]
-            together.append(max(job.result() for job in jobs))
+            together.append(max(job.result().seconds for job in jobs))
     return median(together) / alone
 
 
@@ -207,7 +230,9 @@ def _all_reduce_times(size: int) -> Iterator[float]:
     from torch import distributed
 
     vector = torch.zeros(size // 4)
-    for _ in range(30):
+    for _ in range(10):  # the first ones find each other
+        distributed.all_reduce(vector)
+    for _ in range(50):
         began = time.perf_counter()
         distributed.all_reduce(vector)
         yield time.perf_counter() - began

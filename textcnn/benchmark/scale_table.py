@@ -7,7 +7,7 @@ from typing import Any
 
 def to_markdown(document: dict[str, Any]) -> str:
     """Prices, checks and plans."""
-    machine, assumed, step = document["machine"], document["assumed"], document["step"]
+    machine, assumed = document["machine"], document["assumed"]
     lines = [
         "# Past this machine",
         "",
@@ -30,7 +30,7 @@ def to_markdown(document: dict[str, Any]) -> str:
     ]
     for name, found in document["fitted"].items():
         lines += _checks(name, found)
-    return "\n".join([*lines, *_plans(document["plan"], assumed, step, document["bytes_of_token"])]) + "\n"
+    return "\n".join([*lines, *_plans(document)]) + "\n"
 
 
 def _checks(name: str, found: dict[str, Any]) -> list[str]:
@@ -52,11 +52,13 @@ def _work(work: dict[str, float]) -> str:
     return ", ".join(f"{amount:,.0f} {kind}" for kind, amount in work.items() if kind not in ("start", "exchanges"))
 
 
-def _plans(plan: dict[str, Any], assumed: dict[str, float], step: dict[str, Any], of_token: float) -> list[str]:
-    sent = step["bytes"]
+def _plans(document: dict[str, Any]) -> list[str]:
+    plan, assumed, step, of_token = (document[name] for name in ("plan", "assumed", "step", "bytes_of_token"))
+    sent, made = step["bytes"], " and ".join(f"{value:.4f}" for value in document["made_of_token"])
     return [
         f"Assumed between nodes: {assumed['bandwidth'] / 1e9:g} GB/s a node and {assumed['latency'] * 1e6:g} us a "
-        f"message; nodes of {assumed['cores']} cores like these. A token is {of_token:.2f} bytes of input. A step of "
+        f"message; nodes of {assumed['cores']} cores like these. A token is {of_token:.2f} bytes of input; in the long "
+        f"run {made} rows of products are made for a token of sentences, and of reviews. A step of "
         f"{step['batch_size']} whole texts sends {sent['dense'] / 1e6:.2f} MB of dense gradients and "
         f"{(sent['rows'] + sent['wide']) / 1e6:.2f} MB of rows.",
         "",

@@ -139,6 +139,11 @@ class LookupModel(Answering):
         """
         return self._gatherer.windows(types, unseen or Unseen())
 
+    @property
+    def num_rows_made(self) -> int:
+        """Rows of products made so far, for words that were new or that the cache had given up."""
+        return self._gatherer.cache.num_made
+
     def logits(self, encoded: EncodedTexts) -> npt.NDArray[np.float64]:
         """Logits ``(N, C)``, whatever the batch."""
         return self._closing.doubles(self._answer(encoded).logits)

@@ -123,11 +123,15 @@ class RowCache:
         make: rows of types, ascending, none twice.
         num_types: V; the types behind it are known by their names.
         capacity: rows at most; more only where one call needs more at once.
+
+    Attributes:
+        num_made: rows made so far; those of a type may be made again after the cache was full.
     """
 
     def __init__(self, make: Callable[[Integers, Unseen], Rows], num_types: int, capacity: int) -> None:
         self._make, self._num_types, self._capacity = make, num_types, capacity
         self.lock = threading.Lock()
+        self.num_made = 0
         self._nothing = make(np.zeros(0, np.int64), Unseen()).grown(1)
         self._start_again()
         _caches.add(self)
@@ -191,6 +195,7 @@ class RowCache:
             self._rows = self._rows.grown(needed)
         for start in range(0, len(types), BLOCK):
             block = types[start : start + BLOCK].astype(np.int64)
+            self.num_made += len(block)
             self._put(self._make(block, unseen), block, unseen)
 
     def _put(self, made: Rows, types: Integers, unseen: Unseen) -> None:
