@@ -20,7 +20,7 @@ demo: setup
 	$(BIN)/textcnn benchmark speed demo/bbc-news/train.csv --quick
 
 test: setup
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 types: setup
 	mkdir -p build/types

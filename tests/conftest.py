@@ -20,6 +20,15 @@ DATA_VARIABLE = "TEXTCNN_DATA"
 HAS_DATA = DATA_VARIABLE in os.environ
 
 
+# They take a minute or more: begun last, one worker would be at them while the others have nothing left.
+LONG = ("test_the_commands_run", "test_the_tutorial_works_from_it", "test_killed_twice_it_goes_on_to_the_same_bytes")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first; the order is the same in every worker."""
+    items.sort(key=lambda item: not item.name.startswith(LONG))
+
+
 def skip_without(available: bool, what: str) -> None:
     """Skip a test that lacks its tool; where CI=true promises the tools, lacking one is a failure."""
     if available:
