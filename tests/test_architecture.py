@@ -38,6 +38,7 @@ ROOMS = [
     "checking",
     "catalogue",
     "runs",
+    "cluster",
     "benchmark",
     "tuning",
     "api",
