@@ -112,5 +112,3 @@ def unit_of(saved: dict[str, Any]) -> Unit:
     """A unit that was written with ``as_json``."""
     groups = saved["row_groups"]
     return Unit(**{**saved, "row_groups": None if groups is None else tuple(groups)})
-
-

@@ -128,7 +128,8 @@ def _answers(ray: ModuleType, job: Job, units: Sequence[Unit], *, ships: bool) -
         raise
     except ray.exceptions.RayError as err:
         raise TextCNNError(
-            f"Ray gave up: {str(err).strip().splitlines()[0]}; what is finished stays, the same command takes up the rest"
+            f"Ray gave up: {str(err).strip().splitlines()[0]}; what is finished stays, and the same command takes up "
+            "the rest"
         ) from err
 
 
@@ -136,7 +137,6 @@ def _answers(ray: ModuleType, job: Job, units: Sequence[Unit], *, ships: bool) -
 def _ray(address: str | None) -> Iterator[ModuleType]:
     """Ray, connected to a cluster or with one of this machine alone, which ends with the block."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     ray = import_extra("ray", extra="ray", feature="classify --engine ray")
     if ray.is_initialized():  # by the program that calls us, which also ends it
         yield ray

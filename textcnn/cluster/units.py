@@ -112,4 +112,3 @@ def _spans(place: Place, entry: Entry, unit_bytes: int) -> list[tuple[int, int]]
             spans.append((first, group + 1))
             first, held = group + 1, 0
     return spans
-
