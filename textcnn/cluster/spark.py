@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from types import GenericAlias
 from typing import TYPE_CHECKING, Any
 
 from textcnn.errors import ConfigError
@@ -63,7 +64,7 @@ def classify_udf(
 
     # Spark reads what the function takes and gives from its annotations, which must not be strings
     pandas = import_extra("pandas", extra="spark", feature="classify_udf")
-    taken, given = (Iterator.__class_getitem__(kind) for kind in (pandas.Series, pandas.DataFrame))
+    taken, given = (GenericAlias(Iterator, (kind,)) for kind in (pandas.Series, pandas.DataFrame))
     classify.__annotations__ = {"batches": taken, "return": given}
     return functions.pandas_udf(classify, f"struct<{', '.join(fields)}>")
 
