@@ -5,8 +5,11 @@ import os
 import shutil
 import sys
 
+import pyarrow as pa
 import pytest
 from conftest import skip_without
+from page_reader import DOCS, blocks
+from pyarrow import parquet
 
 import textcnn
 from textcnn.errors import ConfigError
@@ -43,6 +46,16 @@ def test_a_column_of_answers(spark, model):
     predictor = textcnn.load(model)
     expected = list(answers_of(predictor.labels, predictor.answer(texts), top_k=2))
     assert [row.answer.asDict(recursive=True) for row in rows] == expected
+
+
+def test_the_page_says_what_works(spark, model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "reviews").mkdir()
+    parquet.write_table(pa.table({"id": [1, 2], "text": ["a good film", "a bad film"]}), "reviews/a.parquet")
+    (code,) = [content for kind, content in blocks(DOCS / "cluster.md") if kind == "python"]
+    exec(code.replace("/shared/model", str(model)), {})
+    rows = sorted(parquet.read_table("answers").to_pylist(), key=lambda row: row["id"])
+    assert [row["label"] for row in rows] == textcnn.load(model).predict(["a good film", "a bad film"])
 
 
 def test_what_cannot_be_asked_for(model):
