@@ -56,6 +56,7 @@ TORCH_FREE = (
     "cards",
     "checking",
     "catalogue",
+    "cluster",
     "evaluation",
     "models.registry",
     "text.pipeline",

@@ -23,6 +23,7 @@ from textcnn.extras import import_extra
 from textcnn.inference.threads import num_cores
 
 _STORE_BYTES = 2**27  # for Ray's objects on this machine: they are names of files, and what became of them
+_SHARE = 0.5  # of a core, that an actor asks for: those of a lost machine need room to start again elsewhere
 _WRONG = "wrong"  # the key of an answer that concerns the actor, and so every unit
 
 Tell = Callable[[Done], None]
@@ -114,7 +115,8 @@ def _answers(ray: ModuleType, job: Job, units: Sequence[Unit], *, ships: bool) -
         fn_constructor_args=(job, __version__, files),
         batch_size=1,
         compute=pool,
-        num_cpus=1,
+        num_cpus=_SHARE,
+        scheduling_strategy="SPREAD",
         max_restarts=-1,
         max_task_retries=-1,  # each failed connection to a lost machine is one; `do_unit` counts what matters
     )
