@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from textcnn import __version__
+import textcnn
 from textcnn.cluster.finished import Done, as_json, begin, is_done, read_done, write_done
 from textcnn.cluster.places import Place
 from textcnn.cluster.units import Unit
@@ -53,7 +53,7 @@ class Job:
     def settings(self) -> dict[str, Any]:
         """What decides the answers, as it is kept beside them."""
         return {
-            "textcnn": __version__,
+            "textcnn": textcnn.__version__,
             "model": self.fingerprint,
             "input": self.inputs.uri,
             "text_column": list(self.data.text_column),

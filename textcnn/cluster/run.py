@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from textcnn import __version__
+import textcnn
 from textcnn.cluster.finished import Done, as_json, claim, finished
 from textcnn.cluster.job import Job, do_unit, unit_of
 from textcnn.cluster.shipping import Files, model_here, pack
@@ -85,8 +85,10 @@ class UnitClassifier:
         self._job = job
         self._wrong: str | None = None
         try:
-            if version != __version__:
-                raise ConfigError(f"expected textcnn {version} on every machine, found {__version__} on {_host()}")
+            if version != textcnn.__version__:
+                raise ConfigError(
+                    f"expected textcnn {version} on every machine, found {textcnn.__version__} on {_host()}"
+                )
             with model_here(job.model, job.fingerprint, _fetched(files)) as folder:
                 self._predictor = _loaded(folder, job)
         except TextCNNError as err:  # an error here would only have Ray start the actor again
@@ -112,7 +114,7 @@ def _answers(ray: ModuleType, job: Job, units: Sequence[Unit], *, ships: bool) -
     items = [{"unit": json.dumps(as_json(unit))} for unit in units]
     answered = data.from_items(items, override_num_blocks=len(items)).map_batches(
         UnitClassifier,
-        fn_constructor_args=(job, __version__, files),
+        fn_constructor_args=(job, textcnn.__version__, files),
         batch_size=1,
         compute=pool,
         num_cpus=_SHARE,
