@@ -4,13 +4,13 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: setup demo test check format bench bench-step bench-lookup bench-serve soak fuzz-serve bench-peers bench-memory bench-scale panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz vulnerabilities other-pythons build clean
+.PHONY: setup demo test check format bench bench-step bench-lookup bench-serve bench-ray bench-ranks soak fuzz-serve bench-peers bench-memory bench-scale panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz vulnerabilities other-pythons build clean
 
 setup: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[demo,image,plot,report,serve,tune,hub,tensorboard,explain,export,docs,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[demo,image,plot,report,serve,tune,hub,tensorboard,explain,export,ray,spark,docs,dev]'
 	touch $@
 
 demo: setup
@@ -190,6 +190,11 @@ ROUNDS = 200
 faults: setup
 	$(BIN)/python -m tests.faults.run --rounds $(ROUNDS) --output $(RESULTS)/faults.json
 	$(BIN)/python -m tests.faults.rows --output $(RESULTS)/rows.json
+
+# RAY_ROWS rows in 40 Parquet files on three nodes, one of which is killed in the middle, beside a single process.
+RAY_ROWS = 10000000
+bench-ray: setup
+	$(BIN)/python -m tests.faults.ray_rows --rows $(RAY_ROWS) --output $(RESULTS)/ray.json
 
 # Damaged files for every reader, so many seconds each, and files that unpack to gigabytes: an error of ours is all that may come.
 FUZZ_SECONDS ?= 10

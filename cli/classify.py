@@ -15,6 +15,7 @@ import typer
 
 from textcnn.errors import ConfigError
 from textcnn_cli import console, options
+from textcnn_cli.engine import check_options, classify_folder
 from textcnn_cli.progress import RowsProgress
 
 Answers = Iterable[dict[str, Any]]
@@ -69,6 +70,19 @@ def classify(
             help="processes that classify; each loads the model, and they share the memory for rows of types",
         ),
     ] = 1,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            "--engine", metavar="ray", help="classify a folder of files on a cluster into the folder --output"
+        ),
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option("--address", help="of a Ray cluster; none: one is started on this machine")
+    ] = None,
+    output_format: Annotated[
+        str | None,
+        typer.Option("--output-format", help="of the files in the folder: jsonl (default), parquet, csv, tsv"),
+    ] = None,
 ) -> None:
     """Classify texts; every input row gives one output row, with its other columns carried through.
 
@@ -76,10 +90,20 @@ def classify(
     """
     if bool(texts) == (input is not None):
         raise ConfigError("classify expects texts or --input, and not both; e.g. textcnn classify MODEL 'a text'")
+    from textcnn.inference.manifest import read_config
+
     if input is not None and os.path.exists(input) and os.path.exists(output) and os.path.samefile(input, output):
         raise ConfigError(f"--output is the file that is read, {output!r}; choose another")
+    refused = {"texts": bool(texts), "--evidence": evidence, "--abstain-label": abstain_label is not None}
+    refused |= {"--explain": explain is not None, "--workers": workers > 1}
+    check_options(engine, address=address, output_format=output_format, refused=refused)
+    data = options.data_config(text_column, None, format, encoding)
+    if engine is not None:
+        how: dict[str, Any] = {"address": address, "output_format": output_format, "precision": precision}
+        counts, notes = classify_folder(model, input, output, data, top_k=top_k, threshold=threshold, **how)
+        _tell(counts, notes, read_config(model).get("max_length"))
+        return
     from textcnn.inference.answers import AnswerForm
-    from textcnn.inference.manifest import read_config
     from textcnn.inference.streaming import answer_in_processes, answer_stream
     from textcnn.inference.threads import num_cores
     from textcnn.inference.type_rows import CACHE_BYTES
@@ -94,23 +118,20 @@ def classify(
     if predictor is not None:
         console.detail(f"runtime: {predictor.runtime.describe()}")
     max_length = read_config(model).get("max_length")
-    data = options.data_config(text_column, None, format, encoding)
     rows = open_rows(list(texts) if texts else input, data, labels="ignored")
     form = AnswerForm(rows.text_columns, top_k, threshold)
     if predictor is not None:
         parts = answer_stream(rows, predictor, form, as_lines=as_lines, ready=rows.ready)
     else:
         parts = answer_in_processes(rows, load, form, as_lines=as_lines, workers=workers, ready=rows.ready)
-    counts: Counter[str] = Counter()
+    counts = Counter()
     parts = _watched(parts, counts, rows)
     with closing(parts):  # however writing ends, so do the processes
         if as_lines:
             write_lines((part.lines for part in parts), output)
         else:
             write_rows(chain.from_iterable(finish(part.rows) for part in parts), output)
-    for warning in rows.warnings():
-        console.say(f"note: {warning}")
-    console.say(_summary(counts, max_length))
+    _tell(counts, rows.warnings(), max_length)
 
 
 def _with_evidence(model: Path, abstain_label: str | None) -> Callable[[Answers], Answers]:
@@ -144,6 +165,12 @@ def _watched(parts: Generator[Part, None, None], counts: Counter[str], rows: Row
                 yield part
     finally:
         progress.stop()
+
+
+def _tell(counts: Counter[str], notes: Iterable[str], max_length: int | None) -> None:
+    for note in notes:
+        console.say(f"note: {note}")
+    console.say(_summary(counts, max_length))
 
 
 def _summary(counts: Counter[str], max_length: int | None) -> str:

@@ -18,7 +18,11 @@ from textcnn_cli import console
 
 PAGES = sorted(path for path in DOCS.rglob("*.md"))
 KINDS = {"console", "python", "pycon", "toml", "text"}
-RUN_ELSEWHERE = {"callbacks.md": "tests/training/test_callbacks.py", "tutorial.md": "tests/docs/test_wheel.py"}
+RUN_ELSEWHERE = {
+    "callbacks.md": "tests/training/test_callbacks.py",
+    "cluster.md": "tests/cluster/test_spark.py",
+    "tutorial.md": "tests/docs/test_wheel.py",
+}
 
 
 RUNNING = [page for page in PAGES if {kind for kind, _ in blocks(page)} - {"text"} and page.name not in RUN_ELSEWHERE]

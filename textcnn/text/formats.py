@@ -50,17 +50,26 @@ def file_table(path: Path | None, format: str = "auto", encoding: str = "utf-8")
         raise ConfigError(f"format must be {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, got {format!r}")
     if path is not None and (path.is_dir() or format == "folder"):
         return folder_table(path, format, encoding)
-    source = Source(path, encoding)
-    table = _source_table(source, path, format)
+    return source_table(Source(path, encoding), format)
+
+
+def source_table(source: Source, format: str = "auto") -> Table:
+    """The table in a file, wherever it is opened from.
+
+    Raises:
+        DataError: the file is empty, or not what its format says.
+    """
+    table = _source_table(source, format)
     table.source = source
     return table
 
 
-def _source_table(source: Source, path: Path | None, format: str) -> Table:
-    if path is None and format == "auto":
+def _source_table(source: Source, format: str) -> Table:
+    is_stdin = source.path is None and not source.again
+    if is_stdin and format == "auto":
         return _lines_table(source)
-    if path is not None and not source.head():
-        raise DataError("expected rows, found an empty file", path=path)
+    if not is_stdin and not source.head():
+        raise DataError("expected rows, found an empty file", path=source.name)
     found = _sniff(source) if format == "auto" else format
     if found in DELIMITERS:
         return csv_table(source, found, sniff=format == "auto")

@@ -33,7 +33,7 @@ def _parquet_batches(source: Source) -> Iterator[Any]:
         try:
             file = parquet.ParquetFile(stream)
             yield file.schema_arrow.names
-            yield from file.iter_batches(batch_size=_ROWS)
+            yield from file.iter_batches(batch_size=_ROWS, row_groups=source.row_groups)
         except Exception as err:  # pyarrow raises what its parts meet: its own errors, OSError, ValueError, MemoryError
             raise DataError(f"expected a Parquet file, found: {one_line(err)}", path=source.name) from err
 

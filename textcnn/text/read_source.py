@@ -15,10 +15,10 @@ import tempfile
 import weakref
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from textcnn.errors import ConfigError, DataError
 
@@ -40,15 +40,32 @@ class Source:
 
     Files can be opened any number of times; the standard input and pipes (``again`` False) only once.
 
+    Args:
+        path: of the file.
+        encoding: of its text.
+        opener: opens a file that is not of this machine, any number of times, as a buffered stream of bytes.
+        name: what messages call that file; its ending tells the format.
+        row_groups: of a Parquet file, the only ones to read; none: all.
+
     Raises:
         ConfigError: Python does not know ``encoding``.
         DataError: the file cannot be opened, or unpacked.
     """
 
-    def __init__(self, path: Path | None, encoding: str = "utf-8") -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        encoding: str = "utf-8",
+        *,
+        opener: Callable[[], IO[bytes]] | None = None,
+        name: str | None = None,
+        row_groups: Sequence[int] | None = None,
+    ) -> None:
         self.path = path
-        self.name = "<stdin>" if path is None else str(path)
-        self.again = path is not None and path.is_file()
+        self.row_groups = row_groups
+        self.name = name or ("<stdin>" if path is None else str(path))
+        self.again = opener is not None or (path is not None and path.is_file())
+        self._opener = opener or partial(open, self.name, "rb")
         self.encoding = _known(encoding)
         self._file: Any = None
         self._pipe = None if self.again else self._open_pipe()
@@ -60,7 +77,7 @@ class Source:
             if self._pipe is not None:
                 yield self._pipe
             else:
-                with open(self.name, "rb") as self._file, _unpacked(self._file) as stream:
+                with self._opener() as self._file, _unpacked(self._file) as stream:
                     yield stream
         except (OSError, EOFError, zlib.error) as err:
             raise DataError(f"expected a readable file, found: {err}", path=self.name) from err

@@ -19,13 +19,13 @@ import numpy.typing as npt
 
 from textcnn.config import DataConfig
 from textcnn.errors import DataError
-from textcnn.text.formats import file_table
+from textcnn.text.formats import file_table, source_table
 from textcnn.text.memory import ACCEPTED, memory_table
 from textcnn.text.read_columns import choose_columns
 from textcnn.text.read_hub import hub_table, is_hub_id
 from textcnn.text.read_labels import DistinctCells, LabelReader
 from textcnn.text.read_notices import counted, sentences
-from textcnn.text.read_source import SURROGATE
+from textcnn.text.read_source import SURROGATE, Source
 from textcnn.text.read_table import Record, Table, cell_text, shown
 from textcnn.text.read_weights import read_weight
 from textcnn.text.stored import StoredTexts, TextWriter, memory_bound
@@ -140,7 +140,7 @@ def open_rows(
     Args:
         data: a file or folder, ``-`` (standard input), a hub id as ``owner/name`` or ``hf://owner/name/split``,
             (texts, labels), a list of texts, of (text, label) pairs or of dicts, a dict of columns, a pandas DataFrame,
-            a pyarrow Table or a datasets.Dataset.
+            a pyarrow Table, a datasets.Dataset, or a :class:`~textcnn.text.read_source.Source`.
         options: format, encoding and columns, where they are not found out.
         labels: whether there must, may, or need not be a label column.
 
@@ -152,6 +152,8 @@ def open_rows(
 
 
 def _table(data: Any, options: DataConfig) -> Table:
+    if isinstance(data, Source):
+        return source_table(data, options.format)
     if not isinstance(data, (str, os.PathLike)):
         return memory_table(data)
     name = os.fspath(data)

@@ -1,0 +1,114 @@
+"""The work on one unit: read it, answer its rows, write them whole. Needs no Ray."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import textcnn
+from textcnn.cluster.finished import Done, as_json, begin, is_done, read_done, write_done
+from textcnn.cluster.places import Place
+from textcnn.cluster.units import Unit
+from textcnn.config import DataConfig
+from textcnn.errors import DataError, TextCNNError
+from textcnn.inference.answers import Answerer, AnswerForm
+from textcnn.inference.streaming import Part, answer_stream
+from textcnn.inference.writing import FORMATS, write_lines, write_rows
+from textcnn.text.reading import Rows, open_rows
+
+TRIES = 5  # of a unit: what kills its worker must not do so for ever
+ENDINGS = tuple(format.removeprefix(".") for format in FORMATS)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be done with every unit.
+
+    Attributes:
+        inputs: the folder of the input files.
+        output: the folder of the answers.
+        model: the model folder on the machine that started the job.
+        fingerprint: of the model.
+        data: how files are read.
+        ending: of the files of answers, one of :data:`ENDINGS`.
+        precision: ``float32`` or ``int8``.
+        top_k: list that many labels.
+        threshold: instead of the model's own (multi-label).
+    """
+
+    inputs: Place
+    output: Place
+    model: Path
+    fingerprint: str
+    data: DataConfig
+    ending: str = "jsonl"
+    precision: str = "float32"
+    top_k: int | None = None
+    threshold: float | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """What decides the answers, as it is kept beside them."""
+        return {
+            "textcnn": textcnn.__version__,
+            "model": self.fingerprint,
+            "input": self.inputs.uri,
+            "text_column": list(self.data.text_column),
+            "format": self.data.format,
+            "encoding": self.data.encoding,
+            "output_format": self.ending,
+            "precision": self.precision,
+            "top_k": self.top_k,
+            "threshold": self.threshold,
+        }
+
+
+def do_unit(job: Job, unit: Unit, predictor: Answerer) -> Done:
+    """Classify a unit, unless that has been done; a second time it makes the same bytes.
+
+    What is wrong with the file, or with the place of its answers, is a ``problem`` of what is returned: the other
+    units are done all the same.
+    """
+    output = unit.output(job.ending)
+    counts: Counter[str] = Counter()
+    try:
+        if is_done(job.output, output):  # by a worker that was lost before it could say so
+            return read_done(job.output, output)
+        if begin(job.output, output) >= TRIES:
+            raise DataError(
+                f"{TRIES} workers ended before they had classified it; perhaps it takes more memory than they have"
+            )
+        rows = open_rows(unit.source(job.inputs, job.data.encoding), job.data, labels="ignored")
+        job.output.write(output, lambda path: _write(path, job, rows, predictor, counts))
+        done = Done(output, as_json(unit), dict(counts), dict(rows.notices))
+        write_done(job.output, done)
+    except TextCNNError as err:
+        file = job.inputs.shown(unit.file)
+        problem = str(err) if file in str(err) else f"{file}: {err}"
+        return Done(output, as_json(unit), {}, {}, problem)
+    return done
+
+
+def _write(path: str, job: Job, rows: Rows, predictor: Answerer, counts: Counter[str]) -> None:
+    as_lines = job.ending == "jsonl"
+    form = AnswerForm(rows.text_columns, job.top_k, job.threshold)
+    parts = _counted(answer_stream(rows, predictor, form, as_lines=as_lines), counts)
+    if as_lines:
+        write_lines((part.lines for part in parts), path)
+    else:
+        write_rows(chain.from_iterable(part.rows for part in parts), path)
+
+
+def _counted(parts: Iterator[Part], counts: Counter[str]) -> Iterator[Part]:
+    for part in parts:
+        counts.update(part.counts)
+        yield part
+
+
+def unit_of(saved: dict[str, Any]) -> Unit:
+    """A unit that was written with ``as_json``."""
+    groups = saved["row_groups"]
+    return Unit(**{**saved, "row_groups": None if groups is None else tuple(groups)})
