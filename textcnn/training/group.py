@@ -1,4 +1,4 @@
-"""Processes started by torchrun: they join a group and train one model (torch.distributed; gloo on CPUs, NCCL on GPUs)."""
+"""Processes that torchrun started train one model (torch.distributed; gloo on CPUs, NCCL on GPUs)."""
 
 from __future__ import annotations
 
@@ -189,6 +189,18 @@ class _Listening(Silent):
 def num_processes() -> int:
     """As many as torchrun started; 1 without it."""
     return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def require_alone(command: str) -> None:
+    """Refuse a command that torchrun's processes would all do by themselves.
+
+    Raises:
+        ConfigError: torchrun has started several.
+    """
+    if num_processes() > 1:
+        raise ConfigError(
+            f"expected one process for {command}, found WORLD_SIZE={num_processes()}; start it without torchrun"
+        )
 
 
 def was_restarted() -> bool:
