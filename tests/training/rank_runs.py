@@ -25,7 +25,11 @@ from textcnn.training.ranks import ALONE, weights_digest
 from textcnn.training.watch import Watch
 
 LABELS = Labels(("a", "b", "c"))
-SMALL = {"kim": {"num_filters": 8}, "lstm": {"hidden_size": 8}, "vdcnn": {"num_filters": 4, "hidden_size": 8}}
+SIZES = {"num_filters": 8, "hidden_size": 8, "num_features": 8}
+SMALL = {
+    name: {setting: size for setting, size in SIZES.items() if setting in registry.settings_of("text", name)}
+    for name in registry.TEXT
+}
 CASES = {name: (name, {}, {}) for name in registry.TEXT} | {
     "wide": ("kim", {"wide": True, "subwords": True}, {}),
     "multichannel": ("kim", {"embedding_channels": "multichannel"}, {}),
@@ -53,7 +57,7 @@ def train(case, ranks=ALONE):
     """Losses of every step, history, and a checksum of the weights."""
     architecture, shape, training = CASES[case]
     tokenizer = Tokenizer.train(texts(0), TextConfig(min_frequency=1))
-    model_config = ModelConfig(architecture, embedding_dim=8, settings=SMALL.get(architecture, {}))
+    model_config = ModelConfig(architecture, embedding_dim=8, settings=SMALL[architecture])
     model_config = dataclasses.replace(model_config, **shape)
     inputs = TextInputs(tokenizer, 40, build_lexicon(tokenizer, model_config) if shape.get("subwords") else None)
     encoded = inputs.encode(texts(0))
