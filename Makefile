@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: setup demo test check format bench bench-step bench-lookup bench-serve soak fuzz-serve bench-peers panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz vulnerabilities other-pythons build clean
+.PHONY: setup demo test check format bench bench-step bench-ranks bench-lookup bench-serve soak fuzz-serve bench-peers panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz vulnerabilities other-pythons build clean
 
 setup: $(INSTALLED)
 
@@ -43,6 +43,11 @@ bench-step: setup
 	$(BIN)/python -m textcnn.benchmark.step --output docs/benchmarks/step.json --table docs/benchmarks/step.md
 	$(BIN)/python -m textcnn.benchmark.step $$TEXTCNN_DATA/imdb/train.csv.gz \
 	  --output docs/benchmarks/step-imdb.json --table docs/benchmarks/step-imdb.md
+
+# Two ranks beside one process, on two cores.
+bench-ranks: setup
+	$(BIN)/python -m textcnn.benchmark.ranks $$TEXTCNN_DATA/imdb/train.csv.gz $$TEXTCNN_DATA/imdb/test.csv.gz \
+	  --output docs/benchmarks/ranks.json --table docs/benchmarks/ranks.md
 
 # Real data sets, in the folder that TEXTCNN_DATA names: the default with its parts and linear baselines, and plain kim.
 PANEL = $(BIN)/textcnn benchmark panel $$TEXTCNN_DATA

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -58,12 +59,12 @@ def wait_for_checkpoint(output, process, step):
 def ranks_of(process):
     """The processes that torchrun has started, by rank."""
     found = {}
-    for folder in os.listdir("/proc"):
+    for folder in Path("/proc").glob("[0-9]*"):
         try:
-            status = open(f"/proc/{folder}/stat").read().rpartition(")")[2].split() if folder.isdigit() else ["", "0"]
-            if int(status[1]) == process.pid:
-                variables = open(f"/proc/{folder}/environ").read().split("\0")
-                found[next(v for v in variables if v.startswith("RANK="))] = int(folder)
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == process.pid:
+                variables = (folder / "environ").read_text().split("\0")
+                found[next(v for v in variables if v.startswith("RANK="))] = int(folder.name)
         except (OSError, StopIteration):
             continue
     return found["RANK=0"], found["RANK=1"]

@@ -67,9 +67,8 @@ def test_pairs_exchanged_are_the_dense_sum(rows_of_ranks, seed):
             nn.Parameter(torch.zeros(2, 5)),
             nn.Parameter(torch.zeros(4)),
         )
-        table.grad = torch.sparse_coo_tensor(
-            torch.tensor([rows], dtype=torch.int64), values, (6, 3), check_invariants=True
-        )
+        index = torch.tensor([rows], dtype=torch.int64)
+        table.grad = torch.sparse_coo_tensor(index, values, (6, 3), check_invariants=True)
         flat.grad = own.clone()
         weights.append({"dense": [flat], "rows": [none], "wide": [table]})
     threads = [

@@ -29,7 +29,7 @@ def sum_dense(weights: Sequence[nn.Parameter], ranks: Ranks) -> None:
         return
     grads = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in weights]
     flat = ranks.sum(torch.cat([grad.reshape(-1) for grad in grads]), "dense")
-    for weight, grad, part in zip(weights, grads, flat.split([grad.numel() for grad in grads]), strict=True):
+    for weight, grad, part in zip(weights, grads, torch.split(flat, [grad.numel() for grad in grads]), strict=True):
         weight.grad = grad.copy_(part.view_as(grad))  # laid out in memory as the weight is
 
 

@@ -109,17 +109,19 @@ class Group(Ranks):
         dist.all_reduce(torch.zeros(1))
 
     def exchange(self) -> dict[str, float]:
-        """The same: ``NAME_bytes`` that this process gave, and ``seconds`` in all, waiting for others included."""
+        """The same: ``NAME_bytes`` that this process gave in ``NAME_messages``, and ``seconds`` in all, waiting for others included."""
         found = {f"{name}_bytes": spent[0] for name, spent in self._spent.items()}
+        found |= {f"{name}_messages": spent[2] for name, spent in self._spent.items()}
         return {**found, "seconds": sum(spent[1] for spent in self._spent.values())}
 
     @contextmanager
     def _counted(self, name: str, tensor: Tensor) -> Iterator[None]:
         began = time.perf_counter()
         yield
-        spent = self._spent.setdefault(name, [0, 0.0])
+        spent = self._spent.setdefault(name, [0, 0.0, 0])
         spent[0] += tensor.numel() * tensor.element_size()
         spent[1] += time.perf_counter() - began
+        spent[2] += 1
 
     @contextmanager
     def _signals_wait(self) -> Iterator[None]:
@@ -154,7 +156,7 @@ class _Total(torch.autograd.Function):
         return ranks.sum(tensor.clone(), "statistics")
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         return ctx.ranks.sum(grad.clone(), "statistics"), None
 
 
