@@ -87,7 +87,7 @@ def to_markdown(document: dict[str, Any]) -> str:
     seeds = sorted({entry["seed"] for entry in document["runs"]})
     lines = [
         f"{document['train']}, measured on {document['test']}; mean over {len(seeds)} seeds. Training seconds, reading "
-        f"and encoding excluded. Bytes are what the first rank gives in a step; the share in exchange includes waiting.",
+        f"and encoding excluded. Bytes are what the first rank gives in a step; that in exchange includes waiting.",
         "",
         "| | accuracy | seconds | times as fast | dense KB/step | rows KB/step | in exchange |",
         "| --- | --- | --- | --- | --- | --- | --- |",

@@ -46,7 +46,7 @@ def estimate(
     with torch.random.fork_rng():
         for batch in islice(batches(0), _PROBES):
             began = time.perf_counter()
-            loss_of(precision, loss, batch).backward()
+            loss_of(precision, loss, batch).backward()  # type: ignore[no-untyped-call]
             times.append(time.perf_counter() - began)
     model.zero_grad()
     timed = times[1:] or times

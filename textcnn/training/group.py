@@ -109,7 +109,7 @@ class Group(Ranks):
         dist.all_reduce(torch.zeros(1))
 
     def exchange(self) -> dict[str, float]:
-        """The same: ``NAME_bytes`` that this process gave in ``NAME_messages``, and ``seconds`` in all, waiting for others included."""
+        """The same: ``NAME_bytes`` given by this process in ``NAME_messages``; ``seconds`` in all, with waiting."""
         found = {f"{name}_bytes": spent[0] for name, spent in self._spent.items()}
         found |= {f"{name}_messages": spent[2] for name, spent in self._spent.items()}
         return {**found, "seconds": sum(spent[1] for spent in self._spent.values())}
