@@ -20,7 +20,7 @@ from textcnn.training.progress import Reporter, Silent, StopTraining
 from textcnn.training.ranks import ALONE, Ranks
 
 _VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # as torchrun sets them
-_LOST = ("gloo", "NCCL", "Connection", "socket", "store")  # in what torch says when a process is gone
+_LOST = ("gloo", "NCCL", "Connection closed", "Connection reset")  # in what torch says when a process is gone
 
 
 class RankLostError(TextCNNError):
