@@ -44,6 +44,11 @@ bench-step: setup
 	$(BIN)/python -m textcnn.benchmark.step $$TEXTCNN_DATA/imdb/train.csv.gz \
 	  --output docs/benchmarks/step-imdb.json --table docs/benchmarks/step-imdb.md
 
+# Two ranks beside one process, on two cores.
+bench-ranks: setup
+	$(BIN)/python -m textcnn.benchmark.ranks $$TEXTCNN_DATA/imdb/train.csv.gz $$TEXTCNN_DATA/imdb/test.csv.gz \
+	  --output docs/benchmarks/ranks.json --table docs/benchmarks/ranks.md
+
 # Real data sets, in the folder that TEXTCNN_DATA names: the default with its parts and linear baselines, and plain kim.
 PANEL = $(BIN)/textcnn benchmark panel $$TEXTCNN_DATA
 RESULTS = docs/benchmarks

@@ -75,22 +75,25 @@ def train_images(
     }
     settings = {"architecture": DEFAULT_ARCHITECTURE, **options.merge_settings(config, set, given)}
     from textcnn.config import Config
-    from textcnn.runs import checkpoints_beside, run_images
+    from textcnn.runs import run_images
 
     if data is None:
         data, test = _digits(test)
     signals.interrupt_at_sigterm()
-    with checkpoints_beside(output, resume=resume, say=console.say, seconds=checkpoint_seconds) as checkpoints:
+    with train.shared(output, resume=resume, seconds=checkpoint_seconds) as (ranks, checkpoints):
+        first = ranks.is_first
         run = run_images(
             data,
             Config.from_flat(settings),
-            train.reporter(tensorboard),
+            train.reporter(tensorboard if first else None),
             dev=dev,
-            test=test,
+            test=test if first else None,
             checkpoints=checkpoints,
             began=began,
+            ranks=ranks,
         )
-        train.finish(run, output, json, checkpoints=checkpoints)
+        if first:
+            train.finish(run, output, json, checkpoints=checkpoints)
 
 
 def _digits(test: str | None) -> tuple[str, str]:

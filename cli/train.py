@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +15,7 @@ from textcnn_cli import console, options, signals
 if TYPE_CHECKING:
     from textcnn.runs import Run
     from textcnn.training.checkpoints import Checkpoints
+    from textcnn.training.ranks import Ranks
 
 Output = Annotated[Path, typer.Option("-o", "--output", help="folder of the model")]
 
@@ -103,27 +106,53 @@ def train(
         "max_memory": max_memory,
     }
     settings = options.merge_settings(config, set, given)
-    from textcnn.runs import checkpoints_beside, train_text
+    from textcnn.runs import train_text
 
     if report is not None:
         from textcnn.report import check_report
 
         check_report(report, output)
     signals.interrupt_at_sigterm()
-    with checkpoints_beside(output, resume=resume, say=console.say, seconds=checkpoint_seconds) as checkpoints:
+    with shared(output, resume=resume, seconds=checkpoint_seconds) as (ranks, checkpoints):
+        first = ranks.is_first
         run = train_text(
             data,
             settings,
-            reporter(tensorboard),
+            reporter(tensorboard if first else None),
             dev=dev,
-            test=test,
+            test=test if first else None,
             folds=folds,
             start_from=start_from,
-            evidence=evidence,
+            evidence=evidence and first,
             checkpoints=checkpoints,
             began=began,
+            ranks=ranks,
         )
-        finish(run, output, json, report=report, checkpoints=checkpoints)
+        if first:
+            finish(run, output, json, report=report, checkpoints=checkpoints)
+
+
+@contextmanager
+def shared(output: Path, *, resume: bool, seconds: float) -> Iterator[tuple[Ranks, Checkpoints | None]]:
+    """The processes that share a run, of which the first has the output and speaks; all of them end together."""
+    from textcnn.runs import checkpoints_beside
+    from textcnn.training.group import joined, was_restarted
+
+    with joined() as ranks:
+        if not ranks.is_first:
+            console.set_level(-1)
+            yield ranks, None
+            ranks.wait()
+            return
+        with checkpoints_beside(
+            output, resume=resume or was_restarted(), say=console.say, seconds=seconds
+        ) as checkpoints:
+            try:
+                yield ranks, checkpoints
+            except typer.Exit:  # saved, after an interrupt
+                ranks.wait()
+                raise
+        ranks.wait()
 
 
 def reporter(tensorboard: Path | None = None) -> Any:

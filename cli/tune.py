@@ -71,8 +71,11 @@ def tune(
     settings = options.merge_settings(config, set, given)
     from textcnn.benchmark.plot import check_plot
     from textcnn.runs import checkpoints_beside
+    from textcnn.training.group import require_alone
     from textcnn.tuning import tune as search
     from textcnn.tuning.plot import save_plot
+
+    require_alone("tune")
 
     if plot is not None:
         check_plot(plot, "tune --plot")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from textcnn.errors import ConfigError
+from textcnn.nn.dropout import Dropout
 from textcnn.nn.ngrams import HashedNgrams
 from textcnn.nn.pooling import mean_of_types
 from textcnn.text.batching import Batch
@@ -42,7 +43,7 @@ class BagEncoder(nn.Module):
         self.ngrams = None
         if word_ngrams > 1:
             self.ngrams = HashedNgrams(num_types, embedding_dim, longest=word_ngrams, num_buckets=ngram_rows)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.out_features = embedding_dim
 
     def forward(self, embedded: Tensor, batch: Batch) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from textcnn.nn.blocks import ConvBlock
+from textcnn.nn.dropout import Dropout
 from textcnn.nn.padded import padded_vectors, zero_empty
 from textcnn.nn.pooling import pool_time
 from textcnn.nn.stack import Stack
@@ -53,10 +54,10 @@ class CharCNNEncoder(nn.Module):
         self.dense = nn.Sequential(
             nn.Linear(num_filters, hidden_size),
             nn.ReLU(),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Linear(hidden_size, hidden_size),
             nn.ReLU(),
-            nn.Dropout(dropout),
+            Dropout(dropout),
         )
         self.out_features = hidden_size
 

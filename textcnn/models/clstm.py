@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from textcnn.models.recurrent import RecurrentLayer, StatePooling
 from textcnn.nn.blocks import ConvBlock
+from textcnn.nn.dropout import Dropout
 from textcnn.nn.padded import padded_vectors
 from textcnn.text.batching import Batch
 
@@ -47,7 +48,7 @@ class CLSTMEncoder(nn.Module):
         self.windows = ConvBlock(1, embedding_dim, num_filters, kernel_size, padding="same")
         self.layer = RecurrentLayer(nn.LSTM, num_filters, hidden_size, bidirectional=bidirectional)
         self.pool = StatePooling(pooling, self.out_features, bidirectional=bidirectional)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, embedded: Tensor, batch: Batch) -> Tensor:
         """Features ``(B, H)`` from the vectors ``(U, D)`` of the batch's unique types."""

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from textcnn.errors import ConfigError
+from textcnn.nn.dropout import Dropout
 from textcnn.nn.kinds import KINDS
 from textcnn.nn.padded import padded_vectors
 from textcnn.nn.pooling import pool_time
@@ -60,7 +61,7 @@ class DeepEncoder(nn.Module):
         options.update({} if activation is None else {"activation": activation})
         depths = [embedding_dim, *[num_filters] * num_blocks]
         self.blocks = Stack(KINDS[kind](1, depth, num_filters, **options) for depth in depths[:-1])
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.out_features = depths[-1]
 
     def forward(self, embedded: Tensor, batch: Batch) -> Tensor:

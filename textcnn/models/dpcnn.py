@@ -7,6 +7,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from textcnn.nn.blocks import ConvBlock
+from textcnn.nn.dropout import Dropout
 from textcnn.nn.norms import mask_places
 from textcnn.nn.padded import padded_vectors
 from textcnn.nn.pooling import pool_time
@@ -54,7 +55,7 @@ class DPCNNEncoder(nn.Module):
         self.region = ConvBlock(1, embedding_dim, num_filters, 3, padding="same", activation="identity")
         self.blocks = nn.ModuleList(PyramidBlock(num_filters) for _ in range(num_blocks))
         self.halve = nn.MaxPool1d(HALVING["pool_size"], HALVING["pool_stride"], HALVING["pool_padding"])
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.out_features = num_filters
 
     def forward(self, embedded: Tensor, batch: Batch) -> Tensor:

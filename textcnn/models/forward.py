@@ -25,9 +25,11 @@ class Inputs(Protocol[EncodedIn]):
         """The rows of that number as a batch with a method ``to(device)``."""
 
 
-def logits_of(model: nn.Module, inputs: Inputs[Encoded], encoded: Encoded) -> npt.NDArray[np.float32]:
-    """Logits ``(N, C)`` of all rows, in their order; the model is left in evaluation mode."""
-    found = _passes(model, inputs, encoded, lambda batch: {"sum": model(batch)})
+def logits_of(
+    model: nn.Module, inputs: Inputs[Encoded], encoded: Encoded, rows: slice = slice(None)
+) -> npt.NDArray[np.float32]:
+    """Logits ``(N, C)`` of all rows, or of a range of them, in their order; the model is left in evaluation mode."""
+    found = _passes(model, inputs, encoded, lambda batch: {"sum": model(batch)}, rows)
     return found.get("sum", np.zeros((0, 0), np.float32))
 
 
@@ -43,13 +45,18 @@ def branch_logits_of(model: nn.Module, inputs: Inputs[Encoded], encoded: Encoded
 
 @torch.no_grad()
 def _passes(
-    model: nn.Module, inputs: Inputs[Encoded], encoded: Encoded, forward: Callable[[Any], dict[str, Tensor]]
+    model: nn.Module,
+    inputs: Inputs[Encoded],
+    encoded: Encoded,
+    forward: Callable[[Any], dict[str, Tensor]],
+    rows: slice = slice(None),
 ) -> dict[str, npt.NDArray[np.float32]]:
     model.eval()
     device = next(model.parameters()).device
     sizes = inputs.sizes(encoded)
-    batches = evaluation_batches(sizes)
-    parts = [forward(inputs.batch(encoded, rows).to(device)) for rows in batches]
+    first = rows.indices(len(sizes))[0]
+    batches = evaluation_batches(sizes[rows])
+    parts = [forward(inputs.batch(encoded, first + batch).to(device)) for batch in batches]
     logits = {}
     for name in parts[0] if parts else ():
         together = torch.cat([part[name] for part in parts]).cpu().numpy()

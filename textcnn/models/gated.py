@@ -6,6 +6,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from textcnn.nn.dropout import Dropout
 from textcnn.nn.kinds import GatedBlock
 from textcnn.nn.padded import padded_vectors
 from textcnn.nn.pooling import pool_time
@@ -40,7 +41,7 @@ class GatedEncoder(nn.Module):
         super().__init__()
         depths = [embedding_dim, *[num_filters] * (num_blocks - 1)]
         self.blocks = nn.ModuleList(GatedBlock(1, depth, num_filters, kernel_size, norm=norm) for depth in depths)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.out_features = num_filters
 
     def forward(self, embedded: Tensor, batch: Batch) -> Tensor:

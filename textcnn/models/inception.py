@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from textcnn.models.sides import require_sides
 from textcnn.nn.blocks import ConvBlock
+from textcnn.nn.dropout import Dropout
 from textcnn.nn.kinds import InceptionBlock
 
 
@@ -59,7 +60,7 @@ class InceptionEncoder(nn.Module):
             )
             depth = out_channels
         self.blocks = nn.Sequential(*blocks)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.out_features = depth
 
     def forward(self, pixels: Tensor) -> Tensor:

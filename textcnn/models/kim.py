@@ -12,8 +12,10 @@ from textcnn import kernels
 from textcnn.errors import ConfigError
 from textcnn.kernels.padding import is_exporting
 from textcnn.nn.blocks import make_activation
+from textcnn.nn.dropout import Dropout
 from textcnn.nn.padded import padded_vectors
 from textcnn.nn.pooling import k_max, mean_of_types, pool_time
+from textcnn.nn.step import running_step
 from textcnn.text.batching import Batch
 
 # Max over time and activation change places only if the activation never falls, and 0 stays 0 (an empty text).
@@ -71,7 +73,7 @@ class KimEncoder(nn.Module):
         for conv in self.convs:
             _order_by_tap(conv)
         self.activation = make_activation(activation)
-        self.dropout = dropout
+        self.dropout, self.drop = dropout, Dropout(dropout)
         self.shared_dropout = shared_dropout
         if k < 1:
             raise ConfigError(f"k must be 1 or more, got {k!r}")
@@ -88,7 +90,8 @@ class KimEncoder(nn.Module):
         pooled = [self._pool(conv, words, batch.lengths) for conv in self.convs]
         if self.pooling == "max+mean":
             pooled.append(mean_of_types(embedded, batch))
-        return F.dropout(torch.cat(pooled, 1), self.dropout, self.training)
+        dropped: Tensor = self.drop(torch.cat(pooled, 1))
+        return dropped
 
     def _pool(self, conv: nn.Module, words: Tensor, lengths: Tensor) -> Tensor:
         """One width, pooled over the windows that reach into the text, of which it has T + h - 1."""
@@ -110,8 +113,7 @@ class KimEncoder(nn.Module):
         """The largest score of every filter by the kernel, which makes no score twice for one type."""
         keep = None
         if self.training and self.dropout:
-            masks = 1 if self.shared_dropout else batch.num_rows
-            chance = torch.rand(masks, self.num_maxima, device=embedded.device)
+            chance = self._chance(batch.num_rows, embedded.device)
             keep = (chance >= self.dropout).to(embedded.dtype).expand(batch.num_rows, -1)
         scores = kernels.conv_max(
             embedded,
@@ -127,6 +129,13 @@ class KimEncoder(nn.Module):
         if self.pooling == "max":
             return maxima
         return torch.cat([maxima, mean_of_types(embedded, batch)], 1)  # (B, filters + D)
+
+    def _chance(self, num_rows: int, device: torch.device) -> Tensor:
+        """A number in [0, 1) for every feature of every row, or of all rows alike."""
+        step = running_step()
+        if step is not None:
+            return step.uniform(self.num_maxima, shared=self.shared_dropout).to(device)
+        return torch.rand(1 if self.shared_dropout else num_rows, self.num_maxima, device=device)
 
 
 def _order_by_tap(conv: nn.Module) -> None:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from textcnn.models.sides import require_sides
 from textcnn.nn.blocks import ConvBlock
+from textcnn.nn.dropout import Dropout
 
 
 class LeNetEncoder(nn.Module):
@@ -50,7 +51,7 @@ class LeNetEncoder(nn.Module):
             nn.Flatten(),
             nn.Linear(second * (height // 2 // 2) * (width // 2 // 2), hidden_size),
             nn.ReLU(),
-            nn.Dropout(dropout),
+            Dropout(dropout),
         )
         self.out_features = hidden_size
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from textcnn.nn.dropout import Dropout
 from textcnn.nn.padded import padded_vectors, zero_empty
 from textcnn.text.batching import Batch
 
@@ -48,7 +49,7 @@ class MLPEncoder(nn.Module):
         super().__init__()
         layers: list[nn.Module] = [FirstPlaces(num_places, embedding_dim), nn.Flatten()]
         for width in [num_places * embedding_dim, *[hidden_size] * (num_layers - 1)]:
-            layers += [nn.Linear(width, hidden_size), nn.ReLU(), nn.Dropout(dropout)]
+            layers += [nn.Linear(width, hidden_size), nn.ReLU(), Dropout(dropout)]
         self.layers = nn.Sequential(*layers)
         self.out_features = hidden_size
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from textcnn.nn.blocks import make_activation
+from textcnn.nn.dropout import Dropout
 
 
 class MLP2dEncoder(nn.Module):
@@ -35,7 +36,7 @@ class MLP2dEncoder(nn.Module):
         layers: list[nn.Module] = [nn.Flatten()]
         units = math.prod(shape)
         for size in hidden_sizes:
-            layers += [nn.Linear(units, size), make_activation(activation), nn.Dropout(dropout)]
+            layers += [nn.Linear(units, size), make_activation(activation), Dropout(dropout)]
             units = size
         self.layers = nn.Sequential(*layers)
         self.out_features = units

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from textcnn.errors import ConfigError
 from textcnn.models.recurrent import Cell, RecurrentLayer
+from textcnn.nn.dropout import Dropout
 from textcnn.nn.norms import mask_places
 from textcnn.nn.padded import padded_vectors
 from textcnn.nn.pooling import pool_time
@@ -51,7 +52,7 @@ class RCNNEncoder(nn.Module):
             raise ConfigError(f"cell of 'rcnn' must be one of {', '.join(CELLS)}, got {cell!r}")
         self.contexts = RecurrentLayer(CELLS[cell], embedding_dim, hidden_size, bidirectional=True)
         self.project = nn.Linear(2 * hidden_size + embedding_dim, num_features)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.out_features = num_features
 
     def forward(self, embedded: Tensor, batch: Batch) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from textcnn.errors import ConfigError
+from textcnn.nn.dropout import Dropout
 from textcnn.nn.padded import padded_vectors
 from textcnn.nn.pooling import POOLINGS, AttentionPooling, pool_time
 from textcnn.text.batching import Batch
@@ -118,7 +119,7 @@ class _RecurrentEncoder(nn.Module):
         layers = [RecurrentLayer(self.cell, size, hidden_size, bidirectional=bidirectional) for size in sizes]
         self.layers = nn.ModuleList(layers)
         self.pool = StatePooling(pooling, self.out_features, bidirectional=bidirectional)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, embedded: Tensor, batch: Batch) -> Tensor:
         """Features ``(B, F)`` from the vectors ``(U, D)`` of the batch's unique types."""

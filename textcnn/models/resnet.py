@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from textcnn.nn.blocks import ConvBlock
+from textcnn.nn.dropout import Dropout
 from textcnn.nn.kinds import ResidualBlock
 
 
@@ -62,7 +63,7 @@ class ResNetEncoder(nn.Module):
                 )
                 depth = out_channels
         self.blocks = nn.Sequential(*blocks)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.out_features = depth
 
     def forward(self, pixels: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from textcnn.errors import ConfigError
+from textcnn.nn.dropout import Dropout
 from textcnn.nn.kinds import ResidualBlock
 from textcnn.nn.padded import padded_vectors
 from textcnn.nn.pooling import POOLINGS, pool_time
@@ -54,7 +55,7 @@ class TCNEncoder(nn.Module):
             for number, depth in enumerate(depths)
         )
         self.pooling = pooling
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.out_features = num_filters
 
     def forward(self, embedded: Tensor, batch: Batch) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from textcnn.errors import ConfigError
 from textcnn.nn.blocks import Block, ConvBlock
+from textcnn.nn.dropout import Dropout
 from textcnn.nn.kinds import ResidualBlock
 from textcnn.nn.padded import padded_vectors, zero_empty
 from textcnn.nn.pooling import k_max
@@ -68,10 +69,10 @@ class VDCNNEncoder(nn.Module):
         self.dense = nn.Sequential(
             nn.Linear(k * channels, hidden_size),
             nn.ReLU(),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Linear(hidden_size, hidden_size),
             nn.ReLU(),
-            nn.Dropout(dropout),
+            Dropout(dropout),
         )
         self.out_features = hidden_size
 

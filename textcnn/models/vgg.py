@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from textcnn.models.sides import require_sides
 from textcnn.nn.blocks import ConvBlock
+from textcnn.nn.dropout import Dropout
 
 
 class VGGEncoder(nn.Module):
@@ -57,7 +58,7 @@ class VGGEncoder(nn.Module):
             height, width = height // 2, width // 2
         self.blocks = nn.Sequential(*blocks)  # (B, depth, height, width)
         self.dense = nn.Sequential(
-            nn.Flatten(), nn.Linear(depth * height * width, hidden_size), nn.ReLU(), nn.Dropout(dropout)
+            nn.Flatten(), nn.Linear(depth * height * width, hidden_size), nn.ReLU(), Dropout(dropout)
         )
         self.out_features = hidden_size
 

@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from textcnn.errors import ConfigError
 from textcnn.kernels.padding import is_exporting
+from textcnn.nn.step import running_step
 
 
 def is_inside(x: Tensor, lengths: Tensor) -> Tensor:
@@ -31,7 +32,8 @@ def mask_places(x: Tensor, lengths: Tensor | None, filler: float = 0.0) -> Tenso
 class BatchNorm(_BatchNorm):
     """Each channel by its mean and variance over a batch (Ioffe & Szegedy 2015, arXiv 1502.03167).
 
-    Places behind a text's end do not count. A batch of fewer than two places is normalised as in evaluation.
+    Places behind a text's end do not count. A batch of fewer than two places is normalised as in evaluation. Where a
+    step has only a part of its batch here (:class:`textcnn.nn.step.Step`), mean and variance are those of all parts.
     """
 
     def _check_input_dim(self, input: Tensor) -> None:
@@ -39,18 +41,46 @@ class BatchNorm(_BatchNorm):
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """``(B, C, T)`` with lengths, or ``(B, C, ...)``, to the same shape."""
-        if not self.training or (lengths is None and x[:, 0].numel() > 1):
+        step = running_step()
+        total = step.total if step is not None and self.training else None
+        if not self.training or (total is None and lengths is None and x[:, 0].numel() > 1):
             return super().forward(x)
         places = x.movedim(1, -1)
         inside = (
             places.new_ones(places.shape[:-1], dtype=torch.bool) if lengths is None else is_inside(x, lengths)[:, 0]
         )
         counted = places[inside]  # (places of all rows, C)
-        if len(counted) < 2:
+        if step is not None and total is not None:
+            normal = self._in_parts(counted, total, counts=step.counts)
+        else:
+            normal = super().forward(counted) if len(counted) > 1 else None
+        if normal is None:
             return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
-        normal = torch.zeros_like(places)
-        normal[inside] = super().forward(counted)
-        return normal.movedim(-1, 1)
+        whole = torch.zeros_like(places)
+        whole[inside] = normal
+        return whole.movedim(-1, 1)
+
+    def _in_parts(self, x: Tensor, total: Callable[[Tensor], Tensor], *, counts: bool) -> Tensor | None:
+        """``x (places, C)``, a part of a batch, by mean and variance of all parts; none: they have fewer than 2 places.
+
+        Two sums, so that a variance is never the difference of two large numbers.
+        """
+        own = x.float() if counts else x[:0].float()
+        sums = total(torch.cat([own.sum(0), own.new_full((1,), len(own))]))
+        count = round(float(sums[-1].detach()))
+        if count < 2:
+            return None
+        mean = sums[:-1] / count
+        variance = total((own - mean).square().sum(0)) / count
+        with torch.no_grad():
+            share = self.momentum if self.momentum is not None else 0.1
+            assert self.running_mean is not None
+            assert self.running_var is not None
+            assert self.num_batches_tracked is not None
+            self.running_mean.lerp_(mean, share)
+            self.running_var.lerp_(variance * count / (count - 1), share)
+            self.num_batches_tracked.add_(1)
+        return ((x.float() - mean) * torch.rsqrt(variance + self.eps) * self.weight + self.bias).to(x.dtype)
 
 
 class LayerNorm(nn.LayerNorm):

@@ -15,10 +15,21 @@ from textcnn.inference.artifact import Artifact
 from textcnn.labels import Labels
 from textcnn.models.base import build_image_classifier
 from textcnn.models.merging import merged_config
-from textcnn.runs.run import Others, Run, check_dev, ended, finish_run, num_measured, split_rows, warn_of_labels
+from textcnn.runs.run import (
+    Others,
+    Run,
+    check_dev,
+    ended,
+    finish_run,
+    num_measured,
+    shared_config,
+    split_rows,
+    warn_of_labels,
+)
 from textcnn.training.checkpoints import Checkpoints
 from textcnn.training.learn import Part, learn, prepare
 from textcnn.training.progress import Reporter
+from textcnn.training.ranks import ALONE, Ranks
 from textcnn.training.watch import Watch
 
 
@@ -31,6 +42,7 @@ def run_images(
     test: Any = None,
     checkpoints: Checkpoints | None = None,
     began: float | None = None,
+    ranks: Ranks = ALONE,
 ) -> Run:
     """Train an image classifier; arguments as for :func:`train_text`, with what ``read_images`` reads.
 
@@ -40,7 +52,8 @@ def run_images(
         DataError: the data cannot be read as asked.
         ConfigError: a setting that does not fit the data or the architecture.
     """
-    with Watch(config.training, checkpoints=checkpoints, began=began) as watch:
+    config = shared_config(config, ranks, reporter)
+    with Watch(config.training, checkpoints=checkpoints, began=began, ranks=ranks) as watch:
         return ended(_run_images(data, config, reporter, dev, test, watch), watch)
 
 

@@ -114,7 +114,7 @@ def uniform(seed: int, epoch: int, *places: npt.NDArray[np.int64]) -> npt.NDArra
     """A number in [0, 1) for each place, a fixed function of its arguments (splitmix64, Steele et al. 2014)."""
     state = np.uint64(_state(seed, epoch))
     with np.errstate(over="ignore"):
-        mixed = np.broadcast_to(state, np.broadcast_shapes(*(p.shape for p in places)))
+        mixed = np.array([state])  # grows with the places: the first of them may be of fewer axes or rows
         for place in places:
             mixed = mixed * np.uint64(0x9E3779B97F4A7C15) + place.astype(np.uint64)
             mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -38,7 +38,8 @@ def memory_bound(storage: str) -> float:
         return -1
     if storage == "memory" or not hasattr(os, "sysconf"):  # Windows tells its memory elsewhere
         return math.inf
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2 / _HUNGER
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # torchrun's, each of which holds the rows
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2 / _HUNGER / processes
 
 
 class TextWriter:

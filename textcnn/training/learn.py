@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
@@ -21,12 +22,15 @@ from textcnn.evaluation.probabilities import probabilities
 from textcnn.kernels import BackendInfo
 from textcnn.labels import Labels
 from textcnn.models.forward import logits_of
+from textcnn.training.checkpoints import shared_state
 from textcnn.training.estimate import estimate
 from textcnn.training.loop import Fit, fit, is_finished
 from textcnn.training.losses import BranchLoss, class_weights, label_log_odds
-from textcnn.training.order import Rows, default_epochs, shuffled_batches
+from textcnn.training.order import default_epochs
 from textcnn.training.precision import Precision
 from textcnn.training.progress import Reporter, Together
+from textcnn.training.ranks import ALONE, Ranks, weights_digest
+from textcnn.training.shares import Epochs
 from textcnn.training.watch import Watch
 
 Encoded = TypeVar("Encoded")
@@ -111,8 +115,8 @@ def learn(
     Raises:
         ConfigError: no time or memory is left for training, or the checkpoints are of another run.
     """
+    ranks = ALONE if watch is None else watch.ranks
     epochs = config.epochs or default_epochs(len(train.truth))
-    sizes, targets = inputs.sizes(train.encoded), labels.encode(train.truth)
     model.to(device)
     weight = class_weights(config.class_weight, labels, train.truth)
     loss = BranchLoss(
@@ -125,46 +129,39 @@ def learn(
     augment = dict(augment or {})
     if train.weights is not None:
         augment["weights"] = (train.weights / train.weights.mean()).astype(np.float32)
-
-    def order(epoch: int) -> list[Rows]:
-        most = config.batch_tokens
-        return shuffled_batches(sizes, config.batch_size, seed=config.seed, epoch=epoch, batch_tokens=most)
-
-    def batches(epoch: int) -> Iterator[Any]:
-        extra = {**augment, "epoch": epoch} if augment else {}
-        for rows in order(epoch):
-            yield inputs.batch(train.encoded, rows, labels=targets, **extra).to(device)
-
-    steps = len(order(0))
+    batches = Epochs(inputs, train.encoded, labels.encode(train.truth), config, loss, augment, ranks, device)
+    ranks.require_same("training rows, settings and first weights", lambda: _start_digest(batches, model))
+    steps = len(batches.order(0))
     kernels.use_backend(kernels.use_backend("auto"))  # forget what ran before this run
     kernels.prepare(reporter.say)
     config = replace(config, epochs=epochs)
-    checkpoints = None if watch is None else watch.checkpoints(lambda: {**run(), **_deciding(config, model)})
-    state = None if checkpoints is None else checkpoints.latest()
-    if state is None or not is_finished(state):
-        expected = estimate(model, batches, loss, steps, Precision(config.amp, model))
-        if watch is not None:
-            dev_share = 0.0 if dev is None else len(dev.truth) / len(train.truth)
-            epochs = watch.planned(epochs, expected, dev_share, reporter.say)
-            reporter = Together(reporter, watch.reporter())
-        reporter.say(expected.describe(epochs))
-    if state is not None:  # the rates decay over the epochs that were planned then
-        epochs = state.facts["epochs"]
-    config = replace(config, epochs=epochs)
-    metric = "micro_f1" if labels.multi_label else "accuracy"
-    evaluate = None if dev is None else _dev_scores(model, inputs, dev, labels)
-    result = fit(
-        model,
-        batches,
-        steps,
-        loss,
-        config,
-        reporter,
-        evaluate=evaluate,
-        metric=metric,
-        checkpoints=checkpoints,
-        state=state,
+    checkpoints = (
+        None if watch is None else watch.checkpoints(lambda: {**run(), **_deciding(config, model), "ranks": ranks.size})
     )
+    state = shared_state(None if checkpoints is None else checkpoints.latest(), ranks)
+    with ranks.training():
+        if state is None or not is_finished(state):
+            expected = estimate(model, batches, loss, steps, Precision(config.amp, model))
+            if watch is not None:
+                dev_share = 0.0 if dev is None else len(dev.truth) / len(train.truth)
+                epochs = ranks.same(watch.planned(epochs, expected, dev_share, reporter.say))
+                reporter = Together(reporter, watch.reporter())
+            reporter.say(expected.describe(epochs))
+        if state is not None:  # the rates decay over the epochs that were planned then
+            epochs = state.facts["epochs"]
+        result = fit(
+            model,
+            batches,
+            steps,
+            loss,
+            replace(config, epochs=epochs),
+            ranks.listening(reporter),
+            evaluate=None if dev is None else _dev_scores(model, inputs, dev, labels, ranks),
+            metric="micro_f1" if labels.multi_label else "accuracy",
+            checkpoints=checkpoints,
+            state=state,
+            ranks=ranks,
+        )
     backend = kernels.backend_info()
     model.to("cpu")
     return Learned(result, epochs, thresholds=[DEFAULT_THRESHOLD] * len(labels), backend=backend)
@@ -179,13 +176,22 @@ def _deciding(config: TrainingConfig, model: nn.Module) -> dict[str, Any]:
     return {"training": training, "weights before training": found.hexdigest()}
 
 
-def _dev_scores(model: nn.Module, inputs: Any, dev: Part[Any], labels: Labels) -> Callable[[], dict[str, float]]:
-    """Metrics of the model as it stands, multi-label at the thresholds it would get."""
+def _start_digest(batches: Epochs, model: nn.Module) -> int:
+    """A checksum of what all processes of a run must begin with."""
+    known = (np.concatenate(batches.order(0)), batches.targets, str(asdict(batches.config)).encode())
+    return zlib.crc32(b"".join(map(bytes, known)), weights_digest(model))
+
+
+def _dev_scores(
+    model: nn.Module, inputs: Any, dev: Part[Any], labels: Labels, ranks: Ranks
+) -> Callable[[], dict[str, float]]:
+    """Metrics of the model as it stands, multi-label at the thresholds it would get; each process asks for its rows."""
     thresholds = [DEFAULT_THRESHOLD] * len(labels)
 
     def evaluate() -> dict[str, float]:
         nonlocal thresholds
-        probs = probabilities(logits_of(model, inputs, dev.encoded), labels)
+        own = logits_of(model, inputs, dev.encoded, ranks.part(len(dev.truth)))
+        probs = probabilities(ranks.rows(own, len(labels)), labels)
         if labels.multi_label:
             thresholds = fit_thresholds(probs, dev.truth, labels)
         found = score(dev.truth, probs, labels, thresholds)

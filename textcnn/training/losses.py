@@ -51,7 +51,9 @@ class BranchLoss(nn.Module):
         self.register_buffer("weight", class_weight, persistent=False)
         self.register_buffer("prior", prior, persistent=False)
 
-    def forward(self, branches: Branches, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+    def forward(
+        self, branches: Branches, targets: Tensor, weights: Tensor | None = None, divisor: float | Tensor | None = None
+    ) -> Tensor:
         """Mean loss of a batch, a scalar.
 
         The rows' weights are not divided by their sum in the batch: a row counts the same whatever its batch mates
@@ -61,17 +63,18 @@ class BranchLoss(nn.Module):
             branches: logits ``(B, C)`` of each branch.
             targets: ``(B,)`` ids, or ``(B, C)`` of 0 and 1.
             weights: ``(B,)``, how much each row counts; none: 1.
+            divisor: of the sum, for rows that are a part of a batch: the :meth:`divisor` of the whole; none: their own.
         """
-        loss = self._mean(self._of_rows(branches.main, targets, self.smoothing), targets, weights)
+        divisor = self.divisor(targets) if divisor is None else divisor
+        loss = _mean(self._of_rows(branches.main, targets, self.smoothing), weights, divisor)
         if branches.wide is not None:
             wide = branches.wide if self.prior is None else branches.wide + self.prior
-            loss = loss + self._mean(self._of_rows(wide, targets, 0.0), targets, weights)
+            loss = loss + _mean(self._of_rows(wide, targets, 0.0), weights, divisor)
         return loss
 
-    def _mean(self, rows: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
+    def divisor(self, targets: Tensor) -> float | Tensor:
         """Class weights are divided by their sum in the batch, as everywhere in torch; multi-label they are not."""
-        total = (rows if weights is None else rows * weights).sum()
-        return total / (len(rows) if self.multi_label or self.weight is None else self.weight[targets].sum())
+        return len(targets) if self.multi_label or self.weight is None else self.weight[targets].sum()
 
     def _of_rows(self, logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
         """Loss of every row, ``(B,)``."""
@@ -95,6 +98,10 @@ class BranchLoss(nn.Module):
         # Below 1 the power's slope at 0 is infinite, and infinity times a loss of 0 is no number.
         missed = (-torch.expm1(log_p)).clamp_min(1e-7)
         return -log_p * missed**self.focal_gamma
+
+
+def _mean(rows: Tensor, weights: Tensor | None, divisor: float | Tensor) -> Tensor:
+    return (rows if weights is None else rows * weights).sum() / divisor
 
 
 def label_log_odds(labels: Labels, rows: Sequence[Sequence[str]], weight: Tensor | None = None) -> Tensor:

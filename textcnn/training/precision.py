@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -45,9 +45,16 @@ class Precision:
             main, wide = self._model.branches(batch)  # type: ignore[operator]
         return Branches(main.float(), None if wide is None else wide.float())
 
-    def backward(self, loss: Tensor, optimizers: Optimizers) -> None:
-        """Gradients of the loss in the weights that the optimizers own."""
+    def backward(self, loss: Tensor, optimizers: Optimizers, exchange: Callable[[], None] = lambda: None) -> None:
+        """Gradients of the loss in the weights that the optimizers own.
+
+        Args:
+            loss: a scalar.
+            optimizers: own the weights.
+            exchange: done before the scale is taken out again and gradients are looked at.
+        """
         self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        exchange()
         for optimizer in optimizers:
             self._scaler.unscale_(optimizer)
 

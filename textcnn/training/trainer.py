@@ -14,13 +14,15 @@ from torch import Tensor, nn
 
 from textcnn.config import TrainingConfig
 from textcnn.errors import TextCNNError
-from textcnn.models.base import Branches
 from textcnn.nn.head import Head
 from textcnn.training.checkpoints import of_prefix, with_prefix
+from textcnn.training.exchange import exchange_gradients
 from textcnn.training.losses import BranchLoss
 from textcnn.training.optimizers import build_optimizers, split_parameters
 from textcnn.training.precision import Precision
 from textcnn.training.progress import Reporter
+from textcnn.training.ranks import ALONE, Ranks
+from textcnn.training.shares import loss_of
 
 
 class TrainingBatch(Protocol):
@@ -62,13 +64,19 @@ class Trainer:
     """One model and its optimizers: runs steps."""
 
     def __init__(
-        self, model: nn.Module, loss: BranchLoss, config: TrainingConfig, num_steps: int, reporter: Reporter
+        self,
+        model: nn.Module,
+        loss: BranchLoss,
+        config: TrainingConfig,
+        num_steps: int,
+        reporter: Reporter,
+        ranks: Ranks = ALONE,
     ) -> None:
         self._model, self._loss, self._config, self._reporter = model, loss, config, reporter
-        self._num_steps = num_steps
+        self._num_steps, self._ranks = num_steps, ranks
         self._optimizers = build_optimizers(model, config, num_steps)
         self._precision = Precision(config.amp, model)
-        self._dense = split_parameters(model)["dense"]
+        self._groups = split_parameters(model)
         self._heads = [m for m in model.modules() if isinstance(m, Head)] if config.max_norm else []
 
     @property
@@ -94,14 +102,13 @@ class Trainer:
 
     def step(self, batch: TrainingBatch) -> float:
         """Forward, loss, backward, optimizers on one batch; gives the loss. The model is to be in training mode."""
-        branches = self._precision.branches(batch)
-        loss: Tensor = self._loss(branches, batch.labels, batch.weights)
-        value = loss.item()
+        loss = loss_of(self._precision, self._loss, batch)
+        value = self._ranks.agree(loss.item())
         if not math.isfinite(value):
             raise self._diverged(f"the loss became {value} at step {self.steps + 1}")
-        self._precision.backward(loss, self._optimizers)
+        self._precision.backward(loss, self._optimizers, lambda: exchange_gradients(self._groups, self._ranks))
         if self._config.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self._dense, self._config.clip_norm)
+            nn.utils.clip_grad_norm_(self._groups["dense"], self._config.clip_norm)
         self._precision.step(self._optimizers)
         for head in self._heads:
             with torch.no_grad():
@@ -130,8 +137,8 @@ class Trainer:
         """A last step can ruin weights that no loss has seen yet: look at them, and at what they say of a batch."""
         self._model.eval()
         finite = all(bool(torch.isfinite(weight).all()) for weight in self._model.parameters())
-        branches: Branches = self._model.branches(batch)  # type: ignore[operator]
-        if not finite or not math.isfinite(self._loss(branches, batch.labels, batch.weights)):
+        loss = loss_of(Precision(None, self._model), self._loss, batch).item()
+        if not math.isfinite(self._ranks.agree(loss if finite else math.nan)):
             raise self._diverged(f"a weight or loss became infinite or NaN by step {self.steps}")
 
     def _diverged(self, what: str) -> DivergedError:

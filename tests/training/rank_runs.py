@@ -1,0 +1,114 @@
+"""What the tests of ranks run in processes of their own: short trainings of small models, and what came of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import socket
+
+import numpy as np
+import torch
+import torch.multiprocessing
+
+from textcnn.config import ModelConfig, TextConfig, TrainingConfig
+from textcnn.labels import Labels
+from textcnn.models import registry
+from textcnn.models.base import build_text_classifier
+from textcnn.text.batching import TextInputs, WordDropout
+from textcnn.text.lexicon import build_lexicon
+from textcnn.text.tokenizer import Tokenizer
+from textcnn.text.wide import WideFeatures
+from textcnn.training.group import joined
+from textcnn.training.learn import Part, learn
+from textcnn.training.progress import Silent
+from textcnn.training.ranks import ALONE, weights_digest
+from textcnn.training.watch import Watch
+
+LABELS = Labels(("a", "b", "c"))
+SIZES = {"num_filters": 8, "hidden_size": 8, "num_features": 8}
+SMALL = {
+    name: {setting: size for setting, size in SIZES.items() if setting in registry.settings_of("text", name)}
+    for name in registry.TEXT
+}
+CASES = {name: (name, {}, {}) for name in registry.TEXT} | {
+    "wide": ("kim", {"wide": True, "subwords": True}, {}),
+    "multichannel": ("kim", {"embedding_channels": "multichannel"}, {}),
+    "weighted": ("kim", {}, {"class_weight": {"a": 3.0}, "clip_norm": 0.5, "max_norm": 1.0}),
+    "bf16": ("kim", {}, {"amp": "bf16"}),
+}
+ROWS, BATCH = 41, 8  # 41 = 5 * 8 + 1: the last row is a batch of its own
+
+
+class Losses(Silent):
+    def __init__(self):
+        self.found = []
+
+    def step(self, epoch, loss, tokens_per_second):
+        self.found.append(loss)
+
+
+def texts(seed):
+    random = np.random.default_rng(seed)
+    words = [f"w{n}" for n in range(30)]
+    return [" ".join(random.choice(words, random.integers(9, 30))) + f" {'abc'[i % 3]}x" for i in range(ROWS)]
+
+
+def train(case, ranks=ALONE):
+    """Losses of every step, history, and a checksum of the weights."""
+    architecture, shape, training = CASES[case]
+    tokenizer = Tokenizer.train(texts(0), TextConfig(min_frequency=1))
+    model_config = ModelConfig(architecture, embedding_dim=8, settings=SMALL[architecture])
+    model_config = dataclasses.replace(model_config, **shape)
+    inputs = TextInputs(tokenizer, 40, build_lexicon(tokenizer, model_config) if shape.get("subwords") else None)
+    encoded = inputs.encode(texts(0))
+    if shape.get("wide"):
+        inputs = dataclasses.replace(inputs, wide=WideFeatures.fit(encoded, len(tokenizer)))
+    torch.manual_seed(3)
+    model = build_text_classifier(
+        model_config,
+        len(tokenizer),
+        LABELS,
+        num_ngrams=0 if inputs.lexicon is None else inputs.lexicon.num_ngrams,
+        num_features=None if inputs.wide is None else len(inputs.wide.keys),
+    )
+    truth = [("abc"[i % 3],) for i in range(ROWS)]
+    config = TrainingConfig(epochs=2, batch_size=BATCH, seed=3, masks="row", **training)
+    part, dev = (Part(inputs.encode(texts(seed)), truth) for seed in (0, 1))
+    dropout = WordDropout.fit(part.encoded, len(tokenizer), tokenizer.unknown_id, constant=0.1, rare=0.25, seed=3)
+    losses = Losses()
+    learned = learn(
+        model,
+        inputs,
+        part,
+        dev,
+        LABELS,
+        config,
+        losses,
+        device=torch.device("cpu"),
+        augment={"dropout": dropout},
+        watch=Watch(config, ranks=ranks),
+    )
+    return losses.found, learned.fit.history, weights_digest(model)
+
+
+def all_cases(rank, size, port, queue):
+    torch.set_num_threads(1)
+    os.environ.update(RANK=str(rank), WORLD_SIZE=str(size), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    with joined() as ranks:
+        queue.put((rank, {case: train(case, ranks) for case in CASES}))
+
+
+def run_ranks(size):
+    """What every rank found, by rank."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = torch.multiprocessing.get_context("spawn")
+    queue = context.SimpleQueue()
+    processes = [context.Process(target=all_cases, args=(rank, size, port, queue)) for rank in range(size)]
+    for process in processes:
+        process.start()
+    found = dict(queue.get() for _ in processes)
+    for process in processes:
+        process.join(60)
+    return found

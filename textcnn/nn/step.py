@@ -1,0 +1,71 @@
+"""What layers may know of the training step they are part of: which rows it has, and how to sum over all its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from textcnn.text.batching import uniform
+
+_LAYERS = 1 << 20  # far from the epochs, so that masks of layers are not those of words
+
+
+@dataclass
+class Step:
+    """A forward pass in training whose masks are a function of the rows, not of a generator of random numbers.
+
+    Attributes:
+        seed: of the run.
+        epoch: from 0.
+        rows: ``(B,)`` numbers of the batch's rows among the training rows.
+        first: number of the first row of the whole batch, of which ``rows`` may be a part.
+        total: sums a tensor over the parts of the batch, differentiably; none: ``rows`` is the whole batch.
+        counts: whether ``rows`` are this part's own; without a row of its own it has borrowed one.
+    """
+
+    seed: int
+    epoch: int
+    rows: npt.NDArray[np.int64]
+    first: int
+    total: Callable[[Tensor], Tensor] | None = None
+    counts: bool = True
+    _masks: int = 0
+
+    def uniform(self, *sizes: int, shared: bool = False) -> Tensor:
+        """Numbers in [0, 1), ``(B, *sizes)``: a function of seed, epoch, row, place, and which call of the pass it is.
+
+        Args:
+            sizes: of a row.
+            shared: all rows have the same, those of the first row of the whole batch: ``(1, *sizes)``.
+        """
+        rows = np.array([self.first]) if shared else self.rows
+        places = [rows, *(np.arange(size) for size in sizes)]
+        spread = [
+            place.reshape([-1 if k == axis else 1 for k in range(len(places))]) for axis, place in enumerate(places)
+        ]
+        self._masks += 1
+        return torch.from_numpy(uniform(self.seed, self.epoch + _LAYERS * self._masks, *spread))
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Layers see this step within the block."""
+        token = _running.set(self)
+        try:
+            yield
+        finally:
+            _running.reset(token)
+
+
+_running: ContextVar[Step | None] = ContextVar("step", default=None)
+
+
+def running_step() -> Step | None:
+    """The step that runs; none: masks come from torch's generator, and a batch is all there is."""
+    return _running.get()

@@ -1,0 +1,111 @@
+"""The batches of a run, and of each the rows that are one process's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from textcnn.config import TrainingConfig
+from textcnn.nn.step import Step
+from textcnn.training.losses import BranchLoss
+from textcnn.training.order import Rows, shuffled_batches
+from textcnn.training.precision import Precision
+from textcnn.training.ranks import Ranks
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one process has of a batch; its loss is its share of the batch's.
+
+    Attributes:
+        part: a batch of its own rows.
+        step: for the layers that must know which rows these are.
+        divisor: of the whole batch's loss.
+        num_rows: rows of the whole batch.
+        num_tokens: its tokens.
+    """
+
+    part: Any
+    step: Step
+    divisor: float | Tensor
+    num_rows: int
+    num_tokens: int
+
+    @property
+    def labels(self) -> Tensor | None:
+        """Targets of the own rows."""
+        found: Tensor | None = self.part.labels
+        return found
+
+    @property
+    def weights(self) -> Tensor | None:
+        """How much each of them counts."""
+        found: Tensor | None = self.part.weights
+        return found
+
+
+def loss_of(precision: Precision, loss: BranchLoss, batch: Any) -> Tensor:
+    """Loss of a batch, or what a share of one adds to it: a scalar."""
+    if not isinstance(batch, Share):
+        return loss(precision.branches(batch), batch.labels, batch.weights)  # type: ignore[no-any-return]
+    with batch.step.running():
+        branches = precision.branches(batch.part)
+    found: Tensor = loss(branches, batch.labels, batch.weights, batch.divisor)
+    return found if batch.step.counts else found * 0.0  # the row is another's
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """The batches of every epoch, or this process's share of them.
+
+    Attributes:
+        inputs: makes batches of encoded rows.
+        encoded: N training rows.
+        targets: of all rows.
+        config: decides the order, and where masks come from.
+        loss: knows what the loss of a batch is divided by.
+        augment: further arguments of ``inputs.batch``, such as word dropout.
+        ranks: the processes that share the batches.
+        device: where batches go.
+    """
+
+    inputs: Any
+    encoded: Any
+    targets: npt.NDArray[np.int64] | npt.NDArray[np.float32]
+    config: TrainingConfig
+    loss: BranchLoss
+    augment: Mapping[str, Any]
+    ranks: Ranks
+    device: torch.device
+
+    def order(self, epoch: int) -> list[Rows]:
+        """The rows of every batch, the same for all processes."""
+        c = self.config
+        sizes = self.inputs.sizes(self.encoded)
+        return shuffled_batches(sizes, c.batch_size, seed=c.seed, epoch=epoch, batch_tokens=c.batch_tokens)
+
+    def __call__(self, epoch: int) -> Iterator[Any]:
+        """The batches of an epoch."""
+        by_row = self.config.masks == "row" or self.ranks.size > 1
+        sizes = self.inputs.sizes(self.encoded)
+        for rows in self.order(epoch):
+            yield self._share(rows, epoch, int(sizes[rows].sum())) if by_row else self._batch(rows, epoch)
+
+    def _batch(self, rows: Rows, epoch: int) -> Any:
+        extra = {**self.augment, "epoch": epoch} if self.augment else {}
+        return self.inputs.batch(self.encoded, rows, labels=self.targets, **extra).to(self.device)
+
+    def _share(self, rows: Rows, epoch: int, num_tokens: int) -> Share:
+        """Without a row of its own a process borrows the first, so that it does what the others do; it counts 0."""
+        own = rows[self.ranks.part(len(rows))]
+        total = self.ranks.total if self.ranks.size > 1 else None
+        taken = own if len(own) else rows[:1]
+        step = Step(self.config.seed, epoch, taken, int(rows[0]), total, counts=len(own) > 0)
+        divisor = self.loss.divisor(torch.from_numpy(self.targets[rows]).to(self.device))
+        return Share(self._batch(taken, epoch), step, divisor, len(rows), num_tokens)
