@@ -80,9 +80,15 @@ def test_tables_are_made_from_the_json_beside_them():
     from importlib import import_module
 
     # otherwise the module that is named as the benchmark
-    makers = {"speed": "tables", "accuracy": "pareto", "peers": "peers_table", "soak": "soak_table"}
+    makers = {
+        "speed": "tables",
+        "accuracy": "pareto",
+        "peers": "peers_table",
+        "soak": "soak_table",
+        "scale": "scale_table",
+    }
     of_tests = {"guards": "guarantees.tables", "faults": "faults.run", "rows": "faults.rows"}
-    of_tests |= {"fuzz": "fuzzing.fuzz", "bombs": "fuzzing.bombs"}
+    of_tests |= {"ray-rows": "faults.ray_rows", "fuzz": "fuzzing.fuzz", "bombs": "fuzzing.bombs"}
     for source in sorted((ROOT / "docs/benchmarks").glob("*.json")):
         document = json.loads(source.read_text(encoding="utf-8"))
         name = document["benchmark"]

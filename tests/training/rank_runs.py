@@ -104,11 +104,11 @@ def run_ranks(size):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     context = torch.multiprocessing.get_context("spawn")
-    queue = context.SimpleQueue()
+    queue = context.Queue()
     processes = [context.Process(target=all_cases, args=(rank, size, port, queue)) for rank in range(size)]
     for process in processes:
         process.start()
-    found = dict(queue.get() for _ in processes)
+    found = dict(queue.get(timeout=300) for _ in processes)  # a rank that died says nothing
     for process in processes:
         process.join(60)
     return found

@@ -113,7 +113,7 @@ def test_ctrl_c_ends_all_processes_and_what_is_stored_stays(tmp_path):
         assert process.wait(60) == 130, (tmp_path / "said.txt").read_text()
     assert (tmp_path / "model" / "model.safetensors").exists()
     kept = optuna.load_study(study_name="textcnn", storage=f"sqlite:///{tmp_path / 'trials.db'}")
-    assert 2 <= len(kept.trials) < 4000
+    assert 1 <= len(kept.trials) < 4000
     assert not working_in(tmp_path)
 
 

@@ -31,6 +31,7 @@ def run(train: Path, test: Path, seeds: Sequence[int], settings: Sequence[str]) 
     """Train with every contestant from every seed, in turn, and measure on the test rows."""
     runs = [{"seed": seed, **measured(name, train, test, seed, settings)} for seed in seeds for name in CONTESTANTS]
     return {
+        "benchmark": "ranks",
         "train": data_name(train),
         "test": data_name(test),
         "settings": list(settings),
