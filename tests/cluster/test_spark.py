@@ -50,9 +50,8 @@ def test_a_column_of_answers(spark, model):
 
 def test_the_page_says_what_works(spark, model, tmp_path):
     (tmp_path / "reviews").mkdir()
-    parquet.write_table(
-        pa.table({"id": [1, 2], "text": ["a good film", "a bad film"]}), tmp_path / "reviews" / "a.parquet"
-    )
+    texts = ["a good film", "a bad film"]
+    parquet.write_table(pa.table({"id": [1, 2], "text": texts}), tmp_path / "reviews" / "a.parquet")
     (code,) = [content for kind, content in blocks(DOCS / "cluster.md") if kind == "python"]
     places = {"/shared/model": model, '"reviews/"': f'"{tmp_path}/reviews"', '"answers/"': f'"{tmp_path}/answers"'}
     for written, place in places.items():  # Java has a working directory of its own
