@@ -111,12 +111,13 @@ def _answers(documents: Documents, top_k: int | None, threshold: float | None) -
 
 
 def _state(model: Path, precision: str) -> Documents:
-    from textcnn.inference.documents import Documents, fingerprint
+    from textcnn.inference.documents import Documents
+    from textcnn.inference.folder import fingerprint
     from textcnn.inference.lookup import LookupModel
     from textcnn.inference.pieces import Pieces
 
     pieces = Pieces(LookupModel.load(model, precision=precision))
-    return Documents(pieces, fingerprint(model, precision))
+    return Documents(pieces, f"{fingerprint(model)} {precision}")
 
 
 def _write(documents: Documents, path: Path) -> None:

@@ -65,8 +65,8 @@ def classify_folder(
     from textcnn.cluster.job import ENDINGS, Job
     from textcnn.cluster.places import open_place
     from textcnn.cluster.run import classify_units
-    from textcnn.cluster.shipping import fingerprint
     from textcnn.cluster.units import find_units
+    from textcnn.inference.folder import fingerprint
     from textcnn.inference.manifest import read_config
 
     ending = output_format or "jsonl"

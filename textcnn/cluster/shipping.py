@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from textcnn.errors import ArtifactError
-from textcnn.inference.folder import CONFIG, TIMING, TOKENIZER, TRAINING, WEIGHTS
+from textcnn.inference.folder import CONFIG, TIMING, TOKENIZER, TRAINING, WEIGHTS, fingerprint
 
 Files = Mapping[str, bytes]
 
-_DECIDES = (CONFIG, WEIGHTS, TOKENIZER)  # files that decide answers
-_NEEDED = (*_DECIDES, TRAINING, TIMING)
-
-
-def fingerprint(folder: Path) -> str:
-    """What the answers of a model depend on, as 16 hexadecimal digits (of SHA-256)."""
-    digest = hashlib.sha256()
-    for name in _DECIDES:
-        if (folder / name).is_file():
-            with (folder / name).open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-        digest.update(name.encode())
-    return digest.hexdigest()[:16]
+_NEEDED = (CONFIG, WEIGHTS, TOKENIZER, TRAINING, TIMING)
 
 
 def pack(folder: Path) -> Files:

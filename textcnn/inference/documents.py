@@ -6,12 +6,10 @@ there. What machines send each other are those states, whose size does not depen
 
 from __future__ import annotations
 
-import hashlib
 import json
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +19,6 @@ import safetensors.numpy
 
 from textcnn.errors import ConfigError, DataError
 from textcnn.inference.answering import Answers
-from textcnn.inference.folder import CONFIG, TOKENIZER, WEIGHTS
 from textcnn.inference.pieces import Piece, Pieces
 
 Array = npt.NDArray[Any]
@@ -44,7 +41,7 @@ class Documents:
 
     Args:
         pieces: reads parts for a model.
-        model: tells that model from others; see :func:`fingerprint`.
+        model: tells that model and its precision from others, as :func:`textcnn.inference.folder.fingerprint` does.
     """
 
     def __init__(self, pieces: Pieces, model: str) -> None:
@@ -158,11 +155,3 @@ class Documents:
         if behind and behind[0].start == run.stop:
             run, high = _Run(run.start, behind[0].stop, run.piece + behind[0].piece), place + 1
         runs[low:high] = [run]
-
-
-def fingerprint(folder: Path, precision: str) -> str:
-    """Tells a model from others: the SHA-256 of what decides its answers."""
-    found = hashlib.sha256(precision.encode())
-    for name in (CONFIG, TOKENIZER, WEIGHTS):
-        found.update((folder / name).read_bytes())
-    return found.hexdigest()

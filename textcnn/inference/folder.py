@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
 import shutil
 import tempfile
@@ -22,6 +23,17 @@ OPTIONAL_FILES = (FOLDS, EVIDENCE)
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+
+
+def fingerprint(folder: Path) -> str:
+    """What the answers of a model depend on, as 16 hexadecimal digits (of SHA-256)."""
+    digest = hashlib.sha256()
+    for name in (CONFIG, WEIGHTS, TOKENIZER):
+        if (folder / name).is_file():
+            with (folder / name).open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        digest.update(name.encode())
+    return digest.hexdigest()[:16]
 
 
 def require_writable(folder: Path) -> None:
