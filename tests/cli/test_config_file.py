@@ -75,6 +75,7 @@ LINES = {
     "threads": ("threads = 1", 1),
     "device": ('device = "cpu"', "cpu"),
     "amp": ('amp = "bf16"', "bf16"),
+    "masks": ('masks = "row"', "row"),
     "image_size": ('image_size = "8x8"', "8x8"),
     "random_shift": ("random_shift = 1", 1),
     "random_flip": ("random_flip = true", True),
@@ -149,6 +150,7 @@ SAMPLES = {
     "resume": True,
     "checkpoint-seconds": 5.0,
     "trials": 2,
+    "processes": 2,
     "plot": "p.png",
 }
 COMMANDS = ("train", "image train", "tune")

@@ -100,7 +100,19 @@ def test_ctrl_c_ends_all_processes_and_what_is_stored_stays(tmp_path):
     rows = "\n".join(["text,label", *(f"{text},{label}" for text, label in PAIRS)])
     (tmp_path / "train.csv").write_text(rows + "\n", encoding="utf-8")
     settings = [f"--set={name}={value}" for name, value in SMALL.items()]
-    command = [sys.executable, "-m", "textcnn_cli", "tune", "train.csv", "--time-budget", "500", "--trials", "4000"]
+    command = [
+        "env",
+        "--default-signal=INT",
+        sys.executable,
+        "-m",
+        "textcnn_cli",
+        "tune",
+        "train.csv",
+        "--time-budget",
+        "500",
+        "--trials",
+        "4000",
+    ]
     with (tmp_path / "said.txt").open("w") as said:
         process = subprocess.Popen(
             [*command, "--processes", "2", "--storage", "trials.db", *settings], cwd=tmp_path, stderr=said
