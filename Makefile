@@ -46,8 +46,8 @@ bench-step: setup
 
 # Two ranks beside one process, on two cores.
 bench-ranks: setup
-	$(BIN)/python -m textcnn.benchmark.ranks $$TEXTCNN_DATA/imdb/train.csv.gz $$TEXTCNN_DATA/imdb/test.csv.gz \
-	  --output docs/benchmarks/ranks.json --table docs/benchmarks/ranks.md
+	$(BIN)/textcnn benchmark ranks $$TEXTCNN_DATA/imdb/train.csv.gz $$TEXTCNN_DATA/imdb/test.csv.gz \
+	  --output $(RESULTS)/ranks.json --table $(RESULTS)/ranks.md
 
 # Real data sets, in the folder that TEXTCNN_DATA names: the default with its parts and linear baselines, and plain kim.
 PANEL = $(BIN)/textcnn benchmark panel $$TEXTCNN_DATA

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from textcnn.errors import ConfigError
 from textcnn_cli import console, options, signals
 from textcnn_cli.train import Output, finish, reporter
 
@@ -54,8 +53,6 @@ def tune(
     Example: textcnn tune reviews.csv --time-budget 300 --dev-fraction 0.1 -o model
     """
     began = time.perf_counter()
-    if processes is not None and trials is None:
-        raise ConfigError("--processes expects --trials, so that every run has the same ones; e.g. --trials 20")
     given = {
         "text_column": tuple(text_column or ()),
         "label_column": tuple(label_column or ()),
@@ -76,7 +73,6 @@ def tune(
     from textcnn.tuning.plot import save_plot
 
     require_alone("tune")
-
     if plot is not None:
         check_plot(plot, "tune --plot")
     signals.interrupt_at_sigterm()

@@ -11,6 +11,7 @@ import sys
 import time
 
 import pytest
+from checkpoint_files import wait_for_checkpoint, write_rows
 
 import textcnn
 
@@ -21,10 +22,7 @@ ENVIRONMENT = {**os.environ, "TERM": "dumb", "NO_COLOR": "1"}
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory):
-    file = tmp_path_factory.mktemp("rows") / "train.csv"
-    lines = [f"{'good' if n % 2 else 'bad'} film number {n % 97},{'pos' if n % 2 else 'neg'}" for n in range(600)]
-    file.write_text("\n".join(["text,label", *lines]) + "\n", encoding="utf-8")
-    return file
+    return write_rows(tmp_path_factory.mktemp("rows"), 600)
 
 
 def start(rows, output, *more, epochs=20, **options):
@@ -43,18 +41,6 @@ def ended(process):
     said, errors = process.communicate(timeout=120)
     assert "Traceback" not in errors, errors
     return process.returncode, said, errors
-
-
-def wait_for_checkpoint(folder, process, step):
-    """Until there is one of that step or behind it."""
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        names = [path.name for path in folder.glob("fit-001-step-*.safetensors")]
-        if any(int(name.split("-")[3]) >= step for name in names):
-            return
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
-    pytest.fail("no checkpoint was written")
 
 
 def test_killed_twice_it_goes_on_to_the_same_bytes(rows, tmp_path):

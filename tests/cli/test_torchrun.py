@@ -7,10 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from checkpoint_files import wait_for_checkpoint, write_rows
 
 import textcnn
 
@@ -21,10 +21,7 @@ ENVIRONMENT = {**os.environ, "TERM": "dumb", "NO_COLOR": "1", "OMP_NUM_THREADS":
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory):
-    file = tmp_path_factory.mktemp("rows") / "train.csv"
-    lines = [f"{'good' if n % 2 else 'bad'} film number {n % 97},{'pos' if n % 2 else 'neg'}" for n in range(257)]
-    file.write_text("\n".join(["text,label", *lines]) + "\n", encoding="utf-8")
-    return file
+    return write_rows(tmp_path_factory.mktemp("rows"), 257)
 
 
 def start(rows, output, *more, command=RUN, epochs=6):
@@ -43,17 +40,6 @@ def start(rows, output, *more, command=RUN, epochs=6):
 def ended(process, timeout=100):
     said, errors = process.communicate(timeout=timeout)
     return process.returncode, said, errors
-
-
-def wait_for_checkpoint(output, process, step):
-    folder, until = output.with_name(f"{output.name}.checkpoints"), time.monotonic() + 80
-    while time.monotonic() < until:
-        names = [path.name for path in folder.glob("fit-001-step-*.safetensors")]
-        if any(int(name.split("-")[3]) >= step for name in names):
-            return folder
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
-    return pytest.fail("no checkpoint was written")
 
 
 def ranks_of(process):
@@ -99,7 +85,7 @@ def test_it_is_the_run_of_one_process_with_masks_by_row(rows, whole, tmp_path):
 def test_a_rank_is_killed_and_the_run_goes_on_to_the_same_bytes(rows, whole, tmp_path):
     output = tmp_path / "model"
     process = start(rows, output)
-    wait_for_checkpoint(output, process, 4)
+    wait_for_checkpoint(Path(f"{output}.checkpoints"), process, 4)
     os.kill(ranks_of(process)[1], signal.SIGKILL)
     code, _, _ = ended(process)
     assert code != 0
@@ -113,7 +99,7 @@ def test_a_rank_is_killed_and_the_run_goes_on_to_the_same_bytes(rows, whole, tmp
 def test_an_interrupt_of_one_stops_all_and_saves(rows, tmp_path):
     output = tmp_path / "model"
     process = start(rows, output, epochs=100_000)
-    wait_for_checkpoint(output, process, 8)
+    wait_for_checkpoint(Path(f"{output}.checkpoints"), process, 8)
     os.kill(ranks_of(process)[1], signal.SIGINT)
     code, _, errors = ended(process)
     assert code != 0

@@ -117,12 +117,16 @@ def test_ctrl_c_ends_all_processes_and_what_is_stored_stays(tmp_path):
         process = subprocess.Popen(
             [*command, "--processes", "2", "--storage", "trials.db", *settings], cwd=tmp_path, stderr=said
         )
-        deadline = time.monotonic() + 90
-        while "trial 1:" not in (tmp_path / "said.txt").read_text() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert len(working_in(tmp_path)) >= 3
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130, (tmp_path / "said.txt").read_text()
+        try:
+            deadline = time.monotonic() + 90
+            while "trial 1:" not in (tmp_path / "said.txt").read_text() and time.monotonic() < deadline:
+                time.sleep(0.1)
+            assert len(working_in(tmp_path)) >= 3
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 130, (tmp_path / "said.txt").read_text()
+        finally:
+            process.kill()  # its children end with it
+            process.wait()
     assert (tmp_path / "model" / "model.safetensors").exists()
     kept = optuna.load_study(study_name="textcnn", storage=f"sqlite:///{tmp_path / 'trials.db'}")
     assert 1 <= len(kept.trials) < 4000
@@ -146,5 +150,8 @@ def test_the_command_wants_a_number_of_trials(tmp_path):
 
     from textcnn_cli.main import app
 
-    found = CliRunner().invoke(app, ["tune", "nowhere.csv", "--time-budget", "9", "--processes", "2"])
-    assert "--processes expects --trials, so that every run has the same ones; e.g. --trials 20" in str(found.exception)
+    command = ["tune", "nowhere.csv", "--time-budget", "9", "--processes", "2", "-o", str(tmp_path / "model")]
+    found = CliRunner().invoke(app, command)
+    assert "processes must be 1 or more with a number of trials, so that every run has the same ones" in str(
+        found.exception
+    )

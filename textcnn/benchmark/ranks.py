@@ -1,8 +1,7 @@
-"""Two ranks beside one process, of one thread and of two: `python -m textcnn.benchmark.ranks --help`."""
+"""Two ranks beside one process, of one thread and of two."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -13,8 +12,9 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from textcnn.benchmark.document import data_name, write_document
-from textcnn.benchmark.machine import describe_machine
+from textcnn.benchmark.document import data_name
+from textcnn.benchmark.machine import command_line, describe_machine
+from textcnn.errors import TextCNNError
 
 PYTHON = (sys.executable, "-m")
 TORCHRUN = (*PYTHON, "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m")
@@ -27,11 +27,25 @@ CONTESTANTS = {
 REFERENCE = "1 rank, 1 thread"
 
 
-def run(train: Path, test: Path, seeds: Sequence[int], settings: Sequence[str]) -> dict[str, Any]:
-    """Train with every contestant from every seed, in turn, and measure on the test rows."""
+def run_ranks(
+    train: Path, test: Path, *, seeds: Sequence[int], settings: Sequence[str], arguments: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Train with every contestant from every seed, in turn, and measure on the test rows.
+
+    Args:
+        train: labelled texts.
+        test: likewise, only measured.
+        seeds: of the trainings.
+        settings: of train, as NAME=VALUE.
+        arguments: of the command line, for the document.
+
+    Raises:
+        TextCNNError: a training failed.
+    """
     runs = [{"seed": seed, **measured(name, train, test, seed, settings)} for seed in seeds for name in CONTESTANTS]
     return {
         "benchmark": "ranks",
+        "command": command_line(arguments),
         "train": data_name(train),
         "test": data_name(test),
         "settings": list(settings),
@@ -54,7 +68,7 @@ def measured(name: str, train: Path, test: Path, seed: int, settings: Sequence[s
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
         done = subprocess.run([*launcher, *given, *more], env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise SystemExit(f"{name}, seed {seed}: {done.stderr}")
+            raise TextCNNError(f"{name}, seed {seed}: {done.stderr}")
         found = json.loads(done.stdout.splitlines()[-1])
         timing = json.loads((output / "timing.json").read_text(encoding="utf-8"))
     return {
@@ -87,6 +101,11 @@ def to_markdown(document: dict[str, Any]) -> str:
     """The means as a table."""
     seeds = sorted({entry["seed"] for entry in document["runs"]})
     lines = [
+        "# Ranks that train together",
+        "",
+        f"Made by `{document['command']}` at {document['machine']['commit']}, on {document['machine']['cores']} cores "
+        f"({document['machine']['cpu']}).",
+        "",
         f"{document['train']}, measured on {document['test']}; mean over {len(seeds)} seeds. Training seconds, reading "
         f"and encoding excluded. Bytes are what the first rank gives in a step; that in exchange includes waiting.",
         "",
@@ -101,25 +120,3 @@ def to_markdown(document: dict[str, Any]) -> str:
         numbers = [f"{entry['accuracy']:.4f}", f"{entry['seconds']:.1f}", f"{entry['times_as_fast']:.2f}"]
         lines.append(f"| {' | '.join([entry['name'], *numbers, *exchanged])} |")
     return "\n".join(lines) + "\n"
-
-
-def main() -> None:
-    """Measure, and write what ``--output`` and ``--table`` name."""
-    parser = argparse.ArgumentParser(prog="python -m textcnn.benchmark.ranks", description=__doc__)
-    parser.add_argument("train", type=Path, help="labelled texts")
-    parser.add_argument("test", type=Path, help="likewise, only measured")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--set", action="append", default=[], help="a setting of train, as NAME=VALUE")
-    parser.add_argument("--output", type=Path)
-    parser.add_argument("--table", type=Path)
-    given = parser.parse_args()
-    document = run(given.train, given.test, given.seeds, given.set)
-    if given.output:
-        write_document(document, given.output)
-    if given.table:
-        given.table.write_text(to_markdown(document), encoding="utf-8")
-    print(to_markdown(document))  # noqa: T201 - the command's output
-
-
-if __name__ == "__main__":
-    main()

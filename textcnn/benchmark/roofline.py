@@ -110,7 +110,7 @@ def training_share(ground: Ground, rates: dict[str, float], reporter: Reporter) 
         "sizes": tuple(conv.kernel_size[0] for conv in convs),
         "filters": convs[0].out_channels,
         "num_labels": len(prepared.labels),
-        "dropout": model.encoder.dropout,
+        "dropout": next(module.p for module in model.encoder.modules() if isinstance(module, torch.nn.Dropout)),
     }
     targets, encoded = prepared.labels.encode(prepared.train.truth), prepared.train.encoded
     order = shuffled_batches(prepared.inputs.sizes(encoded), config.training.batch_size, seed=0, epoch=0)

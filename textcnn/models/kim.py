@@ -73,7 +73,7 @@ class KimEncoder(nn.Module):
         for conv in self.convs:
             _order_by_tap(conv)
         self.activation = make_activation(activation)
-        self.dropout, self.drop = dropout, Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.shared_dropout = shared_dropout
         if k < 1:
             raise ConfigError(f"k must be 1 or more, got {k!r}")
@@ -90,7 +90,7 @@ class KimEncoder(nn.Module):
         pooled = [self._pool(conv, words, batch.lengths) for conv in self.convs]
         if self.pooling == "max+mean":
             pooled.append(mean_of_types(embedded, batch))
-        dropped: Tensor = self.drop(torch.cat(pooled, 1))
+        dropped: Tensor = self.dropout(torch.cat(pooled, 1))
         return dropped
 
     def _pool(self, conv: nn.Module, words: Tensor, lengths: Tensor) -> Tensor:
@@ -112,9 +112,9 @@ class KimEncoder(nn.Module):
     def _maxima(self, embedded: Tensor, batch: Batch) -> Tensor:
         """The largest score of every filter by the kernel, which makes no score twice for one type."""
         keep = None
-        if self.training and self.dropout:
+        if self.training and self.dropout.p:
             chance = self._chance(batch.num_rows, embedded.device)
-            keep = (chance >= self.dropout).to(embedded.dtype).expand(batch.num_rows, -1)
+            keep = (chance >= self.dropout.p).to(embedded.dtype).expand(batch.num_rows, -1)
         scores = kernels.conv_max(
             embedded,
             [conv.get_parameter("weight") for conv in self.convs],
@@ -125,7 +125,7 @@ class KimEncoder(nn.Module):
         )
         maxima: Tensor = self.activation(scores)  # (B, filters); activation(0) is 0: a dropped feature stays 0
         if keep is not None:
-            maxima = maxima / (1 - self.dropout)
+            maxima = maxima / (1 - self.dropout.p)
         if self.pooling == "max":
             return maxima
         return torch.cat([maxima, mean_of_types(embedded, batch)], 1)  # (B, filters + D)

@@ -32,7 +32,6 @@ class Group(Ranks):
 
     def __init__(self) -> None:
         self.size, self.rank = dist.get_world_size(), dist.get_rank()
-        self.local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         self.is_stopping = self.is_interrupted = False
         self._spent: dict[str, list[float]] = {}
 

@@ -30,12 +30,10 @@ class Ranks:
     Attributes:
         size: processes.
         rank: the number of this one.
-        local: processes on this machine.
     """
 
     size = 1
     rank = 0
-    local = 1
 
     @property
     def is_first(self) -> bool:

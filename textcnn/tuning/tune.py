@@ -122,7 +122,10 @@ def _check(settings: Mapping[str, Any], time_budget: float, num_trials: int | No
     if (size := Config.from_flat(settings).training.ensemble) > 1:
         raise ConfigError(f"tune searches for one network, got ensemble {size}; train one with the settings it finds")
     if processes is not None and (processes < 1 or num_trials is None):
-        raise ConfigError(f"processes must be 1 or more with a number of trials, got {processes} and {num_trials}")
+        raise ConfigError(
+            f"processes must be 1 or more with a number of trials, so that every run has the same ones; got "
+            f"{processes} and {num_trials} trials"
+        )
 
 
 class _Search:
