@@ -250,3 +250,13 @@ def test_compiling_is_announced_once(monkeypatch):
     monkeypatch.setattr("textcnn.kernels.backend.is_cached", lambda module: True)
     kernels.prepare(said.append)
     assert len(said) == 1
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.4])
+def test_a_process_that_ends_meanwhile_has_its_exit_code(seconds):
+    program = (
+        "import sys, time\nfrom textcnn.kernels import backend\nbackend.prepare(print, wait=False)\n"
+        f"time.sleep({seconds})\nsys.exit(3)"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert (found.returncode, found.stderr) == (3, "")

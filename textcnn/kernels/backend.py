@@ -89,7 +89,8 @@ def prepare(say: Callable[[str], None], *, wait: bool = True) -> None:
 
         if not all(is_cached(module) for module in (numba_rows, numba_training)):
             say(NOTE)
-        _preparing = threading.Thread(target=_run_all_once, daemon=True)
+        # The interpreter waits for it at its end: a thread stopped in the midst of LLVM takes the process with it.
+        _preparing = threading.Thread(target=_run_all_once)
         _preparing.start()
     if wait:
         _preparing.join()
@@ -97,14 +98,21 @@ def prepare(say: Callable[[str], None], *, wait: bool = True) -> None:
 
 
 def _run_all_once() -> None:
+    """Load or compile each kernel; one is as long as the end of the process waits for it."""
     from textcnn.kernels import numba_training
 
     one, zero, offsets = torch.ones(1, 1), torch.zeros(1, dtype=torch.int64), torch.tensor([0, 1])
     weight, bias = torch.ones(1, 1, 1, requires_grad=True), torch.ones(1)
-    numba_training.conv_max(one, [weight], [bias], zero, offsets).sum().backward()  # type: ignore[no-untyped-call]
+    best = numba_training.conv_max(one, [weight], [bias], zero, offsets)
     entry = torch.sparse_coo_tensor(zero[None], one, (1, 1), check_invariants=False)
-    numba_training.row_adam(one, torch.ones(1, 2, 1), entry, lr=0.0, betas=(0.9, 0.9), eps=1.0)
-    numba_training.row_adagrad(one, torch.ones(1), entry, lr=0.0)
+    for run in (
+        best.sum().backward,
+        lambda: numba_training.row_adam(one, torch.ones(1, 2, 1), entry, lr=0.0, betas=(0.9, 0.9), eps=1.0),
+        lambda: numba_training.row_adagrad(one, torch.ones(1), entry, lr=0.0),
+    ):
+        if not threading.main_thread().is_alive():
+            return
+        run()
 
 
 def conv_max(
