@@ -25,7 +25,7 @@ def rows(tmp_path_factory):
 
 
 def start(rows, output, *more, command=RUN, epochs=6):
-    launched = [*command, "-m"] if command is RUN else command
+    launched = [*command, "-m"] if command[: len(RUN)] == RUN else command
     given = [*launched, "textcnn_cli", "train", str(rows), "-o", str(output), "--epochs", str(epochs), *SMALL]
     return subprocess.Popen(
         ["env", "--default-signal=INT", *given, *map(str, more)],
@@ -56,11 +56,13 @@ def ranks_of(process):
     return found["RANK=0"], found["RANK=1"]
 
 
-@pytest.fixture(scope="module")
-def whole(rows, tmp_path_factory):
+@pytest.fixture(scope="module", params=["memory", "disk"])
+def whole(rows, tmp_path_factory, request):
+    """A run that nobody disturbs; from disk, each rank has the texts of its own rows alone."""
     output = tmp_path_factory.mktemp("whole") / "model"
-    code, said, errors = ended(start(rows, output, "--json", "--test", rows))
+    code, said, errors = ended(start(rows, output, "--json", "--test", rows, "--set", f"storage={request.param}"))
     assert code == 0, errors
+    assert ("each of 2 ranks keeps its own" in errors) == (request.param == "disk")
     assert "2 ranks share every batch" in errors
     assert errors.count("epoch 1:") == 1  # one process speaks
     lines = said.splitlines()
@@ -82,15 +84,31 @@ def test_it_is_the_run_of_one_process_with_masks_by_row(rows, whole, tmp_path):
     assert exchange["rows_bytes"] > 0
 
 
+def storage_of(folder):
+    return f"storage={json.loads((folder / 'training.json').read_text())['config']['data']['storage']}"
+
+
 def test_a_rank_is_killed_and_the_run_goes_on_to_the_same_bytes(rows, whole, tmp_path):
     output = tmp_path / "model"
-    process = start(rows, output)
+    process = start(rows, output, "--set", storage_of(whole))
     wait_for_checkpoint(Path(f"{output}.checkpoints"), process, 4)
     os.kill(ranks_of(process)[1], signal.SIGKILL)
     code, _, _ = ended(process)
     assert code != 0
     assert not output.exists()
-    code, _, errors = ended(start(rows, output, "--resume"))
+    code, _, errors = ended(start(rows, output, "--resume", "--set", storage_of(whole)))
+    assert code == 0, errors
+    assert "going on from epoch" in errors
+    assert (output / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+def test_torchrun_starts_lost_ranks_again_and_they_go_on(rows, whole, tmp_path):
+    output = tmp_path / "model"
+    again = [*RUN, "--max-restarts", "2"]
+    process = start(rows, output, "--set", storage_of(whole), command=again)
+    wait_for_checkpoint(Path(f"{output}.checkpoints"), process, 4)
+    os.kill(ranks_of(process)[0], signal.SIGKILL)  # the one that holds the output
+    code, _, errors = ended(process)
     assert code == 0, errors
     assert "going on from epoch" in errors
     assert (output / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()

@@ -12,7 +12,8 @@ from textcnn.inference.predictor import Predictor
 from textcnn.models.registry import TEXT
 from textcnn.runs import train_text
 from textcnn.runs.continuing import continued_config, extended_labels
-from textcnn.runs.text import prepare_text, train_prepared
+from textcnn.runs.prepared import prepare_text
+from textcnn.runs.text import train_prepared
 from textcnn.text.tokenizer import Tokenizer
 from textcnn.training.progress import Silent
 from textcnn_cli.main import app

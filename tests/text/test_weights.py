@@ -10,7 +10,7 @@ import pytest
 import textcnn
 from textcnn.config import Config, DataConfig
 from textcnn.errors import DataError
-from textcnn.runs.text import prepare_text
+from textcnn.runs.prepared import prepare_text
 from textcnn.text.reading import read_examples
 from textcnn.training.progress import Silent
 

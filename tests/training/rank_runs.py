@@ -91,21 +91,25 @@ def train(case, ranks=ALONE):
     return losses.found, learned.fit.history, weights_digest(model)
 
 
-def all_cases(rank, size, port, queue):
+def all_cases(ranks):
+    return {case: train(case, ranks) for case in CASES}
+
+
+def one_rank(task, rank, size, port, queue):
     torch.set_num_threads(1)
     os.environ.update(RANK=str(rank), WORLD_SIZE=str(size), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     with joined() as ranks:
-        queue.put((rank, {case: train(case, ranks) for case in CASES}))
+        queue.put((rank, task(ranks)))
 
 
-def run_ranks(size):
-    """What every rank found, by rank."""
+def run_ranks(size, task=all_cases):
+    """What the task found on every rank, by rank."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     context = torch.multiprocessing.get_context("spawn")
     queue = context.Queue()
-    processes = [context.Process(target=all_cases, args=(rank, size, port, queue)) for rank in range(size)]
+    processes = [context.Process(target=one_rank, args=(task, rank, size, port, queue)) for rank in range(size)]
     for process in processes:
         process.start()
     found = dict(queue.get(timeout=300) for _ in processes)  # a rank that died says nothing

@@ -32,7 +32,8 @@ from textcnn import kernels
 from textcnn.benchmark.peers_training import Ground
 from textcnn.config import Config
 from textcnn.inference.lookup import PRECISIONS, LookupModel
-from textcnn.runs.text import fresh_model, prepare_text, start_from_rows
+from textcnn.runs.prepared import prepare_text
+from textcnn.runs.text import fresh_model, start_from_rows
 from textcnn.training.losses import BranchLoss
 from textcnn.training.order import shuffled_batches
 from textcnn.training.progress import Reporter

@@ -27,7 +27,8 @@ from textcnn.benchmark.scale_runs import (
     time_lesson,
 )
 from textcnn.config import Config
-from textcnn.runs.text import fresh_model, prepare_text, run_text
+from textcnn.runs.prepared import prepare_text
+from textcnn.runs.text import fresh_model, run_text
 from textcnn.text.reading import read_examples
 from textcnn.training.progress import Reporter, Silent
 

@@ -25,7 +25,8 @@ from textcnn.inference.answers import CHUNK, AnswerForm
 from textcnn.inference.lookup import LookupModel
 from textcnn.inference.streaming import Part, answer_stream
 from textcnn.inference.writing import write_lines
-from textcnn.runs.text import Prepared, prepare_text, train_prepared
+from textcnn.runs.prepared import Prepared, prepare_text
+from textcnn.runs.text import train_prepared
 from textcnn.text.reading import Examples, open_rows
 from textcnn.training.optimizers import split_parameters
 from textcnn.training.order import shuffled_batches

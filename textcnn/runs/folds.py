@@ -12,8 +12,9 @@ from textcnn.config import Config
 from textcnn.errors import ConfigError, DataError
 from textcnn.inference.out_of_fold import OutOfFold
 from textcnn.labels import Labels
+from textcnn.runs.prepared import read_rows
 from textcnn.runs.run import Run
-from textcnn.runs.text import read_rows, run_text
+from textcnn.runs.text import run_text
 from textcnn.text.reading import Examples
 from textcnn.training.order import stratified_folds
 from textcnn.training.progress import Reporter

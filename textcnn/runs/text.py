@@ -3,78 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from textcnn import kernels
-from textcnn.config import MULTI_LABEL_SCALE, Config, ModelConfig, TrainingConfig
+from textcnn.config import Config, ModelConfig, TrainingConfig
 from textcnn.errors import ConfigError
-from textcnn.evaluation.drift import label_counts
 from textcnn.explain.evidence_index import build_evidence, check_architecture
 from textcnn.inference.artifact import Artifact
 from textcnn.labels import Labels
 from textcnn.models.base import TextClassifier, build_text_classifier
-from textcnn.runs.continuing import extended_labels, take_weights
+from textcnn.runs.continuing import take_weights
 from textcnn.runs.limits import limit_wide
 from textcnn.runs.members import train_members
-from textcnn.runs.pretrained import Pretrained, decided, read_pretrained, sentence
-from textcnn.runs.run import Others, Run, check_dev, finish_run, num_measured, split_rows, warn_of_labels
+from textcnn.runs.prepared import Prepared, prepare_text
+from textcnn.runs.run import Run, finish_run, num_measured, warn_of_labels
 from textcnn.text.batching import TextInputs, WordDropout
-from textcnn.text.corpus import add_wide, encode_corpus
-from textcnn.text.lexicon import build_lexicon
-from textcnn.text.overlap import count_conflicts, count_shared, digest, fingerprints
-from textcnn.text.pipeline import EncodedTexts
+from textcnn.text.corpus import held_rows
+from textcnn.text.holders import Holders
+from textcnn.text.overlap import digest
 from textcnn.text.ragged import Ragged
-from textcnn.text.reading import Examples, read_examples
-from textcnn.text.statistics import expected_unknown, text_statistics
-from textcnn.text.tokenizer import Tokenizer
-from textcnn.text.wide import WideFeatures
-from textcnn.training.learn import Learned, Part, learn, prepare
+from textcnn.training.learn import Learned, learn, prepare
 from textcnn.training.progress import Reporter
+from textcnn.training.ranks import ALONE
 from textcnn.training.watch import Watch
-
-# A multi-label model without dev rows would have to guess its thresholds.
-MULTI_LABEL_DEV_FRACTION = 0.1
-
-
-@dataclasses.dataclass(frozen=True)
-class Prepared:
-    """Rows as a model takes them and what decides its shape: the same for every model trained on them.
-
-    Attributes:
-        config: every setting, with what was left open decided.
-        inputs: tokenizer, lexicon and wide features of the training rows.
-        labels: names of the logits' columns.
-        train: the rows to learn from.
-        others: dev and test rows.
-        source: name and fingerprint of the data.
-        pretrained: vectors of the types, or none.
-        coverage: what is said of them.
-        start: the model that training starts from, or none.
-        held_out: dev and test rows as they were read, where there are any.
-        rows: ``(N,)``, the numbers of the training rows among all that were read.
-    """
-
-    config: Config
-    inputs: TextInputs
-    labels: Labels
-    train: Part[EncodedTexts]
-    others: Others
-    source: dict[str, Any]
-    pretrained: Pretrained | None = None
-    coverage: dict[str, Any] | None = None
-    start: Artifact | None = None
-    held_out: Mapping[str, Examples] = dataclasses.field(default_factory=dict)
-    rows: npt.NDArray[np.int64] | None = None
-
-    def with_config(self, config: Config) -> Prepared:
-        """The same rows for other settings of model and training; those of data and text must be the same."""
-        dim, kept = config.model.embedding_dim or self.config.model.dim, self.config.model.keep_vectors or 0
-        config = _resolve(decided(config, dim, kept), self.inputs.tokenizer, self.labels)
-        return dataclasses.replace(self, config=config)
 
 
 def run_text(
@@ -106,72 +56,19 @@ def run_text(
     """
     if evidence:
         check_architecture(config.model)
-    prepared = prepare_text(data, config, reporter, dev=dev, test=test, start=start)
+    ranks = ALONE if watch is None else watch.ranks
+    prepared = prepare_text(data, config, reporter, dev=dev, test=test, start=start, ranks=ranks)
+    if evidence and prepared.holders.size > 1:
+        raise ConfigError(
+            f"evidence is asked for, but the texts are parted among {ranks.size} ranks; leave it out, or set storage "
+            f"to 'memory'"
+        )
     run = train_prepared(prepared, reporter, watch)
     if evidence and prepared.rows is not None:
         reporter.say("evidence: the training rows that hold the n-grams which win")
         artifact, train = run.predictor.artifact, prepared.train
         artifact.evidence = build_evidence(artifact.lookup(), train.encoded, train.truth, prepared.rows)
     return run
-
-
-def prepare_text(
-    data: Any, config: Config, reporter: Reporter, *, dev: Any = None, test: Any = None, start: Artifact | None = None
-) -> Prepared:
-    """Everything before the model: read, hold out, tokenize. Arguments as for :func:`run_text`."""
-    check_dev(dev, config)
-    prepare(config.training)
-    kernels.prepare(reporter.say, wait=False)  # while the data is read
-    multi_label = None if start is None else start.labels.multi_label
-    examples = read_rows(data, config, reporter, multi_label=multi_label)
-    # Dev and test rows all count the same: a metric is of the rows as they are.
-    unweighted = dataclasses.replace(config, data=dataclasses.replace(config.data, weight_column=None))
-    given = {
-        name: None if source is None else read_rows(source, unweighted, reporter, multi_label=examples.multi_label)
-        for name, source in {"dev": dev, "test": test}.items()
-    }
-    if start is None:
-        labels = Labels.collect(examples.labels, multi_label=examples.multi_label)
-    else:
-        labels = extended_labels(start.labels, examples.labels, reporter)
-    train, given["dev"], rows = _hold_out(examples, given["dev"], config, reporter)
-    _warn_of_copies(train, given, reporter)
-
-    pretrained, coverage = None, None
-    if start is None:
-        tokenizer = Tokenizer.train(train.texts, config.text)
-        config, tokenizer, pretrained = read_pretrained(config, tokenizer)
-    else:
-        tokenizer = start.text_inputs().tokenizer.with_words_of(train.texts, config.text)
-        reporter.say(f"{len(tokenizer) - len(start.text_inputs().tokenizer):,} new types")
-        config = decided(config, config.model.dim, config.model.keep_vectors or 0)
-    config = _resolve(config, tokenizer, labels)
-    blinded = () if start is None else start.text_inputs().blinded  # a model that goes on stays blind
-    inputs = TextInputs(tokenizer, config.text.max_length, build_lexicon(tokenizer, config.model), blinded=blinded)
-    encoded = encode_corpus(inputs, train.texts)
-    if config.model.wide:
-        known = None if start is None else start.text_inputs().wide
-        fitted = WideFeatures.fit(encoded, len(tokenizer)) if known is None else known.extended(encoded, len(tokenizer))
-        inputs, encoded = dataclasses.replace(inputs, wide=fitted), add_wide(encoded, fitted, train.texts)
-    part = _part(inputs, encoded, train, reporter)
-    others: Others = {
-        name: None if rows is None else _part(inputs, encode_corpus(inputs, rows.texts), rows, reporter)
-        for name, rows in given.items()
-    }
-    if pretrained is not None:
-        coverage = pretrained.describe(part.encoded)
-        reporter.say(sentence(coverage))
-    source = {
-        "name": examples.name,
-        "fingerprint": digest(examples.texts, examples.labels, examples.weights),
-        "statistics": text_statistics(inputs, part.encoded),
-        "expected_unknown": expected_unknown(
-            inputs, part.encoded, known=0 if start is None else len(start.text_inputs().tokenizer)
-        ),
-        "labels": label_counts(train.labels),
-    }
-    held_out = {name: part for name, part in given.items() if part is not None}
-    return Prepared(config, inputs, labels, part, others, source, pretrained, coverage, start, held_out, rows)
 
 
 def train_prepared(prepared: Prepared, reporter: Reporter, watch: Watch | None = None) -> Run:
@@ -193,7 +90,7 @@ def train_prepared(prepared: Prepared, reporter: Reporter, watch: Watch | None =
 
     def train(model: TextClassifier, training: TrainingConfig) -> Learned:
         start_from_rows(model, prepared)
-        augment = {"dropout": _word_dropout(inputs, part.encoded, training)}
+        augment = {"dropout": _word_dropout(inputs, part.encoded, training, prepared.holders)}
         dev = prepared.others["dev"]
         return learn(
             model,
@@ -228,23 +125,12 @@ def _deciding(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _resolve(config: Config, tokenizer: Tokenizer, labels: Labels) -> Config:
-    """Decide what was left open: sub-words belong to whole words, the wide branch to ``kim``; how much that counts."""
-    model, text = config.model, config.text
-    if model.subwords is None:
-        model = dataclasses.replace(model, subwords=tokenizer.has_whole_words and text.tokenizer != "char")
-    if model.wide is None:
-        model = dataclasses.replace(model, wide=model.architecture == "kim")
-    if model.wide_scale is None:
-        model = dataclasses.replace(model, wide_scale=MULTI_LABEL_SCALE if labels.multi_label else model.scale)
-    return dataclasses.replace(config, model=model)
-
-
 def start_from_rows(model: TextClassifier, prepared: Prepared) -> None:
     """Put into fresh weights what is known before training: naive Bayes, pretrained vectors, the model started from."""
     inputs, part = prepared.inputs, prepared.train
     if model.wide is not None and inputs.wide is not None and part.encoded.wide is not None:
-        model.wide.fit_features(inputs.wide, part.encoded.wide, prepared.labels.encode(part.truth))
+        targets = prepared.labels.encode(part.truth)[held_rows(part.encoded)]
+        model.wide.fit_features(inputs.wide, part.encoded.wide, targets, prepared.holders)
     if prepared.pretrained is not None:
         prepared.pretrained.put_into(model)
     if prepared.start is not None:
@@ -262,59 +148,11 @@ def fresh_model(config: ModelConfig, inputs: TextInputs, labels: Labels) -> Text
     )
 
 
-def read_rows(data: Any, config: Config, reporter: Reporter, *, multi_label: bool | None = None) -> Examples:
-    """Read labelled texts and say what was understood; examples are taken as they are.
-
-    Raises:
-        DataError: the data cannot be read as asked.
-    """
-    if isinstance(data, Examples):
-        return data
-    examples = read_examples(data, config.data, multi_label=multi_label)
-    reporter.say(examples.describe())
-    for notice in examples.notices:
-        reporter.say(f"note: {notice}")
-    return examples
-
-
-def _hold_out(
-    examples: Examples, dev: Examples | None, config: Config, reporter: Reporter
-) -> tuple[Examples, Examples | None, npt.NDArray[np.int64]]:
-    """Training rows, dev rows (those given, a share of the training rows, or none), and the training rows' numbers."""
-    fraction, every = config.training.dev_fraction, np.arange(len(examples))
-    if dev is not None:
-        return examples, dev, every
-    if not fraction and examples.multi_label:
-        fraction = MULTI_LABEL_DEV_FRACTION
-        reporter.say(f"multi-label without dev rows: {fraction:.0%} of the rows are held out to set the thresholds")
-    if not fraction:
-        reporter.say("no dev rows: all rows train for a fixed number of epochs, temperature 1, thresholds 0.5")
-        return examples, None, every
-    kept, held = split_rows(examples.labels, fraction, config)
-    if not len(held):
-        reporter.say(f"too few rows to hold some out: all {len(examples):,} rows train, thresholds 0.5")
-        return examples, None, every
-    return examples.subset(kept), examples.subset(held), kept
-
-
-def _warn_of_copies(train: Examples, others: dict[str, Examples | None], reporter: Reporter) -> None:
-    known = fingerprints(train.texts)
-    if conflicts := count_conflicts(known, train.labels):
-        reporter.say(f"warning: {conflicts:,} texts occur with different labels in the training data")
-    for name, part in others.items():
-        if part is not None and (shared := count_shared(known, fingerprints(part.texts))):
-            reporter.say(f"warning: {shared:,} {name} texts are training texts too")
-
-
-def _part(inputs: TextInputs, tokens: EncodedTexts, examples: Examples, reporter: Reporter) -> Part[EncodedTexts]:
-    if cut := int(inputs.cut_rows(tokens).sum()):
-        reporter.say(f"note: {cut:,} of {len(tokens):,} texts are cut after {inputs.max_length} tokens")
-    return Part(tokens, examples.labels, examples.weights)
-
-
-def _word_dropout(inputs: TextInputs, tokens: Ragged, config: TrainingConfig) -> WordDropout | None:
+def _word_dropout(inputs: TextInputs, tokens: Ragged, config: TrainingConfig, holders: Holders) -> WordDropout | None:
     unknown = inputs.tokenizer.unknown_id
     if unknown is None:
         return None
     constant, rare, seed = config.word_dropout, config.rare_dropout, config.seed
-    return WordDropout.fit(tokens, len(inputs.tokenizer), unknown, constant=constant, rare=rare, seed=seed)
+    return WordDropout.fit(
+        tokens, len(inputs.tokenizer), unknown, constant=constant, rare=rare, seed=seed, holders=holders
+    )

@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from textcnn.text.holders import ALONE, Holders
 from textcnn.text.ragged import Ragged, gather, ranges
 
 Integers = npt.NDArray[np.int64]
@@ -60,30 +61,21 @@ class WideFeatures:
     idf: npt.NDArray[np.float32]
 
     @classmethod
-    def fit(cls, tokens: Ragged, num_types: int | None = None) -> WideFeatures:
+    def fit(cls, tokens: Ragged, num_types: int | None = None, holders: Holders = ALONE) -> WideFeatures:
         """Take the features of the training texts.
 
         Args:
             tokens: of the training texts.
             num_types: V; the ids behind it are temporary, stand for other words in other texts, and have no features.
+            holders: the processes that have the texts, each some of them.
         """
-        if _worth_compiling(tokens):
-            from textcnn.text import numba_wide
-
-            limit = np.iinfo(np.int32).max if num_types is None else num_types
-            keys, frequency = numba_wide.fit(tokens.ids, tokens.offsets, limit)
-            return cls._weighted(keys, frequency, len(tokens))
-        keys, frequency = np.zeros(0, np.int64), np.zeros(0, np.int64)
-        for block in tokens.blocks():
-            keys, frequency = _merged(keys, frequency, *_frequencies(block))
-        if num_types is not None:
-            within = _within(keys, num_types)
-            keys, frequency = keys[within], frequency[within]
-        return cls._weighted(keys, frequency, len(tokens))
-
-    @classmethod
-    def _weighted(cls, keys: Integers, frequency: Integers, num_texts: int) -> WideFeatures:
-        return cls(keys, (np.log((1 + num_texts) / (1 + frequency)) + 1).astype(np.float32))
+        keys, frequency = _counted(tokens, num_types)
+        if holders.size > 1:
+            parts = zip(holders.all(keys), holders.all(frequency), strict=True)
+            keys, frequency = np.zeros(0, np.int64), np.zeros(0, np.int64)
+            for further, also in parts:
+                keys, frequency = _merged(keys, frequency, further, also)
+        return cls(keys, (np.log((1 + len(tokens)) / (1 + frequency)) + 1).astype(np.float32))
 
     def transform(self, tokens: Ragged) -> WideRows:
         """Features of texts; what was not seen in training has none, and does not count in the norm either."""
@@ -118,9 +110,9 @@ class WideFeatures:
         table: npt.NDArray[np.int64] = numba_wide.index(self.keys)
         return table
 
-    def extended(self, tokens: Ragged, num_types: int) -> WideFeatures:
+    def extended(self, tokens: Ragged, num_types: int, holders: Holders = ALONE) -> WideFeatures:
         """These features and those of further texts; the old ones keep their idf, so that old texts weigh the same."""
-        further = WideFeatures.fit(tokens, num_types)
+        further = WideFeatures.fit(tokens, num_types, holders)
         fresh = ~np.isin(further.keys, self.keys)
         keys = np.concatenate([self.keys, further.keys[fresh]])
         order = np.argsort(keys)
@@ -132,6 +124,23 @@ def _worth_compiling(tokens: Ragged) -> bool:
     if len(tokens.ids) > COMPILED_ABOVE:
         return importlib.util.find_spec("numba") is not None
     return len(tokens.ids) > LOADED_ABOVE and "numba" in sys.modules
+
+
+def _counted(tokens: Ragged, num_types: int | None) -> tuple[Integers, Integers]:
+    """Every key of the texts that are here, ascending, and how many of them hold it."""
+    if _worth_compiling(tokens):
+        from textcnn.text import numba_wide
+
+        limit = np.iinfo(np.int32).max if num_types is None else num_types
+        found: tuple[Integers, Integers] = numba_wide.fit(tokens.ids, tokens.offsets, limit)
+        return found
+    keys, frequency = np.zeros(0, np.int64), np.zeros(0, np.int64)
+    for block in tokens.blocks():
+        keys, frequency = _merged(keys, frequency, *_frequencies(block))
+    if num_types is None:
+        return keys, frequency
+    within = _within(keys, num_types)
+    return keys[within], frequency[within]
 
 
 def _frequencies(tokens: Ragged) -> tuple[Integers, Integers]:

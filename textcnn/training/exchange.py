@@ -10,17 +10,22 @@ from torch import Tensor, nn
 from textcnn.training.ranks import Ranks
 
 
-def exchange_gradients(groups: Mapping[str, Sequence[nn.Parameter]], ranks: Ranks) -> None:
+def exchange_gradients(groups: Mapping[str, Sequence[nn.Parameter]], ranks: Ranks, *, has_rows: bool = True) -> None:
     """Put the sum over all processes in the place of each gradient.
 
     Args:
         groups: weights by what moves them, as :func:`textcnn.training.optimizers.split_parameters` gives them.
         ranks: who takes part; all of them call this at the same step.
+        has_rows: whether this process has rows of the batch. The words of a row that it has borrowed are not touched:
+            an average of gradients would move a table's row although its gradient is 0.
     """
     if ranks.size == 1:
         return
+    tables = [*groups["rows"], *groups["wide"]]
+    for table in tables if not has_rows else ():
+        table.grad = None
     sum_dense(groups["dense"], ranks)
-    join_rows([*groups["rows"], *groups["wide"]], ranks)
+    join_rows(tables, ranks)
 
 
 def sum_dense(weights: Sequence[nn.Parameter], ranks: Ranks) -> None:

@@ -22,7 +22,7 @@ from textcnn.training.optimizers import build_optimizers, split_parameters
 from textcnn.training.precision import Precision
 from textcnn.training.progress import Reporter
 from textcnn.training.ranks import ALONE, Ranks
-from textcnn.training.shares import loss_of
+from textcnn.training.shares import Share, loss_of
 
 
 class TrainingBatch(Protocol):
@@ -106,7 +106,10 @@ class Trainer:
         value = self._ranks.agree(loss.item())
         if not math.isfinite(value):
             raise self._diverged(f"the loss became {value} at step {self.steps + 1}")
-        self._precision.backward(loss, self._optimizers, lambda: exchange_gradients(self._groups, self._ranks))
+        has_rows = not isinstance(batch, Share) or batch.step.counts
+        self._precision.backward(
+            loss, self._optimizers, lambda: exchange_gradients(self._groups, self._ranks, has_rows=has_rows)
+        )
         if self._config.clip_norm is not None:
             nn.utils.clip_grad_norm_(self._groups["dense"], self._config.clip_norm)
         self._precision.step(self._optimizers)

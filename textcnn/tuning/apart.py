@@ -20,7 +20,8 @@ from typing import Any
 from textcnn.config import Config
 from textcnn.errors import TextCNNError
 from textcnn.inference.streaming import live_with_parent
-from textcnn.runs.text import Prepared, prepare_text, train_prepared
+from textcnn.runs.prepared import Prepared, prepare_text
+from textcnn.runs.text import train_prepared
 from textcnn.training.progress import Reporter, Silent
 from textcnn.training.trainer import DivergedError
 from textcnn.tuning.budget import SLACK, Budget, TrialReporter

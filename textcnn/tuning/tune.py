@@ -15,8 +15,9 @@ from typing import Any
 from textcnn.config import Config
 from textcnn.errors import ConfigError
 from textcnn.extras import import_extra
+from textcnn.runs.prepared import Prepared, prepare_text
 from textcnn.runs.run import Run
-from textcnn.runs.text import Prepared, prepare_text, train_prepared
+from textcnn.runs.text import train_prepared
 from textcnn.training.order import default_epochs
 from textcnn.training.progress import Reporter
 from textcnn.training.trainer import DivergedError
