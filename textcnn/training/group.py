@@ -14,8 +14,10 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
 
 from textcnn.errors import ConfigError, TextCNNError
+from textcnn.training.meeting import only_ours
 from textcnn.training.progress import Reporter, Silent, StopTraining
 from textcnn.training.ranks import ALONE, Ranks
 
@@ -224,7 +226,8 @@ def joined() -> Iterator[Ranks]:
             f"WORLD_SIZE is {os.environ['WORLD_SIZE']!r}, and {', '.join(missing)} must be set too; start the run with "
             f"torchrun, or unset WORLD_SIZE"
         )
-    dist.init_process_group(_backend())
+    store, rank, size = next(rendezvous("env://"))
+    dist.init_process_group(_backend(), store=only_ours(store, rank, size), rank=rank, world_size=size)
     try:
         yield Group()
     finally:
