@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import threading
@@ -226,6 +227,9 @@ def joined() -> Iterator[Ranks]:
             f"WORLD_SIZE is {os.environ['WORLD_SIZE']!r}, and {', '.join(missing)} must be set too; start the run with "
             f"torchrun, or unset WORLD_SIZE"
         )
+    # Its functions keep the group there is when they are loaded as a default, for ever. The optimizers load them, and a
+    # group that outlives its block frees tensors while the interpreter ends: the process is aborted, now and then.
+    importlib.import_module("torch.distributed.nn.functional")
     store, rank, size = next(rendezvous("env://"))
     dist.init_process_group(_backend(), store=only_ours(store, rank, size), rank=rank, world_size=size)
     try:

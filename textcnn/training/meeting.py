@@ -12,7 +12,7 @@ import time
 import uuid
 from typing import Any
 
-import torch.distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore
 
 from textcnn.errors import TextCNNError
 
@@ -46,10 +46,10 @@ def only_ours(store: Any, rank: int, size: int, *, patience: float = PATIENCE) -
             names = [own, *(_read(store, f"name of {other}") for other in others)]
             store.set("names", json.dumps(names))
             if all(store.check([f"{own} knows {name}"]) for name in names[1:]):
-                return dist.PrefixStore(own, store)
+                return PrefixStore(own, store)
         elif own in (names := json.loads(_read(store, "names") or "[]")):
             store.set(f"{names[0]} knows {own}", "")
-            return dist.PrefixStore(names[0], store)
+            return PrefixStore(names[0], store)
         time.sleep(PAUSE)
     raise NobodyCameError(
         f"expected {size} ranks to meet within {patience:g} s, but rank {rank} has not found the others; look at their "
