@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from checkpoint_files import wait_for_checkpoint, write_rows
 
 import textcnn
+from textcnn.image.formats import write_npz
 
 RUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 SMALL = ["--threads", "1", "--set", "embedding_dim=8", "--set", "num_filters=4", "--checkpoint-seconds", "0"]
@@ -25,7 +28,7 @@ def rows(tmp_path_factory):
 
 
 def start(rows, output, *more, command=RUN, epochs=6):
-    launched = [*command, "-m"] if command[: len(RUN)] == RUN else command
+    launched = command if command[-1] == "-m" else [*command, "-m"]  # python's own, or torchrun's
     given = [*launched, "textcnn_cli", "train", str(rows), "-o", str(output), "--epochs", str(epochs), *SMALL]
     return subprocess.Popen(
         ["env", "--default-signal=INT", *given, *map(str, more)],
@@ -43,6 +46,12 @@ def ended(process, timeout=100):
 
 
 def ranks_of(process):
+    """The processes of both ranks."""
+    found = started_by(process)
+    return found["RANK=0"], found["RANK=1"]
+
+
+def started_by(process):
     """The processes that torchrun has started, by rank."""
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
@@ -53,7 +62,7 @@ def ranks_of(process):
                 found[next(v for v in variables if v.startswith("RANK="))] = int(folder.name)
         except (OSError, StopIteration):
             continue
-    return found["RANK=0"], found["RANK=1"]
+    return found
 
 
 @pytest.fixture(scope="module", params=["memory", "disk"])
@@ -112,6 +121,44 @@ def test_torchrun_starts_lost_ranks_again_and_they_go_on(rows, whole, tmp_path):
     assert code == 0, errors
     assert "going on from epoch" in errors
     assert (output / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+def test_two_machines_one_of_which_loses_its_rank(rows, whole, tmp_path):
+    """Two torchruns that meet at an address; the one that lost nobody starts its rank again too, and counts no restart."""
+    output = tmp_path / "model"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    meeting = ["--nnodes", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint", f"127.0.0.1:{port}", "--rdzv-id", "7"]
+    agent = [*RUN[:-3], "--nproc-per-node", "1", "--max-restarts", "2", *meeting]
+    agents = [start(rows, output, "--set", storage_of(whole), command=agent) for _ in range(2)]
+    wait_for_checkpoint(Path(f"{output}.checkpoints"), agents[0], 4)
+    os.kill(next(iter(started_by(agents[1]).values())), signal.SIGKILL)
+    for found in agents:
+        code, _, errors = ended(found)
+        assert code == 0, errors
+    assert (output / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+def test_images(tmp_path):
+    random = np.random.default_rng(0)
+    labels = np.arange(41) % 2
+    pixels = random.integers(0, 90, (41, 8, 8), dtype=np.uint8)
+    pixels[labels == 1, :, :4] += 150
+    write_npz(tmp_path / "train.npz", pixels, [f"{n}" for n in labels])
+    more = ["--architecture", "lenet", "--epochs", "2", "--threads", "1", "--set", "masks=row", "--batch-size", "8"]
+    given = ["textcnn_cli", "image", "train", str(tmp_path / "train.npz"), *more]
+    histories = []
+    for launcher, size in (([*RUN, "-m"], 2), ([sys.executable, "-m"], 1)):
+        folder = tmp_path / f"model-{size}"
+        done = subprocess.run(
+            [*launcher, *given, "-o", str(folder)], env=ENVIRONMENT, capture_output=True, text=True, timeout=100
+        )
+        assert done.returncode == 0, done.stderr
+        training = json.loads((folder / "training.json").read_text())
+        assert training["ranks"] == size
+        histories.append([entry["loss"] for entry in training["history"]])
+    assert histories[0] == pytest.approx(histories[1], rel=1e-5, abs=1e-5)
 
 
 def test_an_interrupt_of_one_stops_all_and_saves(rows, tmp_path):
