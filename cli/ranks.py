@@ -16,6 +16,7 @@ def ranks(
     train: Annotated[Path, typer.Argument(metavar="TRAIN", help="labelled texts")],
     test: Annotated[Path, typer.Argument(metavar="TEST", help="labelled texts that are only measured")],
     seeds: Annotated[str, typer.Option(metavar="N,N,...", help="of the trainings")] = "1,2,3",
+    batch_size: Annotated[int, typer.Option(min=2, help="rows of a step, of all ranks together")] = 64,
     set: options.Set = None,
     output: Annotated[Path | None, typer.Option(help="write the JSON document to this file")] = None,
     table: Annotated[Path | None, typer.Option(help="write the table to this Markdown file")] = None,
@@ -26,5 +27,5 @@ def ranks(
 
     prepare_outputs(output, None, table)
     numbers = split_numbers("--seeds", seeds) or ()
-    document = run_ranks(train, test, seeds=numbers, settings=set or [], arguments=sys.argv[1:])
+    document = run_ranks(train, test, seeds=numbers, settings=set or [], batch_size=batch_size, arguments=sys.argv[1:])
     write_outputs(document, to_markdown, output, table, json)

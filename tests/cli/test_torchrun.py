@@ -124,7 +124,7 @@ def test_torchrun_starts_lost_ranks_again_and_they_go_on(rows, whole, tmp_path):
 
 
 def test_two_machines_one_of_which_loses_its_rank(rows, whole, tmp_path):
-    """Two torchruns that meet at an address; the one that lost nobody starts its rank again too, and counts no restart."""
+    """Two torchruns that meet at an address; the one that lost nobody starts its rank again and counts no restart."""
     output = tmp_path / "model"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

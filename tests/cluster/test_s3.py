@@ -3,8 +3,10 @@
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
+from functools import partial
 from urllib.parse import quote
 
 import pytest
@@ -82,7 +84,7 @@ def test_ray_reads_from_a_store_and_writes_to_it(of_store, model, inputs, expect
     """The bytes of one process; the keys come from the usual variables, which the workers have too."""
     source = open_place(of_store("in"))
     for path in sorted(p for p in inputs.rglob("*.*") if p.is_file()):
-        source.write(str(path.relative_to(inputs)), lambda to, path=path: open(to, "wb").write(path.read_bytes()))
+        source.write(str(path.relative_to(inputs)), partial(shutil.copyfile, path))
     command = [sys.executable, "-m", "textcnn_cli", "classify", str(model), "--engine", "ray"]
     command += ["--input", of_store("in", keys=False), "--output", of_store("out", keys=False)]
     environment = {

@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from torch.distributed.distributed_c10d import HashStore
+from torch.distributed import HashStore
 
 from textcnn.training.meeting import NobodyCameError, only_ours
 

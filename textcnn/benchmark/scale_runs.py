@@ -33,6 +33,7 @@ from textcnn.training.order import shuffled_batches
 from textcnn.training.progress import Silent
 
 REPEATS = 3  # of a run; the median counts
+EXCHANGES = 400  # of each size
 SAMPLED = 40  # batches that are looked at to know what a step touches
 
 
@@ -222,18 +223,19 @@ def _exchange(meeting: str, rank: int, sizes: Sequence[int]) -> list[float]:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2)
     try:
-        return [median(_all_reduce_times(size)) for size in sizes]
+        return _all_reduce_times(sizes)
     finally:
         distributed.destroy_process_group()
 
 
-def _all_reduce_times(size: int) -> Iterator[float]:
+def _all_reduce_times(sizes: Sequence[int]) -> list[float]:
+    """The median for each size. The sizes take turns, so that a moment in which a core is wanted elsewhere is all's."""
     from torch import distributed
 
-    vector = torch.zeros(size // 4)
-    for _ in range(10):  # the first ones find each other
-        distributed.all_reduce(vector)
-    for _ in range(50):
-        began = time.perf_counter()
-        distributed.all_reduce(vector)
-        yield time.perf_counter() - began
+    vectors, taken = [torch.zeros(size // 4) for size in sizes], np.zeros((EXCHANGES, len(sizes)))
+    for turn in range(-10, EXCHANGES):  # in the first ones they find each other
+        for number, vector in enumerate(vectors):
+            began = time.perf_counter()
+            distributed.all_reduce(vector)
+            taken[max(turn, 0), number] = time.perf_counter() - began
+    return [float(value) for value in np.median(taken, axis=0)]
