@@ -111,6 +111,7 @@ def test_a_rank_is_killed_and_the_run_goes_on_to_the_same_bytes(rows, whole, tmp
     assert (output / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
 
 
+@pytest.mark.parametrize("whole", ["disk"], indirect=True)
 def test_torchrun_starts_lost_ranks_again_and_they_go_on(rows, whole, tmp_path):
     output = tmp_path / "model"
     again = [*RUN, "--max-restarts", "2"]
@@ -123,6 +124,7 @@ def test_torchrun_starts_lost_ranks_again_and_they_go_on(rows, whole, tmp_path):
     assert (output / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
 
 
+@pytest.mark.parametrize("whole", ["memory"], indirect=True)
 def test_two_machines_one_of_which_loses_its_rank(rows, whole, tmp_path):
     """Two torchruns that meet at an address; the one that lost nobody starts its rank again and counts no restart."""
     output = tmp_path / "model"
@@ -145,7 +147,7 @@ def test_images(tmp_path):
     labels = np.arange(41) % 2
     pixels = random.integers(0, 90, (41, 8, 8), dtype=np.uint8)
     pixels[labels == 1, :, :4] += 150
-    write_npz(tmp_path / "train.npz", pixels, [f"{n}" for n in labels])
+    write_npz(tmp_path / "train.npz", pixels, labels.astype(str))
     more = ["--architecture", "lenet", "--epochs", "2", "--threads", "1", "--set", "masks=row", "--batch-size", "8"]
     given = ["textcnn_cli", "image", "train", str(tmp_path / "train.npz"), *more]
     histories = []
