@@ -19,7 +19,7 @@ from textcnn.text.batching import TextInputs, WordDropout
 from textcnn.text.lexicon import build_lexicon
 from textcnn.text.tokenizer import Tokenizer
 from textcnn.text.wide import WideFeatures
-from textcnn.training.group import joined
+from textcnn.training.group import RankLostError, joined
 from textcnn.training.learn import Part, learn
 from textcnn.training.progress import Silent
 from textcnn.training.ranks import ALONE, weights_digest
@@ -109,16 +109,30 @@ def threads():
     return [Path(folder, "comm").read_text().strip() for folder in Path("/proc/self/task").iterdir()]
 
 
-def run_ranks(size, task=all_cases):
-    """What the task found on every rank, by rank."""
+def left_alone(task, rank, size, port, queue):
+    """The second rank is gone before training; what the first one is told."""
+    try:
+        one_rank(lambda ranks: os._exit(1) if ranks.rank else ranks.wait(), rank, size, port, queue)
+    except RankLostError as err:
+        queue.put(str(err))
+
+
+def start_ranks(size, target, task=None):
+    """Processes, and the queue that they put into what they have found."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     context = torch.multiprocessing.get_context("spawn")
     queue = context.Queue()
-    processes = [context.Process(target=one_rank, args=(task, rank, size, port, queue)) for rank in range(size)]
+    processes = [context.Process(target=target, args=(task, rank, size, port, queue)) for rank in range(size)]
     for process in processes:
         process.start()
+    return processes, queue
+
+
+def run_ranks(size, task=all_cases):
+    """What the task found on every rank, by rank."""
+    processes, queue = start_ranks(size, one_rank, task)
     found = dict(queue.get(timeout=300) for _ in processes)  # a rank that died says nothing
     assert [left for _, left in found.values()] == [[] for _ in processes]  # the group is gone with its block
     for process in processes:

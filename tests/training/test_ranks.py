@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from tests.training.rank_runs import CASES, run_ranks, train
+from tests.training.rank_runs import CASES, left_alone, run_ranks, start_ranks, train
 from textcnn.nn.dropout import Dropout
 from textcnn.nn.step import Step
 from textcnn.training.exchange import exchange_gradients
@@ -36,6 +36,15 @@ def test_losses_are_those_of_one_process(of_ranks, case):
         np.testing.assert_allclose(first[0][steps], losses[steps], rtol=tolerance, atol=tolerance)
     found, expected = ([entry["dev_accuracy"] for entry in run] for run in (first[1], history))
     np.testing.assert_allclose(found, expected, atol=0.1)
+
+
+def test_a_rank_that_is_lost_before_training_is_told():
+    processes, queue = start_ranks(2, left_alone)
+    told = queue.get(timeout=100)
+    for process in processes:
+        process.join(20)
+    assert told.startswith("rank 0 lost another of the 2 ranks: ")
+    assert told.endswith("start the run again with --resume, or let torchrun do it (--max-restarts)")
 
 
 class OfThreads(Ranks):

@@ -90,21 +90,9 @@ class Group(Ranks):
 
     @contextmanager
     def training(self) -> Iterator[None]:
-        """The same.
-
-        Raises:
-            RankLostError: another process ended in the middle.
-        """
-        try:
-            with self._signals_wait():
-                yield
-        except (RuntimeError, dist.DistError) as err:
-            if not isinstance(err, dist.DistError) and not any(word in str(err) for word in _LOST):
-                raise
-            raise RankLostError(
-                f"rank {self.rank} lost another of the {self.size} ranks: {str(err).splitlines()[0]}; start the run "
-                f"again with --resume, or let torchrun do it (--max-restarts)"
-            ) from err
+        """The same."""
+        with self._signals_wait():
+            yield
 
     def wait(self) -> None:
         """The same."""
@@ -218,6 +206,7 @@ def joined() -> Iterator[Ranks]:
 
     Raises:
         ConfigError: WORLD_SIZE is set, and a variable that belongs to it is not.
+        RankLostError: another process ended before the block did.
     """
     if num_processes() == 1:
         yield ALONE
@@ -234,6 +223,13 @@ def joined() -> Iterator[Ranks]:
     dist.init_process_group(_backend(), store=only_ours(store, rank, size), rank=rank, world_size=size)
     try:
         yield Group()
+    except (RuntimeError, dist.DistError) as err:
+        if not isinstance(err, dist.DistError) and not any(word in str(err) for word in _LOST):
+            raise
+        raise RankLostError(
+            f"rank {rank} lost another of the {size} ranks: {str(err).splitlines()[0]}; start the run again with "
+            f"--resume, or let torchrun do it (--max-restarts)"
+        ) from err
     finally:
         dist.destroy_process_group()
 
