@@ -52,10 +52,11 @@ bench-step: setup
 	$(BIN)/python -m textcnn.benchmark.step $$TEXTCNN_DATA/imdb/train.csv.gz \
 	  --output docs/benchmarks/step-imdb.json --table docs/benchmarks/step-imdb.md
 
-# Two ranks beside one process, on two cores.
+# Two ranks beside one process, on two cores: with the default batch, and with one that is large for each rank.
+RANKS = $(BIN)/textcnn benchmark ranks $$TEXTCNN_DATA/imdb/train.csv.gz $$TEXTCNN_DATA/imdb/test.csv.gz
 bench-ranks: setup
-	$(BIN)/textcnn benchmark ranks $$TEXTCNN_DATA/imdb/train.csv.gz $$TEXTCNN_DATA/imdb/test.csv.gz \
-	  --output $(RESULTS)/ranks.json --table $(RESULTS)/ranks.md
+	$(RANKS) --output $(RESULTS)/ranks.json --table $(RESULTS)/ranks.md
+	$(RANKS) --batch-size 512 --seeds 1 --output $(RESULTS)/ranks-512.json --table $(RESULTS)/ranks-512.md
 
 # Real data sets, in the folder that TEXTCNN_DATA names: the default with its parts and linear baselines, and plain kim.
 PANEL = $(BIN)/textcnn benchmark panel $$TEXTCNN_DATA

@@ -136,7 +136,7 @@ def explained(runs: Sequence[dict[str, Any]]) -> dict[str, float]:
     """
 
     def seconds(name: str) -> float:
-        return mean(entry["seconds"] for entry in runs if entry["name"] == name)
+        return float(mean(entry["seconds"] for entry in runs if entry["name"] == name))
 
     half, total = seconds(REFERENCE) / 2, seconds(RANKS)
     smaller = seconds(HALVES) / 2 - half
