@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import connection, get_context, parent_process
+from functools import partial
 from typing import Any
 
 from textcnn.errors import TextCNNError
 from textcnn.inference.answers import Answerer, AnswerForm, InputRow, answer_rows, chunks_of
 from textcnn.inference.threads import num_cores
+from textcnn.inference.workers import WorkerLostError, Workers
 from textcnn.inference.writing import json_line
 
 _AHEAD = 2  # chunks that wait for each process: while one is answered, the next is there
@@ -84,22 +82,20 @@ def answer_in_processes(
         TextCNNError: a process has ended before its work; or what ``load`` or an answer raises.
     """
     waiting: deque[Future[Part]] = deque()
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (load,))
     try:
-        with _threads_for(workers):
-            for chunk in chunks_of(rows, ready):
-                waiting.append(pool.submit(_answer_here, chunk, form, as_lines))
-                while waiting and (len(waiting) > _AHEAD * workers or not ready()):
-                    yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    except BrokenProcessPool as err:
+        with Workers(workers, partial(_answerer, load, form, as_lines)) as processes:
+            with _threads_for(workers):
+                for chunk in chunks_of(rows, ready):
+                    waiting.append(processes.submit(chunk))
+                    while waiting and (len(waiting) > _AHEAD * workers or not ready()):
+                        yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+    except WorkerLostError as err:
         raise TextCNNError(
             f"one of {workers} worker processes ended before its work, perhaps killed for want of memory; "
             f"try fewer --workers"
         ) from err
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _answer(predictor: Answerer, rows: Sequence[InputRow], form: AnswerForm, as_lines: bool) -> Part:
@@ -123,35 +119,14 @@ def _threads_for(workers: int) -> Iterator[None]:
                 os.environ[name] = value
 
 
-# ------------------------------------------------------------------------------------ within a worker process
-
-_predictor: Answerer | TextCNNError | None = None
-
-
-def _start(load: Load) -> None:
-    global _predictor
-    live_with_parent()
+def _answerer(load: Load, form: AnswerForm, as_lines: bool) -> Callable[[list[InputRow]], Part]:
+    """What a process does with each chunk. An error of ``load`` is told with every chunk: here it would be a crash."""
     try:
-        _predictor = load()
-    except TextCNNError as err:  # told with the first chunk: an error here would only break the pool
-        _predictor = err
+        predictor = load()
+    except TextCNNError as err:
+        return partial(_fail, err)
+    return partial(_answer, predictor, form=form, as_lines=as_lines)
 
 
-def live_with_parent() -> None:
-    """From here on this process leaves Ctrl-C to its parent, and ends when that does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-
-def _answer_here(rows: list[InputRow], form: AnswerForm, as_lines: bool) -> Part:
-    if isinstance(_predictor, TextCNNError):
-        raise _predictor
-    assert _predictor is not None  # the pool has called _start
-    return _answer(_predictor, rows, form, as_lines)
+def _fail(err: TextCNNError, chunk: list[InputRow]) -> Part:
+    raise err

@@ -19,7 +19,7 @@ from typing import Any
 
 from textcnn.config import Config
 from textcnn.errors import TextCNNError
-from textcnn.inference.streaming import live_with_parent
+from textcnn.inference.workers import live_with_parent
 from textcnn.runs.prepared import Prepared, prepare_text
 from textcnn.runs.text import train_prepared
 from textcnn.training.progress import Reporter, Silent
