@@ -182,3 +182,11 @@ def the_only_hub(server, cache, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
     monkeypatch.delenv("HF_TOKEN", raising=False)
+    forget_connections()
+
+
+def forget_connections():
+    """Older clients keep their connections, and what was said when they were made, while the process lives."""
+    from huggingface_hub import utils
+
+    getattr(utils, "reset_sessions", lambda: None)()

@@ -5,7 +5,7 @@ import os
 
 import pytest
 import yaml
-from hub_stand_in import TOKEN, hub, the_only_hub
+from hub_stand_in import TOKEN, forget_connections, hub, the_only_hub
 from one_layer_models import make
 
 import textcnn
@@ -72,6 +72,7 @@ def test_what_was_fetched_is_there_without_the_hub(there, folder, writer, monkey
     models.push(folder, "somebody/reviews")
     expected = Predictor.from_pretrained("somebody/reviews").predict(TEXTS)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    forget_connections()
     asked = len(there.asked)
     assert Predictor.from_pretrained("somebody/reviews").predict(TEXTS) == expected
     assert len(there.asked) == asked

@@ -23,6 +23,7 @@ from textcnn.text.read_table import one_line
 
 OWN = "_textcnn"  # our own files in a folder of answers; readers of such folders skip names that begin with _
 UNFINISHED = f"{OWN}/unfinished"  # deleted at the start of a run
+_FSSPEC = "fsspec+"  # before the name of a file system
 _BUFFER = 2**20  # bytes read at once
 _USER = re.compile("//[^/@]*@")  # keys in a URI, which no message may show
 
@@ -181,13 +182,21 @@ def open_place(uri: str) -> Place:
     if "://" not in uri:
         return Place(fs.LocalFileSystem(), os.path.abspath(uri), uri)
     try:
-        filesystem, root = fs.FileSystem.from_uri(uri)
+        filesystem, root = _of_fsspec(uri) if uri.startswith(_FSSPEC) else fs.FileSystem.from_uri(uri)
     except (OSError, ValueError, ImportError) as err:
         raise DataError(
             f"expected a path or a URI as s3://bucket/folder, got {_USER.sub('//', uri)!r}: {one_line(err)}; "
             "for a file system of fsspec write fsspec+NAME://"
         ) from err
     return Place(filesystem, root, _USER.sub("//", uri.partition("?")[0]))
+
+
+def _of_fsspec(uri: str) -> tuple[Any, str]:
+    """As newer versions of pyarrow do it."""
+    from fsspec.core import url_to_fs
+
+    filesystem, root = url_to_fs(uri.removeprefix(_FSSPEC))
+    return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), root
 
 
 def _rename(unfinished: str, final: str) -> None:
