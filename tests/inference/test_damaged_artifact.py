@@ -326,10 +326,8 @@ def test_a_header_that_lies_about_places(saved, lie):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (
-            {"pre_tokenizer": {"type": "FixedLength", "length": 0}},
-            "(chunk size must be non-zero|did not match any variant)",
-        ),  # by version
+        # older versions know no such part
+        ({"pre_tokenizer": {"type": "FixedLength", "length": 0}}, "(chunk size must be non-zero|did not match any)"),
         ({"normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"}}, "Precompiled"),
         ({"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": [["a", "b"]]}}, ".*"),
     ],

@@ -256,7 +256,7 @@ def test_too_few_trials_say_nothing_and_the_picture_says_so():
 
 def test_importances_are_shares_and_find_what_mattered():
     trials = Trials(space(), 0, IDENTITY, None)
-    for _ in range(30):
+    for _ in range(100):
         trial = trials.ask()
         trials.tell(trial, -abs(trial.params["dropout"] - 0.2), "COMPLETE", seconds=1.0, cost=1.0)
     shares = trials.importances()
