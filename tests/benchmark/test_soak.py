@@ -12,7 +12,7 @@ from textcnn.benchmark import soak_clients, soak_requests
 from textcnn.benchmark.soak import _memory, soak
 from textcnn.benchmark.soak_clients import Client, SlowClient, Tally
 from textcnn.benchmark.soak_requests import Ask
-from textcnn.benchmark.soak_table import to_markdown
+from textcnn.benchmark.soak_table import lows, to_markdown
 from textcnn.errors import DataError
 from textcnn.inference.type_rows import CACHE_BYTES
 
@@ -110,3 +110,8 @@ def test_new_words_are_more_than_a_server_keeps_in_mind():
     """Rows of types of the smallest model that a preset makes: two widths of 50 filters."""
     row = 4 * 50 * (2 + 3)
     assert soak_requests.NEW_TEXTS * soak_requests.NEW_WORDS * row > CACHE_BYTES / 2
+
+
+def test_what_is_left_after_a_reload_is_the_lowest_of_a_minute():
+    course = {"at": [0.0, 30.0, 59.0, 61.0, 119.0, 121.0], "anonymous_mb": [9.0, 5.0, 7.0, 8.0, 6.0, 4.0]}
+    assert lows(course) == [5.0, 6.0, 4.0]

@@ -44,7 +44,23 @@ def to_markdown(document: Mapping[str, Any]) -> str:
         "| --- | " + " | ".join(["---:"] * 8) + " |",
     ]
     lines += [_row(process) for process in followed]
+    lines += [
+        "",
+        "What a worker remembers of words and texts grows until its models are read again; with more requests between "
+        "two reloads it grows further. What is left after a reload is the lowest of each minute, in MB of private memory:",
+        "",
+        *(f"- {process['process']}: {', '.join(f'{low:.0f}' for low in lows(process))}" for process in followed),
+    ]
     return "\n".join(lines) + "\n"
+
+
+def lows(process: Mapping[str, Any]) -> list[float]:
+    """The least private memory of a process in each minute of a soak, in MB."""
+    found: dict[int, float] = {}
+    for at, size in zip(process["at"], process["anonymous_mb"], strict=True):
+        minute = int(at // 60)
+        found[minute] = min(size, found.get(minute, size))
+    return [found[minute] for minute in sorted(found)]
 
 
 def _row(process: Mapping[str, Any]) -> str:
