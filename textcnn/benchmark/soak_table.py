@@ -47,7 +47,8 @@ def to_markdown(document: Mapping[str, Any]) -> str:
     lines += [
         "",
         "What a worker remembers of words and texts grows until its models are read again; with more requests between "
-        "two reloads it grows further. What is left after a reload is the lowest of each minute, in MB of private memory:",
+        "two reloads it grows further. What is left after a reload is the lowest of each minute, in MB of private "
+        "memory:",
         "",
         *(f"- {process['process']}: {', '.join(f'{low:.0f}' for low in lows(process))}" for process in followed),
     ]
