@@ -186,8 +186,9 @@ bench-memory: setup
 	  --output $(RESULTS)/memory.json --table $(RESULTS)/memory.md
 
 # Prices of files, rows, tokens and steps, fitted here and checked on other runs; what they say of 1, 10 and 100 nodes.
+# numpy's products take all cores unless they are told not to, and then two processes are more than twice as slow as one.
 bench-scale: setup
-	$(BIN)/textcnn benchmark scale $$TEXTCNN_DATA/imdb/train.csv.gz --folder build/scale \
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/textcnn benchmark scale $$TEXTCNN_DATA/imdb/train.csv.gz --folder build/scale \
 	  --output $(RESULTS)/scale.json --table $(RESULTS)/scale.md
 
 # The documentation site, in build/site; a link that leads nowhere is an error.
