@@ -87,16 +87,13 @@ def run_scale(
             found.append(time_one(one))
         return found
 
-    def classify(files: Files) -> Any:
-        return time_files(model, examples, files, folder)
-
     def train(lesson: Lesson) -> Any:
         return time_lesson(examples, SETTINGS, lesson)
 
-    classify(Files(10, 100))  # what is done once: compiled kernels are read
+    files = time_files(model, examples, (*FITTED_FILES, *CHECKED_FILES), folder, reporter.say)
     exchanges = time_exchange((*FITTED_BYTES, *CHECKED_BYTES))
     kinds = {
-        "classify": (timed("classify", FITTED_FILES, classify), timed("classify", CHECKED_FILES, classify)),
+        "classify": (files[: len(FITTED_FILES)], files[len(FITTED_FILES) :]),
         "train": (timed("train", FITTED_LESSONS, train), timed("train", CHECKED_LESSONS, train)),
         "exchange": (exchanges[: len(FITTED_BYTES)], exchanges[len(FITTED_BYTES) :]),
     }
@@ -106,7 +103,7 @@ def run_scale(
         "bandwidth": bandwidth,
         "latency": latency,
         "cores": cores,
-        "side_by_side": side_by_side(model, [folder / "0.jsonl"], folder, cores),
+        "side_by_side": side_by_side(model, [folder / f"kind-{len(files) - 1}" / "0.jsonl"], folder, cores),
     }
     step, of_token = _step_of(examples), bytes_of_token(model, examples)
     made = {words: made_in_the_long_run(model, examples, words, LONG_RUN // words) for words in TEXT_WORDS}

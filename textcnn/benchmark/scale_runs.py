@@ -7,7 +7,7 @@ import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -32,7 +32,7 @@ from textcnn.training.optimizers import split_parameters
 from textcnn.training.order import shuffled_batches
 from textcnn.training.progress import Silent
 
-REPEATS = 3  # of a run; the median counts
+REPEATS = 5  # of a run; the median counts
 EXCHANGES = 400  # of each size
 SAMPLED = 40  # batches that are looked at to know what a step touches
 
@@ -76,17 +76,36 @@ def cut_texts(examples: Examples, words: int, rows: int) -> list[tuple[str, str]
 # -------------------------------------------------------------------------------------------------- classifying
 
 
-def time_files(model: Path, examples: Examples, files: Files, folder: Path) -> tuple[Work, float]:
-    """The work of classifying such files in one thread, and the seconds that it takes."""
+def time_files(
+    model: Path, examples: Examples, kinds: Sequence[Files], folder: Path, tell: Callable[[str], None]
+) -> list[tuple[Work, float]]:
+    """The work of classifying such files in one thread, and the seconds that it takes, for each kind.
+
+    The kinds take turns, so that a slow moment of the machine is not that of one of them.
+    """
+    paths = [write_files(examples, files, folder / f"kind-{number}") for number, files in enumerate(kinds)]
+    runs: list[list[Classified]] = [[] for _ in kinds]
+    for turn in range(REPEATS):
+        for number, files in enumerate(kinds):
+            tell(f"classify, {turn + 1} of {REPEATS}: {files}")
+            runs[number].append(classify_files(model, paths[number], folder))
+    found: list[tuple[Work, float]] = []
+    for files, taken in zip(kinds, runs, strict=True):
+        work = {"start": 1, "files": files.files, "rows": files.rows * files.files}
+        work |= {"tokens": taken[0].tokens, "rows of words made": taken[0].made}
+        found.append((work, median(run.seconds for run in taken)))
+    return found
+
+
+def write_files(examples: Examples, files: Files, folder: Path) -> list[Path]:
+    """Files of JSON lines, of texts cut from the examples."""
+    folder.mkdir(parents=True, exist_ok=True)
     texts = [text for text, _ in cut_texts(examples, files.words, files.rows * files.files)]
     paths = [folder / f"{number}.jsonl" for number in range(files.files)]
     for number, path in enumerate(paths):
         rows = texts[number * files.rows : (number + 1) * files.rows]
         path.write_text("".join(json.dumps({"text": text}) + "\n" for text in rows), encoding="utf-8")
-    runs = [classify_files(model, paths, folder) for _ in range(REPEATS)]
-    work = {"start": 1, "files": files.files, "rows": len(texts)}
-    work |= {"tokens": runs[0].tokens, "rows of words made": runs[0].made}
-    return work, median(run.seconds for run in runs)
+    return paths
 
 
 def made_in_the_long_run(model: Path, examples: Examples, words: int, rows: int) -> float:
