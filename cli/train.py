@@ -159,7 +159,7 @@ def reporter(tensorboard: Path | None = None) -> Any:
     """Progress on stderr, unless the user asked for silence, and curves in a folder, if one is given."""
     from textcnn.training.progress import Silent, TerminalReporter, Together
 
-    shown = Silent() if console.is_quiet() else TerminalReporter()
+    shown = signals.remembering(Silent() if console.is_quiet() else TerminalReporter())
     if tensorboard is None:
         return shown
     from textcnn.training.tensorboard import TensorBoard

@@ -167,6 +167,8 @@ class _Listening(Silent):
             self._reporter.step(epoch, loss, tokens_per_second)
         except StopTraining:
             self._group.is_stopping = True
+        except KeyboardInterrupt:
+            self._group.is_interrupted = True
 
     def epoch(self, entry: dict[str, Any]) -> None:
         try:
