@@ -15,6 +15,8 @@ _is_new = False  # whether nobody has been told of it yet
 
 def interrupt_at_sigterm() -> None:
     """From here on SIGTERM raises KeyboardInterrupt, and either signal is remembered (:func:`remembering`)."""
+    global _is_new
+    _is_new = False  # one of an earlier run of this process was that run's
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell has it ignored
         signal.signal(signal.SIGINT, _interrupt)

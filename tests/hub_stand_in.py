@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import importlib
 import json
 import re
 import threading
@@ -173,14 +174,18 @@ def hub():
 
 def the_only_hub(server, cache, monkeypatch):
     """From now on the client in this process knows no other hub, an empty cache, and no login."""
-    import huggingface_hub.constants as constants
-
-    monkeypatch.setattr(constants, "ENDPOINT", server.url)
-    files = "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.url + files)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
+    known = {
+        "ENDPOINT": server.url,
+        "HUGGINGFACE_CO_URL_TEMPLATE": server.url + "/{repo_id}/resolve/{revision}/{filename}",
+        "HF_HUB_CACHE": str(cache),
+        "HF_HUB_OFFLINE": False,
+        "HF_HUB_DISABLE_PROGRESS_BARS": True,
+    }
+    for module in ("constants", "file_download", "hf_api", "_snapshot_download"):
+        for name, value in known.items():
+            where = importlib.import_module(f"huggingface_hub.{module}")
+            if module == "constants" or hasattr(where, name):  # older clients have copies
+                monkeypatch.setattr(where, name, value)
     monkeypatch.delenv("HF_TOKEN", raising=False)
     forget_connections()
 

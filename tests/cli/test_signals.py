@@ -26,6 +26,9 @@ try:
 except KeyboardInterrupt:
     print("told", signals.exit_code())
 reporter.step(0, 1.0, 1.0)
+Finalized()
+signals.interrupt_at_sigterm()  # another run of the same process
+reporter.step(0, 1.0, 1.0)
 """
 
 
