@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from textcnn.text.holders import ALONE, Holders, Integers, in_order, places
+from textcnn.text.holders import ALONE, Holders, Integers, among, in_order, places
 from textcnn.text.lexicon import Unseen, joined, renumber
 from textcnn.text.pipeline import EncodedTexts, TextPipeline
 from textcnn.text.ragged import Ragged
@@ -46,7 +46,7 @@ class EncodedShard(EncodedTexts):
 
     def held(self, rows: Integers) -> Integers:
         """Those of the ``rows`` that are here, in their order."""
-        return rows[np.isin(rows, self.rows)]
+        return rows[among(self.rows, rows)]
 
     def places(self, rows: Integers) -> Integers:
         """Where these rows stand among the own ones.

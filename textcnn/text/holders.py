@@ -71,10 +71,20 @@ def places(rows: Integers, asked: Integers) -> Integers:
     Raises:
         LookupError: one of them is not there.
     """
+    found, here = _search(rows, asked)
+    if not here.all():
+        raise LookupError(f"row {asked[~here][0]} is kept by another process")
+    return found
+
+
+def among(rows: Integers, asked: Integers) -> npt.NDArray[np.bool_]:
+    """Which of the numbers ``asked`` are among ``rows``, which are ascending: a step asks for few of many."""
+    return _search(rows, asked)[1]
+
+
+def _search(rows: Integers, asked: Integers) -> tuple[Integers, npt.NDArray[np.bool_]]:
     found = np.searchsorted(rows, asked)
-    missing = found == len(rows)
+    here = found < len(rows)
     if len(rows):
-        missing |= rows[np.where(missing, 0, found)] != asked
-    if missing.any():
-        raise LookupError(f"row {asked[missing][0]} is kept by another process")
-    return np.asarray(found)
+        here &= rows[np.where(here, found, 0)] == asked
+    return found, here

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
-from textcnn.text.holders import Integers, places
+from textcnn.text.holders import Integers, among, places
 
 if TYPE_CHECKING:
     from textcnn.text.stored import StoredTexts
@@ -65,7 +65,7 @@ class ShardedTexts(Sequence[str]):
 
     def select(self, positions: Integers) -> ShardedTexts:
         """The texts at these positions as a corpus of their own; no text is copied or sent."""
-        here = np.isin(positions, self.rows)
+        here = among(self.rows, positions)
         return ShardedTexts(self.own.select(places(self.rows, positions[here])), np.flatnonzero(here), len(positions))
 
 
