@@ -32,9 +32,9 @@ static int is_between(int64_t x, int64_t least, int64_t most) {
 static int has_widths(const tc_network *n) {
     if (!is_between(n->num_widths, 0, TC_MOST_WIDTHS)) return 0;
     for (int64_t g = 0; g < n->num_widths; g++) {
-        if (!is_between(n->widths[g], 1, 1 << 16) || (g > 0 && n->widths[g] <= n->widths[g - 1])) return 0;
+        if (!is_between(n->widths[g], 1, 1 << 16)) return 0;
         if (!is_between(n->first_taps[g], 0, n->num_taps - n->widths[g])) return 0;
-        if (n->is_nested && n->first_taps[g] != 0) return 0;
+        if (n->is_nested && (n->first_taps[g] != 0 || (g > 0 && n->widths[g] <= n->widths[g - 1]))) return 0;
     }
     return 1;
 }
@@ -72,8 +72,10 @@ tc_trainer *tc_trainer_new(const tc_network *network, const tc_objective *object
     trainer->num_features = trainer->num_maxima + (network->has_mean ? trainer->width : 0);
     trainer->num_dense = trainer->columns * trainer->width + trainer->num_maxima
                          + network->num_outputs * (trainer->num_features + 1);
-    trainer->margin = network->widths[network->num_widths - 1] - 1;
-    for (int64_t g = 0; g < network->num_widths; g++) trainer->most_entries += network->widths[g] * network->num_filters;
+    for (int64_t g = 0; g < network->num_widths; g++) {
+        trainer->most_entries += network->widths[g] * network->num_filters;
+        if (network->widths[g] - 1 > trainer->margin) trainer->margin = network->widths[g] - 1;
+    }
     trainer->row_marks = calloc((size_t)(network->num_types + network->num_ngrams), sizeof *trainer->row_marks);
     trainer->panels = tc_room_for(&trainer->rooms[15], trainer->stride * trainer->width, sizeof *trainer->panels);
     trainer->dense_grads = tc_room_for(&trainer->rooms[14], trainer->num_dense, sizeof *trainer->dense_grads);

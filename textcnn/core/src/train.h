@@ -36,7 +36,7 @@ typedef struct {
     int64_t dim, own_dim; /* D padded, and as it is */
     int64_t num_filters, own_filters;       /* F padded, and as it is */
     int64_t num_widths, num_taps, max_length; /* max_length: tokens of a text, 0 for all */
-    int64_t widths[TC_MOST_WIDTHS];     /* ascending */
+    int64_t widths[TC_MOST_WIDTHS];     /* ascending where they are nested */
     int64_t first_taps[TC_MOST_WIDTHS]; /* of each width among the T taps; 0 for all where they are nested */
     int32_t has_fixed_channel, adds_ngrams, trains_words, has_mean, activation, is_multi_label, is_nested, has_wide;
     float *word, *ngram;  /* (V, D), (num_ngrams, D) */
