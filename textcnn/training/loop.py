@@ -19,9 +19,9 @@ from textcnn.training.checkpoints import (
     restore_random_state,
     with_prefix,
 )
+from textcnn.training.distributed import ALONE, ProcessGroup, weights_digest
 from textcnn.training.losses import BranchLoss
 from textcnn.training.progress import Reporter, StopTraining
-from textcnn.training.ranks import ALONE, Ranks, weights_digest
 from textcnn.training.trainer import DivergedError, Place, Trainer, TrainingBatch
 
 ROLLBACKS = 3  # times that training goes back to good weights with half the rates before it gives up
@@ -64,7 +64,7 @@ def fit(
     metric: str = "accuracy",
     checkpoints: FitCheckpoints | None = None,
     state: State | None = None,
-    ranks: Ranks = ALONE,
+    group: ProcessGroup = ALONE,
 ) -> Fit:
     """Train ``model`` in place and leave it with its best weights (without ``evaluate``: the last).
 
@@ -81,13 +81,13 @@ def fit(
         metric: the one that decides which weights are best.
         checkpoints: where it is kept how far training has come.
         state: what was kept there, to go on from.
-        ranks: the processes that train the network together.
+        group: the processes that train the network together.
 
     Raises:
         DivergedError: the loss became infinite or NaN again and again before an epoch was done (later on, the best
             weights are kept and ``stopped`` says so).
     """
-    training = _Training(model, batches, steps_per_epoch, loss, config, reporter, evaluate, metric, checkpoints, ranks)
+    training = _Training(model, batches, steps_per_epoch, loss, config, reporter, evaluate, metric, checkpoints, group)
     return training.run(state)
 
 
@@ -105,16 +105,16 @@ class _Training:
         evaluate: Evaluate | None,
         metric: str,
         checkpoints: FitCheckpoints | None,
-        ranks: Ranks,
+        group: ProcessGroup,
     ) -> None:
         assert config.epochs is not None
         self._model, self._batches, self._steps_per_epoch = model, batches, steps_per_epoch
         self._config, self._epochs, self._reporter = config, config.epochs, reporter
         self._evaluate, self._metric, self._checkpoints = evaluate, metric, checkpoints
-        self._trainer = Trainer(model, loss, config, steps_per_epoch * config.epochs, reporter, ranks)
+        self._trainer = Trainer(model, loss, config, steps_per_epoch * config.epochs, reporter, group)
         self._best = _Best(model)
         self._fit, self._place, self._rollbacks = Fit(), Place(), 0
-        self._busy, self._tokens, self._ranks = 0.0, 0, ranks
+        self._busy, self._tokens, self._group = 0.0, 0, group
 
     def run(self, state: State | None) -> Fit:
         began = time.perf_counter()
@@ -176,7 +176,7 @@ class _Training:
             return
         self._busy += time.perf_counter() - epoch_began
         self._tokens += place.tokens - before
-        self._ranks.require_same(f"weights after epoch {place.epoch + 1}", lambda: weights_digest(self._model))
+        self._group.require_same(f"weights after epoch {place.epoch + 1}", lambda: weights_digest(self._model))
         entry: dict[str, Any] = {"epoch": place.epoch + 1, "loss": place.loss / place.rows}
         entry.update({f"dev_{name}": value for name, value in (self._evaluate() if self._evaluate else {}).items()})
         self._fit.history.append(entry)
