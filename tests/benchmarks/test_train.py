@@ -78,6 +78,7 @@ def test_a_document_of_something_else_is_not_touched(tmp_path):
         read_document(path)
 
 
+@pytest.mark.slow  # the first run of each compiles
 def test_the_first_edition_is_compared_with(plan):
     part = PARTS["a"][1](replace(plan, first=lambda: replace(plan.ours, name="another")))
     (row,) = part.rows
