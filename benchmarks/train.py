@@ -16,12 +16,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import textcnn
 from benchmarks.editions import ROOT, checkout, first_edition
 from benchmarks.train_parts import PARTS, Plan
 from benchmarks.train_result import Part, to_markdown
 from textcnn.benchmark.document import write_document
 from textcnn.benchmark.machine import describe_machine
+from textcnn.core import core_info
 from textcnn.errors import ConfigError, DataError, TextCNNError
 
 KIND, FORMAT_VERSION = "train", 1
@@ -32,7 +32,7 @@ QUIET = 0.5  # other threads that may run in the mean on a machine that counts a
 def measure(key: str, plan: Plan) -> dict[str, Any]:
     """The entry of a part in the document: its rows, everything measured, and where and when."""
     title, run = PARTS[key]
-    machine = {**describe_machine(), "instruction_set": instruction_set()}
+    machine = {**describe_machine(), "instruction_set": core_info().instruction_set or None}
     part: Part = run(plan)
     return {
         "title": title,
@@ -43,12 +43,6 @@ def measure(key: str, plan: Plan) -> dict[str, Any]:
         "rows": [row.to_dict() for row in part.rows],
         "measured": dict(part.measured),
     }
-
-
-def instruction_set() -> str | None:
-    """The instruction set that the core has chosen; none: the library does not say."""
-    info = getattr(textcnn, "backend_info", lambda: None)()
-    return getattr(info, "instruction_set", None)
 
 
 def read_document(path: Path | None) -> dict[str, Any]:

@@ -66,6 +66,11 @@ def test_multi_label_scores_are_those_of_scikit_learn(pairs):
     json.dumps(found, allow_nan=False)
 
 
+def test_a_label_named_twice_in_a_row_counts_once():
+    found = score([("a", "a", "b")], np.array([[0.9, 0.9, 0.1]]), MANY, [0.5] * 3)
+    assert (found["accuracy"], found["micro_f1"], found["per_label"]["a"]["support"]) == (1.0, 1.0, 1)
+
+
 def test_scores_by_hand():
     truth = [("a",), ("a",), ("b",), ("new",)]
     found = score(truth, certain("aabb"), THREE, [])

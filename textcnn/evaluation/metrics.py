@@ -1,4 +1,4 @@
-"""How good predictions are: accuracy, F1 and calibration error, by scikit-learn."""
+"""How good predictions are: accuracy, precision, recall, F1 and calibration error."""
 
 from __future__ import annotations
 
@@ -30,33 +30,44 @@ def score(truth: Sequence[Sequence[str]], probs: Floats, labels: Labels, thresho
     """
     if not len(truth):
         return {"n": 0, "accuracy": None, "macro_f1": None, "micro_f1": None, "ece": None, "per_label": {}}
-    from sklearn.metrics import accuracy_score, precision_recall_fscore_support
-
-    predicted = decide(probs, labels, thresholds)
     names = [*labels.names, *sorted({name for row in truth for name in row} - set(labels.names))]
-    wanted, given = _indicators(truth, names), _indicators(predicted, names)
-    if not labels.multi_label:
-        # Averages over the labels that occur, as scikit-learn has them; a label nobody has or got says nothing.
-        occurring = np.flatnonzero(np.concatenate([wanted, given]).any(axis=0))
-        names = [names[i] for i in occurring]
-        wanted, given = wanted[:, occurring], given[:, occurring]
-    # A single column would be taken for a vector of classes: a blank one stands beside, and is left out.
-    wanted, given = (np.pad(table, ((0, 0), (0, 1))) for table in (wanted, given))
-    options: dict[str, Any] = {"labels": range(len(names)), "zero_division": 0}
-    precision, recall, f1, support = precision_recall_fscore_support(wanted, given, average=None, **options)
-    micro = precision_recall_fscore_support(wanted, given, average="micro", **options)[2]
+    wanted, given = _pairs(truth, names), _pairs(decide(probs, labels, thresholds), names)
+    hits = np.intersect1d(wanted, given, assume_unique=True)
+    # A row is right where its labels, those given and those that are both are equally many.
+    per_row = [np.bincount(pairs // len(names), minlength=len(truth)) for pairs in (wanted, given, hits)]
+    right = (per_row[0] == per_row[2]) & (per_row[1] == per_row[2])
+    support, num_given, num_hits = (
+        np.bincount(pairs % len(names), minlength=len(names)) for pairs in (wanted, given, hits)
+    )
+    # Averages are over the labels that occur, as scikit-learn has them; multi-label over all.
+    occurring = np.flatnonzero(support + num_given) if not labels.multi_label else np.arange(len(names))
+    support, num_given, num_hits = support[occurring], num_given[occurring], num_hits[occurring]
+    precision, recall = _ratio(num_hits, num_given), _ratio(num_hits, support)
+    f1 = _ratio(2 * num_hits, support + num_given)
     per_label = {
-        name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
-        for name, p, r, f, s in zip(names, precision, recall, f1, support, strict=True)
+        names[i]: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
+        for i, p, r, f, s in zip(occurring, precision, recall, f1, support, strict=True)
     }
     return {
         "n": len(truth),
-        "accuracy": float(accuracy_score(wanted, given)),
-        "macro_f1": float(np.mean(f1)),
-        "micro_f1": float(micro),
+        "accuracy": float(right.mean()),
+        "macro_f1": float(f1.mean()),
+        "micro_f1": float(_ratio(2 * len(hits), len(wanted) + len(given))),
         "ece": calibration_error(truth, probs, labels),
         "per_label": per_label,
     }
+
+
+def _pairs(rows: Sequence[Sequence[str]], names: Sequence[str]) -> npt.NDArray[np.int64]:
+    """``row * len(names) + label`` of every label of every row, each once, ascending."""
+    index = {name: i for i, name in enumerate(names)}
+    found = [number * len(names) + index[name] for number, row in enumerate(rows) for name in row]
+    return np.unique(np.array(found, np.int64))
+
+
+def _ratio(part: npt.ArrayLike, whole: npt.ArrayLike) -> Floats:
+    """Part of whole, 0 where there is no whole."""
+    return np.divide(part, whole, out=np.zeros(np.shape(whole)), where=np.asarray(whole) > 0)
 
 
 @dataclass(frozen=True)
@@ -86,7 +97,7 @@ def calibration_bins(truth: Sequence[Sequence[str]], probs: Floats, labels: Labe
     """
     if labels.multi_label:
         confidence = probs.ravel()
-        success = _indicators(truth, labels.names).ravel().astype(float)
+        success = labels.encode(truth).ravel().astype(float)
     else:
         best = probs.argmax(axis=1)
         confidence = probs[np.arange(len(probs)), best]
@@ -102,12 +113,3 @@ def calibration_bins(truth: Sequence[Sequence[str]], probs: Floats, labels: Labe
 def calibration_error(truth: Sequence[Sequence[str]], probs: Floats, labels: Labels) -> float:
     """Expected calibration error over 15 equal bins (Guo et al. 2017): mean gap of confidence and success."""
     return calibration_bins(truth, probs, labels).error
-
-
-def _indicators(rows: Sequence[Sequence[str]], names: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """``(N, len(names))``: which row has which label."""
-    index = {name: i for i, name in enumerate(names)}
-    table = np.zeros((len(rows), len(names)), np.bool_)
-    for number, row in enumerate(rows):
-        table[number, [index[name] for name in row if name in index]] = True
-    return table
