@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 EXTRAS = demo,image,plot,report,serve,tune,hub,tensorboard,explain,export,ray,spark,docs,dev
 
-.PHONY: setup core demo test test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz vulnerabilities other-pythons build clean
+.PHONY: setup core demo test test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz vulnerabilities other-pythons build clean bench-train
 
 setup: $(INSTALLED)
 
@@ -38,7 +38,7 @@ types: setup
 	mkdir -p build/types
 	ln -sfn ../../cli build/types/textcnn_cli
 	ln -sfn ../../data build/types/textcnn_data
-	MYPYPATH=build/types $(BIN)/mypy -p textcnn -p textcnn_cli
+	MYPYPATH=build/types $(BIN)/mypy -p textcnn -p textcnn_cli -p benchmarks
 
 check: types
 	$(BIN)/ruff check .
@@ -50,6 +50,11 @@ format: setup
 
 bench: setup
 	$(BIN)/textcnn benchmark speed --output docs/benchmarks/speed.json --table docs/benchmarks/speed.md --plot docs/benchmarks/speed.png
+
+# Training beside the first edition, fastText (TEXTCNN_PEERS_PYTHON, as below) and plain PyTorch, on a quiet machine.
+# ONLY=a,b measures these parts again; the others stay as they are in the document.
+bench-train: setup
+	$(BIN)/python -m benchmarks.train $(if $(ONLY),--only $(ONLY)) --output $(RESULTS)/train.json --table $(RESULTS)/train.md
 
 bench-step: setup
 	$(BIN)/python -m textcnn.benchmark.step --output docs/benchmarks/step.json --table docs/benchmarks/step.md
