@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 SOURCES = Path(__file__).parent / "src"
-ONCE = ("cpu.c", "numeric.c", "pool.c", "train_batch.c", "train.c")
+ONCE = ("chunks.c", "cpu.c", "features.c", "numeric.c", "pool.c", "rows.c", "train_batch.c", "train.c")
 FOR_EACH_SET = ("train_step.c",)
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 LIBRARY = f"textcnn_core{SUFFIX}"
