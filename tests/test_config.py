@@ -218,7 +218,7 @@ def test_a_config_cannot_be_changed():
 def test_a_preset_goes_behind_what_is_given():
     config = Config.from_flat({"preset": "pure", "max_length": 7})
     assert (config.model.wide, config.model.settings, config.text.max_length) == (False, {"pooling": "max"}, 7)
-    assert Config.from_flat({"preset": "fast"}).model.embedding_dim == 50
+    assert Config.from_flat({"preset": "fast"}).model.embedding_dim == 48
     assert Config.from_flat({"preset": "default"}) == Config()
 
 

@@ -23,7 +23,7 @@ DEVICES = ("auto", "cpu", "cuda")
 AMP = ("bf16", "fp16")
 MASKS = ("batch", "row")
 CHANNELS = ("fine-tuned", "static", "multichannel")
-EMBEDDING_DIM = 100
+EMBEDDING_DIM = 96
 EMBEDDING_LEARNING_RATE, WITH_VECTORS = 1e-2, 2e-3
 KEEP_VECTORS = 100_000
 MULTI_LABEL_SCALE = 0.5
@@ -272,7 +272,7 @@ class TrainingConfig:
 
 # Settings that go together, by name; a setting given beside a preset goes before it.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "fast": {"embedding_dim": 50, "num_filters": 50},
+    "fast": {"embedding_dim": 48, "num_filters": 48},
     "default": {},
     "accurate": {"ensemble": 3},
     "pure": {"wide": False, "pooling": "max", "max_length": None},

@@ -30,6 +30,7 @@ PAPER: Mapping[str, Any] = {
     "pooling": "max",
     "kernel_sizes": [3, 4, 5],
     "num_filters": 100,
+    "nested": False,
     "dropout": 0.5,
     "max_norm": 3.0,
     "batch_size": 50,

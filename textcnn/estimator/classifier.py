@@ -68,6 +68,7 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     embedding_channels: str = "fine-tuned"
     kernel_sizes: Sequence[int] | None = None
     num_filters: int | None = None
+    nested: bool | None = None
     pooling: str | None = None
     k: int | None = None
     activation: str | None = None

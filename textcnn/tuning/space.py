@@ -97,6 +97,8 @@ class Space:
         found = {name: value for name, value in params.items() if name not in (WIDTH, COMBINATION)}
         if WIDTH in params:
             found["kernel_sizes"] = combine(params[WIDTH], params[COMBINATION])
+            if params[COMBINATION] == "four":  # nested widths are taken once each
+                found["nested"] = False
         return {**self.given, **found}
 
     def start(self, number: int, values: Mapping[int, float]) -> dict[str, Any] | None:
