@@ -121,6 +121,8 @@ def test_a_wrong_type_is_said_with_the_value(name, value, kind):
         ("learning_rate", math.nan, "above 0"),
         ("learning_rate", math.inf, "above 0"),
         ("embedding_learning_rate", 0.0, "above 0"),
+        ("embedding_optimizer", "sgd", "adagrad or adam"),
+        ("vector_learning_rate", -1.0, "above 0"),
         ("warmup", 1.0, r"in \[0, 1\)"),
         ("warmup", -0.1, r"in \[0, 1\)"),
         ("weight_decay", -1e-9, "0 or more"),

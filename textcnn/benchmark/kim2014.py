@@ -33,6 +33,7 @@ PAPER: Mapping[str, Any] = {
     "nested": False,
     "dropout": 0.5,
     "max_norm": 3.0,
+    "embedding_optimizer": "adam",
     "batch_size": 50,
     "epochs": 25,
     "dev_fraction": 0.1,
