@@ -29,6 +29,8 @@ OPTIONS = {
     "identity": {"activation": "identity"},
     "one width": {"kernel_sizes": [2]},
     "widths": {"kernel_sizes": [1, 6], "num_filters": 17},
+    "own filters": {"nested": False},
+    "own filters of widths": {"nested": False, "kernel_sizes": [6, 1, 6], "num_filters": 17},
     "multi label": {"multi_label": True},
     "sigmoid": {"binary_sigmoid": True, "names": ("neg", "pos")},
     "scaled wide": {"wide_scale": 0.25},

@@ -139,13 +139,12 @@ def test_each_filter_is_applied_to_both_channels_and_the_results_are_added(backe
     for row in range(len(TRAIN)):
         tokens = batch.inverse[batch.offsets[row] : batch.offsets[row + 1]]
         scores = []
-        for conv in model.encoder.convs:
-            size = conv.kernel_size[0]
+        for weight, bias in model.encoder.filters():
             parts = [
-                torch.conv1d(channel[tokens].T[None], weight, padding=size - 1)
-                for channel, weight in zip(channels, conv.weight.split(DIM, 1), strict=True)
+                torch.conv1d(channel[tokens].T[None], part, padding=weight.shape[2] - 1)
+                for channel, part in zip(channels, weight.split(DIM, 1), strict=True)
             ]
-            scores.append((parts[0] + parts[1] + conv.bias[:, None]).amax(2)[0])
+            scores.append((parts[0] + parts[1] + bias[:, None]).amax(2)[0])
         expected.append(torch.cat(scores))
     torch.testing.assert_close(found, torch.stack(expected), atol=1e-5, rtol=1e-5)
 
@@ -153,7 +152,7 @@ def test_each_filter_is_applied_to_both_channels_and_the_results_are_added(backe
 def test_two_channels_are_not_one_table_of_their_sum():
     """With one set of weights for both, they would be: a convolution is linear."""
     model, _ = build()
-    static, tuned = model.encoder.convs[0].weight.split(DIM, 1)
+    static, tuned = model.encoder.bank.weight.split(DIM, 1)
     assert not torch.allclose(static, tuned)
 
 

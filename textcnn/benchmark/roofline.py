@@ -32,6 +32,7 @@ from textcnn import kernels
 from textcnn.benchmark.peers_training import Ground
 from textcnn.config import Config
 from textcnn.inference.lookup import PRECISIONS, LookupModel
+from textcnn.models.kim import KimEncoder
 from textcnn.runs.prepared import prepare_text
 from textcnn.runs.text import fresh_model, start_from_rows
 from textcnn.training.losses import BranchLoss
@@ -105,11 +106,12 @@ def training_share(ground: Ground, rates: dict[str, float], reporter: Reporter) 
     loss = BranchLoss(prepared.labels, smoothing=config.training.label_smoothing)
     trainer = Trainer(model, loss, config.training, 1_000_000, reporter)
     model.train()
-    convs = [module for module in model.encoder.modules() if isinstance(module, torch.nn.Conv1d)]
+    encoder = model.encoder
+    assert isinstance(encoder, KimEncoder)
     shape: dict[str, Any] = {
-        "dim": convs[0].in_channels,
-        "sizes": tuple(conv.kernel_size[0] for conv in convs),
-        "filters": convs[0].out_channels,
+        "dim": model.embedding.embedding_dim,
+        "sizes": encoder.sizes,
+        "filters": encoder.num_maxima // len(encoder.sizes),
         "num_labels": len(prepared.labels),
         "dropout": next(module.p for module in model.encoder.modules() if isinstance(module, torch.nn.Dropout)),
     }

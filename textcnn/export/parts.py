@@ -78,6 +78,8 @@ def with_words(artifact: Artifact, num_types: int, num_features: int) -> Artifac
 def with_filters(artifact: Artifact, number: int) -> tuple[Artifact, tuple[int, ...], npt.NDArray[np.float64]]:
     """The same with the ``number`` filters of each width that move the logits most; the others' usual share is bias.
 
+    Of nested widths the filters are those that move the logits most by their features of all widths together.
+
     Returns:
         The artifact, the numbers of the filters that it has, and of the others the feature that went into the bias.
     """
@@ -85,15 +87,21 @@ def with_filters(artifact: Artifact, number: int) -> tuple[Artifact, tuple[int, 
     usual, spread = _usual_features(artifact)
     head = model.head.weight.detach()
     moved = head[:, : len(usual)] - (0 if head.shape[0] == 1 else head[:, : len(usual)].mean(0))
-    counts = (moved.norm(dim=0).numpy() * spread).reshape(len(_convs(model)), -1)
+    counts = (moved.norm(dim=0).numpy() * spread).reshape(len(_encoder(model).sizes), -1)
+    nested = _encoder(model).nested
+    if nested:  # a filter goes from all widths, or from none
+        counts = np.broadcast_to(counts.sum(axis=0), counts.shape)
     best = np.sort(np.argsort(-counts, axis=1, kind="stable")[:, :number], axis=1)
     kept = (best + np.arange(len(best))[:, None] * counts.shape[1]).ravel()
     gone = np.setdiff1d(np.arange(len(usual)), kept)
     config = replace(artifact.config, settings={**artifact.config.settings, "num_filters": number})
     state = dict(model.state_dict())
     for group, rows in enumerate(torch.from_numpy(best)):
-        for name in ("weight", "bias"):
-            state[f"encoder.convs.{group}.{name}"] = state[f"encoder.convs.{group}.{name}"][rows]
+        for name in () if nested else (f"encoder.convs.{group}.weight", f"encoder.convs.{group}.bias"):
+            state[name] = state[name][rows]
+    if nested:
+        state["encoder.bank.weight"] = state["encoder.bank.weight"][best[0]]
+        state["encoder.bias"] = state["encoder.bias"][:, best[0]]
     state["head.weight"] = torch.cat([head[:, kept], head[:, len(usual) :]], 1)
     state["head.bias"] = state["head.bias"] + head[:, gone] @ torch.from_numpy(usual[gone])
     small = _built(artifact, config=config)
@@ -116,8 +124,8 @@ def _usual_features(artifact: Artifact) -> tuple[npt.NDArray[np.float32], npt.ND
     spreads = (vectors - center) * share.sqrt()[:, None]
     covariance = spreads.T @ spreads  # (D, D)
     usual, spread = [], []
-    for conv in _convs(model):
-        weight, bias = conv.get_parameter("weight").detach(), conv.get_parameter("bias").detach()  # (F, D, h)
+    for weight, bias in _encoder(model).filters():  # (F, D, h), (F,)
+        weight, bias = weight.detach(), bias.detach()
         mean = torch.einsum("d,fdh->f", center, weight) + bias
         deviation = torch.einsum("fdh,de,feh->f", weight, covariance, weight).clamp(min=0).sqrt()
         usual.append(_encoder(model).activation(mean + _NORMAL_MAXIMUM * deviation))
@@ -147,10 +155,6 @@ def _model(artifact: Artifact) -> TextClassifier:
 def _encoder(model: TextClassifier) -> KimEncoder:
     assert isinstance(model.encoder, KimEncoder)
     return model.encoder
-
-
-def _convs(model: TextClassifier) -> list[nn.Module]:
-    return list(_encoder(model).convs)
 
 
 def _built(

@@ -13,6 +13,7 @@ from textcnn.config import ModelConfig
 from textcnn.errors import ConfigError
 from textcnn.models import registry
 from textcnn.models.base import TextClassifier
+from textcnn.models.kim import KimEncoder
 
 Weights = Sequence[dict[str, Tensor]]
 
@@ -49,10 +50,12 @@ def merge_members(members: Sequence[TextClassifier], merged: TextClassifier) -> 
         each = [w[name] for w in weights]
         if name.startswith("embedding."):
             state[name] = torch.cat(each, 1)  # (V, M D)
-        elif name.startswith("encoder.convs."):
-            state[name] = torch.cat(each) if name.endswith("bias") else _side_by_side(each)
+        elif name.startswith("encoder."):  # biases (F,), those of nested widths (G, F), or weights (F, D, h)
+            state[name] = torch.cat(each, -1) if name.endswith("bias") else _side_by_side(each)
         elif name == "head.weight":
-            state[name] = _wide_head(each, members[0].encoder.num_maxima, len(members[0].encoder.convs))  # type: ignore[arg-type]
+            encoder = members[0].encoder
+            assert isinstance(encoder, KimEncoder)
+            state[name] = _wide_head(each, encoder.num_maxima, len(encoder.sizes))
         elif name in ("wide.keys", "wide.idf"):
             state[name] = each[0]
         else:

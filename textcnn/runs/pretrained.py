@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from textcnn.config import EMBEDDING_LEARNING_RATE, KEEP_VECTORS, WITH_VECTORS, Config
+from textcnn.config import EMBEDDING_LEARNING_RATES, KEEP_VECTORS, VECTOR_LEARNING_RATES, Config
 from textcnn.errors import ConfigError, DataError
 from textcnn.models.base import TextClassifier
 from textcnn.text.ragged import Ragged
@@ -119,9 +119,12 @@ def decided(config: Config, dim: int, kept: int) -> Config:
     model, training = config.model, config.training
     has_vectors = model.vectors is not None
     name = Path(model.vectors).name if model.vectors is not None else None
-    rate = training.embedding_learning_rate or (WITH_VECTORS if has_vectors else EMBEDDING_LEARNING_RATE)
+    rate = training.embedding_learning_rate or EMBEDDING_LEARNING_RATES[training.embedding_optimizer][has_vectors]
+    vector_rate = training.vector_learning_rate or VECTOR_LEARNING_RATES[training.embedding_optimizer]
     return dataclasses.replace(
         config,
         model=dataclasses.replace(model, vectors=name, embedding_dim=dim, keep_vectors=kept),
-        training=dataclasses.replace(training, embedding_learning_rate=rate),
+        training=dataclasses.replace(
+            training, embedding_learning_rate=rate, vector_learning_rate=vector_rate if has_vectors else None
+        ),
     )
