@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from textcnn.nn.bags import WeightedBag
+from textcnn.nn.wide_size import num_bytes, smaller_table
 from textcnn.text.batching import Batch
 from textcnn.text.holders import ALONE, Holders
 from textcnn.text.wide import WideFeatures, WideRows
@@ -83,6 +84,24 @@ class WideBranch(nn.Module):
             weights = _log_shares(counts) - _log_shares(everywhere - counts)
         weights[:, ~present] = 0
         self.table.weight.copy_(torch.from_numpy(NAIVE_BAYES_SHARE * weights))
+
+    @torch.no_grad()
+    def held_to(self, most: int) -> WideBranch:
+        """The branch itself if it takes at most ``most`` bytes in a file, else a smaller one that does.
+
+        Its weights are float16 numbers; in memory they stay float32, so that file and memory give the same answer. The
+        n-grams that are left out are as unseen: they do not count in the norm of a text either.
+        """
+        size, num_labels = self.table.weight.shape
+        if num_bytes(size, num_labels, float16=self.is_float16) <= most:
+            return self
+        table, kept = smaller_table(self.table.weight.numpy(), most)
+        small = WideBranch(len(kept), num_labels)
+        small.is_float16 = True
+        small.table.weight.copy_(torch.from_numpy(table))
+        small.keys.copy_(self.keys[torch.from_numpy(kept)])
+        small.idf.copy_(self.idf[torch.from_numpy(kept)])
+        return small.train(self.training)
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits ``(B, C)``; a text without a known n-gram has zeros."""
