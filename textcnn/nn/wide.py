@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from textcnn.nn.bags import WeightedBag
 from textcnn.nn.wide_size import num_bytes, smaller_table
 from textcnn.text.batching import Batch
-from textcnn.text.holders import ALONE, Holders
 from textcnn.text.wide import WideFeatures, WideRows
 
 NAIVE_BAYES_SHARE = 0.3  # how much of the naive-Bayes weights the table starts with
@@ -42,13 +41,7 @@ class WideBranch(nn.Module):
         return WideFeatures(self.keys.cpu().numpy(), self.idf.cpu().numpy())
 
     @torch.no_grad()
-    def fit_features(
-        self,
-        features: WideFeatures,
-        rows: WideRows,
-        targets: npt.NDArray[np.int64 | np.float32],
-        holders: Holders = ALONE,
-    ) -> None:
+    def fit_features(self, features: WideFeatures, rows: WideRows, targets: npt.NDArray[np.int64 | np.float32]) -> None:
         """Set the keys, and start the table at a share of the naive-Bayes weights of the training rows.
 
         One label a text: ``ln P(n-gram | label)`` with add-one counts, centred over the labels. Multi-label: the
@@ -58,7 +51,6 @@ class WideBranch(nn.Module):
             features: the n-grams of the training texts.
             rows: the features of every training text.
             targets: ``(N,)`` label ids, or ``(N, C)`` of 0 and 1.
-            holders: the processes that have the texts; rows and targets are those of this one.
         """
         self.keys.copy_(torch.from_numpy(features.keys))
         self.idf.copy_(torch.from_numpy(features.idf))
@@ -74,13 +66,12 @@ class WideBranch(nn.Module):
                 everywhere += np.bincount(block.rows, minlength=size)[:, None]
                 for c in range(num_labels):
                     counts[:, c] += np.bincount(block.rows, text[:, c], minlength=size)
-        counts, everywhere = holders.sum(counts), holders.sum(everywhere)
-        of_label = np.bincount(targets, minlength=num_labels) if targets.ndim == 1 else targets.sum(axis=0)
-        present = holders.sum(of_label) > 0
         if targets.ndim == 1:
+            present = np.bincount(targets, minlength=num_labels) > 0
             weights = _log_shares(counts)
             weights -= weights[:, present].mean(axis=1, keepdims=True)
         else:
+            present = targets.sum(axis=0) > 0
             weights = _log_shares(counts) - _log_shares(everywhere - counts)
         weights[:, ~present] = 0
         self.table.weight.copy_(torch.from_numpy(NAIVE_BAYES_SHARE * weights))

@@ -15,24 +15,19 @@ from textcnn.evaluation.drift import label_counts
 from textcnn.inference.artifact import Artifact
 from textcnn.labels import Labels
 from textcnn.runs.continuing import extended_labels
-from textcnn.runs.parted import holders_of, shard_of, whole
 from textcnn.runs.pretrained import Pretrained, decided, read_pretrained, sentence
 from textcnn.runs.run import Others, check_dev, split_rows
 from textcnn.text.batching import TextInputs
 from textcnn.text.corpus import add_wide, encode_corpus
-from textcnn.text.holders import ALONE as EVERY_ROW
-from textcnn.text.holders import Holders
 from textcnn.text.lexicon import build_lexicon
 from textcnn.text.overlap import count_conflicts, count_shared, digest, fingerprints
 from textcnn.text.pipeline import EncodedTexts
 from textcnn.text.reading import Examples, read_examples
-from textcnn.text.shards import Shard, own_texts
 from textcnn.text.statistics import expected_unknown, text_statistics
 from textcnn.text.tokenizer import Tokenizer
 from textcnn.text.wide import WideFeatures
 from textcnn.training.learn import Part, prepare
 from textcnn.training.progress import Reporter
-from textcnn.training.ranks import ALONE, Ranks
 
 # A multi-label model without dev rows would have to guess its thresholds.
 MULTI_LABEL_DEV_FRACTION = 0.1
@@ -54,7 +49,6 @@ class Prepared:
         start: the model that training starts from, or none.
         held_out: dev and test rows as they were read, where there are any.
         rows: ``(N,)``, the numbers of the training rows among all that were read.
-        holders: the processes that have the training rows, each some of them.
     """
 
     config: Config
@@ -68,7 +62,6 @@ class Prepared:
     start: Artifact | None = None
     held_out: Mapping[str, Examples] = dataclasses.field(default_factory=dict)
     rows: npt.NDArray[np.int64] | None = None
-    holders: Holders = EVERY_ROW
 
     def with_config(self, config: Config) -> Prepared:
         """The same rows for other settings of model and training; those of data and text must be the same."""
@@ -85,17 +78,13 @@ def prepare_text(
     dev: Any = None,
     test: Any = None,
     start: Artifact | None = None,
-    ranks: Ranks = ALONE,
 ) -> Prepared:
-    """Everything before the model: read, hold out, tokenize. Arguments as for :func:`run_text`.
-
-    More texts than the memory holds are parted among the ranks; dev and test rows are not.
-    """
+    """Everything before the model: read, hold out, tokenize. Arguments as for :func:`run_text`."""
     check_dev(dev, config)
     prepare(config.training)
     kernels.prepare(reporter.say, wait=False)  # while the data is read
     multi_label = None if start is None else start.labels.multi_label
-    examples = read_rows(data, config, reporter, multi_label=multi_label, shard=shard_of(ranks, config.data))
+    examples = read_rows(data, config, reporter, multi_label=multi_label)
     # Dev and test rows all count the same: a metric is of the rows as they are.
     unweighted = dataclasses.replace(config, data=dataclasses.replace(config.data, weight_column=None))
     given = {
@@ -106,29 +95,25 @@ def prepare_text(
         labels = Labels.collect(examples.labels, multi_label=examples.multi_label)
     else:
         labels = extended_labels(start.labels, examples.labels, reporter)
-    train, held, rows = _hold_out(examples, given["dev"], config, reporter)
-    holders = holders_of(train, ranks)
-    if holders.size > 1:
-        reporter.say(f"more texts than the memory holds: each of {holders.size} ranks keeps its own")
-    given["dev"] = None if held is None else whole(held, config.data, holders)
-    _warn_of_copies(train, given, holders, reporter)
+    train, given["dev"], rows = _hold_out(examples, given["dev"], config, reporter)
+    _warn_of_copies(train, given, reporter)
 
     pretrained, coverage = None, None
     if start is None:
-        tokenizer = Tokenizer.train(own_texts(train.texts), config.text, holders)
+        tokenizer = Tokenizer.train(train.texts, config.text)
         config, tokenizer, pretrained = read_pretrained(config, tokenizer)
     else:
-        tokenizer = start.text_inputs().tokenizer.with_words_of(own_texts(train.texts), config.text, holders)
+        tokenizer = start.text_inputs().tokenizer.with_words_of(train.texts, config.text)
         reporter.say(f"{len(tokenizer) - len(start.text_inputs().tokenizer):,} new types")
         config = decided(config, config.model.dim, config.model.keep_vectors or 0)
     config = _resolve(config, tokenizer, labels)
     blinded = () if start is None else start.text_inputs().blinded  # a model that goes on stays blind
     inputs = TextInputs(tokenizer, config.text.max_length, build_lexicon(tokenizer, config.model), blinded=blinded)
-    encoded = encode_corpus(inputs, train.texts, holders)
+    encoded = encode_corpus(inputs, train.texts)
     if config.model.wide:
         known = None if start is None else start.text_inputs().wide
         fit = WideFeatures.fit if known is None else known.extended
-        fitted = fit(encoded, len(tokenizer), holders)
+        fitted = fit(encoded, len(tokenizer))
         inputs, encoded = dataclasses.replace(inputs, wide=fitted), add_wide(encoded, fitted, train.texts)
     part = _part(inputs, encoded, train, reporter)
     others: Others = {
@@ -136,27 +121,24 @@ def prepare_text(
         for name, rows in given.items()
     }
     if pretrained is not None:
-        coverage = pretrained.describe(part.encoded, holders)
+        coverage = pretrained.describe(part.encoded)
         reporter.say(sentence(coverage))
     source = {
         "name": examples.name,
-        "fingerprint": digest(examples.texts, examples.labels, examples.weights, holders),
-        "statistics": text_statistics(inputs, part.encoded, holders),
+        "fingerprint": digest(examples.texts, examples.labels, examples.weights),
+        "statistics": text_statistics(inputs, part.encoded),
         "expected_unknown": expected_unknown(
             inputs,
             part.encoded,
             known=0 if start is None else len(start.text_inputs().tokenizer),
-            holders=holders,
         ),
         "labels": label_counts(train.labels),
     }
     held_out = {name: part for name, part in given.items() if part is not None}
-    return Prepared(config, inputs, labels, part, others, source, pretrained, coverage, start, held_out, rows, holders)
+    return Prepared(config, inputs, labels, part, others, source, pretrained, coverage, start, held_out, rows)
 
 
-def read_rows(
-    data: Any, config: Config, reporter: Reporter, *, multi_label: bool | None = None, shard: Shard | None = None
-) -> Examples:
+def read_rows(data: Any, config: Config, reporter: Reporter, *, multi_label: bool | None = None) -> Examples:
     """Read labelled texts and say what was understood; examples are taken as they are.
 
     Raises:
@@ -164,7 +146,7 @@ def read_rows(
     """
     if isinstance(data, Examples):
         return data
-    examples = read_examples(data, config.data, multi_label=multi_label, shard=shard)
+    examples = read_examples(data, config.data, multi_label=multi_label)
     reporter.say(examples.describe())
     for notice in examples.notices:
         reporter.say(f"note: {notice}")
@@ -191,8 +173,8 @@ def _hold_out(
     return examples.subset(kept), examples.subset(held), kept
 
 
-def _warn_of_copies(train: Examples, others: dict[str, Examples | None], holders: Holders, reporter: Reporter) -> None:
-    known = fingerprints(train.texts, holders)
+def _warn_of_copies(train: Examples, others: dict[str, Examples | None], reporter: Reporter) -> None:
+    known = fingerprints(train.texts)
     if conflicts := count_conflicts(known, train.labels):
         reporter.say(f"warning: {conflicts:,} texts occur with different labels in the training data")
     for name, part in others.items():

@@ -14,7 +14,6 @@ import torch
 from textcnn.config import EMBEDDING_LEARNING_RATE, KEEP_VECTORS, WITH_VECTORS, Config
 from textcnn.errors import ConfigError, DataError
 from textcnn.models.base import TextClassifier
-from textcnn.text.holders import ALONE, Holders
 from textcnn.text.ragged import Ragged
 from textcnn.text.read_hub import local_file
 from textcnn.text.tokenizer import PAD, UNKNOWN, Tokenizer
@@ -46,7 +45,7 @@ class Pretrained:
         rows[self.places] = found
         embedding.set_rows(rows)
 
-    def describe(self, train: Ragged, holders: Holders = ALONE) -> dict[str, Any]:
+    def describe(self, train: Ragged) -> dict[str, Any]:
         """What training.json says of them: the file's name and digest, and how much of the training texts has one."""
         with self.path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -59,8 +58,8 @@ class Pretrained:
             "duplicates": self.vectors.duplicates,
             "types": self.num_words,
             "covered_types": len(self.places) - self.num_kept,
-            "tokens": int(train.lengths.sum()),
-            "covered_tokens": holders.total(covered),
+            "tokens": len(train.ids),
+            "covered_tokens": covered,
             "kept": self.num_kept,
         }
 

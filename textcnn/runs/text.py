@@ -17,13 +17,10 @@ from textcnn.runs.members import train_members
 from textcnn.runs.prepared import Prepared, prepare_text
 from textcnn.runs.run import Run, finish_run, num_measured, warn_of_labels
 from textcnn.text.batching import TextInputs, WordDropout
-from textcnn.text.corpus import held_rows
-from textcnn.text.holders import Holders
 from textcnn.text.overlap import digest
 from textcnn.text.ragged import Ragged
 from textcnn.training.learn import Learned, learn, prepare
 from textcnn.training.progress import Reporter
-from textcnn.training.ranks import ALONE
 from textcnn.training.watch import Watch
 
 
@@ -56,13 +53,7 @@ def run_text(
     """
     if evidence:
         check_architecture(config.model)
-    ranks = ALONE if watch is None else watch.ranks
-    prepared = prepare_text(data, config, reporter, dev=dev, test=test, start=start, ranks=ranks)
-    if evidence and prepared.holders.size > 1:
-        raise ConfigError(
-            f"evidence is asked for, but the texts are parted among {ranks.size} ranks; leave it out, or set storage "
-            f"to 'memory'"
-        )
+    prepared = prepare_text(data, config, reporter, dev=dev, test=test, start=start)
     run = train_prepared(prepared, reporter, watch)
     if evidence and prepared.rows is not None:
         reporter.say("evidence: the training rows that hold the n-grams which win")
@@ -90,7 +81,7 @@ def train_prepared(prepared: Prepared, reporter: Reporter, watch: Watch | None =
 
     def train(model: TextClassifier, training: TrainingConfig) -> Learned:
         start_from_rows(model, prepared)
-        augment = {"dropout": _word_dropout(inputs, part.encoded, training, prepared.holders)}
+        augment = {"dropout": _word_dropout(inputs, part.encoded, training)}
         dev = prepared.others["dev"]
         return learn(
             model,
@@ -129,8 +120,7 @@ def start_from_rows(model: TextClassifier, prepared: Prepared) -> None:
     """Put into fresh weights what is known before training: naive Bayes, pretrained vectors, the model started from."""
     inputs, part = prepared.inputs, prepared.train
     if model.wide is not None and inputs.wide is not None and part.encoded.wide is not None:
-        targets = prepared.labels.encode(part.truth)[held_rows(part.encoded)]
-        model.wide.fit_features(inputs.wide, part.encoded.wide, targets, prepared.holders)
+        model.wide.fit_features(inputs.wide, part.encoded.wide, prepared.labels.encode(part.truth))
     if prepared.pretrained is not None:
         prepared.pretrained.put_into(model)
     if prepared.start is not None:
@@ -148,11 +138,9 @@ def fresh_model(config: ModelConfig, inputs: TextInputs, labels: Labels) -> Text
     )
 
 
-def _word_dropout(inputs: TextInputs, tokens: Ragged, config: TrainingConfig, holders: Holders) -> WordDropout | None:
+def _word_dropout(inputs: TextInputs, tokens: Ragged, config: TrainingConfig) -> WordDropout | None:
     unknown = inputs.tokenizer.unknown_id
     if unknown is None:
         return None
     constant, rare, seed = config.word_dropout, config.rare_dropout, config.seed
-    return WordDropout.fit(
-        tokens, len(inputs.tokenizer), unknown, constant=constant, rare=rare, seed=seed, holders=holders
-    )
+    return WordDropout.fit(tokens, len(inputs.tokenizer), unknown, constant=constant, rare=rare, seed=seed)

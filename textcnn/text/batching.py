@@ -11,8 +11,6 @@ from torch import Tensor
 
 from textcnn import kernels
 from textcnn.kernels.padding import padded_index
-from textcnn.text.corpus import EncodedShard
-from textcnn.text.holders import ALONE, Holders
 from textcnn.text.pipeline import EncodedTexts, TextPipeline
 from textcnn.text.ragged import Ragged
 
@@ -87,24 +85,14 @@ class WordDropout:
 
     @classmethod
     def fit(
-        cls,
-        tokens: Ragged,
-        num_types: int,
-        unknown_id: int,
-        *,
-        constant: float,
-        rare: float,
-        seed: int,
-        holders: Holders = ALONE,
+        cls, tokens: Ragged, num_types: int, unknown_id: int, *, constant: float, rare: float, seed: int
     ) -> WordDropout:
-        """Take the counts of the rule from the training tokens; ``holders`` have some of them each."""
+        """Take the counts of the rule from the training tokens."""
         # Unseen words have temporary ids behind the vocabulary.
         size = max(num_types, 1 + max((int(block.ids.max(initial=-1)) for block in tokens.blocks()), default=-1))
-        size = int(max(found[0] for found in holders.all(np.array([size]))))
         counts = np.zeros(size, np.int64)
         for block in tokens.blocks():
             counts += np.bincount(block.ids, minlength=size)
-        counts = holders.sum(counts)
         rates = rare / np.maximum(rare + counts.astype(np.float32), 1e-9)
         return cls(np.maximum(rates, constant).astype(np.float32), unknown_id, seed)
 
@@ -185,6 +173,6 @@ class TextInputs(TextPipeline):
             bags = self.lexicon.bags(unique, tokens.unseen)
             parts.update(bag_rows=bags.ids.astype(np.int64), bag_offsets=bags.offsets)
         if tokens.wide is not None:
-            wide = tokens.wide.take(tokens.places(rows) if isinstance(tokens, EncodedShard) else rows)
+            wide = tokens.wide.take(rows)
             parts.update(wide_rows=wide.rows.astype(np.int64), wide_weights=wide.weights, wide_offsets=wide.offsets)
         return {name: torch.from_numpy(value) for name, value in parts.items()}

@@ -1,81 +1,27 @@
-"""Token ids and features of a whole corpus: of texts in memory at once, of stored texts part by part, in files.
-
-Of a corpus that is parted among processes each has the ids and features of its own texts.
-"""
+"""Token ids and features of a whole corpus: of texts in memory at once, of stored texts part by part, in files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
-from textcnn.text.holders import ALONE, Holders, Integers, among, in_order, places
-from textcnn.text.lexicon import Unseen, joined, renumber
+from textcnn.text.lexicon import Unseen, renumber
 from textcnn.text.pipeline import EncodedTexts, TextPipeline
 from textcnn.text.ragged import Ragged
-from textcnn.text.shards import ShardedTexts
 from textcnn.text.stored import ArrayWriter, StoredTexts
 from textcnn.text.wide import WideFeatures, WideRows
 
-NO_TEXT = Ragged(np.zeros(0, np.int32), np.zeros(1, np.int64))
 _PART, _CHARACTERS = 8_192, 2_000_000  # stored texts encoded at once, and how long they may be together
 
 
-@dataclass(frozen=True)
-class EncodedShard(EncodedTexts):
-    """Token ids of N texts, of which this process has some: ``ids``, ``offsets`` and ``wide`` are of those alone.
-
-    Temporary ids are those that one process with all rows would give.
-
-    Attributes:
-        rows: ``(n,)`` which of the N they are, ascending.
-        all_lengths: ``(N,)`` tokens of every text.
-    """
-
-    rows: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
-    all_lengths: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
-
-    def __len__(self) -> int:
-        return len(self.all_lengths)
-
-    @property
-    def lengths(self) -> Integers:
-        """Tokens of each of the N texts."""
-        return self.all_lengths
-
-    def held(self, rows: Integers) -> Integers:
-        """Those of the ``rows`` that are here, in their order."""
-        return rows[among(self.rows, rows)]
-
-    def places(self, rows: Integers) -> Integers:
-        """Where these rows stand among the own ones.
-
-        Raises:
-            LookupError: one of them is another process's.
-        """
-        return places(self.rows, rows)
-
-    def take(self, rows: Integers, *, longest: int | None = None) -> Ragged:
-        """The texts numbered ``rows``, in that order, each cut after ``longest`` tokens."""
-        return Ragged(self.ids, self.offsets).take(self.places(rows), longest=longest)
-
-
-def held_rows(tokens: Ragged) -> Integers:
-    """The numbers of the rows whose ids are here, ``(n,)``."""
-    return tokens.rows if isinstance(tokens, EncodedShard) else np.arange(len(tokens))
-
-
-def encode_corpus(pipeline: TextPipeline, texts: Sequence[str], holders: Holders = ALONE) -> EncodedTexts:
+def encode_corpus(pipeline: TextPipeline, texts: Sequence[str]) -> EncodedTexts:
     """As :meth:`TextPipeline.encode`; of stored texts, ids and features are in files too.
 
     Raises:
         DataError: the files cannot be written.
     """
-    if isinstance(texts, ShardedTexts):
-        own = _shared_ids(encode_corpus(pipeline, texts.own), len(pipeline.tokenizer), holders)
-        lengths = in_order(own.lengths, texts.rows, len(texts), holders)
-        return EncodedShard(own.ids, own.offsets, own.unseen, own.wide, texts.rows, lengths)
     if not isinstance(texts, StoredTexts):
         return pipeline.encode(texts)
     encoded = _encode_stored(replace(pipeline, wide=None), texts)
@@ -88,7 +34,7 @@ def add_wide(encoded: EncodedTexts, features: WideFeatures, texts: Sequence[str]
     Raises:
         DataError: the files cannot be written.
     """
-    if not isinstance(texts, (StoredTexts, ShardedTexts)):
+    if not isinstance(texts, StoredTexts):
         return replace(encoded, wide=features.transform(encoded))
     rows, weights, lengths = ArrayWriter(np.int32), ArrayWriter(np.float32), [np.zeros(1, np.int64)]
     for block in encoded.blocks():
@@ -108,19 +54,6 @@ def _encode_stored(pipeline: TextPipeline, texts: StoredTexts) -> EncodedTexts:
         lengths.append(part.lengths)
     tokens = Ragged(ids.finish(), np.cumsum(np.concatenate(lengths)))
     return EncodedTexts(tokens.ids, tokens.offsets, unseen.finish(tokens))
-
-
-def _shared_ids(own: EncodedTexts, num_types: int, holders: Holders) -> EncodedTexts:
-    """The same with the temporary ids that one process with all texts would give: those of the words of all of them."""
-    names, bags = holders.strings(own.unseen.names), own.unseen.bags
-    if not any(names):
-        return own
-    parts = zip(names, holders.all(bags.ids), holders.all(bags.offsets), strict=True)
-    everyone = [(NO_TEXT, Unseen(tuple(of_one), Ragged(ids, offsets))) for of_one, ids, offsets in parts]
-    _, together = joined(everyone, num_types)
-    number = {name: k for k, name in enumerate(together.names)}
-    renumber(own.ids, num_types, np.array([number[name] for name in own.unseen.names], np.int64))
-    return replace(own, unseen=together)
 
 
 def _parts(texts: Iterable[str]) -> Iterator[list[str]]:

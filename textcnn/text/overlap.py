@@ -12,17 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.splitting import fingerprint
-from textcnn.text.holders import ALONE, Holders, in_order
-from textcnn.text.shards import ShardedTexts
 
 Fingerprints = npt.NDArray[np.uint64]
 
 
-def fingerprints(texts: Iterable[str], holders: Holders = ALONE) -> Fingerprints:
+def fingerprints(texts: Iterable[str]) -> Fingerprints:
     """A number for each text, ``(N,)``; case and blanks aside, equal texts have equal numbers."""
-    if isinstance(texts, ShardedTexts):
-        own = fingerprints(texts.own).view(np.int64)
-        return in_order(own, texts.rows, len(texts), holders).view(np.uint64)
     return np.frombuffer(bytearray().join(map(fingerprint, texts)), np.uint64)
 
 
@@ -42,19 +37,9 @@ def count_shared(texts: Fingerprints, others: Fingerprints) -> int:
 
 
 def digest(
-    texts: Iterable[str],
-    labels: Sequence[tuple[str, ...]],
-    weights: npt.NDArray[np.float64] | None = None,
-    holders: Holders = ALONE,
+    texts: Iterable[str], labels: Iterable[tuple[str, ...]], weights: npt.NDArray[np.float64] | None = None
 ) -> str:
-    """A name for these very rows in this order (SHA-256): a model's training rows are known by it.
-
-    Rows that are parted among processes have another name, made of those that each gives to its own.
-    """
-    if isinstance(texts, ShardedTexts):
-        own = digest(texts.own, [labels[row] for row in texts.rows.tolist()], weights)
-        together = "".join(name for names in holders.strings([own]) for name in names)
-        return f"{holders.size} parts: {hashlib.sha256(together.encode()).hexdigest()}"
+    """A name for these very rows in this order (SHA-256): a model's training rows are known by it."""
     found = hashlib.sha256()
     for text, names in zip(texts, labels, strict=True):
         found.update("\x1f".join([text, *names]).encode("utf-8", "surrogatepass") + b"\x1e")

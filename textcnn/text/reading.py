@@ -28,7 +28,6 @@ from textcnn.text.read_notices import counted, sentences
 from textcnn.text.read_source import SURROGATE, Source
 from textcnn.text.read_table import Record, Table, cell_text, shown
 from textcnn.text.read_weights import read_weight
-from textcnn.text.shards import Shard, ShardedTexts
 from textcnn.text.stored import StoredTexts, TextWriter, memory_bound
 
 DEFAULTS = DataConfig()
@@ -172,7 +171,7 @@ class Examples:
     """Texts and their labels; many texts are in a file (:mod:`textcnn.text.stored`).
 
     Args:
-        texts: the texts; of a corpus that is parted among processes (:mod:`textcnn.text.shards`) only some can be had.
+        texts: the texts.
         labels: the labels of each; one for each text unless ``multi_label``.
         multi_label: whether a text may have any number of labels.
         notices: sentences to tell the user.
@@ -211,12 +210,7 @@ class Examples:
 
 
 def read_examples(
-    data: Any,
-    options: DataConfig = DEFAULTS,
-    *,
-    multi_label: bool | None = None,
-    drop_unlabelled: bool = True,
-    shard: Shard | None = None,
+    data: Any, options: DataConfig = DEFAULTS, *, multi_label: bool | None = None, drop_unlabelled: bool = True
 ) -> Examples:
     """Read labelled texts: into memory, or, as ``options.storage`` has it, into a file.
 
@@ -228,7 +222,6 @@ def read_examples(
         options: as for :func:`open_rows`; with a ``weight_column`` there are weights.
         multi_label: overrides that of ``options`` and what would be inferred, to read dev rows as training rows.
         drop_unlabelled: leave out rows without a label; else they stay, with no label.
-        shard: the texts to keep of a corpus that is parted among processes; labels and weights are those of all rows.
 
     Raises:
         ConfigError: as for :func:`open_rows`.
@@ -238,8 +231,7 @@ def read_examples(
     if multi_label is not None:
         options = replace(options, multi_label=multi_label)
     rows = open_rows(data, options, labels="required")
-    writer = TextWriter(memory_bound(options.storage) if shard is None else shard.bound, shard)
-    cells, weights = DistinctCells(), array("d")
+    writer, cells, weights = TextWriter(memory_bound(options.storage)), DistinctCells(), array("d")
     for row in rows:
         writer.append(row.text)
         cells.append(rows.label_cells(row.columns), row.line)
@@ -278,9 +270,7 @@ def read_examples(
 def _select(texts: Sequence[str], positions: npt.NDArray[np.int64]) -> Sequence[str]:
     if len(positions) == len(texts):  # all of them, in their order: positions never repeat
         return texts
-    if isinstance(texts, (StoredTexts, ShardedTexts)):
-        return texts.select(positions)
-    return [texts[i] for i in positions.tolist()]
+    return texts.select(positions) if isinstance(texts, StoredTexts) else [texts[i] for i in positions.tolist()]
 
 
 def _columns(text: Sequence[str], label: Sequence[str]) -> str:

@@ -6,21 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from textcnn.text.corpus import held_rows
-from textcnn.text.holders import ALONE, Holders
 from textcnn.text.pipeline import EncodedTexts, TextPipeline
 from textcnn.text.ragged import Ragged
 
 QUANTILES = 20  # steps between the shortest text and the longest
 
 
-def text_statistics(inputs: TextPipeline, encoded: EncodedTexts, holders: Holders = ALONE) -> dict[str, Any]:
+def text_statistics(inputs: TextPipeline, encoded: EncodedTexts) -> dict[str, Any]:
     """Numbers of rows, tokens and types, the spread of the lengths, and what the model cannot see.
-
-    Args:
-        inputs: the model's.
-        encoded: the texts.
-        holders: the processes that have them, each some.
 
     Returns:
         rows, tokens, types (distinct tokens), unknown (tokens that the vocabulary does not have), cut (rows longer than
@@ -28,21 +21,18 @@ def text_statistics(inputs: TextPipeline, encoded: EncodedTexts, holders: Holder
     """
     sizes = encoded.lengths
     at = np.linspace(0, 1, QUANTILES + 1)
-    num_ids = len(inputs.tokenizer) + len(encoded.unseen.names)
     return {
         "rows": len(encoded),
-        "tokens": int(sizes.sum()),
-        "types": int(np.count_nonzero(holders.sum(np.bincount(encoded.ids, minlength=num_ids)))),
-        "unknown": holders.total(int(inputs.is_unknown(encoded).sum())),
+        "tokens": len(encoded.ids),
+        "types": int(np.count_nonzero(np.bincount(encoded.ids))) if len(encoded.ids) else 0,
+        "unknown": int(inputs.is_unknown(encoded).sum()),
         "cut": int(inputs.cut_rows(encoded).sum()),
         "empty": int((sizes == 0).sum()),
         "lengths": np.quantile(sizes, at, method="inverted_cdf").tolist() if len(sizes) else [],
     }
 
 
-def expected_unknown(
-    inputs: TextPipeline, encoded: Ragged, *, known: int = 0, holders: Holders = ALONE
-) -> float | None:
+def expected_unknown(inputs: TextPipeline, encoded: Ragged, *, known: int = 0) -> float | None:
     """The share of unknown tokens to expect in further texts like these, on which the vocabulary was made.
 
     It is what leaving out one text at a time would find: the tokens of types that no other text has, and those that the
@@ -52,30 +42,27 @@ def expected_unknown(
         inputs: the model's.
         encoded: its training texts.
         known: types that the vocabulary would have without these texts: its first ones.
-        holders: the processes that have the texts, each some of them.
 
     Returns:
         None where that says nothing: without a token, and for pieces of words, of which there is always one.
     """
-    num_tokens = int(encoded.lengths.sum())
-    if not num_tokens or not inputs.tokenizer.has_whole_words:
+    if not len(encoded.ids) or not inputs.tokenizer.has_whole_words:
         return None
-    num_types, held = len(inputs.tokenizer), held_rows(encoded)
-    first, last = np.full(num_types, len(encoded)), np.full(num_types, -1)
+    num_types = len(inputs.tokenizer)
+    first, last = np.full(num_types, -1, np.int64), np.full(num_types, -1, np.int64)
     counts, unknown, row = np.zeros(num_types, np.int64), 0, 0
     for block in encoded.blocks(500_000):  # several arrays of a block's size are made of it
         outside = inputs.is_unknown(block)
-        rows = np.repeat(held[row : row + len(block)], block.lengths)[~outside]
+        rows = np.repeat(np.arange(row, row + len(block)), block.lengths)[~outside]
         ids = block.ids[~outside]
         last[ids] = rows  # of the same place written twice, the later value stays
-        begun = first[ids[::-1]] == len(encoded)
+        begun = first[ids[::-1]] < 0
         first[ids[::-1][begun]] = rows[::-1][begun]
         counts += np.bincount(ids, minlength=num_types)
         unknown, row = unknown + int(outside.sum()), row + len(block)
-    first, last = np.minimum.reduce(holders.all(first)), np.maximum.reduce(holders.all(last))
     alone = first == last
     alone[:known] = False
-    return (holders.total(unknown) + int(holders.sum(counts)[alone].sum())) / num_tokens
+    return (unknown + int(counts[alone].sum())) / len(encoded.ids)
 
 
 def frequent_unknown(inputs: TextPipeline, encoded: EncodedTexts, most: int) -> list[tuple[str, int]]:

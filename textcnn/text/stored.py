@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.errors import DataError
-from textcnn.text.shards import Shard, ShardedTexts
 
 if TYPE_CHECKING:
     import datasets
@@ -48,13 +47,12 @@ class TextWriter:
 
     Args:
         bound: characters that are kept in memory.
-        shard: which of the texts go to the file, where other processes keep the others; none: all of them.
     """
 
-    def __init__(self, bound: float = math.inf, shard: Shard | None = None) -> None:
-        self._bound, self._shard = bound, shard
+    def __init__(self, bound: float = math.inf) -> None:
+        self._bound = bound
         self._texts: list[str] = []
-        self._characters = self._count = 0
+        self._characters = 0
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._stream: Any = None
 
@@ -69,7 +67,7 @@ class TextWriter:
         if self._characters > self._bound and len(self._texts) >= _BLOCK:
             self._flush()
 
-    def finish(self) -> list[str] | StoredTexts | ShardedTexts:
+    def finish(self) -> list[str] | StoredTexts:
         """All texts, in their order."""
         if self._characters <= self._bound:
             return self._texts
@@ -80,8 +78,7 @@ class TextWriter:
             self._stream.close()
         assert self._folder is not None
         with self._folder as folder:
-            found = StoredTexts(datasets.Dataset.from_file(str(Path(folder, "texts.arrow"))))
-        return found if self._shard is None else ShardedTexts(found, self._shard.rows(self._count), self._count)
+            return StoredTexts(datasets.Dataset.from_file(str(Path(folder, "texts.arrow"))))
 
     def _flush(self) -> None:
         """Write what has been collected since the last time: at the first, all of it."""
@@ -92,11 +89,9 @@ class TextWriter:
             if self._folder is None:
                 self._folder = tempfile.TemporaryDirectory(prefix="textcnn-")
                 self._stream = pyarrow.ipc.new_stream(str(Path(self._folder.name, "texts.arrow")), schema)
-            own = self._texts if self._shard is None else self._shard.of(self._texts, self._count)
-            for start in range(0, len(own), _BLOCK):
-                block = {"text": own[start : start + _BLOCK]}
+            for start in range(0, len(self._texts), _BLOCK):
+                block = {"text": self._texts[start : start + _BLOCK]}
                 self._stream.write_batch(pyarrow.RecordBatch.from_pydict(block, schema))
-        self._count += len(self._texts)
         self._texts = []
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +17,6 @@ from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, tra
 
 from textcnn.config import TOKENIZERS, TextConfig
 from textcnn.errors import ArtifactError, ConfigError
-from textcnn.text.holders import ALONE, Holders
 from textcnn.text.ragged import Ragged
 
 PAD = "[PAD]"
@@ -48,17 +46,11 @@ class Tokenizer:
         self._pipeline = pipeline
 
     @classmethod
-    def train(cls, texts: Sequence[str], config: TextConfig, holders: Holders = ALONE) -> Tokenizer:
+    def train(cls, texts: Sequence[str], config: TextConfig) -> Tokenizer:
         """Learn a vocabulary from ``texts``, or load the tokenizer.json that ``config.tokenizer`` names.
 
-        Args:
-            texts: those of this process.
-            config: which tokenizer.
-            holders: the processes that have the texts, each some of them.
-
         Raises:
-            ConfigError: ``config.tokenizer`` is neither a kind nor a file, or learns pieces of words from texts that
-                no process has all of.
+            ConfigError: ``config.tokenizer`` is neither a kind nor a file.
         """
         if config.tokenizer not in TOKENIZERS:
             path = Path(config.tokenizer)
@@ -66,32 +58,9 @@ class Tokenizer:
                 kinds = ", ".join(TOKENIZERS)
                 raise ConfigError(f"tokenizer must be one of {kinds}, or a tokenizer.json file, got {str(path)!r}")
             return cls.load(path)
-        if holders.size > 1:
-            return cls._trained_together(texts, config, holders)
         pipeline = _untrained(config)
         pipeline.train_from_iterator(map(_without_surrogates, texts), _trainer(config, pipeline, texts))
         return cls(_with_reserved(pipeline, config))
-
-    @classmethod
-    def _trained_together(cls, texts: Sequence[str], config: TextConfig, holders: Holders) -> Tokenizer:
-        """A vocabulary of whole words: the most frequent first, those of one frequency by name, as the trainer does."""
-        if config.tokenizer in ("bpe", "wordpiece"):
-            raise ConfigError(
-                f"tokenizer is {config.tokenizer!r}, which is learned from all texts, but {holders.size} processes "
-                f"have some of them each; train it in one process and name its tokenizer.json, or set storage to "
-                f"'memory'"
-            )
-        every = cls.train(texts, dataclasses.replace(config, vocabulary_size=_EVERY, min_frequency=1))
-        numbers = np.zeros(len(every), np.int64)
-        for tokens in every.encode_stream(texts):
-            numbers += np.bincount(tokens.ids, minlength=len(every))
-        own = dict(zip(every.types(), numbers.tolist(), strict=True))
-        counts = holders.counts({name: number for name, number in own.items() if number})
-        names = sorted(counts, key=lambda name: (-counts[name], name))[: config.vocabulary_size - 2]
-        frequent = [name for name in names if counts[name] >= config.min_frequency]
-        pipeline = _untrained(config)
-        pipeline.model = models.WordLevel(_numbered(frequent), unk_token=UNKNOWN)
-        return cls(pipeline)
 
     @classmethod
     def load(cls, path: str | Path) -> Tokenizer:
@@ -219,14 +188,14 @@ class Tokenizer:
         document["model"]["vocab"].update({name: len(self) + k for k, name in enumerate(names)})
         return Tokenizer.from_json(json.dumps(document))
 
-    def with_words_of(self, texts: Iterable[str], config: TextConfig, holders: Holders = ALONE) -> Tokenizer:
+    def with_words_of(self, texts: Iterable[str], config: TextConfig) -> Tokenizer:
         """The same with the new words of ``texts`` behind its vocabulary, as the config has it; of sub-words: itself.
 
         The most frequent words come first, those of one frequency by name.
         """
         if not self.has_whole_words:
             return self
-        counts = holders.counts(Counter(word for text in texts for word in self.words(text)))
+        counts = Counter(word for text in texts for word in self.words(text))
         frequent = {word for word, n in counts.items() if n >= config.min_frequency}
         new = sorted(frequent - set(self.types()), key=lambda word: (-counts[word], word))
         return self.extended(new[: max(config.vocabulary_size - len(self), 0)])
@@ -290,14 +259,14 @@ def _trainer(config: TextConfig, pipeline: tokenizers.Tokenizer, texts: Sequence
     return trainers.WordLevelTrainer(vocab_size=size, min_frequency=frequency, show_progress=False)
 
 
-_EVERY = 2**31  # types: more than there are
 _SUBWORDS = 16_000  # sub-word vocabularies beyond this are word lists again
 
 
 def _with_reserved(trained: tokenizers.Tokenizer, config: TextConfig) -> tokenizers.Tokenizer:
     """Put [PAD] and [UNK] before the trained vocabulary; a trainer's ``special_tokens`` would become added tokens."""
     learned = trained.get_vocab(with_added_tokens=False)
-    vocabulary = _numbered(sorted(learned, key=learned.__getitem__))
+    ordered = [PAD, UNKNOWN, *sorted(learned, key=learned.__getitem__)]
+    vocabulary = {entry: number for number, entry in enumerate(dict.fromkeys(ordered))}
     pipeline = _untrained(config)
     if config.tokenizer == "bpe":
         saved = trained.model.__getstate__()  # the only door to the merges: the model's own JSON
@@ -307,10 +276,6 @@ def _with_reserved(trained: tokenizers.Tokenizer, config: TextConfig) -> tokeniz
     else:
         pipeline.model = models.WordLevel(vocabulary, unk_token=UNKNOWN)
     return pipeline
-
-
-def _numbered(names: Iterable[str]) -> dict[str, int]:
-    return {name: number for number, name in enumerate(dict.fromkeys([PAD, UNKNOWN, *names]))}
 
 
 def _merges(saved: bytes) -> list[tuple[str, str]]:

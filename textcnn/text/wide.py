@@ -12,7 +12,6 @@ from functools import cached_property, lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.text.holders import ALONE, Holders
 from textcnn.text.ragged import Ragged, gather, ranges
 
 Integers = npt.NDArray[np.int64]
@@ -61,20 +60,14 @@ class WideFeatures:
     idf: npt.NDArray[np.float32]
 
     @classmethod
-    def fit(cls, tokens: Ragged, num_types: int | None = None, holders: Holders = ALONE) -> WideFeatures:
+    def fit(cls, tokens: Ragged, num_types: int | None = None) -> WideFeatures:
         """Take the features of the training texts.
 
         Args:
             tokens: of the training texts.
             num_types: V; the ids behind it are temporary, stand for other words in other texts, and have no features.
-            holders: the processes that have the texts, each some of them.
         """
         keys, frequency = _counted(tokens, num_types)
-        if holders.size > 1:
-            parts = zip(holders.all(keys), holders.all(frequency), strict=True)
-            keys, frequency = np.zeros(0, np.int64), np.zeros(0, np.int64)
-            for further, also in parts:
-                keys, frequency = _merged(keys, frequency, further, also)
         return cls(keys, (np.log((1 + len(tokens)) / (1 + frequency)) + 1).astype(np.float32))
 
     def transform(self, tokens: Ragged) -> WideRows:
@@ -110,9 +103,9 @@ class WideFeatures:
         table: npt.NDArray[np.int64] = numba_wide.index(self.keys)
         return table
 
-    def extended(self, tokens: Ragged, num_types: int, holders: Holders = ALONE) -> WideFeatures:
+    def extended(self, tokens: Ragged, num_types: int) -> WideFeatures:
         """These features and those of further texts; the old ones keep their idf, so that old texts weigh the same."""
-        further = WideFeatures.fit(tokens, num_types, holders)
+        further = WideFeatures.fit(tokens, num_types)
         fresh = ~np.isin(further.keys, self.keys)
         keys = np.concatenate([self.keys, further.keys[fresh]])
         order = np.argsort(keys)
@@ -127,7 +120,7 @@ def _worth_compiling(tokens: Ragged) -> bool:
 
 
 def _counted(tokens: Ragged, num_types: int | None) -> tuple[Integers, Integers]:
-    """Every key of the texts that are here, ascending, and how many of them hold it."""
+    """Every key of the texts, ascending, and how many texts hold it."""
     if _worth_compiling(tokens):
         from textcnn.text import numba_wide
 

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from textcnn.config import TrainingConfig
 from textcnn.nn.step import Step
-from textcnn.text.corpus import EncodedShard
 from textcnn.training.losses import BranchLoss
 from textcnn.training.order import Rows, shuffled_batches
 from textcnn.training.precision import Precision
@@ -67,7 +66,7 @@ class Epochs:
 
     Attributes:
         inputs: makes batches of encoded rows.
-        encoded: N training rows; of a corpus that is parted among the processes, those of this one.
+        encoded: N training rows.
         targets: of all rows.
         config: decides the order, and where masks come from.
         loss: knows what the loss of a batch is divided by.
@@ -103,13 +102,10 @@ class Epochs:
         return self.inputs.batch(self.encoded, rows, labels=self.targets, **extra).to(self.device)
 
     def _share(self, rows: Rows, epoch: int, num_tokens: int) -> Share:
-        """Without a row of its own a process borrows one, so that it does what the others do; it counts 0."""
-        if isinstance(self.encoded, EncodedShard):
-            own, other = self.encoded.held(rows), self.encoded.rows[:1]
-        else:
-            own, other = rows[self.ranks.part(len(rows))], rows[:1]
+        """Without a row of its own a process borrows the first, so that it does what the others do; it counts 0."""
+        own = rows[self.ranks.part(len(rows))]
         total = self.ranks.total if self.ranks.size > 1 else None
-        taken = own if len(own) else other
+        taken = own if len(own) else rows[:1]
         step = Step(self.config.seed, epoch, taken, int(rows[0]), total, counts=len(own) > 0)
         divisor = self.loss.divisor(torch.from_numpy(self.targets[rows]).to(self.device))
         return Share(self._batch(taken, epoch), step, divisor, len(rows), num_tokens)
