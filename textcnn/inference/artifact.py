@@ -112,7 +112,9 @@ class Artifact:
         """Trainable numbers."""
         if isinstance(self.network, dict):
             return num_parameters(self.network, self.config)
-        return sum(p.numel() for p in self.network.parameters() if p.requires_grad)
+        from textcnn.models.base import num_parameters as of_network
+
+        return of_network(self.network)
 
     @property
     def modality(self) -> str:

@@ -18,8 +18,8 @@ from textcnn.inference.plausible import check_claims, filled
 from textcnn.labels import Labels
 from textcnn.models.base import TextClassifier, build_image_classifier, build_text_classifier, weights_of
 from textcnn.models.weights import WIDE_IDF, WIDE_KEYS, WIDE_TABLE, Weights
-from textcnn.text.lexicon import build_lexicon
 from textcnn.text.batching import TextInputs
+from textcnn.text.lexicon import build_lexicon
 from textcnn.text.pipeline import TextPipeline
 from textcnn.text.read_table import one_line
 from textcnn.text.tokenizer import Tokenizer

@@ -35,6 +35,8 @@ class KimSettings:
             raise ConfigError(f"activation of 'kim' must be one of {', '.join(MONOTONE)}, got {self.activation!r}")
         if not self.kernel_sizes or min(self.kernel_sizes) < 1:
             raise ConfigError(f"kernel_sizes must be numbers from 1 up, got {self.kernel_sizes!r}")
+        if not isinstance(self.num_filters, int) or self.num_filters < 1:
+            raise ConfigError(f"num_filters must be 1 or more, got {self.num_filters!r}")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout must be in [0, 1), got {self.dropout!r}")
         if self.pooling not in POOLINGS:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from textcnn import kernels
+from textcnn.config import TrainingConfig
 from textcnn.kernels.padding import padded_index
 from textcnn.text.pipeline import EncodedTexts, TextPipeline
 from textcnn.text.ragged import Ragged
@@ -82,6 +83,16 @@ class WordDropout:
     rates: npt.NDArray[np.float32]
     unknown_id: int
     seed: int
+
+    @classmethod
+    def of(cls, inputs: TextPipeline, tokens: Ragged, config: TrainingConfig) -> WordDropout | None:
+        """That of the settings; none where the tokenizer has no unknown word."""
+        if inputs.tokenizer.unknown_id is None:
+            return None
+        constant, rare, seed = config.word_dropout, config.rare_dropout, config.seed
+        return cls.fit(
+            tokens, len(inputs.tokenizer), inputs.tokenizer.unknown_id, constant=constant, rare=rare, seed=seed
+        )
 
     @classmethod
     def fit(
