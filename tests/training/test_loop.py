@@ -10,7 +10,7 @@ from textcnn.config import ModelConfig, TrainingConfig
 from textcnn.labels import Labels
 from textcnn.models.base import build_text_classifier
 from textcnn.models.forward import logits_of
-from textcnn.text.batching import TextInputs
+from textcnn.text.pipeline import TextPipeline
 from textcnn.text.ragged import Ragged
 from textcnn.training.learn import Part, calibrated, learn
 from textcnn.training.loop import fit
@@ -19,7 +19,7 @@ from textcnn.training.progress import Silent, StopTraining
 from textcnn.training.trainer import DivergedError
 
 LABELS = Labels(("a", "b"))
-INPUTS = TextInputs(None)  # type: ignore[arg-type]
+INPUTS = TextPipeline(None)  # type: ignore[arg-type]
 
 
 @pytest.fixture

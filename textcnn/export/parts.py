@@ -20,7 +20,7 @@ from textcnn.models.base import TextClassifier, build_text_classifier
 from textcnn.models.kim import KimEncoder
 from textcnn.nn.wide import WideBranch
 from textcnn.nn.wide_size import num_bytes
-from textcnn.text.batching import TextInputs
+from textcnn.text.pipeline import TextPipeline
 from textcnn.text.tokenizer import Tokenizer
 
 WINDOWS = 20  # of a text that a pruned filter's usual feature is made for
@@ -175,5 +175,5 @@ def _built(
     return model
 
 
-def _replaced(artifact: Artifact, model: nn.Module, inputs: TextInputs, **changes: Any) -> Artifact:
+def _replaced(artifact: Artifact, model: nn.Module, inputs: TextPipeline, **changes: Any) -> Artifact:
     return replace(artifact, network=model.eval(), inputs=inputs, **changes)

@@ -18,7 +18,6 @@ from textcnn.inference.plausible import check_claims, filled
 from textcnn.labels import Labels
 from textcnn.models.base import TextClassifier, build_image_classifier, build_text_classifier, weights_of
 from textcnn.models.weights import WIDE_IDF, WIDE_KEYS, WIDE_TABLE, Weights
-from textcnn.text.batching import TextInputs
 from textcnn.text.lexicon import build_lexicon
 from textcnn.text.pipeline import TextPipeline
 from textcnn.text.read_table import one_line
@@ -90,7 +89,7 @@ def _pipeline(folder: Path, saved: dict[str, Any], config: ModelConfig, weights:
     for name in ("embedding.word.weight", "embedding.static.word.weight", "embedding.tuned.word.weight"):
         _check_rows(folder, name, weights, len(tokenizer), "types in tokenizer.json")
     wide = WideFeatures(weights[WIDE_KEYS], weights[WIDE_IDF]) if WIDE_KEYS in weights else None
-    return TextInputs(tokenizer, saved["max_length"], build_lexicon(tokenizer, config), wide, tuple(saved["blinded"]))
+    return TextPipeline(tokenizer, saved["max_length"], build_lexicon(tokenizer, config), wide, tuple(saved["blinded"]))
 
 
 def _check_rows(folder: Path, name: str, weights: Weights, expected: int, what: str) -> None:

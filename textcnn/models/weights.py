@@ -52,7 +52,8 @@ def initial_weights(
         list(pool.map(lambda job: job[1](np.random.Generator(np.random.SFC64(job[2])), job[0]), jobs))
     if "encoder.bias" in weights:
         dim = weights["encoder.bank.weight"].shape[1]
-        weights["encoder.bias"] *= np.float32([[_bound(dim * width)] for width in KimSettings.of(config).widths])
+        bounds = np.array([_bound(dim * width) for width in KimSettings.of(config).widths], np.float32)
+        weights["encoder.bias"] *= bounds[:, None]
     if num_features is not None:
         weights[WIDE_TABLE] = np.zeros((num_features, len(labels)), np.float32)
         weights[WIDE_KEYS] = np.zeros(num_features, np.int64)

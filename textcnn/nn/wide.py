@@ -50,7 +50,8 @@ class WideBranch(nn.Module):
         """
         self.keys.copy_(torch.from_numpy(features.keys))
         self.idf.copy_(torch.from_numpy(features.idf))
-        self.table.weight.copy_(torch.from_numpy(naive_bayes_table(*self.table.weight.shape, rows, targets)))
+        size, num_labels = self.table.weight.shape
+        self.table.weight.copy_(torch.from_numpy(naive_bayes_table(size, num_labels, rows, targets)))
 
     @torch.no_grad()
     def held_to(self, most: int) -> WideBranch:

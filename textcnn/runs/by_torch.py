@@ -10,8 +10,9 @@ from textcnn.labels import Labels
 from textcnn.models.base import TextClassifier, build_text_classifier, weights_of
 from textcnn.runs.first_weights import start_from_rows
 from textcnn.runs.prepared import Prepared
-from textcnn.text.batching import TextInputs, WordDropout
+from textcnn.text.masking import WordDropout
 from textcnn.text.overlap import digest
+from textcnn.text.pipeline import TextPipeline
 from textcnn.training.learn import Learned, learn, prepare
 from textcnn.training.progress import Reporter
 from textcnn.training.watch import Watch
@@ -41,7 +42,7 @@ def train_network(
     return model, learned
 
 
-def fresh_model(config: ModelConfig, inputs: TextInputs, labels: Labels, seed: int) -> TextClassifier:
+def fresh_model(config: ModelConfig, inputs: TextPipeline, labels: Labels, seed: int) -> TextClassifier:
     """A network of that config for the rows, before it knows anything of them."""
     return build_text_classifier(
         config,

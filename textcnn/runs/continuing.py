@@ -99,8 +99,9 @@ def take_weights(weights: Weights, inputs: TextPipeline, start: Artifact) -> Non
         if weight.shape == target.shape and name not in rows:
             target[...] = weight
         elif name in rows and weight.ndim == target.ndim:
-            # Columns that the model does not have stay.
-            target[(rows[name][: len(weight)], *map(slice, weight.shape[1:]))] = weight
+            columns = tuple(slice(size) for size in weight.shape[1:])  # those that the model does not have stay
+            place: tuple[Any, ...] = (rows[name][: len(weight)], *columns)
+            target[place] = weight
         else:
             raise ArtifactError(f"{name} has the shape {weight.shape}, expected {target.shape}")
 

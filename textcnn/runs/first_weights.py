@@ -35,7 +35,8 @@ def start_from_rows(weights: Weights, prepared: Prepared, seed: int) -> None:
     if WIDE_TABLE in weights and inputs.wide is not None and part.encoded.wide is not None:
         targets = prepared.labels.encode(part.truth)
         weights[WIDE_KEYS][:], weights[WIDE_IDF][:] = inputs.wide.keys, inputs.wide.idf
-        weights[WIDE_TABLE][:] = naive_bayes_table(*weights[WIDE_TABLE].shape, part.encoded.wide, targets)
+        size, num_labels = weights[WIDE_TABLE].shape
+        weights[WIDE_TABLE][:] = naive_bayes_table(size, num_labels, part.encoded.wide, targets)
     if prepared.pretrained is not None:
         set_word_rows(weights, prepared.pretrained.word_rows(len(inputs.tokenizer), seed))
     if prepared.start is not None:
