@@ -19,7 +19,7 @@ from textcnn.inference.artifact import Artifact
 from textcnn.labels import Labels
 from textcnn.models import formulas, registry
 from textcnn.models.base import build_image_classifier, build_text_classifier
-from textcnn.text.batching import TextInputs
+from textcnn.text.pipeline import TextPipeline
 from textcnn.text.tokenizer import Tokenizer
 from textcnn_cli import console, inspect
 from textcnn_cli.main import app
@@ -63,9 +63,9 @@ def models(tmp_path_factory):
     labels = Labels(("bad", "good", "mixed"))
     config = ModelConfig("kim", embedding_dim=6, settings={"num_filters": 4})
     model = build_text_classifier(config, len(tokenizer), labels)
-    Artifact(model, TextInputs(tokenizer, 30), labels, config, 1.5, [0.5] * 3).save(folder / "text")
+    Artifact(model, TextPipeline(tokenizer, 30), labels, config, 1.5, [0.5] * 3).save(folder / "text")
     several = Labels(labels.names, multi_label=True)
-    Artifact(model, TextInputs(tokenizer), several, config, 1.0, [0.5] * 3).save(folder / "unlimited")
+    Artifact(model, TextPipeline(tokenizer), several, config, 1.0, [0.5] * 3).save(folder / "unlimited")
     config = ModelConfig("lenet", settings={"channels": [2, 3], "hidden_size": 5})
     images = ImageInputs((1, 8, 12), (0.0,), (1.0,))
     model = build_image_classifier(config, images.shape, labels)

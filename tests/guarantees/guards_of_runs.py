@@ -81,8 +81,8 @@ RUNS = (
         15,
         "textcnn/runs/limits.py",
         "limit_wide",
-        "small = fitted(before, int(megabytes * 2**20))",
-        "small = before",
+        "if size <= most:",
+        "if True:",
         "tests/runs/test_members.py::test_a_wide_branch_above_its_size_is_made_smaller_and_the_loss_said",
     ),
     Guard(

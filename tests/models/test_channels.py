@@ -13,8 +13,8 @@ from textcnn.models import registry
 from textcnn.models.base import build_text_classifier
 from textcnn.models.forward import logits_of
 from textcnn.models.layers import text_layers
-from textcnn.text.batching import TextInputs
 from textcnn.text.lexicon import build_lexicon
+from textcnn.text.pipeline import TextPipeline
 from textcnn.text.tokenizer import Tokenizer
 from textcnn.training.losses import BranchLoss
 from textcnn.training.optimizers import build_optimizers, split_parameters
@@ -38,7 +38,7 @@ def build(architecture="kim", channels="multichannel", subwords=True, **settings
         settings=settings,
     )
     tokenizer = Tokenizer.train(TRAIN, TextConfig()).extended(["filming", "superb"])
-    inputs = TextInputs(tokenizer, 30, build_lexicon(tokenizer, config))
+    inputs = TextPipeline(tokenizer, 30, build_lexicon(tokenizer, config))
     num_ngrams = inputs.lexicon.num_ngrams if subwords else 0
     model = build_text_classifier(config, len(tokenizer), LABELS, num_ngrams=num_ngrams)
     model.embedding.set_rows(torch.randn(len(tokenizer), DIM))

@@ -16,7 +16,7 @@ from textcnn.labels import Labels
 from textcnn.models import registry
 from textcnn.models.base import build_image_classifier, build_text_classifier, num_parameters
 from textcnn.models.forward import evaluation_batches, logits_of
-from textcnn.text.batching import TextInputs
+from textcnn.text.pipeline import TextPipeline
 from textcnn.text.ragged import Ragged
 
 LABELS = Labels(("a", "b", "c"))
@@ -49,7 +49,7 @@ class NoTokenizer:
     """Stands in for the tokenizer where only batches are made."""
 
 
-INPUTS = TextInputs(NoTokenizer())  # type: ignore[arg-type]
+INPUTS = TextPipeline(NoTokenizer())  # type: ignore[arg-type]
 
 
 @pytest.fixture(params=VARIANTS, ids=lambda v: f"{v[0]}{v[1] or ''}")

@@ -38,10 +38,12 @@ def untouched(data, start, **settings):
     """The model as it stands before the first step."""
     prepared = prepare_text(data, continued_config(settings, start, "m"), Silent(), start=start)
     from textcnn.inference.artifact import Artifact
-    from textcnn.runs.text import fresh_model, start_from_rows
+    from textcnn.models.base import weights_of
+    from textcnn.runs.by_torch import fresh_model
+    from textcnn.runs.first_weights import start_from_rows
 
-    model = fresh_model(prepared.config.model, prepared.inputs, prepared.labels).eval()
-    start_from_rows(model, prepared)
+    model = fresh_model(prepared.config.model, prepared.inputs, prepared.labels, 0).eval()
+    start_from_rows(weights_of(model), prepared, 0)
     return Predictor(Artifact(model, prepared.inputs, prepared.labels, prepared.config.model))
 
 

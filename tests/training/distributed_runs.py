@@ -19,8 +19,9 @@ from textcnn.labels import Labels
 from textcnn.models import registry
 from textcnn.models.base import build_text_classifier
 from textcnn.runs.images import run_images
-from textcnn.text.batching import TextInputs, WordDropout
 from textcnn.text.lexicon import build_lexicon
+from textcnn.text.masking import WordDropout
+from textcnn.text.pipeline import TextPipeline
 from textcnn.text.tokenizer import Tokenizer
 from textcnn.text.wide import WideFeatures
 from textcnn.training.distributed import ALONE, RankLostError, process_group, weights_digest
@@ -63,7 +64,7 @@ def train(case, group=ALONE):
     tokenizer = Tokenizer.train(texts(0), TextConfig(min_frequency=1))
     model_config = ModelConfig(architecture, embedding_dim=8, settings=SMALL[architecture])
     model_config = dataclasses.replace(model_config, **shape)
-    inputs = TextInputs(tokenizer, 40, build_lexicon(tokenizer, model_config) if shape.get("subwords") else None)
+    inputs = TextPipeline(tokenizer, 40, build_lexicon(tokenizer, model_config) if shape.get("subwords") else None)
     encoded = inputs.encode(texts(0))
     if shape.get("wide"):
         inputs = dataclasses.replace(inputs, wide=WideFeatures.fit(encoded, len(tokenizer)))

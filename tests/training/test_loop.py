@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,8 @@ import torch
 from textcnn.config import ModelConfig, TrainingConfig
 from textcnn.labels import Labels
 from textcnn.models.base import build_text_classifier
-from textcnn.text.batching import TextInputs
+from textcnn.models.forward import logits_of
+from textcnn.text.pipeline import TextPipeline
 from textcnn.text.ragged import Ragged
 from textcnn.training.learn import Part, calibrated, learn
 from textcnn.training.loop import fit
@@ -16,7 +19,7 @@ from textcnn.training.progress import Silent, StopTraining
 from textcnn.training.trainer import DivergedError
 
 LABELS = Labels(("a", "b"))
-INPUTS = TextInputs(None)  # type: ignore[arg-type]
+INPUTS = TextPipeline(None)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -34,7 +37,7 @@ def model_of(**settings):
 def run(model, part, *, dev=None, **settings):
     config = TrainingConfig(**settings)
     learned = learn(model, INPUTS, part, dev, LABELS, config, Silent(), device=torch.device("cpu"))
-    return calibrated(learned, model, INPUTS, dev, LABELS)
+    return calibrated(learned, partial(logits_of, model, INPUTS), dev, LABELS)
 
 
 def weights_of(model):

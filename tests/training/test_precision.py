@@ -11,7 +11,7 @@ from textcnn.errors import ConfigError
 from textcnn.labels import Labels
 from textcnn.models import registry
 from textcnn.models.base import build_text_classifier
-from textcnn.text.batching import TextInputs
+from textcnn.text.pipeline import TextPipeline
 from textcnn.text.ragged import Ragged
 from textcnn.training.learn import Part, learn
 from textcnn.training.losses import BranchLoss
@@ -20,7 +20,7 @@ from textcnn.training.precision import Precision
 from textcnn.training.progress import Silent
 
 LABELS = Labels(("a", "b"))
-INPUTS = TextInputs(None)  # type: ignore[arg-type]
+INPUTS = TextPipeline(None)  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -318,7 +318,7 @@ def _ends_match(texts: Texts) -> bool:
     """Whether the last offsets are the lengths of what they part."""
     pairs = [(texts.offsets, texts.ids), (texts.bag_offsets, texts.bag_rows), (texts.wide_offsets, texts.wide_rows)]
     whole = all(o is None or (v is not None and len(o) > 0 and int(o[-1]) == len(v)) for o, v in pairs)
-    return whole and (texts.wide_rows is None or texts.wide_values is not None and len(texts.wide_values) == len(texts.wide_rows))
+    return whole and (texts.wide_rows is None or (texts.wide_values is not None and len(texts.wide_values) == len(texts.wide_rows)))
 
 
 def _rows(rows: Integers) -> tuple[c_void_p, c_int64]:

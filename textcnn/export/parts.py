@@ -19,8 +19,8 @@ from textcnn.inference.storage import rounded
 from textcnn.models.base import TextClassifier, build_text_classifier
 from textcnn.models.kim import KimEncoder
 from textcnn.nn.wide import WideBranch
-from textcnn.nn.wide_size import fitted, row_bytes
-from textcnn.text.batching import TextInputs
+from textcnn.nn.wide_size import num_bytes
+from textcnn.text.pipeline import TextPipeline
 from textcnn.text.tokenizer import Tokenizer
 
 WINDOWS = 20  # of a text that a pruned filter's usual feature is made for
@@ -34,7 +34,7 @@ def with_storage(artifact: Artifact, storage: str) -> Artifact:
     state = {name: value.contiguous().numpy() for name, value in model.state_dict().items()}
     model.load_state_dict({name: torch.from_numpy(value) for name, value in rounded(state, storage).items()})
     if model.wide is not None:
-        model.wide = fitted(model.wide, len(model.wide.keys) * row_bytes(model.wide.table.embedding_dim, float16=True))
+        model.wide = model.wide.held_to(num_bytes(*model.wide.table.weight.shape, float16=True))
     return _replaced(artifact, model, artifact.text_inputs(), storage=storage)
 
 
@@ -61,7 +61,7 @@ def with_words(artifact: Artifact, num_types: int, num_features: int) -> Artifac
     wide = model.wide
     if wide is not None:
         within = ((wide.keys >> 32) - 1 < num_types) & (wide.keys & 0xFFFFFFFF < num_types)
-        wide = fitted(_rows_of(wide, within), num_features * row_bytes(wide.table.embedding_dim, float16=True))
+        wide = _rows_of(wide, within).held_to(num_bytes(num_features, wide.table.embedding_dim, float16=True))
     small = _built(artifact, num_types=num_types, wide=wide)
     state = {
         name: value[:num_types] if name.endswith("word.weight") else value
@@ -179,5 +179,5 @@ def _built(
     return model
 
 
-def _replaced(artifact: Artifact, model: nn.Module, inputs: TextInputs, **changes: Any) -> Artifact:
-    return replace(artifact, model=model.eval(), inputs=inputs, **changes)
+def _replaced(artifact: Artifact, model: nn.Module, inputs: TextPipeline, **changes: Any) -> Artifact:
+    return replace(artifact, network=model.eval(), inputs=inputs, **changes)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from textcnn.text.batching import uniform
+from textcnn.text.masking import uniform
 
 _LAYERS = 1 << 20  # far from the epochs, so that masks of layers are not those of words
 

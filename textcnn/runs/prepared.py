@@ -17,11 +17,10 @@ from textcnn.labels import Labels
 from textcnn.runs.continuing import extended_labels
 from textcnn.runs.pretrained import Pretrained, decided, read_pretrained, sentence
 from textcnn.runs.run import Others, check_dev, split_rows
-from textcnn.text.batching import TextInputs
 from textcnn.text.corpus import add_wide, encode_corpus
 from textcnn.text.lexicon import build_lexicon
 from textcnn.text.overlap import count_conflicts, count_shared, digest, fingerprints
-from textcnn.text.pipeline import EncodedTexts
+from textcnn.text.pipeline import EncodedTexts, TextPipeline
 from textcnn.text.reading import Examples, read_examples
 from textcnn.text.statistics import expected_unknown, text_statistics
 from textcnn.text.tokenizer import Tokenizer
@@ -52,7 +51,7 @@ class Prepared:
     """
 
     config: Config
-    inputs: TextInputs
+    inputs: TextPipeline
     labels: Labels
     train: Part[EncodedTexts]
     others: Others
@@ -108,7 +107,7 @@ def prepare_text(
         config = decided(config, config.model.dim, config.model.keep_vectors or 0)
     config = _resolve(config, tokenizer, labels)
     blinded = () if start is None else start.text_inputs().blinded  # a model that goes on stays blind
-    inputs = TextInputs(tokenizer, config.text.max_length, build_lexicon(tokenizer, config.model), blinded=blinded)
+    inputs = TextPipeline(tokenizer, config.text.max_length, build_lexicon(tokenizer, config.model), blinded=blinded)
     encoded = encode_corpus(inputs, train.texts)
     if config.model.wide:
         known = None if start is None else start.text_inputs().wide
@@ -182,7 +181,7 @@ def _warn_of_copies(train: Examples, others: dict[str, Examples | None], reporte
             reporter.say(f"warning: {shared:,} {name} texts are training texts too")
 
 
-def _part(inputs: TextInputs, tokens: EncodedTexts, examples: Examples, reporter: Reporter) -> Part[EncodedTexts]:
+def _part(inputs: TextPipeline, tokens: EncodedTexts, examples: Examples, reporter: Reporter) -> Part[EncodedTexts]:
     if cut := int(inputs.cut_rows(tokens).sum()):
         reporter.say(f"note: {cut:,} of {len(tokens):,} texts are cut after {inputs.max_length} tokens")
     return Part(tokens, examples.labels, examples.weights)

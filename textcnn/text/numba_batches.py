@@ -49,7 +49,7 @@ def unique_types(ids):
 
 @njit(int32[::1](_IDS, _INTEGERS, _INTEGERS, _RATES, int32, uint64), cache=True, nogil=True)
 def drop_words(ids, offsets, rows, rates, unknown, state):
-    """Ids ``(N,)``, with ``unknown`` where :func:`textcnn.text.batching.uniform` says; the texts are ``rows``."""
+    """Ids ``(N,)``, with ``unknown`` where :func:`textcnn.text.masking.uniform` says; the texts are ``rows``."""
     out = ids.copy()
     for b in range(rows.shape[0]):
         of_row = _mixed(state, rows[b])

@@ -33,6 +33,7 @@ from textcnn.training.shares import Epochs
 from textcnn.training.watch import Watch
 
 Encoded = TypeVar("Encoded")
+Logits = Callable[[Any], npt.NDArray[np.floating]]  # encoded rows to their logits (N, C)
 
 
 @dataclass(frozen=True)
@@ -199,13 +200,20 @@ def _dev_scores(
     return evaluate
 
 
-def calibrated(learned: Learned, model: nn.Module, inputs: Any, dev: Part[Any] | None, labels: Labels) -> Learned:
-    """Take temperature, thresholds and metrics from the dev rows; without them nothing is taken."""
+def calibrated(learned: Learned, logits: Logits, dev: Part[Any] | None, labels: Labels) -> Learned:
+    """Take temperature, thresholds and metrics from the dev rows; without them nothing is taken.
+
+    Args:
+        learned: how the fit went.
+        logits: encoded rows to the model's logits ``(N, C)``.
+        dev: the rows.
+        labels: of the columns.
+    """
     if dev is None:
         return learned
-    logits, truth = logits_of(model, inputs, dev.encoded), dev.truth
-    temperature = fit_temperature(logits, truth, labels)
-    before, after = probabilities(logits, labels), probabilities(logits, labels, temperature)
+    found, truth = logits(dev.encoded), dev.truth
+    temperature = fit_temperature(found, truth, labels)
+    before, after = probabilities(found, labels), probabilities(found, labels, temperature)
     thresholds = fit_thresholds(after, truth, labels) if labels.multi_label else learned.thresholds
     calibration = {
         "ece_before": calibration_error(truth, before, labels),
@@ -213,3 +221,9 @@ def calibrated(learned: Learned, model: nn.Module, inputs: Any, dev: Part[Any] |
     }
     scores = score(truth, after, labels, thresholds)
     return replace(learned, temperature=temperature, thresholds=thresholds, calibration=calibration, dev=scores)
+
+
+def measured(learned: Learned, logits: Logits, part: Part[Any], labels: Labels) -> dict[str, Any]:
+    """Metrics on rows, at the temperature and thresholds that the dev rows decided."""
+    probs = probabilities(logits(part.encoded), labels, learned.temperature)
+    return score(part.truth, probs, labels, learned.thresholds)
