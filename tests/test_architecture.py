@@ -19,6 +19,7 @@ ROOMS = [
     "config",
     "labels",
     "splitting",
+    "core",
     "kernels",
     "text",
     "image",

@@ -1,0 +1,10 @@
+"""The core: a small library in C (``src/``), its binding, and the plain twins of what it does.
+
+:func:`library` is the one place that decides whether the core runs; it needs neither torch nor a compiler.
+"""
+
+from __future__ import annotations
+
+from textcnn.core.binding import Core, CoreInfo, core_info, library
+
+__all__ = ["Core", "CoreInfo", "core_info", "library"]

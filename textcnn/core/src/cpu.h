@@ -1,0 +1,16 @@
+/* Which instruction set runs: the best that this processor has, or a lesser one that was asked for. */
+#ifndef TEXTCNN_CPU_H
+#define TEXTCNN_CPU_H
+
+enum { TC_BASELINE, TC_AVX2, TC_AVX512, TC_NUM_SETS };
+
+/* The set that new trainers use. */
+int tc_instruction_set(void);
+
+/* The best set of this processor that the library was built for. */
+int tc_best_instruction_set(void);
+
+/* Use a set from now on; gives 0, or -1 if the processor or the library has it not. The one global state of the core. */
+int tc_use_instruction_set(int set);
+
+#endif

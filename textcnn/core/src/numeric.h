@@ -1,0 +1,11 @@
+/* Exponential and logarithm of our own: the same bits on every machine, which a C library does not promise. */
+#ifndef TEXTCNN_NUMERIC_H
+#define TEXTCNN_NUMERIC_H
+
+/* e to the power x, within 2 units of the last place; x above 709 gives infinity, below -745 zero, NaN gives NaN. */
+double tc_exp(double x);
+
+/* Natural logarithm, within 2 units of the last place; 0 gives -infinity, a negative number or NaN gives NaN. */
+double tc_log(double x);
+
+#endif

@@ -1,0 +1,200 @@
+#define _POSIX_C_SOURCE 200809L
+#include "pool.h"
+
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MOST_TASKS 65000
+#define SPINS 4000 /* looks at a counter before a thread sleeps: about 50 microseconds */
+
+typedef struct {
+    tc_pool *pool;
+    int number;
+} worker;
+
+/* A ticket names the loop that runs, how many tasks it has, and the next one that nobody has taken. Who takes a task by
+ * exchanging the ticket knows that the loop is not over; a worker that comes late finds nothing left, and is not waited
+ * for: on a busy machine it may be milliseconds until a sleeping thread runs. */
+typedef uint64_t ticket;
+
+static ticket ticket_of(uint64_t loop, int tasks) {
+    return loop << 32 | (uint64_t)tasks << 16;
+}
+
+static int tasks_of(ticket t) {
+    return (int)(t >> 16 & 0xffff);
+}
+
+static int next_of(ticket t) {
+    return (int)(t & 0xffff);
+}
+
+struct tc_pool {
+    int threads;     /* the caller's included */
+    int started;     /* workers that run */
+    pid_t process;   /* which has started them: a fork takes only the caller along */
+    worker *workers; /* (threads - 1) */
+    pthread_t *ids;
+    pthread_mutex_t lock;
+    pthread_cond_t work, done;
+    int sleeping;   /* workers that wait for `work` */
+    int is_waiting; /* the caller waits for `done` */
+    int is_ending;
+    ticket ticket;
+    int finished; /* tasks of the loop that are done */
+    tc_task task;
+    void *context;
+};
+
+static void pause_briefly(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ __volatile__("yield");
+#endif
+}
+
+static ticket look(const tc_pool *pool) {
+    return __atomic_load_n(&pool->ticket, __ATOMIC_SEQ_CST);
+}
+
+/* Run tasks until none is left. */
+static void take_tasks(tc_pool *pool, int thread) {
+    ticket seen = look(pool);
+    while (next_of(seen) < tasks_of(seen)) {
+        if (!__atomic_compare_exchange_n(&pool->ticket, &seen, seen + 1, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) continue;
+        int tasks = tasks_of(seen);
+        pool->task(pool->context, next_of(seen), thread);
+        if (__atomic_add_fetch(&pool->finished, 1, __ATOMIC_SEQ_CST) == tasks
+            && __atomic_load_n(&pool->is_waiting, __ATOMIC_SEQ_CST)) {
+            pthread_mutex_lock(&pool->lock);
+            pthread_cond_signal(&pool->done);
+            pthread_mutex_unlock(&pool->lock);
+        }
+        seen = look(pool);
+    }
+}
+
+static int has_work(const tc_pool *pool) {
+    ticket seen = look(pool);
+    return next_of(seen) < tasks_of(seen) || __atomic_load_n(&pool->is_ending, __ATOMIC_SEQ_CST);
+}
+
+static void wait_for_work(tc_pool *pool) {
+    for (int spin = 0; spin < SPINS; spin++) {
+        if (has_work(pool)) return;
+        pause_briefly();
+    }
+    pthread_mutex_lock(&pool->lock);
+    __atomic_add_fetch(&pool->sleeping, 1, __ATOMIC_SEQ_CST);
+    while (!has_work(pool)) pthread_cond_wait(&pool->work, &pool->lock);
+    __atomic_sub_fetch(&pool->sleeping, 1, __ATOMIC_SEQ_CST);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void *work(void *argument) {
+    worker *own = argument;
+    tc_pool *pool = own->pool;
+    for (;;) {
+        wait_for_work(pool);
+        if (__atomic_load_n(&pool->is_ending, __ATOMIC_SEQ_CST)) return NULL;
+        take_tasks(pool, own->number);
+    }
+}
+
+static void wake_workers(tc_pool *pool) {
+    if (__atomic_load_n(&pool->sleeping, __ATOMIC_SEQ_CST) == 0) return;
+    pthread_mutex_lock(&pool->lock);
+    pthread_cond_broadcast(&pool->work);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static int is_done(const tc_pool *pool, int tasks) {
+    return __atomic_load_n(&pool->finished, __ATOMIC_SEQ_CST) == tasks;
+}
+
+tc_pool *tc_pool_new(int threads) {
+    if (threads < 1 || threads > 256) return NULL;
+    tc_pool *pool = calloc(1, sizeof *pool);
+    if (pool == NULL) return NULL;
+    pool->threads = threads;
+    pool->workers = calloc((size_t)threads, sizeof *pool->workers);
+    pool->ids = calloc((size_t)threads, sizeof *pool->ids);
+    if (pool->workers == NULL || pool->ids == NULL) {
+        free(pool->workers);
+        free(pool->ids);
+        free(pool);
+        return NULL;
+    }
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->work, NULL);
+    pthread_cond_init(&pool->done, NULL);
+    return pool;
+}
+
+/* Start the workers; fewer where the system gives no more. */
+static void start(tc_pool *pool) {
+    pool->process = getpid();
+    while (pool->started < pool->threads - 1) {
+        worker *own = &pool->workers[pool->started];
+        own->pool = pool;
+        own->number = pool->started + 1;
+        if (pthread_create(&pool->ids[pool->started], NULL, work, own) != 0) break;
+        pool->started++;
+    }
+}
+
+static int is_forked(const tc_pool *pool) {
+    return pool->started > 0 && pool->process != getpid();
+}
+
+static void forget_workers(tc_pool *pool) {
+    pool->started = pool->sleeping = pool->is_waiting = 0;
+    pool->ticket = 0;
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->work, NULL);
+    pthread_cond_init(&pool->done, NULL);
+}
+
+void tc_pool_run(tc_pool *pool, int tasks, tc_task task, void *context) {
+    if (is_forked(pool)) forget_workers(pool);
+    if (pool->threads > 1 && tasks > 1 && pool->started == 0) start(pool);
+    if (pool->started == 0 || tasks <= 1 || tasks > MOST_TASKS) {
+        for (int k = 0; k < tasks; k++) task(context, k, 0);
+        return;
+    }
+    pool->task = task;
+    pool->context = context;
+    __atomic_store_n(&pool->finished, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&pool->ticket, ticket_of((look(pool) >> 32) + 1, tasks), __ATOMIC_SEQ_CST);
+    wake_workers(pool);
+    take_tasks(pool, 0);
+    for (int spin = 0; spin < SPINS; spin++) {
+        if (is_done(pool, tasks)) return;
+        pause_briefly();
+    }
+    pthread_mutex_lock(&pool->lock);
+    __atomic_store_n(&pool->is_waiting, 1, __ATOMIC_SEQ_CST);
+    while (!is_done(pool, tasks)) pthread_cond_wait(&pool->done, &pool->lock);
+    __atomic_store_n(&pool->is_waiting, 0, __ATOMIC_SEQ_CST);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+int tc_pool_threads(const tc_pool *pool) {
+    return pool->threads;
+}
+
+void tc_pool_free(tc_pool *pool) {
+    if (pool == NULL) return;
+    if (pool->started > 0 && !is_forked(pool)) {
+        __atomic_store_n(&pool->is_ending, 1, __ATOMIC_SEQ_CST);
+        wake_workers(pool);
+        for (int k = 0; k < pool->started; k++) pthread_join(pool->ids[k], NULL);
+    }
+    free(pool->workers);
+    free(pool->ids);
+    free(pool);
+}

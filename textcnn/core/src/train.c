@@ -1,0 +1,170 @@
+/* Trainers: their memory, the checks of what they are given, and the choice of the instruction set. */
+#define _POSIX_C_SOURCE 200809L
+#include "train.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu.h"
+#include "train_state.h"
+
+#define LANES 16
+#define MOST (INT64_C(1) << 40) /* of anything that is multiplied with something else */
+
+extern const tc_train_kernels tc_train_baseline;
+#ifdef TC_HAS_X86_SETS
+extern const tc_train_kernels tc_train_avx2, tc_train_avx512;
+#endif
+
+static const tc_train_kernels *kernels(void) {
+#ifdef TC_HAS_X86_SETS
+    int set = tc_instruction_set();
+    if (set == TC_AVX512) return &tc_train_avx512;
+    if (set == TC_AVX2) return &tc_train_avx2;
+#endif
+    return &tc_train_baseline;
+}
+
+static int is_between(int64_t x, int64_t least, int64_t most) {
+    return x >= least && x <= most;
+}
+
+static int has_widths(const tc_network *n) {
+    if (!is_between(n->num_widths, 0, TC_MOST_WIDTHS)) return 0;
+    for (int64_t g = 0; g < n->num_widths; g++) {
+        if (!is_between(n->widths[g], 1, 1 << 16)) return 0;
+        if (!is_between(n->first_taps[g], 0, n->num_taps - n->widths[g])) return 0;
+        if (n->is_nested && (n->first_taps[g] != 0 || (g > 0 && n->widths[g] <= n->widths[g - 1]))) return 0;
+    }
+    return 1;
+}
+
+static int is_sound(const tc_network *n) {
+    return is_between(n->dim, LANES, 1 << 20) && n->dim % LANES == 0 && is_between(n->own_dim, 1, n->dim)
+           && is_between(n->num_filters, LANES, 1 << 20) && n->num_filters % LANES == 0
+           && is_between(n->own_filters, 1, n->num_filters) && is_between(n->num_taps, 1, 1 << 16) && has_widths(n)
+           && n->num_widths > 0 && is_between(n->num_types, 1, INT32_MAX) && is_between(n->num_ngrams, 0, INT32_MAX)
+           && n->num_types + n->num_ngrams <= INT32_MAX && is_between(n->num_features, 0, INT32_MAX)
+           && is_between(n->num_labels, 1, 1 << 24) && is_between(n->max_length, 0, MOST)
+           && (n->num_outputs == n->num_labels || (n->num_outputs == 1 && n->num_labels == 2 && !n->is_multi_label))
+           && is_between(n->activation, TC_RELU, TC_IDENTITY) && n->word != NULL && n->dense != NULL
+           && (n->num_ngrams == 0 || n->ngram != NULL) && (!n->has_fixed_channel || n->fixed != NULL)
+           && (!n->has_wide || n->wide != NULL);
+}
+
+static int fits(const tc_objective *o) {
+    return o->smoothing >= 0.0f && o->smoothing < 1.0f && o->focal_gamma >= 0.0f && o->dropout >= 0.0f
+           && o->dropout < 1.0f && o->clip_norm >= 0.0f && o->max_norm >= 0.0f && o->weight_decay >= 0.0f;
+}
+
+tc_trainer *tc_trainer_new(const tc_network *network, const tc_objective *objective, tc_pool *pool) {
+    if (network == NULL || objective == NULL || pool == NULL || !is_sound(network) || !fits(objective)) return NULL;
+    tc_trainer *trainer = calloc(1, sizeof *trainer);
+    if (trainer == NULL) return NULL;
+    trainer->network = *network;
+    trainer->objective = *objective;
+    trainer->pool = pool;
+    trainer->tuned_at = network->has_fixed_channel ? network->dim : 0;
+    trainer->width = trainer->tuned_at + network->dim;
+    trainer->columns = network->num_taps * network->num_filters;
+    trainer->stride = (trainer->columns + 31) / 32 * 32;
+    trainer->num_maxima = network->num_widths * network->num_filters;
+    trainer->num_features = trainer->num_maxima + (network->has_mean ? trainer->width : 0);
+    trainer->num_dense = trainer->columns * trainer->width + trainer->num_maxima
+                         + network->num_outputs * (trainer->num_features + 1);
+    for (int64_t g = 0; g < network->num_widths; g++) {
+        trainer->most_entries += network->widths[g] * network->num_filters;
+        if (network->widths[g] - 1 > trainer->margin) trainer->margin = network->widths[g] - 1;
+    }
+    trainer->row_marks = calloc((size_t)(network->num_types + network->num_ngrams), sizeof *trainer->row_marks);
+    trainer->panels = tc_room_for(&trainer->rooms[15], trainer->stride * trainer->width, sizeof *trainer->panels);
+    trainer->dense_grads = tc_room_for(&trainer->rooms[14], trainer->num_dense, sizeof *trainer->dense_grads);
+    if (trainer->row_marks == NULL || trainer->panels == NULL || trainer->dense_grads == NULL) {
+        tc_trainer_free(trainer);
+        return NULL;
+    }
+    memset(trainer->dense_grads, 0, (size_t)trainer->num_dense * sizeof *trainer->dense_grads);
+    return trainer;
+}
+
+void tc_trainer_free(tc_trainer *trainer) {
+    if (trainer == NULL) return;
+    for (size_t k = 0; k < sizeof trainer->rooms / sizeof *trainer->rooms; k++) free(trainer->rooms[k].data);
+    free(trainer->marks);
+    free(trainer->row_marks);
+    free(trainer);
+}
+
+/* Offsets that begin at 0 and do not fall. */
+static int are_offsets(const int64_t *offsets, int64_t count) {
+    if (offsets[0] != 0) return 0;
+    for (int64_t i = 0; i < count; i++)
+        if (offsets[i + 1] < offsets[i]) return 0;
+    return 1;
+}
+
+static int are_below(const int32_t *numbers, int64_t count, int64_t bound) {
+    for (int64_t i = 0; i < count; i++)
+        if (numbers[i] < 0 || numbers[i] >= bound) return 0;
+    return 1;
+}
+
+int tc_corpus_check(const tc_network *network, const tc_corpus *corpus) {
+    int ok = corpus->num_texts >= 0 && is_between(corpus->num_ids, network->num_types, INT32_MAX)
+             && corpus->num_features == network->num_features && corpus->ids != NULL && corpus->offsets != NULL
+             && are_offsets(corpus->offsets, corpus->num_texts)
+             && are_below(corpus->ids, corpus->offsets[corpus->num_texts], corpus->num_ids);
+    if (ok && corpus->bag_offsets != NULL)
+        ok = are_offsets(corpus->bag_offsets, corpus->num_ids)
+             && are_below(corpus->bag_rows, corpus->bag_offsets[corpus->num_ids], network->num_ngrams);
+    if (ok && network->has_wide)
+        ok = corpus->wide_offsets != NULL && are_offsets(corpus->wide_offsets, corpus->num_texts)
+             && are_below(corpus->wide_rows, corpus->wide_offsets[corpus->num_texts], network->num_features);
+    if (ok && corpus->targets != NULL) ok = are_below(corpus->targets, corpus->num_texts, network->num_labels);
+    return ok ? TC_OK : TC_BAD_ARGUMENT;
+}
+
+static int prepare(
+    tc_trainer *trainer, const tc_corpus *corpus, const int64_t *rows, int64_t count, const tc_step *step, int is_training
+) {
+    if (count < 1 || count > INT32_MAX) return TC_BAD_ARGUMENT;
+    for (int64_t b = 0; b < count; b++)
+        if (rows[b] < 0 || rows[b] >= corpus->num_texts) return TC_BAD_ARGUMENT;
+    if (is_training && (trainer->network.is_multi_label ? corpus->presence == NULL : corpus->targets == NULL))
+        return TC_BAD_ARGUMENT;
+    if (corpus->num_ids > trainer->num_marks) {
+        free(trainer->marks);
+        trainer->marks = calloc((size_t)corpus->num_ids, sizeof *trainer->marks);
+        trainer->num_marks = trainer->marks == NULL ? 0 : corpus->num_ids;
+        if (trainer->marks == NULL) return TC_NO_MEMORY;
+    }
+    return tc_gather(trainer, corpus, rows, count, step);
+}
+
+int tc_train_step(
+    tc_trainer *trainer, const tc_corpus *corpus, const int64_t *rows, int64_t count, const tc_step *step,
+    tc_optimizer *optimizer, double *loss
+) {
+    int status = prepare(trainer, corpus, rows, count, step, 1);
+    return status == TC_OK ? kernels()->step(trainer, corpus, step, optimizer, loss) : status;
+}
+
+int tc_train_gradients(
+    tc_trainer *trainer, const tc_corpus *corpus, const int64_t *rows, int64_t count, const tc_step *step, float *dense,
+    float *word, float *ngram, float *wide, double *loss
+) {
+    int status = prepare(trainer, corpus, rows, count, step, 1);
+    return status == TC_OK ? kernels()->gradients(trainer, corpus, step, dense, word, ngram, wide, loss) : status;
+}
+
+int tc_train_logits(
+    tc_trainer *trainer, const tc_corpus *corpus, const int64_t *rows, int64_t count, float *main, float *wide
+) {
+    trainer->is_ready = 0; /* weights may have been changed from outside */
+    int status = prepare(trainer, corpus, rows, count, NULL, 0);
+    return status == TC_OK ? kernels()->logits(trainer, corpus, main, wide) : status;
+}
+
+void tc_trainer_seconds(const tc_trainer *trainer, double *seconds) {
+    memcpy(seconds, trainer->seconds, sizeof trainer->seconds);
+}

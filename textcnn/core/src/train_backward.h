@@ -1,0 +1,314 @@
+/* The loss of each text and its gradients: of the maxima, the head, the taps at the winning windows, and the vectors. */
+#ifndef TEXTCNN_TRAIN_BACKWARD_H
+#define TEXTCNN_TRAIN_BACKWARD_H
+
+#include "train_forward.h"
+
+#define FILTERS_A_TASK 8
+#define OUTPUTS_A_TASK 4
+#define WIDE_TASKS 4 /* parts of the linear branch's table; fixed, whatever the number of threads */
+#define FEW 512      /* entries collected before they are summed */
+
+static float *thread_scratch(const tc_trainer *trainer, int thread) {
+    return trainer->scratch + thread * trainer->scratch_size;
+}
+
+static tc_loss loss_of_text(const tc_pass *pass, int64_t row) {
+    const tc_objective *objective = &pass->trainer->objective;
+    const tc_corpus *corpus = pass->corpus;
+    int64_t labels = pass->trainer->network.num_labels;
+    double weight = corpus->weights ? corpus->weights[row] : 1.0;
+    return (tc_loss){
+        .num_labels = labels,
+        .target = corpus->targets ? corpus->targets[row] : 0,
+        .presence = corpus->presence ? corpus->presence + row * labels : NULL,
+        .weights = objective->class_weights,
+        .smoothing = objective->smoothing,
+        .gamma = objective->focal_gamma,
+        .scale = weight / pass->trainer->divisor,
+    };
+}
+
+/* Drop features at random; `slopes` (G F) becomes what a feature's gradient is multiplied by to be its score's. */
+static void drop_features(const tc_pass *pass, int64_t text, float *features, float *slopes) {
+    const tc_trainer *trainer = pass->trainer;
+    const tc_network *network = &trainer->network;
+    const tc_objective *objective = &trainer->objective;
+    int64_t own = network->own_filters, n = network->num_filters;
+    float rate = objective->dropout, kept = 1.0f / (1.0f - rate);
+    uint64_t state = tc_mixed(pass->step->mask_state, (uint64_t)trainer->batch.rows[objective->shared_dropout ? 0 : text]);
+    for (int64_t f = 0; f < trainer->num_maxima; f++) slopes[f] = slope(network->activation, features[f]);
+    if (rate == 0.0f) return;
+    for (int64_t g = 0; g < network->num_widths; g++) {
+        for (int64_t f = 0; f < own; f++) {
+            float factor = tc_chance(tc_mixed(state, (uint64_t)(g * own + f))) >= rate ? kept : 0.0f;
+            features[g * n + f] *= factor;
+            slopes[g * n + f] *= factor;
+        }
+    }
+}
+
+/* Sort what the winning windows of a text give to its places: for each place the columns of the taps and the gradients. */
+static void sort_entries(const tc_trainer *trainer, int64_t text, const float *grads, const int32_t *at) {
+    const tc_network *network = &trainer->network;
+    const tc_batch *batch = &trainer->batch;
+    int64_t n = network->num_filters, length = batch->lengths[text];
+    int32_t *starts = trainer->entry_at + batch->starts[text] + text;
+    int32_t *columns = trainer->entries.columns + text * trainer->most_entries;
+    float *values = trainer->entries.values + text * trainer->most_entries;
+    memset(starts, 0, (size_t)(length + 1) * sizeof *starts);
+    for (int pass = 0; pass < 2; pass++) {
+        for (int64_t g = 0; g < network->num_widths; g++) {
+            for (int64_t f = g * n; f < g * n + n; f++) {
+                if (grads[f] == 0.0f) continue;
+                int64_t t = at[f], first = t < 0 ? 0 : t, end = t + network->widths[g];
+                if (end > length) end = length;
+                for (int64_t place = first; place < end; place++) {
+                    if (pass == 0) {
+                        starts[place]++;
+                    } else {
+                        int32_t entry = --starts[place];
+                        columns[entry] = (int32_t)((network->first_taps[g] + place - t) * n + f - g * n);
+                        values[entry] = grads[f];
+                    }
+                }
+            }
+        }
+        if (pass == 0)
+            for (int64_t place = 1; place <= length; place++) starts[place] += starts[place - 1];
+    }
+}
+
+static void learn_text(const tc_pass *pass, int64_t text, float *scratch) {
+    tc_trainer *trainer = pass->trainer;
+    const tc_network *network = &trainer->network;
+    const float *head = network->dense + trainer->columns * trainer->width + trainer->num_maxima;
+    int64_t labels = padded_labels(network), row = trainer->batch.rows[text], maxima = trainer->num_maxima;
+    float *slopes = scratch, *sum = slopes + maxima, *features = trainer->features + text * trainer->num_features;
+    float *grads = trainer->feature_grads + text * trainer->num_features;
+    float *logits = trainer->logits + text * labels, *wide = trainer->wide_logits + text * labels;
+    int32_t *at = (int32_t *)(sum + network->num_filters), *outputs = at + maxima;
+    memset(at, 0, (size_t)maxima * sizeof *at);
+    make_features(trainer, text, features, at, sum);
+    drop_features(pass, text, features, slopes);
+    apply_head(trainer, features, logits);
+    tc_loss loss = loss_of_text(pass, row);
+    if (network->num_outputs < network->num_labels) { /* one output z through a sigmoid: the logits are (0, z) */
+        logits[1] = logits[0];
+        logits[0] = 0.0f;
+    }
+    trainer->losses[text] = tc_loss_of(&loss, logits);
+    if (network->num_outputs < network->num_labels) logits[0] = logits[1];
+    if (network->has_wide) {
+        apply_wide(network, pass->corpus, row, wide);
+        const float *prior = trainer->objective.prior;
+        for (int64_t c = 0; prior != NULL && c < network->num_labels; c++) wide[c] += prior[c];
+        loss.smoothing = 0.0f;
+        trainer->losses[text] += tc_loss_of(&loss, wide);
+    }
+    for (int64_t c = 0; c < network->num_outputs; c++) outputs[c] = (int32_t)c;
+    memset(grads, 0, (size_t)trainer->num_features * sizeof *grads);
+    tc_sum_rows(grads, head, trainer->num_features, trainer->num_features, outputs, logits, network->num_outputs);
+    int64_t length = trainer->batch.lengths[text], texts = trainer->batch.num_texts;
+    for (int64_t f = 0; f < maxima; f++) {
+        slopes[f] = length > 0 ? slopes[f] * grads[f] : 0.0f;
+        trainer->score_grads[f * texts + text] = slopes[f];
+        trainer->winners[f * texts + text] = at[f];
+    }
+    if (length == 0) return;
+    sort_entries(trainer, text, slopes, at);
+    if (network->has_mean) {
+        float *mean = trainer->mean_grads + text * network->dim;
+        memcpy(mean, grads + maxima + trainer->tuned_at, (size_t)network->dim * sizeof *mean);
+        scale_row(mean, 1.0f / (float)length, network->dim);
+    }
+}
+
+static void learn_texts(void *context, int task, int thread) {
+    const tc_pass *pass = context;
+    int64_t first = task * pass->texts_a_task, end = first + pass->texts_a_task;
+    if (end > pass->trainer->batch.num_texts) end = pass->trainer->batch.num_texts;
+    for (int64_t text = first; text < end; text++) learn_text(pass, text, thread_scratch(pass->trainer, thread));
+}
+
+static void answer_texts(void *context, int task, int thread) {
+    const tc_pass *pass = context;
+    const tc_trainer *trainer = pass->trainer;
+    const tc_network *network = &trainer->network;
+    int64_t labels = network->num_labels, first = task * pass->texts_a_task, end = first + pass->texts_a_task;
+    float *scratch = thread_scratch(trainer, thread), *sum = scratch + trainer->num_maxima;
+    int32_t *at = (int32_t *)(sum + network->num_filters);
+    if (end > trainer->batch.num_texts) end = trainer->batch.num_texts;
+    for (int64_t text = first; text < end; text++) {
+        float *features = trainer->features + text * trainer->num_features, *logits = pass->main + text * labels;
+        make_features(trainer, text, features, at, sum);
+        apply_head(trainer, features, logits);
+        if (network->num_outputs < labels) {
+            logits[1] = logits[0];
+            logits[0] = 0.0f;
+        }
+        if (network->has_wide && pass->wide != NULL)
+            apply_wide(network, pass->corpus, trainer->batch.rows[text], pass->wide + text * labels);
+    }
+}
+
+/* ---- gradients of the dense weights ---- */
+
+/* Where windows of width g of filter f have won: the place of the first word, and the gradient; gives their number. */
+static int64_t list_winners(const tc_trainer *trainer, int64_t score, int32_t *places, float *values) {
+    const tc_batch *batch = &trainer->batch;
+    const float *grads = trainer->score_grads + score * batch->num_texts;
+    const int32_t *at = trainer->winners + score * batch->num_texts;
+    int64_t count = 0;
+    for (int64_t b = 0; b < batch->num_texts; b++) { /* without a branch that nobody could predict */
+        places[count] = (int32_t)(batch->starts[b] + at[b]);
+        values[count] = grads[b];
+        count += grads[b] != 0.0f;
+    }
+    return count;
+}
+
+static void add_tap_grad(
+    const tc_trainer *trainer, int64_t column, int64_t tap, const int32_t *places, const float *values, int64_t count,
+    int32_t *slots
+) {
+    for (int64_t e = 0; e < count; e++) slots[e] = trainer->batch.slots[places[e] + tap];
+    float *grad = trainer->dense_grads + column * trainer->width;
+    tc_sum_rows(grad, trainer->vectors, trainer->width, trainer->width, slots, values, count);
+}
+
+/* Gradients of the taps and biases of one filter of all widths. A tap that widths share gets the sum over them. */
+static void learn_filter(const tc_trainer *trainer, int64_t filter, float *scratch) {
+    const tc_network *network = &trainer->network;
+    int64_t n = network->num_filters, texts = trainer->batch.num_texts, room = network->num_widths * texts + 1, count = 0;
+    int32_t *places = (int32_t *)scratch, *slots = places + room;
+    float *values = (float *)(slots + room), *bias = trainer->dense_grads + trainer->columns * trainer->width;
+    for (int64_t tap = 0; tap < network->num_taps; tap++)
+        memset(trainer->dense_grads + (tap * n + filter) * trainer->width, 0, (size_t)trainer->width * sizeof(float));
+    for (int64_t g = network->num_widths - 1; g >= 0; g--) { /* widest first: each tap takes a head of the list */
+        int64_t score = g * n + filter, first = network->is_nested ? count : 0;
+        int64_t found = list_winners(trainer, score, places + first, values + first);
+        float total = 0.0f;
+        for (int64_t e = first; e < first + found; e++) total += values[e];
+        bias[score] = total;
+        count = first + found;
+        int64_t least = network->is_nested && g > 0 ? network->widths[g - 1] : 0;
+        for (int64_t tap = least; tap < network->widths[g]; tap++)
+            add_tap_grad(trainer, (network->first_taps[g] + tap) * n + filter, tap, places, values, count, slots);
+    }
+}
+
+static void learn_output(const tc_trainer *trainer, int64_t output, float *scratch) {
+    const tc_network *network = &trainer->network;
+    int64_t texts = trainer->batch.num_texts, labels = padded_labels(network);
+    float *grad = trainer->dense_grads + trainer->columns * trainer->width + trainer->num_maxima;
+    float *bias = grad + network->num_outputs * trainer->num_features + output, *values = scratch, total = 0.0f;
+    int32_t *rows = (int32_t *)(scratch + texts);
+    for (int64_t b = 0; b < texts; b++) {
+        rows[b] = (int32_t)b;
+        values[b] = trainer->logits[b * labels + output];
+        total += values[b];
+    }
+    grad += output * trainer->num_features;
+    memset(grad, 0, (size_t)trainer->num_features * sizeof *grad);
+    tc_sum_rows(grad, trainer->features, trainer->num_features, trainer->num_features, rows, values, texts);
+    *bias = total;
+}
+
+/* ---- gradients of the vectors ---- */
+
+static void learn_slot(const tc_trainer *trainer, int64_t slot, float *scratch) {
+    const tc_network *network = &trainer->network;
+    const tc_batch *batch = &trainer->batch;
+    const float *taps = network->dense + trainer->tuned_at;
+    float *grad = trainer->vector_grads + slot * network->dim, *values = scratch + FEW;
+    int32_t *columns = (int32_t *)scratch;
+    int64_t few = 0;
+    memset(grad, 0, (size_t)network->dim * sizeof *grad);
+    for (int64_t k = batch->place_starts[slot]; k < batch->place_starts[slot + 1]; k++) {
+        int64_t text = batch->text_of[k];
+        const int32_t *starts = trainer->entry_at + batch->place_of[k] + text;
+        int64_t first = text * trainer->most_entries + starts[0], count = starts[1] - starts[0];
+        if (network->has_mean) add_row(grad, trainer->mean_grads + text * network->dim, network->dim);
+        if (few + count > FEW) {
+            tc_sum_rows(grad, taps, trainer->width, network->dim, columns, values, few);
+            few = 0;
+        }
+        if (count > FEW) {
+            tc_sum_rows(
+                grad, taps, trainer->width, network->dim, trainer->entries.columns + first,
+                trainer->entries.values + first, count
+            );
+            continue;
+        }
+        memcpy(columns + few, trainer->entries.columns + first, (size_t)count * sizeof *columns);
+        memcpy(values + few, trainer->entries.values + first, (size_t)count * sizeof *values);
+        few += count;
+    }
+    tc_sum_rows(grad, taps, trainer->width, network->dim, columns, values, few);
+}
+
+/* ---- the linear branch: Adagrad with a number a row, which grows by every text that holds the feature ---- */
+
+static void update_wide(const tc_pass *pass, int64_t part) {
+    const tc_trainer *trainer = pass->trainer;
+    const tc_network *network = &trainer->network;
+    const tc_corpus *corpus = pass->corpus;
+    float *sums = pass->optimizer->wide, rate = pass->step->wide_rate, share = 2.0f / (float)network->num_labels;
+    int64_t labels = network->num_labels, padded = padded_labels(network);
+    for (int round = 0; round < 2; round++) {
+        for (int64_t b = 0; b < trainer->batch.num_texts; b++) {
+            int64_t row = trainer->batch.rows[b], end = corpus->wide_offsets[row + 1];
+            const float *grads = trainer->wide_logits + b * padded;
+            float norm = 0.0f;
+            for (int64_t c = 0; c < labels; c++) norm += grads[c] * grads[c];
+            for (int64_t e = corpus->wide_offsets[row]; e < end; e++) {
+                int64_t feature = corpus->wide_rows[e];
+                if (round == 0 && e + AHEAD < end) __builtin_prefetch(sums + corpus->wide_rows[e + AHEAD], 1);
+                if (feature % WIDE_TASKS != part) continue;
+                float value = corpus->wide_values[e];
+                if (round == 0) {
+                    sums[feature] += share * (value * value * norm);
+                } else {
+                    float sum = sums[feature] > 1e-30f ? sums[feature] : 1e-30f;
+                    tc_add_few(network->wide + feature * labels, grads, -rate * value / sqrtf(sum), labels);
+                }
+            }
+        }
+    }
+}
+
+/* ---- the tasks of the gradients ---- */
+
+typedef struct {
+    const tc_pass *pass;
+    int filters, outputs, wide, slots; /* how many tasks there are of each kind, in this order */
+} tc_gradient_tasks;
+
+static void learn_weights(void *context, int task, int thread) {
+    const tc_gradient_tasks *tasks = context;
+    const tc_trainer *trainer = tasks->pass->trainer;
+    const tc_network *network = &trainer->network;
+    float *scratch = thread_scratch(trainer, thread);
+    if (task < tasks->filters) {
+        for (int64_t f = task * FILTERS_A_TASK; f < (task + 1) * FILTERS_A_TASK; f++) learn_filter(trainer, f, scratch);
+        return;
+    }
+    task -= tasks->filters;
+    if (task < tasks->outputs) {
+        int64_t end = (task + 1) * OUTPUTS_A_TASK;
+        if (end > network->num_outputs) end = network->num_outputs;
+        for (int64_t c = task * OUTPUTS_A_TASK; c < end; c++) learn_output(trainer, c, scratch);
+        return;
+    }
+    task -= tasks->outputs;
+    if (task < tasks->wide) {
+        update_wide(tasks->pass, task);
+        return;
+    }
+    int64_t first = 1 + (task - tasks->wide) * tasks->pass->slots_a_task, end = first + tasks->pass->slots_a_task;
+    if (end > trainer->batch.num_slots + 1) end = trainer->batch.num_slots + 1;
+    for (int64_t slot = first; slot < end; slot++) learn_slot(trainer, slot, scratch);
+}
+
+#endif

@@ -1,0 +1,104 @@
+/* The loss of a row of logits and its gradient; textcnn.training.losses.BranchLoss is the definition. */
+#ifndef TEXTCNN_TRAIN_LOSS_H
+#define TEXTCNN_TRAIN_LOSS_H
+
+#include <math.h>
+
+#include "numeric.h"
+#include "vectors.h"
+
+typedef struct {
+    int64_t num_labels;
+    int32_t target;        /* of a single-label text */
+    const float *presence; /* (C) of a multi-label text, or NULL */
+    const float *weights;  /* (C) of the labels, or NULL */
+    float smoothing, gamma;
+    double scale; /* weight of the text over the divisor of the batch */
+} tc_loss;
+
+#define TC_LEAST_MISSED 1e-7 /* below, the slope of a power under 1 would be infinite */
+
+/* -ln p, less the better the label is answered (Lin et al. 2017), and its slope in ln p; `log_p` is ln p. */
+static double tc_focal(double log_p, double gamma, double *slope) {
+    double p = tc_exp(log_p), missed = 1.0 - p;
+    int is_held = missed < TC_LEAST_MISSED;
+    if (is_held) missed = TC_LEAST_MISSED;
+    double power = tc_exp(gamma * tc_log(missed));
+    *slope = -power + (is_held ? 0.0 : log_p * gamma * power / missed * p);
+    return -log_p * power;
+}
+
+/* ln(1 / (1 + e to the power -x)). */
+static double tc_log_sigmoid(double x) {
+    return x < 0.0 ? x - tc_log(1.0 + tc_exp(x)) : -tc_log(1.0 + tc_exp(-x));
+}
+
+static double tc_binary_loss(const tc_loss *loss, float *z) {
+    double total = 0.0, scale = loss->scale / (double)loss->num_labels;
+    for (int64_t c = 0; c < loss->num_labels; c++) {
+        double soft = loss->presence[c] * (1.0 - loss->smoothing) + loss->smoothing / 2.0;
+        double present = loss->weights ? soft * loss->weights[c] : soft, absent = 1.0 - soft;
+        double yes = tc_log_sigmoid(z[c]), no = tc_log_sigmoid(-(double)z[c]);
+        double p = tc_exp(yes), yes_slope = -1.0, no_slope = -1.0;
+        double yes_loss = loss->gamma > 0.0f ? tc_focal(yes, loss->gamma, &yes_slope) : -yes;
+        double no_loss = loss->gamma > 0.0f ? tc_focal(no, loss->gamma, &no_slope) : -no;
+        total += present * yes_loss + absent * no_loss;
+        z[c] = (float)((present * yes_slope * (1.0 - p) - absent * no_slope * p) * scale);
+    }
+    return total * scale;
+}
+
+/* Cross-entropy to the smoothed label: z (C padded) becomes the gradient. The padding is filled and is to be ignored. */
+static double tc_softmax_loss(const tc_loss *loss, float *z) {
+    int64_t labels = loss->num_labels, padded = (labels + TC_VECTOR - 1) / TC_VECTOR * TC_VECTOR;
+    float largest = z[0], label_logit = z[loss->target];
+    double sum = 0.0, soft = loss->smoothing / (double)labels, all = 0.0, dot = 0.0;
+    for (int64_t c = 1; c < labels; c++) largest = z[c] > largest ? z[c] : largest;
+    for (int64_t c = 0; c < labels; c++) {
+        double weight = loss->weights ? loss->weights[c] : 1.0;
+        all += soft * weight;
+        dot += soft * weight * z[c];
+    }
+    for (int64_t c = labels; c < padded; c++) z[c] = largest;
+    tc_exp_row(z, largest, padded);
+    for (int64_t c = 0; c < labels; c++) sum += z[c];
+    double log_sum = tc_log(sum) + largest, hard = 1.0 - loss->smoothing;
+    hard *= loss->weights ? loss->weights[loss->target] : 1.0;
+    all += hard;
+    dot += hard * label_logit;
+    for (int64_t c = 0; c < labels; c++) {
+        double q = soft * (loss->weights ? loss->weights[c] : 1.0) + (c == loss->target ? hard : 0.0);
+        z[c] = (float)((all * z[c] / sum - q) * loss->scale);
+    }
+    return (all * log_sum - dot) * loss->scale;
+}
+
+static double tc_focal_softmax_loss(const tc_loss *loss, float *z) {
+    int64_t labels = loss->num_labels;
+    double largest = z[0], sum = 0.0, total = 0.0, slopes = 0.0;
+    for (int64_t c = 1; c < labels; c++) largest = z[c] > largest ? z[c] : largest;
+    for (int64_t c = 0; c < labels; c++) sum += tc_exp(z[c] - largest);
+    double log_sum = tc_log(sum) + largest;
+    for (int pass = 0; pass < 2; pass++) {
+        for (int64_t c = 0; c < labels; c++) {
+            double q = loss->smoothing / (double)labels + (c == loss->target ? 1.0 - loss->smoothing : 0.0), slope;
+            if (loss->weights) q *= loss->weights[c];
+            double log_p = z[c] - log_sum, value = tc_focal(log_p, loss->gamma, &slope);
+            if (pass == 0) {
+                total += q * value;
+                slopes += q * slope;
+            } else {
+                z[c] = (float)((q * slope - tc_exp(log_p) * slopes) * loss->scale);
+            }
+        }
+    }
+    return total * loss->scale;
+}
+
+/* The loss of logits z, which become its gradient; z has room for whole vectors. */
+static double tc_loss_of(const tc_loss *loss, float *z) {
+    if (loss->presence != NULL) return tc_binary_loss(loss, z);
+    return loss->gamma > 0.0f ? tc_focal_softmax_loss(loss, z) : tc_softmax_loss(loss, z);
+}
+
+#endif
