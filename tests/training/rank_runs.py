@@ -14,14 +14,15 @@ import torch.multiprocessing
 from textcnn.config import ModelConfig, TextConfig, TrainingConfig
 from textcnn.labels import Labels
 from textcnn.models import registry
-from textcnn.models.base import build_text_classifier
+from textcnn.models.base import build_text_classifier, weights_of
 from textcnn.text.lexicon import build_lexicon
 from textcnn.text.masking import WordDropout
 from textcnn.text.pipeline import TextPipeline
 from textcnn.text.tokenizer import Tokenizer
 from textcnn.text.wide import WideFeatures
 from textcnn.training.group import RankLostError, joined
-from textcnn.training.learn import Part, learn
+from textcnn.training.learn import learn
+from textcnn.training.learned import Part
 from textcnn.training.progress import Silent
 from textcnn.training.ranks import ALONE, weights_digest
 from textcnn.training.watch import Watch
@@ -90,7 +91,7 @@ def train(case, ranks=ALONE):
         augment={"dropout": dropout},
         watch=Watch(config, ranks=ranks),
     )
-    return losses.found, learned.fit.history, weights_digest(model)
+    return losses.found, learned.fit.history, weights_digest(weights_of(model))
 
 
 def all_cases(ranks):

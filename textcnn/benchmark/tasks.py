@@ -14,7 +14,7 @@ from textcnn.inference.artifact import Artifact
 from textcnn.models.forward import branch_logits_of
 from textcnn.runs import Run, labelled_images, read_like, run_images, run_text
 from textcnn.text.reading import Examples, read_examples
-from textcnn.training.learn import Part
+from textcnn.training.learned import Part
 from textcnn.training.progress import Reporter
 
 METRICS = ("accuracy", "macro_f1", "micro_f1", "ece")

@@ -168,7 +168,7 @@ class Artifact:
             ArtifactError: the place cannot be written.
         """
         folder = Path(folder)
-        state = {name: np.ascontiguousarray(value) for name, value in packed(self.weights, self.storage).items()}
+        state = {name: np.asarray(value, order="C") for name, value in packed(self.weights, self.storage).items()}
         with replaced_folder(folder) as place:
             try:
                 safetensors.numpy.save_file(state, place / WEIGHTS, metadata={"format": "pt"})

@@ -27,7 +27,8 @@ from textcnn.runs.run import (
     warn_of_labels,
 )
 from textcnn.training.checkpoints import Checkpoints
-from textcnn.training.learn import Part, learn, prepare
+from textcnn.training.learn import learn, prepare
+from textcnn.training.learned import Part
 from textcnn.training.progress import Reporter
 from textcnn.training.ranks import ALONE, Ranks
 from textcnn.training.watch import Watch

@@ -17,7 +17,7 @@ from textcnn.nn.wide_size import num_bytes, smaller_table
 from textcnn.runs.run import Others
 from textcnn.text.pipeline import EncodedTexts
 from textcnn.text.wide import WideFeatures
-from textcnn.training.learn import Part
+from textcnn.training.learned import Part
 from textcnn.training.progress import Reporter
 
 

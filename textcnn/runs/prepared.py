@@ -25,7 +25,8 @@ from textcnn.text.reading import Examples, read_examples
 from textcnn.text.statistics import expected_unknown, text_statistics
 from textcnn.text.tokenizer import Tokenizer
 from textcnn.text.wide import WideFeatures
-from textcnn.training.learn import Part, prepare
+from textcnn.training.learn import prepare
+from textcnn.training.learned import Part
 from textcnn.training.progress import Reporter
 
 # A multi-label model without dev rows would have to guess its thresholds.

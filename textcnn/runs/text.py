@@ -14,7 +14,7 @@ from textcnn.runs.limits import limit_wide
 from textcnn.runs.members import train_members
 from textcnn.runs.prepared import Prepared, prepare_text
 from textcnn.runs.run import Run, finish_run, num_measured, warn_of_labels
-from textcnn.training.learn import Learned
+from textcnn.training.learned import Learned
 from textcnn.training.progress import Reporter
 from textcnn.training.watch import Watch
 

@@ -6,14 +6,16 @@ import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor, nn
 
 from textcnn.errors import TextCNNError
 from textcnn.training.progress import Reporter
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Value = TypeVar("Value")
 
@@ -125,11 +127,11 @@ class Ranks:
 ALONE = Ranks()
 
 
-def weights_digest(model: nn.Module) -> int:
+def weights_digest(weights: Mapping[str, npt.NDArray[Any]]) -> int:
     """A checksum of all weights and buffers."""
     found = 0
-    for value in model.state_dict().values():
-        found = zlib.crc32(value.detach().cpu().contiguous().numpy().tobytes(), found)
+    for value in weights.values():
+        found = zlib.crc32(value.tobytes(), found)
     return found
 
 
