@@ -80,8 +80,8 @@ def train_images(
     if data is None:
         data, test = _digits(test)
     signals.interrupt_at_sigterm()
-    with train.shared(output, resume=resume, seconds=checkpoint_seconds) as (ranks, checkpoints):
-        first = ranks.is_first
+    with train.shared(output, resume=resume, seconds=checkpoint_seconds) as (group, checkpoints):
+        first = group.is_first
         run = run_images(
             data,
             Config.from_flat(settings),
@@ -90,7 +90,7 @@ def train_images(
             test=test if first else None,
             checkpoints=checkpoints,
             began=began,
-            ranks=ranks,
+            group=group,
         )
         if first:
             train.finish(run, output, json, checkpoints=checkpoints)

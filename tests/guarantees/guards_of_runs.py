@@ -33,7 +33,7 @@ RUNS = (
         12,
         "textcnn/training/trainer.py",
         "Trainer._check",
-        "if not math.isfinite(self._ranks.agree(loss if finite else math.nan)):",
+        "if not math.isfinite(self._group.agree(loss if finite else math.nan)):",
         "if False:",
         "tests/training/test_loop.py::test_weights_that_are_no_numbers_are_never_kept",
     ),

@@ -27,10 +27,10 @@ from textcnn.runs.run import (
     warn_of_labels,
 )
 from textcnn.training.checkpoints import Checkpoints
+from textcnn.training.distributed import ALONE, ProcessGroup
 from textcnn.training.learn import learn, prepare
 from textcnn.training.learned import Part
 from textcnn.training.progress import Reporter
-from textcnn.training.ranks import ALONE, Ranks
 from textcnn.training.watch import Watch
 
 
@@ -43,7 +43,7 @@ def run_images(
     test: Any = None,
     checkpoints: Checkpoints | None = None,
     began: float | None = None,
-    ranks: Ranks = ALONE,
+    group: ProcessGroup = ALONE,
 ) -> Run:
     """Train an image classifier; arguments as for :func:`train_text`, with what ``read_images`` reads.
 
@@ -53,8 +53,8 @@ def run_images(
         DataError: the data cannot be read as asked.
         ConfigError: a setting that does not fit the data or the architecture.
     """
-    config = shared_config(config, ranks, reporter)
-    with Watch(config.training, checkpoints=checkpoints, began=began, ranks=ranks) as watch:
+    config = shared_config(config, group, reporter)
+    with Watch(config.training, checkpoints=checkpoints, began=began, group=group) as watch:
         return ended(_run_images(data, config, reporter, dev, test, watch), watch)
 
 

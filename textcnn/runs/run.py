@@ -13,10 +13,10 @@ from textcnn.inference.artifact import Artifact
 from textcnn.inference.predictor import Predictor
 from textcnn.labels import Labels
 from textcnn.text.reading import Examples
+from textcnn.training.distributed import ProcessGroup
 from textcnn.training.learned import Learned, Logits, Part, calibrated, measured
 from textcnn.training.order import Rows, stratified_split
 from textcnn.training.progress import Reporter
-from textcnn.training.ranks import Ranks, refuse
 from textcnn.training.watch import Watch
 
 Others = dict[str, Part[Any] | None]  # the encoded rows called dev and test
@@ -107,27 +107,30 @@ def finish_run(
 
 def ended(run: Run, watch: Watch) -> Run:
     """The run, and whether its memory is why it was stopped."""
-    ranks, artifact = watch.ranks, run.predictor.artifact
-    artifact.training["ranks"] = ranks.size
-    if exchange := ranks.exchange():
-        artifact.timing["exchange"] = exchange
-    if run.stopped in ("interrupted", "stopped") and (over := next(filter(None, ranks.each(watch.over_memory)), "")):
+    group, artifact = watch.group, run.predictor.artifact
+    artifact.training["ranks"] = group.size
+    if run.stopped in ("interrupted", "stopped") and (over := next(filter(None, group.each(watch.over_memory)), "")):
         return dataclasses.replace(run, stopped="memory", problem=over)
     return run
 
 
-def shared_config(config: Config, ranks: Ranks, reporter: Reporter, *, folds: int | None = None) -> Config:
+def shared_config(config: Config, group: ProcessGroup, reporter: Reporter, *, folds: int | None = None) -> Config:
     """The settings of a run of so many processes: masks follow the rows.
 
     Raises:
         ConfigError: several processes train one network, and more are asked for.
     """
-    if ranks.size == 1:
+    if group.size == 1:
         return config
     ensemble = config.training.ensemble if config.training.ensemble > 1 else None
-    if problems := refuse(ranks, {"folds": folds, "ensemble": ensemble}):
+    if problems := [
+        f"{name} is {value}, but the run has {group.size} ranks, which train one network; leave it out, or train "
+        f"without torchrun"
+        for name, value in {"folds": folds, "ensemble": ensemble}.items()
+        if value
+    ]:
         raise ConfigError(problems)
-    reporter.say(f"{ranks.size} ranks share every batch; dropout's masks follow seed, epoch and row (masks = 'row')")
+    reporter.say(f"{group.size} ranks share every batch; dropout's masks follow seed, epoch and row (masks = 'row')")
     return dataclasses.replace(config, training=dataclasses.replace(config.training, masks="row"))
 
 

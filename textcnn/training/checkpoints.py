@@ -17,7 +17,6 @@ import safetensors
 import safetensors.numpy
 
 from textcnn.errors import ConfigError
-from textcnn.training.ranks import Ranks
 
 SECONDS = 60.0  # no more than this much training is lost
 KEPT = 2  # files of a fit: the newest, and one before it should that be damaged
@@ -176,20 +175,6 @@ def with_prefix(prefix: str, tensors: Mapping[str, Value]) -> dict[str, Value]:
 def of_prefix(prefix: str, tensors: Mapping[str, Value]) -> dict[str, Value]:
     """What :func:`with_prefix` was given."""
     return {name.removeprefix(f"{prefix}."): t for name, t in tensors.items() if name.startswith(f"{prefix}.")}
-
-
-def shared_state(state: State | None, ranks: Ranks) -> State | None:
-    """What the first process has read, on all of them: they need no common folder."""
-    if ranks.size == 1:
-        return state
-    data = None
-    if state is not None:
-        data = safetensors.numpy.save(dict(state.tensors), {"facts": json.dumps(state.facts)})
-    if (data := ranks.broadcast(data)) is None:
-        return None
-    size = int.from_bytes(data[:8], "little")  # a safetensors header is JSON behind its length
-    facts = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["facts"])
-    return State(facts, safetensors.numpy.load(data))
 
 
 def _checksum(path: Path) -> str:

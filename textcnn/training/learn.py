@@ -21,7 +21,7 @@ from textcnn.evaluation.probabilities import probabilities
 from textcnn.labels import Labels
 from textcnn.models.base import weights_of
 from textcnn.models.forward import logits_of
-from textcnn.training.checkpoints import shared_state
+from textcnn.training.distributed import ALONE, ProcessGroup, weights_digest
 from textcnn.training.estimate import estimate
 from textcnn.training.learned import Learned, Part
 from textcnn.training.loop import fit, is_finished
@@ -29,7 +29,6 @@ from textcnn.training.losses import BranchLoss, class_weights, label_log_odds
 from textcnn.training.order import default_epochs
 from textcnn.training.precision import Precision
 from textcnn.training.progress import Reporter, Together
-from textcnn.training.ranks import ALONE, Ranks, weights_digest
 from textcnn.training.shares import Epochs
 from textcnn.training.trainer import NetworkLearner
 from textcnn.training.watch import Watch
@@ -82,7 +81,7 @@ def learn(
     Raises:
         ConfigError: no time or memory is left for training, or the checkpoints are of another run.
     """
-    ranks = ALONE if watch is None else watch.ranks
+    group = ALONE if watch is None else watch.group
     epochs = config.epochs or default_epochs(len(train.truth))
     model.to(device)
     weight = class_weights(config.class_weight, labels, train.truth)
@@ -96,37 +95,37 @@ def learn(
     augment = dict(augment or {})
     if train.weights is not None:
         augment["weights"] = (train.weights / train.weights.mean()).astype(np.float32)
-    batches = Epochs(inputs, train.encoded, labels.encode(train.truth), config, loss, augment, ranks, device)
-    ranks.require_same("training rows, settings and first weights", lambda: _start_digest(batches, model))
+    batches = Epochs(inputs, train.encoded, labels.encode(train.truth), config, loss, augment, group, device)
+    group.require_same("training rows, settings and first weights", lambda: _start_digest(batches, model))
     steps = len(batches.order(0))
     kernels.use_backend(kernels.use_backend("auto"))  # forget what ran before this run
     kernels.prepare(reporter.say)
     config = replace(config, epochs=epochs)
     checkpoints = (
-        None if watch is None else watch.checkpoints(lambda: {**run(), **_deciding(config, model), "ranks": ranks.size})
+        None if watch is None else watch.checkpoints(lambda: {**run(), **_deciding(config, model), "ranks": group.size})
     )
-    state = shared_state(None if checkpoints is None else checkpoints.latest(), ranks)
-    with ranks.training():
+    state = group.same(None if checkpoints is None else checkpoints.latest())
+    with group.training():
         if state is None or not is_finished(state):
             expected = estimate(model, batches, loss, steps, Precision(config.amp, model))
             if watch is not None:
                 dev_share = 0.0 if dev is None else len(dev.truth) / len(train.truth)
-                epochs = ranks.same(watch.planned(epochs, expected, dev_share, reporter.say))
+                epochs = group.same(watch.planned(epochs, expected, dev_share, reporter.say))
                 reporter = Together(reporter, watch.reporter())
             reporter.say(expected.describe(epochs))
         if state is not None:  # the rates decay over the epochs that were planned then
             epochs = state.facts["epochs"]
-        config, reporter = replace(config, epochs=epochs), ranks.listening(reporter)
+        config, reporter = replace(config, epochs=epochs), group.listening(reporter)
         result = fit(
-            NetworkLearner(model, batches, loss, config, steps, reporter, ranks),
+            NetworkLearner(model, batches, loss, config, steps, reporter, group),
             steps,
             config,
             reporter,
-            evaluate=None if dev is None else _dev_scores(model, inputs, dev, labels, ranks),
+            evaluate=None if dev is None else _dev_scores(model, inputs, dev, labels, group),
             metric="micro_f1" if labels.multi_label else "accuracy",
             checkpoints=checkpoints,
             state=state,
-            ranks=ranks,
+            group=group,
         )
     backend = kernels.backend_info().backend
     model.to("cpu").eval()
@@ -149,15 +148,15 @@ def _start_digest(batches: Epochs, model: nn.Module) -> int:
 
 
 def _dev_scores(
-    model: nn.Module, inputs: Any, dev: Part[Any], labels: Labels, ranks: Ranks
+    model: nn.Module, inputs: Any, dev: Part[Any], labels: Labels, group: ProcessGroup
 ) -> Callable[[], dict[str, float]]:
     """Metrics of the model as it stands, multi-label at the thresholds it would get; each process asks for its rows."""
     thresholds = [DEFAULT_THRESHOLD] * len(labels)
 
     def evaluate() -> dict[str, float]:
         nonlocal thresholds
-        own = logits_of(model, inputs, dev.encoded, ranks.part(len(dev.truth)))
-        probs = probabilities(ranks.rows(own, len(labels)), labels)
+        own = logits_of(model, inputs, dev.encoded, group.part(len(dev.truth)))
+        probs = probabilities(np.concatenate(group.each(own)), labels)
         if labels.multi_label:
             thresholds = fit_thresholds(probs, dev.truth, labels)
         found = score(dev.truth, probs, labels, thresholds)

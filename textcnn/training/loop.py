@@ -13,8 +13,8 @@ import numpy.typing as npt
 from textcnn.config import TrainingConfig
 from textcnn.errors import TextCNNError
 from textcnn.training.checkpoints import FitCheckpoints, State, of_prefix, with_prefix
+from textcnn.training.distributed import ALONE, ProcessGroup, weights_digest
 from textcnn.training.progress import Reporter, StopTraining
-from textcnn.training.ranks import ALONE, Ranks, weights_digest
 
 ROLLBACKS = 3  # times that training goes back to good weights with half the rates before it gives up
 
@@ -98,7 +98,7 @@ def fit(
     metric: str = "accuracy",
     checkpoints: FitCheckpoints | None = None,
     state: State | None = None,
-    ranks: Ranks = ALONE,
+    group: ProcessGroup = ALONE,
 ) -> Fit:
     """Train in place, and leave the learner with its best weights (without ``evaluate``: the last).
 
@@ -113,13 +113,13 @@ def fit(
         metric: the one that decides which weights are best.
         checkpoints: where it is kept how far training has come.
         state: what was kept there, to go on from.
-        ranks: the processes that train the network together.
+        group: the processes that train the network together.
 
     Raises:
         DivergedError: the loss became infinite or NaN again and again before an epoch was done (later on, the best
             weights are kept and ``stopped`` says so).
     """
-    return _Training(learner, steps_per_epoch, config, reporter, evaluate, metric, checkpoints, ranks).run(state)
+    return _Training(learner, steps_per_epoch, config, reporter, evaluate, metric, checkpoints, group).run(state)
 
 
 class _Training:
@@ -134,7 +134,7 @@ class _Training:
         evaluate: Evaluate | None,
         metric: str,
         checkpoints: FitCheckpoints | None,
-        ranks: Ranks,
+        group: ProcessGroup,
     ) -> None:
         assert config.epochs is not None
         self._learner, self._steps_per_epoch = learner, steps_per_epoch
@@ -142,7 +142,7 @@ class _Training:
         self._evaluate, self._metric, self._checkpoints = evaluate, metric, checkpoints
         self._best = _Best(learner)
         self._fit, self._place, self._rollbacks = Fit(), Place(), 0
-        self._busy, self._tokens, self._ranks = 0.0, 0, ranks
+        self._busy, self._tokens, self._group = 0.0, 0, group
 
     def run(self, state: State | None) -> Fit:
         began = time.perf_counter()
@@ -204,7 +204,7 @@ class _Training:
         self._busy += time.perf_counter() - epoch_began
         self._tokens += place.tokens - before
         what = f"weights after epoch {place.epoch + 1}"
-        self._ranks.require_same(what, lambda: weights_digest(self._learner.weights()))
+        self._group.require_same(what, lambda: weights_digest(self._learner.weights()))
         entry: dict[str, Any] = {"epoch": place.epoch + 1, "loss": place.loss / place.rows}
         entry.update({f"dev_{name}": value for name, value in (self._evaluate() if self._evaluate else {}).items()})
         self._fit.history.append(entry)

@@ -15,14 +15,13 @@ from torch import Tensor, nn
 from textcnn.config import TrainingConfig
 from textcnn.nn.head import Head
 from textcnn.training.checkpoints import of_prefix, with_prefix
-from textcnn.training.exchange import exchange_gradients
+from textcnn.training.distributed import ALONE, ProcessGroup
 from textcnn.training.loop import Arrays, DivergedError, Place
 from textcnn.training.losses import BranchLoss
 from textcnn.training.optimizers import build_optimizers, split_parameters
 from textcnn.training.precision import Precision
 from textcnn.training.progress import Reporter
-from textcnn.training.ranks import ALONE, Ranks
-from textcnn.training.shares import Share, loss_of
+from textcnn.training.shares import loss_of
 
 
 class TrainingBatch(Protocol):
@@ -55,10 +54,10 @@ class Trainer:
         config: TrainingConfig,
         num_steps: int,
         reporter: Reporter,
-        ranks: Ranks = ALONE,
+        group: ProcessGroup = ALONE,
     ) -> None:
         self._model, self._loss, self._config, self._reporter = model, loss, config, reporter
-        self._num_steps, self._ranks = num_steps, ranks
+        self._num_steps, self._group = num_steps, group
         self._optimizers = build_optimizers(model, config, num_steps)
         self._precision = Precision(config.amp, model)
         self._groups = split_parameters(model)
@@ -88,13 +87,10 @@ class Trainer:
     def step(self, batch: TrainingBatch) -> float:
         """Forward, loss, backward, optimizers on one batch; gives the loss. The model is to be in training mode."""
         loss = loss_of(self._precision, self._loss, batch)
-        value = self._ranks.agree(loss.item())
+        value = self._group.agree(loss.item())
         if not math.isfinite(value):
             raise self._diverged(f"the loss became {value} at step {self.steps + 1}")
-        has_rows = not isinstance(batch, Share) or batch.step.counts
-        self._precision.backward(
-            loss, self._optimizers, lambda: exchange_gradients(self._groups, self._ranks, has_rows=has_rows)
-        )
+        self._precision.backward(loss, self._optimizers, self._sum_gradients)
         if self._config.clip_norm is not None:
             nn.utils.clip_grad_norm_(self._groups["dense"], self._config.clip_norm)
         self._precision.step(self._optimizers)
@@ -102,6 +98,9 @@ class Trainer:
             with torch.no_grad():
                 head.weight.copy_(torch.renorm(head.weight, 2, 0, self._config.max_norm or 0.0))
         return float(value)
+
+    def _sum_gradients(self) -> None:
+        self._group.sum_gradients(self._groups["dense"], [*self._groups["rows"], *self._groups["wide"]])
 
     def slow_down(self, step: int) -> None:
         """On from that step at half the rates; averages of gradients, which may hold what is no number, begin anew."""
@@ -126,7 +125,7 @@ class Trainer:
         self._model.eval()
         finite = all(bool(torch.isfinite(weight).all()) for weight in self._model.parameters())
         loss = loss_of(Precision(None, self._model), self._loss, batch).item()
-        if not math.isfinite(self._ranks.agree(loss if finite else math.nan)):
+        if not math.isfinite(self._group.agree(loss if finite else math.nan)):
             raise self._diverged(f"a weight or loss became infinite or NaN by step {self.steps}")
 
     def _diverged(self, what: str) -> DivergedError:
@@ -143,7 +142,7 @@ class NetworkLearner:
         config: epochs must be a number here.
         steps_per_epoch: how many batches an epoch has.
         reporter: is told of every step.
-        ranks: the processes that train the network together.
+        group: the processes that train the network together.
     """
 
     def __init__(
@@ -154,11 +153,11 @@ class NetworkLearner:
         config: TrainingConfig,
         steps_per_epoch: int,
         reporter: Reporter,
-        ranks: Ranks = ALONE,
+        group: ProcessGroup = ALONE,
     ) -> None:
         assert config.epochs is not None
         self._model, self._batches = model, batches
-        self._trainer = Trainer(model, loss, config, steps_per_epoch * config.epochs, reporter, ranks)
+        self._trainer = Trainer(model, loss, config, steps_per_epoch * config.epochs, reporter, group)
         self.slow_down = self._trainer.slow_down
 
     @property
