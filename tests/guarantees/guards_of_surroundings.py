@@ -103,7 +103,7 @@ SURROUNDINGS = (
     ),
     Guard(
         29,
-        "textcnn/training/learn.py",
+        "textcnn/training/learned.py",
         "calibrated",
         "temperature = fit_temperature(found, truth, labels)",
         "temperature = 1.0",

@@ -17,7 +17,7 @@ from textcnn.config import Config, ModelConfig, TextConfig, TrainingConfig
 from textcnn.image.formats import write_npz
 from textcnn.labels import Labels
 from textcnn.models import registry
-from textcnn.models.base import build_text_classifier
+from textcnn.models.base import build_text_classifier, weights_of
 from textcnn.runs.images import run_images
 from textcnn.text.lexicon import build_lexicon
 from textcnn.text.masking import WordDropout
@@ -25,7 +25,8 @@ from textcnn.text.pipeline import TextPipeline
 from textcnn.text.tokenizer import Tokenizer
 from textcnn.text.wide import WideFeatures
 from textcnn.training.distributed import ALONE, RankLostError, process_group, weights_digest
-from textcnn.training.learn import Part, learn
+from textcnn.training.learn import learn
+from textcnn.training.learned import Part
 from textcnn.training.progress import Silent
 from textcnn.training.watch import Watch
 
@@ -93,7 +94,7 @@ def train(case, group=ALONE):
         augment={"dropout": dropout},
         watch=Watch(config, group=group),
     )
-    return losses.found, learned.fit.history, weights_digest(model)
+    return losses.found, learned.fit.history, weights_digest(weights_of(model))
 
 
 def train_images(group=ALONE):

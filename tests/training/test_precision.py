@@ -13,7 +13,8 @@ from textcnn.models import registry
 from textcnn.models.base import build_text_classifier
 from textcnn.text.pipeline import TextPipeline
 from textcnn.text.ragged import Ragged
-from textcnn.training.learn import Part, learn
+from textcnn.training.learn import learn
+from textcnn.training.learned import Part
 from textcnn.training.losses import BranchLoss
 from textcnn.training.optimizers import build_optimizers
 from textcnn.training.precision import Precision

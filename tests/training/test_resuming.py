@@ -17,7 +17,8 @@ from textcnn.text.pipeline import TextPipeline
 from textcnn.text.ragged import Ragged
 from textcnn.training import checkpoints
 from textcnn.training.checkpoints import Checkpoints
-from textcnn.training.learn import Part, learn
+from textcnn.training.learn import learn
+from textcnn.training.learned import Part
 from textcnn.training.progress import Silent
 from textcnn.training.watch import Watch
 

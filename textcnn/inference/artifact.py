@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,6 +108,11 @@ class Artifact:
             self.network = self.model
 
     @property
+    def lookup_refusal(self) -> str:
+        """Why the look-up runtime cannot answer with this model, or nothing."""
+        return refusal({"modality": self.modality, **asdict(self.config)})
+
+    @property
     def num_parameters(self) -> int:
         """Trainable numbers."""
         if isinstance(self.network, dict):
@@ -168,7 +173,7 @@ class Artifact:
             ArtifactError: the place cannot be written.
         """
         folder = Path(folder)
-        state = {name: np.ascontiguousarray(value) for name, value in packed(self.weights, self.storage).items()}
+        state = {name: np.asarray(value, order="C") for name, value in packed(self.weights, self.storage).items()}
         with replaced_folder(folder) as place:
             try:
                 safetensors.numpy.save_file(state, place / WEIGHTS, metadata={"format": "pt"})
@@ -193,7 +198,7 @@ class Artifact:
         Args:
             folder: named in errors.
         """
-        if refusal(self.describe()):
+        if self.lookup_refusal:
             return None
         inputs = self.text_inputs()
         return one_layer(self.weights, self.describe(), len(inputs.tokenizer), inputs.lexicon, folder)
@@ -211,7 +216,7 @@ class Artifact:
         """
         model = self.one_layer()
         if model is None:
-            raise ConfigError(f"expected a model with a look-up runtime, but {refusal(self.describe())}")
+            raise ConfigError(f"expected a model with a look-up runtime, but {self.lookup_refusal}")
         return LookupModel(model, self.text_inputs(), self.describe())
 
     def logits_function(self) -> Callable[[Any], npt.NDArray[np.floating]]:
@@ -219,7 +224,7 @@ class Artifact:
 
         A network is built where look-up does not know the architecture.
         """
-        if not self.has_network and not refusal(self.describe()):
+        if not self.has_network and not self.lookup_refusal:
             return self.lookup().logits
         from textcnn.models.forward import logits_of
 
@@ -262,11 +267,15 @@ def load_artifact(folder: str | Path) -> Artifact:
 
 def _versions() -> dict[str, str]:
     """Of the libraries that decide answers, those that are installed; none is imported for it."""
-    found = {}
-    for name in LIBRARIES:
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+    return {name: found for name in LIBRARIES if (found := _version(name))}
+
+
+@cache
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
 
 
 def _read_weights(path: Path) -> Weights:

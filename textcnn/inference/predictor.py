@@ -39,7 +39,7 @@ class Predictor(Answering):
         self._artifact: Artifact | None = artifact
         self._folder: Path | None = None
         self._made: LookupModel | None = None
-        reason = "made from an artifact in memory" if artifact.has_network else refusal(artifact.describe())
+        reason = "made from an artifact in memory" if artifact.has_network else artifact.lookup_refusal
         self.runtime = Runtime("torch", reason) if reason else Runtime("look-up")
 
     @classmethod
@@ -189,7 +189,7 @@ class Predictor(Answering):
         """The look-up runtime of this model; none where it has none."""
         if self._lookup is not None or self._artifact is None:
             return self._lookup
-        return None if refusal(self._artifact.describe()) else self._artifact.lookup()
+        return None if self._artifact.lookup_refusal else self._artifact.lookup()
 
     def explain(
         self, texts: Sequence[str], *, labels: str | Sequence[str] = "predicted", top: int | None = None

@@ -13,7 +13,8 @@ from textcnn.runs.prepared import Prepared
 from textcnn.text.masking import WordDropout
 from textcnn.text.overlap import digest
 from textcnn.text.pipeline import TextPipeline
-from textcnn.training.learn import Learned, learn, prepare
+from textcnn.training.learn import learn, prepare
+from textcnn.training.learned import Learned
 from textcnn.training.progress import Reporter
 from textcnn.training.watch import Watch
 

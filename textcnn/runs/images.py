@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textcnn.config import Config, parsed_size
 from textcnn.errors import DataError
-from textcnn.image.augmenting import RandomShift
-from textcnn.image.batching import ImageInputs
 from textcnn.image.reading import Images, read_part
 from textcnn.inference.artifact import Artifact
 from textcnn.labels import Labels
-from textcnn.models.base import build_image_classifier
 from textcnn.models.merging import merged_config
 from textcnn.runs.run import (
     Others,
@@ -28,9 +25,12 @@ from textcnn.runs.run import (
 )
 from textcnn.training.checkpoints import Checkpoints
 from textcnn.training.distributed import ALONE, ProcessGroup
-from textcnn.training.learn import Part, learn, prepare
+from textcnn.training.learned import Part
 from textcnn.training.progress import Reporter
 from textcnn.training.watch import Watch
+
+if TYPE_CHECKING:
+    from textcnn.image.batching import ImageInputs
 
 
 def run_images(
@@ -58,6 +58,11 @@ def run_images(
 
 
 def _run_images(data: Any, config: Config, reporter: Reporter, dev: Any, test: Any, watch: Watch) -> Run:
+    from textcnn.image.augmenting import RandomShift
+    from textcnn.image.batching import ImageInputs
+    from textcnn.models.base import build_image_classifier
+    from textcnn.training.learn import learn, prepare
+
     check_dev(dev, config)
     if config.training.ensemble > 1:
         merged_config(config.model, config.training.ensemble)  # is for text; says so

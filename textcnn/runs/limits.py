@@ -17,7 +17,7 @@ from textcnn.nn.wide_size import num_bytes, smaller_table
 from textcnn.runs.run import Others
 from textcnn.text.pipeline import EncodedTexts
 from textcnn.text.wide import WideFeatures
-from textcnn.training.learn import Part
+from textcnn.training.learned import Part
 from textcnn.training.progress import Reporter
 
 
@@ -41,7 +41,7 @@ def limit_wide(artifact: Artifact, others: Others, megabytes: float, reporter: R
     features = WideFeatures(weights[WIDE_KEYS][kept], weights[WIDE_IDF][kept])
     artifact.inputs = replace(artifact.text_inputs(), wide=features)
     artifact.replace_weights({**weights, WIDE_TABLE: small, WIDE_KEYS: features.keys, WIDE_IDF: features.idf})
-    others = {name: None if part is None else _refeatured(part, features) for name, part in others.items()}
+    others = {name: None if part is None else with_features(part, features) for name, part in others.items()}
     later = _dev_score(artifact, others["dev"])
     mass = _squares(small) / max(_squares(table), 1e-30)
     cost = f"; dev {earlier[0]} {earlier[1]:.4f} before, {later[1]:.4f} now" if earlier and later else ""
@@ -52,7 +52,8 @@ def limit_wide(artifact: Artifact, others: Others, megabytes: float, reporter: R
     return others
 
 
-def _refeatured(part: Part[EncodedTexts], features: WideFeatures) -> Part[EncodedTexts]:
+def with_features(part: Part[EncodedTexts], features: WideFeatures) -> Part[EncodedTexts]:
+    """The same rows with these features in the place of others."""
     return replace(part, encoded=replace(part.encoded, wide=features.transform(part.encoded)))
 
 

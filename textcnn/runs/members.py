@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from textcnn.config import Config, ModelConfig, TrainingConfig
 from textcnn.models.merging import merged_config, merged_weights
 from textcnn.models.weights import Weights
-from textcnn.training.learn import Learned
+from textcnn.training.learned import Learned
 from textcnn.training.loop import Fit
 from textcnn.training.progress import Reporter
 

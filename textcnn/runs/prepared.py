@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from textcnn import kernels
 from textcnn.config import MULTI_LABEL_SCALE, Config
 from textcnn.evaluation.drift import label_counts
 from textcnn.inference.artifact import Artifact
@@ -25,7 +24,7 @@ from textcnn.text.reading import Examples, read_examples
 from textcnn.text.statistics import expected_unknown, text_statistics
 from textcnn.text.tokenizer import Tokenizer
 from textcnn.text.wide import WideFeatures
-from textcnn.training.learn import Part, prepare
+from textcnn.training.learned import Part
 from textcnn.training.progress import Reporter
 
 # A multi-label model without dev rows would have to guess its thresholds.
@@ -80,8 +79,6 @@ def prepare_text(
 ) -> Prepared:
     """Everything before the model: read, hold out, tokenize. Arguments as for :func:`run_text`."""
     check_dev(dev, config)
-    prepare(config.training)
-    kernels.prepare(reporter.say, wait=False)  # while the data is read
     multi_label = None if start is None else start.labels.multi_label
     examples = read_rows(data, config, reporter, multi_label=multi_label)
     # Dev and test rows all count the same: a metric is of the rows as they are.

@@ -14,7 +14,7 @@ from textcnn.inference.predictor import Predictor
 from textcnn.labels import Labels
 from textcnn.text.reading import Examples
 from textcnn.training.distributed import ProcessGroup
-from textcnn.training.learn import Learned, Logits, Part, calibrated, measured
+from textcnn.training.learned import Learned, Logits, Part, calibrated, measured
 from textcnn.training.order import Rows, stratified_split
 from textcnn.training.progress import Reporter
 from textcnn.training.watch import Watch
@@ -87,7 +87,7 @@ def finish_run(
         "stopped": fit.stopped,
         "train_seconds": fit.seconds,
         "tokens_per_second": fit.tokens_per_second,
-        "backend": learned.backend.backend,
+        "backend": learned.backend,
         "temperature": learned.temperature,
         "calibration": learned.calibration or None,
         "dev": learned.dev,

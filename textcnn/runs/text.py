@@ -10,11 +10,11 @@ from textcnn.errors import ConfigError
 from textcnn.explain.evidence_index import build_evidence, check_architecture
 from textcnn.inference.artifact import Artifact
 from textcnn.models.weights import Weights
-from textcnn.runs.limits import limit_wide
+from textcnn.runs.limits import limit_wide, with_features
 from textcnn.runs.members import train_members
 from textcnn.runs.prepared import Prepared, prepare_text
 from textcnn.runs.run import Run, finish_run, num_measured, warn_of_labels
-from textcnn.training.learn import Learned
+from textcnn.training.learned import Learned
 from textcnn.training.progress import Reporter
 from textcnn.training.watch import Watch
 
@@ -55,9 +55,17 @@ def run_text(
     run = train_prepared(prepared, reporter, watch)
     if evidence and prepared.rows is not None:
         reporter.say("evidence: the training rows that hold the n-grams which win")
-        artifact, train = run.predictor.artifact, prepared.train
-        artifact.evidence = build_evidence(artifact.lookup(), train.encoded, train.truth, prepared.rows)
+        add_evidence(run.predictor.artifact, prepared)
     return run
+
+
+def add_evidence(artifact: Artifact, prepared: Prepared) -> None:
+    """Give the trained model its index of the training rows that hold the n-grams which decide."""
+    train, features = prepared.train, artifact.text_inputs().wide
+    assert prepared.rows is not None
+    if features is not None and features is not prepared.inputs.wide:  # a part of them, by the limit of their size
+        train = with_features(train, features)
+    artifact.evidence = build_evidence(artifact.lookup(), train.encoded, train.truth, prepared.rows)
 
 
 def train_prepared(prepared: Prepared, reporter: Reporter, watch: Watch | None = None) -> Run:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy.typing as npt
 
 from textcnn.errors import ConfigError, TextCNNError
 
@@ -162,11 +164,11 @@ def require_alone(command: str) -> None:
         )
 
 
-def weights_digest(model: nn.Module) -> int:
+def weights_digest(weights: Mapping[str, npt.NDArray[Any]]) -> int:
     """A checksum (CRC-32) of all weights and buffers."""
     found = 0
-    for value in model.state_dict().values():
-        found = zlib.crc32(value.detach().cpu().contiguous().numpy().tobytes(), found)
+    for value in weights.values():
+        found = zlib.crc32(value.tobytes(), found)
     return found
 
 

@@ -1,71 +1,37 @@
-"""Learn a model from encoded rows: what text and image runs share, from the loss to the calibration."""
+"""Learn a network from encoded rows, in torch: what text and image runs share."""
 
 from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
 from textcnn import kernels
 from textcnn.config import TrainingConfig
 from textcnn.errors import ConfigError
-from textcnn.evaluation.calibration import DEFAULT_THRESHOLD, fit_temperature, fit_thresholds
-from textcnn.evaluation.metrics import calibration_error, score
+from textcnn.evaluation.calibration import DEFAULT_THRESHOLD, fit_thresholds
+from textcnn.evaluation.metrics import score
 from textcnn.evaluation.probabilities import probabilities
-from textcnn.kernels import BackendInfo
 from textcnn.labels import Labels
+from textcnn.models.base import weights_of
 from textcnn.models.forward import logits_of
 from textcnn.training.distributed import ALONE, ProcessGroup, weights_digest
 from textcnn.training.estimate import estimate
-from textcnn.training.loop import Fit, fit, is_finished
+from textcnn.training.learned import Learned, Part
+from textcnn.training.loop import fit, is_finished
 from textcnn.training.losses import BranchLoss, class_weights, label_log_odds
 from textcnn.training.order import default_epochs
 from textcnn.training.precision import Precision
 from textcnn.training.progress import Reporter, Together
 from textcnn.training.shares import Epochs
+from textcnn.training.trainer import NetworkLearner
 from textcnn.training.watch import Watch
-
-Encoded = TypeVar("Encoded")
-Logits = Callable[[Any], npt.NDArray[np.floating]]  # encoded rows to their logits (N, C)
-
-
-@dataclass(frozen=True)
-class Part(Generic[Encoded]):
-    """Rows of one split: encoded inputs, the true labels of each row, and how much it counts in the loss, if told."""
-
-    encoded: Encoded
-    truth: Sequence[tuple[str, ...]]
-    weights: npt.NDArray[np.float64] | None = None
-
-
-@dataclass(frozen=True)
-class Learned:
-    """What the dev rows have decided, and how the fit went.
-
-    Attributes:
-        fit: history and times.
-        epochs: passes that were planned.
-        temperature: 1 without dev rows.
-        thresholds: ``(C,)``; 0.5 without dev rows.
-        calibration: ECE on the dev rows before and after the temperature, or empty.
-        dev: metrics on the dev rows, or none.
-        backend: which twin of the kernels the steps ran on, and why not the fast one.
-    """
-
-    fit: Fit
-    epochs: int
-    temperature: float = 1.0
-    thresholds: list[float] = field(default_factory=list)
-    calibration: dict[str, float] = field(default_factory=dict)
-    dev: dict[str, Any] | None = None
-    backend: BackendInfo = BackendInfo("reference", "nothing was trained")
 
 
 def prepare(config: TrainingConfig) -> torch.device:
@@ -97,7 +63,7 @@ def learn(
     watch: Watch | None = None,
     run: Callable[[], Mapping[str, Any]] = dict,
 ) -> Learned:
-    """Train ``model`` in place; temperature and thresholds are :func:`calibrated` afterwards.
+    """Train ``model`` in place; dev rows decide temperature and thresholds afterwards.
 
     Args:
         model: a classifier with fresh weights.
@@ -149,21 +115,20 @@ def learn(
             reporter.say(expected.describe(epochs))
         if state is not None:  # the rates decay over the epochs that were planned then
             epochs = state.facts["epochs"]
+        config, reporter = replace(config, epochs=epochs), group.listening(reporter)
         result = fit(
-            model,
-            batches,
+            NetworkLearner(model, batches, loss, config, steps, reporter, group),
             steps,
-            loss,
-            replace(config, epochs=epochs),
-            group.listening(reporter),
+            config,
+            reporter,
             evaluate=None if dev is None else _dev_scores(model, inputs, dev, labels, group),
             metric="micro_f1" if labels.multi_label else "accuracy",
             checkpoints=checkpoints,
             state=state,
             group=group,
         )
-    backend = kernels.backend_info()
-    model.to("cpu")
+    backend = kernels.backend_info().backend
+    model.to("cpu").eval()
     return Learned(result, epochs, thresholds=[DEFAULT_THRESHOLD] * len(labels), backend=backend)
 
 
@@ -171,15 +136,15 @@ def _deciding(config: TrainingConfig, model: nn.Module) -> dict[str, Any]:
     """What the weights follow from, for the checkpoints: settings without limits, and the weights there are now."""
     training = {name: value for name, value in asdict(config).items() if name not in ("time_limit", "max_memory")}
     found = hashlib.sha256()
-    for value in model.state_dict().values():
-        found.update(value.detach().cpu().contiguous().numpy().tobytes())
+    for value in weights_of(model).values():
+        found.update(value.tobytes())
     return {"training": training, "weights before training": found.hexdigest()}
 
 
 def _start_digest(batches: Epochs, model: nn.Module) -> int:
     """A checksum of what all processes of a run must begin with."""
     known = (np.concatenate(batches.order(0)), batches.targets, str(asdict(batches.config)).encode())
-    return zlib.crc32(b"".join(map(bytes, known)), weights_digest(model))
+    return zlib.crc32(b"".join(map(bytes, known)), weights_digest(weights_of(model)))
 
 
 def _dev_scores(
@@ -198,32 +163,3 @@ def _dev_scores(
         return {name: found[name] for name in ("accuracy", "macro_f1", "micro_f1")}
 
     return evaluate
-
-
-def calibrated(learned: Learned, logits: Logits, dev: Part[Any] | None, labels: Labels) -> Learned:
-    """Take temperature, thresholds and metrics from the dev rows; without them nothing is taken.
-
-    Args:
-        learned: how the fit went.
-        logits: encoded rows to the model's logits ``(N, C)``.
-        dev: the rows.
-        labels: of the columns.
-    """
-    if dev is None:
-        return learned
-    found, truth = logits(dev.encoded), dev.truth
-    temperature = fit_temperature(found, truth, labels)
-    before, after = probabilities(found, labels), probabilities(found, labels, temperature)
-    thresholds = fit_thresholds(after, truth, labels) if labels.multi_label else learned.thresholds
-    calibration = {
-        "ece_before": calibration_error(truth, before, labels),
-        "ece_after": calibration_error(truth, after, labels),
-    }
-    scores = score(truth, after, labels, thresholds)
-    return replace(learned, temperature=temperature, thresholds=thresholds, calibration=calibration, dev=scores)
-
-
-def measured(learned: Learned, logits: Logits, part: Part[Any], labels: Labels) -> dict[str, Any]:
-    """Metrics on rows, at the temperature and thresholds that the dev rows decided."""
-    probs = probabilities(logits(part.encoded), labels, learned.temperature)
-    return score(part.truth, probs, labels, learned.thresholds)
