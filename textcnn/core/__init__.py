@@ -5,6 +5,6 @@
 
 from __future__ import annotations
 
-from textcnn.core.binding import Core, CoreInfo, core_info, library
+from textcnn.core.binding import BackendInfo, Core, backend_info, library
 
-__all__ = ["Core", "CoreInfo", "core_info", "library"]
+__all__ = ["BackendInfo", "Core", "backend_info", "library"]
