@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cpu.h"
+#include "fpmode.h"
 #include "train_state.h"
 
 #define LANES 16
@@ -146,7 +147,10 @@ int tc_train_step(
     tc_optimizer *optimizer, double *loss
 ) {
     int status = prepare(trainer, corpus, rows, count, step, 1);
-    return status == TC_OK ? kernels()->step(trainer, corpus, step, optimizer, loss) : status;
+    tc_fp_mode before = tc_fp_enter(TC_FP_FLUSH);
+    if (status == TC_OK) status = kernels()->step(trainer, corpus, step, optimizer, loss);
+    tc_fp_leave(before);
+    return status;
 }
 
 int tc_train_gradients(
@@ -154,7 +158,10 @@ int tc_train_gradients(
     float *word, float *ngram, float *wide, double *loss
 ) {
     int status = prepare(trainer, corpus, rows, count, step, 1);
-    return status == TC_OK ? kernels()->gradients(trainer, corpus, step, dense, word, ngram, wide, loss) : status;
+    tc_fp_mode before = tc_fp_enter(TC_FP_FLUSH);
+    if (status == TC_OK) status = kernels()->gradients(trainer, corpus, step, dense, word, ngram, wide, loss);
+    tc_fp_leave(before);
+    return status;
 }
 
 int tc_train_logits(
@@ -162,7 +169,10 @@ int tc_train_logits(
 ) {
     trainer->is_ready = 0; /* weights may have been changed from outside */
     int status = prepare(trainer, corpus, rows, count, NULL, 0);
-    return status == TC_OK ? kernels()->logits(trainer, corpus, main, wide) : status;
+    tc_fp_mode before = tc_fp_enter(TC_FP_FLUSH);
+    if (status == TC_OK) status = kernels()->logits(trainer, corpus, main, wide);
+    tc_fp_leave(before);
+    return status;
 }
 
 void tc_trainer_seconds(const tc_trainer *trainer, double *seconds) {
