@@ -93,7 +93,9 @@ def build(target: Path, *, command: Sequence[str] | None = None, more: Sequence[
             for (source, _, own), made in zip(jobs, objects, strict=True)
         ]
         library = Path(place) / LIBRARY
-        cache = {"ZIG_GLOBAL_CACHE_DIR": place, "ZIG_LOCAL_CACHE_DIR": place} | dict(os.environ)  # HOME may be read-only
+        cache = {"ZIG_GLOBAL_CACHE_DIR": place, "ZIG_LOCAL_CACHE_DIR": place} | dict(
+            os.environ
+        )  # HOME may be read-only
         for _ in pool.map(_run, commands, [cache] * len(commands)):
             pass
         _run([*command, "-shared", *_LINK, *more, *objects, "-lm", "-lpthread", "-o", str(library)], cache)

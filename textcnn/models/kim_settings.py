@@ -22,13 +22,13 @@ class KimSettings:
     """
 
     kernel_sizes: Sequence[int] = (3, 4, 5)
-    num_filters: int = 100
+    num_filters: int = 96
     pooling: str = "max+mean"
     k: int = 3
     activation: str = "relu"
     dropout: float = 0.5
     shared_dropout: bool = False
-    nested: bool = False
+    nested: bool = True
 
     def __post_init__(self) -> None:
         if self.activation not in MONOTONE:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from textcnn.text.pipeline import TextPipeline
 
 
+# Masks of the k-th layer are those of the epoch that is k times so far: they are not those of words.
+FEATURE_MASKS = 1 << 20
+
+
 @dataclass(frozen=True)
 class WordDropout:
     """Replaces training tokens by ``[UNK]`` at random, so that its vector is trained; rare words more often.
@@ -59,7 +63,7 @@ class WordDropout:
         if kernels.is_compiled():
             from textcnn.text import numba_batches
 
-            state, unknown = np.uint64(_state(self.seed, epoch)), np.int32(self.unknown_id)
+            state, unknown = np.uint64(random_state(self.seed, epoch)), np.int32(self.unknown_id)
             ids = numba_batches.drop_words(tokens.ids, tokens.offsets, rows, self.rates, unknown, state)
             return Ragged(ids, tokens.offsets)
         row_of = np.repeat(rows, tokens.lengths)
@@ -70,7 +74,7 @@ class WordDropout:
 
 def uniform(seed: int, epoch: int, *places: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
     """A number in [0, 1) for each place, a fixed function of its arguments (splitmix64, Steele et al. 2014)."""
-    state = np.uint64(_state(seed, epoch))
+    state = np.uint64(random_state(seed, epoch))
     with np.errstate(over="ignore"):
         mixed = np.array([state])  # grows with the places: the first of them may be of fewer axes or rows
         for place in places:
@@ -81,7 +85,8 @@ def uniform(seed: int, epoch: int, *places: npt.NDArray[np.int64]) -> npt.NDArra
     return (mixed >> np.uint64(40)).astype(np.float32) / np.float32(2**24)
 
 
-def _state(seed: int, epoch: int) -> int:
+def random_state(seed: int, epoch: int) -> int:
+    """What the numbers of :func:`uniform` begin with."""
     return (seed * 1_000_003 + epoch + 0x9E3779B97F4A7C15) % 2**64  # not 0, which mixing leaves at 0
 
 
