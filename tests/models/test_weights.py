@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -24,6 +26,8 @@ SHAPES = {
     "vectors": (THREE, {"vectors": "v.txt"}),
     "static": (THREE, {"vectors": "v.txt", "embedding_channels": "static"}),
     "two channels": (THREE, {"vectors": "v.txt", "embedding_channels": "multichannel"}),
+    "separate widths": (THREE, {"settings": {"nested": False}}),
+    "repeated widths": (THREE, {"settings": {"kernel_sizes": [3, 2, 3], "num_filters": 5}}),
     "one width": (THREE, {"settings": {"kernel_sizes": [2], "pooling": "max"}}),
     "k largest": (THREE, {"settings": {"num_filters": 7, "pooling": "kmax", "k": 2}}),
     "with averages": (THREE, {"settings": {"num_filters": 7, "pooling": "max+average"}}),
@@ -62,13 +66,11 @@ def test_a_seed_decides_and_torch_does_not():
 @pytest.mark.parametrize("seed", [0, 2**64 - 1])
 def test_the_distributions_are_those_of_the_network_s_own_start(seed):
     """Without a seed the network is made by torch: every tensor has the same spread and the same bounds."""
-    sizes = {"num_types": 3000, "num_ngrams": 3000, "settings": {"num_filters": 400, "pooling": "max"}}
     torch.manual_seed(0)
-    config = ModelConfig(embedding_dim=6, settings=sizes["settings"])
-    ours = initial_weights(config, 3000, 3000, 5, Labels(tuple(map(str, range(50)))), seed)
-    own = weights_of(
-        build_text_classifier(config, 3000, Labels(tuple(map(str, range(50)))), num_ngrams=3000, num_features=5)
-    )
+    labels = Labels(tuple(map(str, range(50))))
+    config = ModelConfig(embedding_dim=6, settings={"num_filters": 400, "pooling": "max", "nested": False})
+    ours = initial_weights(config, 3000, 3000, 5, labels, seed)
+    own = weights_of(build_text_classifier(config, 3000, labels, num_ngrams=3000, num_features=5))
     for name, value in ours.items():
         if value.ndim == 2 or "weight" in name:
             assert value.std() == pytest.approx(own[name].std(), rel=0.05), name
@@ -101,8 +103,7 @@ def test_nested_widths_have_one_bank():
 
 def test_the_settings_are_those_of_the_encoder():
     known = registry.settings_of("text", "kim")
-    own = KimSettings()
-    assert {name: getattr(own, name) for name in known} == known
+    assert list(dataclasses.asdict(KimSettings()).items()) == list(known.items())
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ def test_new_words_obey_frequency_and_size():
         ({"max_length": 7}, "max_length is 7, but the model 'm' has None"),
         ({"tokenizer": "char"}, "tokenizer is 'char', but the model 'm' has 'word'"),
         ({"multi_label": True}, "multi_label is True, but the model 'm' has False"),
-        ({"preset": "fast"}, "embedding_dim is 50, but the model 'm' has 8; leave it out; num_filters is 50"),
+        ({"preset": "fast"}, "embedding_dim is 48, but the model 'm' has 8; leave it out; num_filters is 48"),
     ],
 )
 def test_settings_that_contradict_the_model(model, settings, message):

@@ -23,12 +23,12 @@ class KimSettings:
 
     kernel_sizes: Sequence[int] = (3, 4, 5)
     num_filters: int = 96
+    nested: bool = True
     pooling: str = "max+mean"
     k: int = 3
     activation: str = "relu"
     dropout: float = 0.5
     shared_dropout: bool = False
-    nested: bool = True
 
     def __post_init__(self) -> None:
         if self.activation not in MONOTONE:
@@ -37,6 +37,8 @@ class KimSettings:
             raise ConfigError(f"kernel_sizes must be numbers from 1 up, got {self.kernel_sizes!r}")
         if not isinstance(self.num_filters, int) or self.num_filters < 1:
             raise ConfigError(f"num_filters must be 1 or more, got {self.num_filters!r}")
+        if not isinstance(self.nested, bool):
+            raise ConfigError(f"nested must be true or false, got {self.nested!r}")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout must be in [0, 1), got {self.dropout!r}")
         if self.pooling not in POOLINGS:
