@@ -199,7 +199,9 @@ def _row_optimizer(model: nn.Module, rows: list[nn.Parameter], config: TrainingC
     rate = config.embedding_learning_rate or EMBEDDING_LEARNING_RATES[config.embedding_optimizer][0]
     words = {id(module.word.weight) for module in model.modules() if isinstance(module, WordEmbedding)}
     rates = [config.vector_learning_rate or rate if id(weight) in words else rate for weight in rows]
-    return kinds[config.embedding_optimizer]([{"params": [weight], "lr": lr} for weight, lr in zip(rows, rates, strict=True)])
+    return kinds[config.embedding_optimizer](
+        [{"params": [weight], "lr": lr} for weight, lr in zip(rows, rates, strict=True)]
+    )
 
 
 def split_parameters(model: nn.Module) -> dict[str, list[nn.Parameter]]:
