@@ -10,12 +10,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from textcnn.api import load as load
     from textcnn.api import train as train
+    from textcnn.core import backend_info as backend_info
     from textcnn.inference.predictor import Predictor as Predictor
 
 __version__ = "0.1.0"
-__all__ = ["Predictor", "__version__", "load", "train"]
+__all__ = ["Predictor", "__version__", "backend_info", "load", "train"]
 
-_HOMES = {"train": "textcnn.api", "load": "textcnn.api", "Predictor": "textcnn.inference.predictor"}
+_HOMES = {
+    "train": "textcnn.api",
+    "load": "textcnn.api",
+    "Predictor": "textcnn.inference.predictor",
+    "backend_info": "textcnn.core",
+}
 
 
 def __getattr__(name: str) -> Any:

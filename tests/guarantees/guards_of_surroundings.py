@@ -103,9 +103,9 @@ SURROUNDINGS = (
     ),
     Guard(
         29,
-        "textcnn/training/learn.py",
+        "textcnn/training/learned.py",
         "calibrated",
-        "temperature = fit_temperature(logits, truth, labels)",
+        "temperature = fit_temperature(found, truth, labels)",
         "temperature = 1.0",
         "tests/training/test_loop.py::test_training_finds_the_word_that_decides",
     ),

@@ -13,8 +13,8 @@ from textcnn.models import registry
 from textcnn.models.base import build_text_classifier
 from textcnn.models.forward import logits_of
 from textcnn.models.layers import text_layers
-from textcnn.text.batching import TextInputs
 from textcnn.text.lexicon import build_lexicon
+from textcnn.text.pipeline import TextPipeline
 from textcnn.text.tokenizer import Tokenizer
 from textcnn.training.losses import BranchLoss
 from textcnn.training.optimizers import build_optimizers, split_parameters
@@ -38,7 +38,7 @@ def build(architecture="kim", channels="multichannel", subwords=True, **settings
         settings=settings,
     )
     tokenizer = Tokenizer.train(TRAIN, TextConfig()).extended(["filming", "superb"])
-    inputs = TextInputs(tokenizer, 30, build_lexicon(tokenizer, config))
+    inputs = TextPipeline(tokenizer, 30, build_lexicon(tokenizer, config))
     num_ngrams = inputs.lexicon.num_ngrams if subwords else 0
     model = build_text_classifier(config, len(tokenizer), LABELS, num_ngrams=num_ngrams)
     model.embedding.set_rows(torch.randn(len(tokenizer), DIM))
@@ -139,13 +139,12 @@ def test_each_filter_is_applied_to_both_channels_and_the_results_are_added(backe
     for row in range(len(TRAIN)):
         tokens = batch.inverse[batch.offsets[row] : batch.offsets[row + 1]]
         scores = []
-        for conv in model.encoder.convs:
-            size = conv.kernel_size[0]
+        for weight, bias in model.encoder.filters():
             parts = [
-                torch.conv1d(channel[tokens].T[None], weight, padding=size - 1)
-                for channel, weight in zip(channels, conv.weight.split(DIM, 1), strict=True)
+                torch.conv1d(channel[tokens].T[None], part, padding=weight.shape[2] - 1)
+                for channel, part in zip(channels, weight.split(DIM, 1), strict=True)
             ]
-            scores.append((parts[0] + parts[1] + conv.bias[:, None]).amax(2)[0])
+            scores.append((parts[0] + parts[1] + bias[:, None]).amax(2)[0])
         expected.append(torch.cat(scores))
     torch.testing.assert_close(found, torch.stack(expected), atol=1e-5, rtol=1e-5)
 
@@ -153,7 +152,7 @@ def test_each_filter_is_applied_to_both_channels_and_the_results_are_added(backe
 def test_two_channels_are_not_one_table_of_their_sum():
     """With one set of weights for both, they would be: a convolution is linear."""
     model, _ = build()
-    static, tuned = model.encoder.convs[0].weight.split(DIM, 1)
+    static, tuned = model.encoder.bank.weight.split(DIM, 1)
     assert not torch.allclose(static, tuned)
 
 

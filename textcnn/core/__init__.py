@@ -10,9 +10,9 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
-from textcnn.core.binding import Core, CoreInfo, core_info, library
+from textcnn.core.binding import BackendInfo, Core, backend_info, library
 
-__all__ = ["Core", "CoreInfo", "core_info", "library", "twin"]
+__all__ = ["BackendInfo", "Core", "backend_info", "library", "twin"]
 
 
 def twin(name: str) -> ModuleType:

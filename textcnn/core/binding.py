@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
-import threading
 from collections.abc import Sequence
+from ctypes import CFUNCTYPE, c_char_p, c_double, c_int, c_void_p
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,29 +13,62 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.core.build import LIBRARY
+from textcnn.core.build import LIBRARY, VARIABLE, fingerprint
+from textcnn.core.threads import num_threads
 from textcnn.errors import ConfigError
 
-VARIABLE = "TEXTCNN_CORE"  # none, or the instruction set that is to be used
 INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
 
+Task = CFUNCTYPE(None, c_void_p, c_int, c_int)  # of a loop: context, number of the task, number of the thread
+# Functions that belong to no other module: what they give, and what they take.
+_SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
+    "tc_sources": (c_char_p, []),
+    "tc_best_instruction_set": (c_int, []),
+    "tc_instruction_set": (c_int, []),
+    "tc_use_instruction_set": (c_int, [c_int]),
+    "tc_pool_new": (c_void_p, [c_int]),
+    "tc_pool_run": (None, [c_void_p, c_int, Task, c_void_p]),
+    "tc_pool_threads": (c_int, [c_void_p]),
+    "tc_pool_free": (None, [c_void_p]),
+    "tc_exp": (c_double, [c_double]),
+    "tc_log": (c_double, [c_double]),
+}
 
-class CoreInfo(NamedTuple):
-    """Whether the compiled core runs, with which instruction set, and if it does not, why."""
 
-    is_compiled: bool
+class BackendInfo(NamedTuple):
+    """What does the work in this process.
+
+    Attributes:
+        backend: ``core``, or ``numpy and torch`` where the compiled core is not used.
+        instruction_set: of the core; empty without it.
+        threads: of a loop of the core, unless a setting says otherwise.
+        reason: why the core is not used; empty where it is.
+    """
+
+    backend: str
     instruction_set: str
+    threads: int
     reason: str
 
 
 class Core:
-    """The loaded library: ``core.call("tc_exp", ...)`` by way of ctypes' attributes."""
+    """The loaded library; ``core.c`` has its functions.
+
+    Raises:
+        OSError: it cannot be loaded.
+        ImportError: it was compiled from other sources than those beside it.
+    """
 
     def __init__(self, path: Path) -> None:
         self.c = ctypes.CDLL(str(path))
-        self.c.tc_pool_new.restype = ctypes.c_void_p
-        self.c.tc_pool_free.argtypes = [ctypes.c_void_p]
-        self.lock = threading.Lock()
+        self.c.tc_sources.restype = c_char_p
+        if self.c.tc_sources() != fingerprint().encode():
+            raise ImportError(
+                f"{path.name} was built from other sources than those beside it; install the package again"
+            )
+        for name, (gives, takes) in _SIGNATURES.items():
+            function = getattr(self.c, name)
+            function.restype, function.argtypes = gives, takes
 
     @property
     def instruction_set(self) -> str:
@@ -51,7 +84,7 @@ class Core:
         """Use one from now on.
 
         Raises:
-            ConfigError: this processor has it not.
+            ConfigError: the processor or the library does not have it.
         """
         if name not in self.instruction_sets:
             raise ConfigError(f"instruction set must be one of {', '.join(self.instruction_sets)} here, got {name!r}")
@@ -62,6 +95,8 @@ class Core:
 def _loaded() -> Core | str:
     """The core, or why there is none."""
     wanted = os.environ.get(VARIABLE, "")
+    if wanted not in ("", "none", *INSTRUCTION_SETS):
+        raise ConfigError(f"{VARIABLE} must be none or one of {', '.join(INSTRUCTION_SETS)}, got {wanted!r}")
     if wanted == "none":
         return f"{VARIABLE}=none asks for numpy and torch"
     path = Path(__file__).parent / LIBRARY
@@ -69,23 +104,35 @@ def _loaded() -> Core | str:
         return f"{path.name} was not built when the package was installed"
     try:
         core = Core(path)
-    except OSError as err:
-        return f"{path.name} cannot be loaded: {err}"
+    except AttributeError as err:  # a function is missing
+        return f"{path.name} is of another version: {err}"
+    except (ImportError, OSError) as err:
+        return str(err)
     if wanted:
         core.use_instruction_set(wanted)
     return core
 
 
 def library() -> Core | None:
-    """The compiled core; none where numpy and torch are to answer."""
+    """The compiled core; none where numpy and torch are to answer.
+
+    Raises:
+        ConfigError: the variable TEXTCNN_CORE asks for an instruction set that is not there.
+    """
     found = _loaded()
     return found if isinstance(found, Core) else None
 
 
-def core_info() -> CoreInfo:
-    """Whether the core runs, and why not."""
+def backend_info() -> BackendInfo:
+    """Whether the compiled core does the work, with which instruction set and how many threads, and if not, why.
+
+    Raises:
+        ConfigError: the variable TEXTCNN_CORE or TEXTCNN_THREADS has a value that cannot be used.
+    """
     found = _loaded()
-    return CoreInfo(True, found.instruction_set, "") if isinstance(found, Core) else CoreInfo(False, "", found)
+    if isinstance(found, Core):
+        return BackendInfo("core", found.instruction_set, num_threads(), "")
+    return BackendInfo("numpy and torch", "", num_threads(), found)
 
 
 def address(
@@ -105,10 +152,10 @@ def address(
     if array is None:
         return None
     if array.dtype != kind or not array.flags.c_contiguous:
-        raise TypeError(f"expected {name} as contiguous {np.dtype(kind)}, got {array.dtype}, {array.flags.c_contiguous=}")
-    if array.ndim != len(shape) or any(
-        want not in (None, have) for want, have in zip(shape, array.shape, strict=True)
-    ):
+        raise TypeError(
+            f"expected {name} as contiguous {np.dtype(kind)}, got {array.dtype}, {array.flags.c_contiguous=}"
+        )
+    if array.ndim != len(shape) or any(want not in (None, have) for want, have in zip(shape, array.shape, strict=True)):
         raise TypeError(f"expected {name} of shape {tuple(shape)}, got {array.shape}")
     found: int = array.__array_interface__["data"][0]
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import shlex
@@ -10,15 +11,17 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+VARIABLE = "TEXTCNN_CORE"  # none: neither built nor loaded; else the instruction set that is to be used
 SOURCES = Path(__file__).parent / "src"
 ONCE = ("chunks.c", "cpu.c", "features.c", "numeric.c", "pool.c", "rows.c", "train_batch.c", "train.c")
 FOR_EACH_SET = ("train_step.c",)
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 LIBRARY = f"textcnn_core{SUFFIX}"
 
-_FLAGS = ("-std=c99", "-O3", "-fPIC", "-fno-math-errno", "-fvisibility=default", "-Wall", "-Wextra")
+FLAGS = ("-std=c99", "-O3", "-fPIC", "-fno-math-errno", "-fvisibility=default", "-Wall", "-Wextra")
 # Look-up and features give the same bits everywhere; the products of training may be fused.
 _EXACT, _FUSED = ("-ffp-contract=off",), ("-ffp-contract=fast",)
 _X86_SETS = {
@@ -26,20 +29,42 @@ _X86_SETS = {
     "avx2": ("-mavx2", "-mfma"),
     "avx512": ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx2", "-mfma", "-mprefer-vector-width=512"),
 }
+# Symbols of the same name in a library that was loaded before must not take the place of ours.
+_LINK = ("-Wl,-z,noexecstack", "-Wl,-Bsymbolic") if sys.platform == "linux" else ()
+
+
+class CompilerError(Exception):
+    """There is no C compiler, or it has refused the sources; the message is one line."""
 
 
 def compiler() -> list[str] | None:
-    """The command of a C compiler: that of the variable CC, else cc, else zig's from the package ziglang; or none."""
+    """The command of a C compiler: that of the variable CC, else cc, gcc or clang, else zig's of the package ziglang."""
     if named := os.environ.get("CC"):
         return shlex.split(named)
     if found := shutil.which("cc") or shutil.which("gcc") or shutil.which("clang"):
         return [found]
     zig = subprocess.run([sys.executable, "-m", "ziglang", "version"], capture_output=True, check=False)
-    return [sys.executable, "-m", "ziglang", "cc"] if zig.returncode == 0 else None
+    return [sys.executable, "-m", "ziglang", "cc", *zig_target()] if zig.returncode == 0 else None
+
+
+def zig_target() -> list[str]:
+    """What zig is to compile for: without it that is this very processor and this very C library."""
+    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine().lower(), platform.machine().lower())
+    if sys.platform == "darwin":
+        return ["-target", f"{machine}-macos.11.0"]
+    return ["-target", f"{machine}-linux-{'gnu.2.17' if platform.libc_ver()[0] == 'glibc' else 'musl'}"]
+
+
+def fingerprint() -> str:
+    """A number of the sources and of how they are compiled, by which a library that was built from others is known."""
+    found = hashlib.sha256()
+    for path in [Path(__file__), *sorted(SOURCES.glob("*.[ch]"))]:
+        found.update(path.read_bytes())
+    return found.hexdigest()[:16]
 
 
 def build(target: Path, *, command: Sequence[str] | None = None, more: Sequence[str] = (), machine: str = "") -> None:
-    """Compile the library to ``target``.
+    """Compile the library to ``target``, which is replaced when that is done.
 
     Args:
         target: its path.
@@ -48,27 +73,51 @@ def build(target: Path, *, command: Sequence[str] | None = None, more: Sequence[
         machine: the processor it is for; empty: this one.
 
     Raises:
-        FileNotFoundError: there is no compiler.
-        subprocess.CalledProcessError: the compiler has failed.
+        CompilerError: there is no compiler, or it has failed.
     """
     command = list(command or compiler() or ())
     if not command:
-        raise FileNotFoundError("expected a C compiler (cc, or the package ziglang), found none")
+        raise CompilerError("found no C compiler: neither cc, gcc nor clang, nor the package ziglang")
     has_sets = (machine or platform.machine()).lower() in ("x86_64", "amd64")
     sets = _X86_SETS if has_sets else {"baseline": ()}
-    flags = [*_FLAGS, *(("-DTC_HAS_X86_SETS",) if has_sets else ()), *more]
-    with tempfile.TemporaryDirectory() as place:
-        objects = []
-        jobs = [(name, name, _EXACT) for name in ONCE]
-        for name in FOR_EACH_SET:
-            jobs += [(name, f"{chosen}-{name}", (*_FUSED, *own, f"-DTC_SET={chosen}")) for chosen, own in sets.items()]
-        for source, name, own in jobs:
-            objects.append(str(Path(place) / f"{name}.o"))
-            subprocess.run([*command, *flags, *own, "-c", str(SOURCES / source), "-o", objects[-1]], check=True)
+    flags = [*FLAGS, *(("-DTC_HAS_X86_SETS",) if has_sets else ()), *more]
+    jobs = [("cpu.c", "cpu.c", (*_EXACT, f'-DTC_SOURCES="{fingerprint()}"'))]
+    jobs += [(name, name, _EXACT) for name in ONCE if name != "cpu.c"]
+    for name in FOR_EACH_SET:
+        jobs += [(name, f"{chosen}-{name}", (*_FUSED, *own, f"-DTC_SET={chosen}")) for chosen, own in sets.items()]
+    jobs.reverse()  # those that take longest first
+    with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        objects = [str(Path(place) / f"{name}.o") for _, name, _ in jobs]
+        commands = [
+            [*command, *flags, *own, "-c", str(SOURCES / source), "-o", made]
+            for (source, _, own), made in zip(jobs, objects, strict=True)
+        ]
         library = Path(place) / LIBRARY
-        subprocess.run([*command, "-shared", *more, *objects, "-lm", "-lpthread", "-o", str(library)], check=True)
+        cache = {"ZIG_GLOBAL_CACHE_DIR": place, "ZIG_LOCAL_CACHE_DIR": place} | dict(
+            os.environ
+        )  # HOME may be read-only
+        for _ in pool.map(_run, commands, [cache] * len(commands)):
+            pass
+        _run([*command, "-shared", *_LINK, *more, *objects, "-lm", "-lpthread", "-o", str(library)], cache)
         shutil.copy(library, f"{target}.partial")
         os.replace(f"{target}.partial", target)
+
+
+def _run(command: Sequence[str], env: dict[str, str]) -> None:
+    """Run the compiler.
+
+    Raises:
+        CompilerError: it cannot be run, or has failed; with its first error.
+    """
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, env=env)
+    except OSError as err:
+        raise CompilerError(f"{command[0]} cannot be run: {err.strerror}") from err
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        failure = CompilerError(next((line for line in lines if "error" in line), lines[0]).strip())
+        failure.add_note(done.stderr)
+        raise failure
 
 
 if __name__ == "__main__":

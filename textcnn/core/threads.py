@@ -1,24 +1,84 @@
-"""How many threads the core uses, and work that is cut into parts for them."""
+"""How many threads the loops of the core have, and work that is cut into parts for them."""
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
 from typing import TypeVar
+
+from textcnn.errors import ConfigError
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 VARIABLE = "TEXTCNN_THREADS"
+MOST = 256  # of a pool
 
 
-def num_threads() -> int:
-    """Threads to use: as the variable TEXTCNN_THREADS says, else one for each processor that this process may use."""
-    wanted = os.environ.get(VARIABLE, "")
-    if wanted.isdecimal() and int(wanted) > 0:
-        return min(int(wanted), 256)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def num_threads(asked: int | None = None) -> int:
+    """The number that was asked for; else that of the variable TEXTCNN_THREADS; else the cores this process may use.
+
+    Args:
+        asked: 1 or more. More than 256 are 256.
+
+    Raises:
+        ConfigError: the variable is not a whole number from 1 on.
+    """
+    if asked is None and (said := os.environ.get(VARIABLE)):
+        if not (said.isdecimal() and int(said) >= 1):
+            raise ConfigError(f"{VARIABLE} must be a whole number of threads, 1 or more, got {said!r}")
+        asked = int(said)
+    return min(num_cores() if asked is None else asked, MOST)
+
+
+def num_cores(root: Path = Path("/")) -> int:
+    """Cores that this process may use: those it is bound to, or the limit of its container, rounded up, if that is less.
+
+    Args:
+        root: of the file system that tells the limit.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min([cores, *(math.ceil(limit) for limit in _limits(root))]))
+
+
+def _limits(root: Path) -> Iterator[float]:
+    """The CPU limits of the control groups (cgroups) that hold this process, in cores."""
+    try:
+        lines = (root / "proc" / "self" / "cgroup").read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux, or no /proc
+        return
+    for line in lines:
+        _, kinds, group = line.split(":", 2)
+        for place in _places(root / "sys" / "fs" / "cgroup", kinds, group):
+            try:
+                if kinds:
+                    quota = (place / "cpu.cfs_quota_us").read_text()
+                    period = (place / "cpu.cfs_period_us").read_text()
+                else:
+                    quota, period = (place / "cpu.max").read_text().split()
+                if int(period) > 0 and quota != "max" and int(quota) > 0:  # -1: no limit
+                    yield int(quota) / int(period)
+            except (OSError, ValueError):  # no limit here, or none that is understood
+                continue
+
+
+def _places(mount: Path, kinds: str, group: str) -> Iterator[Path]:
+    """Folders of a group and those above it, whose limits it has too.
+
+    Args:
+        mount: where the control groups are.
+        kinds: empty in version 2; in version 1 what a hierarchy controls, such as ``cpu,cpuacct``.
+        group: its path; that of the host, of which a container may see the end alone.
+    """
+    if kinds and "cpu" not in kinds.split(","):
+        return
+    hierarchies = [mount / kinds, mount / "cpu"] if kinds and kinds != "cpu" else [mount / (kinds or ".")]
+    below = PurePosixPath(group.lstrip("/"))
+    for hierarchy in hierarchies:
+        yield from (hierarchy / place for place in (below, *below.parents))
 
 
 def in_parallel(work: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:

@@ -28,13 +28,16 @@ class KimEncoder(nn.Module):
 
     Beside them, undropped, the mean of the word vectors (``pooling``); or another pooling over the windows.
 
-    Windows reach over both ends, so a text of one word is seen by every width. Parameters:
-    ``sum over h of num_filters * (D * h + 1)``. Kim 2014 has h = 3, 4, 5, 100 filters each, ReLU, dropout 0.5.
+    Windows reach over both ends, so a text of one word is seen by every width. With nested widths one bank of filters
+    of K = max(h) taps serves all G widths: the score of a window of h words is the sum of the first h taps and of a
+    bias of that width. Parameters: ``num_filters * (D * K + G)``; without, ``sum over h of num_filters * (D * h + 1)``.
+    Kim 2014 has h = 3, 4, 5 without nesting, 100 filters each, ReLU, dropout 0.5.
 
     Args:
         embedding_dim: D.
-        kernel_sizes: widths h of the windows, in words.
+        kernel_sizes: widths h of the windows, in words; nested, they are taken once each, the smallest first.
         num_filters: filters of each width.
+        nested: all widths share one bank of filters; otherwise each has filters of its own, as in the paper.
         pooling: ``max+mean``: F is the filters of all widths and D; ``max``: the filters alone, as in the paper.
             ``kmax``: the ``k`` largest of each filter, in the order of the text (Kalchbrenner et al. 2014, 1404.2188).
             ``average``: the mean of each filter over all windows; ``max+average``: both of each filter.
@@ -53,7 +56,8 @@ class KimEncoder(nn.Module):
         embedding_dim: int,
         *,
         kernel_sizes: Sequence[int] = (3, 4, 5),
-        num_filters: int = 100,
+        num_filters: int = 96,
+        nested: bool = True,
         pooling: str = "max+mean",
         k: int = 3,
         activation: str = "relu",
@@ -65,39 +69,53 @@ class KimEncoder(nn.Module):
             raise ConfigError(f"activation of 'kim' must be one of {', '.join(MONOTONE)}, got {activation!r}")
         if not kernel_sizes or min(kernel_sizes) < 1:
             raise ConfigError(f"kernel_sizes must be numbers from 1 up, got {kernel_sizes!r}")
+        if not isinstance(nested, bool):
+            raise ConfigError(f"nested must be true or false, got {nested!r}")
         if not 0 <= dropout < 1:
             raise ConfigError(f"dropout must be in [0, 1), got {dropout!r}")
         if pooling not in POOLINGS:
             raise ConfigError(f"pooling of 'kim' must be one of {', '.join(POOLINGS)}, got {pooling!r}")
-        self.convs = nn.ModuleList(nn.Conv1d(embedding_dim, num_filters, size) for size in kernel_sizes)
-        for conv in self.convs:
-            _order_by_tap(conv)
+        self.nested = nested
+        self.sizes = tuple(sorted(set(kernel_sizes))) if nested else tuple(kernel_sizes)
+        if nested:
+            self.bank = nn.Conv1d(embedding_dim, num_filters, self.sizes[-1], bias=False)
+            self.bias = nn.Parameter(torch.zeros(len(self.sizes), num_filters))
+            _order_by_tap(self.bank)
+        else:
+            self.convs = nn.ModuleList(nn.Conv1d(embedding_dim, num_filters, size) for size in self.sizes)
+            for conv in self.convs:
+                _order_by_tap(conv)
         self.activation = make_activation(activation)
         self.dropout = Dropout(dropout)
         self.shared_dropout = shared_dropout
         if k < 1:
             raise ConfigError(f"k must be 1 or more, got {k!r}")
         self.pooling, self.k = pooling, k
-        self.num_maxima = num_filters * len(kernel_sizes)
+        self.num_maxima = num_filters * len(self.sizes)
         per_filter = {"kmax": k, "max+average": 2}.get(pooling, 1)
         self.out_features = per_filter * self.num_maxima + (embedding_dim if pooling == "max+mean" else 0)
+
+    def filters(self) -> list[tuple[Tensor, Tensor]]:
+        """Weights ``(num_filters, D, h)`` and biases ``(num_filters,)`` of every width h in ``sizes``."""
+        if self.nested:
+            return [(self.bank.weight[:, :, :size], bias) for size, bias in zip(self.sizes, self.bias, strict=True)]
+        return [(conv.get_parameter("weight"), conv.get_parameter("bias")) for conv in self.convs]
 
     def forward(self, embedded: Tensor, batch: Batch) -> Tensor:
         """Features ``(B, F)`` from the vectors ``(U, D)`` of the batch's unique types."""
         if self.pooling in ("max", "max+mean") and not is_exporting():
             return self._maxima(embedded, batch)
         words = padded_vectors(embedded, batch).transpose(1, 2)  # (B, D, T)
-        pooled = [self._pool(conv, words, batch.lengths) for conv in self.convs]
+        pooled = [self._pool(*width, words, batch.lengths) for width in self.filters()]
         if self.pooling == "max+mean":
             pooled.append(mean_of_types(embedded, batch))
         dropped: Tensor = self.dropout(torch.cat(pooled, 1))
         return dropped
 
-    def _pool(self, conv: nn.Module, words: Tensor, lengths: Tensor) -> Tensor:
+    def _pool(self, weight: Tensor, bias: Tensor, words: Tensor, lengths: Tensor) -> Tensor:
         """One width, pooled over the windows that reach into the text, of which it has T + h - 1."""
-        assert isinstance(conv, nn.Conv1d)
-        overhang = conv.kernel_size[0] - 1
-        scores = F.conv1d(words, conv.weight, conv.bias, padding=overhang)
+        overhang = weight.shape[2] - 1
+        scores = F.conv1d(words, weight, bias, padding=overhang)
         values = self.activation(scores).transpose(1, 2)  # (B, T + h - 1, filters)
         windows = torch.where(lengths > 0, lengths + overhang, 0)
         if self.pooling == "kmax":
@@ -115,14 +133,8 @@ class KimEncoder(nn.Module):
         if self.training and self.dropout.p:
             chance = self._chance(batch.num_rows, embedded.device)
             keep = (chance >= self.dropout.p).to(embedded.dtype).expand(batch.num_rows, -1)
-        scores = kernels.conv_max(
-            embedded,
-            [conv.get_parameter("weight") for conv in self.convs],
-            [conv.get_parameter("bias") for conv in self.convs],
-            batch.inverse,
-            batch.offsets,
-            keep,
-        )
+        weights, biases = zip(*self.filters(), strict=True)
+        scores = kernels.conv_max(embedded, weights, biases, batch.inverse, batch.offsets, keep)
         maxima: Tensor = self.activation(scores)  # (B, filters); activation(0) is 0: a dropped feature stays 0
         if keep is not None:
             maxima = maxima / (1 - self.dropout.p)

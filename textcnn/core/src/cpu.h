@@ -1,4 +1,5 @@
-/* Which instruction set runs: the best that this processor has, or a lesser one that was asked for. */
+/* What this library and this processor can do: the instruction set that runs is the best of both, or a lesser one that
+ * was asked for. */
 #ifndef TEXTCNN_CPU_H
 #define TEXTCNN_CPU_H
 
@@ -12,5 +13,8 @@ int tc_best_instruction_set(void);
 
 /* Use a set from now on; gives 0, or -1 if the processor or the library has it not. The one global state of the core. */
 int tc_use_instruction_set(int set);
+
+/* The fingerprint of the sources that the library was compiled from (TC_SOURCES, given by build.py). */
+const char *tc_sources(void);
 
 #endif

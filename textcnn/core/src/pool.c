@@ -2,12 +2,16 @@
 #include "pool.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "fpmode.h"
+
 #define MOST_TASKS 65000
+#define STACK ((size_t)1 << 21) /* bytes: some C libraries give a thread only 128 KiB */
 #define SPINS 4000 /* looks at a counter before a thread sleeps: about 50 microseconds */
 
 typedef struct {
@@ -43,10 +47,12 @@ struct tc_pool {
     int sleeping;   /* workers that wait for `work` */
     int is_waiting; /* the caller waits for `done` */
     int is_ending;
+    int is_running; /* a loop: another one at the same time has only the thread that calls */
     ticket ticket;
     int finished; /* tasks of the loop that are done */
     tc_task task;
     void *context;
+    tc_fp_mode mode; /* of the caller */
 };
 
 static void pause_briefly(void) {
@@ -67,6 +73,7 @@ static void take_tasks(tc_pool *pool, int thread) {
     while (next_of(seen) < tasks_of(seen)) {
         if (!__atomic_compare_exchange_n(&pool->ticket, &seen, seen + 1, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) continue;
         int tasks = tasks_of(seen);
+        if (thread > 0) tc_fp_set(pool->mode);
         pool->task(pool->context, next_of(seen), thread);
         if (__atomic_add_fetch(&pool->finished, 1, __ATOMIC_SEQ_CST) == tasks
             && __atomic_load_n(&pool->is_waiting, __ATOMIC_SEQ_CST)) {
@@ -135,16 +142,24 @@ tc_pool *tc_pool_new(int threads) {
     return pool;
 }
 
-/* Start the workers; fewer where the system gives no more. */
+/* Start the workers; fewer where the system gives no more. Signals are for the threads of the program. */
 static void start(tc_pool *pool) {
+    pthread_attr_t attributes;
+    sigset_t all, before;
     pool->process = getpid();
+    if (pthread_attr_init(&attributes) != 0) return;
+    pthread_attr_setstacksize(&attributes, STACK);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     while (pool->started < pool->threads - 1) {
         worker *own = &pool->workers[pool->started];
         own->pool = pool;
         own->number = pool->started + 1;
-        if (pthread_create(&pool->ids[pool->started], NULL, work, own) != 0) break;
+        if (pthread_create(&pool->ids[pool->started], &attributes, work, own) != 0) break;
         pool->started++;
     }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
 }
 
 static int is_forked(const tc_pool *pool) {
@@ -152,22 +167,21 @@ static int is_forked(const tc_pool *pool) {
 }
 
 static void forget_workers(tc_pool *pool) {
-    pool->started = pool->sleeping = pool->is_waiting = 0;
+    pool->started = pool->sleeping = pool->is_waiting = pool->is_running = 0;
     pool->ticket = 0;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->work, NULL);
     pthread_cond_init(&pool->done, NULL);
 }
 
-void tc_pool_run(tc_pool *pool, int tasks, tc_task task, void *context) {
-    if (is_forked(pool)) forget_workers(pool);
-    if (pool->threads > 1 && tasks > 1 && pool->started == 0) start(pool);
-    if (pool->started == 0 || tasks <= 1 || tasks > MOST_TASKS) {
-        for (int k = 0; k < tasks; k++) task(context, k, 0);
-        return;
-    }
+static void run_alone(int tasks, tc_task task, void *context) {
+    for (int k = 0; k < tasks; k++) task(context, k, 0);
+}
+
+static void run_together(tc_pool *pool, int tasks, tc_task task, void *context) {
     pool->task = task;
     pool->context = context;
+    pool->mode = tc_fp_get();
     __atomic_store_n(&pool->finished, 0, __ATOMIC_SEQ_CST);
     __atomic_store_n(&pool->ticket, ticket_of((look(pool) >> 32) + 1, tasks), __ATOMIC_SEQ_CST);
     wake_workers(pool);
@@ -183,6 +197,24 @@ void tc_pool_run(tc_pool *pool, int tasks, tc_task task, void *context) {
     pthread_mutex_unlock(&pool->lock);
 }
 
+void tc_pool_run(tc_pool *pool, int tasks, tc_task task, void *context) {
+    if (tasks <= 1 || tasks > MOST_TASKS || pool->threads == 1) {
+        run_alone(tasks, task, context);
+        return;
+    }
+    if (is_forked(pool)) forget_workers(pool);
+    if (__atomic_exchange_n(&pool->is_running, 1, __ATOMIC_ACQUIRE)) {
+        run_alone(tasks, task, context);
+        return;
+    }
+    if (pool->started == 0) start(pool);
+    if (pool->started == 0)
+        run_alone(tasks, task, context);
+    else
+        run_together(pool, tasks, task, context);
+    __atomic_store_n(&pool->is_running, 0, __ATOMIC_RELEASE);
+}
+
 int tc_pool_threads(const tc_pool *pool) {
     return pool->threads;
 }
@@ -193,6 +225,11 @@ void tc_pool_free(tc_pool *pool) {
         __atomic_store_n(&pool->is_ending, 1, __ATOMIC_SEQ_CST);
         wake_workers(pool);
         for (int k = 0; k < pool->started; k++) pthread_join(pool->ids[k], NULL);
+    }
+    if (!is_forked(pool)) {
+        pthread_cond_destroy(&pool->done);
+        pthread_cond_destroy(&pool->work);
+        pthread_mutex_destroy(&pool->lock);
     }
     free(pool->workers);
     free(pool->ids);
