@@ -18,8 +18,8 @@ from textcnn.labels import Labels
 from textcnn.models.base import TextClassifier, build_text_classifier, weights_of
 from textcnn.models.kim_settings import KimSettings
 from textcnn.models.weights import num_outputs
-from textcnn.text.batching import Batch
 from textcnn.nn.step import Step
+from textcnn.text.batching import Batch
 from textcnn.text.masking import FEATURE_MASKS, random_state, uniform
 from textcnn.text.ragged import Ragged
 from textcnn.training.losses import BranchLoss
