@@ -20,7 +20,7 @@ from textcnn.text.ragged import Ragged, gather, with_room
 from textcnn.text.tokenizer import WORD_SPLIT, Tokenizer, steps_of
 from textcnn.text.words import JOINED, Words, names_of, slices, utf8
 
-MOST_CHUNKS = 2**18  # remembered at once: about 50 MB with their ids and the tables
+MOST_CHUNKS = 2**19  # remembered at once: about 50 MB with their ids and the tables
 MOST_CHARACTERS = 2**23  # of all remembered chunks
 
 # No canonical composition (Unicode, UAX 15) joins a blank to a character beside it, and a blank's own decomposition is
