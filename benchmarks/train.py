@@ -21,7 +21,7 @@ from benchmarks.train_parts import PARTS, Plan
 from benchmarks.train_result import Part, to_markdown
 from textcnn.benchmark.document import write_document
 from textcnn.benchmark.machine import describe_machine
-from textcnn.core import core_info
+from textcnn.core import backend_info
 from textcnn.errors import ConfigError, DataError, TextCNNError
 
 KIND, FORMAT_VERSION = "train", 1
@@ -32,7 +32,7 @@ QUIET = 0.5  # other threads that may run in the mean on a machine that counts a
 def measure(key: str, plan: Plan) -> dict[str, Any]:
     """The entry of a part in the document: its rows, everything measured, and where and when."""
     title, run = PARTS[key]
-    machine = {**describe_machine(), "instruction_set": core_info().instruction_set or None}
+    machine = {**describe_machine(), "instruction_set": backend_info().instruction_set or None}
     part: Part = run(plan)
     return {
         "title": title,

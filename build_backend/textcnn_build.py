@@ -39,7 +39,9 @@ __all__ = [
     "prepare_metadata_for_build_wheel",
 ]
 
-CORE = Path("textcnn", "core")  # below the root, where a build backend runs, and below the folder that becomes the wheel
+CORE = Path(
+    "textcnn", "core"
+)  # below the root, where a build backend runs, and below the folder that becomes the wheel
 
 
 def _build_module() -> Any:
@@ -84,7 +86,7 @@ def _library() -> Path | None:
             raise core.CompilerError(f"{core.VARIABLE}=none asks for that")
         core.build(target)
     except core.CompilerError as err:
-        print(f"textcnn is built without its core in C, numpy and torch answer in its place: {err}", file=sys.stderr)
+        sys.stderr.write(f"textcnn is built without its core in C, numpy and torch answer in its place: {err}\n")
         return None
     return target
 

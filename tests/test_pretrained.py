@@ -108,7 +108,7 @@ def test_a_saved_model_needs_no_vectors(file, tmp_path, channels):
 
 
 def test_folders_of_before_there_were_vectors_are_read(tmp_path):
-    textcnn.train(PAIRS, output=tmp_path / "model", embedding_dim=5, **TINY)
+    textcnn.train(PAIRS, output=tmp_path / "model", embedding_dim=5, nested=False, **TINY)
     path = tmp_path / "model" / CONFIG
     config = json.loads(path.read_text("utf-8"))
     for name in ("vectors", "keep_vectors", "embedding_channels"):

@@ -10,8 +10,31 @@ from hypothesis import strategies as st
 from textcnn.core import library, numeric
 
 DOUBLES = st.floats(width=64)
-EDGES = [0.0, -0.0, 5e-324, -5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, math.inf, -math.inf, math.nan, 1.0]
-EXP_EDGES = [709.78, 709.782712893384, 709.7827128933841, -708.39, -708.4, -744.44, -745.13, -745.14, -745.2, -745.21, 1e300]
+EDGES = [
+    0.0,
+    -0.0,
+    5e-324,
+    -5e-324,
+    2.2250738585072014e-308,
+    1.7976931348623157e308,
+    math.inf,
+    -math.inf,
+    math.nan,
+    1.0,
+]
+EXP_EDGES = [
+    709.78,
+    709.782712893384,
+    709.7827128933841,
+    -708.39,
+    -708.4,
+    -744.44,
+    -745.13,
+    -745.14,
+    -745.2,
+    -745.21,
+    1e300,
+]
 
 
 def in_c(name, numbers):

@@ -17,7 +17,7 @@ import safetensors.numpy
 from textcnn.config import ModelConfig
 from textcnn.errors import ArtifactError, ConfigError
 from textcnn.inference.card import model_card
-from textcnn.inference.earlier import FORMAT_VERSION, SMALL_VERSION, weights_of_today
+from textcnn.inference.earlier import FORMAT_VERSION, weights_of_today
 from textcnn.inference.evidence import EvidenceIndex
 from textcnn.inference.folder import (
     CARD,
@@ -154,7 +154,7 @@ class Artifact:
             else asdict(self.inputs)
         )
         return {
-            "format_version": FORMAT_VERSION if self.storage == "float32" else SMALL_VERSION,
+            "format_version": FORMAT_VERSION,
             "modality": self.modality,
             **asdict(self.config),
             "labels": list(self.labels.names),

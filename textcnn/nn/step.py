@@ -12,9 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from textcnn.text.masking import uniform
-
-_LAYERS = 1 << 20  # far from the epochs, so that masks of layers are not those of words
+from textcnn.text.masking import FEATURE_MASKS, uniform
 
 
 @dataclass
@@ -51,7 +49,7 @@ class Step:
             place.reshape([-1 if k == axis else 1 for k in range(len(places))]) for axis, place in enumerate(places)
         ]
         self._masks += 1
-        return torch.from_numpy(uniform(self.seed, self.epoch + _LAYERS * self._masks, *spread))
+        return torch.from_numpy(uniform(self.seed, self.epoch + FEATURE_MASKS * self._masks, *spread))
 
     @contextmanager
     def running(self) -> Iterator[None]:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
-
 from textcnn.config import ModelConfig, TrainingConfig
 from textcnn.labels import Labels
 from textcnn.models.base import TextClassifier, build_text_classifier, weights_of
 from textcnn.runs.first_weights import start_from_rows
-from textcnn.runs.prepared import Prepared
+from textcnn.runs.prepared import Prepared, deciding
 from textcnn.text.masking import WordDropout
-from textcnn.text.overlap import digest
 from textcnn.text.pipeline import TextPipeline
 from textcnn.training.learn import learn, prepare
 from textcnn.training.learned import Learned
 from textcnn.training.progress import Reporter
+from textcnn.training.road import Road
 from textcnn.training.watch import Watch
 
 
 def train_network(
-    prepared: Prepared, training: TrainingConfig, reporter: Reporter, watch: Watch | None
+    prepared: Prepared, training: TrainingConfig, road: Road, reporter: Reporter, watch: Watch | None
 ) -> tuple[TextClassifier, Learned]:
     """Train one network with the seed of ``training``, which differs from that of ``prepared`` in an ensemble."""
     inputs, part = prepared.inputs, prepared.train
@@ -39,6 +36,7 @@ def train_network(
         augment={"dropout": WordDropout.of(inputs, part.encoded, training)},
         watch=watch,
         run=lambda: deciding(prepared),
+        road=road,
     )
     return model, learned
 
@@ -53,14 +51,3 @@ def fresh_model(config: ModelConfig, inputs: TextPipeline, labels: Labels, seed:
         num_features=None if inputs.wide is None else len(inputs.wide.keys),
         seed=seed,
     )
-
-
-def deciding(prepared: Prepared) -> dict[str, Any]:
-    """What the weights follow from besides the settings of training, for the checkpoints."""
-    dev = prepared.held_out.get("dev")
-    return {
-        "model": dataclasses.asdict(prepared.config.model),
-        "text": dataclasses.asdict(prepared.config.text),
-        "training rows": prepared.source["fingerprint"],
-        "dev rows": None if dev is None else digest(dev.texts, dev.labels),
-    }

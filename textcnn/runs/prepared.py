@@ -194,3 +194,14 @@ def _resolve(config: Config, tokenizer: Tokenizer, labels: Labels) -> Config:
     if model.wide_scale is None:
         model = dataclasses.replace(model, wide_scale=MULTI_LABEL_SCALE if labels.multi_label else model.scale)
     return dataclasses.replace(config, model=model)
+
+
+def deciding(prepared: Prepared) -> dict[str, Any]:
+    """What the weights follow from besides the settings of training, for the checkpoints."""
+    dev = prepared.held_out.get("dev")
+    return {
+        "model": dataclasses.asdict(prepared.config.model),
+        "text": dataclasses.asdict(prepared.config.text),
+        "training rows": prepared.source["fingerprint"],
+        "dev rows": None if dev is None else digest(dev.texts, dev.labels),
+    }

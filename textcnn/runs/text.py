@@ -10,12 +10,14 @@ from textcnn.errors import ConfigError
 from textcnn.explain.evidence_index import build_evidence, check_architecture
 from textcnn.inference.artifact import Artifact
 from textcnn.models.weights import Weights
+from textcnn.runs.by_core import logits_function, train_weights
 from textcnn.runs.limits import limit_wide, with_features
 from textcnn.runs.members import train_members
 from textcnn.runs.prepared import Prepared, prepare_text
 from textcnn.runs.run import Run, finish_run, num_measured, warn_of_labels
 from textcnn.training.learned import Learned
 from textcnn.training.progress import Reporter
+from textcnn.training.road import CORE, choose_road
 from textcnn.training.watch import Watch
 
 if TYPE_CHECKING:
@@ -81,14 +83,20 @@ def train_prepared(prepared: Prepared, reporter: Reporter, watch: Watch | None =
     if watch is not None:
         watch.measured = num_measured(prepared.others) / len(part.truth)
 
+    road = choose_road(config, num_processes=1 if watch is None else watch.group.size)
+    reporter.say(f"training by {road.name}" + (f" ({road.reason})" if road.reason else ""))
+
     def train(training: TrainingConfig) -> tuple[nn.Module | Weights, Learned]:
+        if road.name == CORE:
+            return train_weights(prepared, training, road, reporter, watch)
         from textcnn.runs.by_torch import train_network
 
-        return train_network(prepared, training, reporter, watch)
+        return train_network(prepared, training, road, reporter, watch)
 
     network, shape, learned = train_members(config, train, reporter)
     artifact = Artifact(network, prepared.inputs, labels, shape)
     others = limit_wide(artifact, dict(prepared.others), config.training.wide_megabytes, reporter)
-    run = finish_run(artifact, learned, part, others, config, source=prepared.source)
+    logits = logits_function(artifact, config.training) if road.name == CORE else None
+    run = finish_run(artifact, learned, part, others, config, source=prepared.source, logits=logits)
     artifact.training["vectors"] = run.summary["vectors"] = prepared.coverage
     return dataclasses.replace(run, held_out=prepared.held_out)

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
-from textcnn import kernels
 from textcnn.config import TrainingConfig
 from textcnn.errors import ConfigError
-from textcnn.evaluation.calibration import DEFAULT_THRESHOLD, fit_thresholds
-from textcnn.evaluation.metrics import score
-from textcnn.evaluation.probabilities import probabilities
+from textcnn.evaluation.calibration import DEFAULT_THRESHOLD
 from textcnn.labels import Labels
 from textcnn.models.base import weights_of
 from textcnn.models.forward import logits_of
 from textcnn.training.distributed import ALONE, ProcessGroup, weights_digest
 from textcnn.training.estimate import estimate
+from textcnn.training.label_weights import class_weights, label_log_odds
 from textcnn.training.learned import Learned, Part
-from textcnn.training.loop import fit, is_finished
-from textcnn.training.losses import BranchLoss, class_weights, label_log_odds
-from textcnn.training.order import default_epochs
+from textcnn.training.losses import BranchLoss
+from textcnn.training.planning import dev_scores, planned_fit, weights_hash
 from textcnn.training.precision import Precision
-from textcnn.training.progress import Reporter, Together
+from textcnn.training.progress import Reporter
+from textcnn.training.road import BY_TORCH, Road
 from textcnn.training.shares import Epochs
 from textcnn.training.trainer import NetworkLearner
 from textcnn.training.watch import Watch
@@ -62,6 +60,7 @@ def learn(
     augment: dict[str, Any] | None = None,
     watch: Watch | None = None,
     run: Callable[[], Mapping[str, Any]] = dict,
+    road: Road = BY_TORCH,
 ) -> Learned:
     """Train ``model`` in place; dev rows decide temperature and thresholds afterwards.
 
@@ -77,20 +76,20 @@ def learn(
         augment: further arguments of ``inputs.batch`` for training batches, such as word dropout.
         watch: holds the run to its limits, and has its checkpoints.
         run: says what decides the weights besides ``config``, by name; asked only where checkpoints are kept.
+        road: that of torch, and why it was chosen.
 
     Raises:
         ConfigError: no time or memory is left for training, or the checkpoints are of another run.
     """
     group = ALONE if watch is None else watch.group
-    epochs = config.epochs or default_epochs(len(train.truth))
     model.to(device)
     weight = class_weights(config.class_weight, labels, train.truth)
     loss = BranchLoss(
         labels,
         smoothing=config.label_smoothing,
-        class_weight=weight,
+        class_weight=None if weight is None else torch.from_numpy(weight),
         focal_gamma=config.focal_gamma,
-        prior=label_log_odds(labels, train.truth, weight) if labels.multi_label else None,
+        prior=torch.from_numpy(label_log_odds(labels, train.truth, weight)) if labels.multi_label else None,
     ).to(device)
     augment = dict(augment or {})
     if train.weights is not None:
@@ -98,47 +97,22 @@ def learn(
     batches = Epochs(inputs, train.encoded, labels.encode(train.truth), config, loss, augment, group, device)
     group.require_same("training rows, settings and first weights", lambda: _start_digest(batches, model))
     steps = len(batches.order(0))
-    kernels.use_backend(kernels.use_backend("auto"))  # forget what ran before this run
-    kernels.prepare(reporter.say)
-    config = replace(config, epochs=epochs)
-    checkpoints = (
-        None if watch is None else watch.checkpoints(lambda: {**run(), **_deciding(config, model), "ranks": group.size})
+    before = weights_hash(weights_of(model).values()) if watch is not None else ""
+    fit, epochs = planned_fit(
+        lambda config, reporter: NetworkLearner(model, batches, loss, config, steps, reporter, group),
+        lambda: estimate(model, batches, loss, steps, Precision(config.amp, model)),
+        config,
+        steps,
+        len(train.truth),
+        reporter,
+        evaluate=None if dev is None else dev_scores(lambda: _dev_logits(model, inputs, dev, group), dev, labels),
+        metric="micro_f1" if labels.multi_label else "accuracy",
+        dev_rows=0 if dev is None else len(dev.truth),
+        watch=watch,
+        deciding=lambda: {**run(), "road": road.name, "weights before training": before},
     )
-    state = group.same(None if checkpoints is None else checkpoints.latest())
-    with group.training():
-        if state is None or not is_finished(state):
-            expected = estimate(model, batches, loss, steps, Precision(config.amp, model))
-            if watch is not None:
-                dev_share = 0.0 if dev is None else len(dev.truth) / len(train.truth)
-                epochs = group.same(watch.planned(epochs, expected, dev_share, reporter.say))
-                reporter = Together(reporter, watch.reporter())
-            reporter.say(expected.describe(epochs))
-        if state is not None:  # the rates decay over the epochs that were planned then
-            epochs = state.facts["epochs"]
-        config, reporter = replace(config, epochs=epochs), group.listening(reporter)
-        result = fit(
-            NetworkLearner(model, batches, loss, config, steps, reporter, group),
-            steps,
-            config,
-            reporter,
-            evaluate=None if dev is None else _dev_scores(model, inputs, dev, labels, group),
-            metric="micro_f1" if labels.multi_label else "accuracy",
-            checkpoints=checkpoints,
-            state=state,
-            group=group,
-        )
-    backend = kernels.backend_info().backend
     model.to("cpu").eval()
-    return Learned(result, epochs, thresholds=[DEFAULT_THRESHOLD] * len(labels), backend=backend)
-
-
-def _deciding(config: TrainingConfig, model: nn.Module) -> dict[str, Any]:
-    """What the weights follow from, for the checkpoints: settings without limits, and the weights there are now."""
-    training = {name: value for name, value in asdict(config).items() if name not in ("time_limit", "max_memory")}
-    found = hashlib.sha256()
-    for value in weights_of(model).values():
-        found.update(value.tobytes())
-    return {"training": training, "weights before training": found.hexdigest()}
+    return Learned(fit, epochs, thresholds=[DEFAULT_THRESHOLD] * len(labels), road=road)
 
 
 def _start_digest(batches: Epochs, model: nn.Module) -> int:
@@ -147,19 +121,7 @@ def _start_digest(batches: Epochs, model: nn.Module) -> int:
     return zlib.crc32(b"".join(map(bytes, known)), weights_digest(weights_of(model)))
 
 
-def _dev_scores(
-    model: nn.Module, inputs: Any, dev: Part[Any], labels: Labels, group: ProcessGroup
-) -> Callable[[], dict[str, float]]:
-    """Metrics of the model as it stands, multi-label at the thresholds it would get; each process asks for its rows."""
-    thresholds = [DEFAULT_THRESHOLD] * len(labels)
-
-    def evaluate() -> dict[str, float]:
-        nonlocal thresholds
-        own = logits_of(model, inputs, dev.encoded, group.part(len(dev.truth)))
-        probs = probabilities(np.concatenate(group.each(own)), labels)
-        if labels.multi_label:
-            thresholds = fit_thresholds(probs, dev.truth, labels)
-        found = score(dev.truth, probs, labels, thresholds)
-        return {name: found[name] for name in ("accuracy", "macro_f1", "micro_f1")}
-
-    return evaluate
+def _dev_logits(model: nn.Module, inputs: Any, dev: Part[Any], group: ProcessGroup) -> npt.NDArray[np.float32]:
+    """Logits of the dev rows; each process asks for its share of them."""
+    own = logits_of(model, inputs, dev.encoded, group.part(len(dev.truth)))
+    return np.concatenate(group.each(own))

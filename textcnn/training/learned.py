@@ -14,6 +14,7 @@ from textcnn.evaluation.metrics import calibration_error, score
 from textcnn.evaluation.probabilities import probabilities
 from textcnn.labels import Labels
 from textcnn.training.loop import Fit
+from textcnn.training.road import BY_TORCH, Road
 
 Encoded = TypeVar("Encoded")
 Logits = Callable[[Any], npt.NDArray[np.floating]]  # encoded rows to their logits (N, C)
@@ -39,7 +40,7 @@ class Learned:
         thresholds: ``(C,)``; 0.5 without dev rows.
         calibration: ECE on the dev rows before and after the temperature, or empty.
         dev: metrics on the dev rows, or none.
-        backend: what the steps ran on.
+        road: what the steps ran on, and why.
     """
 
     fit: Fit
@@ -48,7 +49,7 @@ class Learned:
     thresholds: list[float] = field(default_factory=list)
     calibration: dict[str, float] = field(default_factory=dict)
     dev: dict[str, Any] | None = None
-    backend: str = "reference"
+    road: Road = BY_TORCH
 
 
 def calibrated(learned: Learned, logits: Logits, dev: Part[Any] | None, labels: Labels) -> Learned:

@@ -26,6 +26,11 @@ class DivergedError(TextCNNError):
     """The loss is not a number any more; the weights are the last good ones."""
 
 
+def diverged(what: str, config: TrainingConfig) -> DivergedError:
+    """The error that says what happened, and what to do."""
+    return DivergedError(f"{what}; lower learning_rate (now {config.learning_rate:g}) or set clip_norm")
+
+
 @dataclass
 class Place:
     """How far an epoch has come: its number, its steps that are done, and their sums."""
@@ -54,8 +59,8 @@ class Learner(Protocol):
     def slow_down(self, step: int) -> None:
         """On from that step at half the rates, with fresh averages of gradients."""
 
-    def weights(self) -> Arrays:
-        """Copies of the weights and buffers, by name."""
+    def weights(self, into: Arrays | None = None) -> Arrays:
+        """Copies of the weights and buffers, by name; in the memory of earlier copies, if given."""
 
     def put_weights(self, weights: Mapping[str, npt.NDArray[Any]]) -> None:
         """Set them."""
@@ -275,7 +280,7 @@ class _Best:
 
     def consider(self, epoch: int, value: float | None) -> None:
         if value is None or value > self.value:
-            self.epoch, self.weights = epoch, self._learner.weights()
+            self.epoch, self.weights = epoch, self._learner.weights(self.weights)
             self.value = self.value if value is None else value
 
     def restore(self) -> None:

@@ -14,6 +14,7 @@ from textcnn.config import EMBEDDING_LEARNING_RATES, TrainingConfig
 from textcnn.nn.embedding import WordEmbedding
 from textcnn.nn.ngrams import HashedNgrams
 from textcnn.nn.wide import WideBranch
+from textcnn.training.order import linear_decay
 
 # Which optimizer moves the sparse tables of a module; all other weights are dense.
 TABLE_OWNERS: Mapping[type[nn.Module], str] = {WordEmbedding: "rows", HashedNgrams: "rows", WideBranch: "wide"}
@@ -199,7 +200,9 @@ def _row_optimizer(model: nn.Module, rows: list[nn.Parameter], config: TrainingC
     rate = config.embedding_learning_rate or EMBEDDING_LEARNING_RATES[config.embedding_optimizer][0]
     words = {id(module.word.weight) for module in model.modules() if isinstance(module, WordEmbedding)}
     rates = [config.vector_learning_rate or rate if id(weight) in words else rate for weight in rows]
-    return kinds[config.embedding_optimizer]([{"params": [weight], "lr": lr} for weight, lr in zip(rows, rates, strict=True)])
+    return kinds[config.embedding_optimizer](
+        [{"params": [weight], "lr": lr} for weight, lr in zip(rows, rates, strict=True)]
+    )
 
 
 def split_parameters(model: nn.Module) -> dict[str, list[nn.Parameter]]:
@@ -223,15 +226,3 @@ def _each_row_once(grad: Tensor) -> Tensor:
     """The sparse gradient with the entries of a row added up; those of ascending rows are so already."""
     rows = grad._indices()[0]
     return grad if bool((rows[1:] > rows[:-1]).all()) else grad.coalesce()
-
-
-def linear_decay(num_steps: int, warmup: float) -> Callable[[int], float]:
-    """A factor for each step: up from 0 over the share ``warmup`` of the steps, then down to 0 behind the last."""
-    rising = warmup * num_steps
-
-    def factor(step: int) -> float:
-        if step < rising:
-            return (step + 1) / (rising + 1)
-        return max((num_steps - step) / max(num_steps - rising, 1), 0.0)
-
-    return factor

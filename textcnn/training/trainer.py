@@ -16,7 +16,7 @@ from textcnn.config import TrainingConfig
 from textcnn.nn.head import Head
 from textcnn.training.checkpoints import of_prefix, with_prefix
 from textcnn.training.distributed import ALONE, ProcessGroup
-from textcnn.training.loop import Arrays, DivergedError, Place
+from textcnn.training.loop import Arrays, Place, diverged
 from textcnn.training.losses import BranchLoss
 from textcnn.training.optimizers import build_optimizers, split_parameters
 from textcnn.training.precision import Precision
@@ -89,7 +89,7 @@ class Trainer:
         loss = loss_of(self._precision, self._loss, batch)
         value = self._group.agree(loss.item())
         if not math.isfinite(value):
-            raise self._diverged(f"the loss became {value} at step {self.steps + 1}")
+            raise diverged(f"the loss became {value} at step {self.steps + 1}", self._config)
         self._precision.backward(loss, self._optimizers, self._sum_gradients)
         if self._config.clip_norm is not None:
             nn.utils.clip_grad_norm_(self._groups["dense"], self._config.clip_norm)
@@ -126,10 +126,7 @@ class Trainer:
         finite = all(bool(torch.isfinite(weight).all()) for weight in self._model.parameters())
         loss = loss_of(Precision(None, self._model), self._loss, batch).item()
         if not math.isfinite(self._group.agree(loss if finite else math.nan)):
-            raise self._diverged(f"a weight or loss became infinite or NaN by step {self.steps}")
-
-    def _diverged(self, what: str) -> DivergedError:
-        return DivergedError(f"{what}; lower learning_rate (now {self._config.learning_rate:g}) or set clip_norm")
+            raise diverged(f"a weight or loss became infinite or NaN by step {self.steps}", self._config)
 
 
 class NetworkLearner:
@@ -169,7 +166,7 @@ class NetworkLearner:
         """The steps of an epoch that ``place`` has not done, and their sums added to it."""
         self._trainer.run_epoch(self._batches(place.epoch), place, after_step)
 
-    def weights(self) -> Arrays:
+    def weights(self, into: Arrays | None = None) -> Arrays:
         """Copies of the weights and buffers, by name."""
         return {name: value.detach().cpu().numpy().copy() for name, value in self._model.state_dict().items()}
 

@@ -125,7 +125,7 @@ static int gradients_of(
     const tc_network *network = &trainer->network;
     tc_pass pass = {.trainer = trainer, .corpus = corpus, .step = step};
     int status = learn(&pass, loss);
-    if (status != TC_OK) return status;
+    if (status != TC_OK || dense == NULL) return status;
     memcpy(dense, trainer->dense_grads, (size_t)trainer->num_dense * sizeof *dense);
     for (int64_t r = 0; r < trainer->batch.num_rows; r++) {
         int64_t row = trainer->batch.distinct[r];
