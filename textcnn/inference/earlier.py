@@ -25,7 +25,8 @@ _BIAS, _WIDE_BIAS = "head.bias", "wide.bias"
 def config_of_today(saved: Mapping[str, Any]) -> dict[str, Any]:
     """Config.json with what that version left open: sizes and filters, and in version 1 the scale of the wide branch.
 
-    Then a multi-label model's ``wide_scale`` was as any other's. A folder of any version that does not say what its model is blind to is blind to nothing; images always are.
+    Then a multi-label model's ``wide_scale`` was as any other's. A folder of any version that does not say what its
+    model is blind to is blind to nothing; images always are.
     """
     config = {"blinded": [], "storage": "float32", **saved}
     if saved["format_version"] < 4 and config.get("modality") == "text":
