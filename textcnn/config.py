@@ -21,7 +21,6 @@ CHARACTER_ARCHITECTURES = ("charcnn", "vdcnn")  # their tokens are characters, u
 STORAGES = ("auto", "memory", "disk")
 DEVICES = ("auto", "cpu", "cuda")
 AMP = ("bf16", "fp16")
-MASKS = ("batch", "row")
 CHANNELS = ("fine-tuned", "static", "multichannel")
 EMBEDDING_DIM = 96
 # Of embedding rows, where it is left open: by optimizer, without pretrained vectors and with them.
@@ -267,13 +266,6 @@ class TrainingConfig:
         "most memory of the process, as 2G: a run that needs more ends, with the best weights so far; none: no limit",
         lambda size: size is None or is_size(size),
         "a size as 500M or 2G, or none",
-    )
-    masks: str = option(
-        "batch",
-        "what dropout's masks follow: batch: a generator of random numbers; row: seed, epoch and row, so that they are "
-        "the same however many ranks share a batch (several ranks have row in any case)",
-        MASKS.__contains__,
-        "batch or row",
     )
     seed: int = option(0, "decides every random choice of a run", lambda n: 0 <= n < 2**64, "in [0, 2**64)")
     threads: int | None = option(None, "threads of the tensor library; none: all cores", _positive, "1 or more")
