@@ -94,7 +94,6 @@ TORCH_FREE = (
     "export.characters",
     "export.tables",
     "export.written",
-    "kernels.chunks_numba",
     "kernels.lookup_numpy",
     "kernels.lookup_numba",
     "kernels.shares_numpy",

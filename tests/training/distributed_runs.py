@@ -176,7 +176,7 @@ def start_ranks(size, target, task=None):
 def run_ranks(size, task=all_cases):
     """What the task found on every rank, by rank."""
     processes, queue = start_ranks(size, one_rank, task)
-    found = dict(queue.get(timeout=120) for _ in processes)  # a rank that died says nothing
+    found = dict(queue.get(timeout=300) for _ in processes)  # a rank that died says nothing
     assert [left for _, left in found.values()] == [[] for _ in processes]  # the group is gone with its block
     for process in processes:
         process.join(60)

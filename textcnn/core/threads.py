@@ -35,7 +35,7 @@ def num_threads(asked: int | None = None) -> int:
 
 
 def num_cores(root: Path = Path("/")) -> int:
-    """Cores that this process may use: those it is bound to, or the limit of its container, rounded up, if that is less.
+    """Cores that this process may use: those it is bound to, or its container's limit, rounded up, if that is less.
 
     Args:
         root: of the file system that tells the limit.

@@ -9,18 +9,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from textcnn import kernels
-from textcnn.errors import ConfigError
 from textcnn.kernels.padding import is_exporting
+from textcnn.models.kim_settings import KimSettings
 from textcnn.nn.blocks import make_activation
 from textcnn.nn.dropout import Dropout
 from textcnn.nn.padded import padded_vectors
 from textcnn.nn.pooling import k_max, mean_of_types, pool_time
 from textcnn.nn.step import running_step
 from textcnn.text.batching import Batch
-
-# Max over time and activation change places only if the activation never falls, and 0 stays 0 (an empty text).
-MONOTONE = ("relu", "leaky_relu", "tanh", "identity")
-POOLINGS = ("max", "max+mean", "kmax", "average", "max+average")
 
 
 class KimEncoder(nn.Module):
@@ -42,10 +38,9 @@ class KimEncoder(nn.Module):
             ``kmax``: the ``k`` largest of each filter, in the order of the text (Kalchbrenner et al. 2014, 1404.2188).
             ``average``: the mean of each filter over all windows; ``max+average``: both of each filter.
         k: values kept of each filter by ``kmax``.
-        activation: one of :data:`MONOTONE`.
+        activation: one of :data:`textcnn.models.kim_settings.MONOTONE`.
         dropout: share of the pooled features set to 0 in training.
-        shared_dropout: drop the same filters in all texts of a batch; those cost nothing then, so that a step takes
-            about half the time.
+        shared_dropout: drop the same filters in all texts of a batch.
 
     Raises:
         ConfigError: a value outside its range.
@@ -55,45 +50,29 @@ class KimEncoder(nn.Module):
         self,
         embedding_dim: int,
         *,
-        kernel_sizes: Sequence[int] = (3, 4, 5),
-        num_filters: int = 96,
-        nested: bool = True,
-        pooling: str = "max+mean",
-        k: int = 3,
-        activation: str = "relu",
-        dropout: float = 0.5,
-        shared_dropout: bool = False,
+        kernel_sizes: Sequence[int] = KimSettings.kernel_sizes,
+        num_filters: int = KimSettings.num_filters,
+        nested: bool = KimSettings.nested,
+        pooling: str = KimSettings.pooling,
+        k: int = KimSettings.k,
+        activation: str = KimSettings.activation,
+        dropout: float = KimSettings.dropout,
+        shared_dropout: bool = KimSettings.shared_dropout,
     ) -> None:
         super().__init__()
-        if activation not in MONOTONE:
-            raise ConfigError(f"activation of 'kim' must be one of {', '.join(MONOTONE)}, got {activation!r}")
-        if not kernel_sizes or min(kernel_sizes) < 1:
-            raise ConfigError(f"kernel_sizes must be numbers from 1 up, got {kernel_sizes!r}")
-        if not isinstance(nested, bool):
-            raise ConfigError(f"nested must be true or false, got {nested!r}")
-        if not 0 <= dropout < 1:
-            raise ConfigError(f"dropout must be in [0, 1), got {dropout!r}")
-        if pooling not in POOLINGS:
-            raise ConfigError(f"pooling of 'kim' must be one of {', '.join(POOLINGS)}, got {pooling!r}")
-        self.nested = nested
-        self.sizes = tuple(sorted(set(kernel_sizes))) if nested else tuple(kernel_sizes)
+        settings = KimSettings(kernel_sizes, num_filters, nested, pooling, k, activation, dropout, shared_dropout)
+        self.nested, self.sizes = nested, settings.widths
         if nested:
             self.bank = nn.Conv1d(embedding_dim, num_filters, self.sizes[-1], bias=False)
             self.bias = nn.Parameter(torch.zeros(len(self.sizes), num_filters))
-            _order_by_tap(self.bank)
         else:
             self.convs = nn.ModuleList(nn.Conv1d(embedding_dim, num_filters, size) for size in self.sizes)
-            for conv in self.convs:
-                _order_by_tap(conv)
         self.activation = make_activation(activation)
         self.dropout = Dropout(dropout)
         self.shared_dropout = shared_dropout
-        if k < 1:
-            raise ConfigError(f"k must be 1 or more, got {k!r}")
         self.pooling, self.k = pooling, k
-        self.num_maxima = num_filters * len(self.sizes)
-        per_filter = {"kmax": k, "max+average": 2}.get(pooling, 1)
-        self.out_features = per_filter * self.num_maxima + (embedding_dim if pooling == "max+mean" else 0)
+        self.num_maxima = settings.num_maxima
+        self.out_features = settings.out_features(embedding_dim)
 
     def filters(self) -> list[tuple[Tensor, Tensor]]:
         """Weights ``(num_filters, D, h)`` and biases ``(num_filters,)`` of every width h in ``sizes``."""
@@ -148,9 +127,3 @@ class KimEncoder(nn.Module):
         if step is not None:
             return step.uniform(self.num_maxima, shared=self.shared_dropout).to(device)
         return torch.rand(1 if self.shared_dropout else num_rows, self.num_maxima, device=device)
-
-
-def _order_by_tap(conv: nn.Module) -> None:
-    """Lay out a weight ``(F, D, h)`` in memory as ``(h, F, D)``: the fast kernel multiplies by the rows of the taps."""
-    weight = conv.get_parameter("weight")
-    weight.data = weight.data.permute(2, 0, 1).contiguous().permute(1, 2, 0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from textcnn import kernels
+from textcnn import core
 from textcnn.config import TrainingConfig
 from textcnn.text.ragged import Ragged
 
@@ -60,16 +60,9 @@ class WordDropout:
 
     def __call__(self, tokens: Ragged, rows: npt.NDArray[np.int64], epoch: int) -> Ragged:
         """Texts numbered ``rows`` in the training set, with some of their tokens replaced."""
-        if kernels.is_compiled():
-            from textcnn.text import numba_batches
-
-            state, unknown = np.uint64(random_state(self.seed, epoch)), np.int32(self.unknown_id)
-            ids = numba_batches.drop_words(tokens.ids, tokens.offsets, rows, self.rates, unknown, state)
-            return Ragged(ids, tokens.offsets)
-        row_of = np.repeat(rows, tokens.lengths)
-        within = np.arange(len(tokens.ids)) - np.repeat(tokens.offsets[:-1], tokens.lengths)
-        chance = uniform(self.seed, epoch, row_of, within)
-        return Ragged(np.where(chance < self.rates[tokens.ids], self.unknown_id, tokens.ids), tokens.offsets)
+        state = random_state(self.seed, epoch)
+        ids = core.twin("features").drop_words(tokens.ids, tokens.offsets, rows, self.rates, self.unknown_id, state)
+        return Ragged(ids, tokens.offsets)
 
 
 def uniform(seed: int, epoch: int, *places: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
@@ -92,9 +85,5 @@ def random_state(seed: int, epoch: int) -> int:
 
 def unique_types(ids: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """The types among ``ids (N,)``, ascending, and which of them each token is ``(N,)``."""
-    if kernels.is_compiled():
-        from textcnn.text import numba_batches
-
-        unique, inverse = numba_batches.unique_types(ids)
-        return unique, inverse
-    return np.unique(ids.astype(np.int64), return_inverse=True)
+    unique, inverse = core.twin("features").unique_types(ids)
+    return unique, inverse

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.text.blinding import Blinding
-from textcnn.text.chunks import ChunkMemory, Chunks, refusal
+from textcnn.text.chunks import ChunkMemory, refusal
 from textcnn.text.lexicon import Lexicon, Unseen
 from textcnn.text.masking import WordDropout, unique_types
 from textcnn.text.ragged import Ragged
@@ -66,7 +66,7 @@ class TextPipeline:
 
         What is remembered is what stands in the text, and only :meth:`encode` hides it.
         """
-        return None if self._chunks is None or self.blinded else self._chunks.compiled()
+        return None if self.blinded else self._chunks
 
     @cached_property
     def blinding(self) -> Blinding | None:
@@ -74,9 +74,9 @@ class TextPipeline:
         return Blinding(self.tokenizer, self.blinded) if self.blinded else None
 
     @cached_property
-    def _chunks(self) -> Chunks | None:
+    def _chunks(self) -> ChunkMemory | None:
         """Remembered ids, where the tokenizer allows it."""
-        return None if refusal(self.tokenizer) else Chunks(self.tokenizer, self.lexicon)
+        return None if refusal(self.tokenizer) else ChunkMemory(self.tokenizer, self.lexicon)
 
     def _ids(self, texts: Sequence[str]) -> tuple[Ragged, Unseen]:
         """The definition of ids and temporary ids, from the pipeline itself."""
