@@ -24,8 +24,8 @@ AMP = ("bf16", "fp16")
 CHANNELS = ("fine-tuned", "static", "multichannel")
 EMBEDDING_DIM = 96
 # Of embedding rows, where it is left open: by optimizer, without pretrained vectors and with them.
-EMBEDDING_LEARNING_RATES = {"adagrad": (0.2, 0.2), "adam": (1e-2, 2e-3)}
-VECTOR_LEARNING_RATES = {"adagrad": 0.05, "adam": 2e-3}
+EMBEDDING_LEARNING_RATES = {"adagrad": (0.2, 0.1), "adam": (1e-2, 2e-3)}
+VECTOR_LEARNING_RATES = {"adagrad": 0.02, "adam": 2e-3}
 KEEP_VECTORS = 100_000
 MULTI_LABEL_SCALE = 0.5
 MOST_BUCKETS = 2**24  # a lexicon has a number for each of them
@@ -205,13 +205,13 @@ class TrainingConfig:
     )
     embedding_learning_rate: float | None = option(
         None,
-        "peak rate of embedding rows; none: 0.2 with adagrad, 1e-2 with adam (2e-3 with pretrained vectors)",
+        "peak rate of embedding rows; none: 0.2 with adagrad, 1e-2 with adam; with pretrained vectors 0.1 and 2e-3",
         _positive,
         "above 0",
     )
     vector_learning_rate: float | None = option(
         None,
-        "peak rate of the word rows where pretrained vectors are; none: 0.05 with adagrad, 2e-3 with adam",
+        "peak rate of the word rows where pretrained vectors are; none: 0.02 with adagrad, 2e-3 with adam",
         _positive,
         "above 0",
     )
