@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from ctypes import byref, c_double, c_int64, c_void_p
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from textcnn.core.binding import Core, address
 from textcnn.core.layout import Floats, PaddedWeights
+from textcnn.core.memory import zeros
 from textcnn.core.training_inputs import (
     Corpus,
     Integers,
@@ -175,10 +177,10 @@ def _rows(rows: Integers) -> tuple[c_void_p, c_int64]:
 
 def _fresh_state(weights: PaddedWeights, *, by_adam: bool) -> dict[str, Floats]:
     """The optimizers' memory: averages of AdamW, and for each row one number, or of Adam two rows."""
-    state = {"first": np.zeros_like(weights.dense), "second": np.zeros_like(weights.dense)}
+    shapes: dict[str, Sequence[int]] = {"first": weights.dense.shape, "second": weights.dense.shape}
     for name, table in (("word", weights.word), ("ngram", weights.ngram)):
         if table is not None:
-            state[name] = np.zeros((len(table), 2, table.shape[1]) if by_adam else len(table), np.float32)
+            shapes[name] = (len(table), 2, table.shape[1]) if by_adam else (len(table),)
     if weights.wide is not None:
-        state["wide"] = np.zeros(len(weights.wide), np.float32)
-    return state
+        shapes["wide"] = (len(weights.wide),)
+    return zeros(shapes)
