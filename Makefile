@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 EXTRAS = demo,image,plot,report,serve,tune,hub,tensorboard,explain,export,ray,spark,docs,dev
 
-.PHONY: setup core core-check demo test test-lowest check format bench bench-step bench-lookup bench-serve bench-ray bench-ranks soak fuzz-serve bench-peers bench-memory bench-scale panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz vulnerabilities other-pythons build clean
+.PHONY: setup core core-check demo test test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz vulnerabilities other-pythons build clean bench-train
 
 setup: $(INSTALLED)
 
@@ -41,7 +41,7 @@ types: setup
 	mkdir -p build/types
 	ln -sfn ../../cli build/types/textcnn_cli
 	ln -sfn ../../data build/types/textcnn_data
-	MYPYPATH=build/types $(BIN)/mypy -p textcnn -p textcnn_cli
+	MYPYPATH=build/types $(BIN)/mypy -p textcnn -p textcnn_cli -p benchmarks
 
 check: types
 	$(BIN)/ruff check .
@@ -54,16 +54,15 @@ format: setup
 bench: setup
 	$(BIN)/textcnn benchmark speed --output docs/benchmarks/speed.json --table docs/benchmarks/speed.md --plot docs/benchmarks/speed.png
 
+# Training beside the first edition, fastText (TEXTCNN_PEERS_PYTHON, as below) and plain PyTorch, on a quiet machine.
+# ONLY=a,b measures these parts again; the others stay as they are in the document.
+bench-train: setup
+	$(BIN)/python -m benchmarks.train $(if $(ONLY),--only $(ONLY)) --output $(RESULTS)/train.json --table $(RESULTS)/train.md
+
 bench-step: setup
 	$(BIN)/python -m textcnn.benchmark.step --output docs/benchmarks/step.json --table docs/benchmarks/step.md
 	$(BIN)/python -m textcnn.benchmark.step $$TEXTCNN_DATA/imdb/train.csv.gz \
 	  --output docs/benchmarks/step-imdb.json --table docs/benchmarks/step-imdb.md
-
-# Two ranks beside one process, on two cores: with the default batch, and with one that is large for each rank.
-RANKS = $(BIN)/textcnn benchmark ranks $$TEXTCNN_DATA/imdb/train.csv.gz $$TEXTCNN_DATA/imdb/test.csv.gz
-bench-ranks: setup
-	$(RANKS) --output $(RESULTS)/ranks.json --table $(RESULTS)/ranks.md
-	$(RANKS) --batch-size 512 --seeds 1 --output $(RESULTS)/ranks-512.json --table $(RESULTS)/ranks-512.md
 
 # Real data sets, in the folder that TEXTCNN_DATA names: the default with its parts and linear baselines, and plain kim.
 PANEL = $(BIN)/textcnn benchmark panel $$TEXTCNN_DATA

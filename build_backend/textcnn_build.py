@@ -84,7 +84,7 @@ def _library() -> Path | None:
             raise core.CompilerError(f"{core.VARIABLE}=none asks for that")
         core.build(target)
     except core.CompilerError as err:
-        print(f"textcnn is built without its core in C, numpy and torch answer in its place: {err}", file=sys.stderr)
+        sys.stderr.write(f"textcnn is built without its core in C, numpy and torch answer in its place: {err}\n")
         return None
     return target
 

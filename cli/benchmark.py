@@ -19,7 +19,6 @@ from textcnn_cli.lookup import lookup
 from textcnn_cli.memory import memory
 from textcnn_cli.options import prepare_outputs, split_list, split_numbers
 from textcnn_cli.peers import peers
-from textcnn_cli.ranks import ranks
 from textcnn_cli.reasons import reasons
 from textcnn_cli.scale import scale
 from textcnn_cli.studies import audit, evidence, imbalance, kim2014
@@ -40,7 +39,6 @@ app.command("audit")(audit)
 app.command("evidence")(evidence)
 app.command("scale")(scale)
 app.command("memory")(memory)
-app.command("ranks")(ranks)
 
 
 @app.callback()

@@ -75,13 +75,13 @@ def train_images(
     }
     settings = {"architecture": DEFAULT_ARCHITECTURE, **options.merge_settings(config, set, given)}
     from textcnn.config import Config
-    from textcnn.runs import run_images
+    from textcnn.runs.images import run_images
 
     if data is None:
         data, test = _digits(test)
     signals.interrupt_at_sigterm()
-    with train.shared(output, resume=resume, seconds=checkpoint_seconds) as (ranks, checkpoints):
-        first = ranks.is_first
+    with train.shared(output, resume=resume, seconds=checkpoint_seconds) as (group, checkpoints):
+        first = group.is_first
         run = run_images(
             data,
             Config.from_flat(settings),
@@ -90,7 +90,7 @@ def train_images(
             test=test if first else None,
             checkpoints=checkpoints,
             began=began,
-            ranks=ranks,
+            group=group,
         )
         if first:
             train.finish(run, output, json, checkpoints=checkpoints)
@@ -123,7 +123,7 @@ def classify_images(
     from textcnn.inference.answers import classify_images as answers
     from textcnn.inference.predictor import Predictor
     from textcnn.inference.writing import write_rows
-    from textcnn.runs import read_like
+    from textcnn.runs.images import read_like
 
     predictor = Predictor.load(model)
     images = read_like(predictor.artifact.image_inputs(), data, "test")
@@ -144,7 +144,7 @@ def evaluate_images(
 ) -> None:
     """Measure a model on labelled images: accuracy, F1, calibration, and each label."""
     from textcnn.inference.predictor import Predictor
-    from textcnn.runs import labelled_images, read_like
+    from textcnn.runs.images import labelled_images, read_like
 
     predictor = Predictor.load(model)
     inputs = predictor.artifact.image_inputs()

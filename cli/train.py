@@ -15,7 +15,7 @@ from textcnn_cli import console, options, signals
 if TYPE_CHECKING:
     from textcnn.runs import Run
     from textcnn.training.checkpoints import Checkpoints
-    from textcnn.training.ranks import Ranks
+    from textcnn.training.distributed import ProcessGroup
 
 Output = Annotated[Path, typer.Option("-o", "--output", help="folder of the model")]
 
@@ -113,8 +113,8 @@ def train(
 
         check_report(report, output)
     signals.interrupt_at_sigterm()
-    with shared(output, resume=resume, seconds=checkpoint_seconds) as (ranks, checkpoints):
-        first = ranks.is_first
+    with shared(output, resume=resume, seconds=checkpoint_seconds) as (group, checkpoints):
+        first = group.is_first
         run = train_text(
             data,
             settings,
@@ -126,33 +126,33 @@ def train(
             evidence=evidence and first,
             checkpoints=checkpoints,
             began=began,
-            ranks=ranks,
+            group=group,
         )
         if first:
             finish(run, output, json, report=report, checkpoints=checkpoints)
 
 
 @contextmanager
-def shared(output: Path, *, resume: bool, seconds: float) -> Iterator[tuple[Ranks, Checkpoints | None]]:
+def shared(output: Path, *, resume: bool, seconds: float) -> Iterator[tuple[ProcessGroup, Checkpoints | None]]:
     """The processes that share a run, of which the first has the output and speaks; all of them end together."""
     from textcnn.runs import checkpoints_beside
-    from textcnn.training.group import joined, was_restarted
+    from textcnn.training.distributed import process_group, restart_count
 
-    with joined() as ranks:
-        if not ranks.is_first:
+    with process_group() as group:
+        if not group.is_first:
             console.set_level(-1)
-            yield ranks, None
-            ranks.wait()
+            yield group, None
+            group.wait()
             return
         with checkpoints_beside(
-            output, resume=resume or was_restarted(), say=console.say, seconds=seconds
+            output, resume=resume or restart_count() > 0, say=console.say, seconds=seconds
         ) as checkpoints:
             try:
-                yield ranks, checkpoints
+                yield group, checkpoints
             except typer.Exit:  # saved, after an interrupt
-                ranks.wait()
+                group.wait()
                 raise
-        ranks.wait()
+        group.wait()
 
 
 def reporter(tensorboard: Path | None = None) -> Any:

@@ -68,7 +68,7 @@ def tune(
     settings = options.merge_settings(config, set, given)
     from textcnn.benchmark.plot import check_plot
     from textcnn.runs import checkpoints_beside
-    from textcnn.training.group import require_alone
+    from textcnn.training.distributed import require_alone
     from textcnn.tuning import tune as search
     from textcnn.tuning.plot import save_plot
 

@@ -9,8 +9,8 @@ from textcnn.config import ModelConfig, TextConfig
 from textcnn.inference.artifact import Artifact
 from textcnn.labels import Labels
 from textcnn.models.base import build_text_classifier
-from textcnn.text.batching import TextInputs
 from textcnn.text.lexicon import build_lexicon
+from textcnn.text.pipeline import TextPipeline
 from textcnn.text.tokenizer import Tokenizer
 from textcnn.text.wide import WideFeatures
 
@@ -29,6 +29,8 @@ OPTIONS = {
     "identity": {"activation": "identity"},
     "one width": {"kernel_sizes": [2]},
     "widths": {"kernel_sizes": [1, 6], "num_filters": 17},
+    "own filters": {"nested": False},
+    "own filters of widths": {"nested": False, "kernel_sizes": [6, 1, 6], "num_filters": 17},
     "multi label": {"multi_label": True},
     "sigmoid": {"binary_sigmoid": True, "names": ("neg", "pos")},
     "scaled wide": {"wide_scale": 0.25},
@@ -91,5 +93,5 @@ def make(
     if features is not None:
         model.wide.keys.copy_(torch.from_numpy(features.keys))
         model.wide.idf.copy_(torch.from_numpy(features.idf))
-    inputs = TextInputs(tokenizer, max_length, lexicon, features)
+    inputs = TextPipeline(tokenizer, max_length, lexicon, features)
     return Artifact(model, inputs, labels, config, temperature, np.linspace(0.3, 0.6, len(labels)).tolist())

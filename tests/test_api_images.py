@@ -9,7 +9,7 @@ from api_runs import Heard, weights
 import textcnn
 from textcnn.config import Config
 from textcnn.errors import DataError
-from textcnn.runs import run_images
+from textcnn.runs.images import run_images
 from textcnn.training.progress import Silent
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,7 +49,7 @@ ROOMS = [
 ]
 # A method whose work is done in a later room: the one arrow back, and not when the file is loaded.
 DOORS = {("inference.predictor", "explain")}
-# Files that answer without torch: the command line's quick paths, and metrics.
+# Files that load without torch: the command line's quick paths, and training on the default path.
 TORCH_FREE = (
     "errors",
     "extras",
@@ -60,13 +62,38 @@ TORCH_FREE = (
     "cluster",
     "evaluation",
     "models.registry",
+    "models.kim_settings",
+    "models.merging",
+    "models.weights",
+    "nn.naive_bayes",
+    "nn.wide_size",
     "text.pipeline",
     "text.blinding",
+    "text.masking",
+    "training.checkpoints",
+    "training.distributed",
+    "training.estimate",
+    "training.learned",
+    "training.loop",
+    "training.order",
+    "training.progress",
+    "training.watch",
+    "runs.continuing",
+    "runs.first_weights",
+    "runs.folds",
+    "runs.images",
+    "runs.keeping",
+    "runs.limits",
+    "runs.members",
+    "runs.prepared",
+    "runs.pretrained",
+    "runs.run",
+    "runs.settings",
+    "runs.text",
     "explain",
     "export.characters",
     "export.tables",
     "export.written",
-    "kernels.chunks_numba",
     "kernels.lookup_numpy",
     "kernels.lookup_numba",
     "kernels.shares_numpy",
@@ -74,6 +101,7 @@ TORCH_FREE = (
     "text.spans",
     "inference.answering",
     "inference.answers",
+    "inference.artifact",
     "inference.closing",
     "inference.evidence",
     "inference.earlier",
@@ -153,6 +181,16 @@ def test_light_rooms_do_not_load_torch(path):
     assert not [
         name for name, at_load in _imports(path) if at_load and name.startswith(("torch", "sklearn", "datasets."))
     ]
+
+
+def test_training_loads_without_heavy_libraries():
+    """What the files above import in their turn counts too."""
+    asked = (
+        "import sys, textcnn.runs, textcnn_cli.train\n"
+        "print(*sorted({'torch', 'sklearn', 'scipy', 'numba', 'datasets'} & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", asked], check=True, capture_output=True, text=True)
+    assert found.stdout.split() == []
 
 
 def test_every_room_of_the_list_exists():

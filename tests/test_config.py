@@ -121,6 +121,8 @@ def test_a_wrong_type_is_said_with_the_value(name, value, kind):
         ("learning_rate", math.nan, "above 0"),
         ("learning_rate", math.inf, "above 0"),
         ("embedding_learning_rate", 0.0, "above 0"),
+        ("embedding_optimizer", "sgd", "adagrad or adam"),
+        ("vector_learning_rate", -1.0, "above 0"),
         ("warmup", 1.0, r"in \[0, 1\)"),
         ("warmup", -0.1, r"in \[0, 1\)"),
         ("weight_decay", -1e-9, "0 or more"),
@@ -218,7 +220,7 @@ def test_a_config_cannot_be_changed():
 def test_a_preset_goes_behind_what_is_given():
     config = Config.from_flat({"preset": "pure", "max_length": 7})
     assert (config.model.wide, config.model.settings, config.text.max_length) == (False, {"pooling": "max"}, 7)
-    assert Config.from_flat({"preset": "fast"}).model.embedding_dim == 50
+    assert Config.from_flat({"preset": "fast"}).model.embedding_dim == 48
     assert Config.from_flat({"preset": "default"}) == Config()
 
 

@@ -103,11 +103,12 @@ def test_a_saved_model_needs_no_vectors(file, tmp_path, channels):
     assert (config["embedding_dim"], config["wide_scale"]) == (5, 0.5)
     stored = (tmp_path / "model" / TRAINING).read_text("utf-8")
     assert str(tmp_path) not in stored
-    assert json.loads(stored)["config"]["training"]["embedding_learning_rate"] == 2e-3
+    training = json.loads(stored)["config"]["training"]
+    assert (training["embedding_learning_rate"], training["vector_learning_rate"]) == (0.2, 0.05)
 
 
 def test_folders_of_before_there_were_vectors_are_read(tmp_path):
-    textcnn.train(PAIRS, output=tmp_path / "model", embedding_dim=5, **TINY)
+    textcnn.train(PAIRS, output=tmp_path / "model", embedding_dim=5, nested=False, **TINY)
     path = tmp_path / "model" / CONFIG
     config = json.loads(path.read_text("utf-8"))
     for name in ("vectors", "keep_vectors", "embedding_channels"):
@@ -141,7 +142,8 @@ def test_ngram_rows_are_only_those_of_training_words(file):
 def test_without_vectors_the_open_settings_are_those_of_before():
     run_ = run_text(PAIRS, Config.from_flat({**TINY, "embedding_dim": 5}), Silent())
     config = run_.predictor.artifact.training["config"]
-    assert (config["model"]["wide_scale"], config["training"]["embedding_learning_rate"]) == (1.0, 1e-2)
+    assert (config["model"]["wide_scale"], config["training"]["embedding_learning_rate"]) == (1.0, 0.2)
+    assert config["training"]["vector_learning_rate"] is None
     assert config["model"]["keep_vectors"] == 0
     assert run_.summary["vectors"] is None
 

@@ -52,7 +52,7 @@ def train(
         ArtifactError: ``output`` cannot be written, or holds other files than a model's; before training starts.
         KeyboardInterrupt: training was interrupted; the best weights so far were saved if ``output`` was given.
     """
-    from textcnn.runs import checkpoints_beside, train_text  # torch, which `load` does without
+    from textcnn.runs import checkpoints_beside, train_text  # what `load` does without
     from textcnn.training.progress import Silent
 
     if output is None and resume:

@@ -21,10 +21,11 @@ CHARACTER_ARCHITECTURES = ("charcnn", "vdcnn")  # their tokens are characters, u
 STORAGES = ("auto", "memory", "disk")
 DEVICES = ("auto", "cpu", "cuda")
 AMP = ("bf16", "fp16")
-MASKS = ("batch", "row")
 CHANNELS = ("fine-tuned", "static", "multichannel")
-EMBEDDING_DIM = 100
-EMBEDDING_LEARNING_RATE, WITH_VECTORS = 1e-2, 2e-3
+EMBEDDING_DIM = 96
+# Of embedding rows, where it is left open: by optimizer, without pretrained vectors and with them.
+EMBEDDING_LEARNING_RATES = {"adagrad": (0.2, 0.2), "adam": (1e-2, 2e-3)}
+VECTOR_LEARNING_RATES = {"adagrad": 0.05, "adam": 2e-3}
 KEEP_VECTORS = 100_000
 MULTI_LABEL_SCALE = 0.5
 MOST_BUCKETS = 2**24  # a lexicon has a number for each of them
@@ -195,8 +196,24 @@ class TrainingConfig:
         65_536, "most tokens a step: a batch of longer texts is parted; none: no limit", _positive, "1 or more"
     )
     learning_rate: float = option(2e-3, "peak step of AdamW on dense weights", _positive, "above 0")
+    embedding_optimizer: str = option(
+        "adagrad",
+        f"{' or '.join(EMBEDDING_LEARNING_RATES)}: what moves embedding rows; adagrad keeps one number a row, adam two "
+        f"for each number of it",
+        lambda name: name in EMBEDDING_LEARNING_RATES,
+        " or ".join(EMBEDDING_LEARNING_RATES),
+    )
     embedding_learning_rate: float | None = option(
-        None, "peak step of Adam on embedding rows; none: 1e-2, with vectors 2e-3", _positive, "above 0"
+        None,
+        "peak rate of embedding rows; none: 0.2 with adagrad, 1e-2 with adam (2e-3 with pretrained vectors)",
+        _positive,
+        "above 0",
+    )
+    vector_learning_rate: float | None = option(
+        None,
+        "peak rate of the word rows where pretrained vectors are; none: 0.05 with adagrad, 2e-3 with adam",
+        _positive,
+        "above 0",
     )
     wide_learning_rate: float = option(0.5, "peak step of Adagrad on the wide branch", _positive, "above 0")
     warmup: float = option(0.0, "share of the steps in which the rate rises from 0", _fraction, "in [0, 1)")
@@ -250,13 +267,6 @@ class TrainingConfig:
         lambda size: size is None or is_size(size),
         "a size as 500M or 2G, or none",
     )
-    masks: str = option(
-        "batch",
-        "what dropout's masks follow: batch: a generator of random numbers; row: seed, epoch and row, so that they are "
-        "the same however many ranks share a batch (several ranks have row in any case)",
-        MASKS.__contains__,
-        "batch or row",
-    )
     seed: int = option(0, "decides every random choice of a run", lambda n: 0 <= n < 2**64, "in [0, 2**64)")
     threads: int | None = option(None, "threads of the tensor library; none: all cores", _positive, "1 or more")
     device: str = option(
@@ -272,7 +282,7 @@ class TrainingConfig:
 
 # Settings that go together, by name; a setting given beside a preset goes before it.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "fast": {"embedding_dim": 50, "num_filters": 50},
+    "fast": {"embedding_dim": 48, "num_filters": 48},
     "default": {},
     "accurate": {"ensemble": 3},
     "pure": {"wide": False, "pooling": "max", "max_length": None},

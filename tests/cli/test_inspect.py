@@ -19,7 +19,7 @@ from textcnn.inference.artifact import Artifact
 from textcnn.labels import Labels
 from textcnn.models import formulas, registry
 from textcnn.models.base import build_image_classifier, build_text_classifier
-from textcnn.text.batching import TextInputs
+from textcnn.text.pipeline import TextPipeline
 from textcnn.text.tokenizer import Tokenizer
 from textcnn_cli import console, inspect
 from textcnn_cli.main import app
@@ -63,9 +63,9 @@ def models(tmp_path_factory):
     labels = Labels(("bad", "good", "mixed"))
     config = ModelConfig("kim", embedding_dim=6, settings={"num_filters": 4})
     model = build_text_classifier(config, len(tokenizer), labels)
-    Artifact(model, TextInputs(tokenizer, 30), labels, config, 1.5, [0.5] * 3).save(folder / "text")
+    Artifact(model, TextPipeline(tokenizer, 30), labels, config, 1.5, [0.5] * 3).save(folder / "text")
     several = Labels(labels.names, multi_label=True)
-    Artifact(model, TextInputs(tokenizer), several, config, 1.0, [0.5] * 3).save(folder / "unlimited")
+    Artifact(model, TextPipeline(tokenizer), several, config, 1.0, [0.5] * 3).save(folder / "unlimited")
     config = ModelConfig("lenet", settings={"channels": [2, 3], "hidden_size": 5})
     images = ImageInputs((1, 8, 12), (0.0,), (1.0,))
     model = build_image_classifier(config, images.shape, labels)
@@ -96,7 +96,7 @@ def test_every_text_architecture_has_a_table(name):
     assert found["problems"] == []
     assert found["artifact"] is found["guarantees"] is found["max_length"] is None
     assert found["parameters"] == sum(layer["parameters"] for layer in found["layers"])
-    assert found["layers"][0]["parameters"] == 10_000 * 100
+    assert found["layers"][0]["parameters"] == 10_000 * 96
 
 
 @pytest.mark.parametrize("name", registry.IMAGE)
@@ -113,13 +113,14 @@ def test_settings_and_length_are_heeded():
     shapes = {layer["name"]: layer["output"] for layer in found["layers"]}
     assert shapes == {
         "embedding.word": [12, 8],
-        "encoder.convs.0": [7, 13],
-        "encoder.convs.1": [7, 14],
+        "encoder.bank": [21, 12],
+        "encoder.windows.0": [7, 13],
+        "encoder.windows.1": [7, 14],
         "encoder": [14],
         "head": [2],
     }
-    assert found["parameters"] == 20 * 8 + 7 * (8 * 2 + 1) + 7 * (8 * 3 + 1) + 2 * 15
-    assert found["multiply_adds"] == 13 * 7 * 16 + 14 * 7 * 24 + 28
+    assert found["parameters"] == 20 * 8 + 7 * (8 * 3 + 2) + 2 * 15
+    assert found["multiply_adds"] == 12 * 7 * 24 + 28
 
 
 def test_the_table_is_whole_on_80_columns():
@@ -275,8 +276,9 @@ def test_layers_and_drawings_that_cannot_be(arguments, message):
 @pytest.mark.parametrize(
     ("arguments", "sees", "unit"),
     [
-        (("kim",), 5, "encoder.convs.2"),
-        (("kim", "--unit", "encoder.convs.0"), 3, "encoder.convs.0"),
+        (("kim",), 5, "encoder.windows.2"),
+        (("kim", "--unit", "encoder.windows.0"), 3, "encoder.windows.0"),
+        (("kim", "--set", "nested=false", "--unit", "encoder.convs.0"), 3, "encoder.convs.0"),
         (("conv 4@3, conv 4@3 dilation 2, max 2", "--input-shape", "2x40"), 8, "2"),
         (("resnet", "--input-shape", "1x28x28"), 53, "encoder.blocks.5.blocks.1.conv"),
     ],
@@ -299,6 +301,6 @@ def test_the_drawing_shows_as_many_places_as_the_unit_sees(tmp_path, arguments, 
 def test_what_sees_one_place_or_all_is_not_drawn(tmp_path):
     with pytest.raises(ConfigError, match="there is nothing to draw: no layer has a window"):
         call("lstm", "--draw", tmp_path / "x.svg")
-    with pytest.raises(ConfigError, match=r"expected a layer that sees a part .*encoder.convs.0.*, got 'head'"):
+    with pytest.raises(ConfigError, match=r"expected a layer that sees a part .*encoder.windows.0.*, got 'head'"):
         call("kim", "--draw", tmp_path / "x.svg", "--unit", "head")
     assert not (tmp_path / "x.svg").exists()

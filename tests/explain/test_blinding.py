@@ -57,7 +57,7 @@ def test_a_recurrent_net_is_blinded_too(tmp_path, random):
 
     artifact = make()
     config = ModelConfig("lstm", embedding_dim=8, settings={"hidden_size": 5}, subwords=False, wide=False)
-    artifact.model = build_text_classifier(config, len(artifact.text_inputs().tokenizer), artifact.labels).eval()
+    artifact.network = build_text_classifier(config, len(artifact.text_inputs().tokenizer), artifact.labels).eval()
     artifact.config = config
     inputs = artifact.text_inputs()
     artifact.inputs = type(inputs)(inputs.tokenizer, inputs.max_length)

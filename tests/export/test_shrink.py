@@ -171,9 +171,9 @@ def test_measured_on_real_texts_the_proofs_hold(data_folder, tmp_path):
 def test_a_folder_of_whole_numbers_says_so(tmp_path):
     folder = parts.with_storage(make(), "int8").save(tmp_path / "model")
     config = json.loads((folder / "config.json").read_text())
-    assert (config["format_version"], config["storage"]) == (3, "int8")
+    assert (config["format_version"], config["storage"]) == (4, "int8")
     plain = json.loads((make().save(tmp_path / "plain") / "config.json").read_text())
-    assert (plain["format_version"], plain["storage"]) == (2, "float32")
+    assert (plain["format_version"], plain["storage"]) == (4, "float32")
 
 
 def test_no_texts_to_measure_with():

@@ -15,7 +15,7 @@ from textcnn.inference.artifact import Artifact
 from textcnn.inference.predictor import Predictor
 from textcnn.labels import Labels
 from textcnn.models.base import build_image_classifier, build_text_classifier
-from textcnn.text.batching import TextInputs
+from textcnn.text.pipeline import TextPipeline
 from textcnn.text.tokenizer import Tokenizer
 
 VOCABULARY = ["a good film with a good plot", "a bad film , really bad !", "it's fine"]
@@ -37,7 +37,7 @@ def make_text() -> Callable[..., Artifact]:
         settings = settings or ({"num_filters": 4} if architecture == "kim" else {})
         config = ModelConfig(architecture, embedding_dim=8, settings=settings)
         labels = Labels(names or ("neg", "pos", "unsure"), multi_label)
-        inputs = TextInputs(Tokenizer.train(VOCABULARY, TextConfig()), max_length)
+        inputs = TextPipeline(Tokenizer.train(VOCABULARY, TextConfig()), max_length)
         model = build_text_classifier(config, len(inputs.tokenizer), labels).eval()
         return Artifact(model, inputs, labels, config, temperature, [0.5] * len(labels))
 

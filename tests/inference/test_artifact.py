@@ -82,7 +82,7 @@ def test_the_folder_holds_safetensors_and_json_and_no_pickle(saved, image, tmp_p
     for content in files(saved).values():
         assert not content.startswith((b"\x80", b"PK"))  # a pickle, or the archive torch.save makes
     config = json.loads((saved / CONFIG).read_text(encoding="utf-8"))
-    assert config["format_version"] == 2
+    assert config["format_version"] == 4
     assert config["modality"] == "text"
     assert config["architecture"] == "kim"
     assert config["problem_type"] == "single_label_classification"

@@ -9,6 +9,7 @@ import pytest
 import safetensors.torch
 import torch
 from model_folders import edit
+from one_layer_models import make
 
 from textcnn.errors import ArtifactError
 from textcnn.inference.artifact import load_artifact
@@ -61,15 +62,15 @@ def test_damaged_weights(saved, damage):
         load_artifact(saved)
 
 
-@pytest.mark.parametrize("found", [4, 0, "1", None, 1.5, True, [1]])
+@pytest.mark.parametrize("found", [5, 0, "1", None, 1.5, True, [1]])
 def test_another_version_of_the_format(saved, found):
     edit(saved / CONFIG, format_version=found)
     shown = re.escape(repr(found))
-    message = rf"config.json: expected format_version 1, 2 or 3, found {shown}; use the textcnn that wrote it"
+    message = rf"config.json: expected format_version 1, 2, 3 or 4, found {shown}; use the textcnn that wrote it"
     with pytest.raises(ArtifactError, match=message):
         load_artifact(saved)
     edit(saved / CONFIG, format_version=...)
-    with pytest.raises(ArtifactError, match="expected format_version 1, 2 or 3, found None"):
+    with pytest.raises(ArtifactError, match="expected format_version 1, 2, 3 or 4, found None"):
         load_artifact(saved)
 
 
@@ -224,8 +225,8 @@ def test_labels_that_are_not_those_of_the_head(saved):
         ({"settings": {"num_filters": [[4]]}}, "."),
         ({"settings": {"kernel_sizes": [3, "4"]}}, "."),
         ({"settings": {"word_ngrams": "two"}}, "has no setting 'word_ngrams'"),
-        ({"settings": {"num_filters": 10**9}}, "num_filters is 1000000000, but there are 9 tensors of .* numbers"),
-        ({"settings": {"kernel_sizes": [3] * 101}}, "kernel_sizes is a list of 101, but there are 9 tensors"),
+        ({"settings": {"num_filters": 10**9}}, "num_filters is 1000000000, but there are 5 tensors of .* numbers"),
+        ({"settings": {"kernel_sizes": [3] * 101}}, "kernel_sizes is a list of 101, but there are 5 tensors"),
         ({"architecture": "lstm", "settings": {"num_layers": 10**9}}, "num_layers is 1000000000, but there are"),
         ({"embedding_dim": 10**9}, "embedding_dim is 1000000000, but there are"),
         ({"embedding_dim": 9}, "size mismatch"),
@@ -261,8 +262,16 @@ TENSORS = {  # of another shape or type, and how each runtime tells
     "head.bias": (torch.tensor(1.0), r"expected 'head.bias' of shape \(3,\), found \(\)", "size mismatch"),
     "head.weight": (torch.zeros(3, 20, dtype=torch.int32), "expected 'head.weight' of float32, found int32", "int32"),
     "embedding.word.weight": (torch.tensor(1.0), r"of shape \(\d+, 8\), found \(\)", "1 rows in embedding.word.weight"),
-    "encoder.convs.0.weight": (torch.tensor(1.0), "expected rows in 'encoder.convs.0.weight', found", "size mismatch"),
-    "encoder.convs.1.weight": (torch.zeros(4, 8, 0), "expected filters in 'encoder.convs.1.weight'", "size mismatch"),
+    "encoder.bank.weight": (torch.tensor(1.0), "expected rows in 'encoder.bank.weight', found", "size mismatch"),
+    "encoder.bias": (torch.zeros(2, 4), r"expected 'encoder.bias' of shape \(3, 4\), found \(2, 4\)", "size mismatch"),
+}
+OWN_FILTERS = {
+    "encoder.convs.0.weight": (torch.tensor(1.0), "expected rows in 'encoder.convs.0.weight', found"),
+    "encoder.convs.1.weight": (torch.zeros(4, 7, 0), "expected filters in 'encoder.convs.1.weight', found none"),
+}
+BANKS = {
+    (0, 8, 5): "expected filters in 'encoder.bank.weight', found none",
+    (4, 8, 4): r"expected 'encoder.bank.weight' of shape \(4, 8, 5\), found \(4, 8, 4\)",
 }
 
 
@@ -276,6 +285,39 @@ def test_a_header_that_lies_about_a_tensor(saved, name):
         Predictor.load(saved, runtime="look-up")
     with pytest.raises(ArtifactError, match=by_torch):
         load_artifact(saved)
+
+
+@pytest.mark.parametrize("name", OWN_FILTERS)
+def test_a_header_that_lies_about_filters_of_each_width(tmp_path, name):
+    folder = make(nested=False).save(tmp_path / "model")
+    tensor, message = OWN_FILTERS[name]
+    safetensors.torch.save_file({**safetensors.torch.load_file(folder / WEIGHTS), name: tensor}, folder / WEIGHTS)
+    with pytest.raises(ArtifactError, match=message):
+        Predictor.load(folder, runtime="look-up")
+
+
+@pytest.mark.parametrize("shape", BANKS)
+def test_a_bank_of_another_size(saved, shape):
+    state = safetensors.torch.load_file(saved / WEIGHTS)
+    safetensors.torch.save_file({**state, "encoder.bank.weight": torch.zeros(shape)}, saved / WEIGHTS)
+    with pytest.raises(ArtifactError, match=BANKS[shape]):
+        Predictor.load(saved, runtime="look-up")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        (3, "expected kernel_sizes from 1 up, found 3"),
+        ([3, "4"], "expected kernel_sizes from 1 up"),
+        ([0, 5], "expected kernel_sizes from 1 up"),
+        ([], "expected kernel_sizes of 1 to 10,000 words in all, found 0"),
+        (list(range(1, 200)), "expected kernel_sizes of 1 to 10,000 words in all, found 19,900"),
+    ],
+)
+def test_nested_widths_that_cannot_be(saved, sizes, message):
+    edit(saved / CONFIG, settings={"num_filters": 4, "kernel_sizes": sizes})
+    with pytest.raises(ArtifactError, match=rf"config\.json: {message}"):
+        Predictor.load(saved, runtime="look-up")
 
 
 def test_whole_numbers_without_rows(saved):
@@ -313,9 +355,9 @@ def edit_header(path, edit):
 )
 def test_a_header_that_lies_about_places(saved, lie):
     def edit(header):
-        header["encoder.convs.0.bias"] |= lie
+        header["encoder.bias"] |= lie
         if isinstance(lie.get("data_offsets"), str):
-            header["encoder.convs.0.bias"]["data_offsets"] = header["encoder.convs.1.bias"]["data_offsets"]
+            header["encoder.bias"]["data_offsets"] = header["head.bias"]["data_offsets"]
 
     edit_header(saved / WEIGHTS, edit)
     for load in (load_artifact, lambda folder: Predictor.load(folder, runtime="look-up")):

@@ -47,18 +47,19 @@ def digest(logits):
     return hashlib.sha256(np.ascontiguousarray(logits, "<i8").tobytes()).hexdigest()
 
 
-def test_one_hash_over_ten_thousand_texts_and_a_golden_value():
+@pytest.mark.parametrize("name", ["model", "nested-4"])
+def test_one_hash_over_ten_thousand_texts_and_a_golden_value(name):
     rows = made_up(10_000)
     found = set()
     for kernels, threads in (("numpy", 1), ("numba", 1), ("numba", 2)):
-        model = LookupModel.load(GOLDEN / "model", precision="int8", kernels=kernels, threads=threads)
+        model = LookupModel.load(GOLDEN / name, precision="int8", kernels=kernels, threads=threads)
         whole = model.whole_logits(model.inputs.encode(rows))
         found.add(digest(whole))
         parts = [model.whole_logits(model.inputs.encode(rows[i : i + 777])) for i in range(0, len(rows), 777)]
         found.add(digest(np.concatenate(parts)))
         turned = model.whole_logits(model.inputs.encode(rows[::-1]))
         found.add(digest(turned[::-1]))
-    golden = json.loads((GOLDEN / "golden.json").read_text())
+    golden = json.loads((GOLDEN / "golden.json").read_text())[name]
     assert found == {golden["sha256"]}
     assert whole[: len(golden["first"])].tolist() == golden["first"]
 
@@ -120,11 +121,11 @@ def test_a_clipped_row_is_not_certified(folders, tmp_path):
 
 
 def test_a_folder_without_scales_gets_them_when_it_is_read(folders, tmp_path):
-    folder = shutil.copytree(folders["default"], tmp_path / "model")
+    folder = shutil.copytree(folders["own filters"], tmp_path / "model")
     config = json.loads((folder / "config.json").read_text())
     assert len(config.pop("scales")) == 12
     (folder / "config.json").write_text(json.dumps({**config, "format_version": 1}))
-    older, newer = (LookupModel.load(place, precision="int8") for place in (folder, folders["default"]))
+    older, newer = (LookupModel.load(place, precision="int8") for place in (folder, folders["own filters"]))
     rows = made_up(300)
     assert (older.whole_logits(older.inputs.encode(rows)) == newer.whole_logits(newer.inputs.encode(rows))).all()
 

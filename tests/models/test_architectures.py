@@ -17,7 +17,7 @@ from textcnn.models.clstm import CLSTMEncoder
 from textcnn.models.deep import DeepEncoder
 from textcnn.models.dpcnn import DPCNNEncoder
 from textcnn.models.gated import GatedEncoder
-from textcnn.models.kim import KimEncoder
+from textcnn.models.kim import POOLINGS, KimEncoder
 from textcnn.models.layers import text_layers
 from textcnn.models.mlp import MLPEncoder
 from textcnn.models.rcnn import RCNNEncoder
@@ -74,20 +74,52 @@ def one_text(ids):
     return Batch(torch.tensor([0, len(ids)]), torch.from_numpy(unique), torch.from_numpy(inverse))
 
 
+@pytest.mark.parametrize("nested", [False, True])
 @pytest.mark.parametrize("pooling", ["kmax", "average", "max+average"])
 @pytest.mark.parametrize("length", [1, 2, 9])
-def test_the_poolings_of_kim_are_over_every_window_that_touches_the_text(pooling, length):
-    encoder = KimEncoder(D, kernel_sizes=(2, 3), num_filters=4, pooling=pooling, k=3).eval()
+def test_the_poolings_of_kim_are_over_every_window_that_touches_the_text(pooling, length, nested):
+    encoder = KimEncoder(D, kernel_sizes=(2, 3), num_filters=4, nested=nested, pooling=pooling, k=3).eval()
     embedded = torch.randn(length, D)
     parts = []
-    for conv in encoder.convs:
-        scores = conv(F.pad(embedded.T, (conv.kernel_size[0] - 1,) * 2)).relu()  # (filters, windows)
+    for weight, bias in encoder.filters():
+        scores = F.conv1d(F.pad(embedded.T, (weight.shape[2] - 1,) * 2), weight, bias).relu()  # (filters, windows)
         places = np.sort(np.argsort(-scores.detach().numpy(), axis=1, kind="stable")[:, :3], axis=1)
         top = F.pad(scores.gather(1, torch.from_numpy(places)), (0, 3))[:, :3]
         largest, average = scores.amax(1), scores.mean(1)
         parts += {"kmax": [top.T.flatten()], "average": [average], "max+average": [largest, average]}[pooling]
     features = encoder(embedded, one_text(np.arange(length)))
     torch.testing.assert_close(features[0], torch.cat(parts))
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_nested_widths_are_separate_filters_with_the_first_taps_of_one_bank(pooling, random):
+    """Features and gradients; the gradient of a tap is the sum over the widths that have it."""
+    torch.manual_seed(0)
+    sizes, dropout = (5, 3, 4, 3), {"dropout": 0.0, "num_filters": 6, "pooling": pooling}
+    nested = KimEncoder(D, kernel_sizes=sizes, **dropout)
+    nested.bias.data.normal_()
+    apart = KimEncoder(D, kernel_sizes=(3, 4, 5), nested=False, **dropout)
+    with torch.no_grad():
+        for own, (weight, bias) in zip(apart.convs, nested.filters(), strict=True):
+            own.weight.copy_(weight)
+            own.bias.copy_(bias)
+    lengths = (0, 1, 2, 9)
+    ids = torch.from_numpy(random.integers(0, 5, sum(lengths)))
+    unique, inverse = torch.unique(ids, return_inverse=True)
+    batch = Batch(torch.tensor([0, *np.cumsum(lengths)]), unique, inverse)
+    embedded = torch.randn(len(unique), D)
+    found = []
+    for encoder in (nested, apart):
+        own = embedded.clone().requires_grad_()
+        features = encoder(own, batch)
+        features.square().sum().backward()
+        found.append((features.detach(), own.grad))
+    assert nested.out_features == apart.out_features == found[0][0].shape[1]
+    torch.testing.assert_close(found[0][0], found[1][0], atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(found[0][1], found[1][1], atol=1e-5, rtol=1e-6)
+    shared = sum(F.pad(conv.weight.grad, (0, 5 - conv.kernel_size[0])) for conv in apart.convs)
+    torch.testing.assert_close(nested.bank.weight.grad, shared, atol=1e-5, rtol=1e-6)
+    torch.testing.assert_close(nested.bias.grad, torch.stack([conv.bias.grad for conv in apart.convs]))
 
 
 def test_kim_with_all_windows_has_the_maxima_of_the_kernel():

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from textcnn import kernels
+from textcnn import core
 from textcnn.config import ModelConfig, TextConfig, TrainingConfig
 from textcnn.labels import Labels
 from textcnn.models import registry
 from textcnn.models.base import build_text_classifier
 from textcnn.models.forward import logits_of
 from textcnn.models.layers import text_layers
-from textcnn.text.batching import TextInputs
 from textcnn.text.lexicon import build_lexicon
+from textcnn.text.pipeline import TextPipeline
 from textcnn.text.tokenizer import Tokenizer
 from textcnn.training.losses import BranchLoss
 from textcnn.training.optimizers import build_optimizers, split_parameters
@@ -38,7 +38,7 @@ def build(architecture="kim", channels="multichannel", subwords=True, **settings
         settings=settings,
     )
     tokenizer = Tokenizer.train(TRAIN, TextConfig()).extended(["filming", "superb"])
-    inputs = TextInputs(tokenizer, 30, build_lexicon(tokenizer, config))
+    inputs = TextPipeline(tokenizer, 30, build_lexicon(tokenizer, config))
     num_ngrams = inputs.lexicon.num_ngrams if subwords else 0
     model = build_text_classifier(config, len(tokenizer), LABELS, num_ngrams=num_ngrams)
     model.embedding.set_rows(torch.randn(len(tokenizer), DIM))
@@ -121,31 +121,23 @@ def test_the_channels_stand_side_by_side_and_only_one_has_ngrams():
     torch.testing.assert_close(static, tuned)  # both start from the same rows, the n-grams at 0
 
 
-@pytest.mark.parametrize("backend", ["reference", "numba"])
-def test_each_filter_is_applied_to_both_channels_and_the_results_are_added(backend):
+def test_each_filter_is_applied_to_both_channels_and_the_results_are_added():
     """Kim 2014, section 2, with weights of its own for each channel, for every window of every text."""
-    if backend == "numba":
-        pytest.importorskip("numba")
     model, inputs = build(pooling="max", activation="identity", dropout=0.0, kernel_sizes=(2, 3))
     train(model, inputs)
     batch = batch_of(inputs, TRAIN)
-    before = kernels.use_backend(backend)
-    try:
-        found = model.encoder(model.embedding(batch), batch)
-    finally:
-        kernels.use_backend(before)
+    found = model.encoder(model.embedding(batch), batch)
     channels = [model.embedding.static(batch), model.embedding.tuned(batch)]
     expected = []
     for row in range(len(TRAIN)):
         tokens = batch.inverse[batch.offsets[row] : batch.offsets[row + 1]]
         scores = []
-        for conv in model.encoder.convs:
-            size = conv.kernel_size[0]
+        for weight, bias in model.encoder.filters():
             parts = [
-                torch.conv1d(channel[tokens].T[None], weight, padding=size - 1)
-                for channel, weight in zip(channels, conv.weight.split(DIM, 1), strict=True)
+                torch.conv1d(channel[tokens].T[None], part, padding=weight.shape[2] - 1)
+                for channel, part in zip(channels, weight.split(DIM, 1), strict=True)
             ]
-            scores.append((parts[0] + parts[1] + conv.bias[:, None]).amax(2)[0])
+            scores.append((parts[0] + parts[1] + bias[:, None]).amax(2)[0])
         expected.append(torch.cat(scores))
     torch.testing.assert_close(found, torch.stack(expected), atol=1e-5, rtol=1e-5)
 
@@ -153,19 +145,16 @@ def test_each_filter_is_applied_to_both_channels_and_the_results_are_added(backe
 def test_two_channels_are_not_one_table_of_their_sum():
     """With one set of weights for both, they would be: a convolution is linear."""
     model, _ = build()
-    static, tuned = model.encoder.convs[0].weight.split(DIM, 1)
+    static, tuned = model.encoder.bank.weight.split(DIM, 1)
     assert not torch.allclose(static, tuned)
 
 
-def test_a_static_model_of_words_alone_trains_on_both_kernels():
-    for backend in ("reference", "auto"):
-        before = kernels.use_backend(backend)
-        try:
-            model, inputs = build(channels="static", subwords=False)
-            rows = model.embedding.word.weight.clone()
-            train(model, inputs)
-        finally:
-            kernels.use_backend(before)
+def test_a_static_model_of_words_alone_trains_with_the_core_and_without(monkeypatch):
+    for library in (core.library, lambda: None):
+        monkeypatch.setattr(core, "library", library)
+        model, inputs = build(channels="static", subwords=False)
+        rows = model.embedding.word.weight.clone()
+        train(model, inputs)
         assert torch.equal(model.embedding.word.weight, rows)
 
 

@@ -16,7 +16,7 @@ from textcnn.labels import Labels
 from textcnn.models import registry
 from textcnn.models.base import build_image_classifier, build_text_classifier, num_parameters
 from textcnn.models.forward import evaluation_batches, logits_of
-from textcnn.text.batching import TextInputs
+from textcnn.text.pipeline import TextPipeline
 from textcnn.text.ragged import Ragged
 
 LABELS = Labels(("a", "b", "c"))
@@ -35,6 +35,7 @@ VARIANTS = [
     ("clstm", {"pooling": "attention", "bidirectional": True}),
     ("mlp", {"num_layers": 2}),
     *(("kim", {"pooling": p}) for p in ("max", "kmax", "average", "max+average")),
+    ("kim", {"nested": False}),
     *(
         (name, {"bidirectional": True, "pooling": p})
         for name in ("rnn", "gru", "lstm")
@@ -48,7 +49,7 @@ class NoTokenizer:
     """Stands in for the tokenizer where only batches are made."""
 
 
-INPUTS = TextInputs(NoTokenizer())  # type: ignore[arg-type]
+INPUTS = TextPipeline(NoTokenizer())  # type: ignore[arg-type]
 
 
 @pytest.fixture(params=VARIANTS, ids=lambda v: f"{v[0]}{v[1] or ''}")
@@ -192,6 +193,7 @@ def test_every_parameter_of_an_image_model_receives_a_gradient(image_model):
         ),
         (ModelConfig("kim", settings={"activation": "gelu"}), "activation of 'kim' must be one of relu, .* got 'gelu'"),
         (ModelConfig("kim", settings={"kernel_sizes": [0]}), r"kernel_sizes must be .* got \[0\]"),
+        (ModelConfig("kim", settings={"nested": "no"}), "nested must be true or false, got 'no'"),
         (ModelConfig("kim", settings={"num_filters": "abc"}), "'kim' cannot be built with {'num_filters': 'abc'}: "),
         (ModelConfig("kim", settings={"pooling": "min"}), "pooling of 'kim' must be one of max, .* got 'min'"),
         (ModelConfig("kim", settings={"dropout": 1.0}), r"dropout must be in \[0, 1\), got 1.0"),
@@ -213,7 +215,9 @@ def test_images_too_small_are_told():
 
 def test_the_parameters_of_kim_follow_its_formula():
     model = build_text_classifier(ModelConfig("kim", embedding_dim=7), NUM_TYPES, LABELS)
-    assert num_parameters(model.encoder) == sum(100 * (7 * h + 1) for h in (3, 4, 5))
+    assert num_parameters(model.encoder) == 96 * (7 * 5 + 3)
+    own = build_text_classifier(ModelConfig("kim", embedding_dim=7, settings={"nested": False}), NUM_TYPES, LABELS)
+    assert num_parameters(own.encoder) == sum(96 * (7 * h + 1) for h in (3, 4, 5))
 
 
 def test_evaluation_batches_hold_every_row_once_within_the_budget(random):

@@ -83,22 +83,29 @@ def test_formula_and_run_agree_for_every_image_architecture(name, shape):
     assert 2 * table.multiply_adds == counter.get_total_flops()
 
 
-def test_kim_shows_the_windows_that_its_features_are_the_maxima_of():
-    model = text_model("kim", {"num_filters": 5, "pooling": "max"}).eval()
+@pytest.mark.parametrize("nested", [False, True])
+def test_kim_shows_the_windows_that_its_features_are_the_maxima_of(nested):
+    model = text_model("kim", {"num_filters": 5, "pooling": "max", "nested": nested}).eval()
     table = text_layers(model, 12)
     batch = Batch(torch.tensor([0, 12]), torch.arange(12), torch.randint(12, (12,)))
     tokens = model.embedding(batch)[batch.inverse].T  # (D, T)
     maxima = []
     for number, size in enumerate((3, 4, 5)):
         windows = F.pad(tokens, (size - 1, size - 1)).unfold(1, size, 1)  # (D, T + h - 1, h)
-        conv = model.encoder.convs[number]
-        scores = torch.einsum("dth,fdh->ft", windows, conv.weight) + conv.bias[:, None]
-        layer = line(table, f"encoder.convs.{number}")
+        weight, bias = model.encoder.filters()[number]
+        scores = torch.einsum("dth,fdh->ft", windows, weight) + bias[:, None]
+        layer = line(table, f"encoder.{'windows' if nested else 'convs'}.{number}")
         assert layer.shape == layer.run_shape == scores.shape == (5, 12 + size - 1)
         assert layer.field == ReceptiveField(size, 1)
-        assert layer.multiply_adds == windows.numel() * 5
+        assert layer.multiply_adds == (0 if nested else windows.numel() * 5)
+        assert layer.parameters == (5 if nested else weight.numel() + 5)
         maxima.append(scores.amax(1).relu())
     torch.testing.assert_close(model.encoder(model.embedding(batch), batch), torch.cat(maxima)[None])
+    if nested:
+        bank = line(table, "encoder.bank")
+        assert bank.shape == bank.run_shape == (5 * 5, 12)
+        assert (bank.parameters, bank.multiply_adds) == (5 * 5 * 6, 12 * 5 * 5 * 6)
+        assert table.parameters == sum(p.numel() for p in model.parameters())
     pooled = line(table, "encoder")
     assert (pooled.kind, pooled.shape, pooled.field, pooled.parameters) == ("pooling", (15,), None, 0)
 

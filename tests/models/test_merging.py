@@ -6,9 +6,9 @@ from one_layer_models import ASKED, OPTIONS, make
 
 from textcnn.config import ModelConfig
 from textcnn.errors import ConfigError
-from textcnn.models.base import build_text_classifier, num_parameters
+from textcnn.models.base import build_text_classifier, num_parameters, put_weights, weights_of
 from textcnn.models.forward import logits_of
-from textcnn.models.merging import merge_members, merged_config
+from textcnn.models.merging import merged_config, merged_weights
 
 MERGED = [name for name, option in OPTIONS.items() if "bag" not in name and "two channels" not in name]
 
@@ -23,7 +23,7 @@ def merge(members):
         num_ngrams=0 if lexicon is None else lexicon.num_ngrams,
         num_features=None if wide is None else len(wide.keys),
     )
-    merge_members([member.model for member in members], model)
+    put_weights(model, merged_weights([weights_of(member.model) for member in members], first.config))
     return model
 
 

@@ -11,8 +11,8 @@ from textcnn.labels import Labels
 from textcnn.models import registry
 from textcnn.models.base import build_text_classifier
 from textcnn.models.forward import logits_of
-from textcnn.text.batching import TextInputs
 from textcnn.text.lexicon import build_lexicon
+from textcnn.text.pipeline import TextPipeline
 from textcnn.text.tokenizer import Tokenizer
 from textcnn.text.wide import WideFeatures
 from textcnn.training.losses import BranchLoss
@@ -28,8 +28,8 @@ def build(architecture: str, labels: Labels = LABELS, targets=TARGETS):
     torch.manual_seed(0)
     config = ModelConfig(architecture, embedding_dim=6, subwords=True, wide=True, wide_scale=0.7)
     tokenizer = Tokenizer.train(TRAIN, TextConfig())
-    inputs = TextInputs(tokenizer, 30, build_lexicon(tokenizer, config))
-    inputs = TextInputs(tokenizer, 30, inputs.lexicon, WideFeatures.fit(inputs.encode(TRAIN)))
+    inputs = TextPipeline(tokenizer, 30, build_lexicon(tokenizer, config))
+    inputs = TextPipeline(tokenizer, 30, inputs.lexicon, WideFeatures.fit(inputs.encode(TRAIN)))
     model = build_text_classifier(
         config, len(tokenizer), labels, num_ngrams=inputs.lexicon.num_ngrams, num_features=len(inputs.wide.keys)
     )

@@ -38,10 +38,12 @@ def untouched(data, start, **settings):
     """The model as it stands before the first step."""
     prepared = prepare_text(data, continued_config(settings, start, "m"), Silent(), start=start)
     from textcnn.inference.artifact import Artifact
-    from textcnn.runs.text import fresh_model, start_from_rows
+    from textcnn.models.base import weights_of
+    from textcnn.runs.by_torch import fresh_model
+    from textcnn.runs.first_weights import start_from_rows
 
-    model = fresh_model(prepared.config.model, prepared.inputs, prepared.labels).eval()
-    start_from_rows(model, prepared)
+    model = fresh_model(prepared.config.model, prepared.inputs, prepared.labels, 0).eval()
+    start_from_rows(weights_of(model), prepared, 0)
     return Predictor(Artifact(model, prepared.inputs, prepared.labels, prepared.config.model))
 
 
@@ -160,7 +162,7 @@ def test_new_words_obey_frequency_and_size():
         ({"max_length": 7}, "max_length is 7, but the model 'm' has None"),
         ({"tokenizer": "char"}, "tokenizer is 'char', but the model 'm' has 'word'"),
         ({"multi_label": True}, "multi_label is True, but the model 'm' has False"),
-        ({"preset": "fast"}, "embedding_dim is 50, but the model 'm' has 8; leave it out; num_filters is 50"),
+        ({"preset": "fast"}, "embedding_dim is 48, but the model 'm' has 8; leave it out; num_filters is 48"),
     ],
 )
 def test_settings_that_contradict_the_model(model, settings, message):
@@ -219,4 +221,4 @@ def test_models_with_vectors_continue_without_their_file(channels, tmp_path):
     np.testing.assert_allclose(new, logits(start, known), rtol=1e-5, atol=1e-6)
     run = train_text([*PAIRS, *MORE], {"epochs": 1}, Silent(), start_from=start.artifact)
     assert run.predictor.artifact.config == start.artifact.config
-    assert run.predictor.artifact.training["config"]["training"]["embedding_learning_rate"] == 2e-3
+    assert run.predictor.artifact.training["config"]["training"]["vector_learning_rate"] == 0.05

@@ -11,7 +11,7 @@ from textcnn.errors import ConfigError
 from textcnn.inference.artifact import load_artifact
 from textcnn.inference.lookup import LookupModel
 from textcnn.models.forward import logits_of
-from textcnn.runs import run_images
+from textcnn.runs.images import run_images
 from textcnn.training.progress import Silent, StopTraining
 
 TEXTS = [f"{word} film number {i % 7} of the year" for i in range(40) for word in ("fine", "poor")]
@@ -115,3 +115,11 @@ def test_a_wide_branch_that_fits_as_float16_loses_no_ngram():
     held = textcnn.train((TEXTS, LABELS), wide_megabytes=size * 16 / 2**20, **SMALL).artifact.model.wide
     assert (len(held.keys), held.is_float16) == (size, True)
     np.testing.assert_array_equal(held.table.weight.detach().half().float(), held.table.weight.detach())
+
+
+def test_evidence_is_of_the_ngrams_that_are_left():
+    size = len(textcnn.train((TEXTS, LABELS), **SMALL).artifact.model.wide.keys)
+    held = textcnn.train((TEXTS, LABELS), evidence=True, wide_megabytes=size * 4 / 2**20, **SMALL).artifact
+    whole = textcnn.train((TEXTS, LABELS), evidence=True, **SMALL).artifact
+    assert len(held.model.wide.keys) < size
+    np.testing.assert_array_equal(held.evidence.keys, whole.evidence.keys)

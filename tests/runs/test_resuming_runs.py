@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from textcnn.config import Config
-from textcnn.runs import run_images, train_text
+from textcnn.runs import train_text
+from textcnn.runs.images import run_images
 from textcnn.training.checkpoints import Checkpoints
 from textcnn.training.progress import Silent
 

@@ -8,14 +8,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textcnn import kernels
 from textcnn.config import TextConfig
-from textcnn.text.batching import Batch, TextInputs, WordDropout, uniform, unique_types
+from textcnn.text.batching import Batch
+from textcnn.text.masking import WordDropout, uniform
+from textcnn.text.pipeline import TextPipeline
 from textcnn.text.ragged import Ragged
 from textcnn.text.tokenizer import Tokenizer
 
 TOKENIZER = Tokenizer.train(["a b c d e"], TextConfig())
-INPUTS = TextInputs(TOKENIZER)
+INPUTS = TextPipeline(TOKENIZER)
 lists = st.lists(st.lists(st.integers(0, 6), max_size=6), min_size=1, max_size=8)
 
 
@@ -26,7 +27,7 @@ def picks_of(data, rows, unique=False):
 @given(rows=lists, data=st.data(), max_length=st.none() | st.integers(1, 6))
 def test_a_batch_holds_the_ids_of_its_texts(rows, data, max_length):
     picks = picks_of(data, rows)
-    batch = TextInputs(TOKENIZER, max_length).batch(Ragged.from_lists(rows), picks)
+    batch = TextPipeline(TOKENIZER, max_length).batch(Ragged.from_lists(rows), picks)
     expected = [rows[pick][:max_length] for pick in picks]
     ids = batch.unique[batch.inverse].tolist()
     assert [ids[a:b] for a, b in pairwise(batch.offsets.tolist())] == expected
@@ -68,7 +69,7 @@ def test_a_batch_on_another_device_is_the_same_batch():
 
 @given(rows=lists, max_length=st.none() | st.integers(1, 6))
 def test_what_is_cut_is_known(rows, max_length):
-    tokens, inputs = Ragged.from_lists(rows), TextInputs(TOKENIZER, max_length)
+    tokens, inputs = Ragged.from_lists(rows), TextPipeline(TOKENIZER, max_length)
     assert inputs.sizes(tokens).tolist() == [len(row[:max_length]) for row in rows]
     assert inputs.cut_rows(tokens).tolist() == [len(row) > len(row[:max_length]) for row in rows]
 
@@ -150,19 +151,3 @@ def test_chance_differs_between_epochs_and_seeds():
     first = uniform(0, 0, places, places)
     for other in (uniform(0, 1, places, places), uniform(1, 0, places, places), uniform(0, 0, places, places[::-1])):
         assert abs(np.corrcoef(first, other)[0, 1]) < 0.05
-
-
-@given(st.lists(st.lists(st.integers(0, 9), max_size=6), min_size=1, max_size=6), st.integers(0, 99), st.integers(0, 9))
-@settings(deadline=None)
-def test_the_compiled_twins_give_the_same_bits(texts, seed, epoch):
-    pytest.importorskip("numba")
-    tokens, rows = Ragged.from_lists(texts), np.arange(len(texts)) * 7
-    drop = WordDropout(np.linspace(0, 0.9, 10, dtype=np.float32), 1, seed)
-    found = []
-    for backend in ("auto", "reference"):
-        before = kernels.use_backend(backend)
-        try:
-            found.append([drop(tokens, rows, epoch).ids.tolist(), *(a.tolist() for a in unique_types(tokens.ids))])
-        finally:
-            kernels.use_backend(before)
-    assert found[0] == found[1]

@@ -7,7 +7,6 @@ import csv
 import gzip
 import multiprocessing
 import pickle
-import subprocess
 import sys
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
@@ -19,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import models, normalizers, pre_tokenizers, processors
 
+from textcnn import core
 from textcnn.config import TOKENIZERS, TextConfig
-from textcnn.text import chunks
-from textcnn.text.chunk_numbers import DictNumbers, HashNumbers
-from textcnn.text.chunks import ChunkMemory, Chunks, refusal
+from textcnn.text import chunks, words
+from textcnn.text.chunks import ChunkMemory, refusal
 from textcnn.text.lexicon import Lexicon
 from textcnn.text.pipeline import TextPipeline
 from textcnn.text.subwords import SubwordRule
@@ -69,9 +68,15 @@ def pipeline(
     return Tokenizer.from_json(inner.to_str())
 
 
-@pytest.fixture(params=[DictNumbers, HashNumbers], scope="module")
-def numbers(request):
-    return request.param
+@pytest.fixture(params=["core", "plain"], scope="module", autouse=True)
+def twin(request):
+    """Every law holds with the core, and with its twin in Python."""
+    with pytest.MonkeyPatch.context() as patched:
+        if request.param == "plain":
+            patched.setattr(core, "library", lambda: None)
+        elif core.library() is None:
+            pytest.skip("the core was not built")
+        yield
 
 
 # ------------------------------------------------------------------------------------- equal to the definition
@@ -79,14 +84,14 @@ def numbers(request):
 
 @settings(deadline=None, max_examples=300)
 @given(before=corpora, rows=corpora)
-def test_ids_and_temporary_ids_are_those_of_the_pipeline(numbers, before, rows):
-    memory = ChunkMemory(WORD, LEXICON, numbers)
+def test_ids_and_temporary_ids_are_those_of_the_pipeline(before, rows):
+    memory = ChunkMemory(WORD, LEXICON)
     memory.encode(before)
     for _ in range(2):  # some chunks known, then all
         assert_same(memory.encode(rows), PLAIN._ids(rows))
 
 
-def test_every_character_beside_blanks_and_words_is_that_of_the_pipeline(numbers):
+def test_every_character_beside_blanks_and_words_is_that_of_the_pipeline():
     """All of Unicode but most Han and Hangul: alone, before a word, behind one, and doubled across a blank."""
     characters = [
         chr(c)
@@ -95,7 +100,7 @@ def test_every_character_beside_blanks_and_words_is_that_of_the_pipeline(numbers
         and (c % 64 == 0 or not unicodedata.name(chr(c), "").startswith(("CJK", "HANGUL SYLLABLE", "TANGUT")))
     ]
     rows = [f"{c} e{c} {c}n {c}\u0301 {c}\t{c}" for c in characters]
-    memory = ChunkMemory(WORD, LEXICON, numbers)
+    memory = ChunkMemory(WORD, LEXICON)
     for start in range(0, len(rows), 20_000):
         part = rows[start : start + 20_000]
         assert_same(memory.encode(part), PLAIN._ids(part))
@@ -121,7 +126,7 @@ def step(name):
     ],
     ids=str,
 )
-def test_every_kind_of_pipeline_that_is_allowed(numbers, how):
+def test_every_kind_of_pipeline_that_is_allowed(how):
     tokenizer = pipeline(**how)
     assert refusal(tokenizer) is None
     lexicon = Lexicon(tokenizer, SubwordRule())
@@ -130,7 +135,7 @@ def test_every_kind_of_pipeline_that_is_allowed(numbers, how):
     @settings(deadline=None, max_examples=100)
     @given(rows=corpora)
     def holds(rows):
-        memory = ChunkMemory(tokenizer, lexicon, numbers)
+        memory = ChunkMemory(tokenizer, lexicon)
         assert_same(memory.encode(rows), definition._ids(rows))
 
     holds()
@@ -195,7 +200,7 @@ def test_a_refused_pipeline_encodes_by_itself(monkeypatch):
     def never(*_):
         raise AssertionError("a memory was used")
 
-    monkeypatch.setattr(Chunks, "encode", never)
+    monkeypatch.setattr(ChunkMemory, "encode", never)
     refused = TextPipeline(pipeline(added=["a b"]))
     assert refused.encode(["a b", "a  b"]).lengths.tolist() == [1, 2]
     with pytest.raises(AssertionError, match="a memory was used"):
@@ -207,8 +212,8 @@ def test_a_refused_pipeline_encodes_by_itself(monkeypatch):
 
 @settings(deadline=None)
 @given(rows=st.lists(texts, min_size=1, max_size=8), most=st.integers(0, 6))
-def test_a_memory_that_forgets_gives_the_same(numbers, rows, most):
-    memory = ChunkMemory(WORD, LEXICON, numbers, most_chunks=most, most_characters=20)
+def test_a_memory_that_forgets_gives_the_same(rows, most):
+    memory = ChunkMemory(WORD, LEXICON, most_chunks=most, most_characters=20)
     for row in rows:
         assert_same(memory.encode([row]), PLAIN._ids([row]))
         assert len(memory) <= most + len(row)
@@ -216,26 +221,27 @@ def test_a_memory_that_forgets_gives_the_same(numbers, rows, most):
 
 @pytest.fixture
 def small_slices(monkeypatch):
-    monkeypatch.setattr(chunks, "_SLICE", 40)
-    monkeypatch.setattr(chunks, "_JOINED", 3)
+    monkeypatch.setattr(words, "SLICE", 40)
+    monkeypatch.setattr(words, "JOINED", 3)
+    monkeypatch.setattr(chunks, "JOINED", 3)
 
 
-def test_slices_are_joined_by_the_names_of_their_words(numbers, small_slices):
+def test_slices_are_joined_by_the_names_of_their_words(small_slices):
     rows = [f"goods goodly {'filmy' * (n % 3)} bads {n} zz" for n in range(50)]
-    memory = ChunkMemory(WORD, LEXICON, numbers, most_chunks=10)
+    memory = ChunkMemory(WORD, LEXICON, most_chunks=10)
     assert_same(memory.encode(rows), PLAIN._ids(rows))
     assert len(memory) < 30
 
 
-def test_the_memory_stays_bounded_while_new_words_come(numbers, small_slices):
-    memory = ChunkMemory(WORD, LEXICON, numbers, most_chunks=100)
+def test_the_memory_stays_bounded_while_new_words_come(small_slices):
+    memory = ChunkMemory(WORD, LEXICON, most_chunks=100)
     for n in range(300):
         memory.encode([" ".join(f"good{n}x{k}" for k in range(20))])
         assert len(memory) <= 120
 
 
-def test_many_threads_share_a_memory(numbers, small_slices):
-    memory = ChunkMemory(WORD, LEXICON, numbers, most_chunks=50)
+def test_many_threads_share_a_memory(small_slices):
+    memory = ChunkMemory(WORD, LEXICON, most_chunks=50)
     rows = [[f"good{n * k % 37} goods film {k}" for k in range(30)] for n in range(40)]
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(memory.encode, rows))
@@ -243,22 +249,22 @@ def test_many_threads_share_a_memory(numbers, small_slices):
         assert_same(got, PLAIN._ids(row))
 
 
-def test_a_fault_leaves_no_half_known_chunk(numbers, monkeypatch):
-    memory = ChunkMemory(WORD, LEXICON, numbers)
+def test_a_fault_leaves_no_half_known_chunk(monkeypatch):
+    memory = ChunkMemory(WORD, LEXICON)
 
     def stop(*_):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(chunks, "_encode_chunks", stop)
+        patched.setattr(words.Words, "split", stop)
         with pytest.raises(KeyboardInterrupt):
             memory.encode(["a goods film"])
     assert_same(memory.encode(["a goods film"]), PLAIN._ids(["a goods film"]))
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*")
-def test_a_child_of_a_fork_does_not_wait_for_a_thread_of_its_parent(numbers):
-    memory = ChunkMemory(WORD, LEXICON, numbers)
+def test_a_child_of_a_fork_does_not_wait_for_a_thread_of_its_parent():
+    memory = ChunkMemory(WORD, LEXICON)
     expected = memory.encode(["goods and films"])[0].ids.tolist()
     with memory.lock:  # as if a thread were in there
         context = multiprocessing.get_context("fork")
@@ -270,45 +276,18 @@ def test_a_child_of_a_fork_does_not_wait_for_a_thread_of_its_parent(numbers):
         child.join(20)
 
 
-def test_copies_start_with_nothing_remembered(numbers):
-    memory = ChunkMemory(WORD, None, numbers)
+def test_copies_start_with_nothing_remembered():
+    memory = ChunkMemory(WORD, None)
     memory.encode(["good film"])
     for other in (copy.deepcopy(memory), pickle.loads(pickle.dumps(memory))):
         assert len(other) == 0
         assert_same(other.encode(["good film"]), memory.encode(["good film"]))
 
 
-def test_real_texts(numbers, data_folder):
+def test_real_texts(data_folder):
     with gzip.open(data_folder / "imdb" / "test.csv.gz", "rt", encoding="utf-8", newline="") as file:
         rows = [row["text"] for row in islice(csv.DictReader(file), 1_500)]
     tokenizer = Tokenizer.train(rows[:500], TextConfig())
     definition = TextPipeline(tokenizer, lexicon=Lexicon(tokenizer, SubwordRule()))
-    memory = ChunkMemory(tokenizer, definition.lexicon, numbers, most_chunks=5_000)
+    memory = ChunkMemory(tokenizer, definition.lexicon, most_chunks=5_000)
     assert_same(memory.encode(rows), definition._ids(rows))
-
-
-def test_few_texts_do_not_import_the_compiler():
-    code = (
-        "import sys; from textcnn.text.chunks import Chunks, FEW; from textcnn.text.tokenizer import Tokenizer\n"
-        "from textcnn.config import TextConfig\n"
-        "chunks = Chunks(Tokenizer.train(['a good film'], TextConfig()))\n"
-        "few = chunks.encode(['a good film'] * FEW)[0].ids; few_has = 'numba' in sys.modules\n"
-        "many = chunks.encode(['a good film'] * (FEW + 1))[0].ids\n"
-        "print(few_has, 'numba' in sys.modules, set(few) == set(many))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["False", "True", "True"]
-
-
-def test_a_chunk_has_the_same_bytes_or_another_number():
-    """Many chunks in a table that grows: each keeps its number, and its characters."""
-    names = [f"{n:x}{'é' * (n % 3)}" for n in range(200_000)]
-    numbers = HashNumbers()
-    for start in range(0, len(names), 50_000):
-        found, offsets = numbers.number([" ".join(names[start : start + 50_000]), "", " \t "])
-        assert found.tolist() == list(range(start, start + 50_000))
-        assert offsets.tolist() == [0, 50_000, 50_000, 50_000]
-    again, _ = numbers.number(["  ".join(names[::-1])])
-    assert again.tolist() == list(range(len(names)))[::-1]
-    assert numbers.names(199_990) == names[199_990:]
-    assert numbers.size == sum(len(name.encode()) for name in names)

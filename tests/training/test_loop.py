@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -7,16 +9,18 @@ import torch
 from textcnn.config import ModelConfig, TrainingConfig
 from textcnn.labels import Labels
 from textcnn.models.base import build_text_classifier
-from textcnn.text.batching import TextInputs
+from textcnn.models.forward import logits_of
+from textcnn.text.pipeline import TextPipeline
 from textcnn.text.ragged import Ragged
-from textcnn.training.learn import Part, calibrated, learn
-from textcnn.training.loop import fit
+from textcnn.training.learn import learn
+from textcnn.training.learned import Part, calibrated
+from textcnn.training.loop import DivergedError, fit
 from textcnn.training.losses import BranchLoss
 from textcnn.training.progress import Silent, StopTraining
-from textcnn.training.trainer import DivergedError
+from textcnn.training.trainer import NetworkLearner
 
 LABELS = Labels(("a", "b"))
-INPUTS = TextInputs(None)  # type: ignore[arg-type]
+INPUTS = TextPipeline(None)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -34,7 +38,7 @@ def model_of(**settings):
 def run(model, part, *, dev=None, **settings):
     config = TrainingConfig(**settings)
     learned = learn(model, INPUTS, part, dev, LABELS, config, Silent(), device=torch.device("cpu"))
-    return calibrated(learned, model, INPUTS, dev, LABELS)
+    return calibrated(learned, partial(logits_of, model, INPUTS), dev, LABELS)
 
 
 def weights_of(model):
@@ -69,6 +73,11 @@ def test_max_norm_limits_the_rows_of_the_head(toy):
     assert model.head.weight.norm(dim=1).max() <= 0.5 + 1e-5
 
 
+def fitted(model, batches, config, reporter, **more):
+    learner = NetworkLearner(model, batches, BranchLoss(LABELS), config, 1, reporter)
+    return fit(learner, 1, config, reporter, **more)
+
+
 def epochs_of(part, model, config, evaluate, metric="accuracy", steps=None):
     targets = LABELS.encode(part.truth)
 
@@ -76,7 +85,7 @@ def epochs_of(part, model, config, evaluate, metric="accuracy", steps=None):
         rows = np.arange(len(part.truth))
         yield INPUTS.batch(part.encoded, rows, labels=targets)
 
-    return fit(model, batches, 1, BranchLoss(LABELS), config, Silent(), evaluate=evaluate, metric=metric)
+    return fitted(model, batches, config, Silent(), evaluate=evaluate, metric=metric)
 
 
 def test_patience_stops_and_the_best_weights_come_back(toy):
@@ -104,7 +113,7 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_epoch(toy):
             model.head.weight.data.fill_(float("inf"))
         yield INPUTS.batch(toy.encoded, np.arange(40), labels=targets)
 
-    result = fit(model, batches, 1, BranchLoss(LABELS), TrainingConfig(epochs=5), Silent())
+    result = fitted(model, batches, TrainingConfig(epochs=5), Silent())
     assert result.stopped == "diverged"
     assert "the loss became nan at step 3; lower learning_rate (now 0.002) or set clip_norm" in result.problem
     assert torch.equal(weights_of(model), good[2])
@@ -126,7 +135,7 @@ def test_after_a_bad_step_training_goes_on_at_half_the_rates(toy):
             model.head.weight.data.fill_(float("inf"))
         yield INPUTS.batch(toy.encoded, np.arange(40), labels=targets)
 
-    result = fit(model, batches, 1, BranchLoss(LABELS), TrainingConfig(epochs=5), Teller())
+    result = fitted(model, batches, TrainingConfig(epochs=5), Teller())
     assert (result.stopped, result.best_epoch, len(result.history)) == ("done", 5, 5)
     assert said == [
         "warning: the loss became nan at step 3; lower learning_rate (now 0.002) or set clip_norm; training goes on "
@@ -174,7 +183,7 @@ def test_an_interrupt_keeps_what_was_learned(toy):
     def batches(epoch):
         yield INPUTS.batch(toy.encoded, np.arange(40), labels=targets)
 
-    result = fit(model, batches, 1, BranchLoss(LABELS), config, Interrupting())
+    result = fitted(model, batches, config, Interrupting())
     assert result.stopped == "interrupted"
     assert len(result.history) == 2
     assert not torch.equal(weights_of(model), before)

@@ -8,7 +8,8 @@ from torch.nn import functional as F
 from textcnn.errors import ConfigError
 from textcnn.labels import Labels
 from textcnn.models.base import Branches
-from textcnn.training.losses import BranchLoss, class_weights, label_log_odds
+from textcnn.training.label_weights import class_weights, label_log_odds
+from textcnn.training.losses import BranchLoss
 
 SINGLE, MULTI = Labels(("a", "b", "c")), Labels(("a", "b", "c"), multi_label=True)
 ROWS = [("a",)] * 6 + [("b",)] * 3 + [("c",)]
@@ -52,9 +53,13 @@ def test_the_wide_branch_learns_beside_the_prior_which_the_sum_has_once():
 def test_at_the_log_odds_of_the_rows_a_table_of_zeros_has_no_gradient():
     rows = [("a",)] * 30 + [("a", "b")] * 10 + [()] * 60
     targets = torch.from_numpy(MULTI.encode(rows)).float()
-    for weight in (None, torch.tensor([3.0, 2.0, 1.0])):
+    for weight in (None, np.array([3.0, 2.0, 1.0], np.float32)):
         table = torch.zeros(3, requires_grad=True)
-        loss = BranchLoss(MULTI, class_weight=weight, prior=label_log_odds(MULTI, rows, weight))
+        loss = BranchLoss(
+            MULTI,
+            class_weight=None if weight is None else torch.from_numpy(weight),
+            prior=torch.from_numpy(label_log_odds(MULTI, rows, weight)),
+        )
         loss(Branches(torch.zeros(100, 3), table.expand(100, 3)), targets).backward()
         assert table.grad.abs().max() < 0.01  # half a row on each side
 

@@ -7,7 +7,14 @@ import torch
 from textcnn.config import ModelConfig, TrainingConfig
 from textcnn.labels import Labels
 from textcnn.models.base import build_text_classifier
-from textcnn.training.optimizers import RowAdagrad, RowAdam, build_optimizers, linear_decay, split_parameters
+from textcnn.training.optimizers import (
+    RowAdagrad,
+    RowAdam,
+    RowwiseAdagrad,
+    build_optimizers,
+    linear_decay,
+    split_parameters,
+)
 
 
 def by_hand(weight, gradients, lr, betas=(0.9, 0.99), eps=1e-6):
@@ -39,7 +46,44 @@ def test_row_adam_is_adam_on_the_touched_rows(random):
     assert (table.detach().numpy()[[2, 3, 5]] == before[[2, 3, 5]]).all()
 
 
-def test_a_row_named_twice_in_a_gradient_gets_the_sum():
+def test_rowwise_adagrad_adds_the_mean_square_of_a_rows_whole_gradient(random):
+    table = torch.nn.Parameter(torch.randn(6, 3))
+    expected, total = table.detach().numpy().astype(np.float64), np.zeros(6)
+    optimizer = RowwiseAdagrad([table], lr=0.2)
+    for _ in range(4):
+        rows, values = random.integers(0, 5, 7), random.normal(size=(7, 3))
+        table.grad = torch.sparse_coo_tensor(
+            torch.from_numpy(rows[None]), torch.from_numpy(values).float(), table.shape, check_invariants=True
+        )
+        optimizer.step()
+        for row in set(rows.tolist()):
+            gradient = values[rows == row].sum(0)
+            total[row] += (gradient**2).mean()
+            expected[row] -= 0.2 * gradient / (np.sqrt(total[row]) + 1e-10)
+    np.testing.assert_allclose(table.detach().numpy(), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(optimizer.state[table]["sum"].numpy(), total, rtol=1e-5)
+
+
+def test_a_row_without_a_gradient_of_its_own_does_not_move():
+    table = torch.nn.Parameter(torch.ones(2, 2))
+    table.grad = torch.sparse_coo_tensor(torch.tensor([[1]]), torch.zeros(1, 2), (2, 2), check_invariants=True)
+    RowwiseAdagrad([table]).step()
+    assert torch.equal(table.detach(), torch.ones(2, 2))
+
+
+@pytest.mark.parametrize(("name", "kind"), [("adagrad", RowwiseAdagrad), ("adam", RowAdam)])
+def test_word_rows_have_a_rate_of_their_own_beside_vectors(name, kind):
+    config = ModelConfig("kim", embedding_dim=4, vectors="v.txt", settings={"num_filters": 2})
+    model = build_text_classifier(config, 9, Labels(("a", "b")), num_ngrams=5)
+    training = TrainingConfig(embedding_optimizer=name, embedding_learning_rate=0.4, vector_learning_rate=0.1)
+    _, rows, *_ = build_optimizers(model, training, 10)
+    assert type(rows) is kind
+    rates = {group["params"][0]: group["lr"] for group in rows.param_groups}
+    assert rates == {model.embedding.word.weight: 0.1, model.embedding.ngram.weight: 0.4}
+
+
+@pytest.mark.parametrize("kind", [RowAdam, RowwiseAdagrad])
+def test_a_row_named_twice_in_a_gradient_gets_the_sum(kind):
     tables = [torch.nn.Parameter(torch.ones(3, 2)) for _ in range(2)]
     once = torch.sparse_coo_tensor(torch.tensor([[1]]), torch.full((1, 2), 3.0), (3, 2), check_invariants=True)
     twice = torch.sparse_coo_tensor(
@@ -47,7 +91,7 @@ def test_a_row_named_twice_in_a_gradient_gets_the_sum():
     )
     for table, grad in zip(tables, (once, twice), strict=True):
         table.grad = grad
-        RowAdam([table]).step()
+        kind([table]).step()
     assert torch.equal(*tables)
 
 
@@ -77,11 +121,12 @@ def test_row_adagrad_counts_every_example_of_a_row(random):
     np.testing.assert_allclose(table.detach().numpy(), expected, rtol=1e-4)
 
 
-def test_all_rates_decay_together_and_state_continues(random):
+@pytest.mark.parametrize("embedding_optimizer", ["adagrad", "adam"])
+def test_all_rates_decay_together_and_state_continues(embedding_optimizer):
     def fresh():
         torch.manual_seed(0)
         model = build_text_classifier(ModelConfig("bag", embedding_dim=4), 9, Labels(("a", "b")))
-        return model, build_optimizers(model, TrainingConfig(), 10)
+        return model, build_optimizers(model, TrainingConfig(embedding_optimizer=embedding_optimizer), 10)
 
     def move(model, optimizers, count):
         for _ in range(count):

@@ -11,16 +11,17 @@ from textcnn.errors import ConfigError
 from textcnn.labels import Labels
 from textcnn.models import registry
 from textcnn.models.base import build_text_classifier
-from textcnn.text.batching import TextInputs
+from textcnn.text.pipeline import TextPipeline
 from textcnn.text.ragged import Ragged
-from textcnn.training.learn import Part, learn
+from textcnn.training.learn import learn
+from textcnn.training.learned import Part
 from textcnn.training.losses import BranchLoss
 from textcnn.training.optimizers import build_optimizers
 from textcnn.training.precision import Precision
 from textcnn.training.progress import Silent
 
 LABELS = Labels(("a", "b"))
-INPUTS = TextInputs(None)  # type: ignore[arg-type]
+INPUTS = TextPipeline(None)  # type: ignore[arg-type]
 
 
 @pytest.fixture

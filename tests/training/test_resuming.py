@@ -13,16 +13,17 @@ from hypothesis import strategies as st
 from textcnn.config import ModelConfig, TrainingConfig
 from textcnn.labels import Labels
 from textcnn.models.base import build_text_classifier
-from textcnn.text.batching import TextInputs
+from textcnn.text.pipeline import TextPipeline
 from textcnn.text.ragged import Ragged
 from textcnn.training import checkpoints
 from textcnn.training.checkpoints import Checkpoints
-from textcnn.training.learn import Part, learn
+from textcnn.training.learn import learn
+from textcnn.training.learned import Part
 from textcnn.training.progress import Silent
 from textcnn.training.watch import Watch
 
 LABELS = Labels(("a", "b"))
-INPUTS = TextInputs(None)  # type: ignore[arg-type]
+INPUTS = TextPipeline(None)  # type: ignore[arg-type]
 STEPS, EPOCHS = 5, 3
 MODELS = {
     "kim": {"num_filters": 8},

@@ -18,7 +18,9 @@ from textcnn.benchmark.statistics import ratio_of_sums
 from textcnn.benchmark.timing import interleave
 from textcnn.benchmark.workload import Workload
 from textcnn.config import TextConfig, TrainingConfig
-from textcnn.text.batching import Batch, TextInputs, WordDropout
+from textcnn.text.batching import Batch
+from textcnn.text.masking import WordDropout
+from textcnn.text.pipeline import TextPipeline
 from textcnn.training.order import shuffled_batches
 from textcnn.training.progress import Reporter
 
@@ -41,7 +43,7 @@ def time_epoch(
     running = [
         build(entry, len(workload.tokenizer), workload.labels, training) for entry in entries if entry.name in names
     ]
-    inputs = TextInputs(workload.tokenizer, TextConfig().max_length)
+    inputs = TextPipeline(workload.tokenizer, TextConfig().max_length)
     texts = np.random.default_rng(config.seed).permutation(len(workload.tokens))[: config.epoch_texts]
     sizes = inputs.sizes(workload.tokens)[texts]
     batches = shuffled_batches(sizes, training.batch_size, seed=training.seed, epoch=0)
@@ -72,7 +74,7 @@ def time_epoch(
     }
 
 
-def _batch_maker(inputs: TextInputs, workload: Workload, training: TrainingConfig) -> Callable[[Rows], Batch]:
+def _batch_maker(inputs: TextPipeline, workload: Workload, training: TrainingConfig) -> Callable[[Rows], Batch]:
     unknown, dropout = workload.tokenizer.unknown_id, None
     if unknown is not None:
         dropout = WordDropout.fit(

@@ -28,12 +28,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from textcnn import kernels
 from textcnn.benchmark.peers_training import Ground
 from textcnn.config import Config
 from textcnn.inference.lookup import PRECISIONS, LookupModel
+from textcnn.models.base import weights_of
+from textcnn.models.kim import KimEncoder
+from textcnn.runs.by_torch import fresh_model
+from textcnn.runs.first_weights import start_from_rows
 from textcnn.runs.prepared import prepare_text
-from textcnn.runs.text import fresh_model, start_from_rows
 from textcnn.training.losses import BranchLoss
 from textcnn.training.order import shuffled_batches
 from textcnn.training.progress import Reporter
@@ -99,17 +101,18 @@ def training_share(ground: Ground, rates: dict[str, float], reporter: Reporter) 
     config = Config.from_flat(dict(ground.settings))
     rows = np.random.default_rng(0).permutation(len(ground.train))[:TEXTS]
     prepared = prepare_text(ground.train.subset(rows), config, reporter)
-    kernels.prepare(reporter.say)
-    model = fresh_model(prepared.config.model, prepared.inputs, prepared.labels)
-    start_from_rows(model, prepared)
+    seed = config.training.seed
+    model = fresh_model(prepared.config.model, prepared.inputs, prepared.labels, seed)
+    start_from_rows(weights_of(model), prepared, seed)
     loss = BranchLoss(prepared.labels, smoothing=config.training.label_smoothing)
     trainer = Trainer(model, loss, config.training, 1_000_000, reporter)
     model.train()
-    convs = [module for module in model.encoder.modules() if isinstance(module, torch.nn.Conv1d)]
+    encoder = model.encoder
+    assert isinstance(encoder, KimEncoder)
     shape: dict[str, Any] = {
-        "dim": convs[0].in_channels,
-        "sizes": tuple(conv.kernel_size[0] for conv in convs),
-        "filters": convs[0].out_channels,
+        "dim": model.embedding.embedding_dim,
+        "sizes": encoder.sizes,
+        "filters": encoder.num_maxima // len(encoder.sizes),
         "num_labels": len(prepared.labels),
         "dropout": next(module.p for module in model.encoder.modules() if isinstance(module, torch.nn.Dropout)),
     }

@@ -27,8 +27,9 @@ from textcnn.benchmark.scale_runs import (
     time_lesson,
 )
 from textcnn.config import Config
+from textcnn.runs.by_torch import fresh_model
 from textcnn.runs.prepared import prepare_text
-from textcnn.runs.text import fresh_model, run_text
+from textcnn.runs.text import run_text
 from textcnn.text.reading import read_examples
 from textcnn.training.progress import Reporter, Silent
 
@@ -136,7 +137,7 @@ def _step_of(examples: Any) -> dict[str, Any]:
     config = Config.from_flat({**SETTINGS, "epochs": 1})
     prepared = prepare_text(examples, config, Silent())
     work = lesson_work(prepared)
-    model = fresh_model(prepared.config.model, prepared.inputs, prepared.labels)
+    model = fresh_model(prepared.config.model, prepared.inputs, prepared.labels, config.training.seed)
     steps = work["steps"]
     return {
         "batch_size": prepared.config.training.batch_size,

@@ -12,9 +12,10 @@ from textcnn.evaluation.metrics import score
 from textcnn.evaluation.probabilities import probabilities
 from textcnn.inference.artifact import Artifact
 from textcnn.models.forward import branch_logits_of
-from textcnn.runs import Run, labelled_images, read_like, run_images, run_text
+from textcnn.runs import Run, run_text
+from textcnn.runs.images import labelled_images, read_like, run_images
 from textcnn.text.reading import Examples, read_examples
-from textcnn.training.learn import Part
+from textcnn.training.learned import Part
 from textcnn.training.progress import Reporter
 
 METRICS = ("accuracy", "macro_f1", "micro_f1", "ece")

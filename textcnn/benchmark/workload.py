@@ -14,7 +14,8 @@ from textcnn.benchmark.protocol import SpeedConfig
 from textcnn.config import DataConfig, TextConfig
 from textcnn.errors import DataError
 from textcnn.labels import Labels
-from textcnn.text.batching import Batch, TextInputs
+from textcnn.text.batching import Batch
+from textcnn.text.pipeline import TextPipeline
 from textcnn.text.ragged import Ragged
 from textcnn.text.reading import read_examples
 from textcnn.text.tokenizer import Tokenizer
@@ -63,7 +64,7 @@ class Workload:
     def batch(self, drawn: Drawn) -> Batch:
         """The product's batch of drawn texts, uncut."""
         rows = np.arange(len(drawn.tokens))
-        return TextInputs(self.tokenizer).batch(drawn.tokens, rows, labels=drawn.targets)
+        return TextPipeline(self.tokenizer).batch(drawn.tokens, rows, labels=drawn.targets)
 
     def to_dict(self) -> dict[str, Any]:
         """What is known of the texts, as JSON values."""

@@ -1,4 +1,4 @@
-"""Weights of a one-layer text classifier as the training step has them: padded to whole vectors, the dense ones in a row.
+"""Weights of a one-layer text classifier as the training step has them: padded, the dense ones in a row.
 
 Their names are those of the nn.Module's state. Letters: V types, D numbers of a word vector, F filters of a width, G
 widths, T taps, O outputs, S channels (2 where one is not trained).
@@ -107,20 +107,29 @@ class PaddedWeights:
         self.dense = np.zeros(sum(self._sizes()), np.float32)
         self._set_dense(weights)
 
-    def weights(self) -> dict[str, Array]:
-        """Copies of all weights by name, without the padding."""
-        return {**self.tables(), **self.dense_parts(self.dense), **self._others}
+    @property
+    def num_bytes(self) -> int:
+        """Memory of all weights."""
+        return sum(array.nbytes for array in (self.dense, *self._tables().values()))
+
+    def weights(self, into: Mapping[str, Array] | None = None) -> dict[str, Array]:
+        """Copies of all weights by name, without the padding; tables in the memory of earlier copies, if given.
+
+        Fresh memory costs more than the copy.
+        """
+        found = dict(self._others)
+        for name, table in self._tables().items():
+            own = table[:, : self._width(name)]
+            found[name] = own.copy() if into is None else into[name]
+            if into is not None:
+                np.copyto(found[name], own)
+        return {**found, **self.dense_parts(self.dense)}
 
     def load(self, weights: Mapping[str, Array]) -> None:
         """Set all weights to these, which :meth:`weights` gave."""
         for name, table in self._tables().items():
-            table[:, : weights[name].shape[1]] = weights[name]
+            table[:, : self._width(name)] = weights[name]
         self._set_dense(weights)
-
-    def tables(self) -> dict[str, Array]:
-        """Copies of the tables by name."""
-        widths = {self.WIDE: self.shape.num_labels}
-        return {name: table[:, : widths.get(name, self.shape.dim)].copy() for name, table in self._tables().items()}
 
     def dense_parts(self, dense: Floats) -> dict[str, Array]:
         """Weights, or what else there is a number of for each of them, by name and without the padding."""
@@ -159,6 +168,9 @@ class PaddedWeights:
     def _set_dense(self, weights: Mapping[str, Array]) -> None:
         self.put_dense_parts(self.dense, weights)
 
+    def _width(self, table: str) -> int:
+        return self.shape.num_labels if table == self.WIDE else self.shape.dim
+
     def _tables(self) -> dict[str, Array]:
         found = {
             self.shape.word_name: self.word,
@@ -176,7 +188,7 @@ class PaddedWeights:
         return [shape.num_taps * filters * width, maxima, shape.num_outputs * features, shape.num_outputs]
 
     def _views(self, dense: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-        """Taps ``(T, F, S, D)``, biases ``(G, F)``, head of the maxima ``(O, G, F)`` and of the mean ``(O, S, D)``, its bias."""
+        """Taps ``(T, F, S, D)``, biases ``(G, F)``, head of maxima ``(O, G, F)`` and of means ``(O, S, D)``, its bias."""
         shape = self.shape
         taps, bias, head, head_bias = np.split(dense, np.cumsum(self._sizes())[:-1])
         dim, filters, groups = padded(shape.dim), padded(shape.num_filters), len(shape.widths)

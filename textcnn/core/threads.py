@@ -1,13 +1,18 @@
-"""How many threads the loops of the core have."""
+"""How many threads the loops of the core have, and work that is cut into parts for them."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from textcnn.errors import ConfigError
+
+Part = TypeVar("Part")
+Result = TypeVar("Result")
 
 VARIABLE = "TEXTCNN_THREADS"
 MOST = 256  # of a pool
@@ -74,3 +79,12 @@ def _places(mount: Path, kinds: str, group: str) -> Iterator[Path]:
     below = PurePosixPath(group.lstrip("/"))
     for hierarchy in hierarchies:
         yield from (hierarchy / place for place in (below, *below.parents))
+
+
+def in_parallel(work: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:
+    """What ``work`` gives for each part, in their order; it spends its time in C, which lets other threads run."""
+    parts = list(parts)
+    if len(parts) < 2:
+        return [work(part) for part in parts]
+    with ThreadPoolExecutor(min(num_threads(), len(parts))) as executor:
+        return list(executor.map(work, parts))

@@ -15,7 +15,7 @@ from textcnn.core.layout import Floats, PaddedWeights, padded
 
 Integers = npt.NDArray[np.int64]
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "identity")
-_MOST_WIDTHS = 16
+MOST_WIDTHS = 16
 _OK, _NOT_FINITE, _NO_MEMORY = 0, 1, 2
 
 
@@ -42,8 +42,8 @@ class _Network(ctypes.Structure):
         *((name, c_int64) for name in ("num_types", "num_ngrams", "num_features", "num_labels", "num_outputs")),
         *((name, c_int64) for name in ("dim", "own_dim", "num_filters", "own_filters")),
         *((name, c_int64) for name in ("num_widths", "num_taps", "max_length")),
-        ("widths", c_int64 * _MOST_WIDTHS),
-        ("first_taps", c_int64 * _MOST_WIDTHS),
+        ("widths", c_int64 * MOST_WIDTHS),
+        ("first_taps", c_int64 * MOST_WIDTHS),
         *((name, c_int32) for name in ("has_fixed_channel", "adds_ngrams", "trains_words", "has_mean")),
         *((name, c_int32) for name in ("activation", "is_multi_label", "is_nested", "has_wide")),
         *((name, c_void_p) for name in ("word", "ngram", "fixed", "dense", "wide")),
@@ -178,7 +178,9 @@ class Trainer:
         ValueError: sizes that do not fit.
     """
 
-    def __init__(self, core: Core, weights: PaddedWeights, network: Network, objective: Objective, threads: int) -> None:
+    def __init__(
+        self, core: Core, weights: PaddedWeights, network: Network, objective: Objective, threads: int
+    ) -> None:
         self._c, self.weights, self._objective = core.c, weights, objective
         self._c.tc_trainer_new.restype = c_void_p
         self._network = _network_of(weights, network)
@@ -214,13 +216,25 @@ class Trainer:
             array[...] = 0
         self.steps = 0
 
+    def is_finite(self) -> bool:
+        """Whether every weight is a number."""
+        w = self.weights
+        tables = [array for array in (w.dense, w.word, w.ngram, w.wide) if array is not None]
+        return all(self._c.tc_all_finite(self._pool, c_void_p(a.ctypes.data), c_int64(a.size)) for a in tables)
+
     def corpus(self, texts: Texts) -> Corpus:
         """The texts, checked, for the other methods.
 
         Raises:
             ValueError: a number in them is out of its bounds.
         """
-        return Corpus(self._c, self._network, texts)
+        corpus = Corpus(self._c, self._network, texts)
+        rates = self._objective.word_dropout
+        if texts.targets is not None and rates is not None and len(rates) < corpus.struct.num_ids:
+            raise ValueError(
+                f"expected a rate of word dropout for each of {corpus.struct.num_ids} types, got {len(rates)}"
+            )
+        return corpus
 
     def step(self, corpus: Corpus, rows: Integers, rates: Rates, word_state: int, mask_state: int) -> float:
         """One step on the texts numbered ``rows``; gives their loss, and moves nothing if that is not finite.
@@ -237,6 +251,12 @@ class Trainer:
         arguments = byref(step), byref(self._optimizer), byref(loss)
         self._done(self._c.tc_train_step(self._trainer, byref(corpus.struct), *_rows(rows), *arguments))
         return loss.value
+
+    def probe(self, corpus: Corpus, rows: Integers, word_state: int, mask_state: int) -> None:
+        """The work of a step but for the update, to be timed."""
+        loss, step = c_double(), _Step(0, 0, 0, 0, word_state, mask_state)
+        arguments = *_rows(rows), byref(step), None, None, None, None, byref(loss)
+        self._done(self._c.tc_train_gradients(self._trainer, byref(corpus.struct), *arguments))
 
     def gradients(
         self, corpus: Corpus, rows: Integers, word_state: int, mask_state: int
@@ -318,7 +338,9 @@ def _ends_match(texts: Texts) -> bool:
     """Whether the last offsets are the lengths of what they part."""
     pairs = [(texts.offsets, texts.ids), (texts.bag_offsets, texts.bag_rows), (texts.wide_offsets, texts.wide_rows)]
     whole = all(o is None or (v is not None and len(o) > 0 and int(o[-1]) == len(v)) for o, v in pairs)
-    return whole and (texts.wide_rows is None or texts.wide_values is not None and len(texts.wide_values) == len(texts.wide_rows))
+    return whole and (
+        texts.wide_rows is None or (texts.wide_values is not None and len(texts.wide_values) == len(texts.wide_rows))
+    )
 
 
 def _rows(rows: Integers) -> tuple[c_void_p, c_int64]:
@@ -354,7 +376,7 @@ def _network_of(weights: PaddedWeights, network: Network) -> _Network:
         dense=address(weights.dense, np.float32, [None], "dense weights"),
         wide=address(weights.wide, np.float32, [None, shape.num_labels], "the linear branch"),
     )
-    for g, (width, first) in enumerate(zip(shape.widths[:_MOST_WIDTHS], shape.first_taps, strict=False)):
+    for g, (width, first) in enumerate(zip(shape.widths[:MOST_WIDTHS], shape.first_taps, strict=False)):
         found.widths[g], found.first_taps[g] = width, first
     return found
 

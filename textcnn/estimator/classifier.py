@@ -68,6 +68,7 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     embedding_channels: str = "fine-tuned"
     kernel_sizes: Sequence[int] | None = None
     num_filters: int | None = None
+    nested: bool | None = None
     pooling: str | None = None
     k: int | None = None
     activation: str | None = None
@@ -78,7 +79,9 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     batch_size: int = 64
     batch_tokens: int | None = 65_536
     learning_rate: float = 2e-3
+    embedding_optimizer: str = "adagrad"
     embedding_learning_rate: float | None = None
+    vector_learning_rate: float | None = None
     wide_learning_rate: float = 0.5
     warmup: float = 0.0
     weight_decay: float = 0.0
@@ -95,7 +98,6 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     wide_megabytes: float = 256.0
     time_limit: float | None = None
     max_memory: str | None = None
-    masks: str = "batch"
     seed: int = 0
     threads: int | None = None
     device: str = "auto"

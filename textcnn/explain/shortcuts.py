@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from textcnn.core.features_numpy import occurrences
 from textcnn.evaluation.probabilities import probabilities
 from textcnn.inference.answering import Answering
 from textcnn.text.pipeline import EncodedTexts
 from textcnn.text.ragged import Ragged
-from textcnn.text.wide import occurrences
 
 Integers = npt.NDArray[np.int64]
 
@@ -89,7 +89,7 @@ def find_shortcuts(
 
 def _texts_of(tokens: Ragged, min_support: int) -> tuple[Integers, list[Integers]]:
     """The words and pairs of enough texts, words first, and the texts that hold each."""
-    keys, texts = occurrences(tokens)
+    keys, texts = occurrences(tokens.ids, tokens.offsets)
     order = np.lexsort((texts, keys))
     keys, texts = keys[order], texts[order]
     first = np.ones(len(keys), np.bool_)

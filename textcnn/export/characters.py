@@ -21,8 +21,7 @@ import numpy.typing as npt
 from tokenizers import Regex, normalizers, pre_tokenizers
 
 from textcnn.errors import ConfigError
-from textcnn.text.chunks import WORD_SPLIT, steps_of
-from textcnn.text.tokenizer import WORD_CHARACTER, Tokenizer
+from textcnn.text.tokenizer import WORD_CHARACTER, WORD_SPLIT, Tokenizer, steps_of
 
 BLANK, WORD, ALONE = 0, 1, 2
 MOVES = 4  # is added to the kind

@@ -18,8 +18,9 @@ from textcnn.models.base import ImageClassifier, TextClassifier
 from textcnn.nn.embedding import MultichannelEmbedding, WordEmbedding
 from textcnn.nn.pooling import is_outside
 from textcnn.nn.wide import WideBranch
-from textcnn.text.batching import Batch, TextInputs
+from textcnn.text.batching import Batch
 from textcnn.text.lexicon import Unseen
+from textcnn.text.pipeline import TextPipeline
 
 _PAIR = 2**32  # key of a pair of words: (first + 1) * 2**32 + second
 
@@ -56,7 +57,7 @@ class TextGraph(nn.Module):
         inputs: its tokenizer, lexicon and ``max_length``.
     """
 
-    def __init__(self, model: TextClassifier, inputs: TextInputs) -> None:
+    def __init__(self, model: TextClassifier, inputs: TextPipeline) -> None:
         super().__init__()
         self.encoder, self.head = model.encoder, model.head
         self.vectors = TypeTable(model, inputs)
@@ -91,7 +92,7 @@ class TypeTable(nn.Module):
     ngram: Tensor
     row_of: Tensor
 
-    def __init__(self, model: TextClassifier, inputs: TextInputs) -> None:
+    def __init__(self, model: TextClassifier, inputs: TextPipeline) -> None:
         super().__init__()
         self.num_types, self.lexicon = len(inputs.tokenizer), inputs.lexicon
         self.unknown_id = inputs.tokenizer.unknown_id
@@ -193,7 +194,7 @@ class ImageGraph(nn.Module):
         return logits
 
 
-def has_unseen(inputs: TextInputs) -> bool:
+def has_unseen(inputs: TextPipeline) -> bool:
     """Whether the model gives words that its vocabulary lacks vectors of their own."""
     tokenizer, lexicon = inputs.tokenizer, inputs.lexicon
     named = tokenizer.has_whole_words and tokenizer.unknown_id is not None
@@ -201,7 +202,7 @@ def has_unseen(inputs: TextInputs) -> bool:
 
 
 @torch.no_grad()
-def composed(model: TextClassifier, inputs: TextInputs) -> Tensor:
+def composed(model: TextClassifier, inputs: TextPipeline) -> Tensor:
     """The vector of every type of the vocabulary, ``(V, D)``."""
     types = np.arange(len(inputs.tokenizer))
     found: Tensor

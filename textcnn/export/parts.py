@@ -19,8 +19,8 @@ from textcnn.inference.storage import rounded
 from textcnn.models.base import TextClassifier, build_text_classifier
 from textcnn.models.kim import KimEncoder
 from textcnn.nn.wide import WideBranch
-from textcnn.nn.wide_size import fitted, row_bytes
-from textcnn.text.batching import TextInputs
+from textcnn.nn.wide_size import num_bytes
+from textcnn.text.pipeline import TextPipeline
 from textcnn.text.tokenizer import Tokenizer
 
 WINDOWS = 20  # of a text that a pruned filter's usual feature is made for
@@ -34,7 +34,7 @@ def with_storage(artifact: Artifact, storage: str) -> Artifact:
     state = {name: value.contiguous().numpy() for name, value in model.state_dict().items()}
     model.load_state_dict({name: torch.from_numpy(value) for name, value in rounded(state, storage).items()})
     if model.wide is not None:
-        model.wide = fitted(model.wide, len(model.wide.keys) * row_bytes(model.wide.table.embedding_dim, float16=True))
+        model.wide = model.wide.held_to(num_bytes(*model.wide.table.weight.shape, float16=True))
     return _replaced(artifact, model, artifact.text_inputs(), storage=storage)
 
 
@@ -61,7 +61,7 @@ def with_words(artifact: Artifact, num_types: int, num_features: int) -> Artifac
     wide = model.wide
     if wide is not None:
         within = ((wide.keys >> 32) - 1 < num_types) & (wide.keys & 0xFFFFFFFF < num_types)
-        wide = fitted(_rows_of(wide, within), num_features * row_bytes(wide.table.embedding_dim, float16=True))
+        wide = _rows_of(wide, within).held_to(num_bytes(num_features, wide.table.embedding_dim, float16=True))
     small = _built(artifact, num_types=num_types, wide=wide)
     state = {
         name: value[:num_types] if name.endswith("word.weight") else value
@@ -78,6 +78,8 @@ def with_words(artifact: Artifact, num_types: int, num_features: int) -> Artifac
 def with_filters(artifact: Artifact, number: int) -> tuple[Artifact, tuple[int, ...], npt.NDArray[np.float64]]:
     """The same with the ``number`` filters of each width that move the logits most; the others' usual share is bias.
 
+    Of nested widths the filters are those that move the logits most by their features of all widths together.
+
     Returns:
         The artifact, the numbers of the filters that it has, and of the others the feature that went into the bias.
     """
@@ -85,15 +87,21 @@ def with_filters(artifact: Artifact, number: int) -> tuple[Artifact, tuple[int, 
     usual, spread = _usual_features(artifact)
     head = model.head.weight.detach()
     moved = head[:, : len(usual)] - (0 if head.shape[0] == 1 else head[:, : len(usual)].mean(0))
-    counts = (moved.norm(dim=0).numpy() * spread).reshape(len(_convs(model)), -1)
+    counts = (moved.norm(dim=0).numpy() * spread).reshape(len(_encoder(model).sizes), -1)
+    nested = _encoder(model).nested
+    if nested:  # a filter goes from all widths, or from none
+        counts = np.broadcast_to(counts.sum(axis=0), counts.shape)
     best = np.sort(np.argsort(-counts, axis=1, kind="stable")[:, :number], axis=1)
     kept = (best + np.arange(len(best))[:, None] * counts.shape[1]).ravel()
     gone = np.setdiff1d(np.arange(len(usual)), kept)
     config = replace(artifact.config, settings={**artifact.config.settings, "num_filters": number})
     state = dict(model.state_dict())
     for group, rows in enumerate(torch.from_numpy(best)):
-        for name in ("weight", "bias"):
-            state[f"encoder.convs.{group}.{name}"] = state[f"encoder.convs.{group}.{name}"][rows]
+        for name in () if nested else (f"encoder.convs.{group}.weight", f"encoder.convs.{group}.bias"):
+            state[name] = state[name][rows]
+    if nested:
+        state["encoder.bank.weight"] = state["encoder.bank.weight"][best[0]]
+        state["encoder.bias"] = state["encoder.bias"][:, best[0]]
     state["head.weight"] = torch.cat([head[:, kept], head[:, len(usual) :]], 1)
     state["head.bias"] = state["head.bias"] + head[:, gone] @ torch.from_numpy(usual[gone])
     small = _built(artifact, config=config)
@@ -116,8 +124,8 @@ def _usual_features(artifact: Artifact) -> tuple[npt.NDArray[np.float32], npt.ND
     spreads = (vectors - center) * share.sqrt()[:, None]
     covariance = spreads.T @ spreads  # (D, D)
     usual, spread = [], []
-    for conv in _convs(model):
-        weight, bias = conv.get_parameter("weight").detach(), conv.get_parameter("bias").detach()  # (F, D, h)
+    for weight, bias in _encoder(model).filters():  # (F, D, h), (F,)
+        weight, bias = weight.detach(), bias.detach()
         mean = torch.einsum("d,fdh->f", center, weight) + bias
         deviation = torch.einsum("fdh,de,feh->f", weight, covariance, weight).clamp(min=0).sqrt()
         usual.append(_encoder(model).activation(mean + _NORMAL_MAXIMUM * deviation))
@@ -149,10 +157,6 @@ def _encoder(model: TextClassifier) -> KimEncoder:
     return model.encoder
 
 
-def _convs(model: TextClassifier) -> list[nn.Module]:
-    return list(_encoder(model).convs)
-
-
 def _built(
     artifact: Artifact,
     *,
@@ -175,5 +179,5 @@ def _built(
     return model
 
 
-def _replaced(artifact: Artifact, model: nn.Module, inputs: TextInputs, **changes: Any) -> Artifact:
-    return replace(artifact, model=model.eval(), inputs=inputs, **changes)
+def _replaced(artifact: Artifact, model: nn.Module, inputs: TextPipeline, **changes: Any) -> Artifact:
+    return replace(artifact, network=model.eval(), inputs=inputs, **changes)

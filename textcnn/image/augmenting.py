@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from textcnn.text.batching import uniform
+from textcnn.text.masking import uniform
 
 
 @dataclass(frozen=True)

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from functools import partial
-from importlib.metadata import version
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import safetensors.numpy
-import safetensors.torch
-import torch
-from torch import nn
 
 from textcnn.config import ModelConfig
 from textcnn.errors import ArtifactError, ConfigError
-from textcnn.image.batching import ImageInputs
 from textcnn.inference.card import model_card
-from textcnn.inference.earlier import FORMAT_VERSION, SMALL_VERSION, weights_of_today
+from textcnn.inference.earlier import FORMAT_VERSION, weights_of_today
 from textcnn.inference.evidence import EvidenceIndex
 from textcnn.inference.folder import (
     CARD,
@@ -36,16 +34,16 @@ from textcnn.inference.lookup import LookupModel
 from textcnn.inference.manifest import read_config, read_json
 from textcnn.inference.one_layer import OneLayer, one_layer, refusal
 from textcnn.inference.out_of_fold import OutOfFold
-from textcnn.inference.plausible import check_claims, filled
 from textcnn.inference.storage import packed
 from textcnn.labels import MULTI_LABEL, Labels
-from textcnn.models.base import TextClassifier, build_image_classifier, build_text_classifier
-from textcnn.text.batching import TextInputs
-from textcnn.text.lexicon import build_lexicon
-from textcnn.text.read_table import one_line
-from textcnn.text.tokenizer import Tokenizer
+from textcnn.models.weights import Weights, num_parameters
+from textcnn.text.pipeline import TextPipeline
 
-WIDE_TABLE = "wide.table.weight"
+if TYPE_CHECKING:
+    from torch import nn
+
+    from textcnn.image.batching import ImageInputs
+
 LIBRARIES = ("textcnn", "torch", "tokenizers", "numpy", "safetensors")
 
 
@@ -54,7 +52,8 @@ class Artifact:
     """A trained model and all it needs to answer.
 
     Attributes:
-        model: the network, on the CPU, in evaluation mode.
+        network: the network, on the CPU, in evaluation mode; or the weights of a text model by name, of which
+            :attr:`model` builds it when somebody asks.
         inputs: from raw rows to batches; its type is the modality.
         labels: names of the logits' columns.
         config: architecture and its settings.
@@ -67,8 +66,8 @@ class Artifact:
         storage: how the weights stand in the file; one of :data:`textcnn.inference.storage.STORAGES`.
     """
 
-    model: nn.Module
-    inputs: TextInputs | ImageInputs
+    network: nn.Module | Weights
+    inputs: TextPipeline | ImageInputs
     labels: Labels
     config: ModelConfig
     temperature: float = 1.0
@@ -80,17 +79,60 @@ class Artifact:
     storage: str = "float32"
 
     @property
+    def has_network(self) -> bool:
+        """Whether the network has been given or built."""
+        return not isinstance(self.network, dict)
+
+    @property
+    def model(self) -> nn.Module:
+        """The network, built of the weights if there was none; what it learns from then on is what is saved."""
+        if isinstance(self.network, dict):
+            from textcnn.inference.networks import text_network
+
+            self.network = text_network(self.config, self.labels, self.text_inputs(), self.network)
+        return self.network
+
+    @property
+    def weights(self) -> Weights:
+        """Weights and buffers by name; float16 where they are such numbers in the file. A network shares the others."""
+        if isinstance(self.network, dict):
+            return self.network
+        from textcnn.inference.networks import saved_weights
+
+        return saved_weights(self.network)
+
+    def replace_weights(self, weights: Weights) -> None:
+        """Take other weights, perhaps of another number of n-grams; a network that was there is built of them."""
+        had_network, self.network = self.has_network, weights
+        if had_network:
+            self.network = self.model
+
+    @property
+    def lookup_refusal(self) -> str:
+        """Why the look-up runtime cannot answer with this model, or nothing."""
+        return refusal({"modality": self.modality, **asdict(self.config)})
+
+    @property
+    def num_parameters(self) -> int:
+        """Trainable numbers."""
+        if isinstance(self.network, dict):
+            return num_parameters(self.network, self.config)
+        from textcnn.models.base import num_parameters as of_network
+
+        return of_network(self.network)
+
+    @property
     def modality(self) -> str:
         """``text`` or ``image``."""
-        return "text" if isinstance(self.inputs, TextInputs) else "image"
+        return "text" if isinstance(self.inputs, TextPipeline) else "image"
 
-    def text_inputs(self) -> TextInputs:
+    def text_inputs(self) -> TextPipeline:
         """The inputs of a text model.
 
         Raises:
             ArtifactError: this is an image model.
         """
-        if not isinstance(self.inputs, TextInputs):
+        if not isinstance(self.inputs, TextPipeline):
             raise ArtifactError("expected a text model, got an image model; use `textcnn image` for it")
         return self.inputs
 
@@ -100,7 +142,7 @@ class Artifact:
         Raises:
             ArtifactError: this is a text model.
         """
-        if not isinstance(self.inputs, ImageInputs):
+        if isinstance(self.inputs, TextPipeline):
             raise ArtifactError("expected an image model, got a text model; use `textcnn` without `image` for it")
         return self.inputs
 
@@ -108,11 +150,11 @@ class Artifact:
         """What config.json holds."""
         own: dict[str, Any] = (
             {"max_length": self.inputs.max_length, "blinded": list(self.inputs.blinded)}
-            if isinstance(self.inputs, TextInputs)
+            if isinstance(self.inputs, TextPipeline)
             else asdict(self.inputs)
         )
         return {
-            "format_version": FORMAT_VERSION if self.storage == "float32" else SMALL_VERSION,
+            "format_version": FORMAT_VERSION,
             "modality": self.modality,
             **asdict(self.config),
             "labels": list(self.labels.names),
@@ -121,7 +163,7 @@ class Artifact:
             "temperature": self.temperature,
             **own,
             "storage": self.storage,
-            "versions": {name: version(name) for name in LIBRARIES},
+            "versions": _versions(),
         }
 
     def save(self, folder: str | Path) -> Path:
@@ -131,12 +173,10 @@ class Artifact:
             ArtifactError: the place cannot be written.
         """
         folder = Path(folder)
-        state = {name: value.contiguous().numpy() for name, value in self.model.state_dict().items()}
-        if isinstance(self.model, TextClassifier) and self.model.wide is not None and self.model.wide.is_float16:
-            state[WIDE_TABLE] = state[WIDE_TABLE].astype(np.float16)  # exact: they are float16 numbers
+        state = {name: np.asarray(value, order="C") for name, value in packed(self.weights, self.storage).items()}
         with replaced_folder(folder) as place:
             try:
-                safetensors.numpy.save_file(packed(state, self.storage), place / WEIGHTS, metadata={"format": "pt"})
+                safetensors.numpy.save_file(state, place / WEIGHTS, metadata={"format": "pt"})
             except safetensors.SafetensorError as err:  # a full disk, for one
                 raise ArtifactError(f"cannot write a model to {str(folder)!r}: {err}") from err
             if self.folds is not None:
@@ -147,7 +187,7 @@ class Artifact:
             _write_json(place / CONFIG, {**self.describe(), "scales": self._scales(folder)})
             _write_json(place / TRAINING, self.training)
             _write_json(place / TIMING, self.timing)
-            if isinstance(self.inputs, TextInputs):
+            if isinstance(self.inputs, TextPipeline):
                 _write(place / TOKENIZER, self.inputs.tokenizer.to_json())
             _write(place / CARD, model_card(self.describe(), self.training))
         return folder
@@ -158,11 +198,10 @@ class Artifact:
         Args:
             folder: named in errors.
         """
-        if refusal(self.describe()):
+        if self.lookup_refusal:
             return None
         inputs = self.text_inputs()
-        tensors = {name: value.detach().cpu().numpy() for name, value in self.model.state_dict().items()}
-        return one_layer(tensors, self.describe(), len(inputs.tokenizer), inputs.lexicon, folder)
+        return one_layer(self.weights, self.describe(), len(inputs.tokenizer), inputs.lexicon, folder)
 
     def _scales(self, folder: Path) -> list[float] | None:
         """Steps of the filters for ``precision="int8"``."""
@@ -177,42 +216,42 @@ class Artifact:
         """
         model = self.one_layer()
         if model is None:
-            raise ConfigError(f"expected a model with a look-up runtime, but {refusal(self.describe())}")
+            raise ConfigError(f"expected a model with a look-up runtime, but {self.lookup_refusal}")
         return LookupModel(model, self.text_inputs(), self.describe())
+
+    def logits_function(self) -> Callable[[Any], npt.NDArray[np.floating]]:
+        """Encoded rows to their logits ``(N, C)``, as the model is now: by look-up if no network has been built.
+
+        A network is built where look-up does not know the architecture.
+        """
+        if not self.has_network and not self.lookup_refusal:
+            return self.lookup().logits
+        from textcnn.models.forward import logits_of
+
+        model, columns = self.model, len(self.labels)
+        return lambda encoded: logits_of(model, self.inputs, encoded).reshape(-1, columns)
 
 
 def load_artifact(folder: str | Path) -> Artifact:
-    """Read a folder that :meth:`Artifact.save` wrote.
+    """Read a folder that :meth:`Artifact.save` wrote, with its network.
 
     Raises:
         ArtifactError: there is no such folder, files are missing or damaged, the format is of another version, or the
             parts do not fit each other.
     """
+    from textcnn.inference.networks import read_network
+
     folder = Path(folder)
     saved = read_config(folder)
     labels = Labels(tuple(saved["labels"]), saved["problem_type"] == MULTI_LABEL)
     config = ModelConfig(**{name: saved[name] for name in asdict(ModelConfig())})
     weights = weights_of_today(_read_weights(folder / WEIGHTS), saved, folder / WEIGHTS)
-    model: nn.Module
-    inputs: TextInputs | ImageInputs
-    try:
-        check_claims(saved, weights)
-        if saved["modality"] == "text":
-            model, inputs = _text_model(folder, saved, config, labels, weights)
-        else:
-            channels, height, width = saved["shape"]
-            inputs = ImageInputs((channels, height, width), tuple(saved["mean"]), tuple(saved["std"]))
-            model = filled(partial(build_image_classifier, config, inputs.shape, labels), weights)
-    except ArtifactError:
-        raise
-    except Exception as err:  # a setting of a wrong type fails wherever it is used
-        problem = one_line(err, 1_000)
-        raise ArtifactError(f"{folder / WEIGHTS}: the weights do not fit {CONFIG}: {problem}") from err
+    network, inputs = read_network(folder, saved, config, labels, weights)
     training, timing = (read_json(folder / name) for name in (TRAINING, TIMING))
     folds = OutOfFold.read(folder / FOLDS, len(labels)) if (folder / FOLDS).is_file() else None
     evidence = EvidenceIndex.read(folder / EVIDENCE, len(labels)) if (folder / EVIDENCE).is_file() else None
     return Artifact(
-        model.eval(),
+        network,
         inputs,
         labels,
         config,
@@ -226,40 +265,22 @@ def load_artifact(folder: str | Path) -> Artifact:
     )
 
 
-def _text_model(
-    folder: Path, saved: dict[str, Any], config: ModelConfig, labels: Labels, weights: dict[str, torch.Tensor]
-) -> tuple[nn.Module, TextInputs]:
-    tokenizer = Tokenizer.load(folder / TOKENIZER)
-    for name in ("embedding.word.weight", "embedding.static.word.weight", "embedding.tuned.word.weight"):
-        _check_rows(folder, name, weights, len(tokenizer), "types in tokenizer.json")
-    lexicon = build_lexicon(tokenizer, config)
-    build = partial(
-        build_text_classifier,
-        config,
-        len(tokenizer),
-        labels,
-        num_ngrams=0 if lexicon is None else lexicon.num_ngrams,
-        num_features=len(weights["wide.keys"]) if "wide.keys" in weights else None,
-    )
-    model = filled(build, weights)
-    if model.wide is not None:
-        model.wide.is_float16 = weights[WIDE_TABLE].dtype == torch.float16
-    wide = None if model.wide is None else model.wide.features
-    return model, TextInputs(tokenizer, saved["max_length"], lexicon, wide, tuple(saved["blinded"]))
+def _versions() -> dict[str, str]:
+    """Of the libraries that decide answers, those that are installed; none is imported for it."""
+    return {name: found for name in LIBRARIES if (found := _version(name))}
 
 
-def _check_rows(folder: Path, name: str, weights: dict[str, torch.Tensor], expected: int, what: str) -> None:
-    rows = max(weights[name].shape[:1], default=1) if name in weights else expected
-    if rows != expected:
-        raise ArtifactError(
-            f"{folder}: {WEIGHTS} has {rows:,} rows in {name}, but there are {expected:,} {what}; "
-            f"the files are from different models"
-        )
-
-
-def _read_weights(path: Path) -> dict[str, torch.Tensor]:
+@cache
+def _version(name: str) -> str:
     try:
-        return safetensors.torch.load_file(path)
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def _read_weights(path: Path) -> Weights:
+    try:
+        return safetensors.numpy.load_file(path)
     except Exception as err:  # safetensors has one exception class for every fault, and OSError besides
         raise ArtifactError(f"{path}: expected safetensors weights, but the file is damaged: {err}") from err
 

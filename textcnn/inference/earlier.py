@@ -10,9 +10,12 @@ from textcnn.errors import ArtifactError
 from textcnn.inference.storage import unpacked
 from textcnn.labels import MULTI_LABEL
 
-FORMAT_VERSION = 2
-SMALL_VERSION = 3  # the same with weights in smaller numbers (textcnn.inference.storage), which earlier readers lack
-READABLE = (1, FORMAT_VERSION, SMALL_VERSION)
+FORMAT_VERSION = 4
+READABLE = (1, 2, 3, FORMAT_VERSION)  # 3 was 2 with weights in smaller numbers (textcnn.inference.storage)
+
+# What a text model of versions 1 to 3 had where its folder does not say it; from version 4 on the defaults are others.
+_EARLIER_DIM = 100
+_EARLIER_KIM = {"nested": False, "num_filters": 100}
 
 # What folders of version 1 lack if they were written before there were pretrained vectors, or scales of int8.
 _ADDED = {"vectors": None, "keep_vectors": None, "embedding_channels": "fine-tuned", "scales": None}
@@ -20,11 +23,17 @@ _BIAS, _WIDE_BIAS = "head.bias", "wide.bias"
 
 
 def config_of_today(saved: Mapping[str, Any]) -> dict[str, Any]:
-    """Config.json with what that version left open: then, a multi-label model's ``wide_scale`` was as any other's.
+    """Config.json with what that version left open: sizes and filters, and in version 1 the scale of the wide branch.
 
-    A folder of any version that does not say what its model is blind to is blind to nothing; images always are.
+    Then a multi-label model's ``wide_scale`` was as any other's. A folder of any version that does not say what its
+    model is blind to is blind to nothing; images always are.
     """
     config = {"blinded": [], "storage": "float32", **saved}
+    if saved["format_version"] < 4 and config.get("modality") == "text":
+        if config.get("embedding_dim", 0) is None:
+            config["embedding_dim"] = _EARLIER_DIM
+        if config.get("architecture") == "kim" and isinstance(config.get("settings"), dict):
+            config["settings"] = {**_EARLIER_KIM, **config["settings"]}
     if saved["format_version"] != 1:
         return config
     config = {**_ADDED, **config}

@@ -26,8 +26,11 @@ Array = npt.NDArray[Any]
 
 ARCHITECTURES = ("kim", "bag")
 POOLINGS = ("max+mean", "max")  # of kim, the first where its settings name none
+KERNEL_SIZES = (3, 4, 5)  # of kim, where its settings name none
+MOST_TAPS = 10_000  # of all nested widths together: what is read grows by no more than its square root
 ACTIVATION = "relu"  # of kim, where its settings name none
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "identity")
+_MARGIN = 1 + 1e-5  # of float32's products over exact ones
 SCALED_TYPES = 20_000  # the most frequent types, whose products set the steps of int8
 
 
@@ -81,14 +84,18 @@ class OneLayer:
         return ExactProduct(np.concatenate([self.filters.taps, means]))
 
     def steps(self, num_types: int) -> list[float]:
-        """Steps of int8 for every filter, from the products of the most frequent types."""
-        product, taps = self.product(), len(self.filters.taps)
-        top = np.zeros((1, taps))
+        """Steps of int8 for every filter, from the products of the most frequent types.
+
+        The products are float32's, since steps are stored in the model's folder and only there. The margin keeps the
+        largest exact product from being clipped.
+        """
+        taps = self.filters.taps
+        top = np.zeros((1, len(taps)))
         for start in range(0, min(num_types, SCALED_TYPES), BLOCK):
             types = np.arange(start, min(start + BLOCK, num_types, SCALED_TYPES))
-            products = np.abs(product(self.vectors(types, Unseen()))[:, :taps])
-            top = np.maximum(top, products.max(axis=0, initial=0))
-        return [float(step) for step in steps_of(top, self.filters)] if taps else []
+            products = np.abs(self.vectors(types, Unseen()) @ taps.T)
+            top = np.maximum(top, products.max(axis=0, initial=0) * _MARGIN)
+        return [float(step) for step in steps_of(top, self.filters)] if len(taps) else []
 
 
 def one_layer(
@@ -114,7 +121,9 @@ def one_layer(
     if lexicon is not None and lexicon.num_ngrams:
         found.take(f"{names[-1]}ngram.weight", lexicon.num_ngrams, config.dim)
     dim = config.dim * len(names)
-    convs = _filters(found, dim) if config.architecture == "kim" else []
+    convs = []
+    if config.architecture == "kim":
+        convs = _nested(found, dim, config, folder) if config.settings.get("nested", True) else _filters(found, dim)
     num_maxima = sum(len(bias) for _, bias in convs)
     num_outputs = 1 if config.binary_sigmoid and len(labels) == 2 and not labels.multi_label else len(labels)
     averages = config.settings.get("pooling", POOLINGS[0]) == POOLINGS[0] or config.architecture == "bag"
@@ -151,6 +160,25 @@ def one_layer(
         features,
         scale,
     )
+
+
+def _nested(found: _Taker, dim: int, config: ModelConfig, folder: Path) -> list[tuple[Array, Array]]:
+    """Weights ``(F, D, h)`` and biases ``(F,)`` of every width: the first taps of the one bank of filters."""
+    sizes = config.settings.get("kernel_sizes", KERNEL_SIZES)
+    if not isinstance(sizes, list | tuple) or not all(type(size) is int and size > 0 for size in sizes):
+        raise ArtifactError(f"{folder / CONFIG}: expected kernel_sizes from 1 up, found {shown(sizes)}")
+    sizes = sorted(set(sizes))
+    if not sizes or sum(sizes) > MOST_TAPS:
+        raise ArtifactError(
+            f"{folder / CONFIG}: expected kernel_sizes of 1 to {MOST_TAPS:,} words in all, found {sum(sizes):,}"
+        )
+    name = "encoder.bank.weight"
+    num_filters = found.num_rows(name) if name in found.tensors else 0
+    bank = found.take(name, num_filters, dim, sizes[-1])
+    if not num_filters:
+        raise ArtifactError(f"{found.where}: expected filters in {name!r}, found none")
+    biases = found.take("encoder.bias", len(sizes), num_filters)
+    return [(bank[:, :, :size], bias) for size, bias in zip(sizes, biases, strict=True)]
 
 
 def _filters(found: _Taker, dim: int) -> list[tuple[Array, Array]]:

@@ -9,20 +9,21 @@ import torch
 from torch import Tensor, nn
 
 from textcnn.errors import ConfigError
+from textcnn.models.weights import Weights
 
 _REPEATED = ("num_layers", "num_blocks")  # settings that say how many modules there are, each with tensors of its own
 _FEW = 100  # of anything: never refused
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def check_claims(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
+def check_claims(config: Mapping[str, Any], weights: Weights) -> None:
     """No setting may name more than the weights can hold: a layer has a tensor, whatever is counted has a number.
 
     Raises:
         ConfigError: one does.
     """
     num_tensors = max(len(weights), _FEW)
-    num_numbers = max(sum(weight.numel() for weight in weights.values()), _FEW)
+    num_numbers = max(sum(weight.size for weight in weights.values()), _FEW)
     for name, value in _values(config):
         most = num_tensors if name in _REPEATED or isinstance(value, list) else num_numbers
         size = len(value) if isinstance(value, list) else value

@@ -30,15 +30,17 @@ RUNTIMES = ("auto", "look-up", "torch")
 class Predictor(Answering):
     """A trained model, ready to answer. ``textcnn.load(folder)`` gives one.
 
-    Made from an artifact, it answers with the network itself, in torch: the definition. Loaded from a folder, it
-    answers by look-up where the model allows it, and imports torch only if somebody asks for :attr:`artifact`.
+    Made from an artifact that has its network, it answers with the network itself, in torch: the definition. Loaded
+    from a folder, or made from an artifact of weights alone, it answers by look-up where the model allows it, and
+    imports torch only if somebody asks for the network.
     """
 
     def __init__(self, artifact: Artifact) -> None:
         self._artifact: Artifact | None = artifact
         self._folder: Path | None = None
-        self._lookup: LookupModel | None = None
-        self.runtime = Runtime("torch", "made from an artifact in memory")
+        self._made: LookupModel | None = None
+        reason = "made from an artifact in memory" if artifact.has_network else artifact.lookup_refusal
+        self.runtime = Runtime("torch", reason) if reason else Runtime("look-up")
 
     @classmethod
     def load(
@@ -91,9 +93,16 @@ class Predictor(Answering):
     @classmethod
     def _of(cls, lookup: LookupModel, folder: Path) -> Predictor:
         predictor = cls.__new__(cls)
-        predictor._artifact, predictor._folder, predictor._lookup = None, folder, lookup
+        predictor._artifact, predictor._folder, predictor._made = None, folder, lookup
         predictor.runtime = Runtime("look-up")
         return predictor
+
+    @property
+    def _lookup(self) -> LookupModel | None:
+        """The look-up runtime, where it answers; of an artifact it is made for the first answer."""
+        if self._made is None and self._artifact is not None and self.runtime.name == "look-up":
+            self._made = self._artifact.lookup()
+        return self._made
 
     @property
     def artifact(self) -> Artifact:
@@ -159,29 +168,28 @@ class Predictor(Answering):
     @property
     def labels(self) -> Labels:
         """The labels, in the order of the columns of :meth:`predict_proba`."""
-        return self.artifact.labels if self._lookup is None else self._lookup.labels
+        return self.artifact.labels if self._made is None else self._made.labels
 
     @property
     def temperature(self) -> float:
         """Logits are divided by it."""
-        return self.artifact.temperature if self._lookup is None else self._lookup.temperature
+        return self.artifact.temperature if self._made is None else self._made.temperature
 
     @property
     def own_thresholds(self) -> list[float]:
         """From which probability each label is given (multi-label)."""
-        return self.artifact.thresholds if self._lookup is None else self._lookup.own_thresholds
+        return self.artifact.thresholds if self._made is None else self._made.own_thresholds
 
     @property
     def inputs(self) -> Any:
         """From raw rows to what :meth:`logits` takes."""
-        return self.artifact.inputs if self._lookup is None else self._lookup.inputs
+        return self.artifact.inputs if self._made is None else self._made.inputs
 
     def lookup(self) -> LookupModel | None:
         """The look-up runtime of this model; none where it has none."""
         if self._lookup is not None or self._artifact is None:
             return self._lookup
-        model = self._artifact.one_layer()
-        return None if model is None else LookupModel(model, self.text_inputs(), self._artifact.describe())
+        return None if self._artifact.lookup_refusal else self._artifact.lookup()
 
     def explain(
         self, texts: Sequence[str], *, labels: str | Sequence[str] = "predicted", top: int | None = None
@@ -210,9 +218,7 @@ class Predictor(Answering):
         """Logits ``(N, C)`` of rows that :attr:`inputs` has encoded."""
         if self._lookup is not None:
             return self._lookup.logits(encoded)
-        from textcnn.models.forward import logits_of
-
-        return logits_of(self.artifact.model, self.inputs, encoded).reshape(-1, len(self.labels))
+        return self.artifact.logits_function()(encoded)
 
     def certify(self, encoded: Any, thresholds: Sequence[float]) -> tuple[npt.NDArray[np.floating], Booleans | None]:
         """Logits ``(N, C)``, and, with int8, which rows provably have float32's labels."""

@@ -29,7 +29,8 @@ def packed(tensors: Mapping[str, npt.NDArray[Any]], storage: str) -> Arrays:
     """Tensors by name as they are written; ``storage`` is one of :data:`STORAGES`."""
     found: Arrays = {}
     for name, tensor in tensors.items():
-        if storage == "float32" or tensor.ndim < 2 or tensor.dtype != np.float32 or name.startswith(_AS_IT_IS):
+        few = tensor.ndim < 2 or name.endswith(".bias")
+        if storage == "float32" or few or tensor.dtype != np.float32 or name.startswith(_AS_IT_IS):
             found[name] = tensor
         elif storage == "float16":
             found[name] = np.clip(tensor, -_LIMIT, _LIMIT).astype(np.float16)

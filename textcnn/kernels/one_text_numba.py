@@ -9,11 +9,25 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from textcnn.kernels.chunks_numba import ASCII_BLANKS, with_byte, with_end
 from textcnn.kernels.lookup_numba import add_features, add_rows, head, pool
 
 MOST_TOKENS = 1024  # a longer text spends its time elsewhere
 MISSING = -1
+
+ASCII_BLANKS = np.zeros(256, np.bool_)
+ASCII_BLANKS[[9, 10, 11, 12, 13, 32]] = True
+
+
+@njit(cache=True, nogil=True)
+def with_byte(state, byte):
+    """The hash of a chunk, one byte further: FNV-1a, 64 bits, as in src/chunks.c of the core."""
+    return (state ^ np.uint64(byte)) * np.uint64(1099511628211)
+
+
+@njit(cache=True, nogil=True)
+def with_end(state):
+    """The finished hash: its low bits would know little of the last bytes."""
+    return state ^ (state >> np.uint64(32))
 
 
 @njit(cache=True, nogil=True)
@@ -46,7 +60,7 @@ def gather(
 
     Args:
         data: (bytes,) uint8, UTF-8 of the text.
-        seed: as ``table``, ``starts`` and ``pool`` of :func:`textcnn.kernels.chunks_numba.number_chunks`.
+        seed: as ``table``, ``starts`` and ``pool`` of :class:`textcnn.core.chunks.ChunkTable`.
         table: of the remembered chunks.
         starts: of the remembered chunks.
         letters: of the remembered chunks.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from textcnn.config import ModelConfig
 from textcnn.image.batching import ImageBatch
 from textcnn.labels import Labels
 from textcnn.models import registry
+from textcnn.models.weights import Weights, initial_weights, num_outputs
 from textcnn.nn.embedding import MultichannelEmbedding, WordEmbedding
 from textcnn.nn.head import Head
 from textcnn.nn.wide import WideBranch
@@ -88,7 +90,13 @@ class ImageClassifier(nn.Module):
 
 
 def build_text_classifier(
-    config: ModelConfig, num_types: int, labels: Labels, *, num_ngrams: int = 0, num_features: int | None = None
+    config: ModelConfig,
+    num_types: int,
+    labels: Labels,
+    *,
+    num_ngrams: int = 0,
+    num_features: int | None = None,
+    seed: int | None = None,
 ) -> TextClassifier:
     """A text classifier with fresh weights.
 
@@ -98,6 +106,8 @@ def build_text_classifier(
         labels: names of the logits' columns.
         num_ngrams: rows of the n-gram table; 0: no sub-words.
         num_features: rows of the wide branch; none: no wide branch.
+        seed: of the weights of ``kim``, which are then those that the C core starts from too; none, and for other
+            architectures: torch's generator decides.
 
     Raises:
         ConfigError: an unknown architecture, or a setting it does not have.
@@ -105,7 +115,25 @@ def build_text_classifier(
     embedding = _embedding(config, num_types, num_ngrams)
     encoder = registry.build("text", config, embedding.embedding_dim, num_types)
     wide = None if num_features is None else WideBranch(num_features, len(labels))
-    return TextClassifier(embedding, encoder, _head(encoder, config, labels), wide=wide, wide_scale=config.scale)
+    head = _head(encoder, config, labels)
+    model = TextClassifier(embedding, encoder, head, wide=wide, wide_scale=config.scale)
+    if seed is not None and config.architecture == "kim":
+        put_weights(model, initial_weights(config, num_types, num_ngrams, num_features, labels, seed))
+    return model
+
+
+def weights_of(model: nn.Module) -> Weights:
+    """The weights and buffers of a model by name: arrays that share their memory, if it is on the CPU."""
+    return {name: value.detach().cpu().numpy() for name, value in model.state_dict().items()}
+
+
+def put_weights(model: nn.Module, weights: Weights) -> None:
+    """Copy weights by name, all of them, into a model.
+
+    Raises:
+        RuntimeError: names or shapes do not fit.
+    """
+    model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
 
 
 def build_image_classifier(config: ModelConfig, shape: tuple[int, int, int], labels: Labels) -> ImageClassifier:
@@ -138,6 +166,4 @@ def _embedding(config: ModelConfig, num_types: int, num_ngrams: int) -> WordEmbe
 def _head(encoder: nn.Module, config: ModelConfig, labels: Labels) -> Head:
     out_features = encoder.out_features
     assert isinstance(out_features, int)
-    return Head(
-        out_features, len(labels), binary_sigmoid=config.binary_sigmoid and len(labels) == 2 and not labels.multi_label
-    )
+    return Head(out_features, len(labels), binary_sigmoid=num_outputs(config, labels) < len(labels))

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from textcnn import kernels
-from textcnn.errors import ConfigError
 from textcnn.kernels.padding import is_exporting
+from textcnn.models.kim_settings import KimSettings
 from textcnn.nn.blocks import make_activation
 from textcnn.nn.dropout import Dropout
 from textcnn.nn.padded import padded_vectors
@@ -18,31 +18,29 @@ from textcnn.nn.pooling import k_max, mean_of_types, pool_time
 from textcnn.nn.step import running_step
 from textcnn.text.batching import Batch
 
-# Max over time and activation change places only if the activation never falls, and 0 stays 0 (an empty text).
-MONOTONE = ("relu", "leaky_relu", "tanh", "identity")
-POOLINGS = ("max", "max+mean", "kmax", "average", "max+average")
-
 
 class KimEncoder(nn.Module):
     """``(U, D) -> (B, F)``: filters over windows of words, their largest score each, activation, dropout.
 
     Beside them, undropped, the mean of the word vectors (``pooling``); or another pooling over the windows.
 
-    Windows reach over both ends, so a text of one word is seen by every width. Parameters:
-    ``sum over h of num_filters * (D * h + 1)``. Kim 2014 has h = 3, 4, 5, 100 filters each, ReLU, dropout 0.5.
+    Windows reach over both ends, so a text of one word is seen by every width. With nested widths one bank of filters
+    of K = max(h) taps serves all G widths: the score of a window of h words is the sum of the first h taps and of a
+    bias of that width. Parameters: ``num_filters * (D * K + G)``; without, ``sum over h of num_filters * (D * h + 1)``.
+    Kim 2014 has h = 3, 4, 5 without nesting, 100 filters each, ReLU, dropout 0.5.
 
     Args:
         embedding_dim: D.
-        kernel_sizes: widths h of the windows, in words.
+        kernel_sizes: widths h of the windows, in words; nested, they are taken once each, the smallest first.
         num_filters: filters of each width.
+        nested: all widths share one bank of filters; otherwise each has filters of its own, as in the paper.
         pooling: ``max+mean``: F is the filters of all widths and D; ``max``: the filters alone, as in the paper.
             ``kmax``: the ``k`` largest of each filter, in the order of the text (Kalchbrenner et al. 2014, 1404.2188).
             ``average``: the mean of each filter over all windows; ``max+average``: both of each filter.
         k: values kept of each filter by ``kmax``.
-        activation: one of :data:`MONOTONE`.
+        activation: one of :data:`textcnn.models.kim_settings.MONOTONE`.
         dropout: share of the pooled features set to 0 in training.
-        shared_dropout: drop the same filters in all texts of a batch; those cost nothing then, so that a step takes
-            about half the time.
+        shared_dropout: drop the same filters in all texts of a batch.
 
     Raises:
         ConfigError: a value outside its range.
@@ -52,52 +50,51 @@ class KimEncoder(nn.Module):
         self,
         embedding_dim: int,
         *,
-        kernel_sizes: Sequence[int] = (3, 4, 5),
-        num_filters: int = 100,
-        pooling: str = "max+mean",
-        k: int = 3,
-        activation: str = "relu",
-        dropout: float = 0.5,
-        shared_dropout: bool = False,
+        kernel_sizes: Sequence[int] = KimSettings.kernel_sizes,
+        num_filters: int = KimSettings.num_filters,
+        nested: bool = KimSettings.nested,
+        pooling: str = KimSettings.pooling,
+        k: int = KimSettings.k,
+        activation: str = KimSettings.activation,
+        dropout: float = KimSettings.dropout,
+        shared_dropout: bool = KimSettings.shared_dropout,
     ) -> None:
         super().__init__()
-        if activation not in MONOTONE:
-            raise ConfigError(f"activation of 'kim' must be one of {', '.join(MONOTONE)}, got {activation!r}")
-        if not kernel_sizes or min(kernel_sizes) < 1:
-            raise ConfigError(f"kernel_sizes must be numbers from 1 up, got {kernel_sizes!r}")
-        if not 0 <= dropout < 1:
-            raise ConfigError(f"dropout must be in [0, 1), got {dropout!r}")
-        if pooling not in POOLINGS:
-            raise ConfigError(f"pooling of 'kim' must be one of {', '.join(POOLINGS)}, got {pooling!r}")
-        self.convs = nn.ModuleList(nn.Conv1d(embedding_dim, num_filters, size) for size in kernel_sizes)
-        for conv in self.convs:
-            _order_by_tap(conv)
+        settings = KimSettings(kernel_sizes, num_filters, nested, pooling, k, activation, dropout, shared_dropout)
+        self.nested, self.sizes = nested, settings.widths
+        if nested:
+            self.bank = nn.Conv1d(embedding_dim, num_filters, self.sizes[-1], bias=False)
+            self.bias = nn.Parameter(torch.zeros(len(self.sizes), num_filters))
+        else:
+            self.convs = nn.ModuleList(nn.Conv1d(embedding_dim, num_filters, size) for size in self.sizes)
         self.activation = make_activation(activation)
         self.dropout = Dropout(dropout)
         self.shared_dropout = shared_dropout
-        if k < 1:
-            raise ConfigError(f"k must be 1 or more, got {k!r}")
         self.pooling, self.k = pooling, k
-        self.num_maxima = num_filters * len(kernel_sizes)
-        per_filter = {"kmax": k, "max+average": 2}.get(pooling, 1)
-        self.out_features = per_filter * self.num_maxima + (embedding_dim if pooling == "max+mean" else 0)
+        self.num_maxima = settings.num_maxima
+        self.out_features = settings.out_features(embedding_dim)
+
+    def filters(self) -> list[tuple[Tensor, Tensor]]:
+        """Weights ``(num_filters, D, h)`` and biases ``(num_filters,)`` of every width h in ``sizes``."""
+        if self.nested:
+            return [(self.bank.weight[:, :, :size], bias) for size, bias in zip(self.sizes, self.bias, strict=True)]
+        return [(conv.get_parameter("weight"), conv.get_parameter("bias")) for conv in self.convs]
 
     def forward(self, embedded: Tensor, batch: Batch) -> Tensor:
         """Features ``(B, F)`` from the vectors ``(U, D)`` of the batch's unique types."""
         if self.pooling in ("max", "max+mean") and not is_exporting():
             return self._maxima(embedded, batch)
         words = padded_vectors(embedded, batch).transpose(1, 2)  # (B, D, T)
-        pooled = [self._pool(conv, words, batch.lengths) for conv in self.convs]
+        pooled = [self._pool(*width, words, batch.lengths) for width in self.filters()]
         if self.pooling == "max+mean":
             pooled.append(mean_of_types(embedded, batch))
         dropped: Tensor = self.dropout(torch.cat(pooled, 1))
         return dropped
 
-    def _pool(self, conv: nn.Module, words: Tensor, lengths: Tensor) -> Tensor:
+    def _pool(self, weight: Tensor, bias: Tensor, words: Tensor, lengths: Tensor) -> Tensor:
         """One width, pooled over the windows that reach into the text, of which it has T + h - 1."""
-        assert isinstance(conv, nn.Conv1d)
-        overhang = conv.kernel_size[0] - 1
-        scores = F.conv1d(words, conv.weight, conv.bias, padding=overhang)
+        overhang = weight.shape[2] - 1
+        scores = F.conv1d(words, weight, bias, padding=overhang)
         values = self.activation(scores).transpose(1, 2)  # (B, T + h - 1, filters)
         windows = torch.where(lengths > 0, lengths + overhang, 0)
         if self.pooling == "kmax":
@@ -115,14 +112,8 @@ class KimEncoder(nn.Module):
         if self.training and self.dropout.p:
             chance = self._chance(batch.num_rows, embedded.device)
             keep = (chance >= self.dropout.p).to(embedded.dtype).expand(batch.num_rows, -1)
-        scores = kernels.conv_max(
-            embedded,
-            [conv.get_parameter("weight") for conv in self.convs],
-            [conv.get_parameter("bias") for conv in self.convs],
-            batch.inverse,
-            batch.offsets,
-            keep,
-        )
+        weights, biases = zip(*self.filters(), strict=True)
+        scores = kernels.conv_max(embedded, weights, biases, batch.inverse, batch.offsets, keep)
         maxima: Tensor = self.activation(scores)  # (B, filters); activation(0) is 0: a dropped feature stays 0
         if keep is not None:
             maxima = maxima / (1 - self.dropout.p)
@@ -136,9 +127,3 @@ class KimEncoder(nn.Module):
         if step is not None:
             return step.uniform(self.num_maxima, shared=self.shared_dropout).to(device)
         return torch.rand(1 if self.shared_dropout else num_rows, self.num_maxima, device=device)
-
-
-def _order_by_tap(conv: nn.Module) -> None:
-    """Lay out a weight ``(F, D, h)`` in memory as ``(h, F, D)``: the fast kernel multiplies by the rows of the taps."""
-    weight = conv.get_parameter("weight")
-    weight.data = weight.data.permute(2, 0, 1).contiguous().permute(1, 2, 0)

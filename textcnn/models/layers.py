@@ -202,17 +202,30 @@ def _encoder_layers(call: Call, start: Flow, before: list[Layer], seconds: float
 
 
 def _kim_layers(call: Call, start: Flow) -> list[Layer]:
-    """Kim's convolutions side by side; the kernel applies their weights, with h - 1 blanks at each end of the text."""
+    """Kim's filters, which the kernel applies: windows of h words reach over each end of the text by h - 1 places.
+
+    Nested widths have one line for the products of all taps with every token, then one for the window sums of each.
+    """
+    encoder = call.module
+    assert isinstance(encoder, KimEncoder)
     embedded, batch = call.args
     tokens = embedded[batch.inverse].T[None]  # (1, D, T)
     layers = []
-    for name, conv in call.module.named_modules(prefix=call.name):
-        if isinstance(conv, nn.Conv1d):
-            overhang = conv.kernel_size[0] - 1
-            behind, shape = convolution(conv, start, overhang=overhang)
-            scores = F.conv1d(tokens, conv.weight, conv.bias, padding=overhang)  # (1, F, T + h - 1)
-            ran, work = tuple(scores.shape[1:]), multiply_adds(conv, behind)
-            layers.append(Layer(name, "Conv1d", shape, ran, behind.field, own_parameters(conv), work))
+    if encoder.nested:
+        bank = encoder.bank
+        products = torch.einsum("fdk,ndt->nkft", bank.weight, tokens).flatten(1, 2)  # (1, K F, T)
+        shape = (bank.kernel_size[0] * bank.out_channels, *start.sides)
+        ran, work = tuple(products.shape[1:]), multiply_adds(bank, start)
+        layers.append(Layer(f"{call.name}.bank", "Taps", shape, ran, start.field, own_parameters(bank), work))
+    for number, (weight, bias) in enumerate(encoder.filters()):
+        conv = nn.Conv1d(weight.shape[1], weight.shape[0], weight.shape[2], device="meta")
+        overhang = conv.kernel_size[0] - 1
+        behind, shape = convolution(conv, start, overhang=overhang)
+        scores = F.conv1d(tokens, weight, bias, padding=overhang)  # (1, F, T + h - 1)
+        name, kind = ("windows", "Sums") if encoder.nested else ("convs", "Conv1d")
+        parameters, work = (len(bias), 0) if encoder.nested else (own_parameters(conv), multiply_adds(conv, behind))
+        ran = tuple(scores.shape[1:])
+        layers.append(Layer(f"{call.name}.{name}.{number}", kind, shape, ran, behind.field, parameters, work))
     return layers
 
 

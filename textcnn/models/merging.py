@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
 from textcnn.config import ModelConfig
 from textcnn.errors import ConfigError
-from textcnn.models import registry
-from textcnn.models.base import TextClassifier
+from textcnn.models.kim_settings import KimSettings
+from textcnn.models.weights import WIDE_IDF, WIDE_KEYS, Weights
 
-Weights = Sequence[dict[str, Tensor]]
+Array = npt.NDArray[Any]
 
 
 def merged_config(config: ModelConfig, num_members: int) -> ModelConfig:
@@ -28,49 +28,47 @@ def merged_config(config: ModelConfig, num_members: int) -> ModelConfig:
             f"ensemble is for the architecture 'kim' with one channel, got {config.architecture!r} with "
             f"embedding_channels {config.embedding_channels!r}"
         )
-    num_filters = {**registry.settings_of("text", "kim"), **config.settings}["num_filters"]
-    settings = {**config.settings, "num_filters": num_members * num_filters}
+    settings = {**config.settings, "num_filters": num_members * KimSettings.of(config).num_filters}
     return replace(config, embedding_dim=num_members * config.dim, settings=settings)
 
 
-@torch.no_grad()
-def merge_members(members: Sequence[TextClassifier], merged: TextClassifier) -> None:
-    """Set the weights of ``merged`` so that its logits are the mean of the members' logits, up to rounding.
+def merged_weights(members: Sequence[Weights], config: ModelConfig) -> Weights:
+    """Weights whose logits are the mean of the members' logits, up to rounding.
 
     A word's vector is the members' vectors side by side; a filter sees its own member's part, through zeros elsewhere.
 
     Args:
-        members: ``kim`` models of one shape in evaluation mode, over the same types, n-grams and wide features.
-        merged: a model of the config that :func:`merged_config` gives.
+        members: weights of ``kim`` models of one config, over the same types, n-grams and wide features.
+        config: of each; the merged model is of the config that :func:`merged_config` gives.
     """
-    weights = [member.state_dict() for member in members]
-    state: dict[str, Any] = {}
-    for name in weights[0]:
-        each = [w[name] for w in weights]
+    settings, found = KimSettings.of(config), {}
+    for name in members[0]:
+        each = [weights[name] for weights in members]
         if name.startswith("embedding."):
-            state[name] = torch.cat(each, 1)  # (V, M D)
-        elif name.startswith("encoder.convs."):
-            state[name] = torch.cat(each) if name.endswith("bias") else _side_by_side(each)
+            found[name] = np.concatenate(each, 1)  # (V, M D)
+        elif name.startswith("encoder."):
+            found[name] = np.concatenate(each, -1) if name.endswith("bias") else _side_by_side(each)
         elif name == "head.weight":
-            state[name] = _wide_head(each, members[0].encoder.num_maxima, len(members[0].encoder.convs))  # type: ignore[arg-type]
-        elif name in ("wide.keys", "wide.idf"):
-            state[name] = each[0]
+            found[name] = _wide_head(each, settings.num_maxima, len(settings.widths))
+        elif name in (WIDE_KEYS, WIDE_IDF):
+            found[name] = each[0]
         else:
-            state[name] = torch.stack(each).mean(0)
-    merged.load_state_dict(state)
+            found[name] = np.mean(each, 0)
+    return found
 
 
-def _side_by_side(filters: Sequence[Tensor]) -> Tensor:
+def _side_by_side(filters: Sequence[Array]) -> Array:
     """``(F, D, h)`` of each of M members to ``(M F, M D, h)``, zero where a filter and a vector are of two members."""
     count, dim, size = filters[0].shape
-    joined = filters[0].new_zeros(len(filters), count, len(filters), dim, size)
+    joined = np.zeros((len(filters), count, len(filters), dim, size), filters[0].dtype)
     for number, own in enumerate(filters):
         joined[number, :, number] = own
     return joined.reshape(len(filters) * count, len(filters) * dim, size)
 
 
-def _wide_head(heads: Sequence[Tensor], num_maxima: int, num_sizes: int) -> Tensor:
+def _wide_head(heads: Sequence[Array], num_maxima: int, num_sizes: int) -> Array:
     """The members' weights in the order of the merged features (width, member, filter; member, number), over M."""
-    maxima = torch.stack([head[:, :num_maxima].reshape(len(head), num_sizes, -1) for head in heads], 2)  # (C, h, M, F)
-    means = torch.stack([head[:, num_maxima:] for head in heads], 1)  # (C, M, D)
-    return torch.cat([maxima.flatten(1), means.flatten(1)], 1) / len(heads)
+    maxima = np.stack([head[:, :num_maxima].reshape(len(head), num_sizes, -1) for head in heads], 2)  # (C, h, M, F)
+    means = np.stack([head[:, num_maxima:] for head in heads], 1)  # (C, M, D)
+    flat = [part.reshape(len(part), -1) for part in (maxima, means)]
+    return np.concatenate(flat, 1) / np.float32(len(heads))

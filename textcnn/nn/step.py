@@ -12,14 +12,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from textcnn.text.batching import uniform
-
-_LAYERS = 1 << 20  # far from the epochs, so that masks of layers are not those of words
+from textcnn.text.masking import FEATURE_MASKS, uniform
 
 
 @dataclass
 class Step:
-    """A forward pass in training whose masks are a function of the rows, not of a generator of random numbers.
+    """A forward pass of training; masks are a function of its rows, not of a generator of random numbers.
 
     Attributes:
         seed: of the run.
@@ -51,7 +49,7 @@ class Step:
             place.reshape([-1 if k == axis else 1 for k in range(len(places))]) for axis, place in enumerate(places)
         ]
         self._masks += 1
-        return torch.from_numpy(uniform(self.seed, self.epoch + _LAYERS * self._masks, *spread))
+        return torch.from_numpy(uniform(self.seed, self.epoch + FEATURE_MASKS * self._masks, *spread))
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -67,5 +65,5 @@ _running: ContextVar[Step | None] = ContextVar("step", default=None)
 
 
 def running_step() -> Step | None:
-    """The step that runs; none: masks come from torch's generator, and a batch is all there is."""
+    """The step that runs; none outside of training runs: masks come from torch's generator then."""
     return _running.get()

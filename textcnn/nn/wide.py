@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from textcnn.nn.bags import WeightedBag
+from textcnn.nn.naive_bayes import naive_bayes_table
+from textcnn.nn.wide_size import num_bytes, smaller_table
 from textcnn.text.batching import Batch
 from textcnn.text.wide import WideFeatures, WideRows
-
-NAIVE_BAYES_SHARE = 0.3  # how much of the naive-Bayes weights the table starts with
 
 
 class WideBranch(nn.Module):
@@ -43,9 +43,6 @@ class WideBranch(nn.Module):
     def fit_features(self, features: WideFeatures, rows: WideRows, targets: npt.NDArray[np.int64 | np.float32]) -> None:
         """Set the keys, and start the table at a share of the naive-Bayes weights of the training rows.
 
-        One label a text: ``ln P(n-gram | label)`` with add-one counts, centred over the labels. Multi-label: the
-        difference of that between texts with and without the label. A label without a row starts at 0.
-
         Args:
             features: the n-grams of the training texts.
             rows: the features of every training text.
@@ -54,33 +51,27 @@ class WideBranch(nn.Module):
         self.keys.copy_(torch.from_numpy(features.keys))
         self.idf.copy_(torch.from_numpy(features.idf))
         size, num_labels = self.table.weight.shape
-        counts = np.zeros((size, num_labels))
-        everywhere = np.zeros((size, 1))
-        for block, texts in rows.blocks():  # a corpus may be larger than the memory
-            text = np.repeat(targets[texts], np.diff(block.offsets), axis=0)
-            if targets.ndim == 1:
-                code = block.rows.astype(np.int64) * num_labels + text
-                counts += np.bincount(code, minlength=size * num_labels).reshape(size, num_labels)
-            else:
-                everywhere += np.bincount(block.rows, minlength=size)[:, None]
-                for c in range(num_labels):
-                    counts[:, c] += np.bincount(block.rows, text[:, c], minlength=size)
-        if targets.ndim == 1:
-            present = np.bincount(targets, minlength=num_labels) > 0
-            weights = _log_shares(counts)
-            weights -= weights[:, present].mean(axis=1, keepdims=True)
-        else:
-            present = targets.sum(axis=0) > 0
-            weights = _log_shares(counts) - _log_shares(everywhere - counts)
-        weights[:, ~present] = 0
-        self.table.weight.copy_(torch.from_numpy(NAIVE_BAYES_SHARE * weights))
+        self.table.weight.copy_(torch.from_numpy(naive_bayes_table(size, num_labels, rows, targets)))
+
+    @torch.no_grad()
+    def held_to(self, most: int) -> WideBranch:
+        """The branch itself if it takes at most ``most`` bytes in a file, else a smaller one that does.
+
+        Its weights are float16 numbers; in memory they stay float32, so that file and memory give the same answer. The
+        n-grams that are left out are as unseen: they do not count in the norm of a text either.
+        """
+        size, num_labels = self.table.weight.shape
+        if num_bytes(size, num_labels, float16=self.is_float16) <= most:
+            return self
+        table, kept = smaller_table(self.table.weight.numpy(), most)
+        small = WideBranch(len(kept), num_labels)
+        small.is_float16 = True
+        small.table.weight.copy_(torch.from_numpy(table))
+        small.keys.copy_(self.keys[torch.from_numpy(kept)])
+        small.idf.copy_(self.idf[torch.from_numpy(kept)])
+        return small.train(self.training)
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits ``(B, C)``; a text without a known n-gram has zeros."""
         logits: Tensor = self.table(batch.wide_rows, batch.wide_offsets, batch.wide_weights)
         return logits
-
-
-def _log_shares(counts: npt.NDArray[np.float64 | np.int64]) -> npt.NDArray[np.float64]:
-    smoothed = counts + 1.0
-    return np.asarray(np.log(smoothed / smoothed.sum(axis=0)))

@@ -1,40 +1,27 @@
-"""A wide branch that is too large: half precision first, then without the n-grams of least weight."""
+"""The n-gram branch held to a size: half precision first, then without the n-grams of least weight. Without torch."""
 
 from __future__ import annotations
 
-import torch
+from typing import Any
 
-from textcnn.nn.wide import WideBranch
+import numpy as np
+import numpy.typing as npt
 
-_LARGEST = torch.finfo(torch.float16).max
-
-
-def num_bytes(wide: WideBranch) -> int:
-    """What the branch takes in a file: key, idf and weights of every n-gram."""
-    return len(wide.keys) * row_bytes(wide.table.embedding_dim, wide.is_float16)
+_LARGEST = float(np.finfo(np.float16).max)
 
 
-@torch.no_grad()
-def fitted(wide: WideBranch, most: int) -> WideBranch:
-    """The branch itself if it takes at most ``most`` bytes, else a smaller one that does.
+def num_bytes(num_features: int, num_labels: int, *, float16: bool) -> int:
+    """What a branch of so many n-grams takes in a file: key, idf and weights of each."""
+    return num_features * (8 + 4 + num_labels * (2 if float16 else 4))
 
-    Its weights are rounded to float16, and are so in the file; in memory they stay float32, so that both give the same
-    answer. If that is not enough, the n-grams whose weights have the largest norm are kept. The others are as unseen:
-    they do not count in the norm of a text either.
+
+def smaller_table(table: npt.NDArray[Any], most: int) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.int64]]:
+    """Rows of a table ``(N, C)`` rounded to float16, as many as take ``most`` bytes, and which they are, ascending.
+
+    They are the rows of the largest norm; keys of the rows that are kept stay ascending.
     """
-    if num_bytes(wide) <= most:
-        return wide
-    table = wide.table.weight.clamp(-_LARGEST, _LARGEST).half().float()
-    room = most // row_bytes(table.shape[1], float16=True)
-    kept = table.norm(dim=1).argsort(descending=True, stable=True)[:room].sort().values  # keys stay ascending
-    small = WideBranch(len(kept), table.shape[1])
-    small.is_float16 = True
-    small.table.weight.copy_(table[kept])
-    small.keys.copy_(wide.keys[kept])
-    small.idf.copy_(wide.idf[kept])
-    return small.train(wide.training)
-
-
-def row_bytes(num_labels: int, float16: bool) -> int:
-    """What one n-gram takes in a file."""
-    return 8 + 4 + num_labels * (2 if float16 else 4)
+    rounded = np.clip(table, -_LARGEST, _LARGEST).astype(np.float16)
+    room = most // num_bytes(1, table.shape[1], float16=True)
+    norms = np.linalg.norm(rounded.astype(np.float32), axis=1)
+    kept = np.sort(np.argsort(-norms, kind="stable")[:room])
+    return rounded[kept], kept

@@ -8,16 +8,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from textcnn.config import PRESETS, Config, DataConfig, ModelConfig, TextConfig, TrainingConfig
 from textcnn.errors import ArtifactError, ConfigError
 from textcnn.inference.artifact import Artifact
 from textcnn.labels import Labels
 from textcnn.models import registry
-from textcnn.models.base import TextClassifier
-from textcnn.text.batching import TextInputs
+from textcnn.models.weights import WIDE_IDF, WIDE_KEYS, WIDE_TABLE, Weights
+from textcnn.text.pipeline import TextPipeline
 from textcnn.training.progress import Reporter
 
 # They decide which new words there are, and may differ from those the model was made with.
@@ -75,15 +73,13 @@ def extended_labels(known: Labels, rows: Sequence[Sequence[str]], reporter: Repo
     return Labels((*known.names, *new), known.multi_label)
 
 
-@torch.no_grad()
-def take_weights(model: TextClassifier, inputs: TextInputs, start: Artifact) -> None:
-    """Copy the weights of ``start`` into ``model``, whose words, n-grams, wide features and labels include its own.
+def take_weights(weights: Weights, inputs: TextPipeline, start: Artifact) -> None:
+    """Copy the weights of ``start`` into those of a new model, whose words, n-grams and labels include its own.
 
     Raises:
         ArtifactError: a weight of the model has no place here.
     """
-    before = start.text_inputs()
-    target, source = model.state_dict(), start.model.state_dict()
+    before, source = start.text_inputs(), start.weights
     labels = np.arange(len(start.labels))
     rows: dict[str, npt.NDArray[np.int64]] = {}
     for name in (name for name in source if name.startswith("embedding.")):  # of one channel or of two
@@ -92,28 +88,22 @@ def take_weights(model: TextClassifier, inputs: TextInputs, start: Artifact) -> 
         elif name.endswith("ngram.weight") and inputs.lexicon is not None and before.lexicon is not None:
             rows[name] = np.searchsorted(inputs.lexicon.buckets, before.lexicon.buckets)
     if inputs.wide is not None and before.wide is not None:
-        rows["wide.table.weight"] = np.searchsorted(inputs.wide.keys, before.wide.keys)
+        rows[WIDE_TABLE] = np.searchsorted(inputs.wide.keys, before.wide.keys)
     rows.update(dict.fromkeys(("head.weight", "head.bias"), labels))
     for name, weight in source.items():
-        if name in ("wide.keys", "wide.idf"):  # set from the features
+        if name in (WIDE_KEYS, WIDE_IDF):  # set from the features
             continue
+        target = weights[name]
         if name.startswith("head.") and len(weight) < len(labels):  # one row z of two labels: their logits are (0, z)
-            weight = weight if len(target[name]) == 1 else torch.cat([torch.zeros_like(weight), weight])
-        if weight.shape == target[name].shape and name not in rows:
-            target[name].copy_(weight)
-        elif name in rows and weight.ndim == target[name].ndim:
-            _place(target[name], weight, rows[name][: len(weight)])
+            weight = weight if len(target) == 1 else np.concatenate([np.zeros_like(weight), weight])
+        if weight.shape == target.shape and name not in rows:
+            target[...] = weight
+        elif name in rows and weight.ndim == target.ndim:
+            columns = tuple(slice(size) for size in weight.shape[1:])  # those that the model does not have stay
+            place: tuple[Any, ...] = (rows[name][: len(weight)], *columns)
+            target[place] = weight
         else:
-            raise ArtifactError(f"{name} has the shape {tuple(weight.shape)}, expected {tuple(target[name].shape)}")
-
-
-def _place(target: Tensor, weight: Tensor, rows: npt.NDArray[np.int64]) -> None:
-    """Rows of ``weight`` to rows of ``target``; columns that ``weight`` does not have stay."""
-    index = torch.from_numpy(rows)
-    if weight.ndim == 1:
-        target[index] = weight
-    else:
-        target[index[:, None], torch.arange(weight.shape[1])] = weight
+            raise ArtifactError(f"{name} has the shape {weight.shape}, expected {target.shape}")
 
 
 def _fields(*sections: type) -> list[str]:

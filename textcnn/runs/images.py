@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textcnn.config import Config, parsed_size
 from textcnn.errors import DataError
-from textcnn.image.augmenting import RandomShift
-from textcnn.image.batching import ImageInputs
 from textcnn.image.reading import Images, read_part
 from textcnn.inference.artifact import Artifact
 from textcnn.labels import Labels
-from textcnn.models.base import build_image_classifier
 from textcnn.models.merging import merged_config
 from textcnn.runs.run import (
     Others,
@@ -27,10 +24,13 @@ from textcnn.runs.run import (
     warn_of_labels,
 )
 from textcnn.training.checkpoints import Checkpoints
-from textcnn.training.learn import Part, learn, prepare
+from textcnn.training.distributed import ALONE, ProcessGroup
+from textcnn.training.learned import Part
 from textcnn.training.progress import Reporter
-from textcnn.training.ranks import ALONE, Ranks
 from textcnn.training.watch import Watch
+
+if TYPE_CHECKING:
+    from textcnn.image.batching import ImageInputs
 
 
 def run_images(
@@ -42,7 +42,7 @@ def run_images(
     test: Any = None,
     checkpoints: Checkpoints | None = None,
     began: float | None = None,
-    ranks: Ranks = ALONE,
+    group: ProcessGroup = ALONE,
 ) -> Run:
     """Train an image classifier; arguments as for :func:`train_text`, with what ``read_images`` reads.
 
@@ -52,12 +52,17 @@ def run_images(
         DataError: the data cannot be read as asked.
         ConfigError: a setting that does not fit the data or the architecture.
     """
-    config = shared_config(config, ranks, reporter)
-    with Watch(config.training, checkpoints=checkpoints, began=began, ranks=ranks) as watch:
+    config = shared_config(config, group, reporter)
+    with Watch(config.training, checkpoints=checkpoints, began=began, group=group) as watch:
         return ended(_run_images(data, config, reporter, dev, test, watch), watch)
 
 
 def _run_images(data: Any, config: Config, reporter: Reporter, dev: Any, test: Any, watch: Watch) -> Run:
+    from textcnn.image.augmenting import RandomShift
+    from textcnn.image.batching import ImageInputs
+    from textcnn.models.base import build_image_classifier
+    from textcnn.training.learn import learn, prepare
+
     check_dev(dev, config)
     if config.training.ensemble > 1:
         merged_config(config.model, config.training.ensemble)  # is for text; says so

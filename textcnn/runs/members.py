@@ -5,34 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from statistics import mean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textcnn.config import Config, ModelConfig, TrainingConfig
-from textcnn.models.base import TextClassifier
-from textcnn.models.merging import merge_members, merged_config
-from textcnn.training.learn import Learned, prepare
+from textcnn.models.merging import merged_config, merged_weights
+from textcnn.models.weights import Weights
+from textcnn.training.learned import Learned
 from textcnn.training.loop import Fit
 from textcnn.training.progress import Reporter
 
+if TYPE_CHECKING:
+    from torch import nn
+
 
 def train_members(
-    config: Config,
-    build: Callable[[ModelConfig], TextClassifier],
-    train: Callable[[TextClassifier, TrainingConfig], Learned],
-    reporter: Reporter,
-) -> tuple[TextClassifier, ModelConfig, Learned]:
+    config: Config, train: Callable[[TrainingConfig], tuple[nn.Module | Weights, Learned]], reporter: Reporter
+) -> tuple[nn.Module | Weights, ModelConfig, Learned]:
     """Train ``ensemble`` networks with the seeds ``seed``, ``seed + 1``, ... and merge them.
 
     A run that is stopped early has the members that were trained so far.
 
     Args:
         config: every setting.
-        build: makes a network with fresh weights.
-        train: trains one in place.
+        train: makes a network from a seed and trains it; gives it, or its weights.
         reporter: is told which member it is.
 
     Returns:
-        The network, its config, and how the fit went: the history of all members, the best epoch of the first.
+        The network as ``train`` gave it, or the weights of the merged one; its config; and how the fit went: the
+        history of all members, the best epoch of the first.
 
     Raises:
         ConfigError: networks of this kind cannot be merged.
@@ -40,16 +40,13 @@ def train_members(
     size = config.training.ensemble
     if size > 1:
         merged_config(config.model, size)  # what cannot be merged is told before it is trained
-    members: list[TextClassifier] = []
+    members: list[nn.Module | Weights] = []
     found: list[Learned] = []
     for number in range(size):
         training = replace(config.training, seed=(config.training.seed + number) % 2**64)
-        if number:
-            prepare(training)
         if size > 1:
             reporter.say(f"member {number + 1} of {size}, seed {training.seed}")
-        model = build(config.model)
-        learned = train(model, training)
+        model, learned = train(training)
         if not members or learned.fit.best_epoch:
             members.append(model)
             found.append(learned)
@@ -57,10 +54,17 @@ def train_members(
             break
     if size == 1:
         return members[0], config.model, found[0]
-    merged = merged_config(config.model, len(members))
-    model = build(merged)
-    merge_members(members, model)
-    return model.eval(), merged, replace(found[0], fit=_together([each.fit for each in found], learned.fit.stopped))
+    merged = merged_weights([_weights(member) for member in members], config.model)
+    together = replace(found[0], fit=_together([each.fit for each in found], learned.fit.stopped))
+    return merged, merged_config(config.model, len(members)), together
+
+
+def _weights(member: nn.Module | Weights) -> Weights:
+    if isinstance(member, dict):
+        return member
+    from textcnn.models.base import weights_of
+
+    return weights_of(member)
 
 
 def _together(fits: list[Fit], stopped: str) -> Fit:

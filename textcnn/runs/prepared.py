@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from textcnn import kernels
 from textcnn.config import MULTI_LABEL_SCALE, Config
 from textcnn.evaluation.drift import label_counts
 from textcnn.inference.artifact import Artifact
@@ -17,16 +16,15 @@ from textcnn.labels import Labels
 from textcnn.runs.continuing import extended_labels
 from textcnn.runs.pretrained import Pretrained, decided, read_pretrained, sentence
 from textcnn.runs.run import Others, check_dev, split_rows
-from textcnn.text.batching import TextInputs
 from textcnn.text.corpus import add_wide, encode_corpus
 from textcnn.text.lexicon import build_lexicon
 from textcnn.text.overlap import count_conflicts, count_shared, digest, fingerprints
-from textcnn.text.pipeline import EncodedTexts
+from textcnn.text.pipeline import EncodedTexts, TextPipeline
 from textcnn.text.reading import Examples, read_examples
 from textcnn.text.statistics import expected_unknown, text_statistics
 from textcnn.text.tokenizer import Tokenizer
 from textcnn.text.wide import WideFeatures
-from textcnn.training.learn import Part, prepare
+from textcnn.training.learned import Part
 from textcnn.training.progress import Reporter
 
 # A multi-label model without dev rows would have to guess its thresholds.
@@ -52,7 +50,7 @@ class Prepared:
     """
 
     config: Config
-    inputs: TextInputs
+    inputs: TextPipeline
     labels: Labels
     train: Part[EncodedTexts]
     others: Others
@@ -81,8 +79,6 @@ def prepare_text(
 ) -> Prepared:
     """Everything before the model: read, hold out, tokenize. Arguments as for :func:`run_text`."""
     check_dev(dev, config)
-    prepare(config.training)
-    kernels.prepare(reporter.say, wait=False)  # while the data is read
     multi_label = None if start is None else start.labels.multi_label
     examples = read_rows(data, config, reporter, multi_label=multi_label)
     # Dev and test rows all count the same: a metric is of the rows as they are.
@@ -108,7 +104,7 @@ def prepare_text(
         config = decided(config, config.model.dim, config.model.keep_vectors or 0)
     config = _resolve(config, tokenizer, labels)
     blinded = () if start is None else start.text_inputs().blinded  # a model that goes on stays blind
-    inputs = TextInputs(tokenizer, config.text.max_length, build_lexicon(tokenizer, config.model), blinded=blinded)
+    inputs = TextPipeline(tokenizer, config.text.max_length, build_lexicon(tokenizer, config.model), blinded=blinded)
     encoded = encode_corpus(inputs, train.texts)
     if config.model.wide:
         known = None if start is None else start.text_inputs().wide
@@ -182,7 +178,7 @@ def _warn_of_copies(train: Examples, others: dict[str, Examples | None], reporte
             reporter.say(f"warning: {shared:,} {name} texts are training texts too")
 
 
-def _part(inputs: TextInputs, tokens: EncodedTexts, examples: Examples, reporter: Reporter) -> Part[EncodedTexts]:
+def _part(inputs: TextPipeline, tokens: EncodedTexts, examples: Examples, reporter: Reporter) -> Part[EncodedTexts]:
     if cut := int(inputs.cut_rows(tokens).sum()):
         reporter.say(f"note: {cut:,} of {len(tokens):,} texts are cut after {inputs.max_length} tokens")
     return Part(tokens, examples.labels, examples.weights)
@@ -198,3 +194,14 @@ def _resolve(config: Config, tokenizer: Tokenizer, labels: Labels) -> Config:
     if model.wide_scale is None:
         model = dataclasses.replace(model, wide_scale=MULTI_LABEL_SCALE if labels.multi_label else model.scale)
     return dataclasses.replace(config, model=model)
+
+
+def deciding(prepared: Prepared) -> dict[str, Any]:
+    """What the weights follow from besides the settings of training, for the checkpoints."""
+    dev = prepared.held_out.get("dev")
+    return {
+        "model": dataclasses.asdict(prepared.config.model),
+        "text": dataclasses.asdict(prepared.config.text),
+        "training rows": prepared.source["fingerprint"],
+        "dev rows": None if dev is None else digest(dev.texts, dev.labels),
+    }

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+import numpy.typing as npt
 
-from textcnn.config import EMBEDDING_LEARNING_RATE, KEEP_VECTORS, WITH_VECTORS, Config
+from textcnn.config import EMBEDDING_LEARNING_RATES, KEEP_VECTORS, VECTOR_LEARNING_RATES, Config
 from textcnn.errors import ConfigError, DataError
-from textcnn.models.base import TextClassifier
 from textcnn.text.ragged import Ragged
 from textcnn.text.read_hub import local_file
 from textcnn.text.tokenizer import PAD, UNKNOWN, Tokenizer
@@ -27,29 +26,29 @@ class Pretrained:
     Attributes:
         path: the file they are from, which no later step needs.
         vectors: as read.
-        places: type ids of the vectors.
+        places: ``(N,)``, type ids of the vectors.
         num_words: words of the training texts.
         num_kept: words that the training texts lack.
     """
 
     path: Path
     vectors: Vectors
-    places: torch.Tensor
+    places: npt.NDArray[np.int64]
     num_words: int
     num_kept: int
 
-    def put_into(self, model: TextClassifier) -> None:
-        """Set the word rows; a word without a vector starts normal, with the standard deviation of the others."""
-        embedding, found = model.embedding, torch.from_numpy(self.vectors.rows.copy())
-        rows = torch.empty(embedding.num_embeddings, found.shape[1]).normal_(0.0, self.vectors.std)
-        rows[self.places] = found
-        embedding.set_rows(rows)
+    def word_rows(self, num_types: int, seed: int) -> npt.NDArray[np.float32]:
+        """Word rows ``(V, D)``; a word without a vector has normal numbers of the standard deviation of the others."""
+        random = np.random.default_rng([seed, num_types])
+        rows = random.standard_normal((num_types, self.vectors.dim), dtype=np.float32) * np.float32(self.vectors.std)
+        rows[self.places] = self.vectors.rows
+        return rows
 
     def describe(self, train: Ragged) -> dict[str, Any]:
         """What training.json says of them: the file's name and digest, and how much of the training texts has one."""
         with self.path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        covered = sum(int(np.isin(block.ids, self.places.numpy()).sum()) for block in train.blocks())
+        covered = sum(int(np.isin(block.ids, self.places).sum()) for block in train.blocks())
         return {
             "name": self.path.name,
             "sha256": digest,
@@ -109,7 +108,7 @@ def read_pretrained(config: Config, tokenizer: Tokenizer) -> tuple[Config, Token
         )
     extended = tokenizer.extended(kept)
     ids.update({name: len(tokenizer) + k for k, name in enumerate(kept)})
-    places = torch.tensor([ids[name] for name in vectors.names])
+    places = np.array([ids[name] for name in vectors.names], np.int64)
     pretrained = Pretrained(path, vectors, places, len(ids) - len(kept), len(kept))
     return decided(config, vectors.dim, len(kept)), extended, pretrained
 
@@ -119,9 +118,12 @@ def decided(config: Config, dim: int, kept: int) -> Config:
     model, training = config.model, config.training
     has_vectors = model.vectors is not None
     name = Path(model.vectors).name if model.vectors is not None else None
-    rate = training.embedding_learning_rate or (WITH_VECTORS if has_vectors else EMBEDDING_LEARNING_RATE)
+    rate = training.embedding_learning_rate or EMBEDDING_LEARNING_RATES[training.embedding_optimizer][has_vectors]
+    vector_rate = training.vector_learning_rate or VECTOR_LEARNING_RATES[training.embedding_optimizer]
     return dataclasses.replace(
         config,
         model=dataclasses.replace(model, vectors=name, embedding_dim=dim, keep_vectors=kept),
-        training=dataclasses.replace(training, embedding_learning_rate=rate),
+        training=dataclasses.replace(
+            training, embedding_learning_rate=rate, vector_learning_rate=vector_rate if has_vectors else None
+        ),
     )

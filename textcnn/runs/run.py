@@ -12,12 +12,11 @@ from textcnn.errors import ConfigError, DataError
 from textcnn.inference.artifact import Artifact
 from textcnn.inference.predictor import Predictor
 from textcnn.labels import Labels
-from textcnn.models.base import num_parameters
 from textcnn.text.reading import Examples
-from textcnn.training.learn import Learned, Part, calibrated
+from textcnn.training.distributed import ProcessGroup
+from textcnn.training.learned import Learned, Logits, Part, calibrated, measured
 from textcnn.training.order import Rows, stratified_split
 from textcnn.training.progress import Reporter
-from textcnn.training.ranks import Ranks, refuse
 from textcnn.training.watch import Watch
 
 Others = dict[str, Part[Any] | None]  # the encoded rows called dev and test
@@ -54,28 +53,46 @@ def warn_of_labels(labels: Labels, others: Others, reporter: Reporter) -> None:
 
 
 def finish_run(
-    artifact: Artifact, learned: Learned, train: Part[Any], others: Others, config: Config, *, source: dict[str, Any]
+    artifact: Artifact,
+    learned: Learned,
+    train: Part[Any],
+    others: Others,
+    config: Config,
+    *,
+    source: dict[str, Any],
+    logits: Logits | None = None,
 ) -> Run:
-    """Calibrate and measure the trained model of the artifact, and write what was found into the artifact."""
-    model, inputs, labels, test = artifact.model, artifact.inputs, artifact.labels, others["test"]
-    learned = calibrated(learned, model, inputs, others["dev"], labels)
+    """Calibrate and measure the trained model of the artifact, and write what was found into the artifact.
+
+    Args:
+        artifact: the model.
+        learned: how its training went.
+        train: the rows that it learnt from.
+        others: dev and test rows.
+        config: every setting.
+        source: name and fingerprint of the data.
+        logits: encoded rows to the model's logits; none: :meth:`Artifact.logits_function`.
+    """
+    labels, test, logits = artifact.labels, others["test"], logits or artifact.logits_function()
+    learned = calibrated(learned, logits, others["dev"], labels)
     artifact.temperature, artifact.thresholds = learned.temperature, learned.thresholds
-    fit, predictor = learned.fit, Predictor(artifact)
+    fit = learned.fit
     summary = {
         "architecture": config.model.architecture,
         "examples": {name: 0 if part is None else len(part.truth) for name, part in {"train": train, **others}.items()},
         "num_labels": len(labels),
-        "num_parameters": num_parameters(model),
+        "num_parameters": artifact.num_parameters,
         "epochs": len(fit.history),
         "best_epoch": fit.best_epoch,
         "stopped": fit.stopped,
         "train_seconds": fit.seconds,
         "tokens_per_second": fit.tokens_per_second,
-        "backend": learned.backend.backend,
+        "road": learned.road.name,
+        "road_reason": learned.road.reason,
         "temperature": learned.temperature,
         "calibration": learned.calibration or None,
         "dev": learned.dev,
-        "test": None if test is None else predictor.score(test.encoded, test.truth),
+        "test": None if test is None else measured(learned, logits, test, labels),
     }
     timed = ("train_seconds", "tokens_per_second")
     resolved = dataclasses.replace(config.training, epochs=learned.epochs)
@@ -86,33 +103,36 @@ def finish_run(
         **{name: value for name, value in summary.items() if name not in timed},
     }
     artifact.timing = {name: summary[name] for name in timed}
-    return Run(predictor, summary, fit.stopped, fit.problem)
+    return Run(Predictor(artifact), summary, fit.stopped, fit.problem)
 
 
 def ended(run: Run, watch: Watch) -> Run:
     """The run, and whether its memory is why it was stopped."""
-    ranks, artifact = watch.ranks, run.predictor.artifact
-    artifact.training["ranks"] = ranks.size
-    if exchange := ranks.exchange():
-        artifact.timing["exchange"] = exchange
-    if run.stopped in ("interrupted", "stopped") and (over := next(filter(None, ranks.each(watch.over_memory)), "")):
+    group, artifact = watch.group, run.predictor.artifact
+    artifact.training["ranks"] = group.size
+    if run.stopped in ("interrupted", "stopped") and (over := next(filter(None, group.each(watch.over_memory)), "")):
         return dataclasses.replace(run, stopped="memory", problem=over)
     return run
 
 
-def shared_config(config: Config, ranks: Ranks, reporter: Reporter, *, folds: int | None = None) -> Config:
-    """The settings of a run of so many processes: masks follow the rows.
+def shared_config(config: Config, group: ProcessGroup, reporter: Reporter, *, folds: int | None = None) -> Config:
+    """The settings of a run of so many processes.
 
     Raises:
         ConfigError: several processes train one network, and more are asked for.
     """
-    if ranks.size == 1:
+    if group.size == 1:
         return config
     ensemble = config.training.ensemble if config.training.ensemble > 1 else None
-    if problems := refuse(ranks, {"folds": folds, "ensemble": ensemble}):
+    if problems := [
+        f"{name} is {value}, but the run has {group.size} ranks, which train one network; leave it out, or train "
+        f"without torchrun"
+        for name, value in {"folds": folds, "ensemble": ensemble}.items()
+        if value
+    ]:
         raise ConfigError(problems)
-    reporter.say(f"{ranks.size} ranks share every batch; dropout's masks follow seed, epoch and row (masks = 'row')")
-    return dataclasses.replace(config, training=dataclasses.replace(config.training, masks="row"))
+    reporter.say(f"{group.size} ranks share every batch")
+    return config
 
 
 def num_measured(others: Others) -> int:

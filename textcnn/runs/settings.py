@@ -14,8 +14,8 @@ from textcnn.runs.folds import run_text_folds
 from textcnn.runs.run import Run, ended, shared_config
 from textcnn.runs.text import run_text
 from textcnn.training.checkpoints import Checkpoints
+from textcnn.training.distributed import ALONE, ProcessGroup
 from textcnn.training.progress import Reporter
-from textcnn.training.ranks import ALONE, Ranks
 from textcnn.training.watch import Watch
 
 
@@ -31,7 +31,7 @@ def train_text(
     evidence: bool = False,
     checkpoints: Checkpoints | None = None,
     began: float | None = None,
-    ranks: Ranks = ALONE,
+    group: ProcessGroup = ALONE,
 ) -> Run:
     """Train a text classifier from settings by name.
 
@@ -47,7 +47,7 @@ def train_text(
         evidence: keep an index of the training rows that hold the n-grams which decide.
         checkpoints: where it is kept how far the run has come, and where it goes on from.
         began: since when the time of ``time_limit`` counts, by ``time.perf_counter``; none: now.
-        ranks: the processes that train the network together, each of which calls this with the same arguments; test
+        group: the processes that train the network together, each of which calls this with the same arguments; test
             rows and checkpoints are for the first of them alone.
 
     Raises:
@@ -67,9 +67,9 @@ def train_text(
         config = continued_config(settings, start, where)
     else:
         config = Config.from_flat(settings)
-    config = shared_config(config, ranks, reporter, folds=folds)
+    config = shared_config(config, group, reporter, folds=folds)
     num_fits = ((folds or 0) + 1) * config.training.ensemble
-    with Watch(config.training, num_fits=num_fits, checkpoints=checkpoints, began=began, ranks=ranks) as watch:
+    with Watch(config.training, num_fits=num_fits, checkpoints=checkpoints, began=began, group=group) as watch:
         more: dict[str, Any] = {"dev": dev, "test": test, "evidence": evidence, "watch": watch}
         if folds is not None:
             run = run_text_folds(data, config, folds, reporter, **more)

@@ -6,35 +6,27 @@ components. Elsewhere the pipeline itself encodes.
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import os
-import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.kernels.compiling import announce
-from textcnn.text.chunk_numbers import DictNumbers, HashNumbers, Numbers, with_room
+from textcnn import core
 from textcnn.text.lexicon import Lexicon, Unseen, joined, renumber
-from textcnn.text.ragged import Ragged, gather
-from textcnn.text.tokenizer import WORD_PATTERN, Tokenizer
+from textcnn.text.ragged import Ragged, gather, with_room
+from textcnn.text.tokenizer import WORD_SPLIT, Tokenizer, steps_of
+from textcnn.text.words import JOINED, Words, names_of, slices, utf8
 
-MOST_CHUNKS = 2**18  # remembered at once: about 50 MB with their ids and the tables
+MOST_CHUNKS = 2**19  # remembered at once: about 50 MB with their ids and the tables
 MOST_CHARACTERS = 2**23  # of all remembered chunks
-FEW = 200  # texts up to which a dictionary is faster than importing numba
-_SLICE = 2**20  # characters of texts encoded at once: what the memory may hold beyond its bounds for a moment
-_JOINED = 1000  # new chunks that the pipeline sees as one text: a call a chunk would cost more than the chunk
 
 # No canonical composition (Unicode, UAX 15) joins a blank to a character beside it, and a blank's own decomposition is
 # blanks; these forms of case and accents look at one character alone.
 _LOCAL_NORMALIZERS = ("NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents")
 _PARTING = ("Whitespace", "WhitespaceSplit", "BertPreTokenizer")
-WORD_SPLIT = {"type": "Split", "pattern": {"Regex": WORD_PATTERN}, "behavior": "Removed", "invert": True}
 _WITHIN_PIECES = ("Punctuation", "Digits", *_PARTING)  # may follow in a sequence: they only cut pieces further
 _MODELS = ("WordLevel", "WordPiece", "BPE", "Unigram")  # each piece is looked up by itself
 
@@ -60,48 +52,6 @@ def refusal(tokenizer: Tokenizer) -> str | None:
     return None
 
 
-def steps_of(component: dict[str, Any] | None, plural: str) -> list[dict[str, Any]]:
-    """The parts of a sequence, sequences within it opened."""
-    if component is None:
-        return []
-    if component["type"] != "Sequence":
-        return [component]
-    return [step for part in component[plural] for step in steps_of(part, plural)]
-
-
-class Chunks:
-    """Texts to ids from memory; few texts at a time through a dictionary, many through compiled code.
-
-    Results are the same; importing the compiler would take longer than few texts do.
-    """
-
-    def __init__(self, tokenizer: Tokenizer, lexicon: Lexicon | None = None) -> None:
-        self._few = ChunkMemory(tokenizer, lexicon)
-        self._many = ChunkMemory(tokenizer, lexicon, HashNumbers if _has_numba() else DictNumbers)
-
-    def encode(self, texts: Sequence[str]) -> tuple[Ragged, Unseen]:
-        """Token ids of all texts, and the words that have temporary ones among them."""
-        is_few = len(texts) <= FEW and "textcnn.kernels.chunks_numba" not in sys.modules
-        if not is_few and _has_numba():
-            _load_compiled()
-        return (self._few if is_few else self._many).encode(texts)
-
-    def compiled(self) -> ChunkMemory:
-        """The memory that compiled code reads and every call fills from now on."""
-        _load_compiled()
-        return self._many
-
-
-@cache
-def _load_compiled() -> None:
-    announce(importlib.import_module("textcnn.kernels.chunks_numba"))
-
-
-@cache
-def _has_numba() -> bool:
-    return importlib.util.find_spec("numba") is not None
-
-
 class Remembered(NamedTuple):
     """What a memory holds, for as long as its lock is held.
 
@@ -124,37 +74,34 @@ class ChunkMemory:
     Args:
         tokenizer: without a :func:`refusal`.
         lexicon: gives unseen words temporary ids and their n-gram rows.
-        numbers: makes what finds a chunk again: :class:`DictNumbers`, or its compiled twin.
         most_chunks: chunks remembered at once.
-        most_characters: of the remembered chunks.
+        most_characters: of the remembered chunks, in bytes.
     """
 
     def __init__(
         self,
         tokenizer: Tokenizer,
         lexicon: Lexicon | None = None,
-        numbers: Callable[[], Numbers] = DictNumbers,
         *,
         most_chunks: int = MOST_CHUNKS,
         most_characters: int = MOST_CHARACTERS,
     ) -> None:
         self._tokenizer, self._lexicon = tokenizer, lexicon
-        self._make_numbers = numbers
         self._bounds = most_chunks, most_characters
         self._size = len(tokenizer)
         self._forget()
 
     def __reduce__(self) -> Any:
         """Copies and other processes start with nothing remembered."""
-        return ChunkMemory, (self._tokenizer, self._lexicon, self._make_numbers)
+        return ChunkMemory, (self._tokenizer, self._lexicon)
 
     def __len__(self) -> int:
         """Chunks that are remembered."""
-        return len(self._numbers)
+        return len(self._table)
 
     def encode(self, texts: Sequence[str]) -> tuple[Ragged, Unseen]:
         """Token ids of all texts, and the words that have temporary ones among them."""
-        return joined([self._encode(part) for part in _slices(texts)], self._size)
+        return joined([self._encode(part) for part in slices(texts)], self._size)
 
     @property
     def lock(self) -> threading.Lock:
@@ -164,10 +111,9 @@ class ChunkMemory:
         return self._lock
 
     def remembered(self) -> Remembered | None:
-        """What is remembered, to be read while :attr:`lock` is held; none without arrays."""
-        if not isinstance(self._numbers, HashNumbers):
-            return None
-        return Remembered((*self._numbers.arrays(), *self._chunks.arrays()), self._names, self._unseen)
+        """What is remembered, to be read while :attr:`lock` is held; none without the core."""
+        arrays = self._table.arrays()
+        return None if arrays is None else Remembered((*arrays, *self._chunks.arrays()), self._names, self._unseen)
 
     def _forget(self) -> None:
         self._process = os.getpid()
@@ -175,19 +121,22 @@ class ChunkMemory:
         self._clear()
 
     def _clear(self) -> None:
-        self._numbers = self._make_numbers()
+        self._table = core.twin("chunks").ChunkTable()
         self._chunks = _Rows()  # ids of each chunk; V + k is the k-th of the unseen words remembered here
+        self._words = Words(self._tokenizer) if self._tokenizer.is_default else None
+        self._word_ids = np.empty(0, np.int32)
         self._unseen: dict[str, int] = {}
         self._names: list[str] = []
         self._bags = _Rows()
 
     def _encode(self, texts: Sequence[str]) -> tuple[Ragged, Unseen]:
         with self.lock:
-            if len(self._numbers) > self._bounds[0] or self._numbers.size > self._bounds[1]:
+            if len(self._table) > self._bounds[0] or self._table.size > self._bounds[1]:
                 self._clear()
             try:
-                numbers, offsets = self._numbers.number(texts)
-                self._learn(self._numbers.names(len(self._chunks)))
+                numbers, offsets = self._table.number(*utf8(texts))
+                if len(self._table) > len(self._chunks):
+                    self._learn(*self._table.chunks(len(self._chunks)))
             except BaseException:  # Ctrl-C as well: no number may stay without its ids
                 self._clear()
                 raise
@@ -200,21 +149,42 @@ class ChunkMemory:
             unseen = Unseen(tuple(self._names[k] for k in used.tolist()), self._bags.take(used.astype(np.int64)))
         return Ragged(tokens.ids, tokens.offsets[offsets]), unseen
 
-    def _learn(self, chunks: list[str]) -> None:
+    def _learn(self, data: npt.NDArray[np.uint8], ends: npt.NDArray[np.int64]) -> None:
         """Remember ids of new chunks, and the unseen words in them."""
-        if not chunks:
+        if self._words is not None:
+            rows = self._words.split(data, ends)
+            self._word_ids = np.concatenate([self._word_ids, self._ids_of(self._words.names(len(self._word_ids)))])
+            self._chunks.append(Ragged(self._word_ids[rows.ids], rows.offsets))
             return
+        chunks = names_of(data, ends)
         tokens = _encode_chunks(self._tokenizer, chunks)
         if self._lexicon is not None:
             unseen = _resolve(self._tokenizer, self._lexicon, chunks, tokens)
-            new = [k for k, name in enumerate(unseen.names) if name not in self._unseen]
-            for k in new:
-                self._unseen[unseen.names[k]] = len(self._names)
-                self._names.append(unseen.names[k])
-            self._bags.append(unseen.bags.take(np.array(new, np.int64)))
+            self._remember(unseen)
             known = np.array([self._unseen[name] for name in unseen.names], np.int64)
             renumber(tokens.ids, self._size, known)
         self._chunks.append(tokens)
+
+    def _ids_of(self, words: list[str]) -> npt.NDArray[np.int32]:
+        """Ids of words that are new; those that the vocabulary does not have are remembered."""
+        found = [self._tokenizer.id_of(word) for word in words]
+        behind = [word for word, number in zip(words, found, strict=True) if number is None]
+        if self._lexicon is not None and behind:
+            self._remember(self._lexicon.compose(behind))
+        unknown = self._tokenizer.unknown_id
+        ids = [
+            (unknown if word not in self._unseen else self._size + self._unseen[word]) if number is None else number
+            for word, number in zip(words, found, strict=True)
+        ]
+        return np.array(ids, np.int32)
+
+    def _remember(self, unseen: Unseen) -> None:
+        """Number those of the unseen words that are new."""
+        new = [k for k, name in enumerate(unseen.names) if name not in self._unseen]
+        for k in new:
+            self._unseen[unseen.names[k]] = len(self._names)
+            self._names.append(unseen.names[k])
+        self._bags.append(unseen.bags.take(np.array(new, np.int64)))
 
 
 class _Rows:
@@ -238,24 +208,12 @@ class _Rows:
         return self._ids, self._offsets
 
     def take(self, rows: npt.NDArray[np.int64]) -> Ragged:
-        return Ragged(self._ids, self._offsets).take(rows)
-
-
-def _slices(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    """The texts in turn, about :data:`_SLICE` characters at a time."""
-    start = size = 0
-    for end, text in enumerate(texts, start=1):
-        size += len(text)
-        if size >= _SLICE:
-            yield texts[start:end]
-            start, size = end, 0
-    if start < len(texts):
-        yield texts[start:]
+        return Ragged(*core.twin("chunks").take_ragged(self._ids, self._offsets, rows))
 
 
 def _encode_chunks(tokenizer: Tokenizer, chunks: list[str]) -> Ragged:
     """Ids of each chunk, from the pipeline, which sees many of them as one text with a blank between each two."""
-    groups = [chunks[start : start + _JOINED] for start in range(0, len(chunks), _JOINED)]
+    groups = [chunks[start : start + JOINED] for start in range(0, len(chunks), JOINED)]
     found = tokenizer.encode_with_starts(["\n".join(group) for group in groups])
     lengths = []
     for group, (_, starts) in zip(groups, found, strict=True):

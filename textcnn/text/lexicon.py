@@ -37,6 +37,8 @@ def joined(parts: Sequence[tuple[Ragged, Unseen]], num_types: int) -> tuple[Ragg
     if len(parts) == 1 and not parts[0][1].names:
         return parts[0]
     names = sorted({name for _, unseen in parts for name in unseen.names})
+    if not names:
+        return Ragged.concatenate(tokens for tokens, _ in parts), Unseen()
     number = {name: k for k, name in enumerate(names)}
     tables = [np.array([number[name] for name in unseen.names], np.int64) for _, unseen in parts]
     ids = []
@@ -129,14 +131,18 @@ class Lexicon:
         if not len(places):
             return tokens, Unseen()
         words = self._words_at(texts, tokens, places)
-        names = sorted({word for word in words if word is not None})
-        buckets, offsets = self._rule.bags(names)
-        bags = self._rows(buckets, np.diff(offsets))
-        composed = np.flatnonzero(bags.lengths)
-        temporary = {names[i]: len(self) + k for k, i in enumerate(composed)}
+        unseen = self.compose(sorted({word for word in words if word is not None}))
+        temporary = {name: len(self) + k for k, name in enumerate(unseen.names)}
         ids = tokens.ids.copy()
         ids[places] = [unknown if word is None else temporary.get(word, unknown) for word in words]
-        return Ragged(ids, tokens.offsets), Unseen(tuple(names[i] for i in composed), bags.take(composed))
+        return Ragged(ids, tokens.offsets), unseen
+
+    def compose(self, words: Sequence[str]) -> Unseen:
+        """Those of the words that have an n-gram that was trained, in their order."""
+        buckets, offsets = self._rule.bags(words)
+        bags = self._rows(buckets, np.diff(offsets))
+        composed = np.flatnonzero(bags.lengths)
+        return Unseen(tuple(words[i] for i in composed.tolist()), bags.take(composed))
 
     def _words_at(self, texts: Sequence[str], tokens: Ragged, places: npt.NDArray[np.int64]) -> list[str | None]:
         """The word at each place of ``tokens``; none where the pieces of a text are not its tokens."""

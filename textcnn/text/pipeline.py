@@ -1,20 +1,25 @@
-"""From strings to token ids and features: all that comes before tensors, and needs no torch."""
+"""From strings to token ids and features, without torch, and from these to the tensors of a batch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from textcnn.text.blinding import Blinding
-from textcnn.text.chunks import ChunkMemory, Chunks, refusal
+from textcnn.text.chunks import ChunkMemory, refusal
 from textcnn.text.lexicon import Lexicon, Unseen
+from textcnn.text.masking import WordDropout, unique_types
 from textcnn.text.ragged import Ragged
 from textcnn.text.tokenizer import Tokenizer
 from textcnn.text.wide import WideFeatures, WideRows
+
+if TYPE_CHECKING:
+    from textcnn.text.batching import Batch
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class TextPipeline:
 
         What is remembered is what stands in the text, and only :meth:`encode` hides it.
         """
-        return None if self._chunks is None or self.blinded else self._chunks.compiled()
+        return None if self.blinded else self._chunks
 
     @cached_property
     def blinding(self) -> Blinding | None:
@@ -69,9 +74,9 @@ class TextPipeline:
         return Blinding(self.tokenizer, self.blinded) if self.blinded else None
 
     @cached_property
-    def _chunks(self) -> Chunks | None:
+    def _chunks(self) -> ChunkMemory | None:
         """Remembered ids, where the tokenizer allows it."""
-        return None if refusal(self.tokenizer) else Chunks(self.tokenizer, self.lexicon)
+        return None if refusal(self.tokenizer) else ChunkMemory(self.tokenizer, self.lexicon)
 
     def _ids(self, texts: Sequence[str]) -> tuple[Ragged, Unseen]:
         """The definition of ids and temporary ids, from the pipeline itself."""
@@ -91,3 +96,33 @@ class TextPipeline:
     def cut_rows(self, tokens: Ragged) -> npt.NDArray[np.bool_]:
         """Which texts are longer than ``max_length``, ``(N,)``."""
         return tokens.lengths > self.sizes(tokens)
+
+    def batch(
+        self,
+        tokens: Ragged,
+        rows: npt.NDArray[np.int64],
+        *,
+        labels: npt.NDArray[np.int64] | npt.NDArray[np.float32] | None = None,
+        weights: npt.NDArray[np.float32] | None = None,
+        dropout: WordDropout | None = None,
+        epoch: int = 0,
+    ) -> Batch:
+        """The texts numbered ``rows`` as tensors, cut to ``max_length``; labels and weights are those of all texts."""
+        from textcnn.text.batching import Batch  # torch, which nothing else here needs
+
+        taken = tokens.take(rows, longest=self.max_length)
+        if dropout is not None:
+            taken = dropout(taken, rows, epoch)
+        unique, inverse = unique_types(taken.ids)
+        arrays: dict[str, npt.NDArray[Any]] = {"offsets": taken.offsets, "unique": unique, "inverse": inverse}
+        if labels is not None:
+            arrays["labels"] = labels[rows]
+        if weights is not None:
+            arrays["weights"] = weights[rows]
+        if isinstance(tokens, EncodedTexts) and self.lexicon is not None:
+            bags = self.lexicon.bags(unique, tokens.unseen)
+            arrays.update(bag_rows=bags.ids.astype(np.int64), bag_offsets=bags.offsets)
+        if isinstance(tokens, EncodedTexts) and tokens.wide is not None:
+            wide = tokens.wide.take(rows)
+            arrays.update(wide_rows=wide.rows.astype(np.int64), wide_weights=wide.weights, wide_offsets=wide.offsets)
+        return Batch.of(arrays)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -84,3 +85,10 @@ def gather(
     # Place of every entry: its place in its own row plus where that row begins.
     within = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths, lengths)
     return within + np.repeat(offsets[rows], lengths), np.concatenate([[0], ends]).astype(np.int64)
+
+
+def with_room(array: npt.NDArray[Any], used: int, more: int) -> npt.NDArray[Any]:
+    """An array that begins with the first ``used`` entries and has room for ``more``, at a cost that is soon repaid."""
+    if used + more <= len(array):
+        return array
+    return np.concatenate([array[:used], np.empty(max(more, used), array.dtype)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -10,13 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.text.chunk_numbers import HashNumbers, with_room
+from textcnn import core
 from textcnn.text.chunks import MOST_CHUNKS, refusal
+from textcnn.text.ragged import with_room
 from textcnn.text.tokenizer import Tokenizer
+from textcnn.text.words import JOINED, names_of, utf8
 
 Integers = npt.NDArray[np.int64]
-
-_JOINED = 1000  # new chunks that the tokenizer sees as one text: a call a chunk would cost more than the chunk
 
 
 class Places(NamedTuple):
@@ -41,8 +40,8 @@ class Places(NamedTuple):
 class Spans:
     """What :meth:`textcnn.text.tokenizer.Tokenizer.spans` gives, for many texts.
 
-    Where compiled code has been loaded, and blanks part texts for the tokenizer too, it is compiled, and the tokenizer
-    sees every chunk (what stands between two blanks) once. Any number of threads may ask; they take turns.
+    Where blanks part texts for the tokenizer too, it sees every chunk (what stands between two blanks) once. Any
+    number of threads may ask; they take turns.
 
     Args:
         tokenizer: whose tokens they are of.
@@ -57,10 +56,10 @@ class Spans:
 
     def __call__(self, texts: Sequence[str]) -> Places:
         """The places of all tokens."""
-        if not (self._parted and "textcnn.kernels.chunks_numba" in sys.modules):
+        if not self._parted:
             return _by_tokenizer(self._tokenizer, texts)
         with self._lock:
-            if len(self._numbers) > self._most_chunks:
+            if len(self._table) > self._most_chunks:
                 self._forget()
             try:
                 return self._by_memory(texts)
@@ -73,27 +72,21 @@ class Spans:
         return Spans, (self._tokenizer,)
 
     def _forget(self) -> None:
-        self._numbers = HashNumbers()
+        self._table = core.twin("chunks").ChunkTable()
         self._used, self._offsets = 0, np.zeros(1, np.int64)
         self._starts, self._ends = np.empty((2, 0), np.int64)
 
     def _by_memory(self, texts: Sequence[str]) -> Places:
-        from textcnn.kernels.chunks_numba import ASCII_BLANKS, place_tokens
-
-        raw = [text.encode("utf-8", "surrogatepass") for text in texts]
-        data, ends = np.frombuffer(b"".join(raw), np.uint8), np.cumsum(np.fromiter(map(len, raw), np.int64, len(raw)))
-        numbers, _ = self._numbers.number(texts)
-        self._learn(self._numbers.names(self._used))
-        size = int((self._offsets[numbers + 1] - self._offsets[numbers]).sum())
-        found = Places(np.empty(size, np.int64), np.empty(size, np.int64), np.zeros(len(texts) + 1, np.int64))
-        chunks = self._offsets, self._starts, self._ends
-        place_tokens(data, ends, ASCII_BLANKS, numbers, *chunks, *found)
-        return found
+        data, ends = utf8(texts)
+        numbers, _ = self._table.number(data, ends)
+        self._learn(names_of(*self._table.chunks(self._used)))
+        chunks = self._offsets[: self._used + 1], self._starts, self._ends
+        return Places(*core.twin("chunks").place_tokens(data, ends, numbers, *chunks))
 
     def _learn(self, chunks: list[str]) -> None:
         """Remember the spans of new chunks."""
-        for first in range(0, len(chunks), _JOINED):
-            group = chunks[first : first + _JOINED]
+        for first in range(0, len(chunks), JOINED):
+            group = chunks[first : first + JOINED]
             begins = np.zeros(len(group) + 1, np.int64)
             np.cumsum([len(chunk) + 1 for chunk in group], out=begins[1:])
             spans = np.array(self._tokenizer.spans("\n".join(group)), np.int64).reshape(-1, 2)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-_BASIS, _PRIME = np.uint32(2166136261), np.uint32(16777619)
+from textcnn import core
 
 
 @dataclass(frozen=True)
@@ -34,33 +34,7 @@ class SubwordRule:
         Returns:
             ``(M,)`` buckets of all words, one word after another, and ``(W + 1,)`` offsets where each word begins.
         """
-        raw = [f"<{word}>".encode("utf-8", "surrogatepass") for word in words]
-        data = np.frombuffer(b"".join(raw), np.uint8)
-        starts = np.flatnonzero((data & 0xC0) != 0x80)  # first byte of every character
-        ends = np.append(starts[1:], len(data))
-        word_of = np.repeat(np.arange(len(raw)), [len(word) for word in raw])[starts]
-        hashes, words_of = [np.zeros(0, np.uint32)], [np.zeros(0, np.int64)]
-        longest = int(np.bincount(word_of).max(initial=0))
-        for n in range(self.n_min, min(self.n_max, longest) + 1):
-            first = np.arange(len(starts) - n + 1)
-            first = first[word_of[first] == word_of[first + n - 1]]  # an n-gram stays within its word
-            hashes.append(_fnv1a(data, starts[first], ends[first + n - 1]))
-            words_of.append(word_of[first])
-        flat, owner = np.concatenate(hashes), np.concatenate(words_of)
-        sorted_by_word = np.argsort(owner, kind="stable")
-        offsets = np.zeros(len(raw) + 1, np.int64)
-        np.cumsum(np.bincount(owner, minlength=len(raw)), out=offsets[1:])
-        return (flat[sorted_by_word] % np.uint32(self.buckets)).astype(np.int64), offsets
-
-
-def _fnv1a(
-    data: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
-) -> npt.NDArray[np.uint32]:
-    """Hash of ``data[start:end]`` for many slices at once: one pass a byte position, over the slices that long."""
-    hashes = np.full(len(starts), _BASIS, np.uint32)
-    lengths = ends - starts
-    with np.errstate(over="ignore"):
-        for place in range(int(lengths.max(initial=0))):
-            inside = lengths > place
-            hashes[inside] = (hashes[inside] ^ data[starts[inside] + place]) * _PRIME
-    return hashes
+        raw = [word.encode("utf-8", "surrogatepass") for word in words]
+        data, ends = np.frombuffer(b"".join(raw), np.uint8), np.cumsum(np.fromiter(map(len, raw), np.int64, len(raw)))
+        buckets, offsets = core.twin("features").ngram_buckets(data, ends, self.n_min, self.n_max, self.buckets)
+        return buckets, offsets

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -18,6 +17,7 @@ from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, tra
 from textcnn.config import TOKENIZERS, TextConfig
 from textcnn.errors import ArtifactError, ConfigError
 from textcnn.text.ragged import Ragged
+from textcnn.text.words import count_words
 
 PAD = "[PAD]"
 UNKNOWN = "[UNK]"
@@ -29,6 +29,7 @@ _CHUNK = 2048  # texts handed to the pipeline at once: bounds its memory, keeps 
 _CJK = r"\p{Han}\p{Hiragana}\p{Katakana}ーｰ"  # the sound marks are of no script
 WORD_CHARACTER = rf"[\w&&[^{_CJK}]]"
 WORD_PATTERN = rf"[{_CJK}]|{WORD_CHARACTER}+(?:'{WORD_CHARACTER}+)?|[^\w\s]"
+WORD_SPLIT = {"type": "Split", "pattern": {"Regex": WORD_PATTERN}, "behavior": "Removed", "invert": True}
 
 
 class Tokenizer:
@@ -58,9 +59,14 @@ class Tokenizer:
                 kinds = ", ".join(TOKENIZERS)
                 raise ConfigError(f"tokenizer must be one of {kinds}, or a tokenizer.json file, got {str(path)!r}")
             return cls.load(path)
+        if config.tokenizer == "word":
+            counts = count_words(texts, cls(_with_reserved([], config)))
+            return cls(_with_reserved(_frequent(counts, config.min_frequency)[: config.vocabulary_size - 2], config))
         pipeline = _untrained(config)
         pipeline.train_from_iterator(map(_without_surrogates, texts), _trainer(config, pipeline, texts))
-        return cls(_with_reserved(pipeline, config))
+        learned = pipeline.get_vocab(with_added_tokens=False)
+        names = sorted(learned, key=learned.__getitem__)
+        return cls(_with_reserved(names, config, pipeline.model.__getstate__()))  # the only door to the merges of BPE
 
     @classmethod
     def load(cls, path: str | Path) -> Tokenizer:
@@ -110,7 +116,16 @@ class Tokenizer:
     @cached_property
     def _size(self) -> int:
         """One more than the largest id: a tokenizer.json made elsewhere may leave ids out."""
-        return max(self._pipeline.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+        return max(self._vocabulary.values(), default=-1) + 1
+
+    @cached_property
+    def _vocabulary(self) -> dict[str, int]:
+        """The id of every type."""
+        return dict(self._pipeline.get_vocab(with_added_tokens=True))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The pipeline alone: the rest follows from it."""
+        return {"_pipeline": self._pipeline}
 
     @property
     def unknown_id(self) -> int | None:
@@ -126,7 +141,7 @@ class Tokenizer:
     def types(self) -> list[str]:
         """The vocabulary: the type string of every id, in the order of the ids; an id left out has an empty one."""
         names = [""] * len(self)
-        for name, number in self._pipeline.get_vocab(with_added_tokens=True).items():
+        for name, number in self._vocabulary.items():
             names[number] = name
         return names
 
@@ -177,6 +192,32 @@ class Tokenizer:
         """The pieces the pipeline looks up, in order: what a word-level tokenizer calls types, unseen ones included."""
         return _words(self._pipeline, _without_surrogates(text))
 
+    def words_of(self, chunks: Sequence[str]) -> tuple[list[str], list[int]]:
+        """The words of all chunks, which hold no blank, and how many each has; of the default tokenizer."""
+        text = self._pipeline.normalizer.normalize_str(_without_surrogates("\n".join(chunks)))
+        pieces = self._pipeline.pre_tokenizer.pre_tokenize_str(text)
+        ends = [*(place for place, character in enumerate(text) if character == "\n"), len(text)]
+        last = np.searchsorted([start for _, (start, _) in pieces], ends)
+        return [piece for piece, _ in pieces], np.diff(last, prepend=0).tolist()
+
+    @cached_property
+    def is_default(self) -> bool:
+        """Whether words are what :data:`WORD_PATTERN` finds, and each is looked up whole."""
+        if not self.has_whole_words or self._pipeline.model.unk_token != UNKNOWN or self.unknown_id is None:
+            return False
+        parts = self.components()
+        normal = [step["type"] for step in steps_of(parts["normalizer"], "normalizers")]
+        return normal in (["NFC"], ["NFC", "Lowercase"]) and parts["pre_tokenizer"] == WORD_SPLIT
+
+    @cached_property
+    def lowercases(self) -> bool:
+        """Whether words are looked up in small letters."""
+        return any(step["type"] == "Lowercase" for step in steps_of(self.components()["normalizer"], "normalizers"))
+
+    def id_of(self, word: str) -> int | None:
+        """The id of a word; none where the vocabulary does not have it."""
+        return self._vocabulary.get(word)
+
     def type_of(self, word: str) -> str | None:
         """What :meth:`words` makes of one word; none if that is not one piece."""
         pieces = self.words(word)
@@ -195,10 +236,25 @@ class Tokenizer:
         """
         if not self.has_whole_words:
             return self
-        counts = Counter(word for text in texts for word in self.words(text))
-        frequent = {word for word, n in counts.items() if n >= config.min_frequency}
-        new = sorted(frequent - set(self.types()), key=lambda word: (-counts[word], word))
+        known = set(self.types())
+        new = [word for word in _frequent(count_words(texts, self), config.min_frequency) if word not in known]
         return self.extended(new[: max(config.vocabulary_size - len(self), 0)])
+
+
+def _frequent(counts: Mapping[str, int], min_frequency: int) -> list[str]:
+    """Words that occur that often: the most frequent first, those of one frequency by name."""
+    words = sorted(word for word, count in counts.items() if count >= min_frequency)
+    order = np.argsort([-counts[word] for word in words], kind="stable")
+    return [words[k] for k in order.tolist()]
+
+
+def steps_of(component: dict[str, Any] | None, plural: str) -> list[dict[str, Any]]:
+    """The parts of a sequence, sequences within it opened."""
+    if component is None:
+        return []
+    if component["type"] != "Sequence":
+        return [component]
+    return [step for part in component[plural] for step in steps_of(part, plural)]
 
 
 def _words(pipeline: tokenizers.Tokenizer, text: str) -> list[str]:
@@ -262,15 +318,18 @@ def _trainer(config: TextConfig, pipeline: tokenizers.Tokenizer, texts: Sequence
 _SUBWORDS = 16_000  # sub-word vocabularies beyond this are word lists again
 
 
-def _with_reserved(trained: tokenizers.Tokenizer, config: TextConfig) -> tokenizers.Tokenizer:
-    """Put [PAD] and [UNK] before the trained vocabulary; a trainer's ``special_tokens`` would become added tokens."""
-    learned = trained.get_vocab(with_added_tokens=False)
-    ordered = [PAD, UNKNOWN, *sorted(learned, key=learned.__getitem__)]
-    vocabulary = {entry: number for number, entry in enumerate(dict.fromkeys(ordered))}
+def _with_reserved(names: Sequence[str], config: TextConfig, trained: bytes = b"") -> tokenizers.Tokenizer:
+    """A pipeline with [PAD] and [UNK] before its types; a trainer's ``special_tokens`` would become added tokens.
+
+    Args:
+        names: the types.
+        config: which pipeline.
+        trained: the JSON of a trained model, for byte pairs.
+    """
+    vocabulary = {entry: number for number, entry in enumerate(dict.fromkeys([PAD, UNKNOWN, *names]))}
     pipeline = _untrained(config)
     if config.tokenizer == "bpe":
-        saved = trained.model.__getstate__()  # the only door to the merges: the model's own JSON
-        pipeline.model = models.BPE(vocabulary, _merges(saved))
+        pipeline.model = models.BPE(vocabulary, _merges(trained))
     elif config.tokenizer == "wordpiece":
         pipeline.model = models.WordPiece(vocabulary, unk_token=UNKNOWN)
     else:

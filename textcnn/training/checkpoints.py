@@ -9,20 +9,19 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import safetensors
 import safetensors.numpy
-import safetensors.torch
-import torch
-from torch import Tensor
 
 from textcnn.errors import ConfigError
-from textcnn.training.ranks import Ranks
 
 SECONDS = 60.0  # no more than this much training is lost
 KEPT = 2  # files of a fit: the newest, and one before it should that be damaged
 SUFFIX = ".safetensors"
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -31,11 +30,11 @@ class State:
 
     Attributes:
         facts: what JSON can hold.
-        tensors: the rest, by name.
+        tensors: the rest, arrays by name.
     """
 
     facts: dict[str, Any]
-    tensors: dict[str, Tensor]
+    tensors: dict[str, npt.NDArray[Any]]
 
 
 class Checkpoints:
@@ -103,7 +102,7 @@ class Checkpoints:
     def write(self, name: str, state: State, run: Mapping[str, Any]) -> None:
         """One file, durable before it has its name; a full disk ends no training, and is told once."""
         partial = self._folder / f"{name}.partial"
-        arrays = {key: value.detach().cpu().contiguous().numpy() for key, value in state.tensors.items()}
+        arrays = {key: np.asarray(value, order="C") for key, value in state.tensors.items()}
         metadata = {"facts": json.dumps(state.facts), "run": json.dumps(run, sort_keys=True)}
         try:
             safetensors.numpy.save_file(arrays, partial, metadata=metadata)
@@ -127,7 +126,7 @@ class Checkpoints:
         if _checksum(path) != path.name.removesuffix(SUFFIX).rpartition("-")[2]:
             self._say(f"warning: {str(path)!r} is damaged: its checksum is not that in its name; it is left out")
             return None
-        with safetensors.safe_open(path, framework="pt") as file:
+        with safetensors.safe_open(path, framework="numpy") as file:
             metadata = file.metadata()
             _require_same(json.loads(metadata["run"]), json.loads(json.dumps(run)), path)
             names = list(file.keys())
@@ -168,42 +167,14 @@ class FitCheckpoints:
             path.unlink(missing_ok=True)
 
 
-def with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors under longer names, for a :class:`State` that holds several sets."""
+def with_prefix(prefix: str, tensors: Mapping[str, Value]) -> dict[str, Value]:
+    """Tensors or arrays under longer names, for a :class:`State` that holds several sets."""
     return {f"{prefix}.{name}": value for name, value in tensors.items()}
 
 
-def of_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def of_prefix(prefix: str, tensors: Mapping[str, Value]) -> dict[str, Value]:
     """What :func:`with_prefix` was given."""
     return {name.removeprefix(f"{prefix}."): t for name, t in tensors.items() if name.startswith(f"{prefix}.")}
-
-
-def shared_state(state: State | None, ranks: Ranks) -> State | None:
-    """What the first process has read, on all of them: they need no common folder."""
-    if ranks.size == 1:
-        return state
-    data = None
-    if state is not None:
-        data = safetensors.torch.save(dict(state.tensors), {"facts": json.dumps(state.facts)})
-    if (data := ranks.broadcast(data)) is None:
-        return None
-    size = int.from_bytes(data[:8], "little")  # a safetensors header is JSON behind its length
-    facts = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["facts"])
-    return State(facts, safetensors.torch.load(data))
-
-
-def random_state() -> dict[str, Tensor]:
-    """Where torch's generators stand."""
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    return {"cpu": torch.get_rng_state(), **{f"cuda{number}": state for number, state in enumerate(cuda)}}
-
-
-def restore_random_state(states: Mapping[str, Tensor]) -> None:
-    """Put them where :func:`random_state` found them."""
-    torch.set_rng_state(states["cpu"])
-    for number in range(torch.cuda.device_count()):
-        if f"cuda{number}" in states:
-            torch.cuda.set_rng_state(states[f"cuda{number}"], number)
 
 
 def _checksum(path: Path) -> str:

@@ -6,14 +6,13 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import nn
+if TYPE_CHECKING:
+    from torch import nn
 
-from textcnn.training.losses import BranchLoss
-from textcnn.training.precision import Precision
-from textcnn.training.shares import loss_of
+    from textcnn.training.losses import BranchLoss
+    from textcnn.training.precision import Precision
 
 _PROBES = 4  # batches timed; the first one only warms up
 
@@ -40,7 +39,11 @@ def estimate(
     steps_per_epoch: int,
     precision: Precision,
 ) -> Estimate:
-    """Time a few steps without moving a weight or a random state."""
+    """Time a few steps of a network without moving a weight or a random state."""
+    import torch
+
+    from textcnn.training.shares import loss_of
+
     model.train()
     times = []
     with torch.random.fork_rng():

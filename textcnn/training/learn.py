@@ -1,71 +1,35 @@
-"""Learn a model from encoded rows: what text and image runs share, from the loss to the calibration."""
+"""Learn a network from encoded rows, in torch: what text and image runs share."""
 
 from __future__ import annotations
 
-import hashlib
 import zlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 
-from textcnn import kernels
 from textcnn.config import TrainingConfig
 from textcnn.errors import ConfigError
-from textcnn.evaluation.calibration import DEFAULT_THRESHOLD, fit_temperature, fit_thresholds
-from textcnn.evaluation.metrics import calibration_error, score
-from textcnn.evaluation.probabilities import probabilities
-from textcnn.kernels import BackendInfo
+from textcnn.evaluation.calibration import DEFAULT_THRESHOLD
 from textcnn.labels import Labels
+from textcnn.models.base import weights_of
 from textcnn.models.forward import logits_of
-from textcnn.training.checkpoints import shared_state
+from textcnn.training.distributed import ALONE, ProcessGroup, weights_digest
 from textcnn.training.estimate import estimate
-from textcnn.training.loop import Fit, fit, is_finished
-from textcnn.training.losses import BranchLoss, class_weights, label_log_odds
-from textcnn.training.order import default_epochs
+from textcnn.training.label_weights import class_weights, label_log_odds
+from textcnn.training.learned import Learned, Part
+from textcnn.training.losses import BranchLoss
+from textcnn.training.planning import dev_scores, planned_fit, weights_hash
 from textcnn.training.precision import Precision
-from textcnn.training.progress import Reporter, Together
-from textcnn.training.ranks import ALONE, Ranks, weights_digest
+from textcnn.training.progress import Reporter
+from textcnn.training.road import BY_TORCH, Road
 from textcnn.training.shares import Epochs
+from textcnn.training.trainer import NetworkLearner
 from textcnn.training.watch import Watch
-
-Encoded = TypeVar("Encoded")
-
-
-@dataclass(frozen=True)
-class Part(Generic[Encoded]):
-    """Rows of one split: encoded inputs, the true labels of each row, and how much it counts in the loss, if told."""
-
-    encoded: Encoded
-    truth: Sequence[tuple[str, ...]]
-    weights: npt.NDArray[np.float64] | None = None
-
-
-@dataclass(frozen=True)
-class Learned:
-    """What the dev rows have decided, and how the fit went.
-
-    Attributes:
-        fit: history and times.
-        epochs: passes that were planned.
-        temperature: 1 without dev rows.
-        thresholds: ``(C,)``; 0.5 without dev rows.
-        calibration: ECE on the dev rows before and after the temperature, or empty.
-        dev: metrics on the dev rows, or none.
-        backend: which twin of the kernels the steps ran on, and why not the fast one.
-    """
-
-    fit: Fit
-    epochs: int
-    temperature: float = 1.0
-    thresholds: list[float] = field(default_factory=list)
-    calibration: dict[str, float] = field(default_factory=dict)
-    dev: dict[str, Any] | None = None
-    backend: BackendInfo = BackendInfo("reference", "nothing was trained")
 
 
 def prepare(config: TrainingConfig) -> torch.device:
@@ -96,8 +60,9 @@ def learn(
     augment: dict[str, Any] | None = None,
     watch: Watch | None = None,
     run: Callable[[], Mapping[str, Any]] = dict,
+    road: Road = BY_TORCH,
 ) -> Learned:
-    """Train ``model`` in place; temperature and thresholds are :func:`calibrated` afterwards.
+    """Train ``model`` in place; dev rows decide temperature and thresholds afterwards.
 
     Args:
         model: a classifier with fresh weights.
@@ -111,106 +76,52 @@ def learn(
         augment: further arguments of ``inputs.batch`` for training batches, such as word dropout.
         watch: holds the run to its limits, and has its checkpoints.
         run: says what decides the weights besides ``config``, by name; asked only where checkpoints are kept.
+        road: that of torch, and why it was chosen.
 
     Raises:
         ConfigError: no time or memory is left for training, or the checkpoints are of another run.
     """
-    ranks = ALONE if watch is None else watch.ranks
-    epochs = config.epochs or default_epochs(len(train.truth))
+    group = ALONE if watch is None else watch.group
     model.to(device)
     weight = class_weights(config.class_weight, labels, train.truth)
     loss = BranchLoss(
         labels,
         smoothing=config.label_smoothing,
-        class_weight=weight,
+        class_weight=None if weight is None else torch.from_numpy(weight),
         focal_gamma=config.focal_gamma,
-        prior=label_log_odds(labels, train.truth, weight) if labels.multi_label else None,
+        prior=torch.from_numpy(label_log_odds(labels, train.truth, weight)) if labels.multi_label else None,
     ).to(device)
     augment = dict(augment or {})
     if train.weights is not None:
         augment["weights"] = (train.weights / train.weights.mean()).astype(np.float32)
-    batches = Epochs(inputs, train.encoded, labels.encode(train.truth), config, loss, augment, ranks, device)
-    ranks.require_same("training rows, settings and first weights", lambda: _start_digest(batches, model))
+    batches = Epochs(inputs, train.encoded, labels.encode(train.truth), config, loss, augment, group, device)
+    group.require_same("training rows, settings and first weights", lambda: _start_digest(batches, model))
     steps = len(batches.order(0))
-    kernels.use_backend(kernels.use_backend("auto"))  # forget what ran before this run
-    kernels.prepare(reporter.say)
-    config = replace(config, epochs=epochs)
-    checkpoints = (
-        None if watch is None else watch.checkpoints(lambda: {**run(), **_deciding(config, model), "ranks": ranks.size})
+    before = weights_hash(weights_of(model).values()) if watch is not None else ""
+    fit, epochs = planned_fit(
+        lambda config, reporter: NetworkLearner(model, batches, loss, config, steps, reporter, group),
+        lambda: estimate(model, batches, loss, steps, Precision(config.amp, model)),
+        config,
+        steps,
+        len(train.truth),
+        reporter,
+        evaluate=None if dev is None else dev_scores(lambda: _dev_logits(model, inputs, dev, group), dev, labels),
+        metric="micro_f1" if labels.multi_label else "accuracy",
+        dev_rows=0 if dev is None else len(dev.truth),
+        watch=watch,
+        deciding=lambda: {**run(), "road": road.name, "weights before training": before},
     )
-    state = shared_state(None if checkpoints is None else checkpoints.latest(), ranks)
-    with ranks.training():
-        if state is None or not is_finished(state):
-            expected = estimate(model, batches, loss, steps, Precision(config.amp, model))
-            if watch is not None:
-                dev_share = 0.0 if dev is None else len(dev.truth) / len(train.truth)
-                epochs = ranks.same(watch.planned(epochs, expected, dev_share, reporter.say))
-                reporter = Together(reporter, watch.reporter())
-            reporter.say(expected.describe(epochs))
-        if state is not None:  # the rates decay over the epochs that were planned then
-            epochs = state.facts["epochs"]
-        result = fit(
-            model,
-            batches,
-            steps,
-            loss,
-            replace(config, epochs=epochs),
-            ranks.listening(reporter),
-            evaluate=None if dev is None else _dev_scores(model, inputs, dev, labels, ranks),
-            metric="micro_f1" if labels.multi_label else "accuracy",
-            checkpoints=checkpoints,
-            state=state,
-            ranks=ranks,
-        )
-    backend = kernels.backend_info()
-    model.to("cpu")
-    return Learned(result, epochs, thresholds=[DEFAULT_THRESHOLD] * len(labels), backend=backend)
-
-
-def _deciding(config: TrainingConfig, model: nn.Module) -> dict[str, Any]:
-    """What the weights follow from, for the checkpoints: settings without limits, and the weights there are now."""
-    training = {name: value for name, value in asdict(config).items() if name not in ("time_limit", "max_memory")}
-    found = hashlib.sha256()
-    for value in model.state_dict().values():
-        found.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return {"training": training, "weights before training": found.hexdigest()}
+    model.to("cpu").eval()
+    return Learned(fit, epochs, thresholds=[DEFAULT_THRESHOLD] * len(labels), road=road)
 
 
 def _start_digest(batches: Epochs, model: nn.Module) -> int:
     """A checksum of what all processes of a run must begin with."""
     known = (np.concatenate(batches.order(0)), batches.targets, str(asdict(batches.config)).encode())
-    return zlib.crc32(b"".join(map(bytes, known)), weights_digest(model))
+    return zlib.crc32(b"".join(map(bytes, known)), weights_digest(weights_of(model)))
 
 
-def _dev_scores(
-    model: nn.Module, inputs: Any, dev: Part[Any], labels: Labels, ranks: Ranks
-) -> Callable[[], dict[str, float]]:
-    """Metrics of the model as it stands, multi-label at the thresholds it would get; each process asks for its rows."""
-    thresholds = [DEFAULT_THRESHOLD] * len(labels)
-
-    def evaluate() -> dict[str, float]:
-        nonlocal thresholds
-        own = logits_of(model, inputs, dev.encoded, ranks.part(len(dev.truth)))
-        probs = probabilities(ranks.rows(own, len(labels)), labels)
-        if labels.multi_label:
-            thresholds = fit_thresholds(probs, dev.truth, labels)
-        found = score(dev.truth, probs, labels, thresholds)
-        return {name: found[name] for name in ("accuracy", "macro_f1", "micro_f1")}
-
-    return evaluate
-
-
-def calibrated(learned: Learned, model: nn.Module, inputs: Any, dev: Part[Any] | None, labels: Labels) -> Learned:
-    """Take temperature, thresholds and metrics from the dev rows; without them nothing is taken."""
-    if dev is None:
-        return learned
-    logits, truth = logits_of(model, inputs, dev.encoded), dev.truth
-    temperature = fit_temperature(logits, truth, labels)
-    before, after = probabilities(logits, labels), probabilities(logits, labels, temperature)
-    thresholds = fit_thresholds(after, truth, labels) if labels.multi_label else learned.thresholds
-    calibration = {
-        "ece_before": calibration_error(truth, before, labels),
-        "ece_after": calibration_error(truth, after, labels),
-    }
-    scores = score(truth, after, labels, thresholds)
-    return replace(learned, temperature=temperature, thresholds=thresholds, calibration=calibration, dev=scores)
+def _dev_logits(model: nn.Module, inputs: Any, dev: Part[Any], group: ProcessGroup) -> npt.NDArray[np.float32]:
+    """Logits of the dev rows; each process asks for its share of them."""
+    own = logits_of(model, inputs, dev.encoded, group.part(len(dev.truth)))
+    return np.concatenate(group.each(own))

@@ -1,34 +1,75 @@
-"""The training loop, the same for texts and images."""
+"""The training loop, the same for texts and images, networks of torch and the C core."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from torch import Tensor, nn
+import numpy.typing as npt
 
 from textcnn.config import TrainingConfig
-from textcnn.training.checkpoints import (
-    FitCheckpoints,
-    State,
-    of_prefix,
-    random_state,
-    restore_random_state,
-    with_prefix,
-)
-from textcnn.training.losses import BranchLoss
+from textcnn.errors import TextCNNError
+from textcnn.training.checkpoints import FitCheckpoints, State, of_prefix, with_prefix
+from textcnn.training.distributed import ALONE, ProcessGroup, weights_digest
 from textcnn.training.progress import Reporter, StopTraining
-from textcnn.training.ranks import ALONE, Ranks, weights_digest
-from textcnn.training.trainer import DivergedError, Place, Trainer, TrainingBatch
 
 ROLLBACKS = 3  # times that training goes back to good weights with half the rates before it gives up
 
-
-Epoch = Callable[[int], Iterable[TrainingBatch]]
 Evaluate = Callable[[], dict[str, float]]
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+class DivergedError(TextCNNError):
+    """The loss is not a number any more; the weights are the last good ones."""
+
+
+def diverged(what: str, config: TrainingConfig) -> DivergedError:
+    """The error that says what happened, and what to do."""
+    return DivergedError(f"{what}; lower learning_rate (now {config.learning_rate:g}) or set clip_norm")
+
+
+@dataclass
+class Place:
+    """How far an epoch has come: its number, its steps that are done, and their sums."""
+
+    epoch: int = 0
+    step: int = 0
+    loss: float = 0.0
+    rows: int = 0
+    tokens: int = 0
+
+
+class Learner(Protocol):
+    """What is trained: weights, the optimizers' state, and the steps that change both."""
+
+    @property
+    def steps(self) -> int:
+        """Steps done, by which the rates go."""
+
+    def run_epoch(self, place: Place, after_step: Callable[[], None]) -> None:
+        """The steps of an epoch that ``place`` has not done, and their sums added to it.
+
+        Raises:
+            DivergedError: a loss or a weight is no number.
+        """
+
+    def slow_down(self, step: int) -> None:
+        """On from that step at half the rates, with fresh averages of gradients."""
+
+    def weights(self, into: Arrays | None = None) -> Arrays:
+        """Copies of the weights and buffers, by name; in the memory of earlier copies, if given."""
+
+    def put_weights(self, weights: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Set them."""
+
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """What a resumed run needs beside the weights: what JSON can hold, and arrays by name."""
+
+    def load_state(self, facts: Mapping[str, Any], arrays: Arrays) -> None:
+        """Continue where :meth:`state` was taken; the weights are those of then already."""
 
 
 @dataclass
@@ -53,10 +94,8 @@ class Fit:
 
 
 def fit(
-    model: nn.Module,
-    batches: Epoch,
+    learner: Learner,
     steps_per_epoch: int,
-    loss: BranchLoss,
     config: TrainingConfig,
     reporter: Reporter,
     *,
@@ -64,31 +103,28 @@ def fit(
     metric: str = "accuracy",
     checkpoints: FitCheckpoints | None = None,
     state: State | None = None,
-    ranks: Ranks = ALONE,
+    group: ProcessGroup = ALONE,
 ) -> Fit:
-    """Train ``model`` in place and leave it with its best weights (without ``evaluate``: the last).
+    """Train in place, and leave the learner with its best weights (without ``evaluate``: the last).
 
     When the loss is no number any more, training goes back to the best weights and on with half the rates, a few times.
 
     Args:
-        model: has ``branches(batch)``.
-        batches: gives the batches of an epoch by its number.
-        steps_per_epoch: how many that are.
-        loss: branches and targets to a scalar.
+        learner: what is trained.
+        steps_per_epoch: how many there are.
         config: epochs must be a number here.
-        reporter: is told of every step.
-        evaluate: dev metrics of the model as it stands.
+        reporter: is told of every epoch; the learner tells it of every step.
+        evaluate: dev metrics of the weights as they stand.
         metric: the one that decides which weights are best.
         checkpoints: where it is kept how far training has come.
         state: what was kept there, to go on from.
-        ranks: the processes that train the network together.
+        group: the processes that train the network together.
 
     Raises:
         DivergedError: the loss became infinite or NaN again and again before an epoch was done (later on, the best
             weights are kept and ``stopped`` says so).
     """
-    training = _Training(model, batches, steps_per_epoch, loss, config, reporter, evaluate, metric, checkpoints, ranks)
-    return training.run(state)
+    return _Training(learner, steps_per_epoch, config, reporter, evaluate, metric, checkpoints, group).run(state)
 
 
 class _Training:
@@ -96,25 +132,22 @@ class _Training:
 
     def __init__(
         self,
-        model: nn.Module,
-        batches: Epoch,
+        learner: Learner,
         steps_per_epoch: int,
-        loss: BranchLoss,
         config: TrainingConfig,
         reporter: Reporter,
         evaluate: Evaluate | None,
         metric: str,
         checkpoints: FitCheckpoints | None,
-        ranks: Ranks,
+        group: ProcessGroup,
     ) -> None:
         assert config.epochs is not None
-        self._model, self._batches, self._steps_per_epoch = model, batches, steps_per_epoch
+        self._learner, self._steps_per_epoch = learner, steps_per_epoch
         self._config, self._epochs, self._reporter = config, config.epochs, reporter
         self._evaluate, self._metric, self._checkpoints = evaluate, metric, checkpoints
-        self._trainer = Trainer(model, loss, config, steps_per_epoch * config.epochs, reporter, ranks)
-        self._best = _Best(model)
+        self._best = _Best(learner)
         self._fit, self._place, self._rollbacks = Fit(), Place(), 0
-        self._busy, self._tokens, self._ranks = 0.0, 0, ranks
+        self._busy, self._tokens, self._group = 0.0, 0, group
 
     def run(self, state: State | None) -> Fit:
         began = time.perf_counter()
@@ -123,7 +156,7 @@ class _Training:
             if is_finished(state):
                 return self._fit
         fit = self._fit
-        self._reporter.start(self._steps_per_epoch * self._epochs - self._trainer.steps)
+        self._reporter.start(self._steps_per_epoch * self._epochs - self._learner.steps)
         try:
             while self._place.epoch < self._epochs and not self._out_of_patience():
                 self._run_epoch()
@@ -138,7 +171,6 @@ class _Training:
             fit.stopped, fit.problem = "diverged", str(err)
         finally:
             self._reporter.stop()
-            self._model.eval()
         if self._best.epoch and (self._evaluate or fit.stopped in ("done", "patience", "diverged")):
             self._best.restore()
         fit.best_epoch = self._best.epoch
@@ -152,7 +184,7 @@ class _Training:
         """What is kept of a fit that has stopped: its end, or where it can go on."""
         if self._fit.stopped in ("done", "patience"):
             facts = {"fit": dataclasses.asdict(self._fit), "epochs": self._epochs}
-            checkpoints.finish(State(facts, self._tensors()))
+            checkpoints.finish(State(facts, with_prefix("model", self._learner.weights())))
         else:
             checkpoints.tidy()  # an interrupt may have come between a write and the removal of what it replaces
 
@@ -168,7 +200,7 @@ class _Training:
         place, before = self._place, self._place.tokens
         epoch_began = time.perf_counter()
         try:
-            self._trainer.run_epoch(self._batches(place.epoch), place, self._after_step)
+            self._learner.run_epoch(place, self._after_step)
         except DivergedError as err:
             if self._rollbacks == ROLLBACKS:
                 raise
@@ -176,7 +208,8 @@ class _Training:
             return
         self._busy += time.perf_counter() - epoch_began
         self._tokens += place.tokens - before
-        self._ranks.require_same(f"weights after epoch {place.epoch + 1}", lambda: weights_digest(self._model))
+        what = f"weights after epoch {place.epoch + 1}"
+        self._group.require_same(what, lambda: weights_digest(self._learner.weights()))
         entry: dict[str, Any] = {"epoch": place.epoch + 1, "loss": place.loss / place.rows}
         entry.update({f"dev_{name}": value for name, value in (self._evaluate() if self._evaluate else {}).items()})
         self._fit.history.append(entry)
@@ -189,7 +222,7 @@ class _Training:
         self._rollbacks += 1
         self._best.restore()
         self._place = Place(self._place.epoch)
-        self._trainer.slow_down(self._place.epoch * self._steps_per_epoch)
+        self._learner.slow_down(self._place.epoch * self._steps_per_epoch)
         where = f"those of epoch {self._best.epoch}" if self._best.epoch else "the first ones"
         self._reporter.say(
             f"warning: {problem}; training goes on from weights that were good, {where}, at half the rates"
@@ -203,7 +236,7 @@ class _Training:
         """Write a checkpoint, if it is time for one."""
         if self._checkpoints is None or not self._checkpoints.due():
             return
-        own, tensors = self._trainer.state()
+        own, arrays = self._learner.state()
         facts = {
             "epochs": self._epochs,
             "place": dataclasses.asdict(self._place),
@@ -212,27 +245,22 @@ class _Training:
             "rollbacks": self._rollbacks,
             "trainer": own,
         }
-        tensors = {**self._tensors(), **with_prefix("best", self._best.weights), **with_prefix("trainer", tensors)}
-        self._checkpoints.write(self._trainer.steps, State(facts, tensors))
-
-    def _tensors(self) -> dict[str, Tensor]:
-        return {**with_prefix("model", self._model.state_dict()), **with_prefix("random", random_state())}
+        parts = {"model": self._learner.weights(), "best": self._best.weights, "trainer": arrays}
+        together = {key: value for name, part in parts.items() for key, value in with_prefix(name, part).items()}
+        self._checkpoints.write(self._learner.steps, State(facts, together))
 
     def _restore(self, state: State) -> None:
         """Go back to where the checkpoint was written."""
         facts, tensors = state.facts, state.tensors
-        self._model.load_state_dict(of_prefix("model", tensors))
-        restore_random_state(of_prefix("random", tensors))
+        self._learner.put_weights(of_prefix("model", tensors))
         if is_finished(state):
             self._fit = Fit(**facts["fit"])
-            self._model.eval()
             return
         self._place, self._rollbacks = Place(**facts["place"]), facts["rollbacks"]
         self._fit.history.extend(facts["history"])
         self._best.epoch, self._best.value = facts["best"]
-        device = next(self._model.parameters()).device
-        self._best.weights = {name: value.to(device, copy=True) for name, value in of_prefix("best", tensors).items()}
-        self._trainer.load_state(facts["trainer"], of_prefix("trainer", tensors))
+        self._best.weights = of_prefix("best", tensors)
+        self._learner.load_state(facts["trainer"], of_prefix("trainer", tensors))
         self._reporter.say(f"going on from epoch {self._place.epoch + 1}, step {self._place.step:,}")
 
 
@@ -244,19 +272,16 @@ def is_finished(state: State) -> bool:
 class _Best:
     """The best weights so far; without a dev metric, the latest."""
 
-    def __init__(self, model: nn.Module) -> None:
-        self._model = model
+    def __init__(self, learner: Learner) -> None:
+        self._learner = learner
         self.value = float("-inf")
         self.epoch = 0
-        self.weights = self._snapshot()
+        self.weights = learner.weights()
 
     def consider(self, epoch: int, value: float | None) -> None:
         if value is None or value > self.value:
-            self.epoch, self.weights = epoch, self._snapshot()
+            self.epoch, self.weights = epoch, self._learner.weights(self.weights)
             self.value = self.value if value is None else value
 
     def restore(self) -> None:
-        self._model.load_state_dict(self.weights)
-
-    def _snapshot(self) -> dict[str, Tensor]:
-        return {name: value.detach().clone() for name, value in self._model.state_dict().items()}
+        self._learner.put_weights(self.weights)

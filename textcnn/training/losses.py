@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from textcnn.errors import ConfigError
 from textcnn.labels import Labels
 from textcnn.models.base import Branches
 
@@ -102,44 +98,3 @@ class BranchLoss(nn.Module):
 
 def _mean(rows: Tensor, weights: Tensor | None, divisor: float | Tensor) -> Tensor:
     return (rows if weights is None else rows * weights).sum() / divisor
-
-
-def label_log_odds(labels: Labels, rows: Sequence[Sequence[str]], weight: Tensor | None = None) -> Tensor:
-    """Log-odds ``(C,)`` of the labels, a positive counting ``weight`` times; half a row on each side."""
-    counts = Counter(name for row in rows for name in row)
-    present = torch.tensor([float(counts[name]) for name in labels.names])
-    odds = (present + 0.5) / (len(rows) - present + 0.5)
-    return torch.log(odds if weight is None else odds * weight)
-
-
-def class_weights(
-    setting: str | dict[str, float] | None, labels: Labels, rows: Sequence[Sequence[str]]
-) -> Tensor | None:
-    """Weights ``(C,)`` of the labels, or none.
-
-    ``balanced`` is scikit-learn's rule ``n / (C * count)``; multi-label it is ``(n - count) / count``, at most 100. A
-    dictionary holds weights by label; the labels it leaves out have 1.
-
-    Raises:
-        ConfigError: an unknown rule, an unknown label, or a weight that is not above 0.
-    """
-    if setting is None:
-        return None
-    counts = Counter(name for row in rows for name in row)
-    if setting == "balanced":
-        if labels.multi_label:
-            return torch.tensor([min((len(rows) - counts[n]) / max(counts[n], 1), 100.0) for n in labels.names])
-        return torch.tensor([len(rows) / (len(labels) * max(counts[n], 1)) for n in labels.names])
-    if isinstance(setting, str):
-        raise ConfigError(f"class_weight must be 'balanced' or a weight for each label, got {setting!r}")
-    problems = [
-        f"class_weight names the label {name!r}; the data has {', '.join(labels.names)}"
-        for name in setting
-        if name not in labels.names
-    ]
-    problems += [
-        f"class_weight of {name!r} must be above 0, got {value!r}" for name, value in setting.items() if not value > 0
-    ]
-    if problems:
-        raise ConfigError(problems)
-    return torch.tensor([float(setting.get(name, 1.0)) for name in labels.names])

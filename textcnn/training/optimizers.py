@@ -1,4 +1,4 @@
-"""Optimizers: AdamW on dense weights, Adam on the embedding rows a step touches; one step and one decay for both."""
+"""Optimizers: AdamW on dense weights, Adagrad or Adam on the embedding rows a step touches; one decay for all."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from textcnn import kernels
-from textcnn.config import EMBEDDING_LEARNING_RATE, TrainingConfig
+from textcnn.config import EMBEDDING_LEARNING_RATES, TrainingConfig
 from textcnn.nn.embedding import WordEmbedding
 from textcnn.nn.ngrams import HashedNgrams
 from textcnn.nn.wide import WideBranch
+from textcnn.training.order import linear_decay
 
 # Which optimizer moves the sparse tables of a module; all other weights are dense.
 TABLE_OWNERS: Mapping[type[nn.Module], str] = {WordEmbedding: "rows", HashedNgrams: "rows", WideBranch: "wide"}
@@ -51,6 +52,40 @@ class RowAdam(Optimizer):
                         _each_row_once(weight.grad),
                         lr=group["lr"],
                         betas=group["betas"],
+                        eps=group["eps"],
+                    )
+        return loss
+
+
+class RowwiseAdagrad(Optimizer):
+    """Adagrad for tables of rows, with one number of state a row: a step moves only the rows that have a gradient.
+
+    The accumulator of a row adds the mean square of the row's gradient, which is summed over the whole batch first;
+    then the row moves by ``lr * gradient / (sqrt(accumulator) + eps)``.
+
+    Args:
+        params: weights ``(V, D)`` with sparse gradients.
+        lr: step size.
+        eps: added to the root of the accumulator.
+    """
+
+    def __init__(self, params: Any, lr: float = 0.2, eps: float = 1e-10) -> None:
+        super().__init__(params, {"lr": lr, "eps": eps})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Move the touched rows once."""
+        loss = None if closure is None else closure()
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    if not self.state[weight]:
+                        self.state[weight]["sum"] = weight.new_zeros(len(weight))
+                    kernels.rowwise_adagrad(
+                        weight,
+                        self.state[weight]["sum"],
+                        _each_row_once(weight.grad),
+                        lr=group["lr"],
                         eps=group["eps"],
                     )
         return loss
@@ -149,16 +184,27 @@ def _laid_out_as(weight: Tensor, value: Tensor) -> Tensor:
 
 
 def build_optimizers(model: nn.Module, config: TrainingConfig, num_steps: int) -> Optimizers:
-    """AdamW, RowAdam and RowAdagrad on the weights they own, warmed up and decayed over ``num_steps``."""
+    """AdamW, RowwiseAdagrad or RowAdam, and RowAdagrad on the weights they own, warmed up and decayed together."""
     groups = split_parameters(model)
     members: dict[str, Optimizer] = {}
     if groups["dense"]:
         members["dense"] = AdamW(groups["dense"], lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
     if groups["rows"]:
-        members["rows"] = RowAdam(groups["rows"], lr=config.embedding_learning_rate or EMBEDDING_LEARNING_RATE)
+        members["rows"] = _row_optimizer(model, groups["rows"], config)
     if groups["wide"]:
         members["wide"] = RowAdagrad(groups["wide"], lr=config.wide_learning_rate)
     return Optimizers(members, linear_decay(num_steps, config.warmup))
+
+
+def _row_optimizer(model: nn.Module, rows: list[nn.Parameter], config: TrainingConfig) -> Optimizer:
+    """The optimizer of embedding rows; word rows have ``vector_learning_rate`` where that is set."""
+    kinds: Mapping[str, Callable[[Any], Optimizer]] = {"adagrad": RowwiseAdagrad, "adam": RowAdam}
+    rate = config.embedding_learning_rate or EMBEDDING_LEARNING_RATES[config.embedding_optimizer][0]
+    words = {id(module.word.weight) for module in model.modules() if isinstance(module, WordEmbedding)}
+    rates = [config.vector_learning_rate or rate if id(weight) in words else rate for weight in rows]
+    return kinds[config.embedding_optimizer](
+        [{"params": [weight], "lr": lr} for weight, lr in zip(rows, rates, strict=True)]
+    )
 
 
 def split_parameters(model: nn.Module) -> dict[str, list[nn.Parameter]]:
@@ -182,15 +228,3 @@ def _each_row_once(grad: Tensor) -> Tensor:
     """The sparse gradient with the entries of a row added up; those of ascending rows are so already."""
     rows = grad._indices()[0]
     return grad if bool((rows[1:] > rows[:-1]).all()) else grad.coalesce()
-
-
-def linear_decay(num_steps: int, warmup: float) -> Callable[[int], float]:
-    """A factor for each step: up from 0 over the share ``warmup`` of the steps, then down to 0 behind the last."""
-    rising = warmup * num_steps
-
-    def factor(step: int) -> float:
-        if step < rising:
-            return (step + 1) / (rising + 1)
-        return max((num_steps - step) / max(num_steps - rising, 1), 0.0)
-
-    return factor

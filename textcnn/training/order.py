@@ -1,9 +1,9 @@
-"""The order in which training rows are visited."""
+"""The order in which training rows are visited, and how the rates fall meanwhile."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +51,18 @@ def _parted(rows: Rows, sizes: Rows, most: int) -> list[Rows]:
             held = 0
         held += size
     return np.split(rows, cuts)
+
+
+def linear_decay(num_steps: int, warmup: float) -> Callable[[int], float]:
+    """A factor for each step: up from 0 over the share ``warmup`` of the steps, then down to 0 behind the last."""
+    rising = warmup * num_steps
+
+    def factor(step: int) -> float:
+        if step < rising:
+            return (step + 1) / (rising + 1)
+        return max((num_steps - step) / max(num_steps - rising, 1), 0.0)
+
+    return factor
 
 
 def stratified_split(labels: list[tuple[str, ...]], fraction: float, *, seed: int) -> tuple[Rows, Rows]:

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from textcnn.config import TrainingConfig
 from textcnn.nn.step import Step
+from textcnn.training.distributed import ProcessGroup
 from textcnn.training.losses import BranchLoss
 from textcnn.training.order import Rows, shuffled_batches
 from textcnn.training.precision import Precision
-from textcnn.training.ranks import Ranks
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,10 @@ class Epochs:
         inputs: makes batches of encoded rows.
         encoded: N training rows.
         targets: of all rows.
-        config: decides the order, and where masks come from.
+        config: decides the order, and with its seed the masks of dropout.
         loss: knows what the loss of a batch is divided by.
         augment: further arguments of ``inputs.batch``, such as word dropout.
-        ranks: the processes that share the batches.
+        group: the processes that share the batches.
         device: where batches go.
     """
 
@@ -81,7 +81,7 @@ class Epochs:
     config: TrainingConfig
     loss: BranchLoss
     augment: Mapping[str, Any]
-    ranks: Ranks
+    group: ProcessGroup
     device: torch.device
 
     def order(self, epoch: int) -> list[Rows]:
@@ -92,10 +92,9 @@ class Epochs:
 
     def __call__(self, epoch: int) -> Iterator[Any]:
         """The batches of an epoch."""
-        by_row = self.config.masks == "row" or self.ranks.size > 1
         sizes = self.inputs.sizes(self.encoded)
         for rows in self.order(epoch):
-            yield self._share(rows, epoch, int(sizes[rows].sum())) if by_row else self._batch(rows, epoch)
+            yield self._share(rows, epoch, int(sizes[rows].sum()))
 
     def _batch(self, rows: Rows, epoch: int) -> Any:
         extra = {**self.augment, "epoch": epoch} if self.augment else {}
@@ -103,8 +102,8 @@ class Epochs:
 
     def _share(self, rows: Rows, epoch: int, num_tokens: int) -> Share:
         """Without a row of its own a process borrows the first, so that it does what the others do; it counts 0."""
-        own = rows[self.ranks.part(len(rows))]
-        total = self.ranks.total if self.ranks.size > 1 else None
+        own = rows[self.group.part(len(rows))]
+        total = self.group.sum if self.group.size > 1 else None
         taken = own if len(own) else rows[:1]
         step = Step(self.config.seed, epoch, taken, int(rows[0]), total, counts=len(own) > 0)
         divisor = self.loss.divisor(torch.from_numpy(self.targets[rows]).to(self.device))

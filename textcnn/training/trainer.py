@@ -5,24 +5,23 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
 
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from textcnn.config import TrainingConfig
-from textcnn.errors import TextCNNError
 from textcnn.nn.head import Head
 from textcnn.training.checkpoints import of_prefix, with_prefix
-from textcnn.training.exchange import exchange_gradients
+from textcnn.training.distributed import ALONE, ProcessGroup
+from textcnn.training.loop import Arrays, Place, diverged
 from textcnn.training.losses import BranchLoss
 from textcnn.training.optimizers import build_optimizers, split_parameters
 from textcnn.training.precision import Precision
 from textcnn.training.progress import Reporter
-from textcnn.training.ranks import ALONE, Ranks
-from textcnn.training.shares import Share, loss_of
+from textcnn.training.shares import loss_of
 
 
 class TrainingBatch(Protocol):
@@ -45,21 +44,6 @@ class TrainingBatch(Protocol):
         """What speed is counted in."""
 
 
-class DivergedError(TextCNNError):
-    """The loss is not a number any more; the weights are the last good ones."""
-
-
-@dataclass
-class Place:
-    """How far an epoch has come: its number, its steps that are done, and their sums."""
-
-    epoch: int = 0
-    step: int = 0
-    loss: float = 0.0
-    rows: int = 0
-    tokens: int = 0
-
-
 class Trainer:
     """One model and its optimizers: runs steps."""
 
@@ -70,10 +54,10 @@ class Trainer:
         config: TrainingConfig,
         num_steps: int,
         reporter: Reporter,
-        ranks: Ranks = ALONE,
+        group: ProcessGroup = ALONE,
     ) -> None:
         self._model, self._loss, self._config, self._reporter = model, loss, config, reporter
-        self._num_steps, self._ranks = num_steps, ranks
+        self._num_steps, self._group = num_steps, group
         self._optimizers = build_optimizers(model, config, num_steps)
         self._precision = Precision(config.amp, model)
         self._groups = split_parameters(model)
@@ -103,13 +87,10 @@ class Trainer:
     def step(self, batch: TrainingBatch) -> float:
         """Forward, loss, backward, optimizers on one batch; gives the loss. The model is to be in training mode."""
         loss = loss_of(self._precision, self._loss, batch)
-        value = self._ranks.agree(loss.item())
+        value = self._group.agree(loss.item())
         if not math.isfinite(value):
-            raise self._diverged(f"the loss became {value} at step {self.steps + 1}")
-        has_rows = not isinstance(batch, Share) or batch.step.counts
-        self._precision.backward(
-            loss, self._optimizers, lambda: exchange_gradients(self._groups, self._ranks, has_rows=has_rows)
-        )
+            raise diverged(f"the loss became {value} at step {self.steps + 1}", self._config)
+        self._precision.backward(loss, self._optimizers, self._sum_gradients)
         if self._config.clip_norm is not None:
             nn.utils.clip_grad_norm_(self._groups["dense"], self._config.clip_norm)
         self._precision.step(self._optimizers)
@@ -117,6 +98,9 @@ class Trainer:
             with torch.no_grad():
                 head.weight.copy_(torch.renorm(head.weight, 2, 0, self._config.max_norm or 0.0))
         return float(value)
+
+    def _sum_gradients(self) -> None:
+        self._group.sum_gradients(self._groups["dense"], [*self._groups["rows"], *self._groups["wide"]])
 
     def slow_down(self, step: int) -> None:
         """On from that step at half the rates; averages of gradients, which may hold what is no number, begin anew."""
@@ -141,8 +125,82 @@ class Trainer:
         self._model.eval()
         finite = all(bool(torch.isfinite(weight).all()) for weight in self._model.parameters())
         loss = loss_of(Precision(None, self._model), self._loss, batch).item()
-        if not math.isfinite(self._ranks.agree(loss if finite else math.nan)):
-            raise self._diverged(f"a weight or loss became infinite or NaN by step {self.steps}")
+        if not math.isfinite(self._group.agree(loss if finite else math.nan)):
+            raise diverged(f"a weight or loss became infinite or NaN by step {self.steps}", self._config)
 
-    def _diverged(self, what: str) -> DivergedError:
-        return DivergedError(f"{what}; lower learning_rate (now {self._config.learning_rate:g}) or set clip_norm")
+
+class NetworkLearner:
+    """A network and its trainer as the training loop knows them (:class:`textcnn.training.loop.Learner`).
+
+    Args:
+        model: has ``branches(batch)``.
+        batches: gives the batches of an epoch by its number.
+        loss: branches and targets to a scalar.
+        config: epochs must be a number here.
+        steps_per_epoch: how many batches an epoch has.
+        reporter: is told of every step.
+        group: the processes that train the network together.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        batches: Callable[[int], Iterable[TrainingBatch]],
+        loss: BranchLoss,
+        config: TrainingConfig,
+        steps_per_epoch: int,
+        reporter: Reporter,
+        group: ProcessGroup = ALONE,
+    ) -> None:
+        assert config.epochs is not None
+        self._model, self._batches = model, batches
+        self._trainer = Trainer(model, loss, config, steps_per_epoch * config.epochs, reporter, group)
+        self.slow_down = self._trainer.slow_down
+
+    @property
+    def steps(self) -> int:
+        """Steps done."""
+        return self._trainer.steps
+
+    def run_epoch(self, place: Place, after_step: Callable[[], None]) -> None:
+        """The steps of an epoch that ``place`` has not done, and their sums added to it."""
+        self._trainer.run_epoch(self._batches(place.epoch), place, after_step)
+
+    def weights(self, into: Arrays | None = None) -> Arrays:
+        """Copies of the weights and buffers, by name."""
+        return {name: value.detach().cpu().numpy().copy() for name, value in self._model.state_dict().items()}
+
+    def put_weights(self, weights: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Set them, wherever the network is."""
+        self._model.load_state_dict(tensors_of(weights))
+
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """Where the optimizers and torch's generators stand."""
+        facts, tensors = self._trainer.state()
+        tensors = {**tensors, **with_prefix("random", random_state())}
+        return facts, {name: value.detach().cpu().numpy() for name, value in tensors.items()}
+
+    def load_state(self, facts: Mapping[str, Any], arrays: Arrays) -> None:
+        """Put them there again."""
+        tensors = tensors_of(arrays)
+        self._trainer.load_state(facts, tensors)
+        restore_random_state(of_prefix("random", tensors))
+
+
+def tensors_of(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, Tensor]:
+    """Tensors with copies of arrays, by name."""
+    return {name: torch.from_numpy(value.copy()) for name, value in arrays.items()}
+
+
+def random_state() -> dict[str, Tensor]:
+    """Where torch's generators stand."""
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {"cpu": torch.get_rng_state(), **{f"cuda{number}": state for number, state in enumerate(cuda)}}
+
+
+def restore_random_state(states: Mapping[str, Tensor]) -> None:
+    """Put them where :func:`random_state` found them."""
+    torch.set_rng_state(states["cpu"])
+    for number in range(torch.cuda.device_count()):
+        if f"cuda{number}" in states:
+            torch.cuda.set_rng_state(states[f"cuda{number}"], number)

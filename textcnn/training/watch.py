@@ -15,9 +15,9 @@ from textcnn.config import TrainingConfig
 from textcnn.config_types import parse_size
 from textcnn.errors import ConfigError, TextCNNError
 from textcnn.training.checkpoints import Checkpoints, FitCheckpoints
+from textcnn.training.distributed import ALONE, ProcessGroup
 from textcnn.training.estimate import Estimate
 from textcnn.training.progress import Silent, StopTraining
-from textcnn.training.ranks import ALONE, Ranks
 
 _PAUSE = 0.02  # seconds between two looks at the memory
 # For what comes behind the last step, measuring, saving and the end of the process: seconds and a share of the limit;
@@ -41,7 +41,7 @@ class Watch:
         began: since when the time counts, by the clock; none: now.
         clock: tells the time in seconds.
         resident: tells the memory that the process has, in bytes.
-        ranks: the processes that share the run, each with a watch of its own.
+        group: the processes that share the run, each with a watch of its own.
 
     Attributes:
         measured: dev and test rows that are measured at the end, in rows of training; time is left for them.
@@ -56,7 +56,7 @@ class Watch:
         began: float | None = None,
         clock: Callable[[], float] = time.perf_counter,
         resident: Callable[[], int] | None = None,
-        ranks: Ranks = ALONE,
+        group: ProcessGroup = ALONE,
     ) -> None:
         self._limit, self._clock = config.time_limit, clock
         self._most = None if config.max_memory is None else parse_size("max_memory", config.max_memory)
@@ -68,7 +68,7 @@ class Watch:
         self._ended = threading.Event()
         self._over: int | None = None
         self._is_main = threading.current_thread() is threading.main_thread()
-        self.measured, self.ranks = 0.0, ranks
+        self.measured, self.group = 0.0, group
 
     def __enter__(self) -> Watch:
         if self._most is not None:

@@ -22,8 +22,8 @@ from textcnn.errors import TextCNNError
 from textcnn.inference.workers import live_with_parent
 from textcnn.runs.prepared import Prepared, prepare_text
 from textcnn.runs.text import train_prepared
+from textcnn.training.loop import DivergedError
 from textcnn.training.progress import Reporter, Silent
-from textcnn.training.trainer import DivergedError
 from textcnn.tuning.budget import SLACK, Budget, TrialReporter
 from textcnn.tuning.space import Space
 from textcnn.tuning.study import Trials

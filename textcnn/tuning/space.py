@@ -40,7 +40,7 @@ RANGES: Mapping[str, Range | Choice] = {
     "max_norm": Choice((None, 3.0)),
     "embedding_dim": Range(50, 300, log=True, whole=True),
     "learning_rate": Range(5e-4, 8e-3, log=True),
-    "embedding_learning_rate": Range(2e-3, 4e-2, log=True),
+    "embedding_learning_rate": Range(0.04, 0.8, log=True),
     "wide_learning_rate": Range(0.1, 2.0, log=True),
     "wide_scale": Range(0.0, 2.0),
     "word_dropout": Range(0.0, 0.3),
@@ -80,6 +80,8 @@ class Space:
         of_model = registry.settings_of("text", config.model.architecture)
         values = {**of_model, **vars(config.model), **vars(config.training), **config.model.settings}
         ranges = {**RANGES, "epochs": Range(max(2, epochs // 3), math.ceil(1.5 * epochs), whole=True)}
+        if config.training.embedding_optimizer == "adam":
+            ranges["embedding_learning_rate"] = Range(2e-3, 4e-2, log=True)
         absent = {"num_filters", "hidden_size", "dropout"} - of_model.keys()
         if config.model.vectors is not None:
             absent.add("embedding_dim")
@@ -97,6 +99,8 @@ class Space:
         found = {name: value for name, value in params.items() if name not in (WIDTH, COMBINATION)}
         if WIDTH in params:
             found["kernel_sizes"] = combine(params[WIDTH], params[COMBINATION])
+            if params[COMBINATION] == "four":  # nested widths are taken once each
+                found["nested"] = False
         return {**self.given, **found}
 
     def start(self, number: int, values: Mapping[int, float]) -> dict[str, Any] | None:

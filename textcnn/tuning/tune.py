@@ -18,9 +18,9 @@ from textcnn.extras import import_extra
 from textcnn.runs.prepared import Prepared, prepare_text
 from textcnn.runs.run import Run
 from textcnn.runs.text import train_prepared
+from textcnn.training.loop import DivergedError
 from textcnn.training.order import default_epochs
 from textcnn.training.progress import Reporter
-from textcnn.training.trainer import DivergedError
 from textcnn.tuning.apart import Work, run_apart
 from textcnn.tuning.budget import SLACK, AgainReporter, Budget, Clock, PrunedError, TrialReporter
 from textcnn.tuning.space import Space

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cpu.h"
+#include "fpmode.h"
 #include "train_state.h"
 
 #define LANES 16
@@ -95,6 +96,42 @@ void tc_trainer_free(tc_trainer *trainer) {
     free(trainer);
 }
 
+#define NUMBERS_A_TASK 65536
+
+typedef struct {
+    const float *numbers;
+    int64_t count;
+    int is_finite;
+} number_check;
+
+static void check_numbers(void *context, int task, int thread) {
+    number_check *check = context;
+    int64_t first = (int64_t)task * NUMBERS_A_TASK, end = first + NUMBERS_A_TASK;
+    uint32_t largest = 0; /* exponent and fraction without the sign: infinity and NaN are the largest of all */
+    (void)thread;
+    if (end > check->count) end = check->count;
+    for (int64_t i = first; i < end; i++) {
+        uint32_t bits;
+        memcpy(&bits, check->numbers + i, sizeof bits);
+        bits &= 0x7fffffffu;
+        largest = bits > largest ? bits : largest;
+    }
+    if (largest >= 0x7f800000u) __atomic_store_n(&check->is_finite, 0, __ATOMIC_RELAXED);
+}
+
+int tc_all_finite(tc_pool *pool, const float *numbers, int64_t count) {
+    number_check check = {numbers, count, 1};
+    while (check.count > 0) { /* a pool takes a bounded number of tasks */
+        number_check part = check;
+        if (part.count > INT64_C(30000) * NUMBERS_A_TASK) part.count = INT64_C(30000) * NUMBERS_A_TASK;
+        tc_pool_run(pool, (int)((part.count + NUMBERS_A_TASK - 1) / NUMBERS_A_TASK), check_numbers, &part);
+        if (!part.is_finite) return 0;
+        check.numbers += part.count;
+        check.count -= part.count;
+    }
+    return 1;
+}
+
 /* Offsets that begin at 0 and do not fall. */
 static int are_offsets(const int64_t *offsets, int64_t count) {
     if (offsets[0] != 0) return 0;
@@ -146,7 +183,10 @@ int tc_train_step(
     tc_optimizer *optimizer, double *loss
 ) {
     int status = prepare(trainer, corpus, rows, count, step, 1);
-    return status == TC_OK ? kernels()->step(trainer, corpus, step, optimizer, loss) : status;
+    tc_fp_mode before = tc_fp_enter(TC_FP_FLUSH);
+    if (status == TC_OK) status = kernels()->step(trainer, corpus, step, optimizer, loss);
+    tc_fp_leave(before);
+    return status;
 }
 
 int tc_train_gradients(
@@ -154,7 +194,10 @@ int tc_train_gradients(
     float *word, float *ngram, float *wide, double *loss
 ) {
     int status = prepare(trainer, corpus, rows, count, step, 1);
-    return status == TC_OK ? kernels()->gradients(trainer, corpus, step, dense, word, ngram, wide, loss) : status;
+    tc_fp_mode before = tc_fp_enter(TC_FP_FLUSH);
+    if (status == TC_OK) status = kernels()->gradients(trainer, corpus, step, dense, word, ngram, wide, loss);
+    tc_fp_leave(before);
+    return status;
 }
 
 int tc_train_logits(
@@ -162,7 +205,10 @@ int tc_train_logits(
 ) {
     trainer->is_ready = 0; /* weights may have been changed from outside */
     int status = prepare(trainer, corpus, rows, count, NULL, 0);
-    return status == TC_OK ? kernels()->logits(trainer, corpus, main, wide) : status;
+    tc_fp_mode before = tc_fp_enter(TC_FP_FLUSH);
+    if (status == TC_OK) status = kernels()->logits(trainer, corpus, main, wide);
+    tc_fp_leave(before);
+    return status;
 }
 
 void tc_trainer_seconds(const tc_trainer *trainer, double *seconds) {

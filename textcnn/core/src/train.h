@@ -85,8 +85,11 @@ int tc_train_step(
     tc_optimizer *optimizer, double *loss
 );
 
+/* Whether `count` numbers are all finite. */
+int tc_all_finite(tc_pool *pool, const float *numbers, int64_t count);
+
 /* Gradients of a step in the place of the step: `dense` as the dense weights, `word` (V, D), `ngram`, `wide` zeroed and
- * filled; for tests against the nn.Module. */
+ * filled, for tests against the nn.Module; with `dense` NULL they are found and forgotten. */
 int tc_train_gradients(
     tc_trainer *trainer, const tc_corpus *corpus, const int64_t *rows, int64_t count, const tc_step *step, float *dense,
     float *word, float *ngram, float *wide, double *loss

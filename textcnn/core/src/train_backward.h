@@ -37,7 +37,7 @@ static void drop_features(const tc_pass *pass, int64_t text, float *features, fl
     int64_t own = network->own_filters, n = network->num_filters;
     float rate = objective->dropout, kept = 1.0f / (1.0f - rate);
     uint64_t state = tc_mixed(pass->step->mask_state, (uint64_t)trainer->batch.rows[objective->shared_dropout ? 0 : text]);
-    for (int64_t f = 0; f < trainer->num_maxima; f++) slopes[f] = slope(network->activation, features[f]);
+    find_slopes(network->activation, slopes, features, trainer->num_maxima);
     if (rate == 0.0f) return;
     for (int64_t g = 0; g < network->num_widths; g++) {
         for (int64_t f = 0; f < own; f++) {
@@ -48,34 +48,43 @@ static void drop_features(const tc_pass *pass, int64_t text, float *features, fl
     }
 }
 
-/* Sort what the winning windows of a text give to its places: for each place the columns of the taps and the gradients. */
-static void sort_entries(const tc_trainer *trainer, int64_t text, const float *grads, const int32_t *at) {
+/* Sort what the winning windows of a text give to its places: for each place the columns of the taps and the gradients.
+ * `some` has room for the numbers of the filters (G F) that have a gradient. */
+static void sort_entries(const tc_trainer *trainer, int64_t text, const float *grads, const int32_t *at, int32_t *some) {
     const tc_network *network = &trainer->network;
     const tc_batch *batch = &trainer->batch;
-    int64_t n = network->num_filters, length = batch->lengths[text];
+    int64_t n = network->num_filters, length = batch->lengths[text], count = 0;
+    int64_t ends[TC_MOST_WIDTHS + 1] = {0}; /* of the list, width after width */
     int32_t *starts = trainer->entry_at + batch->starts[text] + text;
     int32_t *columns = trainer->entries.columns + text * trainer->most_entries;
     float *values = trainer->entries.values + text * trainer->most_entries;
+    for (int64_t g = 0; g < network->num_widths; g++) {
+        for (int64_t f = g * n; f < g * n + n; f++) { /* without a branch that nobody could predict */
+            some[count] = (int32_t)f;
+            count += grads[f] != 0.0f;
+        }
+        ends[g + 1] = count;
+    }
     memset(starts, 0, (size_t)(length + 1) * sizeof *starts);
-    for (int pass = 0; pass < 2; pass++) {
-        for (int64_t g = 0; g < network->num_widths; g++) {
-            for (int64_t f = g * n; f < g * n + n; f++) {
-                if (grads[f] == 0.0f) continue;
-                int64_t t = at[f], first = t < 0 ? 0 : t, end = t + network->widths[g];
-                if (end > length) end = length;
-                for (int64_t place = first; place < end; place++) {
-                    if (pass == 0) {
-                        starts[place]++;
-                    } else {
-                        int32_t entry = --starts[place];
-                        columns[entry] = (int32_t)((network->first_taps[g] + place - t) * n + f - g * n);
-                        values[entry] = grads[f];
-                    }
-                }
+    for (int64_t g = 0; g < network->num_widths; g++) {
+        for (int64_t k = ends[g]; k < ends[g + 1]; k++) {
+            int64_t t = at[some[k]], first = t < 0 ? 0 : t, end = t + network->widths[g];
+            if (end > length) end = length;
+            for (int64_t place = first; place < end; place++) starts[place]++;
+        }
+    }
+    for (int64_t place = 1; place <= length; place++) starts[place] += starts[place - 1];
+    for (int64_t g = 0; g < network->num_widths; g++) {
+        for (int64_t k = ends[g]; k < ends[g + 1]; k++) {
+            int64_t f = some[k], t = at[f], first = t < 0 ? 0 : t, end = t + network->widths[g];
+            int64_t column = (network->first_taps[g] - t - g) * n + f; /* of the place 0 */
+            if (end > length) end = length;
+            for (int64_t place = first; place < end; place++) {
+                int32_t entry = --starts[place];
+                columns[entry] = (int32_t)(column + place * n);
+                values[entry] = grads[f];
             }
         }
-        if (pass == 0)
-            for (int64_t place = 1; place <= length; place++) starts[place] += starts[place - 1];
     }
 }
 
@@ -87,7 +96,8 @@ static void learn_text(const tc_pass *pass, int64_t text, float *scratch) {
     float *slopes = scratch, *sum = slopes + maxima, *features = trainer->features + text * trainer->num_features;
     float *grads = trainer->feature_grads + text * trainer->num_features;
     float *logits = trainer->logits + text * labels, *wide = trainer->wide_logits + text * labels;
-    int32_t *at = (int32_t *)(sum + network->num_filters), *outputs = at + maxima;
+    float *score_grads = trainer->score_grads + text * maxima;
+    int32_t *at = trainer->winners + text * maxima, *outputs = (int32_t *)(sum + network->num_filters);
     memset(at, 0, (size_t)maxima * sizeof *at);
     make_features(trainer, text, features, at, sum);
     drop_features(pass, text, features, slopes);
@@ -109,14 +119,10 @@ static void learn_text(const tc_pass *pass, int64_t text, float *scratch) {
     for (int64_t c = 0; c < network->num_outputs; c++) outputs[c] = (int32_t)c;
     memset(grads, 0, (size_t)trainer->num_features * sizeof *grads);
     tc_sum_rows(grads, head, trainer->num_features, trainer->num_features, outputs, logits, network->num_outputs);
-    int64_t length = trainer->batch.lengths[text], texts = trainer->batch.num_texts;
-    for (int64_t f = 0; f < maxima; f++) {
-        slopes[f] = length > 0 ? slopes[f] * grads[f] : 0.0f;
-        trainer->score_grads[f * texts + text] = slopes[f];
-        trainer->winners[f * texts + text] = at[f];
-    }
+    int64_t length = trainer->batch.lengths[text];
+    for (int64_t f = 0; f < maxima; f++) score_grads[f] = length > 0 ? slopes[f] * grads[f] : 0.0f;
     if (length == 0) return;
-    sort_entries(trainer, text, slopes, at);
+    sort_entries(trainer, text, score_grads, at, outputs);
     if (network->has_mean) {
         float *mean = trainer->mean_grads + text * network->dim;
         memcpy(mean, grads + maxima + trainer->tuned_at, (size_t)network->dim * sizeof *mean);
@@ -136,7 +142,7 @@ static void answer_texts(void *context, int task, int thread) {
     const tc_trainer *trainer = pass->trainer;
     const tc_network *network = &trainer->network;
     int64_t labels = network->num_labels, first = task * pass->texts_a_task, end = first + pass->texts_a_task;
-    float *scratch = thread_scratch(trainer, thread), *sum = scratch + trainer->num_maxima;
+    float *sum = thread_scratch(trainer, thread);
     int32_t *at = (int32_t *)(sum + network->num_filters);
     if (end > trainer->batch.num_texts) end = trainer->batch.num_texts;
     for (int64_t text = first; text < end; text++) {
@@ -154,18 +160,29 @@ static void answer_texts(void *context, int task, int thread) {
 
 /* ---- gradients of the dense weights ---- */
 
-/* Where windows of width g of filter f have won: the place of the first word, and the gradient; gives their number. */
-static int64_t list_winners(const tc_trainer *trainer, int64_t score, int32_t *places, float *values) {
+/* The windows in which the filters of a task have won: places of their first words, and gradients. */
+typedef struct {
+    int32_t *places[FILTERS_A_TASK];
+    float *values[FILTERS_A_TASK];
+    int64_t counts[FILTERS_A_TASK];
+} tc_winners;
+
+/* Add to the lists the windows of width g of the filters from `filter` on, and to their biases' gradients the sums. */
+static void list_winners(const tc_trainer *trainer, int64_t g, int64_t filter, tc_winners *winners, float *bias) {
     const tc_batch *batch = &trainer->batch;
-    const float *grads = trainer->score_grads + score * batch->num_texts;
-    const int32_t *at = trainer->winners + score * batch->num_texts;
-    int64_t count = 0;
-    for (int64_t b = 0; b < batch->num_texts; b++) { /* without a branch that nobody could predict */
-        places[count] = (int32_t)(batch->starts[b] + at[b]);
-        values[count] = grads[b];
-        count += grads[b] != 0.0f;
+    int64_t score = g * trainer->network.num_filters + filter;
+    float totals[FILTERS_A_TASK] = {0};
+    for (int64_t b = 0; b < batch->num_texts; b++) {
+        const float *grads = trainer->score_grads + b * trainer->num_maxima + score;
+        const int32_t *at = trainer->winners + b * trainer->num_maxima + score;
+        for (int f = 0; f < FILTERS_A_TASK; f++) { /* without a branch that nobody could predict */
+            winners->places[f][winners->counts[f]] = (int32_t)(batch->starts[b] + at[f]);
+            winners->values[f][winners->counts[f]] = grads[f];
+            winners->counts[f] += grads[f] != 0.0f;
+            totals[f] += grads[f];
+        }
     }
-    return count;
+    for (int f = 0; f < FILTERS_A_TASK; f++) bias[score + f] = totals[f];
 }
 
 static void add_tap_grad(
@@ -177,24 +194,30 @@ static void add_tap_grad(
     tc_sum_rows(grad, trainer->vectors, trainer->width, trainer->width, slots, values, count);
 }
 
-/* Gradients of the taps and biases of one filter of all widths. A tap that widths share gets the sum over them. */
-static void learn_filter(const tc_trainer *trainer, int64_t filter, float *scratch) {
+/* Gradients of the taps and biases of some filters of all widths. A tap that widths share gets the sum over them. */
+static void learn_filters(const tc_trainer *trainer, int64_t filter, float *scratch) {
     const tc_network *network = &trainer->network;
-    int64_t n = network->num_filters, texts = trainer->batch.num_texts, room = network->num_widths * texts + 1, count = 0;
-    int32_t *places = (int32_t *)scratch, *slots = places + room;
-    float *values = (float *)(slots + room), *bias = trainer->dense_grads + trainer->columns * trainer->width;
+    int64_t n = network->num_filters, room = network->num_widths * trainer->batch.num_texts + 1;
+    float *bias = trainer->dense_grads + trainer->columns * trainer->width;
+    int32_t *slots = (int32_t *)scratch;
+    tc_winners winners;
+    for (int f = 0; f < FILTERS_A_TASK; f++) {
+        winners.places[f] = slots + (1 + f) * room;
+        winners.values[f] = scratch + (1 + FILTERS_A_TASK + f) * room;
+        winners.counts[f] = 0;
+    }
     for (int64_t tap = 0; tap < network->num_taps; tap++)
-        memset(trainer->dense_grads + (tap * n + filter) * trainer->width, 0, (size_t)trainer->width * sizeof(float));
+        memset(trainer->dense_grads + (tap * n + filter) * trainer->width, 0, FILTERS_A_TASK * (size_t)trainer->width * 4);
     for (int64_t g = network->num_widths - 1; g >= 0; g--) { /* widest first: each tap takes a head of the list */
-        int64_t score = g * n + filter, first = network->is_nested ? count : 0;
-        int64_t found = list_winners(trainer, score, places + first, values + first);
-        float total = 0.0f;
-        for (int64_t e = first; e < first + found; e++) total += values[e];
-        bias[score] = total;
-        count = first + found;
+        if (!network->is_nested) memset(winners.counts, 0, sizeof winners.counts);
+        list_winners(trainer, g, filter, &winners, bias);
         int64_t least = network->is_nested && g > 0 ? network->widths[g - 1] : 0;
-        for (int64_t tap = least; tap < network->widths[g]; tap++)
-            add_tap_grad(trainer, (network->first_taps[g] + tap) * n + filter, tap, places, values, count, slots);
+        for (int64_t tap = least; tap < network->widths[g]; tap++) {
+            for (int f = 0; f < FILTERS_A_TASK; f++) {
+                int64_t column = (network->first_taps[g] + tap) * n + filter + f;
+                add_tap_grad(trainer, column, tap, winners.places[f], winners.values[f], winners.counts[f], slots);
+            }
+        }
     }
 }
 
@@ -291,7 +314,7 @@ static void learn_weights(void *context, int task, int thread) {
     const tc_network *network = &trainer->network;
     float *scratch = thread_scratch(trainer, thread);
     if (task < tasks->filters) {
-        for (int64_t f = task * FILTERS_A_TASK; f < (task + 1) * FILTERS_A_TASK; f++) learn_filter(trainer, f, scratch);
+        learn_filters(trainer, task * FILTERS_A_TASK, scratch);
         return;
     }
     task -= tasks->filters;

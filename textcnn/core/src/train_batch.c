@@ -1,9 +1,14 @@
 /* From rows of a corpus to a batch: slots of unique types, and what gradients will be summed by. */
-#define _POSIX_C_SOURCE 200809L
+#define _DEFAULT_SOURCE
 #include <stdlib.h>
 #include <string.h>
+#if defined(__unix__) || defined(__APPLE__)
+#include <sys/mman.h>
+#endif
 
 #include "train_state.h"
+
+#define HUGE_PAGE ((size_t)1 << 21)
 
 void *tc_room_for(tc_room *room, int64_t count, size_t size) {
     size_t bytes = (size_t)(count > 0 ? count : 1) * size + 64;
@@ -12,9 +17,13 @@ void *tc_room_for(tc_room *room, int64_t count, size_t size) {
         free(room->data);
         room->data = NULL;
         room->size = 0;
-        if (posix_memalign(&fresh, 64, bytes + bytes / 2) != 0) return NULL;
+        bytes += bytes / 2;
+        if (posix_memalign(&fresh, bytes < HUGE_PAGE ? 64 : HUGE_PAGE, bytes) != 0) return NULL;
+#ifdef MADV_HUGEPAGE
+        if (bytes >= HUGE_PAGE) madvise(fresh, bytes, MADV_HUGEPAGE); /* rows are visited at random */
+#endif
         room->data = fresh;
-        room->size = bytes + bytes / 2;
+        room->size = bytes;
     }
     return room->data;
 }

@@ -41,16 +41,19 @@ static void compose(const tc_trainer *trainer, int64_t slot) {
     const tc_batch *batch = &trainer->batch;
     float *vector = trainer->vectors + slot * trainer->width, *tuned = vector + trainer->tuned_at;
     int64_t type = batch->types[slot], dim = network->dim;
+    int64_t first = batch->row_starts[slot], end = batch->row_starts[slot + 1];
+    for (int64_t e = first + AHEAD; e < end + AHEAD && e < batch->num_entries; e++) fetch_row(network, batch->row_of[e]);
     memset(vector, 0, (size_t)trainer->width * sizeof *vector);
     if (network->has_fixed_channel && type < network->num_types) add_row(vector, network->fixed + type * dim, dim);
-    int64_t first = batch->row_starts[slot], end = batch->row_starts[slot + 1], last = batch->num_entries - 1;
-    int64_t own = network->adds_ngrams && type < network->num_types ? first++ : -1;
-    for (int64_t e = first; e < end; e++) {
-        fetch_row(network, batch->row_of[e + AHEAD < last ? e + AHEAD : last]);
-        add_row(tuned, row_data(network, batch->row_of[e]), dim);
+    int has_row = type < network->num_types;
+    const float *word = network->word + type * dim;
+    if (has_row && !network->adds_ngrams) add_row(tuned, word, dim);
+    if (first + has_row < end) {
+        const float *ngrams = network->ngram - network->num_types * dim; /* rows are numbered from V on */
+        tc_add_rows(tuned, ngrams, dim, dim, batch->row_of + first + has_row, end - first - has_row);
     }
-    if (first < end) scale_row(tuned, batch->shares[slot], dim);
-    if (own >= 0) add_row(tuned, row_data(network, batch->row_of[own]), dim);
+    scale_row(tuned, batch->shares[slot], dim);
+    if (has_row && network->adds_ngrams) add_row(tuned, word, dim);
 }
 
 static void make_products(void *context, int task, int thread) {
@@ -156,18 +159,26 @@ static void search(const tc_trainer *trainer, int64_t text, float *best, int32_t
     for (; t < length; t++) take_windows(trainer, slots, t, best, at, sum);
 }
 
-static float activated(int32_t activation, float x) {
-    if (activation == TC_RELU) return x > 0.0f ? x : 0.0f;
-    if (activation == TC_LEAKY_RELU) return x > 0.0f ? x : 0.01f * x;
-    if (activation == TC_TANH) return (float)(1.0 - 2.0 / (tc_exp(2.0 * x) + 1.0));
-    return x;
+static void activate(int32_t activation, float *restrict scores, const float *restrict bias, int64_t n) {
+    for (int64_t f = 0; f < n; f++) scores[f] += bias[f];
+    if (activation == TC_RELU)
+        for (int64_t f = 0; f < n; f++) scores[f] = scores[f] > 0.0f ? scores[f] : 0.0f;
+    if (activation == TC_LEAKY_RELU)
+        for (int64_t f = 0; f < n; f++) scores[f] = scores[f] > 0.0f ? scores[f] : 0.01f * scores[f];
+    if (activation == TC_TANH)
+        for (int64_t f = 0; f < n; f++) scores[f] = (float)(1.0 - 2.0 / (tc_exp(2.0 * scores[f]) + 1.0));
 }
 
-/* Slope of the activation where its value is y. */
-static float slope(int32_t activation, float y) {
-    if (activation == TC_RELU) return y > 0.0f ? 1.0f : 0.0f;
-    if (activation == TC_LEAKY_RELU) return y > 0.0f ? 1.0f : 0.01f;
-    return activation == TC_TANH ? 1.0f - y * y : 1.0f;
+/* Slopes of the activation where its values are y. */
+static void find_slopes(int32_t activation, float *restrict slopes, const float *restrict y, int64_t n) {
+    if (activation == TC_RELU)
+        for (int64_t f = 0; f < n; f++) slopes[f] = y[f] > 0.0f ? 1.0f : 0.0f;
+    else if (activation == TC_LEAKY_RELU)
+        for (int64_t f = 0; f < n; f++) slopes[f] = y[f] > 0.0f ? 1.0f : 0.01f;
+    else if (activation == TC_TANH)
+        for (int64_t f = 0; f < n; f++) slopes[f] = 1.0f - y[f] * y[f];
+    else
+        for (int64_t f = 0; f < n; f++) slopes[f] = 1.0f;
 }
 
 /* Features of a text without dropout: activated maxima (G F), then the mean of its vectors (X). */
@@ -179,11 +190,11 @@ static void make_features(const tc_trainer *trainer, int64_t text, float *featur
     memset(features, 0, (size_t)trainer->num_features * sizeof *features);
     if (length == 0) return;
     search(trainer, text, features, at, sum);
-    for (int64_t f = 0; f < trainer->num_maxima; f++) features[f] = activated(network->activation, features[f] + bias[f]);
+    activate(network->activation, features, bias, trainer->num_maxima);
     if (!network->has_mean) return;
     float *mean = features + trainer->num_maxima;
     const int32_t *slots = batch->slots + batch->starts[text];
-    for (int64_t j = 0; j < length; j++) add_row(mean, trainer->vectors + slots[j] * trainer->width, trainer->width);
+    tc_add_rows(mean, trainer->vectors, trainer->width, trainer->width, slots, length);
     scale_row(mean, 1.0f / (float)length, trainer->width);
 }
 

@@ -64,8 +64,8 @@ struct tc_trainer {
     float *features, *feature_grads; /* (B, features) */
     float *mean_grads;             /* (B, D) of the trained channel, for each token of the text */
     float *logits, *wide_logits;   /* (B, outputs padded), (B, C padded) */
-    float *score_grads;            /* (G F, B) gradient of each largest score */
-    int32_t *winners;              /* (G F, B) where its window begins, in tokens of the text */
+    float *score_grads;            /* (B, G F) gradient of each largest score */
+    int32_t *winners;              /* (B, G F) where its window begins, in tokens of the text */
     int32_t *entry_at;             /* (places + B) where the entries of a place begin among those of its text */
     tc_entries entries;            /* (B, most_entries) */
     double *losses;                /* (B) */

@@ -9,7 +9,7 @@
 
 static double now(void) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -22,7 +22,7 @@ static int make_room(tc_trainer *trainer) {
     const tc_batch *batch = &trainer->batch;
     int64_t slots = batch->num_slots + 1 + TC_GEMM_SHARD, texts = batch->num_texts, labels = padded_labels(&trainer->network);
     int64_t scratch = 3 * trainer->num_maxima + trainer->network.num_filters + trainer->network.num_outputs
-                      + 4 * (trainer->network.num_widths * texts + 1) + 2 * FEW + trainer->network.dim + 64;
+                      + (2 * FILTERS_A_TASK + 1) * (trainer->network.num_widths * texts + 1) + 2 * FEW + trainer->network.dim + 64;
     tc_room *room = trainer->rooms + 16;
     trainer->scratch_size = (scratch + 15) / 16 * 16;
     int ok = (trainer->vectors = tc_room_for(room++, slots * trainer->width, 4)) != NULL
@@ -125,7 +125,7 @@ static int gradients_of(
     const tc_network *network = &trainer->network;
     tc_pass pass = {.trainer = trainer, .corpus = corpus, .step = step};
     int status = learn(&pass, loss);
-    if (status != TC_OK) return status;
+    if (status != TC_OK || dense == NULL) return status;
     memcpy(dense, trainer->dense_grads, (size_t)trainer->num_dense * sizeof *dense);
     for (int64_t r = 0; r < trainer->batch.num_rows; r++) {
         int64_t row = trainer->batch.distinct[r];

@@ -81,6 +81,14 @@ static void move_row(const tc_pass *pass, int64_t row, const float *restrict gra
     }
 }
 
+static void fetch_state(const tc_pass *pass, int64_t row) {
+    const tc_network *network = &pass->trainer->network;
+    int64_t numbers = pass->optimizer->rows_by_adam ? 2 * network->dim : 1;
+    fetch_row(network, row);
+    if (row < network->num_types) __builtin_prefetch(pass->optimizer->word + row * numbers, 1);
+    else __builtin_prefetch(pass->optimizer->ngram + (row - network->num_types) * numbers, 1);
+}
+
 /* The gradient of the r-th distinct row of the batch, (D). */
 static void row_grad(const tc_trainer *trainer, int64_t r, float *grad) {
     const tc_batch *batch = &trainer->batch;
@@ -109,7 +117,7 @@ static void update_weights(void *context, int task, int thread) {
     int64_t first = (int64_t)(task - 1) * ROWS_A_TASK, end = first + ROWS_A_TASK;
     if (end > batch->num_rows) end = batch->num_rows;
     for (int64_t r = first; r < end; r++) {
-        if (r + 4 < end) fetch_row(&trainer->network, batch->distinct[r + 4]);
+        if (r + 6 < batch->num_rows) fetch_state(tasks->pass, batch->distinct[r + 6]);
         row_grad(trainer, r, grad);
         move_row(tasks->pass, batch->distinct[r], grad);
     }

@@ -38,7 +38,7 @@ TC_INLINE void tc_store(float *p, tc_vec v) {
 
 TC_INLINE tc_vec tc_all(float x) {
     tc_vec zero = {0};
-    return zero + x;
+    return x - zero; /* not zero + x, which would turn -0 to 0 and costs an addition */
 }
 
 /* The sum of a vector's numbers, by halves. */
@@ -111,6 +111,33 @@ TC_INLINE void tc_sum_rows(
         at += 2 * TC_VECTOR;
     }
     for (; at < width; at += TC_VECTOR) tc_sum_columns(out + at, table + at, stride, rows, weights, count, 1);
+}
+
+TC_INLINE void tc_add_columns(
+    float *restrict out, const float *restrict table, int64_t stride, const int32_t *restrict rows, int64_t count,
+    const int vectors
+) {
+    tc_vec sum[8];
+    TC_UNROLL
+    for (int k = 0; k < vectors; k++) sum[k] = tc_load(out + k * TC_VECTOR);
+    for (int64_t e = 0; e < count; e++) {
+        const float *row = table + (int64_t)rows[e] * stride;
+        TC_UNROLL
+        for (int k = 0; k < vectors; k++) sum[k] += tc_load(row + k * TC_VECTOR);
+    }
+    TC_UNROLL
+    for (int k = 0; k < vectors; k++) tc_store(out + k * TC_VECTOR, sum[k]);
+}
+
+/* out (width) += the sum of table[rows[e]]. */
+TC_INLINE void tc_add_rows(
+    float *restrict out, const float *restrict table, int64_t stride, int64_t width, const int32_t *restrict rows,
+    int64_t count
+) {
+    int64_t at = 0;
+    for (; at + 8 * TC_VECTOR <= width; at += 8 * TC_VECTOR) tc_add_columns(out + at, table + at, stride, rows, count, 8);
+    for (; at + 4 * TC_VECTOR <= width; at += 4 * TC_VECTOR) tc_add_columns(out + at, table + at, stride, rows, count, 4);
+    for (; at < width; at += TC_VECTOR) tc_add_columns(out + at, table + at, stride, rows, count, 1);
 }
 
 /* x[i] = e to the power (x[i] - shift), within 1e-6 of its value; n is a multiple of TC_VECTOR. */

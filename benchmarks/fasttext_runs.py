@@ -1,0 +1,45 @@
+"""fastText on a labelled file, as whole processes of the interpreter that has it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.editions import FOREIGN, run
+from textcnn.benchmark.fasttext_peer import WORDS, interpreter
+from textcnn.benchmark.peers_training import FASTTEXT
+
+SETTINGS = FASTTEXT
+SCRIPT = Path(__file__).with_name("fasttext_process.py")
+
+
+class Fasttext:
+    """fastText with :data:`SETTINGS` on the rows of ``data``; its files are in ``folder``.
+
+    Raises:
+        MissingExtraError: it is not installed.
+        ConfigError: the interpreter that is to have it has not.
+    """
+
+    def __init__(self, data: Path, folder: Path) -> None:
+        self._python, self._data, self._folder = interpreter(), data, folder
+        self._model = folder / "fasttext.bin"
+
+    def train(self, **settings: Any) -> dict[str, float]:
+        """Train and save: ``words`` of the rows, ``seconds`` of the training alone, and ``whole``, of the process."""
+        lines, given = self._folder / "fasttext.txt", json.dumps({**SETTINGS, **settings})
+        began = time.perf_counter()
+        found = self._call("train", self._data, lines, self._model, WORDS.pattern, given)
+        return {**found, "whole": time.perf_counter() - began}
+
+    def accuracy(self, test: Path) -> float:
+        """The accuracy of the model that was trained last."""
+        return self._call("accuracy", test, self._model, WORDS.pattern)["accuracy"]
+
+    def _call(self, *arguments: str | Path) -> dict[str, float]:
+        environment = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+        answer: dict[str, float] = json.loads(run([self._python, SCRIPT, *arguments], environment, self._folder))
+        return answer

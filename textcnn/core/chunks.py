@@ -1,0 +1,178 @@
+"""Chunks of texts by the core in C: numbered, split into words, put together again (``src/chunks.h``)."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from ctypes import byref
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from textcnn.core.functions import call, pointer, whole
+
+Bytes = npt.NDArray[np.uint8]
+Integers = npt.NDArray[np.int64]
+
+
+class _Table(ctypes.Structure):
+    _fields_ = (
+        ("seed", ctypes.c_uint64),
+        *((name, ctypes.c_void_p) for name in ("table", "starts", "pool")),
+        *((name, ctypes.c_int64) for name in ("num_slots", "most_chunks", "most_bytes", "used")),
+    )
+
+
+class _Progress(ctypes.Structure):
+    _fields_ = (*((name, ctypes.c_int64) for name in ("text", "place", "count")),)
+
+
+class ChunkTable:
+    """Numbers for chunks, what stands between ASCII's blanks: the next one to a chunk that is new."""
+
+    def __init__(self) -> None:
+        self._table = np.zeros((2**10, 2), np.uint64)
+        self._starts, self._pool, self._used = np.zeros(2**9 + 1, np.int64), np.zeros(2**12, np.uint8), 0
+        # Nobody who writes texts can know which chunks will meet in the table.
+        self._seed = int.from_bytes(os.urandom(8), "little")
+
+    def __len__(self) -> int:
+        return self._used
+
+    @property
+    def size(self) -> int:
+        """Bytes of all chunks."""
+        return int(self._starts[self._used])
+
+    def number(self, data: Bytes, ends: Integers) -> tuple[Integers, Integers]:
+        """Numbers ``(M,)`` of the chunks of all texts, and the offsets ``(B + 1,)`` where those of each text begin.
+
+        Args:
+            data: UTF-8 of B texts, one after another.
+            ends: ``(B,)``, where each ends.
+
+        Raises:
+            TypeError: the arrays are of another kind.
+            ValueError: the ends do not ascend, or lie outside.
+        """
+        most = len(data) // 2 + len(ends)  # chunks, if each had one byte
+        numbers, offsets, progress = np.empty(most, np.int64), np.empty(len(ends) + 1, np.int64), _Progress()
+        given = pointer(data, np.uint8), whole(len(data)), pointer(ends, np.int64), whole(len(ends))
+        found = pointer(numbers, np.int64), whole(most), pointer(offsets, np.int64)
+        while True:
+            table = _Table(
+                self._seed,
+                pointer(self._table, np.uint64, None, 2),
+                pointer(self._starts, np.int64),
+                pointer(self._pool, np.uint8),
+                *(len(self._table), len(self._starts) - 1, len(self._pool), self._used),
+            )
+            is_full = call("tc_number_chunks", *given, byref(table), byref(progress), *found)
+            self._used = table.used
+            if not is_full:
+                return numbers[: progress.count], offsets
+            self._make_room(len(data) - progress.place)
+
+    def chunks(self, start: int) -> tuple[Bytes, Integers]:
+        """Bytes of the chunks numbered from ``start`` on, one after another, and where each ends in them."""
+        begin = self._starts[start]
+        return self._pool[begin : self.size], self._starts[start + 1 : self._used + 1] - begin
+
+    def arrays(self) -> tuple[np.uint64, npt.NDArray[np.uint64], Integers, Bytes] | None:
+        """What the hash begins with, the table, and where each chunk begins in the bytes of all, for compiled code."""
+        return np.uint64(self._seed), self._table, self._starts, self._pool
+
+    def _make_room(self, num_bytes: int) -> None:
+        """Double what is full; the next chunk has at most so many bytes."""
+        if 2 * (self._used + 1) > len(self._table):
+            larger = np.zeros((4 * len(self._table), 2), np.uint64)
+            tables = (self._table, larger)
+            call("tc_move_chunks", *(a for t in tables for a in (pointer(t, np.uint64, None, 2), whole(len(t)))))
+            self._table = larger
+        if self._used == len(self._starts) - 1:
+            self._starts = np.concatenate([self._starts, np.zeros(len(self._starts), np.int64)])
+        if len(self._pool) - self.size < num_bytes:
+            self._pool = np.concatenate([self._pool, np.zeros(max(len(self._pool), min(num_bytes, 2**20)), np.uint8)])
+
+
+def split_words(data: Bytes, ends: Integers, *, lowercase: bool) -> tuple[Bytes, Integers]:
+    """Words of chunks of ASCII, a line end behind each, and how many each chunk has ``(K,)``; -1: it is not ASCII.
+
+    Words are those of :data:`textcnn.text.tokenizer.WORD_PATTERN`.
+
+    Args:
+        data: the chunks, one after another.
+        ends: ``(K,)``, where each ends.
+        lowercase: write small letters.
+    """
+    words, counts = np.empty(2 * len(data), np.uint8), np.empty(len(ends), np.int64)
+    given = (
+        pointer(data, np.uint8),
+        whole(len(data)),
+        pointer(ends, np.int64),
+        whole(len(ends)),
+        ctypes.c_int(lowercase),
+    )
+    size = call("tc_split_words", *given, pointer(words, np.uint8), whole(len(words)), pointer(counts, np.int64))
+    return words[:size], counts
+
+
+def take_ragged(
+    values: npt.NDArray[np.int32], offsets: Integers, rows: Integers
+) -> tuple[npt.NDArray[np.int32], Integers]:
+    """The ragged rows of these numbers, one after another, and the offsets of what they make.
+
+    Args:
+        values: of all rows.
+        offsets: where each row begins; may go on behind the last.
+        rows: ``(R,)``.
+    """
+    if len(rows) and not 0 <= rows.min() <= rows.max() < len(offsets) - 1:
+        raise ValueError(f"expected numbers of rows below {len(offsets) - 1}")
+    found = np.zeros(len(rows) + 1, np.int64)
+    np.cumsum(offsets[rows + 1] - offsets[rows], out=found[1:])
+    out = np.empty(int(found[-1]), np.int32)
+    given: list[Any] = [pointer(values, np.int32), whole(len(values)), pointer(offsets, np.int64)]
+    given += [whole(len(offsets) - 1), pointer(rows, np.int64), whole(len(rows)), pointer(found, np.int64)]
+    call("tc_take_ragged", *given, pointer(out, np.int32), whole(len(out)))
+    return out, found
+
+
+def place_tokens(
+    data: Bytes, ends: Integers, numbers: Integers, spans: Integers, lows: Integers, highs: Integers
+) -> tuple[Integers, Integers, Integers]:
+    """Where each token starts and stops in its text, in characters, and where the tokens of each text begin.
+
+    Args:
+        data: UTF-8 of B texts, one after another.
+        ends: ``(B,)``, where each ends.
+        numbers: of the chunks of all texts.
+        spans: where the tokens of each numbered chunk begin in ``lows`` and ``highs``.
+        lows: characters from the start of a chunk to that of a token.
+        highs: to its end.
+    """
+    size = int((spans[numbers + 1] - spans[numbers]).sum())
+    starts, stops, offsets = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(len(ends) + 1, np.int64)
+    given = pointer(data, np.uint8), whole(len(data)), pointer(ends, np.int64), whole(len(ends))
+    chunks = pointer(numbers, np.int64), whole(len(numbers)), pointer(spans, np.int64), whole(len(spans) - 1)
+    places = pointer(lows, np.int64), pointer(highs, np.int64, len(lows)), whole(len(lows))
+    call(
+        "tc_place_tokens",
+        *(*given, *chunks, *places),
+        *(pointer(starts, np.int64), pointer(stops, np.int64), whole(size), pointer(offsets, np.int64)),
+    )
+    return starts, stops, offsets
+
+
+def hash_texts(data: Bytes, ends: Integers) -> npt.NDArray[np.uint64]:
+    """A hash of each text ``(B,)``: that of its bytes, case and blanks of ASCII aside.
+
+    Args:
+        data: UTF-8 of B texts, one after another.
+        ends: ``(B,)``, where each ends.
+    """
+    hashes = np.empty(len(ends), np.uint64)
+    given = pointer(data, np.uint8), whole(len(data)), pointer(ends, np.int64), whole(len(ends))
+    call("tc_hash_texts", *given, pointer(hashes, np.uint64))
+    return hashes

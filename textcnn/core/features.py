@@ -1,0 +1,227 @@
+"""Features of texts by the core in C (``src/features.h``): word n-grams, character n-grams, what a batch needs."""
+
+from __future__ import annotations
+
+from ctypes import c_uint64
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from textcnn.core.functions import call, pointer, texts, whole
+from textcnn.core.threads import in_parallel, num_threads
+
+Ids = npt.NDArray[np.int32]
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+
+_BLOCK = 1 << 18  # tokens that a thread weighs at a time
+_FEW = 1 << 15  # tokens that are not worth a second thread
+
+
+def count_ngrams(ids: Ids, offsets: Integers, num_types: int) -> tuple[Integers, Integers]:
+    """Keys of the words and pairs of neighbours of all texts ``(F,)``, ascending, and in how many texts each is.
+
+    The key of a word is its id, that of a pair ``(first + 1) << 32 | second``.
+
+    Args:
+        ids: of N texts.
+        offsets: ``(N + 1,)``, where each text begins.
+        num_types: larger ids have no features.
+
+    Raises:
+        ValueError: an id is below 0, or the offsets do not ascend.
+    """
+    size = min(num_types, int(ids.max(initial=-1)) + 1)
+    frequency, last = np.empty(size, np.int64), np.empty(size, np.int32)
+    call("tc_count_words", texts(ids, offsets), whole(size), pointer(frequency, np.int64), pointer(last, np.int32))
+    words = np.flatnonzero(frequency)
+    parts = 1 if len(ids) < _FEW else num_threads()
+    pairs = np.concatenate(in_parallel(lambda part: _count_pairs(ids, offsets, num_types, part, parts), range(parts)))
+    pairs = pairs[np.argsort(pairs[:, 0])]
+    return np.concatenate([words, pairs[:, 0]]), np.concatenate([frequency[words], pairs[:, 1] & 0xFFFFFFFF])
+
+
+def _count_pairs(ids: Ids, offsets: Integers, num_types: int, part: int, parts: int) -> npt.NDArray[np.int64]:
+    """Keys and counts ``(P, 2)`` of the pairs of one part; the counts are the low halves."""
+    table = np.full((1 << 12, 2), -1, np.int64)
+    progress = np.zeros(2, np.int64)  # texts done, entries
+    given = texts(ids, offsets), whole(num_types), whole(part), whole(parts)
+    while call(
+        "tc_count_pairs",
+        *(*given, pointer(table, np.int64, None, 2), whole(len(table))),
+        *(pointer(progress[:1], np.int64), pointer(progress[1:], np.int64)),
+    ):
+        text, used = progress.tolist()
+        size = 4 * len(table)
+        while size < 2 * (used + int(offsets[text + 1] - offsets[text])):
+            size *= 2
+        larger = np.full((size, 2), -1, np.int64)
+        tables = (table, larger)
+        call("tc_move_pairs", *(a for t in tables for a in (pointer(t, np.int64, None, 2), whole(len(t)))))
+        table = larger
+    return table[table[:, 0] >= 0]
+
+
+class NgramIndex:
+    """Finds the rows of n-grams.
+
+    Args:
+        keys: as :func:`count_ngrams` gives them.
+
+    Raises:
+        ValueError: a key is below 0.
+    """
+
+    def __init__(self, keys: Integers) -> None:
+        num_words = int(keys[: np.searchsorted(keys, 1 << 32)].max(initial=-1)) + 1
+        self._word_rows = np.full(num_words, -1, np.int32)
+        self._table = np.full((1 << max(4, int(2 * len(keys)).bit_length()), 2), -1, np.int64)
+        self._num_features = len(keys)
+        call("tc_index_ngrams", pointer(keys, np.int64), whole(len(keys)), *self._arrays())
+
+    def weigh(
+        self, ids: Ids, offsets: Integers, idf: Floats, logarithms: npt.NDArray[np.float64]
+    ) -> tuple[Ids, Floats, Integers]:
+        """Rows and weights ``(M,)`` of the features of all texts, and the offsets ``(N + 1,)`` of each text's.
+
+        Rows ascend within a text. A feature that a text holds n times weighs ``logarithms[n - 1] * idf``, divided by
+        the root of the sum of squares of its text.
+
+        Args:
+            ids: of N texts.
+            offsets: ``(N + 1,)``, where each text begins.
+            idf: ``(F,)``.
+            logarithms: as many as a text holds a feature at most (:func:`largest_count`).
+
+        Raises:
+            ValueError: an id is below 0, the offsets do not ascend, or a logarithm is missing.
+        """
+        if len(idf) != self._num_features:
+            raise ValueError(f"expected {self._num_features} inverse frequencies, got {len(idf)}")
+        places = np.arange(offsets[0], offsets[-1] + 1, _BLOCK)
+        bounds = np.unique(np.append(np.searchsorted(offsets[:-1], places), len(offsets) - 1))
+        bounds = bounds if len(bounds) > 1 else np.array([0, len(offsets) - 1])
+
+        def weigh(k: int) -> tuple[Ids, Floats, Integers]:
+            return self._weigh(ids, offsets[bounds[k] : bounds[k + 1] + 1], idf, logarithms)
+
+        parts = in_parallel(weigh, range(len(bounds) - 1))
+        rows, weights, counts = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        return rows, weights, np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+
+    def _weigh(
+        self, ids: Ids, offsets: Integers, idf: Floats, logarithms: npt.NDArray[np.float64]
+    ) -> tuple[Ids, Floats, Integers]:
+        most, longest = 2 * int(offsets[-1] - offsets[0]), int(np.diff(offsets).max(initial=0))
+        rows, weights = np.empty(most, np.int32), np.empty(most, np.float32)
+        counts = np.empty(len(offsets) - 1, np.int64)
+        scratch, exact = np.empty(4 * longest, np.int32), np.empty(2 * longest, np.float64)
+        size = call(
+            "tc_weigh_ngrams",
+            *(texts(ids, offsets), *self._arrays(), pointer(idf, np.float32), whole(len(idf))),
+            *(pointer(logarithms, np.float64), whole(len(logarithms)), pointer(rows, np.int32)),
+            *(pointer(weights, np.float32), whole(most), pointer(counts, np.int64), pointer(scratch, np.int32)),
+            *(pointer(exact, np.float64), whole(longest)),
+        )
+        return rows[:size], weights[:size], counts
+
+    def _arrays(self) -> tuple[Any, ...]:
+        rows, table = self._word_rows, self._table
+        return pointer(rows, np.int32), whole(len(rows)), pointer(table, np.int64, None, 2), whole(len(table))
+
+
+def largest_count(ids: Ids, offsets: Integers) -> int:
+    """How often a text holds the same type, at most; no pair of types can come more often."""
+    counts = np.zeros(int(ids.max(initial=-1)) + 1, np.int32)
+    return call("tc_largest_count", texts(ids, offsets), pointer(counts, np.int32), whole(len(counts)))
+
+
+def count_labels(
+    rows: Ids, offsets: Integers, targets: Integers, num_features: int, num_labels: int
+) -> npt.NDArray[np.int32]:
+    """How many texts of each label hold each feature, ``(F, C)``.
+
+    Args:
+        rows: features of N texts.
+        offsets: ``(N + 1,)``, where those of each text begin.
+        targets: ``(N,)``, the label of each.
+        num_features: F.
+        num_labels: C.
+
+    Raises:
+        ValueError: a row or label is out of bounds.
+    """
+    counts = np.zeros((num_features, num_labels), np.int32)
+    given = pointer(rows, np.int32), whole(len(rows)), pointer(offsets, np.int64), whole(len(offsets) - 1)
+    sizes = whole(num_features), whole(num_labels)
+    call(
+        "tc_count_labels",
+        *(*given, pointer(targets, np.int64, len(offsets) - 1), *sizes),
+        pointer(counts, np.int32, None, None),
+    )
+    return counts
+
+
+def ngram_buckets(
+    data: npt.NDArray[np.uint8], ends: Integers, shortest: int, longest: int, num_buckets: int
+) -> tuple[Integers, Integers]:
+    """Buckets of the character n-grams of words, and the offsets ``(W + 1,)`` where those of each word begin.
+
+    Args:
+        data: UTF-8 of W words, one after another.
+        ends: ``(W,)``, where each ends.
+        shortest: characters of an n-gram, at least.
+        longest: at most.
+        num_buckets: the hash (:mod:`textcnn.text.subwords`) is taken modulo this.
+
+    Raises:
+        ValueError: the ends do not ascend, or lie outside.
+    """
+    offsets = np.empty(len(ends) + 1, np.int64)
+    given = pointer(data, np.uint8), whole(len(data)), pointer(ends, np.int64), whole(len(ends))
+    lengths = whole(shortest), whole(longest)
+    call("tc_ngram_offsets", *given, *lengths, pointer(offsets, np.int64))
+    buckets = np.empty(int(offsets[-1]), np.int64)
+    found = pointer(offsets, np.int64), pointer(buckets, np.int64), whole(len(buckets))
+    call("tc_ngram_buckets", *given, *lengths, whole(num_buckets), *found)
+    return buckets, offsets
+
+
+def drop_words(ids: Ids, offsets: Integers, rows: Integers, rates: Floats, unknown: int, state: int) -> Ids:
+    """Ids with ``unknown`` where a number in [0, 1), made of state, row and place in the text, is below the rate.
+
+    Args:
+        ids: of B texts.
+        offsets: ``(B + 1,)``.
+        rows: ``(B,)``, the numbers of the texts.
+        rates: of each id.
+        unknown: takes the place.
+        state: 64 bits.
+
+    Raises:
+        ValueError: an id has no rate.
+    """
+    out = np.empty(len(ids), np.int32)
+    call(
+        "tc_drop_words",
+        *(texts(ids, offsets), pointer(rows, np.int64, len(offsets) - 1), pointer(rates, np.float32)),
+        *(whole(len(rates)), np.int32(unknown).item(), c_uint64(state), pointer(out, np.int32)),
+    )
+    return out
+
+
+def unique_types(ids: Ids) -> tuple[Integers, Integers]:
+    """The types among ids ``(N,)``, ascending, and which of them each id is ``(N,)``.
+
+    Raises:
+        ValueError: an id is below 0.
+    """
+    numbers = np.full(int(ids.max(initial=-1)) + 1, -1, np.int32)
+    unique, inverse = np.empty(min(len(ids), len(numbers)), np.int64), np.empty(len(ids), np.int64)
+    count = call(
+        "tc_unique_types",
+        *(pointer(ids, np.int32), whole(len(ids)), pointer(numbers, np.int32), whole(len(numbers))),
+        *(pointer(unique, np.int64), whole(len(unique)), pointer(inverse, np.int64)),
+    )
+    return unique[:count], inverse

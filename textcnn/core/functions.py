@@ -1,0 +1,80 @@
+"""Calls into the library of the core: arrays go as addresses, and what does not fit together is an error of Python."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from textcnn.core.binding import address, library
+
+Array = npt.NDArray[Any]
+
+
+class Texts(ctypes.Structure):
+    """Encoded texts, ``tc_texts`` of features.h."""
+
+    _fields_ = (
+        ("ids", ctypes.c_void_p),
+        ("num_ids", ctypes.c_int64),
+        ("offsets", ctypes.c_void_p),
+        ("num_texts", ctypes.c_int64),
+    )
+
+
+def texts(ids: Array, offsets: Array) -> Texts:
+    """Texts for C; the arrays must live on.
+
+    Raises:
+        TypeError: ids are not int32, or offsets not int64, or there is none.
+    """
+    if not len(offsets):
+        raise TypeError("expected an offset at least, found none")
+    return Texts(
+        address(ids, np.int32, (None,), "ids"),
+        len(ids),
+        address(offsets, np.int64, (None,), "offsets"),
+        len(offsets) - 1,
+    )
+
+
+def pointer(array: Array, kind: type[np.generic], *shape: int | None) -> ctypes.c_void_p:
+    """An array of that kind and shape (one axis of any length, where none is given) for C.
+
+    Raises:
+        TypeError: it is of another kind or shape, or not contiguous.
+    """
+    wanted: Sequence[int | None] = shape or (None,)
+    return ctypes.c_void_p(address(array, kind, wanted, "an array"))
+
+
+def whole(number: int) -> ctypes.c_int64:
+    """A whole number for C."""
+    return ctypes.c_int64(int(number))
+
+
+def real(number: float) -> ctypes.c_float:
+    """A float32 number for C."""
+    return ctypes.c_float(float(number))
+
+
+def call(name: str, *arguments: Any) -> int:
+    """The number that a function of the core gives, which is 0 or more.
+
+    Raises:
+        ValueError: sizes or numbers do not fit together.
+    """
+    core = library()
+    assert core is not None
+    function = getattr(core.c, name)
+    function.restype = ctypes.c_int64 if name in _LONG else ctypes.c_int
+    found = int(function(*arguments))
+    if found < 0:
+        raise ValueError(f"{name}: sizes or numbers of the arrays do not fit together")
+    return found
+
+
+_LONG = ("tc_split_words", "tc_largest_count", "tc_weigh_ngrams", "tc_unique_types")

@@ -1,0 +1,383 @@
+#include "features.h"
+
+#include <math.h>
+#include <string.h>
+
+#define AHEAD 32   /* pairs whose slots are fetched from memory before they are looked at */
+#define FEW_ROWS 48 /* sorted by insertion */
+
+static int is_power_of_two(int64_t number) {
+    return number > 0 && (number & (number - 1)) == 0;
+}
+
+static int are_texts(tc_texts t) {
+    if (t.num_texts < 0 || t.num_texts >= INT32_MAX || t.num_ids < 0 || t.offsets[0] < 0 || t.offsets[t.num_texts] > t.num_ids)
+        return 0;
+    for (int64_t b = 0; b < t.num_texts; b++)
+        if (t.offsets[b + 1] < t.offsets[b]) return 0;
+    for (int64_t j = t.offsets[0]; j < t.offsets[t.num_texts]; j++)
+        if (t.ids[j] < 0) return 0;
+    return 1;
+}
+
+static int64_t pair_key(int32_t first, int32_t second) {
+    return ((int64_t)first + 1) << 32 | second;
+}
+
+static int bits_of(int64_t num_slots) {
+    int bits = 0;
+    while (((int64_t)1 << bits) < num_slots) bits++;
+    return bits;
+}
+
+/* Where the search for a key begins: the high bits of its product with the golden ratio (Knuth 1973, 6.4). */
+static uint64_t product(int64_t key) {
+    return (uint64_t)key * 0x9E3779B97F4A7C15ULL;
+}
+
+static int64_t slot_of(uint64_t product, int bits) {
+    return bits == 0 ? 0 : (int64_t)(product >> (64 - bits));
+}
+
+int tc_count_words(tc_texts texts, int64_t num_types, int64_t *frequency, int32_t *last) {
+    if (num_types < 0 || !are_texts(texts)) return -1;
+    for (int64_t id = 0; id < num_types; id++) {
+        frequency[id] = 0;
+        last[id] = -1;
+    }
+    for (int64_t b = 0; b < texts.num_texts; b++)
+        for (int64_t j = texts.offsets[b]; j < texts.offsets[b + 1]; j++) {
+            int32_t id = texts.ids[j];
+            if (id >= num_types || last[id] == (int32_t)b) continue;
+            last[id] = (int32_t)b;
+            frequency[id]++;
+        }
+    return 0;
+}
+
+typedef struct {
+    int64_t *table;
+    int64_t mask, used;
+} pair_table;
+
+static void count_pair(pair_table *t, int64_t key, int64_t slot, int64_t text) {
+    while (t->table[2 * slot] >= 0 && t->table[2 * slot] != key) slot = (slot + 1) & t->mask;
+    int64_t *entry = t->table + 2 * slot;
+    if (entry[0] < 0) {
+        entry[0] = key;
+        entry[1] = text << 32 | 1;
+        t->used++;
+    } else if (entry[1] >> 32 != text) {
+        entry[1] = text << 32 | ((entry[1] & 0xFFFFFFFF) + 1);
+    }
+}
+
+/* Count the pairs of a text that belong to a part: their slots are fetched some pairs ahead. */
+static void count_text(
+    pair_table *t, const int32_t *ids, int64_t length, int64_t num_types, int64_t part, int64_t parts, int bits, int64_t text
+) {
+    int64_t keys[AHEAD], slots[AHEAD];
+    for (int64_t j = 0; j + 1 < length;) {
+        int count = 0;
+        for (; j + 1 < length && count < AHEAD; j++) {
+            if (ids[j] >= num_types || ids[j + 1] >= num_types) continue;
+            keys[count] = pair_key(ids[j], ids[j + 1]);
+            uint64_t found = product(keys[count]);
+            if ((int64_t)((found >> 8 & 0xFFFFFF) * (uint64_t)parts >> 24) != part) continue;
+            slots[count] = slot_of(found, bits);
+            __builtin_prefetch(t->table + 2 * slots[count], 1);
+            count++;
+        }
+        for (int k = 0; k < count; k++) count_pair(t, keys[k], slots[k], text);
+    }
+}
+
+int tc_count_pairs(
+    tc_texts texts, int64_t num_types, int64_t part, int64_t parts, int64_t *table, int64_t num_slots, int64_t *text,
+    int64_t *used
+) {
+    if (parts < 1 || parts > 256 || part < 0 || part >= parts || num_slots < 2 || !is_power_of_two(num_slots) || *text < 0
+        || *text > texts.num_texts || *used < 0 || *used > num_slots || !are_texts(texts))
+        return -1;
+    pair_table t = {table, num_slots - 1, *used};
+    int bits = bits_of(num_slots), is_full = 0;
+    int64_t b = *text;
+    for (; b < texts.num_texts; b++) {
+        int64_t length = texts.offsets[b + 1] - texts.offsets[b];
+        is_full = 2 * (t.used + length) > num_slots; /* room for all that it could add */
+        if (is_full) break;
+        count_text(&t, texts.ids + texts.offsets[b], length, num_types, part, parts, bits, b);
+    }
+    *text = b;
+    *used = t.used;
+    return is_full;
+}
+
+static void put_pair(int64_t *table, int64_t num_slots, int bits, int64_t key, int64_t value) {
+    int64_t slot = slot_of(product(key), bits);
+    while (table[2 * slot] >= 0) slot = (slot + 1) & (num_slots - 1);
+    table[2 * slot] = key;
+    table[2 * slot + 1] = value;
+}
+
+int tc_move_pairs(const int64_t *table, int64_t num_slots, int64_t *larger, int64_t num_larger) {
+    if (!is_power_of_two(num_slots) || !is_power_of_two(num_larger) || num_larger <= num_slots) return -1;
+    int bits = bits_of(num_larger);
+    for (int64_t slot = 0; slot < num_slots; slot++)
+        if (table[2 * slot] >= 0) put_pair(larger, num_larger, bits, table[2 * slot], table[2 * slot + 1]);
+    return 0;
+}
+
+int tc_index_ngrams(
+    const int64_t *keys, int64_t num_keys, int32_t *word_rows, int64_t num_words, int64_t *table, int64_t num_slots
+) {
+    if (num_keys < 0 || num_keys > INT32_MAX || num_words < 0 || !is_power_of_two(num_slots) || num_slots < 2 * num_keys)
+        return -1;
+    int bits = bits_of(num_slots);
+    for (int64_t row = 0; row < num_keys; row++) {
+        int64_t key = keys[row];
+        if (key < 0 || (key >> 32 == 0 && key >= num_words)) return -1;
+        if (key >> 32 == 0) word_rows[key] = (int32_t)row;
+        else put_pair(table, num_slots, bits, key, row);
+    }
+    return 0;
+}
+
+int64_t tc_largest_count(tc_texts texts, int32_t *counts, int64_t num_types) {
+    if (num_types < 0 || !are_texts(texts)) return -1;
+    int32_t largest = 0;
+    for (int64_t b = 0; b < texts.num_texts; b++) {
+        for (int64_t j = texts.offsets[b]; j < texts.offsets[b + 1]; j++) {
+            if (texts.ids[j] >= num_types) return -1;
+            if (++counts[texts.ids[j]] > largest) largest = counts[texts.ids[j]];
+        }
+        for (int64_t j = texts.offsets[b]; j < texts.offsets[b + 1]; j++) counts[texts.ids[j]] = 0;
+    }
+    return largest;
+}
+
+static void insert_rows(int32_t *rows, int64_t count) {
+    for (int64_t i = 1; i < count; i++) {
+        int32_t row = rows[i];
+        int64_t j = i;
+        for (; j > 0 && rows[j - 1] > row; j--) rows[j] = rows[j - 1];
+        rows[j] = row;
+    }
+}
+
+/* Sort rows below 2 to the power `bits` by their bytes, the lowest first; `other` has as much room. Gives where they are. */
+static int32_t *sort_rows(int32_t *rows, int64_t count, int32_t *other, int bits) {
+    if (count <= FEW_ROWS) {
+        insert_rows(rows, count);
+        return rows;
+    }
+    for (int shift = 0; shift < bits; shift += 8) {
+        int64_t starts[257] = {0};
+        for (int64_t i = 0; i < count; i++) starts[((uint32_t)rows[i] >> shift & 0xFF) + 1]++;
+        for (int k = 0; k < 256; k++) starts[k + 1] += starts[k];
+        for (int64_t i = 0; i < count; i++) other[starts[(uint32_t)rows[i] >> shift & 0xFF]++] = rows[i];
+        int32_t *swap = rows;
+        rows = other;
+        other = swap;
+    }
+    return rows;
+}
+
+typedef struct {
+    const int32_t *word_rows;
+    const int64_t *table;
+    int64_t num_words, num_slots, num_features;
+    int bits;
+} ngram_index;
+
+/* Rows of the features of a text, as they stand; gives how many, or -1 for a row that is none. */
+static int64_t find_rows(const ngram_index *index, const int32_t *ids, int64_t length, int32_t *rows) {
+    int64_t found = 0, keys[AHEAD], slots[AHEAD], mask = index->num_slots - 1;
+    for (int64_t j = 0; j < length; j++) {
+        int32_t row = ids[j] < index->num_words ? index->word_rows[ids[j]] : -1;
+        if (row >= 0) rows[found++] = row;
+    }
+    for (int64_t j = 0; j + 1 < length;) {
+        int count = 0;
+        for (; j + 1 < length && count < AHEAD; j++, count++) {
+            keys[count] = pair_key(ids[j], ids[j + 1]);
+            slots[count] = slot_of(product(keys[count]), index->bits);
+            __builtin_prefetch(index->table + 2 * slots[count]);
+        }
+        for (int k = 0; k < count; k++) {
+            int64_t slot = slots[k], steps = 0;
+            while (index->table[2 * slot] >= 0 && index->table[2 * slot] != keys[k] && steps++ < mask) slot = (slot + 1) & mask;
+            if (index->table[2 * slot] == keys[k]) rows[found++] = (int32_t)index->table[2 * slot + 1];
+        }
+    }
+    for (int64_t e = 0; e < found; e++)
+        if (rows[e] < 0 || rows[e] >= index->num_features) return -1;
+    return found;
+}
+
+int64_t tc_weigh_ngrams(
+    tc_texts texts, const int32_t *word_rows, int64_t num_words, const int64_t *table, int64_t num_slots, const float *idf,
+    int64_t num_features, const double *logarithms, int64_t num_logarithms, int32_t *rows, float *weights, int64_t most,
+    int64_t *counts, int32_t *scratch, double *exact, int64_t longest
+) {
+    if (num_words < 0 || !is_power_of_two(num_slots) || num_features < 0 || !are_texts(texts)) return -1;
+    ngram_index index = {word_rows, table, num_words, num_slots, num_features, bits_of(num_slots)};
+    int bits = bits_of(num_features);
+    int64_t written = 0;
+    for (int64_t b = 0; b < texts.num_texts; b++) {
+        int64_t length = texts.offsets[b + 1] - texts.offsets[b];
+        if (length > longest) return -1;
+        int64_t found = find_rows(&index, texts.ids + texts.offsets[b], length, scratch);
+        if (found < 0 || found > most - written) return -1;
+        const int32_t *sorted = sort_rows(scratch, found, scratch + 2 * longest, bits);
+        int64_t begin = written;
+        double norm = 0.0;
+        for (int64_t e = 0; e < found;) {
+            int64_t same = e + 1;
+            while (same < found && sorted[same] == sorted[e]) same++;
+            if (same - e > num_logarithms) return -1;
+            double weight = logarithms[same - e - 1] * (double)idf[sorted[e]];
+            norm += weight * weight;
+            rows[written] = sorted[e];
+            exact[written - begin] = weight;
+            written++;
+            e = same;
+        }
+        norm = sqrt(norm);
+        for (int64_t e = begin; e < written; e++) weights[e] = (float)(exact[e - begin] / norm);
+        counts[b] = written - begin;
+    }
+    return written;
+}
+
+int tc_count_labels(
+    const int32_t *rows, int64_t num_rows, const int64_t *offsets, int64_t num_texts, const int64_t *targets,
+    int64_t num_features, int64_t num_labels, int32_t *counts
+) {
+    if (num_texts < 0 || num_features < 0 || num_labels < 0 || offsets[0] < 0) return -1;
+    for (int64_t b = 0; b < num_texts; b++) {
+        if (offsets[b + 1] < offsets[b] || offsets[b + 1] > num_rows || targets[b] < 0 || targets[b] >= num_labels) return -1;
+        for (int64_t e = offsets[b]; e < offsets[b + 1]; e++) {
+            if (rows[e] < 0 || rows[e] >= num_features) return -1;
+            counts[rows[e] * num_labels + targets[b]]++;
+        }
+    }
+    return 0;
+}
+
+static int are_words(const int64_t *ends, int64_t num_words, int64_t num_bytes) {
+    int64_t before = 0;
+    for (int64_t k = 0; k < num_words; k++) {
+        if (ends[k] < before || ends[k] > num_bytes) return 0;
+        before = ends[k];
+    }
+    return num_words >= 0 && num_bytes >= 0;
+}
+
+static int starts_character(uint8_t byte) {
+    return (byte & 0xC0) != 0x80;
+}
+
+int tc_ngram_offsets(
+    const uint8_t *data, int64_t num_bytes, const int64_t *ends, int64_t num_words, int64_t shortest, int64_t longest,
+    int64_t *offsets
+) {
+    if (!are_words(ends, num_words, num_bytes) || shortest < 1) return -1;
+    int64_t place = 0;
+    offsets[0] = 0;
+    for (int64_t k = 0; k < num_words; k++) {
+        int64_t characters = 2, ngrams = 0;
+        for (; place < ends[k]; place++) characters += starts_character(data[place]);
+        for (int64_t n = shortest; n <= longest && n <= characters; n++) ngrams += characters - n + 1;
+        offsets[k + 1] = offsets[k] + ngrams;
+    }
+    return 0;
+}
+
+/* The byte at a place of <word>, whose first byte is at 0. */
+static uint8_t marked_byte(const uint8_t *word, int64_t size, int64_t place) {
+    return place == 0 ? '<' : place == size + 1 ? '>' : word[place - 1];
+}
+
+/* Buckets of the n-grams of one word, which begin at `place`: of each length, from left to right. */
+static void hash_word(
+    const uint8_t *word, int64_t size, int64_t characters, int64_t shortest, int64_t longest, int64_t num_buckets,
+    int64_t *buckets
+) {
+    int64_t number = 0; /* of the character that the n-grams begin with */
+    for (int64_t place = 0; place < size + 2; place++) {
+        if (!starts_character(marked_byte(word, size, place))) continue;
+        uint32_t hash = 2166136261u;
+        int64_t end = place, base = 0;
+        for (int64_t n = 1; n <= longest && number + n <= characters; n++) {
+            do hash = (hash ^ marked_byte(word, size, end++)) * 16777619u;
+            while (end < size + 2 && !starts_character(marked_byte(word, size, end)));
+            if (n < shortest) continue;
+            buckets[base + number] = (int64_t)(hash % (uint32_t)num_buckets);
+            base += characters - n + 1;
+        }
+        number++;
+    }
+}
+
+int tc_ngram_buckets(
+    const uint8_t *data, int64_t num_bytes, const int64_t *ends, int64_t num_words, int64_t shortest, int64_t longest,
+    int64_t num_buckets, const int64_t *offsets, int64_t *buckets, int64_t num_ngrams
+) {
+    if (!are_words(ends, num_words, num_bytes) || shortest < 1 || num_buckets < 1 || num_buckets > UINT32_MAX || offsets[0] != 0)
+        return -1;
+    int64_t begin = 0;
+    for (int64_t k = 0; k < num_words; k++) {
+        int64_t size = ends[k] - begin, characters = 2, ngrams = 0;
+        for (int64_t i = 0; i < size; i++) characters += starts_character(data[begin + i]);
+        for (int64_t n = shortest; n <= longest && n <= characters; n++) ngrams += characters - n + 1;
+        if (offsets[k + 1] - offsets[k] != ngrams || offsets[k + 1] > num_ngrams) return -1;
+        hash_word(data + begin, size, characters, shortest, longest, num_buckets, buckets + offsets[k]);
+        begin = ends[k];
+    }
+    return 0;
+}
+
+/* A step of splitmix64 (Steele et al. 2014). */
+static uint64_t mixed(uint64_t state, int64_t place) {
+    state = state * 0x9E3779B97F4A7C15ULL + (uint64_t)place;
+    state = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9ULL;
+    state = (state ^ (state >> 27)) * 0x94D049BB133111EBULL;
+    return state ^ (state >> 31);
+}
+
+int tc_drop_words(
+    tc_texts texts, const int64_t *rows, const float *rates, int64_t num_rates, int32_t unknown, uint64_t state,
+    int32_t *out
+) {
+    if (!are_texts(texts)) return -1;
+    for (int64_t b = 0; b < texts.num_texts; b++) {
+        uint64_t of_row = mixed(state, rows[b]);
+        for (int64_t j = texts.offsets[b]; j < texts.offsets[b + 1]; j++) {
+            if (texts.ids[j] >= num_rates) return -1;
+            float chance = (float)(mixed(of_row, j - texts.offsets[b]) >> 40) / 16777216.0f;
+            out[j] = chance < rates[texts.ids[j]] ? unknown : texts.ids[j];
+        }
+    }
+    return 0;
+}
+
+int64_t tc_unique_types(
+    const int32_t *ids, int64_t num_ids, int32_t *numbers, int64_t num_types, int64_t *unique, int64_t most,
+    int64_t *inverse
+) {
+    if (num_ids < 0 || num_types < 0 || num_types > INT32_MAX) return -1;
+    for (int64_t j = 0; j < num_ids; j++) {
+        if (ids[j] < 0 || ids[j] >= num_types) return -1;
+        numbers[ids[j]] = 0;
+    }
+    int64_t count = 0;
+    for (int64_t id = 0; id < num_types; id++)
+        if (numbers[id] == 0) {
+            if (count == most) return -1;
+            unique[count] = id;
+            numbers[id] = (int32_t)count++;
+        }
+    for (int64_t j = 0; j < num_ids; j++) inverse[j] = numbers[ids[j]];
+    return count;
+}

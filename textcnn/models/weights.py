@@ -1,0 +1,130 @@
+"""The weights of ``kim`` as arrays by the names of its parameters: what training starts from, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from textcnn.config import ModelConfig
+from textcnn.labels import Labels
+from textcnn.models.kim_settings import KimSettings
+
+Weights = dict[str, npt.NDArray[Any]]
+
+WIDE_TABLE, WIDE_KEYS, WIDE_IDF = "wide.table.weight", "wide.keys", "wide.idf"
+WORD_RANGE = 0.25  # word rows start uniform in +-WORD_RANGE
+_BLOCK = 2**18  # numbers that are drawn from one stream
+_THREADS = 2
+
+Floats = npt.NDArray[np.float32]
+Draw = Callable[[np.random.Generator, Floats], None]
+
+
+def initial_weights(
+    config: ModelConfig, num_types: int, num_ngrams: int, num_features: int | None, labels: Labels, seed: int
+) -> Weights:
+    """The weights that training of ``kim`` starts from: a function of the arguments, on any number of threads.
+
+    Args:
+        config: of the model.
+        num_types: V, rows of the word table.
+        num_ngrams: rows of the n-gram table; 0: no sub-words.
+        num_features: rows of the n-gram branch, which start at 0; none: no such branch.
+        labels: names of the logits' columns.
+        seed: decides the numbers.
+
+    Raises:
+        ConfigError: a setting that ``kim`` does not have, or a value that it cannot use.
+    """
+    weights: Weights = {}
+    jobs: list[tuple[Floats, Draw, list[int]]] = []
+    for number, (name, shape, draw) in enumerate(_drawn(config, num_types, num_ngrams, labels)):
+        weights[name] = np.zeros(shape, np.float32)  # its pages are first touched by the threads below
+        if draw is not None:
+            flat = weights[name].reshape(-1)
+            starts = range(0, len(flat), _BLOCK)
+            jobs += [(flat[start : start + _BLOCK], draw, [seed, number, start // _BLOCK]) for start in starts]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        list(pool.map(lambda job: job[1](np.random.Generator(np.random.SFC64(job[2])), job[0]), jobs))
+    if "encoder.bias" in weights:
+        dim = weights["encoder.bank.weight"].shape[1]
+        bounds = np.array([_bound(dim * width) for width in KimSettings.of(config).widths], np.float32)
+        weights["encoder.bias"] *= bounds[:, None]
+    if num_features is not None:
+        weights[WIDE_TABLE] = np.zeros((num_features, len(labels)), np.float32)
+        weights[WIDE_KEYS] = np.zeros(num_features, np.int64)
+        weights[WIDE_IDF] = np.zeros(num_features, np.float32)
+    return weights
+
+
+def _drawn(
+    config: ModelConfig, num_types: int, num_ngrams: int, labels: Labels
+) -> Iterator[tuple[str, tuple[int, ...], Draw | None]]:
+    """Name, shape and distribution of every tensor of the network itself; none: it starts at 0."""
+    multichannel = config.embedding_channels == "multichannel"
+    adds = multichannel or config.vectors is not None  # n-gram rows are added to the word's, and start at nothing
+    for place in ("static.", "tuned.") if multichannel else ("",):
+        yield f"embedding.{place}word.weight", (num_types, config.dim), _uniform(WORD_RANGE)
+    if num_ngrams:
+        place = "tuned." if multichannel else ""
+        spread = WORD_RANGE / 3**0.5  # the standard deviation of the word rows
+        yield f"embedding.{place}ngram.weight", (num_ngrams, config.dim), None if adds else _normal(spread)
+    dim = config.dim * (2 if multichannel else 1)
+    settings = KimSettings.of(config)
+    filters, widths = settings.num_filters, settings.widths
+    if settings.nested:
+        yield "encoder.bank.weight", (filters, dim, widths[-1]), _uniform(_bound(dim * widths[-1]))
+        yield "encoder.bias", (len(widths), filters), _uniform(1.0)  # and then scaled, each row by its width
+    else:
+        for group, width in enumerate(widths):
+            yield f"encoder.convs.{group}.weight", (filters, dim, width), _uniform(_bound(dim * width))
+            yield f"encoder.convs.{group}.bias", (filters,), _uniform(_bound(dim * width))
+    features, outputs = settings.out_features(dim), num_outputs(config, labels)
+    yield "head.weight", (outputs, features), _uniform(_bound(features))
+    yield "head.bias", (outputs,), _uniform(_bound(features))
+
+
+def num_outputs(config: ModelConfig, labels: Labels) -> int:
+    """Rows of the head: one a label, or one for two labels through a sigmoid."""
+    return 1 if config.binary_sigmoid and len(labels) == 2 and not labels.multi_label else len(labels)
+
+
+def num_parameters(weights: Weights, config: ModelConfig) -> int:
+    """Trainable numbers of a text model: all but what the n-grams are known by, and word rows that stay as they are."""
+    fixed = {WIDE_KEYS, WIDE_IDF, "embedding.static.word.weight"}
+    if config.embedding_channels == "static":
+        fixed.add("embedding.word.weight")
+    return sum(weight.size for name, weight in weights.items() if name not in fixed)
+
+
+def set_word_rows(weights: Weights, rows: npt.NDArray[np.floating]) -> None:
+    """Put ``rows (V, D)`` in the place of the word rows, of both channels where there are two."""
+    for name, weight in weights.items():
+        if name.startswith("embedding.") and name.endswith("word.weight"):
+            weight[:] = rows
+
+
+def _bound(fan_in: int) -> float:
+    """Of a layer that sums over so many inputs (torch's default: He et al. 2015 with a slope of sqrt(5))."""
+    return 1 / fan_in**0.5 if fan_in else 0.0
+
+
+def _uniform(bound: float) -> Draw:
+    def draw(random: np.random.Generator, out: Floats) -> None:
+        random.random(dtype=np.float32, out=out)
+        out *= np.float32(2 * bound)
+        out -= np.float32(bound)
+
+    return draw
+
+
+def _normal(spread: float) -> Draw:
+    def draw(random: np.random.Generator, out: Floats) -> None:
+        random.standard_normal(dtype=np.float32, out=out)
+        out *= np.float32(spread)
+
+    return draw

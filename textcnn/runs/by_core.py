@@ -1,0 +1,145 @@
+"""The core's road of a text run: the one-layer network trained in C, its weights arrays by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from textcnn.config import ModelConfig, TrainingConfig
+from textcnn.core import library
+from textcnn.core.layout import PaddedWeights, Shape
+from textcnn.core.threads import num_threads
+from textcnn.core.training import Network, Objective, Trainer
+from textcnn.evaluation.calibration import DEFAULT_THRESHOLD
+from textcnn.inference.artifact import Artifact
+from textcnn.labels import Labels
+from textcnn.models.kim_settings import KimSettings
+from textcnn.models.weights import Weights, num_outputs
+from textcnn.runs.first_weights import first_weights
+from textcnn.runs.prepared import Prepared, deciding
+from textcnn.text.masking import WordDropout
+from textcnn.text.pipeline import EncodedTexts
+from textcnn.training.core_learner import CoreLearner, estimate, logits_of, texts_of
+from textcnn.training.label_weights import class_weights, label_log_odds
+from textcnn.training.learned import Learned, Logits
+from textcnn.training.loop import Learner
+from textcnn.training.order import Rows, shuffled_batches
+from textcnn.training.planning import dev_scores, planned_fit, weights_hash
+from textcnn.training.progress import Reporter
+from textcnn.training.road import CORE, Road
+from textcnn.training.watch import Watch
+
+
+def train_weights(
+    prepared: Prepared, training: TrainingConfig, road: Road, reporter: Reporter, watch: Watch | None
+) -> tuple[Weights, Learned]:
+    """Train one network with the seed of ``training``, which differs from that of ``prepared`` in an ensemble."""
+    inputs, part, labels, model = prepared.inputs, prepared.train, prepared.labels, prepared.config.model
+    weights = first_weights(prepared, training.seed)
+    truth = labels.encode(part.truth)
+    counts = None if part.weights is None else (part.weights / part.weights.mean()).astype(np.float32)
+    trainer = _trainer(weights, model, labels, inputs.max_length, _objective(prepared, training), training)
+    corpus = trainer.corpus(texts_of(inputs, part.encoded, truth, counts))
+    sizes = inputs.sizes(part.encoded)
+
+    def order(epoch: int) -> list[Rows]:
+        return shuffled_batches(
+            sizes, training.batch_size, seed=training.seed, epoch=epoch, batch_tokens=training.batch_tokens
+        )
+
+    first = order(0)
+
+    def build(config: TrainingConfig, listener: Reporter) -> Learner:
+        return CoreLearner(trainer, corpus, order, sizes, config, len(first) * (config.epochs or 0), listener)
+
+    dev = prepared.others["dev"]
+    evaluate = None
+    if dev is not None:
+        rows = trainer.corpus(texts_of(inputs, dev.encoded))
+        evaluate = dev_scores(lambda: logits_of(trainer, rows, model.scale), dev, labels)
+    before = weights_hash(weights.values()) if watch is not None else ""
+    fit, epochs = planned_fit(
+        build,
+        lambda: estimate(trainer, corpus, first, training),
+        training,
+        len(first),
+        len(part.truth),
+        reporter,
+        evaluate=evaluate,
+        metric="micro_f1" if labels.multi_label else "accuracy",
+        dev_rows=0 if dev is None else len(dev.truth),
+        watch=watch,
+        deciding=lambda: {**deciding(prepared), "road": road.name, "weights before training": before},
+    )
+    thresholds = [DEFAULT_THRESHOLD] * len(labels)
+    return trainer.weights.weights(), Learned(fit, epochs, thresholds=thresholds, road=road)
+
+
+def logits_function(artifact: Artifact, training: TrainingConfig) -> Logits:
+    """A function from encoded rows to the logits of the artifact's weights, by the core."""
+    inputs = artifact.text_inputs()
+    trainer = _trainer(artifact.weights, artifact.config, artifact.labels, inputs.max_length, Objective(), training)
+
+    def logits(encoded: EncodedTexts) -> npt.NDArray[np.float32]:
+        return logits_of(trainer, trainer.corpus(texts_of(inputs, encoded)), artifact.config.scale)
+
+    return logits
+
+
+def _trainer(
+    weights: Weights,
+    config: ModelConfig,
+    labels: Labels,
+    max_length: int | None,
+    objective: Objective,
+    training: TrainingConfig,
+) -> Trainer:
+    core = library()
+    assert core is not None, f"the road {CORE!r} is chosen only where there is one"
+    settings = KimSettings.of(config)
+    two = config.embedding_channels == "multichannel"
+    shape = Shape(
+        settings.widths,
+        settings.nested,
+        settings.num_filters,
+        config.dim,
+        len(labels),
+        num_outputs(config, labels),
+        has_fixed_channel=two,
+        has_mean=settings.pooling == "max+mean",
+        has_ngrams="embedding.tuned.ngram.weight" in weights or "embedding.ngram.weight" in weights,
+        has_wide="wide.table.weight" in weights,
+    )
+    network = Network(
+        settings.activation,
+        adds_ngrams=two or config.vectors is not None,
+        trains_words=config.embedding_channels != "static",
+        is_multi_label=labels.multi_label,
+        max_length=max_length,
+    )
+    return Trainer(core, PaddedWeights(weights, shape), network, objective, num_threads(training.threads))
+
+
+def _objective(prepared: Prepared, training: TrainingConfig) -> Objective:
+    labels, truth = prepared.labels, prepared.train.truth
+    settings = KimSettings.of(prepared.config.model)
+    dropout = WordDropout.of(prepared.inputs, prepared.train.encoded, training)
+    weights = class_weights(training.class_weight, labels, truth)
+    options: dict[str, Any] = (
+        {} if dropout is None else {"unknown_id": dropout.unknown_id, "word_dropout": dropout.rates}
+    )
+    return Objective(
+        smoothing=training.label_smoothing,
+        focal_gamma=training.focal_gamma,
+        dropout=settings.dropout,
+        shared_dropout=settings.shared_dropout,
+        clip_norm=training.clip_norm or 0.0,
+        max_norm=training.max_norm or 0.0,
+        weight_decay=training.weight_decay,
+        class_weights=weights,
+        prior=label_log_odds(labels, truth, weights) if labels.multi_label else None,
+        rows_by_adam=training.embedding_optimizer == "adam",
+        **options,
+    )

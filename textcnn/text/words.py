@@ -1,0 +1,123 @@
+"""Words of chunks, what stands between ASCII's blanks: each chunk is split once, each word has a number.
+
+Chunks of ASCII are split by the core where the tokenizer is the default one; the tokenizer's own pipeline splits the
+others, and is the definition of all.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from textcnn import core
+from textcnn.text.ragged import Ragged
+
+if TYPE_CHECKING:
+    from textcnn.text.tokenizer import Tokenizer
+
+Bytes = npt.NDArray[np.uint8]
+Integers = npt.NDArray[np.int64]
+
+MOST_CHUNKS = 2**20  # counted before their words are: it bounds the memory for corpora of any size
+SLICE = 2**20  # characters of texts looked at together
+JOINED = 1000  # chunks that the pipeline sees as one text: a call a chunk would cost more than the chunk
+
+
+def utf8(texts: Iterable[str]) -> tuple[Bytes, Integers]:
+    """The bytes of all texts, one after another, and where each ends."""
+    raw = [text.encode("utf-8", "surrogatepass") for text in texts]
+    return np.frombuffer(b"".join(raw), np.uint8), np.cumsum(np.fromiter(map(len, raw), np.int64, len(raw)))
+
+
+def names_of(data: Bytes, ends: Integers) -> list[str]:
+    """Pieces of UTF-8, of which each ends where ``ends`` says, as strings."""
+    whole = data.tobytes()
+    return [whole[a:b].decode("utf-8", "surrogatepass") for a, b in pairwise([0, *ends.tolist()])]
+
+
+def slices(texts: Iterable[str]) -> Iterator[list[str]]:
+    """The texts in turn, about :data:`SLICE` characters at a time."""
+    part: list[str] = []
+    size = 0
+    for text in texts:
+        part.append(text)
+        size += len(text)
+        if size >= SLICE:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+
+
+class Words:
+    """Numbers for the words of chunks: the next one to a word that is new.
+
+    Args:
+        tokenizer: the default one (:attr:`textcnn.text.tokenizer.Tokenizer.is_default`); knows what a word is.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer, self._table = tokenizer, core.twin("chunks").ChunkTable()
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def split(self, data: Bytes, ends: Integers) -> Ragged:
+        """Numbers of the words of each chunk; ``data`` are the bytes of all chunks, each ends where ``ends`` says."""
+        words, counts = core.twin("chunks").split_words(data, ends, lowercase=self._tokenizer.lowercases)
+        by_core, others = np.flatnonzero(counts >= 0), np.flatnonzero(counts < 0)
+        found = self._numbered(words, counts[by_core])
+        if not len(others):
+            return found
+        whole, begins = data.tobytes(), np.concatenate([[0], ends[:-1]])
+        chunks = [whole[begins[k] : ends[k]].decode("utf-8", "surrogatepass") for k in others.tolist()]
+        pieces: list[str] = []
+        numbers: list[int] = []
+        for first in range(0, len(chunks), JOINED):
+            more, how_many = self._tokenizer.words_of(chunks[first : first + JOINED])
+            pieces += more
+            numbers += how_many
+        rest = self._numbered(utf8(piece + "\n" for piece in pieces)[0], np.array(numbers, np.int64))
+        return Ragged.concatenate([found, rest]).take(np.argsort(np.concatenate([by_core, others])))
+
+    def names(self, start: int) -> list[str]:
+        """The words numbered from ``start`` on."""
+        return names_of(*self._table.chunks(start))
+
+    def _numbered(self, words: Bytes, counts: Integers) -> Ragged:
+        """Numbers of words with a line end behind each, so many in each row."""
+        numbers, _ = self._table.number(words, np.array([len(words)]))
+        return Ragged(numbers.astype(np.int32), np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
+
+
+def count_words(texts: Iterable[str], tokenizer: Tokenizer) -> Counter[str]:
+    """How often each word occurs in the texts."""
+    if not tokenizer.is_default:
+        return Counter(word for text in texts for word in tokenizer.words(text))
+    words, totals = Words(tokenizer), np.zeros(0, np.int64)
+    for data, ends, occurrences in _counted_chunks(texts):
+        rows = words.split(data, ends)
+        weights = np.repeat(occurrences, rows.lengths)
+        counts = np.bincount(rows.ids, weights, minlength=len(words)).astype(np.int64)
+        counts[: len(totals)] += totals
+        totals = counts
+    return Counter(dict(zip(words.names(0), totals.tolist(), strict=True)))
+
+
+def _counted_chunks(texts: Iterable[str]) -> Iterator[tuple[Bytes, Integers, Any]]:
+    """The distinct chunks of texts, their ends, and how often each occurs; the same again where there are very many."""
+    table, counts = core.twin("chunks").ChunkTable(), np.zeros(0, np.int64)
+    for part in slices(texts):
+        numbers, _ = table.number(*utf8(part))
+        found = np.bincount(numbers, minlength=len(table))
+        found[: len(counts)] += counts
+        counts = found
+        if len(table) > MOST_CHUNKS:
+            yield *table.chunks(0), counts
+            table, counts = core.twin("chunks").ChunkTable(), np.zeros(0, np.int64)
+    yield *table.chunks(0), counts

@@ -1,0 +1,170 @@
+"""The road of the compiled core: steps of the one-layer network in C, without torch."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from textcnn.config import EMBEDDING_LEARNING_RATES, TrainingConfig
+from textcnn.core.training import Corpus, Rates, Texts, Trainer
+from textcnn.text.masking import FEATURE_MASKS, random_state
+from textcnn.text.pipeline import EncodedTexts, TextPipeline
+from textcnn.training.estimate import Estimate
+from textcnn.training.loop import Arrays, Place, diverged
+from textcnn.training.order import Rows, linear_decay
+from textcnn.training.progress import Reporter
+
+_PROBES = 4  # batches timed before training; the first one only warms up
+_TOKENS, _ROWS = 65_536, 1_024  # of a batch that is only answered
+
+
+class CoreLearner:
+    """A :class:`textcnn.training.loop.Learner` whose step is one call of the core.
+
+    Args:
+        trainer: weights and optimizers.
+        corpus: the training rows.
+        order: the rows of every batch of an epoch.
+        sizes: ``(N,)`` tokens of each row, as the network sees it.
+        config: how to train; its epochs are a number.
+        num_steps: of the whole training, over which the rates decay.
+        reporter: is told of every step.
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        corpus: Corpus,
+        order: Callable[[int], list[Rows]],
+        sizes: Rows,
+        config: TrainingConfig,
+        num_steps: int,
+        reporter: Reporter,
+    ) -> None:
+        self._trainer, self._corpus, self._order, self._sizes = trainer, corpus, order, sizes
+        self._config, self._reporter = config, reporter
+        self._decay = linear_decay(num_steps, config.warmup)
+        self._steps, self._share = 0, 1.0
+        rate = config.embedding_learning_rate or EMBEDDING_LEARNING_RATES[config.embedding_optimizer][0]
+        self._peaks = config.learning_rate, config.vector_learning_rate or rate, rate, config.wide_learning_rate
+
+    @property
+    def steps(self) -> int:
+        """Steps done."""
+        return self._steps
+
+    def run_epoch(self, place: Place, after_step: Callable[[], None]) -> None:
+        """The steps of an epoch that ``place`` has not done, and their sums added to it.
+
+        Raises:
+            DivergedError: a loss or a weight is no number.
+        """
+        config, step = self._config, self._trainer.step
+        states = random_state(config.seed, place.epoch), random_state(config.seed, place.epoch + FEATURE_MASKS)
+        batches = self._order(place.epoch)[place.step :]
+        began, before = time.perf_counter(), place.tokens
+        for rows in batches:
+            factor = self._decay(self._steps) * self._share
+            loss = step(self._corpus, rows, Rates(*(peak * factor for peak in self._peaks)), *states)
+            if not math.isfinite(loss):
+                raise diverged(f"the loss became {loss} at step {self._steps + 1}", config)
+            self._steps += 1
+            place.step, place.loss = place.step + 1, place.loss + loss * len(rows)
+            place.rows, place.tokens = place.rows + len(rows), place.tokens + int(self._sizes[rows].sum())
+            self._reporter.step(place.epoch, loss, (place.tokens - before) / (time.perf_counter() - began))
+            after_step()
+        if batches:
+            self._check(batches[-1])
+
+    def _check(self, rows: Rows) -> None:
+        """A last step can ruin weights that no loss has seen yet: look at them, and at what they say of a batch."""
+        answers = self._trainer.logits(self._corpus, rows)
+        if not self._trainer.is_finite() or not all(a is None or np.isfinite(a).all() for a in answers):
+            raise diverged(f"a weight or loss became infinite or NaN by step {self._steps}", self._config)
+
+    def slow_down(self, step: int) -> None:
+        """On from that step at half the rates; averages of gradients begin anew."""
+        self._trainer.forget()
+        self._steps, self._share = step, self._share / 2
+
+    def weights(self, into: Arrays | None = None) -> Arrays:
+        """Copies of the weights, by name; in the memory of earlier ones, if given."""
+        return self._trainer.weights.weights(into)
+
+    def put_weights(self, weights: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Set them."""
+        self._trainer.weights.load(weights)
+
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """What a resumed run needs beside the weights."""
+        facts = {"steps": self._steps, "share": self._share, "averaged": self._trainer.steps}
+        return facts, {name: array.copy() for name, array in self._trainer.state.items()}
+
+    def load_state(self, facts: Mapping[str, Any], arrays: Arrays) -> None:
+        """Continue where :meth:`state` was taken."""
+        self._steps, self._share, self._trainer.steps = facts["steps"], facts["share"], facts["averaged"]
+        for name, array in self._trainer.state.items():
+            array[...] = arrays[name]
+
+
+def estimate(trainer: Trainer, corpus: Corpus, order: list[Rows], config: TrainingConfig) -> Estimate:
+    """Time a few steps without moving a weight."""
+    states = random_state(config.seed, 0), random_state(config.seed, FEATURE_MASKS)
+    times = []
+    for rows in order[:_PROBES]:
+        began = time.perf_counter()
+        trainer.probe(corpus, rows, *states)
+        times.append(time.perf_counter() - began)
+    timed = times[1:] or times
+    # The weights, what the optimizers remember, and the best weights so far.
+    held = 2 * trainer.weights.num_bytes + sum(array.nbytes for array in trainer.state.values())
+    return Estimate(len(order) * sum(timed) / max(len(timed), 1), held)
+
+
+def texts_of(
+    inputs: TextPipeline,
+    encoded: EncodedTexts,
+    targets: npt.NDArray[Any] | None = None,
+    weights: npt.NDArray[np.float32] | None = None,
+) -> Texts:
+    """Encoded rows as the core takes them, with the n-gram rows of all their types.
+
+    Args:
+        inputs: has encoded the rows.
+        encoded: the rows.
+        targets: label ids ``(N,)``, or ``(N, C)`` of 0 and 1.
+        weights: ``(N,)``.
+    """
+    bags, wide = None, encoded.wide
+    if inputs.lexicon is not None:
+        types = np.arange(len(inputs.tokenizer) + len(encoded.unseen.names))
+        bags = inputs.lexicon.bags(types, encoded.unseen)
+    return Texts(
+        np.require(encoded.ids, np.int32, "C"),
+        np.require(encoded.offsets, np.int64, "C"),
+        None if bags is None else np.require(bags.offsets, np.int64, "C"),
+        None if bags is None else np.require(bags.ids, np.int32, "C"),
+        None if wide is None else np.require(wide.offsets, np.int64, "C"),
+        None if wide is None else np.require(wide.rows, np.int32, "C"),
+        None if wide is None else np.require(wide.weights, np.float32, "C"),
+        None if targets is None else np.require(targets, np.int32 if targets.ndim == 1 else np.float32, "C"),
+        weights,
+    )
+
+
+def logits_of(trainer: Trainer, corpus: Corpus, wide_scale: float) -> npt.NDArray[np.float32]:
+    """Logits ``(N, C)`` of all rows of a corpus: those of the network, and ``wide_scale`` times the linear branch's."""
+    offsets = corpus.texts.offsets
+    num_rows, start, parts = len(offsets) - 1, 0, []
+    while start < num_rows:
+        fitting = int(np.searchsorted(offsets, offsets[start] + _TOKENS, side="right")) - 1
+        end = min(max(fitting, start + 1), start + _ROWS, num_rows)
+        main, wide = trainer.logits(corpus, np.arange(start, end))
+        parts.append(main if wide is None else main + np.float32(wide_scale) * wide)
+        start = end
+    return np.concatenate(parts) if parts else np.zeros((0, trainer.weights.shape.num_labels), np.float32)

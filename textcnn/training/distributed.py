@@ -1,0 +1,176 @@
+"""The process group that trains one network: one process alone, or those that torchrun started. Loads without torch."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy.typing as npt
+
+from textcnn.errors import ConfigError, TextCNNError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from textcnn.training.progress import Reporter
+
+Value = TypeVar("Value")
+
+_VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # as torchrun sets them
+
+
+class RankLostError(TextCNNError):
+    """A process of the group has ended before the others."""
+
+
+class RanksDifferError(TextCNNError):
+    """Processes that should hold the same values hold different ones."""
+
+
+class ProcessGroup:
+    """A group of one process; :class:`textcnn.training.torch_group.TorchGroup` is one of several.
+
+    Arguments and return values are the same for both, so the training loop does not distinguish them.
+
+    Attributes:
+        size: number of processes.
+        rank: number of this process, from 0.
+    """
+
+    size = 1
+    rank = 0
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes the model and speaks to the user."""
+        return self.rank == 0
+
+    def part(self, num_rows: int) -> slice:
+        """The range of ``num_rows`` rows that this process takes: empty where there are more processes than rows."""
+        return slice(num_rows * self.rank // self.size, num_rows * (self.rank + 1) // self.size)
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """The sum over all processes; its gradient is the sum of the gradients of all processes."""
+        return tensor
+
+    def sum_gradients(self, dense: Sequence[nn.Parameter], tables: Sequence[nn.Parameter]) -> None:
+        """Replace each gradient by the sum over all processes.
+
+        Args:
+            dense: weights with dense gradients; a missing gradient counts as 0.
+            tables: weights ``(V, D)`` with sparse gradients. They stay uncoalesced: the entries of all processes one
+                after the other by rank, which is the order of the whole batch.
+        """
+
+    def same(self, value: Value) -> Value:
+        """The value of the first process."""
+        return value
+
+    def each(self, value: Value) -> list[Value]:
+        """The values of all processes, by rank."""
+        return [value]
+
+    def agree(self, loss: float) -> float:
+        """The loss of the whole batch: the sum of the share of it that each process has.
+
+        Raises:
+            StopTraining: one of the processes is to stop.
+            KeyboardInterrupt: one of the processes was interrupted.
+        """
+        return loss
+
+    def listening(self, reporter: Reporter) -> Reporter:
+        """A reporter that stops all processes where ``reporter`` stops this one."""
+        return reporter
+
+    def training(self) -> AbstractContextManager[None]:
+        """A block in which an interrupt of one process interrupts all, at their next :meth:`agree`."""
+        return nullcontext()
+
+    def wait(self) -> None:
+        """Return when all processes have called this."""
+        self.each(None)
+
+    def require_same(self, what: str, digest: Callable[[], object]) -> None:
+        """Compare a value of all processes; a process alone does not compute it.
+
+        Raises:
+            RanksDifferError: they are not the same.
+        """
+        if self.size == 1:
+            return
+        found = self.each(digest())
+        if other := [rank for rank, value in enumerate(found) if value != found[0]]:
+            raise RanksDifferError(
+                f"expected the same {what} on all {self.size} ranks, but rank {other[0]} has {found[other[0]]!r} and "
+                f"rank 0 {found[0]!r}; give all of them the same data, settings, library versions and kind of machine"
+            )
+
+
+ALONE = ProcessGroup()
+
+
+@contextmanager
+def process_group() -> Iterator[ProcessGroup]:
+    """The group of the processes that torchrun started, until the end of the block; without torchrun, of this process.
+
+    Raises:
+        ConfigError: WORLD_SIZE is set and a variable that belongs to it is not, or torchrun may restart ranks of
+            several machines.
+        RankLostError: another process ended before the block did.
+    """
+    if num_processes() == 1:
+        yield ALONE
+        return
+    if missing := [name for name in _VARIABLES if name not in os.environ]:
+        raise ConfigError(
+            f"WORLD_SIZE is {os.environ['WORLD_SIZE']!r}, and {', '.join(missing)} must be set too; start the run with "
+            f"torchrun, or unset WORLD_SIZE"
+        )
+    # Each torchrun counts its restarts by itself, and TorchGroup needs a count that all ranks share.
+    if _variable("GROUP_WORLD_SIZE", 1) > 1 and (restarts := _variable("TORCHELASTIC_MAX_RESTARTS", 0)):
+        raise ConfigError(
+            f"expected --max-restarts 0 where torchrun runs on several machines, found {restarts}; leave it out, and "
+            f"start the run again with --resume on every machine when a rank was lost"
+        )
+    from textcnn.training.torch_group import joined
+
+    with joined() as group:
+        yield group
+
+
+def num_processes() -> int:
+    """The number of processes that torchrun started; 1 without it."""
+    return _variable("WORLD_SIZE", 1)
+
+
+def restart_count() -> int:
+    """How often torchrun has started these processes again because one was lost."""
+    return _variable("TORCHELASTIC_RESTART_COUNT", 0)
+
+
+def require_alone(command: str) -> None:
+    """Refuse a command that each process of torchrun would run by itself.
+
+    Raises:
+        ConfigError: torchrun has started several processes.
+    """
+    if num_processes() > 1:
+        raise ConfigError(
+            f"expected one process for {command}, found WORLD_SIZE={num_processes()}; start it without torchrun"
+        )
+
+
+def weights_digest(weights: Mapping[str, npt.NDArray[Any]]) -> int:
+    """A checksum (CRC-32) of all weights and buffers."""
+    found = 0
+    for value in weights.values():
+        found = zlib.crc32(value.tobytes(), found)
+    return found
+
+
+def _variable(name: str, default: int) -> int:
+    return int(os.environ.get(name, default))

@@ -1,0 +1,125 @@
+"""A fit within its limits: how many epochs there is time for, and where its checkpoints are; for both roads."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from textcnn.config import TrainingConfig
+from textcnn.evaluation.calibration import DEFAULT_THRESHOLD, fit_thresholds
+from textcnn.evaluation.metrics import score
+from textcnn.evaluation.probabilities import probabilities
+from textcnn.labels import Labels
+from textcnn.training.distributed import ALONE
+from textcnn.training.estimate import Estimate
+from textcnn.training.learned import Part
+from textcnn.training.loop import Evaluate, Fit, Learner, fit, is_finished
+from textcnn.training.order import default_epochs
+from textcnn.training.progress import Reporter, Together
+from textcnn.training.watch import Watch
+
+Deciding = Callable[[], Mapping[str, Any]]
+
+
+def planned_fit(
+    build: Callable[[TrainingConfig, Reporter], Learner],
+    expected: Callable[[], Estimate],
+    config: TrainingConfig,
+    steps_per_epoch: int,
+    num_rows: int,
+    reporter: Reporter,
+    *,
+    evaluate: Evaluate | None,
+    metric: str,
+    dev_rows: int,
+    watch: Watch | None,
+    deciding: Deciding,
+) -> tuple[Fit, int]:
+    """Train what ``build`` makes; gives how it went, and for how many epochs it was planned.
+
+    Args:
+        build: makes the learner, for settings whose epochs are a number, and a reporter that it tells of every step.
+        expected: time and memory of an epoch; asked where training is not finished yet.
+        config: how to train.
+        steps_per_epoch: how many there are.
+        num_rows: training rows.
+        reporter: is told of progress.
+        evaluate: dev metrics of the weights as they stand, or none.
+        metric: the one that decides.
+        dev_rows: how many they are.
+        watch: holds the run to its limits, and has its checkpoints.
+        deciding: says what decides the weights besides ``config``, by name; asked only where checkpoints are kept.
+
+    Raises:
+        ConfigError: no time or memory is left for training, or the checkpoints are of another run.
+    """
+    group = ALONE if watch is None else watch.group
+    epochs = config.epochs or default_epochs(num_rows)
+    config = replace(config, epochs=epochs)
+    checkpoints = (
+        None
+        if watch is None
+        else watch.checkpoints(lambda: {**deciding(), "training": _without_limits(config), "ranks": group.size})
+    )
+    state = group.same(None if checkpoints is None else checkpoints.latest())
+    with group.training():
+        if state is None or not is_finished(state):
+            found = expected()
+            if watch is not None:
+                epochs = group.same(watch.planned(epochs, found, dev_rows / num_rows, reporter.say))
+                reporter = Together(reporter, watch.reporter())
+            reporter.say(found.describe(epochs))
+        if state is not None:  # the rates decay over the epochs that were planned then
+            epochs = state.facts["epochs"]
+        config, reporter = replace(config, epochs=epochs), group.listening(reporter)
+        result = fit(
+            build(config, reporter),
+            steps_per_epoch,
+            config,
+            reporter,
+            evaluate=evaluate,
+            metric=metric,
+            checkpoints=checkpoints,
+            state=state,
+            group=group,
+        )
+    return result, epochs
+
+
+def weights_hash(weights: Iterable[npt.NDArray[Any]]) -> str:
+    """SHA-256 of all weights, for the checkpoints: runs that begin with others are other runs."""
+    found = hashlib.sha256()
+    for value in weights:
+        found.update(np.ascontiguousarray(value).data)
+    return found.hexdigest()
+
+
+def dev_scores(logits: Callable[[], npt.NDArray[np.floating]], dev: Part[Any], labels: Labels) -> Evaluate:
+    """A function that gives the dev metrics of the weights as they stand, multi-label at the thresholds they would get.
+
+    Args:
+        logits: of the dev rows, ``(N, C)``.
+        dev: the rows.
+        labels: of the columns.
+    """
+
+    def evaluate() -> dict[str, float]:
+        probs = probabilities(logits(), labels)
+        thresholds = [DEFAULT_THRESHOLD] * len(labels)
+        if labels.multi_label:
+            thresholds = fit_thresholds(probs, dev.truth, labels)
+        found = score(dev.truth, probs, labels, thresholds)
+        return {name: found[name] for name in ("accuracy", "macro_f1", "micro_f1")}
+
+    return evaluate
+
+
+def _without_limits(config: TrainingConfig) -> dict[str, Any]:
+    return {
+        name: value for name, value in asdict(config).items() if name not in ("time_limit", "max_memory", "threads")
+    }
