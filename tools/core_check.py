@@ -75,15 +75,16 @@ def run_tests_watched() -> None:
         "ASAN_OPTIONS": "detect_leaks=0",  # Python's own; pool_loops.c looks for those of the pool
         "PYTHONPATH": str(package.parent),
         "OMP_NUM_THREADS": "1",
+        "TEXTCNN_CHECKED_PACKAGE": str(package),  # tests/core/conftest.py makes sure of it
     }
-    run(sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", TESTS, env=env)
+    run(sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "pythonpath=tests", TESTS, env=env)
 
 
 def race() -> None:
     """The pool by itself, under the sanitizers of threads and of addresses."""
     for name in ("thread", "address"):
         made = PLACE / f"pool-{name}"
-        flags = ("-std=c99", "-O1", "-g", *STRICT, f"-fsanitize={name}", "-DWITH_MAIN", f"-I{SOURCES}")
+        flags = ("-std=c99", "-O1", "-g", *STRICT, f"-fsanitize={name}", "-DWITH_MAIN", "-iquote", SOURCES)
         run("gcc", *flags, TESTS / "pool_loops.c", SOURCES / "pool.c", "-lpthread", "-o", made)
         run(made)
 
