@@ -72,7 +72,9 @@ def run_tests_watched() -> None:
     ]
     env = {
         "LD_PRELOAD": " ".join(runtimes),
-        "ASAN_OPTIONS": "detect_leaks=0",  # Python's own; pool_loops.c looks for those of the pool
+        # Leaks are Python's own (pool_loops.c looks for those of the pool); reports go past pytest, which would keep them.
+        "ASAN_OPTIONS": f"detect_leaks=0:log_path={PLACE}/report",
+        "UBSAN_OPTIONS": f"print_stacktrace=1:log_path={PLACE}/report",
         "PYTHONPATH": str(package.parent),
         "OMP_NUM_THREADS": "1",
         "TEXTCNN_CHECKED_PACKAGE": str(package),  # tests/core/conftest.py makes sure of it
