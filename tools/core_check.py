@@ -29,6 +29,8 @@ def run(*words: str | Path, env: dict[str, str] | None = None) -> None:
     print("+", *words, flush=True)
     done = subprocess.run([*map(str, words)], env={**os.environ, **(env or {})}, cwd=ROOT, check=False, timeout=600)
     if done.returncode != 0:
+        for report in PLACE.glob("report.*"):
+            print(report.read_text(encoding="utf-8", errors="replace"), flush=True)
         sys.exit(f"core-check: {words[0]} has failed with exit status {done.returncode}")
 
 
@@ -72,7 +74,7 @@ def run_tests_watched() -> None:
     ]
     env = {
         "LD_PRELOAD": " ".join(runtimes),
-        # Leaks are Python's own (pool_loops.c looks for those of the pool); reports go past pytest, which would keep them.
+        # Leaks are Python's own, pool_loops.c looks for those of the pool. Reports go past pytest, which would keep them.
         "ASAN_OPTIONS": f"detect_leaks=0:log_path={PLACE}/report",
         "UBSAN_OPTIONS": f"print_stacktrace=1:log_path={PLACE}/report",
         "PYTHONPATH": str(package.parent),
@@ -93,6 +95,8 @@ def race() -> None:
 
 if __name__ == "__main__":
     PLACE.mkdir(parents=True, exist_ok=True)
+    for old in PLACE.glob("report.*"):
+        old.unlink()
     compile_strictly()
     analyse()
     race()
