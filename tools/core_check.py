@@ -74,7 +74,7 @@ def run_tests_watched() -> None:
     ]
     env = {
         "LD_PRELOAD": " ".join(runtimes),
-        # Leaks are Python's own, pool_loops.c looks for those of the pool. Reports go past pytest, which would keep them.
+        # Leaks are Python's own; pool_loops.c looks for those of the pool. Reports go past pytest, which keeps them.
         "ASAN_OPTIONS": f"detect_leaks=0:log_path={PLACE}/report",
         "UBSAN_OPTIONS": f"print_stacktrace=1:log_path={PLACE}/report",
         "PYTHONPATH": str(package.parent),
