@@ -205,7 +205,9 @@ static int64_t find_rows(const ngram_index *index, const int32_t *ids, int64_t l
             __builtin_prefetch(index->table + 2 * slots[count]);
         }
         for (int k = 0; k < count; k++) {
+            /* cppcheck-suppress uninitvar ; the loop before has filled `count` of both */
             int64_t slot = slots[k], steps = 0;
+            /* cppcheck-suppress uninitvar */
             while (index->table[2 * slot] >= 0 && index->table[2 * slot] != keys[k] && steps++ < mask) slot = (slot + 1) & mask;
             if (index->table[2 * slot] == keys[k]) rows[found++] = (int32_t)index->table[2 * slot + 1];
         }
