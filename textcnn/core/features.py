@@ -48,8 +48,10 @@ def count_ngrams(ids: Ids, offsets: Integers, num_types: int) -> tuple[Integers,
             *(texts(ids, offsets[start : end + 1]), whole(num_types), whole(start), whole(len(parts))),
             *(pointer(starts, np.int64), pointer(keys, np.int64), pointer(numbers, np.int32), whole(size)),
         )
-        pieces = [(part, slice(a, b)) for part, (a, b) in zip(parts, pairwise(starts.tolist()), strict=True)]
-        in_parallel(lambda piece, k=keys, n=numbers: piece[0].count(k[piece[1]], n[piece[1]]), pieces)
+        pieces = [
+            (part, keys[a:b], numbers[a:b]) for part, (a, b) in zip(parts, pairwise(starts.tolist()), strict=True)
+        ]
+        in_parallel(lambda piece: piece[0].count(*piece[1:]), pieces)
     pairs = np.concatenate([part.found() for part in parts])
     pairs = pairs[np.argsort(pairs[:, 0])]
     return np.concatenate([words, pairs[:, 0]]), np.concatenate([frequency[words], pairs[:, 1] & 0xFFFFFFFF])
