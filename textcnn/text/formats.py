@@ -105,18 +105,22 @@ def _has_header(rows: list[list[str]], is_alone: bool, options: DataConfig) -> b
 
 def _fasttext_table(source: Source) -> Table:
     """``__label__a __label__b some text``: a line's labels stand before its text."""
-    return _line_table(source, "fasttext", _fasttext_cells, split_labels=False)
+    return _line_table(source, "fasttext", _fasttext_cells, {}, split_labels=False)
 
 
 def _lines_table(source: Source) -> Table:
     """One text a line, blank ones too: one row in, one row out."""
-    return _line_table(source, "lines", _text_cell)
+    tabs = {line.count("\t") for line in source.head_lines()[:-1]}  # the last one may be cut
+    return _line_table(source, "lines", _text_cell, {"tabs": len(tabs) == 1 and tabs != {0}})
 
 
-def _line_table(source: Source, format: str, cells: Callable[[str], dict[str, Any]], **how: bool) -> Table:
+def _line_table(
+    source: Source, format: str, cells: Callable[[str], dict[str, Any]], seen: dict[str, bool], **how: bool
+) -> Table:
     columns = tuple(cells(""))
 
     def records(notices: Counter[str]) -> Iterator[Record]:
+        notices.update(seen)
         for number, line in enumerate(source.lines(notices), start=1):
             if line.strip() or format == "lines":
                 yield number, cells(line.removesuffix("\n"))

@@ -41,7 +41,7 @@ MARKS = (  # UTF-32 before UTF-16, whose mark it begins with
 class Source:
     """A file, unpacked where it is packed, or the standard input (``path`` None).
 
-    ``file_name`` is that of the rows: an ending such as ``.gz`` is left out, and of a zip archive it is the member's.
+    Once it has been opened, ``file_name`` is that of the unpacked file, and ``aside`` counts the others of its archive.
     Files can be opened any number of times; the standard input and pipes (``again`` False) only once.
 
     Args:
@@ -71,7 +71,7 @@ class Source:
         self.again = opener is not None or (path is not None and path.is_file())
         self._opener = opener or partial(open, self.name, "rb")
         self.encoding = _known(encoding)
-        self.file_name = unpacked_name(self.name)
+        self.file_name, self.aside = unpacked_name(self.name), 0
         self._file: Any = None
         self._pipe = None if self.again else self._open_pipe()
 
@@ -82,7 +82,10 @@ class Source:
             if self._pipe is not None:
                 yield self._pipe
             else:
-                with self._opener() as self._file, unpacked(self._file, self.name) as (stream, self.file_name):
+                with (
+                    self._opener() as self._file,
+                    unpacked(self._file, self.name) as (stream, self.file_name, self.aside),
+                ):
                     yield stream
         except DAMAGE as err:
             raise DataError(f"expected a readable file, found: {err}", path=self.name) from err
@@ -149,6 +152,7 @@ class Source:
             DataError: a byte that is not of the encoding, with its offset; a line of ``LONGEST`` characters.
         """
         with self.open() as stream:
+            notices["members_aside"] = self.aside
             counted = _Counted(stream)
             buffer: Any = counted
             encoding = self._encoding(bytes(stream.peek(4)))
@@ -208,7 +212,7 @@ class Source:
         opened = contextlib.ExitStack()
         weakref.finalize(self, opened.close)
         try:
-            stream, self.file_name = opened.enter_context(unpacked(pipe, self.name))
+            stream, self.file_name, self.aside = opened.enter_context(unpacked(pipe, self.name))
             return _Arriving(stream)
         except DAMAGE as err:
             raise DataError(f"expected a readable file, found: {err}", path=self.name) from err

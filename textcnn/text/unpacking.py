@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from textcnn.errors import DataError
 from textcnn.text.archives import DAMAGE as ZIP_DAMAGE
@@ -33,19 +33,33 @@ _LISTED = 10  # names of files in a message
 _PIECE = 2**16
 
 
+class Unpacked(NamedTuple):
+    """The unpacked bytes of a file.
+
+    Attributes:
+        stream: a buffered stream with ``peek`` and ``read1``.
+        name: of the file that they are: without an ending such as ``.gz``, or that of the member of an archive.
+        aside: how many other files the archive has.
+    """
+
+    stream: Any
+    name: str
+    aside: int = 0
+
+
 @contextmanager
-def unpacked(stream: Any, name: str) -> Iterator[tuple[Any, str]]:
-    """The unpacked bytes as a buffered stream with ``peek`` and ``read1``, and the name of the file that they are.
+def unpacked(stream: Any, name: str) -> Iterator[Unpacked]:
+    """What is in a packed file; what is not packed is given as it is.
 
     Args:
-        stream: a buffered stream of bytes with ``peek``; what is not packed is given back as it is.
+        stream: a buffered stream of bytes with ``peek``.
         name: of the file.
 
     Raises:
         DataError: a damaged zip archive, or one of no or several readable files, with a password, or of a document.
     """
     if not stream.peek(4).startswith(_ZIP):
-        yield _decoded(stream), unpacked_name(name)
+        yield Unpacked(_decoded(stream), unpacked_name(name))
         return
     with _seekable(stream) as file:
         member = None
@@ -58,10 +72,11 @@ def unpacked(stream: Any, name: str) -> Iterator[tuple[Any, str]]:
             raise DataError(f"expected a whole zip archive, found: {one_line(err)}", path=name) from err
         if member is None:  # word vectors and images may be in arrays of numpy
             file.seek(0)
-            yield file, name
+            yield Unpacked(file, name)
         else:
             with archive, inside:
-                yield _decoded(inside), unpacked_name(member.filename)
+                aside = sum(map(_is_file, archive.infolist())) - 1
+                yield Unpacked(_decoded(inside), unpacked_name(member.filename), aside)
 
 
 def _only_file(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
