@@ -20,6 +20,7 @@ TOKENIZERS = ("word", "bpe", "wordpiece", "char")
 CHARACTER_ARCHITECTURES = ("charcnn", "vdcnn")  # their tokens are characters, unless a tokenizer is given
 STORAGES = ("auto", "memory", "disk")
 QUOTES = ("auto", "csv", "text")
+ESCAPES = (None, "backslash", "\\")
 DEVICES = ("auto", "cpu", "cuda")
 AMP = ("bf16", "fp16")
 MASKS = ("batch", "row")
@@ -98,7 +99,7 @@ class DataConfig:
     escape: str | None = option(
         None,
         "backslash: before a quote, it makes that quote of a quoted cell text; none: such a quote is doubled",
-        lambda name: name in (None, "backslash", "\\"),
+        lambda name: name in ESCAPES,
         "backslash, or none",
     )
 

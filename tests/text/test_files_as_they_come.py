@@ -1,4 +1,4 @@
-"""Files as people have them: from spreadsheets, joined by cat, packed, of JSON, on standard input, and of other programs."""
+"""Files as people have them: of spreadsheets, joined by cat, packed, of JSON, on standard input, of other programs."""
 
 import bz2
 import gzip
@@ -106,8 +106,9 @@ def test_escaped_quotes(tmp_path):
         ('"sep=;"', ";"),
         ("SEP=|", "|"),
         ("sep=^", "^"),
-    ]
-    + [("sep=;;;", ";"), ("sep=", ",")],
+        ("sep=;;;", ";"),
+        ("sep=", ","),
+    ],
 )
 @pytest.mark.parametrize("name", ["a.csv", "a.txt"])
 def test_the_line_by_which_excel_tells_the_delimiter(tmp_path, name, first, delimiter, mark):
@@ -247,7 +248,7 @@ def test_an_object_that_is_too_long_to_be_held_is_read_as_a_stream(tmp_path, mon
     with pytest.raises(DataError, match=r"a.json"):
         read(path)
     path.write_text(json.dumps([{"text": "a"}, {"text": "a" * 2**18}]))
-    with pytest.raises(DataError, match=r"expected a row of fewer than 131,072 characters, .* orient='records'"):
+    with pytest.raises(DataError, match=r"expected a row of fewer than 131,072 characters, .*orient='records'"):
         read(path)
 
 
@@ -289,7 +290,7 @@ def test_halves_of_pairs_in_a_document(tmp_path):
 
 @pytest.mark.parametrize("far", [0, 20_000])
 def test_the_hint_is_what_prints_the_bytes(tmp_path, far):
-    path = written(tmp_path / "a.csv", b"text,label\ncaf\xe9" + b"," * 0 + b" a" * far + b" don\x92t,x\n")
+    path = written(tmp_path / "a.csv", b"text,label\ncaf\xe9" + b" a" * far + b" don\x92t,x\n")
     with pytest.raises(DataError, match=r"found byte 0xe9 at byte offset 14; .* --encoding cp1252"):
         read(path)
     assert read(path, encoding="cp1252")[0][0][0].endswith("don’t")
@@ -309,17 +310,6 @@ def zipped(**files):
         for name, content in files.items():
             archive.writestr(name, content)
     return file.getvalue()
-
-
-def packed(codec):
-    def pack(content):
-        sink = io.BytesIO()
-        with pyarrow.CompressedOutputStream(pyarrow.PythonFile(sink, "w"), codec) as stream:
-            stream.write(content)
-            return_value = sink
-        return return_value.getvalue()
-
-    return pack
 
 
 PACKERS = {
@@ -529,11 +519,10 @@ def test_lines_with_tabs_are_told(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("pack", [False, True])
 @pytest.mark.parametrize(
     ("first", "texts"), [("one\n", ["one"]), ("te|xt,la|bel\na,x\n", ["a"]), ('{"text"|: "a"}\n', ["a"])]
 )
-def test_a_line_of_a_pipe_is_read_before_the_next_is_there(monkeypatch, first, texts, pack):
+def test_a_line_of_a_pipe_is_read_before_the_next_is_there(monkeypatch, first, texts):
     reading, writing = os.pipe()
     with os.fdopen(writing, "wb", 0) as pipe, os.fdopen(reading, "rb") as stdin:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(stdin))
@@ -545,25 +534,23 @@ def test_a_line_of_a_pipe_is_read_before_the_next_is_there(monkeypatch, first, t
 
         reader = threading.Thread(target=consume, daemon=True)
         reader.start()
-        packer = gzip.GzipFile(fileobj=pipe, mode="wb", mtime=0) if pack else None
         for part in first.split("|"):
-            (packer or pipe).write(part.encode())
-            if packer:
-                packer.flush()
+            pipe.write(part.encode())
             reader.join(0.05)
         reader.join(10)
         assert found == texts
 
 
-def test_unknown_options():
+def test_unknown_options(tmp_path):
+    path = written(tmp_path / "a.csv", CSV)
     for options in ({"quotes": "double"}, {"escape": "x"}):
-        with pytest.raises(ConfigError, match=next(iter(options))):
-            open_rows([], DataConfig(**options))
+        with pytest.raises(ConfigError, match=r"quotes must be auto or csv or text, and escape backslash or none, got"):
+            open_rows(path, DataConfig(**options))
 
 
 def test_examples_tell_what_was_guessed(tmp_path):
     path = written(tmp_path / "a.csv", "sep=;\ntext;label\na;x\ntext;label\nb;y\n")
     assert read_examples(path).notices == (
-        "the first line, sep=, gives the delimiter and was skipped",
         "1 row that repeats the header was skipped; were files joined?",
+        "the first line, sep=, gives the delimiter and was skipped",
     )

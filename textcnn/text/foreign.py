@@ -47,7 +47,7 @@ MARKS: tuple[tuple[bytes, str, str], ...] = (
     (b"version https://git-lfs.github.com/spec/", "a pointer of Git LFS", "fetch the file itself: git lfs pull"),
 )
 # Letters may begin a text too, unless bytes follow that none has.
-_LETTERS = re.compile(rb"(?s:(?P<ORC>ORC)|FEA1).{0,500}?\0")
+_LETTERS = re.compile(rb"(?:(?P<ORC>ORC)|FEA1).{0,500}?\0", re.DOTALL)
 # pickle writes its protocol first; the oldest one is lines of letters.
 _PICKLE = re.compile(rb"\x80[\x02-\x05]|[(][ld]p\d+\n|c(?:copy_?reg|__builtin__|builtins|numpy|pandas)[\w.]*\n")
 _PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype html|html[\s>]|\?xml[\s][^>]*\?>)", re.IGNORECASE)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from textcnn.config import DataConfig
+from textcnn.config import ESCAPES, QUOTES, DataConfig
 from textcnn.errors import ConfigError, DataError
 from textcnn.text.endings import EXTENSIONS, extension
 from textcnn.text.foreign import refuse_foreign, refuse_page
@@ -33,11 +33,14 @@ def file_table(path: Path | None, options: DataConfig) -> Table:
     """The table in a file, a folder with one sub-folder a label, or the standard input (``path`` None).
 
     Raises:
-        ConfigError: an unknown format or encoding.
+        ConfigError: an unknown format, encoding, kind of quotes or escape.
         DataError: the file is empty, or not what its format says.
     """
     if options.format not in FORMATS:
         raise ConfigError(f"format must be {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, got {options.format!r}")
+    if options.quotes not in QUOTES or options.escape not in ESCAPES:
+        found = f"{options.quotes!r} and {options.escape!r}"
+        raise ConfigError(f"quotes must be {' or '.join(QUOTES)}, and escape backslash or none, got {found}")
     if path is not None and (path.is_dir() or options.format == "folder"):
         return folder_table(path, options.format, options.encoding)
     return source_table(Source(path, options.encoding), options)

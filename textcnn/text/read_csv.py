@@ -85,7 +85,7 @@ def _delimiter(lines: list[str], candidates: str) -> str:
 
 def _reader(delimiter: str, options: DataConfig, lines: Any) -> Any:
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST))  # one for the whole process: raised, never lowered
-    quoting = csv.QUOTE_NONE if options.quotes == "text" else csv.QUOTE_MINIMAL
+    quoting: Any = csv.QUOTE_NONE if options.quotes == "text" else csv.QUOTE_MINIMAL
     if options.escape:  # of a quote and of itself; any other backslash is text, which csv would drop
         lines = (_BACKSLASH.sub(lambda found: found[1] or r"\\", line) if "\\" in line else line for line in lines)
     return csv.reader(

@@ -27,7 +27,7 @@ def json_table(source: Source) -> Table:
     A document is an array of objects or of texts, an object that holds such an array, as ``{"data": [...]}``, an object
     of columns, or several objects or arrays one after the other.
     """
-    is_document = _is_document(source.head_text())
+    is_document = _is_document(source.head_text(), source.name)
 
     def start(notices: Counter[str]) -> Opened:
         records = _Document(source, notices).rows() if is_document else _objects(source, notices)
@@ -46,13 +46,13 @@ def looks_like_json(head: str) -> bool:
     return re.match(r'\s*\[\s*(\{\s*(["}]|$)|$)', head) is not None
 
 
-def _is_document(head: str) -> bool:
+def _is_document(head: str, name: str) -> bool:
     """Whether there is not an object a line; a lone object may be either, and its values tell."""
     head = head.lstrip()
     first, _, rest = head.partition("\n")
     if head.startswith("{"):
         found = _parsed(first)
-        return not rest.strip() and _unfolded(found, "") is not None if isinstance(found, dict) else _is_cut(head)
+        return not rest.strip() and _unfolded(found, name) is not None if isinstance(found, dict) else _is_cut(head)
     return head.startswith("[")
 
 
@@ -68,9 +68,8 @@ def _is_cut(head: str) -> bool:
     first, end, _ = head.partition("\n")
     try:
         json.loads(first)
-    except json.JSONDecodeError as err:
-        is_open = err.pos >= len(first.rstrip()) or err.msg.startswith("Unterminated string")
-        return is_open or (not end and len(first) > _CUT)
+    except json.JSONDecodeError as err:  # a string cannot go on in the next line
+        return err.pos >= len(first.rstrip()) if end else len(first) > _CUT
     except (ValueError, RecursionError):
         pass
     return False
@@ -259,7 +258,8 @@ def _unfolded(document: dict[str, Any], name: str) -> list[Any] | None:
             found = ", ".join(map(shown, lists[:10]))
             raise DataError(f"expected one list of rows, found {found}; save one of them as a file", path=name)
         return list(document[chosen])
-    header, rows = document.get("columns"), document.get("data")
+    header: Any = document.get("columns")
+    rows: Any = document.get("data")
     if _all(str, header) and _all(list, rows):  # pandas: orient="split"
         return [dict(zip(header, row, strict=False)) for row in rows]
     if all(isinstance(value, dict) for value in values) and len({tuple(value) for value in values}) == 1:
