@@ -205,13 +205,16 @@ class _Document:
 
     def _next(self) -> str:
         """The next character that is not blank; none at the end."""
-        while True:
+        begun = 0
+        while begun < LONGEST:
             blank = _BLANK.match(self._text, self._at)
             assert blank is not None
             self._line += blank[0].count("\n")
             self._at = blank.end()
+            begun += len(blank[0])
             if self._at < len(self._text) or not self._more():
                 return self._text[self._at : self._at + 1]
+        raise self._error(f"expected fewer than {LONGEST:,} blanks in a row, found more")
 
     def _skip(self, expected: str) -> None:
         found = self._next()
@@ -222,7 +225,8 @@ class _Document:
 
     def _more(self) -> bool:
         """Whether more could be read: twice as much as is held, so that a long value is looked at seldom."""
-        parts, wanted = [self._text[self._at :]], max(PIECE, len(self._text) - self._at)
+        held = len(self._text) - self._at
+        parts, wanted = [self._text[self._at :]], min(max(PIECE, held), max(LONGEST - held, PIECE))
         for piece in self._pieces:
             parts.append(piece)
             wanted -= len(piece)

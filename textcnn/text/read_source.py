@@ -20,6 +20,7 @@ from typing import IO, Any
 
 from textcnn.errors import ConfigError, DataError
 from textcnn.text.endings import unpacked_name
+from textcnn.text.read_table import one_line
 from textcnn.text.unpacking import DAMAGE, unpacked
 
 HEAD = 8192  # bytes, of which the first lines tell the format
@@ -88,7 +89,7 @@ class Source:
                 ):
                     yield stream
         except DAMAGE as err:
-            raise DataError(f"expected a readable file, found: {err}", path=self.name) from err
+            raise DataError(f"expected a readable file, found: {one_line(err)}", path=self.name) from err
 
     @contextlib.contextmanager
     def open_seekable(self) -> Iterator[Any]:
@@ -204,7 +205,7 @@ class Source:
         try:
             file = self.path.open("rb")
         except OSError as err:
-            raise DataError(f"expected a readable file, found: {err}", path=self.name) from err
+            raise DataError(f"expected a readable file, found: {one_line(err)}", path=self.name) from err
         weakref.finalize(self, file.close)
         return self._arriving(file)
 
@@ -215,7 +216,7 @@ class Source:
             stream, self.file_name, self.aside = opened.enter_context(unpacked(pipe, self.name))
             return _Arriving(stream)
         except DAMAGE as err:
-            raise DataError(f"expected a readable file, found: {err}", path=self.name) from err
+            raise DataError(f"expected a readable file, found: {one_line(err)}", path=self.name) from err
 
 
 class _Counted(io.BufferedIOBase):
