@@ -65,6 +65,8 @@ def check(
     label_column: Annotated[list[str] | None, typer.Option(help=describe(DataConfig, "label_column"))] = None,
     format: Annotated[str, typer.Option(help=describe(DataConfig, "format"))] = "auto",
     encoding: Annotated[str, typer.Option(help=describe(DataConfig, "encoding"))] = "utf-8",
+    quotes: Annotated[str, typer.Option(help=describe(DataConfig, "quotes"))] = "auto",
+    escape: Annotated[str | None, typer.Option(help=describe(DataConfig, "escape"))] = None,
     json: Json = False,
 ) -> None:
     """Look at a labelled file before training on it: labels, duplicates, contradictions, lengths."""
@@ -75,6 +77,8 @@ def check(
         label_column=tuple(label_column or ()),
         format=format,
         encoding=encoding,
+        quotes=quotes,
+        escape=escape,
     )
     report = check(file, options)
     if json:
