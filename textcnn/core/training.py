@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ctypes import byref, c_double, c_int64, c_void_p
 from typing import Any
 
@@ -80,6 +80,11 @@ class Trainer:
         for array in self.state.values():
             array[...] = 0
         self.steps = 0
+
+    def load(self, weights: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Set all weights, by name."""
+        self.weights.load(weights)
+        self._c.tc_trainer_refresh(self._trainer)
 
     def is_finite(self) -> bool:
         """Whether every weight is a number."""

@@ -99,7 +99,7 @@ class CoreLearner:
 
     def put_weights(self, weights: Mapping[str, npt.NDArray[Any]]) -> None:
         """Set them."""
-        self._trainer.weights.load(weights)
+        self._trainer.load(weights)
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """What a resumed run needs beside the weights."""
