@@ -36,7 +36,11 @@ def classify(
         str | None, typer.Option("--input", "-i", help="file of texts; - reads stdin, a text a line")
     ] = None,
     output: Annotated[
-        str, typer.Option("--output", help="a .jsonl, .csv, .tsv or .parquet file; - writes JSON lines to stdout")
+        str,
+        typer.Option(
+            "--output",
+            help="a .jsonl, .csv, .tsv (also .gz, .bz2, .xz) or .parquet file; - writes JSON lines to stdout",
+        ),
     ] = "-",
     text_column: options.TextColumn = None,
     format: options.Format = "auto",
@@ -92,7 +96,7 @@ def classify(
         raise ConfigError("classify expects texts or --input, and not both; e.g. textcnn classify MODEL 'a text'")
     from textcnn.inference.manifest import read_config
 
-    if input is not None and os.path.exists(input) and os.path.exists(output) and os.path.samefile(input, output):
+    if input is not None and os.path.isfile(output) and os.path.exists(input) and os.path.samefile(input, output):
         raise ConfigError(f"--output is the file that is read, {output!r}; choose another")
     refused = {"texts": bool(texts), "--evidence": evidence, "--abstain-label": abstain_label is not None}
     refused |= {"--explain": explain is not None, "--workers": workers > 1}

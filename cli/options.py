@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from typer.core import TyperCommand
 
+from textcnn.atomic import write_text
 from textcnn.config import DataConfig, ImageConfig, ModelConfig, TextConfig, TrainingConfig, describe, may_be_none
 from textcnn.errors import ConfigError
 from textcnn_cli import console
@@ -247,14 +248,32 @@ def write_outputs(
     if output is not None:
         write_document(document, output)
     if table is not None:
-        table.write_text(to_markdown(document), encoding="utf-8")
+        write_text(table, to_markdown(document))
     if json:
         console.write_json(document)
     else:
         print(to_markdown(document), end="")
 
 
-class OptionalValue(TyperCommand):
+class WithTexts(TyperCommand):
+    """A command that takes texts: one that is read as an option, because it begins with ``-``, is told with a way."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Add the way to the error."""
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as err:
+            option = getattr(err, "option_name", None)  # of NoSuchOption, which is typer's or click's by version
+            if type(err).__name__ != "NoSuchOption" or option is None:
+                raise
+            text = next((argument for argument in given if argument.startswith(option)), option)
+            way = f'{ctx.command_path} MODEL -- "{text}"'
+            setattr(err, "message", f"No such option: {option}. If it is a text, write -- before it: {way}")  # noqa: B010
+            raise
+
+
+class OptionalValue(WithTexts):
     """A command whose ``--explain`` may stand alone, or with ``all`` behind it; typer has no optional values."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

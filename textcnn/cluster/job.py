@@ -97,9 +97,9 @@ def _write(path: str, job: Job, rows: Rows, predictor: Answerer, counts: Counter
     form = AnswerForm(rows.text_columns, job.top_k, job.threshold)
     parts = _counted(answer_stream(rows, predictor, form, as_lines=as_lines), counts)
     if as_lines:
-        write_lines((part.lines for part in parts), path)
+        write_lines((part.lines for part in parts), path, keep=False)
     else:
-        write_rows(chain.from_iterable(part.rows for part in parts), path)
+        write_rows(chain.from_iterable(part.rows for part in parts), path, keep=False)
 
 
 def _counted(parts: Iterator[Part], counts: Counter[str]) -> Iterator[Part]:

@@ -20,8 +20,10 @@ LOG = logging.getLogger("textcnn.serve")
 OPEN_PATHS = ("/", "/docs", "/openapi.json", "/health", "/ready")  # without a token; files of the page too
 RETRY_SECONDS = "1"
 # Most clients read no answer before they have sent their body, and a connection closed meanwhile is reset: what is not
-# wanted is read and dropped before the answer, up to so many bytes, and while less than so many seconds pass between.
+# wanted is read and dropped before the answer, up to so many bytes, for so large a share of the time a request may
+# take, and while less than so many seconds pass between.
 DROPPED_BYTES = 256 * 2**20
+DROPPED_SHARE = 0.8
 DROPPED_SILENCE = 1.0
 
 # The page's own files and nothing else: no inline script or style, no other host, no frame around it.
@@ -153,7 +155,7 @@ class _Exchange:
     ) -> None:
         self._receive, self._send, self._max_body_bytes, self._work = receive, send, limits.max_body_bytes, work
         self._size, self._has_place = 0, False
-        self._end = time.monotonic() + limits.timeout
+        self._end = time.monotonic() + DROPPED_SHARE * limits.timeout
         has_body = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
         self._all_came = not has_body  # also what was dropped
         self._waits = headers.get(b"expect", b"").lower() == b"100-continue"  # sends no body before it is asked for
@@ -193,8 +195,11 @@ class _Exchange:
         """Read what the client still sends of its body."""
         dropped = 0
         while not self._all_came and not self._waits and dropped < DROPPED_BYTES:
+            left = self._end - time.monotonic()
+            if left <= 0:
+                return
             try:
-                async with asyncio.timeout(min(DROPPED_SILENCE, max(self._end - time.monotonic(), 0))):
+                async with asyncio.timeout(min(DROPPED_SILENCE, left)):
                     dropped += len((await self._next()).get("body", b""))
             except TimeoutError:
                 return

@@ -174,15 +174,17 @@ class Source:
 
     def _open_pipe(self) -> Any:
         """The one stream of a pipe, closed with this object, or of the standard input, which is left open."""
-        if self.path is None:
+        try:
+            if self.path is not None:
+                file = self.path.open("rb")
+                weakref.finalize(self, file.close)
+                return _unpacked(file)
+            if sys.stdin is None or sys.stdin.closed:
+                raise DataError("expected texts on standard input, found it closed; name a file", path=self.name)
             stdin = sys.stdin.buffer
             return _unpacked(stdin if hasattr(stdin, "peek") else io.BufferedReader(stdin))
-        try:
-            file = self.path.open("rb")
         except OSError as err:
             raise DataError(f"expected a readable file, found: {err}", path=self.name) from err
-        weakref.finalize(self, file.close)
-        return _unpacked(file)
 
 
 class _Counted(io.BufferedIOBase):
