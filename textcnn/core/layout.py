@@ -188,7 +188,7 @@ class PaddedWeights:
         return [shape.num_taps * filters * width, maxima, shape.num_outputs * features, shape.num_outputs]
 
     def _views(self, dense: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-        """Taps ``(T, F, S, D)``, biases ``(G, F)``, head of maxima ``(O, G, F)`` and of means ``(O, S, D)``, its bias."""
+        """Taps ``(T, F, S, D)``, biases ``(G, F)``, head of maxima ``(O, G, F)`` and means ``(O, S, D)``, its bias."""
         shape = self.shape
         taps, bias, head, head_bias = np.split(dense, np.cumsum(self._sizes())[:-1])
         dim, filters, groups = padded(shape.dim), padded(shape.num_filters), len(shape.widths)

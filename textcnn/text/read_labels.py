@@ -112,7 +112,8 @@ class DistinctCells:
 
     def append(self, cells: Cells, line: int) -> None:
         """Take the cells of the next row."""
-        place = self._place.setdefault(tuple(map(_key, cells)), len(self.distinct))
+        is_plain = len(cells) == 1 and type(cells[0]) is str
+        place = self._place.setdefault(cells if is_plain else tuple(map(_key, cells)), len(self.distinct))
         if place == len(self.distinct):
             self.distinct.append(cells)
             self._lines.append(line)
