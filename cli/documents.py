@@ -43,7 +43,12 @@ def map_parts(
     from textcnn.text.reading import open_rows
 
     documents = _state(model, precision)
-    rows = open_rows(input, options.data_config(text_column, None, format, encoding), labels="ignored")
+    rows = open_rows(
+        input,
+        options.data_config(text_column, None, format, encoding),
+        labels="ignored",
+        like=documents.pieces.model.schema,
+    )
     count = 0
     for row in rows:
         documents.add(*_numbered(row, rows.name, document_column, part_column), row.text)

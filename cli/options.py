@@ -37,13 +37,15 @@ _ENCODING = typer.Option("--encoding", help=describe(DataConfig, "encoding"))
 _LABEL_SEPARATOR = typer.Option("--label-separator", help=describe(DataConfig, "label_separator"))
 Format = Annotated[str, _FORMAT]
 Encoding = Annotated[str, _ENCODING]
-LabelSeparator = Annotated[str, _LABEL_SEPARATOR]
+LabelSeparator = Annotated[str | None, _LABEL_SEPARATOR]
 # Where a file of settings may say it too, a default must not cover what the file says.
 FormatIfGiven = Annotated[str | None, _FORMAT]
 EncodingIfGiven = Annotated[str | None, _ENCODING]
-LabelSeparatorIfGiven = Annotated[str | None, _LABEL_SEPARATOR]
 MultiLabel = Annotated[
     bool | None, typer.Option("--multi-label/--single-label", help=describe(DataConfig, "multi_label"))
+]
+AllowRareLabels = Annotated[
+    bool | None, typer.Option("--allow-rare-labels", help=describe(DataConfig, "allow_rare_labels"))
 ]
 WeightColumn = Annotated[str | None, typer.Option("--weight-column", help=describe(DataConfig, "weight_column"))]
 Tokenizer = Annotated[str | None, typer.Option("--tokenizer", help=describe(TextConfig, "tokenizer"))]
@@ -148,7 +150,7 @@ def data_config(
     format: str,
     encoding: str,
     *,
-    label_separator: str = "|",
+    label_separator: str | None = None,
     multi_label: bool | None = None,
 ) -> DataConfig:
     """How a file is to be read, from the options of a command."""

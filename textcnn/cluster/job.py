@@ -19,6 +19,7 @@ from textcnn.inference.answers import Answerer, AnswerForm
 from textcnn.inference.streaming import Part, answer_stream
 from textcnn.inference.writing import FORMATS, write_lines, write_rows
 from textcnn.text.reading import Rows, open_rows
+from textcnn.text.schema import Schema
 
 TRIES = 5  # of a unit: what kills its worker must not do so for ever
 ENDINGS = tuple(format.removeprefix(".") for format in FORMATS)
@@ -49,6 +50,7 @@ class Job:
     precision: str = "float32"
     top_k: int | None = None
     threshold: float | None = None
+    like: Schema | None = None
 
     def settings(self) -> dict[str, Any]:
         """What decides the answers, as it is kept beside them."""
@@ -81,7 +83,7 @@ def do_unit(job: Job, unit: Unit, predictor: Answerer) -> Done:
             raise DataError(
                 f"{TRIES} workers ended before they had classified it; perhaps it takes more memory than they have"
             )
-        rows = open_rows(unit.source(job.inputs, job.data.encoding), job.data, labels="ignored")
+        rows = open_rows(unit.source(job.inputs, job.data.encoding), job.data, labels="ignored", like=job.like)
         job.output.write(output, lambda path: _write(path, job, rows, predictor, counts))
         done = Done(output, as_json(unit), dict(counts), dict(rows.notices))
         write_done(job.output, done)

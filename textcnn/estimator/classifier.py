@@ -17,6 +17,7 @@ from textcnn.estimator.targets import Array, arranged, is_multi_label, read_clas
 from textcnn.inference.answering import Answering
 from textcnn.inference.predictor import Predictor
 from textcnn.runs import train_text
+from textcnn.text.reading import Examples
 from textcnn.training.progress import Silent, TerminalReporter
 
 # Of a label that no training row had: probability 0, and less than any logit, but finite for metrics that rank.
@@ -127,12 +128,13 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         start = self.predictor_.artifact if self.warm_start and hasattr(self, "predictor_") else None
         if start is not None and not multi_label:
             classes = np.union1d(self.classes_, classes)
-        columns: dict[str, Any] = {"text": texts, "label": labels}
         settings = {**self._settings(classes), "multi_label": multi_label}
+        names = [tuple(row) if multi_label else (row,) for row in labels]  # as they are: classes may be 1 and "1.0"
+        examples = Examples(texts, names, multi_label, name="<X, y>", weights=weights)
         if weights is not None:
-            columns["weight"], settings["weight_column"] = weights.tolist(), "weight"
+            examples = examples.subset(weights > 0)
         reporter = TerminalReporter() if self.verbose else Silent()
-        run = train_text(columns, settings, reporter, start_from=start)
+        run = train_text(examples, settings, reporter, start_from=start)
         if run.stopped == "interrupted":
             raise KeyboardInterrupt
         self.classes_: Array = classes

@@ -31,6 +31,7 @@ from textcnn.kernels.compiling import announce
 from textcnn.labels import MULTI_LABEL, Labels
 from textcnn.text.lexicon import Unseen
 from textcnn.text.pipeline import EncodedTexts, TextPipeline
+from textcnn.text.schema import Schema, schema_of
 
 Array = npt.NDArray[Any]
 
@@ -102,6 +103,11 @@ class LookupModel(Answering):
     def labels(self) -> Labels:
         """The labels, in the order of the columns of :meth:`predict_proba`."""
         return self._labels
+
+    @property
+    def schema(self) -> Schema:
+        """What other tables are to be read like: the columns of training and how its labels were written."""
+        return schema_of(self._saved)
 
     @property
     def temperature(self) -> float:

@@ -19,6 +19,7 @@ from textcnn.inference.manifest import read_config
 from textcnn.inference.one_layer import refusal
 from textcnn.inference.type_rows import CACHE_BYTES
 from textcnn.labels import Labels
+from textcnn.text.schema import Schema
 
 if TYPE_CHECKING:
     from textcnn.explain.entries import Explanation
@@ -169,6 +170,11 @@ class Predictor(Answering):
     def labels(self) -> Labels:
         """The labels, in the order of the columns of :meth:`predict_proba`."""
         return self.artifact.labels if self._made is None else self._made.labels
+
+    @property
+    def schema(self) -> Schema:
+        """What other tables are to be read like: the columns of training and how its labels were written."""
+        return self.artifact.schema if self._made is None else self._made.schema
 
     @property
     def temperature(self) -> float:

@@ -35,7 +35,7 @@ def csv_table(source: Source, format: str, *, sniff: bool) -> Table:
         columns = unique_columns([cell.strip() for cell in header], source.name)
         return columns, _records(rows, columns, source.name, delimiter)
 
-    return Table(source.name, format, start, again=source.again, strip_labels=True)
+    return Table(source.name, format, start, again=source.again, strip_labels=True, delimiter=delimiter)
 
 
 def header_cells(source: Source) -> list[str]:

@@ -66,7 +66,7 @@ class Source:
         self.name = name or ("<stdin>" if path is None else str(path))
         self.again = opener is not None or (path is not None and path.is_file())
         self._opener = opener or partial(open, self.name, "rb")
-        self.encoding = _known(encoding)
+        self.encoding = self.used = _known(encoding)  # asked for, and found by a byte order mark
         self._file: Any = None
         self._pipe = None if self.again else self._open_pipe()
 
@@ -137,7 +137,7 @@ class Source:
         with self.open() as stream:
             counted = _Counted(stream)
             buffer: Any = counted
-            encoding = self._encoding(bytes(stream.peek(4)))
+            encoding = self.used = self._encoding(bytes(stream.peek(4)))
             try:
                 text = io.TextIOWrapper(buffer, encoding, newline=newline)
                 for number, line in enumerate(iter(partial(text.readline, LONGEST), "")):
