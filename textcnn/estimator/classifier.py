@@ -18,7 +18,7 @@ from textcnn.inference.answering import Answering
 from textcnn.inference.predictor import Predictor
 from textcnn.runs import train_text
 from textcnn.text.reading import Examples
-from textcnn.training.progress import Silent, TerminalReporter
+from textcnn.training.progress import Telling, TerminalReporter
 
 # Of a label that no training row had: probability 0, and less than any logit, but finite for metrics that rank.
 _NEVER = -1e6
@@ -133,7 +133,7 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         examples = Examples(texts, names, multi_label, name="<X, y>", weights=weights)
         if weights is not None:
             examples = examples.subset(weights > 0)
-        reporter = TerminalReporter() if self.verbose else Silent()
+        reporter = TerminalReporter() if self.verbose else Telling()
         run = train_text(examples, settings, reporter, start_from=start)
         if run.stopped == "interrupted":
             raise KeyboardInterrupt
