@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -191,7 +191,16 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """The strings of ``X``; ``reset`` where the classifier learns what its input looks like."""
         del reset
         if isinstance(X, str) or not (hasattr(X, "__len__") or hasattr(X, "__array__")):
-            raise ValueError(f"expected a sequence of texts, got {X!r:.60}")
+            raise ValueError(f"expected a sequence of texts, got {X!r:.60} ({type(X).__name__})")
+        if isinstance(X, (Mapping, Set)):
+            kind = type(X).__name__
+            named = ", ".join(map(repr, X)) if isinstance(X, Mapping) else "no order"
+            raise ValueError(
+                f"expected a sequence of texts, found a {kind} of {named:.80}; select the texts, as a list"
+            )
+        names = list(map(str, X.columns)) if hasattr(X, "columns") and len(X.columns) != 1 else []
+        if names:
+            raise ValueError(f"expected one column of texts, found the columns {names}; select one, as X[{names[0]!r}]")
         values = np.asarray(X, dtype=object)
         if values.ndim == 2 and values.shape[1] == 1:  # a data frame of one column
             values = values[:, 0]

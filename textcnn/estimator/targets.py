@@ -9,6 +9,8 @@ import numpy.typing as npt
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from textcnn.text.read_table import is_missing
+
 Array = npt.NDArray[Any]
 
 
@@ -20,7 +22,10 @@ def read_weights(sample_weight: Any, num_rows: int) -> npt.NDArray[np.float64] |
     """
     if sample_weight is None:
         return None
-    weights = np.asarray(sample_weight, np.float64)
+    try:
+        weights = np.asarray(sample_weight, np.float64)
+    except (TypeError, ValueError) as err:
+        raise ValueError(f"expected numbers in sample_weight, found {sample_weight!r:.60}") from err
     if weights.shape != (num_rows,):
         raise ValueError(f"expected sample_weight of shape ({num_rows},), found {weights.shape}")
     if not (np.isfinite(weights) & (weights >= 0)).all():
@@ -50,6 +55,9 @@ def read_classes(y: Any, weights: npt.NDArray[np.float64] | None) -> tuple[Array
     Raises:
         ValueError: ``y`` is no column of classes, has fewer than two, or has one without a name.
     """
+    for row, label in enumerate(y if hasattr(y, "__len__") else ()):  # before a list becomes an array, and nan "nan"
+        if is_missing(label):
+            raise ValueError(f"expected a class in each row of y, found {label!r} in row {row}; leave the row out")
     column = column_or_1d(y, warn=True)
     check_classification_targets(column)
     classes = np.unique(column if weights is None else column[weights > 0])
