@@ -95,6 +95,8 @@ def _run() -> int | str | None:
     try:
         app()
     except SystemExit as end:
+        if not streams.has_reader():  # typer ends where the reader goes
+            raise BrokenPipeError from end
         return signals.exit_code() if end.code == 130 else end.code  # typer makes one of the interrupt
     return 0
 

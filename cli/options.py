@@ -270,7 +270,7 @@ class WithTexts(TyperCommand):
             if type(err).__name__ != "NoSuchOption" or option is None:
                 raise
             text = next((argument for argument in given if argument.startswith(option)), option)
-            way = f'{ctx.command_path} MODEL -- "{text}"'
+            way = f'textcnn {ctx.info_name} MODEL -- "{text}"'
             setattr(err, "message", f"No such option: {option}. If it is a text, write -- before it: {way}")  # noqa: B010
             raise
 

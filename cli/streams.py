@@ -15,6 +15,7 @@ class _Descriptor(io.RawIOBase):
 
     def __init__(self, number: int, *, is_closed: bool, is_optional: bool) -> None:
         self._number, self._is_closed, self.is_optional = number, is_closed, is_optional
+        self.has_reader = True
 
     def fileno(self) -> int:
         return self._number
@@ -31,6 +32,7 @@ class _Descriptor(io.RawIOBase):
         try:
             return os.write(self._number, data)
         except BrokenPipeError:
+            self.has_reader = False
             if not self.is_optional:
                 raise
         except OSError as err:
@@ -74,10 +76,21 @@ def finish() -> None:
 
 def discard() -> None:
     """Drop what stdout still holds, so that the interpreter does not fail to write it at its end."""
-    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
-    if isinstance(raw, _Descriptor):
+    raw = _raw()
+    if raw is not None:
         raw.is_optional = True
         sys.stdout.flush()
+
+
+def has_reader() -> bool:
+    """Whether nobody has closed the other end of stdout."""
+    raw = _raw()
+    return raw is None or raw.has_reader
+
+
+def _raw() -> _Descriptor | None:
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    return raw if isinstance(raw, _Descriptor) else None
 
 
 def _is_closed(number: int) -> bool:

@@ -198,8 +198,8 @@ def test_settings_are_checked_when_it_is_fitted():
     [
         (["a", "b", "c"], ["x", "y", None], "expected a class in each row of y, found None in row 2"),
         (["a", "b", "c"], ["x", "y", float("nan")], "expected a class in each row of y, found nan in row 2"),
-        ({"text": ["a", "b"]}, ["x", "y"], "found a dict of 'text'; select the texts"),
-        ({"a", "b"}, ["x", "y"], "found a set of no order; select the texts"),
+        ({"text": ["a", "b"]}, ["x", "y"], "found a dict of 'text'; select its texts"),
+        ({"a", "b"}, ["x", "y"], "found a set of no order; select its texts"),
         ((text for text in "ab"), ["x", "y"], r"got <generator .* \(generator\)"),
     ],
 )

@@ -1,6 +1,6 @@
 """The texts that a caller gives: a list, a column of any library, a generator, or a table with the column of training.
 
-One row in, one text out: a missing cell is an empty text, which is told.
+One row in, one text out: a missing cell of a column or table is an empty text, which is told.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ def given_texts(rows: Any, schema: Schema) -> list[str]:
     texts = _cells(rows)
     if texts and isinstance(texts[0], Mapping):
         return _of_table(texts, schema)
-    return _checked(texts)
+    return _checked(texts, is_column=hasattr(rows, "dtype") or hasattr(rows, "type"))
 
 
-def _checked(texts: list[Any]) -> list[str]:
-    """The same list, its missing cells as empty texts."""
+def _checked(texts: list[Any], *, is_column: bool) -> list[str]:
+    """The same list; the missing cells of a column are empty texts."""
     missing = 0
     for number, text in enumerate(texts):
         if isinstance(text, str):
             continue
         if hasattr(text, "as_py"):  # a scalar of Arrow
             text = texts[number] = text.as_py()
-        if is_missing(text):
+        if is_column and is_missing(text):
             texts[number] = ""
             missing += 1
         elif not isinstance(text, str):

@@ -80,24 +80,19 @@ class Remembering(Silent):
         reporter: is told all.
 
     Attributes:
-        said: the lines before training, and all notes and warnings.
+        said: what was read, and all notes and warnings.
     """
 
     def __init__(self, reporter: Reporter) -> None:
-        self._reporter, self._begun = reporter, False
-        self.said: list[str] = []
-        self.step, self.epoch, self.stop = reporter.step, reporter.epoch, reporter.stop  # type: ignore[method-assign]
+        self._reporter, self.said = reporter, list[str]()
+        for name in ("start", "step", "epoch", "stop"):
+            setattr(self, name, getattr(reporter, name))
 
     def say(self, message: str) -> None:
         """Pass it on."""
-        if not self._begun or message.partition(": ")[0] in NOTICES:
+        if message.partition(" ")[0] in ("reading", "read", *(f"{kind}:" for kind in NOTICES)):
             self.said.append(message)
         self._reporter.say(message)
-
-    def start(self, num_steps: int) -> None:
-        """Training begins; lines of how it goes differ from run to run."""
-        self._begun = True
-        self._reporter.start(num_steps)
 
 
 class TerminalReporter(Silent):
