@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from ctypes import byref, c_double, c_int64, c_void_p
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from textcnn.core.binding import Core, address
 from textcnn.core.layout import Floats, PaddedWeights
+from textcnn.core.memory import zeros
 from textcnn.core.training_inputs import (
     Corpus,
     Integers,
@@ -91,13 +93,7 @@ class Trainer:
         Raises:
             ValueError: a number in them is out of its bounds.
         """
-        corpus = Corpus(self._c, self._network, texts)
-        rates = self._objective.word_dropout
-        if texts.targets is not None and rates is not None and len(rates) < corpus.struct.num_ids:
-            raise ValueError(
-                f"expected a rate of word dropout for each of {corpus.struct.num_ids} types, got {len(rates)}"
-            )
-        return corpus
+        return Corpus(self._c, self._network, texts)
 
     def step(self, corpus: Corpus, rows: Integers, rates: Rates, word_state: int, mask_state: int) -> float:
         """One step on the texts numbered ``rows``; gives their loss, and moves nothing if that is not finite.
@@ -112,14 +108,14 @@ class Trainer:
         loss = c_double()
         step = StepStruct(rates.dense, rates.word, rates.ngram, rates.wide, word_state, mask_state)
         arguments = byref(step), byref(self._optimizer), byref(loss)
-        self._done(self._c.tc_train_step(self._trainer, byref(corpus.struct), *_rows(rows), *arguments))
+        self._done(self._c.tc_train_step(*self._training(corpus, rows), *arguments))
         return loss.value
 
     def probe(self, corpus: Corpus, rows: Integers, word_state: int, mask_state: int) -> None:
         """The work of a step but for the update, to be timed."""
         loss, step = c_double(), StepStruct(0, 0, 0, 0, word_state, mask_state)
-        arguments = *_rows(rows), byref(step), None, None, None, None, byref(loss)
-        self._done(self._c.tc_train_gradients(self._trainer, byref(corpus.struct), *arguments))
+        arguments = *self._training(corpus, rows), byref(step), None, None, None, None, byref(loss)
+        self._done(self._c.tc_train_gradients(*arguments))
 
     def gradients(
         self, corpus: Corpus, rows: Integers, word_state: int, mask_state: int
@@ -130,8 +126,8 @@ class Trainer:
         ngram = None if w.ngram is None else np.zeros_like(w.ngram)
         wide = None if w.wide is None else np.zeros_like(w.wide)
         places = [c_void_p(None if a is None else a.ctypes.data) for a in (dense, word, ngram, wide)]
-        arguments = *_rows(rows), byref(step), *places, byref(loss)
-        self._done(self._c.tc_train_gradients(self._trainer, byref(corpus.struct), *arguments))
+        arguments = *self._training(corpus, rows), byref(step), *places, byref(loss)
+        self._done(self._c.tc_train_gradients(*arguments))
         dim = w.shape.dim
         tables = {w.shape.word_name: word[:, :dim]}
         if ngram is not None:
@@ -160,6 +156,13 @@ class Trainer:
         for name, array in self.state.items():
             setattr(self._optimizer, name, address(array, np.float32, [None] * array.ndim, name))
 
+    def _training(self, corpus: Corpus, rows: Integers) -> tuple[Any, ...]:
+        """The first arguments of functions that drop words."""
+        rates = self._objective.word_dropout
+        if rates is not None and len(rates) < corpus.struct.num_ids:
+            raise ValueError(f"expected a dropout rate for each of {corpus.struct.num_ids} types, got {len(rates)}")
+        return self._trainer, byref(corpus.struct), *_rows(rows)
+
     @staticmethod
     def _done(status: int) -> None:
         if status == _NO_MEMORY:
@@ -174,10 +177,10 @@ def _rows(rows: Integers) -> tuple[c_void_p, c_int64]:
 
 def _fresh_state(weights: PaddedWeights, *, by_adam: bool) -> dict[str, Floats]:
     """The optimizers' memory: averages of AdamW, and for each row one number, or of Adam two rows."""
-    state = {"first": np.zeros_like(weights.dense), "second": np.zeros_like(weights.dense)}
+    shapes: dict[str, Sequence[int]] = {"first": weights.dense.shape, "second": weights.dense.shape}
     for name, table in (("word", weights.word), ("ngram", weights.ngram)):
         if table is not None:
-            state[name] = np.zeros((len(table), 2, table.shape[1]) if by_adam else len(table), np.float32)
+            shapes[name] = (len(table), 2, table.shape[1]) if by_adam else (len(table),)
     if weights.wide is not None:
-        state["wide"] = np.zeros(len(weights.wide), np.float32)
-    return state
+        shapes["wide"] = (len(weights.wide),)
+    return zeros(shapes)

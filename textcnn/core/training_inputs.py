@@ -178,13 +178,16 @@ class Corpus:
     def __init__(self, c: Any, network: NetworkStruct, texts: Texts) -> None:
         self.texts = texts
         num_texts = len(texts.offsets) - 1
-        num_ids = network.num_types if texts.bag_offsets is None else len(texts.bag_offsets) - 1
+        if texts.bag_offsets is not None:
+            num_ids = len(texts.bag_offsets) - 1
+        else:
+            num_ids = max(network.num_types, int(texts.ids.max(initial=-1)) + 1)
         has_wide, many = texts.wide_rows is not None, texts.targets is not None and texts.targets.ndim == 2
         targets = None if many else address(texts.targets, np.int32, [num_texts], "targets")
         presence = address(texts.targets, np.float32, [num_texts, network.num_labels], "targets") if many else None
         self.struct = CorpusStruct(
             num_texts,
-            max(num_ids, int(texts.ids.max(initial=-1)) + 1),
+            num_ids,
             network.num_features,
             address(texts.ids, np.int32, [None], "ids"),
             address(texts.offsets, np.int64, [None], "offsets"),
