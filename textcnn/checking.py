@@ -76,11 +76,10 @@ def check(data: Any, options: DataConfig | None = None) -> Report:
     options = options or DataConfig()
     rows = open_rows(data, options, labels="optional")
     counts, cells = _Counts(), DistinctCells()
-    for row in rows:
+    for row in rows.unlabelled():
         counts.add(row, cells.append(rows.label_cells(row.columns), row.line))
     if not counts.rows:
         raise DataError("expected rows to check, found none", path=rows.name)
-    notices = rows.warnings()
     reader, guessed = rows.label_reader.decide(cells.seen, rows.asked)
     labels_of = cells.read(reader)
     labels: Counter[str] = Counter()
@@ -88,6 +87,9 @@ def check(data: Any, options: DataConfig | None = None) -> Report:
     for names, (_, _, count) in zip(labels_of, cells.seen, strict=True):
         missing += count * (names is None)
         labels.update(dict.fromkeys(names or (), count))
+    if rows.label_columns:
+        rows.notices["missing_labels"] = missing
+    notices = rows.warnings()
     conflicts = counts.conflicts(labels_of)
     lines = {**counts.lines, "conflicts": [counts.first[text][0] for text in conflicts[:SHOWN]]}
     found = Labels(tuple(sorted(labels)), multi_label=bool(reader.form.multi_label))

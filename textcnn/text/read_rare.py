@@ -51,7 +51,7 @@ def _better(rows: Rows) -> str:
     cells: dict[str, set[str]] = defaultdict(set)
     count = 0
     try:
-        for row in itertools.islice(rows, _LOOKED_AT):
+        for row in itertools.islice(rows.unlabelled(), _LOOKED_AT):
             count += 1
             for name in set(row.columns) - {*rows.label_columns, rows.weight_column}:
                 cells[name].add(str(row.columns[name]))
@@ -62,7 +62,5 @@ def _better(rows: Rows) -> str:
         return "no other column has cells that repeat; choose one with --label-column"
     best = min(usable, key=lambda name: len(cells[name]))
     if best in rows.text_columns:
-        return (
-            f"the column read as text, {best!r}, has {len(cells[best])} different cells: are text and label exchanged?"
-        )
+        return f"the text column {best!r} has {len(cells[best])} different cells: are text and label exchanged?"
     return f"{best!r} has {len(cells[best])} different cells: --label-column {shown(best)}"

@@ -86,6 +86,10 @@ class Rows:
         self._others = OtherTexts(self, self.text_columns) if chosen.guessed else None
 
     def __iter__(self) -> Iterator[Row]:
+        return map(self._with_labels, self.unlabelled())
+
+    def unlabelled(self) -> Iterator[Row]:
+        """The rows with their label cells unread, for it takes all of them to find out how they are written."""
         return map(self._row, self._table)
 
     def warnings(self) -> list[str]:
@@ -121,12 +125,16 @@ class Rows:
         text, parts = self._text(cells, line)
         if not text or text.isspace():
             self.notices["empty_texts"] += 1
-        labels = None
-        if self.label_columns:
-            labels = self.label_reader.read(self.label_cells(cells), line)
-            if labels is None:
-                self.notices["missing_labels"] += 1
-        return Row(text, labels, cells, line, parts)
+        return Row(text, None, cells, line, parts)
+
+    def _with_labels(self, row: Row) -> Row:
+        if not self.label_columns:
+            return row
+        labels = self.label_reader.read(self.label_cells(row.columns), row.line)
+        if labels is None:
+            self.notices["missing_labels"] += 1
+            return row
+        return replace(row, labels=labels)
 
     def label_cells(self, cells: dict[str, Any]) -> tuple[Any, ...]:
         """What ``label_reader`` reads of a row's ``columns``."""
@@ -268,7 +276,8 @@ def read_examples(
     Raises:
         ConfigError: as for :func:`open_rows`.
         DataError: as for :func:`open_rows`; also no row left, several labels where there must be one, a weight that
-            is no number of 0 or more, or, unless the options allow it or ``like`` is given, labels nearly all different.
+            is no number of 0 or more, or, unless the options allow it or ``like`` is given, labels
+            that are nearly all different.
     """
     if multi_label is None and like is not None and options.multi_label is None:
         multi_label = like.form.multi_label
@@ -276,7 +285,7 @@ def read_examples(
         options = replace(options, multi_label=multi_label)
     rows = open_rows(data, options, labels="required", like=like)
     writer, cells, weights = TextWriter(memory_bound(options.storage)), DistinctCells(), array("d")
-    for row in rows:
+    for row in rows.unlabelled():
         writer.append(row.text)
         cells.append(rows.label_cells(row.columns), row.line)
         if rows.weight_column is not None:
@@ -300,7 +309,6 @@ def read_examples(
     if like is None and not options.allow_rare_labels:
         check_repeated(rows, labels)
     notices = Counter(rows.notices)
-    notices.pop("missing_labels", None)
     notices["dropped" if drop_unlabelled else "missing_labels"] = found.count(None)
     notices["weightless"] = weightless
     return Examples(
