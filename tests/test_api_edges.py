@@ -86,7 +86,7 @@ def test_class_weights_move_the_answer(reference, weight):
 def test_an_unknown_setting_is_told_with_those_there_are():
     with pytest.raises(
         ConfigError,
-        match=r"'kim' has no setting 'filters'; it has kernel_sizes, num_filters, nested, pooling, k, activation, dropout",
+        match=r"'kim' has no setting 'filters'; it has kernel_sizes, num_filters, nested, pooling, k, activation, drop",
     ):
         textcnn.train(PAIRS, filters=3)
     with pytest.raises(

@@ -21,12 +21,11 @@ CHARACTER_ARCHITECTURES = ("charcnn", "vdcnn")  # their tokens are characters, u
 STORAGES = ("auto", "memory", "disk")
 DEVICES = ("auto", "cpu", "cuda")
 AMP = ("bf16", "fp16")
-MASKS = ("batch", "row")
 CHANNELS = ("fine-tuned", "static", "multichannel")
 EMBEDDING_DIM = 96
 # Of embedding rows, where it is left open: by optimizer, without pretrained vectors and with them.
-EMBEDDING_LEARNING_RATES = {"adagrad": (0.2, 0.2), "adam": (1e-2, 2e-3)}
-VECTOR_LEARNING_RATES = {"adagrad": 0.05, "adam": 2e-3}
+EMBEDDING_LEARNING_RATES = {"adagrad": (0.2, 0.1), "adam": (1e-2, 2e-3)}
+VECTOR_LEARNING_RATES = {"adagrad": 0.02, "adam": 2e-3}
 KEEP_VECTORS = 100_000
 MULTI_LABEL_SCALE = 0.5
 MOST_BUCKETS = 2**24  # a lexicon has a number for each of them
@@ -209,13 +208,13 @@ class TrainingConfig:
     )
     embedding_learning_rate: float | None = option(
         None,
-        "peak rate of embedding rows; none: 0.2 with adagrad, 1e-2 with adam (2e-3 with pretrained vectors)",
+        "peak rate of embedding rows; none: 0.2 with adagrad, 1e-2 with adam; with pretrained vectors 0.1 and 2e-3",
         _positive,
         "above 0",
     )
     vector_learning_rate: float | None = option(
         None,
-        "peak rate of the word rows where pretrained vectors are; none: 0.05 with adagrad, 2e-3 with adam",
+        "peak rate of the word rows where pretrained vectors are; none: 0.02 with adagrad, 2e-3 with adam",
         _positive,
         "above 0",
     )
@@ -270,13 +269,6 @@ class TrainingConfig:
         "most memory of the process, as 2G: a run that needs more ends, with the best weights so far; none: no limit",
         lambda size: size is None or is_size(size),
         "a size as 500M or 2G, or none",
-    )
-    masks: str = option(
-        "batch",
-        "what dropout's masks follow: batch: a generator of random numbers; row: seed, epoch and row, so that they are "
-        "the same however many ranks share a batch (several ranks have row in any case)",
-        MASKS.__contains__,
-        "batch or row",
     )
     seed: int = option(0, "decides every random choice of a run", lambda n: 0 <= n < 2**64, "in [0, 2**64)")
     threads: int | None = option(None, "threads of the tensor library; none: all cores", _positive, "1 or more")

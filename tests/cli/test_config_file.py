@@ -77,7 +77,6 @@ LINES = {
     "threads": ("threads = 1", 1),
     "device": ('device = "cpu"', "cpu"),
     "amp": ('amp = "bf16"', "bf16"),
-    "masks": ('masks = "row"', "row"),
     "image_size": ('image_size = "8x8"', "8x8"),
     "random_shift": ("random_shift = 1", 1),
     "random_flip": ("random_flip = true", True),

@@ -76,9 +76,9 @@ def whole(rows, tmp_path_factory):
     return output
 
 
-def test_it_is_the_run_of_one_process_with_masks_by_row(rows, whole, tmp_path):
+def test_it_is_the_run_of_one_process_(rows, whole, tmp_path):
     alone = [sys.executable, "-m"]
-    code, _, errors = ended(start(rows, tmp_path / "model", "--set", "masks=row", command=alone))
+    code, _, errors = ended(start(rows, tmp_path / "model", command=alone))
     assert code == 0, errors
     one, two = (textcnn.load(folder).artifact.training for folder in (tmp_path / "model", whole))
     assert (one["ranks"], two["ranks"]) == (1, 2)

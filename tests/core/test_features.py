@@ -87,6 +87,12 @@ def test_words_are_those_of_the_definition(texts, lowercase):
 
 
 @laws
+@given(texts=byte_texts)
+def test_texts_have_the_hash_of_the_definition(texts):
+    assert_same(chunks.hash_texts(*joined(texts)), chunks_numpy.hash_texts(*joined(texts)))
+
+
+@laws
 @given(seed=NUMBERS, picked=st.lists(st.integers(0, 8)))
 def test_ragged_rows_are_taken(seed, picked):
     ids, offsets = drawn_texts(seed)
@@ -205,6 +211,7 @@ def at(*numbers):
 MISFITS = [
     (chunks, "split_words", (BYTES, at(4)), {"lowercase": True}),
     (chunks, "split_words", (BYTES, at(2, 1)), {"lowercase": True}),
+    (chunks, "hash_texts", (BYTES, at(4)), {}),
     (chunks, "take_ragged", (IDS, OFFSETS, at(2)), {}),
     (chunks, "take_ragged", (IDS, OFFSETS, at(-1)), {}),
     (features, "count_ngrams", (IDS, at(0, 4), 9), {}),

@@ -13,7 +13,8 @@ from torch import nn
 from textcnn.config import ModelConfig, TrainingConfig
 from textcnn.core import library
 from textcnn.core.layout import PaddedWeights, Shape, padded
-from textcnn.core.training import Network, Objective, Rates, Texts, Trainer
+from textcnn.core.training import Trainer
+from textcnn.core.training_inputs import Network, Objective, Rates, Texts
 from textcnn.labels import Labels
 from textcnn.models.base import TextClassifier, build_text_classifier, weights_of
 from textcnn.models.kim_settings import KimSettings

@@ -137,7 +137,7 @@ SURROUNDINGS = (
         31,
         "textcnn/text/chunks.py",
         "ChunkMemory._encode",
-        "if len(self._numbers) > self._bounds[0] or self._numbers.size > self._bounds[1]:",
+        "if len(self._table) > self._bounds[0] or self._table.size > self._bounds[1]:",
         "if False:",
         "tests/text/test_chunks.py::test_the_memory_stays_bounded_while_new_words_come",
     ),
@@ -168,10 +168,10 @@ SURROUNDINGS = (
     Guard(
         33,
         "textcnn/kernels/backend.py",
-        "_refusal",
-        'return "the model is being exported"',
-        'return ""',
-        "tests/kernels/test_numba.py::test_under_export_the_reference_runs_and_says_why",
+        "_is_for_core",
+        " and not is_exporting()",
+        "",
+        "tests/kernels/test_backend.py::test_what_the_core_does_not_take_goes_to_the_reference[export]",
     ),
     Guard(
         34,

@@ -217,7 +217,7 @@ PAINS = (
         "Threads crash, hang, or answer each other's questions",
         (f"{_FASTTEXT}#771", f"{_FASTTEXT}#1354"),
         "any number of threads may ask one predictor, and the process may fork while they do",
-        "in a forked child the torch runtime answers to 1e-6, not to the bit: its compiled kernels cannot run there",
+        "in a forked child the torch runtime answers to 1e-6, not to the bit: torch has one thread there",
     ),
     Pain(
         31,

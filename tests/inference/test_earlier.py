@@ -19,7 +19,7 @@ import textcnn
 from textcnn.errors import ArtifactError
 from textcnn.inference.artifact import load_artifact
 from textcnn.inference.earlier import config_of_today
-from textcnn.inference.folder import CONFIG, WEIGHTS
+from textcnn.inference.folder import CONFIG, TRAINING, WEIGHTS
 from textcnn.inference.lookup import LookupModel
 from textcnn.models.forward import logits_of
 
@@ -113,6 +113,13 @@ def test_the_bias_counts_as_much_as_the_branch_did(copied):
 def test_training_goes_on_with_the_scale_that_was_meant():
     found = textcnn.train((["good", "bad"], [("joy",), ("awe",)]), start_from=FOLDER, epochs=1, threads=1)
     assert found.artifact.config.wide_scale == 1.0
+
+
+def test_training_goes_on_from_settings_that_there_are_no_more(copied):
+    """``masks`` was a setting of training in earlier versions."""
+    (copied / TRAINING).write_text(json.dumps({"config": {"training": {"masks": "batch"}, "text": {}}}))
+    found = textcnn.train((["good", "bad"], [("joy",), ("awe",)]), start_from=copied, epochs=1, threads=1)
+    assert found.artifact.config.settings == {"nested": False, "num_filters": 4}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Whole models on the fast twins and on the plain definitions: scores, every gradient, and steps of training."""
+"""Whole models with the core and on the plain definitions: scores, every gradient, and steps of training."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from one_layer_models import ASKED, OPTIONS, make
 
-from textcnn import kernels
+from textcnn import core
 from textcnn.config import TrainingConfig
 from textcnn.training.optimizers import build_optimizers
+
+if core.library() is None:
+    pytest.skip("the core was not built", allow_module_level=True)
 
 WORDS = ["a", "good", "bad", "film", "it's", "unseen", "漢", "x" * 70, "!"]
 
 
-@pytest.fixture(autouse=True)
-def _any_backend():
-    before = kernels.use_backend("auto")
-    yield
-    kernels.use_backend(before)
-
-
-def trained(backend, options, texts, steps=0):
+def trained(with_core, options, texts, steps=0):
     """Scores and gradients by name, or the weights after some steps of training."""
-    kernels.use_backend(backend)
+    with pytest.MonkeyPatch.context() as patched:
+        if not with_core:
+            patched.setattr(core, "library", lambda: None)
+        return _trained(options, texts, steps)
+
+
+def _trained(options, texts, steps):
     artifact = make(**options)
     model, inputs = artifact.model, artifact.text_inputs()
     batch = inputs.batch(inputs.encode(texts), np.arange(len(texts)))
@@ -37,7 +39,6 @@ def trained(backend, options, texts, steps=0):
         sum((s * torch.linspace(-1, 2, s.numel()).view(s.shape)).sum() for s in scores).backward()
         if steps:
             optimizers.step()
-    assert kernels.backend_info().backend == backend
     if steps:
         return {name: parameter.detach() for name, parameter in model.named_parameters()}
     # The definition leaves out a gradient where there is no window at all.
@@ -47,7 +48,7 @@ def trained(backend, options, texts, steps=0):
 
 
 def assert_twins(*arguments):
-    fast, plain = trained("numba", *arguments), trained("reference", *arguments)
+    fast, plain = trained(True, *arguments), trained(False, *arguments)
     assert fast.keys() == plain.keys()
     for name, expected in plain.items():  # relative to the largest number: sums of large terms may come near 0
         error, size = float((fast[name] - expected).abs().max()), float(expected.abs().max())

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from textcnn import kernels
 from textcnn.config import Config, ModelConfig
 from textcnn.errors import ConfigError
 from textcnn.labels import Labels
@@ -92,9 +91,8 @@ def test_the_poolings_of_kim_are_over_every_window_that_touches_the_text(pooling
     torch.testing.assert_close(features[0], torch.cat(parts))
 
 
-@pytest.mark.parametrize("backend", ["reference", "auto"])
 @pytest.mark.parametrize("pooling", POOLINGS)
-def test_nested_widths_are_separate_filters_with_the_first_taps_of_one_bank(pooling, backend, random):
+def test_nested_widths_are_separate_filters_with_the_first_taps_of_one_bank(pooling, random):
     """Features and gradients; the gradient of a tap is the sum over the widths that have it."""
     torch.manual_seed(0)
     sizes, dropout = (5, 3, 4, 3), {"dropout": 0.0, "num_filters": 6, "pooling": pooling}
@@ -110,16 +108,12 @@ def test_nested_widths_are_separate_filters_with_the_first_taps_of_one_bank(pool
     unique, inverse = torch.unique(ids, return_inverse=True)
     batch = Batch(torch.tensor([0, *np.cumsum(lengths)]), unique, inverse)
     embedded = torch.randn(len(unique), D)
-    before = kernels.use_backend(backend)
-    try:
-        found = []
-        for encoder in (nested, apart):
-            own = embedded.clone().requires_grad_()
-            features = encoder(own, batch)
-            features.square().sum().backward()
-            found.append((features.detach(), own.grad))
-    finally:
-        kernels.use_backend(before)
+    found = []
+    for encoder in (nested, apart):
+        own = embedded.clone().requires_grad_()
+        features = encoder(own, batch)
+        features.square().sum().backward()
+        found.append((features.detach(), own.grad))
     assert nested.out_features == apart.out_features == found[0][0].shape[1]
     torch.testing.assert_close(found[0][0], found[1][0], atol=1e-6, rtol=1e-6)
     torch.testing.assert_close(found[0][1], found[1][1], atol=1e-5, rtol=1e-6)

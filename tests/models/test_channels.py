@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from textcnn import kernels
+from textcnn import core
 from textcnn.config import ModelConfig, TextConfig, TrainingConfig
 from textcnn.labels import Labels
 from textcnn.models import registry
@@ -121,19 +121,12 @@ def test_the_channels_stand_side_by_side_and_only_one_has_ngrams():
     torch.testing.assert_close(static, tuned)  # both start from the same rows, the n-grams at 0
 
 
-@pytest.mark.parametrize("backend", ["reference", "numba"])
-def test_each_filter_is_applied_to_both_channels_and_the_results_are_added(backend):
+def test_each_filter_is_applied_to_both_channels_and_the_results_are_added():
     """Kim 2014, section 2, with weights of its own for each channel, for every window of every text."""
-    if backend == "numba":
-        pytest.importorskip("numba")
     model, inputs = build(pooling="max", activation="identity", dropout=0.0, kernel_sizes=(2, 3))
     train(model, inputs)
     batch = batch_of(inputs, TRAIN)
-    before = kernels.use_backend(backend)
-    try:
-        found = model.encoder(model.embedding(batch), batch)
-    finally:
-        kernels.use_backend(before)
+    found = model.encoder(model.embedding(batch), batch)
     channels = [model.embedding.static(batch), model.embedding.tuned(batch)]
     expected = []
     for row in range(len(TRAIN)):
@@ -156,15 +149,12 @@ def test_two_channels_are_not_one_table_of_their_sum():
     assert not torch.allclose(static, tuned)
 
 
-def test_a_static_model_of_words_alone_trains_on_both_kernels():
-    for backend in ("reference", "auto"):
-        before = kernels.use_backend(backend)
-        try:
-            model, inputs = build(channels="static", subwords=False)
-            rows = model.embedding.word.weight.clone()
-            train(model, inputs)
-        finally:
-            kernels.use_backend(before)
+def test_a_static_model_of_words_alone_trains_with_the_core_and_without(monkeypatch):
+    for library in (core.library, lambda: None):
+        monkeypatch.setattr(core, "library", library)
+        model, inputs = build(channels="static", subwords=False)
+        rows = model.embedding.word.weight.clone()
+        train(model, inputs)
         assert torch.equal(model.embedding.word.weight, rows)
 
 

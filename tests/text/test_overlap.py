@@ -5,12 +5,12 @@ from hypothesis import strategies as st
 
 from textcnn.text.overlap import count_conflicts, count_shared, fingerprints
 
-texts = st.text("aA \n", max_size=4)
+texts = st.text("aAkK\u212aßSs \n\x1c\xa0é", max_size=4)
 rows = st.lists(st.tuples(texts, st.lists(st.sampled_from("xy"), max_size=2, unique=True).map(tuple)), max_size=12)
 
 
 def plain(text):
-    return " ".join(text.split()).lower()
+    return " ".join(text.split()).casefold()
 
 
 @given(rows=rows)

@@ -78,7 +78,7 @@ def train(case, group=ALONE):
         num_features=None if inputs.wide is None else len(inputs.wide.keys),
     )
     truth = [("abc"[i % 3],) for i in range(ROWS)]
-    config = TrainingConfig(epochs=2, batch_size=BATCH, seed=3, masks="row", **training)
+    config = TrainingConfig(epochs=2, batch_size=BATCH, seed=3, **training)
     part, dev = (Part(inputs.encode(texts(seed)), truth) for seed in (0, 1))
     dropout = WordDropout.fit(part.encoded, len(tokenizer), tokenizer.unknown_id, constant=0.1, rare=0.25, seed=3)
     losses = Losses()
@@ -103,7 +103,7 @@ def train_images(group=ALONE):
     labels = np.arange(ROWS) % 2
     pixels = random.integers(0, 90, (ROWS, 8, 8), dtype=np.uint8)
     pixels[labels == 1, :, :4] += 150
-    settings = {"architecture": "lenet", "epochs": 2, "masks": "row", "batch_size": BATCH}
+    settings = {"architecture": "lenet", "epochs": 2, "batch_size": BATCH}
     with tempfile.TemporaryDirectory() as folder:
         write_npz(Path(folder, "train.npz"), pixels, labels.astype(str))
         run = run_images(str(Path(folder, "train.npz")), Config.from_flat(settings), Silent(), group=group)
@@ -176,7 +176,7 @@ def start_ranks(size, target, task=None):
 def run_ranks(size, task=all_cases):
     """What the task found on every rank, by rank."""
     processes, queue = start_ranks(size, one_rank, task)
-    found = dict(queue.get(timeout=120) for _ in processes)  # a rank that died says nothing
+    found = dict(queue.get(timeout=300) for _ in processes)  # a rank that died says nothing
     assert [left for _, left in found.values()] == [[] for _ in processes]  # the group is gone with its block
     for process in processes:
         process.join(60)

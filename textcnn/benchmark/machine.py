@@ -16,7 +16,7 @@ import numpy
 import torch
 
 import textcnn
-from textcnn import kernels
+from textcnn import core
 
 _SAMPLES, _PAUSE = 6, 0.05  # looks, seconds between them
 
@@ -35,7 +35,7 @@ def describe_machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "other_work": other_work(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "backend": kernels.backend_info().backend,
+        "backend": core.backend_info().backend,
         "commit": commit(Path(textcnn.__file__).resolve().parent.parent),
     }
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from textcnn import kernels
 from textcnn.benchmark.fasttext_peer import cut_words, interpreter, shuffled_rows
 from textcnn.config import Config
 from textcnn.errors import ConfigError, MissingExtraError
@@ -91,7 +90,6 @@ def training_speed(ground: Ground, python: str | None, rounds: int, reporter: Re
 
 
 def _warm_up(ground: Ground, reporter: Reporter) -> None:
-    kernels.prepare(reporter.say)
     rows = np.random.default_rng(0).permutation(len(ground.train))[:WARM_UP]
     run_text(ground.train.subset(rows), Config.from_flat({**ground.settings, "preset": "fast", "epochs": 1}), reporter)
 

@@ -28,7 +28,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from textcnn import kernels
 from textcnn.benchmark.peers_training import Ground
 from textcnn.config import Config
 from textcnn.inference.lookup import PRECISIONS, LookupModel
@@ -102,7 +101,6 @@ def training_share(ground: Ground, rates: dict[str, float], reporter: Reporter) 
     config = Config.from_flat(dict(ground.settings))
     rows = np.random.default_rng(0).permutation(len(ground.train))[:TEXTS]
     prepared = prepare_text(ground.train.subset(rows), config, reporter)
-    kernels.prepare(reporter.say)
     seed = config.training.seed
     model = fresh_model(prepared.config.model, prepared.inputs, prepared.labels, seed)
     start_from_rows(weights_of(model), prepared, seed)

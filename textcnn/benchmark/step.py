@@ -15,7 +15,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from textcnn import kernels
 from textcnn.benchmark.contestants import Contestant, build, enter
 from textcnn.benchmark.machine import describe_machine
 from textcnn.benchmark.matching import BASELINES
@@ -54,7 +53,6 @@ def run_step(batch_sizes: Sequence[int], *, data: str | None = None, turns: int 
     config = SpeedConfig(embedding_dim=DIM, vocabulary_size=TYPES, architectures=("bilstm",))
     training = TrainingConfig(device="cpu")
     prepare(training)
-    kernels.prepare(lambda message: None)
     workload = synthetic_workload(config) if data is None else read_workload(data, DataConfig(), config)
     cells = [cell for size in batch_sizes for cell in _time_cell(size, workload, config, training, turns)]
     return {

@@ -163,3 +163,16 @@ def place_tokens(
         *(pointer(starts, np.int64), pointer(stops, np.int64), whole(size), pointer(offsets, np.int64)),
     )
     return starts, stops, offsets
+
+
+def hash_texts(data: Bytes, ends: Integers) -> npt.NDArray[np.uint64]:
+    """A hash of each text ``(B,)``: that of its bytes, case and blanks of ASCII aside.
+
+    Args:
+        data: UTF-8 of B texts, one after another.
+        ends: ``(B,)``, where each ends.
+    """
+    hashes = np.empty(len(ends), np.uint64)
+    given = pointer(data, np.uint8), whole(len(data)), pointer(ends, np.int64), whole(len(ends))
+    call("tc_hash_texts", *given, pointer(hashes, np.uint64))
+    return hashes

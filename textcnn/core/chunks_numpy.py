@@ -12,6 +12,8 @@ import numpy.typing as npt
 Bytes = npt.NDArray[np.uint8]
 Integers = npt.NDArray[np.int64]
 
+_BASIS, _PRIME = np.uint64(14695981039346656037), np.uint64(1099511628211)  # of FNV-1a
+_AS_BLANKS = bytes.maketrans(b"\x1c\x1d\x1e\x1f", b"    ")
 _WORD = re.compile(rb"[A-Za-z0-9_]+(?:'[A-Za-z0-9_]+)?|[^A-Za-z0-9_]")
 
 
@@ -93,6 +95,19 @@ def place_tokens(
     shift = np.repeat(first, lengths)
     counts = np.bincount(text, lengths, minlength=len(ends)).astype(np.int64)
     return shift + lows[entries], shift + highs[entries], np.concatenate([[0], np.cumsum(counts)])
+
+
+def hash_texts(data: Bytes, ends: Integers) -> npt.NDArray[np.uint64]:
+    """As :func:`textcnn.core.chunks.hash_texts`."""
+    whole, bounds = data.tobytes().translate(_AS_BLANKS).lower(), pairwise([0, *_checked(data, ends).tolist()])
+    plain = [b" ".join(whole[begin:end].split()) for begin, end in bounds]
+    hashes, lengths = np.full(len(plain), _BASIS, np.uint64), np.array([len(text) for text in plain], np.int64)
+    letters, begins = np.frombuffer(b"".join(plain), np.uint8), np.cumsum(lengths) - lengths
+    with np.errstate(over="ignore"):
+        for place in range(int(lengths.max(initial=0))):
+            inside = np.flatnonzero(lengths > place)
+            hashes[inside] = (hashes[inside] ^ letters[begins[inside] + place].astype(np.uint64)) * _PRIME
+    return hashes
 
 
 def _checked(data: Bytes, ends: Integers) -> Integers:

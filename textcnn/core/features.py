@@ -139,7 +139,7 @@ def largest_count(ids: Ids, offsets: Integers) -> int:
 
 def count_labels(
     rows: Ids, offsets: Integers, targets: Integers, num_features: int, num_labels: int
-) -> npt.NDArray[np.float64]:
+) -> npt.NDArray[np.int32]:
     """How many texts of each label hold each feature, ``(F, C)``.
 
     Args:
@@ -152,13 +152,13 @@ def count_labels(
     Raises:
         ValueError: a row or label is out of bounds.
     """
-    counts = np.zeros((num_features, num_labels))
+    counts = np.zeros((num_features, num_labels), np.int32)
     given = pointer(rows, np.int32), whole(len(rows)), pointer(offsets, np.int64), whole(len(offsets) - 1)
     sizes = whole(num_features), whole(num_labels)
     call(
         "tc_count_labels",
         *(*given, pointer(targets, np.int64, len(offsets) - 1), *sizes),
-        pointer(counts, np.float64, None, None),
+        pointer(counts, np.int32, None, None),
     )
     return counts
 

@@ -93,7 +93,7 @@ def largest_count(ids: Ids, offsets: Integers) -> int:
 
 def count_labels(
     rows: Ids, offsets: Integers, targets: Integers, num_features: int, num_labels: int
-) -> npt.NDArray[np.float64]:
+) -> npt.NDArray[np.int32]:
     """As :func:`textcnn.core.features.count_labels`."""
     label = np.repeat(targets, np.diff(offsets))
     here = rows[offsets[0] : offsets[-1]]
@@ -102,7 +102,7 @@ def count_labels(
     ):
         raise ValueError("expected rows of features and labels within their bounds")
     code = here.astype(np.int64) * num_labels + label
-    return np.bincount(code, minlength=num_features * num_labels).reshape(num_features, num_labels).astype(np.float64)
+    return np.bincount(code, minlength=num_features * num_labels).reshape(num_features, num_labels).astype(np.int32)
 
 
 def ngram_buckets(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import threading
 from typing import Any
 
 import numpy as np
@@ -11,35 +10,18 @@ import numpy.typing as npt
 
 from textcnn.core.binding import library
 from textcnn.core.functions import call, pointer, real, whole
-from textcnn.core.threads import num_threads
+from textcnn.core.pools import lent
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 
 
-class _Pool:
-    """Threads that sleep between two calls."""
-
-    def __init__(self, threads: int) -> None:
-        core = library()
-        assert core is not None
-        self._free = core.c.tc_pool_free
-        self.pointer = ctypes.c_void_p(core.c.tc_pool_new(threads))
-
-    def __del__(self) -> None:
-        self._free(self.pointer)
-
-
-_pools = threading.local()  # a pool is for one caller at a time
-
-
-def _pool() -> ctypes.c_void_p:
-    """The pool of the thread that calls."""
-    threads = num_threads()
-    if getattr(_pools, "threads", 0) != threads:
-        _pools.pool, _pools.threads = _Pool(threads), threads
-    pool: _Pool = _pools.pool
-    return pool.pointer
+def _run(name: str, *arguments: Any) -> None:
+    """Call a function that takes a pool first."""
+    core = library()
+    assert core is not None
+    with lent(core) as pool:
+        call(name, pool, *arguments)
 
 
 def sum_rows(offsets: Integers, rows: Integers, weights: Floats, table: Floats) -> Floats:
@@ -56,9 +38,9 @@ def sum_rows(offsets: Integers, rows: Integers, weights: Floats, table: Floats) 
     """
     out = np.empty((len(offsets) - 1, table.shape[1]), np.float32)
     entries = pointer(rows, np.int64), pointer(weights, np.float32, len(rows)), whole(len(rows))
-    call(
+    _run(
         "tc_sum_table_rows",
-        *(_pool(), pointer(offsets, np.int64), whole(len(out)), *entries, pointer(table, np.float32, None, None)),
+        *(pointer(offsets, np.int64), whole(len(out)), *entries, pointer(table, np.float32, None, None)),
         *(whole(table.shape[0]), whole(table.shape[1]), pointer(out, np.float32, None, None)),
     )
     return out
@@ -110,7 +92,7 @@ def adam_rows(
     """
     averages = pointer(moments, np.float32, weight.shape[0], 2, weight.shape[1])
     settings = real(rate), real(1 - betas[0]), real(1 - betas[1]), real(eps)
-    call("tc_adam_rows", _pool(), *_update(weight, averages, rows, grad), *settings)
+    _run("tc_adam_rows", *_update(weight, averages, rows, grad), *settings)
 
 
 def adagrad_rows(weight: Floats, total: Floats, rows: Integers, grad: Floats, *, rate: float, eps: float) -> None:
@@ -127,7 +109,7 @@ def adagrad_rows(weight: Floats, total: Floats, rows: Integers, grad: Floats, *,
     Raises:
         ValueError: a row is not one of the table.
     """
-    call("tc_adagrad_rows", _pool(), *_update(weight, _totals(weight, total), rows, grad), real(rate), real(eps))
+    _run("tc_adagrad_rows", *_update(weight, _totals(weight, total), rows, grad), real(rate), real(eps))
 
 
 def adagrad_entries(weight: Floats, total: Floats, rows: Integers, grad: Floats, *, rate: float) -> None:
@@ -143,7 +125,7 @@ def adagrad_entries(weight: Floats, total: Floats, rows: Integers, grad: Floats,
     Raises:
         ValueError: a row is not one of the table.
     """
-    call("tc_adagrad_entries", _pool(), *_update(weight, _totals(weight, total), rows, grad), real(rate))
+    _run("tc_adagrad_entries", *_update(weight, _totals(weight, total), rows, grad), real(rate))
 
 
 def _totals(weight: Floats, total: Floats) -> ctypes.c_void_p:

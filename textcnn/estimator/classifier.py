@@ -99,7 +99,6 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     wide_megabytes: float = 256.0
     time_limit: float | None = None
     max_memory: str | None = None
-    masks: str = "batch"
     seed: int = 0
     threads: int | None = None
     device: str = "auto"

@@ -30,6 +30,7 @@ KERNEL_SIZES = (3, 4, 5)  # of kim, where its settings name none
 MOST_TAPS = 10_000  # of all nested widths together: what is read grows by no more than its square root
 ACTIVATION = "relu"  # of kim, where its settings name none
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "identity")
+_MARGIN = 1 + 1e-5  # of float32's products over exact ones
 SCALED_TYPES = 20_000  # the most frequent types, whose products set the steps of int8
 
 
@@ -83,14 +84,18 @@ class OneLayer:
         return ExactProduct(np.concatenate([self.filters.taps, means]))
 
     def steps(self, num_types: int) -> list[float]:
-        """Steps of int8 for every filter, from the products of the most frequent types."""
-        product, taps = self.product(), len(self.filters.taps)
-        top = np.zeros((1, taps))
+        """Steps of int8 for every filter, from the products of the most frequent types.
+
+        The products are float32's, since steps are stored in the model's folder and only there. The margin keeps the
+        largest exact product from being clipped.
+        """
+        taps = self.filters.taps
+        top = np.zeros((1, len(taps)))
         for start in range(0, min(num_types, SCALED_TYPES), BLOCK):
             types = np.arange(start, min(start + BLOCK, num_types, SCALED_TYPES))
-            products = np.abs(product(self.vectors(types, Unseen()))[:, :taps])
-            top = np.maximum(top, products.max(axis=0, initial=0))
-        return [float(step) for step in steps_of(top, self.filters)] if taps else []
+            products = np.abs(self.vectors(types, Unseen()) @ taps.T)
+            top = np.maximum(top, products.max(axis=0, initial=0) * _MARGIN)
+        return [float(step) for step in steps_of(top, self.filters)] if len(taps) else []
 
 
 def one_layer(

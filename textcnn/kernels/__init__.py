@@ -1,7 +1,7 @@
-"""Kernels: the plain definition of each fused operation, and its fast twin.
+"""Kernels: fused operations of training and of look-up.
 
-Those of training are below :mod:`textcnn.kernels.backend`, which needs torch and is imported when it is first used;
-those of look-up (``lookup_numpy``, ``lookup_numba``) do without.
+Those of training are in :mod:`textcnn.kernels.reference` and :mod:`textcnn.kernels.backend`, which need torch and are
+imported when they are first used; those of look-up (``lookup_numpy``, ``lookup_numba``) do without.
 """
 
 from __future__ import annotations
@@ -9,25 +9,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from textcnn.kernels.backend import BackendInfo as BackendInfo
-    from textcnn.kernels.backend import backend_info as backend_info
     from textcnn.kernels.backend import bag_sum as bag_sum
-    from textcnn.kernels.backend import conv_max as conv_max
-    from textcnn.kernels.backend import is_compiled as is_compiled
-    from textcnn.kernels.backend import prepare as prepare
     from textcnn.kernels.backend import row_adagrad as row_adagrad
     from textcnn.kernels.backend import row_adam as row_adam
-    from textcnn.kernels.backend import use_backend as use_backend
+    from textcnn.kernels.backend import rowwise_adagrad as rowwise_adagrad
+    from textcnn.kernels.reference import conv_max as conv_max
 
-_OF_TRAINING = (
-    *("BackendInfo", "backend_info", "bag_sum", "conv_max", "is_compiled"),
-    *("prepare", "row_adagrad", "row_adam", "use_backend"),
-)
+_OF_TRAINING = {
+    "conv_max": "reference",
+    **dict.fromkeys(("bag_sum", "row_adagrad", "row_adam", "rowwise_adagrad"), "backend"),
+}
 
 
 def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     if name in _OF_TRAINING:
-        return getattr(import_module("textcnn.kernels.backend"), name)
+        return getattr(import_module(f"textcnn.kernels.{_OF_TRAINING[name]}"), name)
     raise AttributeError(f"module 'textcnn.kernels' has no attribute {name!r}")

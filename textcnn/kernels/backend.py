@@ -1,212 +1,107 @@
-"""Which twin of a fused operation runs: the fast one where it can, the plain definition elsewhere, and why."""
+"""Operations on rows of tables: by the core for float32 on the CPU, elsewhere by their plain definition in torch."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
-import threading
-from collections.abc import Callable, Sequence
-from functools import cache
-from types import ModuleType
-from typing import NamedTuple
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from textcnn.errors import ConfigError
+from textcnn import core
 from textcnn.kernels import reference
-from textcnn.kernels.compiling import NOTE, is_cached
 from textcnn.kernels.padding import is_exporting
-
-BACKENDS = ("auto", "reference", "numba")
-
-
-class BackendInfo(NamedTuple):
-    """What ran since the choice was made, and, where it was the plain definition, why the fast twin was refused.
-
-    ``backend`` is ``numba``, ``reference``, or ``numba+reference`` if some operations were refused and others not.
-    """
-
-    backend: str
-    reason: str
-
-
-_choice = "auto"
-_preparing: threading.Thread | None = None
-_lost_threads = False  # in a child of a fork, whose parent had compiled kernels with threads
-_refusals: dict[str, str] = {}  # for each operation that ran, why its fast twin did not; empty: it did
-
-
-def use_backend(name: str) -> str:
-    """Choose the twin for this process and return the choice before.
-
-    Args:
-        name: ``auto`` takes the fast twin where it can; ``reference`` never; ``numba`` must, and an operation it
-            cannot do is an error.
-
-    Raises:
-        ConfigError: there is no such backend, or numba is asked for and not installed.
-    """
-    global _choice
-    if name not in BACKENDS:
-        raise ConfigError(f"backend must be one of {', '.join(BACKENDS)}, got {name!r}")
-    if name == "numba" and not _has_numba():
-        raise ConfigError("backend is 'numba', but numba is not installed; use 'auto' or 'reference'")
-    before, _choice = _choice, name
-    _refusals.clear()
-    return before
-
-
-def backend_info() -> BackendInfo:
-    """What ran in this process since the choice was made."""
-    if not _refusals:
-        return BackendInfo("reference", "no operation with a fast twin has run")
-    refused = {name: reason for name, reason in _refusals.items() if reason}
-    if not refused:
-        return BackendInfo("numba", "")
-    reasons = "; ".join(dict.fromkeys(refused.values()))
-    return BackendInfo("reference" if len(refused) == len(_refusals) else "numba+reference", reasons)
-
-
-def is_compiled() -> bool:
-    """Whether twins that give the same bits, and so have nothing to refuse, are to run compiled."""
-    return _choice != "reference" and _has_numba()
-
-
-def prepare(say: Callable[[str], None], *, wait: bool = True) -> None:
-    """Compile the fast twins now, so that no step is timed with it, and tell the user if it takes a while.
-
-    Args:
-        say: told before compiling, the first time on a machine.
-        wait: come back when it is done; else a thread does it, and the next call waits for that.
-    """
-    global _preparing
-    if not is_compiled() or _lost_threads:
-        return
-    if _preparing is None:
-        from textcnn.kernels import numba_rows, numba_training
-
-        if not all(is_cached(module) for module in (numba_rows, numba_training)):
-            say(NOTE)
-        # The interpreter waits for it at its end: a thread stopped in the midst of LLVM takes the process with it.
-        _preparing = threading.Thread(target=_run_all_once)
-        _preparing.start()
-    if wait:
-        _preparing.join()
-        _preparing = None
-
-
-def _run_all_once() -> None:
-    """Load or compile each kernel; one is as long as the end of the process waits for it."""
-    from textcnn.kernels import numba_training
-
-    one, zero, offsets = torch.ones(1, 1), torch.zeros(1, dtype=torch.int64), torch.tensor([0, 1])
-    weight, bias = torch.ones(1, 1, 1, requires_grad=True), torch.ones(1)
-    best = numba_training.conv_max(one, [weight], [bias], zero, offsets)
-    entry = torch.sparse_coo_tensor(zero[None], one, (1, 1), check_invariants=False)
-    for run in (
-        best.sum().backward,
-        lambda: numba_training.row_adam(one, torch.ones(1, 2, 1), entry, lr=0.0, betas=(0.9, 0.9), eps=1.0),
-        lambda: numba_training.row_adagrad(one, torch.ones(1), entry, lr=0.0),
-    ):
-        if not threading.main_thread().is_alive():
-            return
-        run()
-
-
-def conv_max(
-    embedded: Tensor,
-    weights: Sequence[Tensor],
-    biases: Sequence[Tensor],
-    inverse: Tensor,
-    offsets: Tensor,
-    keep: Tensor | None = None,
-) -> Tensor:
-    """Largest score of every filter over the windows of every text; see :func:`textcnn.kernels.reference.conv_max`.
-
-    Raises:
-        ConfigError: the backend is ``numba`` and it cannot do this.
-    """
-    found: Tensor = _twin("conv_max", embedded).conv_max(embedded, weights, biases, inverse, offsets, keep)
-    return found
 
 
 def bag_sum(
     table: Tensor, rows: Tensor, offsets: Tensor, weights: Tensor, *, sparse: bool = False, merge: bool = True
 ) -> Tensor:
-    """Weighted sum of the rows of each bag; see :func:`textcnn.kernels.reference.bag_sum`.
-
-    Raises:
-        ConfigError: the backend is ``numba`` and it cannot do this.
-    """
-    found: Tensor = _twin("bag_sum", table).bag_sum(table, rows, offsets, weights, sparse=sparse, merge=merge)
-    return found
+    """Weighted sum of the rows of each bag; see :func:`textcnn.kernels.reference.bag_sum`."""
+    if not _is_for_core(table):
+        return reference.bag_sum(table, rows, offsets, weights, sparse=sparse, merge=merge)
+    result: Tensor = _BagSum.apply(table, rows, offsets, weights, sparse, merge)  # type: ignore[no-untyped-call]
+    return result
 
 
 def row_adam(
     weight: Tensor, moments: Tensor, grad: Tensor, *, lr: float, betas: tuple[float, float], eps: float
 ) -> None:
-    """Adam on the rows that have a gradient; see :func:`textcnn.kernels.reference.row_adam`.
+    """Adam on the rows that have a gradient; see :func:`textcnn.kernels.reference.row_adam`."""
+    if not _is_for_core(weight):
+        reference.row_adam(weight, moments, grad, lr=lr, betas=betas, eps=eps)
+        return
+    core.twin("rows").adam_rows(
+        weight.detach().numpy(), moments.numpy(), *_entries(grad), rate=lr, betas=betas, eps=eps
+    )
 
-    Raises:
-        ConfigError: the backend is ``numba`` and it cannot do this.
-    """
-    _twin("row_adam", weight).row_adam(weight, moments, grad, lr=lr, betas=betas, eps=eps)
+
+def rowwise_adagrad(weight: Tensor, total: Tensor, grad: Tensor, *, lr: float, eps: float) -> None:
+    """Row-wise Adagrad on the rows that have a gradient; see :func:`textcnn.kernels.reference.rowwise_adagrad`."""
+    if not _is_for_core(weight):
+        reference.rowwise_adagrad(weight, total, grad, lr=lr, eps=eps)
+        return
+    core.twin("rows").adagrad_rows(weight.detach().numpy(), total.numpy(), *_entries(grad), rate=lr, eps=eps)
 
 
 def row_adagrad(weight: Tensor, total: Tensor, grad: Tensor, *, lr: float) -> None:
-    """Adagrad on the rows that have a gradient; see :func:`textcnn.kernels.reference.row_adagrad`.
-
-    Raises:
-        ConfigError: the backend is ``numba`` and it cannot do this.
-    """
-    _twin("row_adagrad", weight).row_adagrad(weight, total, grad, lr=lr)
-
-
-def _twin(operation: str, tensor: Tensor) -> ModuleType:
-    """The module that runs an operation on tensors like this one; what it is, is remembered."""
-    reason = _refusal(tensor)
-    if reason and _choice == "numba":
-        raise ConfigError(f"backend is 'numba', which cannot run this: {reason}; use 'auto' or 'reference'")
-    _refusals[operation] = reason
-    if reason:
-        return reference
-    from textcnn.kernels import numba_training
-
-    return numba_training
+    """Adagrad on the rows that have a gradient; see :func:`textcnn.kernels.reference.row_adagrad`."""
+    if not _is_for_core(weight):
+        reference.row_adagrad(weight, total, grad, lr=lr)
+        return
+    core.twin("rows").adagrad_entries(weight.detach().numpy(), total.numpy(), *_entries(grad), rate=lr)
 
 
-def _refusal(tensor: Tensor) -> str:
-    """Why the fast twin cannot run, or nothing."""
-    if _choice == "reference":
-        return "the reference was chosen"
-    if not _has_numba():
-        return "numba is not installed"
-    if _lost_threads:
-        return "the process is a child of a fork, without the threads of the fast twin"
-    if tensor.device.type != "cpu":
-        return f"tensors are on {tensor.device.type}, the fast twin is for the CPU"
-    if tensor.dtype != torch.float32:
-        return f"tensors are {tensor.dtype}, the fast twin is for float32"
-    if is_exporting():
-        return "the model is being exported"
-    return ""
+def _is_for_core(tensor: Tensor) -> bool:
+    """Whether the core takes tensors like this one; a graph recorded for export is made of torch's operations."""
+    is_simple = tensor.device.type == "cpu" and tensor.dtype == torch.float32 and tensor.is_contiguous()
+    return is_simple and core.library() is not None and not is_exporting()
 
 
-@cache
-def _has_numba() -> bool:
-    return importlib.util.find_spec("numba") is not None
+def _entries(grad: Tensor) -> tuple[Any, Any]:
+    """Rows and values of a sparse gradient."""
+    return grad._indices()[0].contiguous().numpy(), grad._values().contiguous().numpy()
+
+
+class _BagSum(torch.autograd.Function):
+    """A table ``(V, D)`` to weighted sums of its rows ``(K, D)``."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, table: Tensor, rows: Tensor, offsets: Tensor, weights: Tensor, sparse: bool, merge: bool
+    ) -> Tensor:
+        ctx.save_for_backward(rows, offsets, weights)
+        ctx.size, ctx.sparse, ctx.merge = table.shape, sparse, merge
+        return _sum(offsets.numpy(), rows.numpy(), weights.numpy(), table.detach())
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        rows, offsets, weights = ctx.saved_tensors
+        bags = torch.repeat_interleave(torch.diff(offsets), output_size=len(rows))
+        if ctx.sparse and not ctx.merge:
+            return _sparse(rows, grad[bags] * weights[:, None], ctx.size), None, None, None, None, None
+        sort = core.twin("rows").sort_entries
+        starts, owners, sorted_weights = sort(rows.numpy(), bags.numpy(), weights.numpy(), ctx.size[0])
+        if not ctx.sparse:
+            return _sum(starts, owners, sorted_weights, grad), None, None, None, None, None
+        touched = np.flatnonzero(np.diff(starts))
+        values = _sum(np.append(starts[touched], starts[-1]), owners, sorted_weights, grad)
+        return _sparse(torch.from_numpy(touched), values, ctx.size), None, None, None, None, None
+
+
+def _sum(offsets: Any, rows: Any, weights: Any, table: Tensor) -> Tensor:
+    return torch.from_numpy(core.twin("rows").sum_rows(offsets, rows, weights, table.contiguous().numpy()))
+
+
+def _sparse(rows: Tensor, values: Tensor, size: torch.Size) -> Tensor:
+    return torch.sparse_coo_tensor(rows[None], values, size, check_invariants=False)
 
 
 def _after_fork() -> None:
-    """A child has none of OpenMP's threads: torch would wait for them for ever, and numba end the process.
+    """A child has none of OpenMP's threads: torch would wait for them for ever.
 
     One thread of its own is what a data-loading worker of torch has, too.
     """
-    global _preparing, _lost_threads
-    _preparing = None
-    _lost_threads = _lost_threads or "textcnn.kernels.numba_rows" in sys.modules
     torch.set_num_threads(1)
 
 

@@ -1,4 +1,4 @@
-"""The plain torch definition of every fused operation; a fast twin has the same signature and is tested against it."""
+"""The plain torch definition of every fused operation; the core is tested against it."""
 
 from __future__ import annotations
 
@@ -91,6 +91,22 @@ def row_adam(
     square = of_rows[:, 1].lerp_(g.square(), 1 - betas[1])
     moments[rows] = of_rows
     weight[rows] -= lr * average / square.sqrt().add_(eps)
+
+
+def rowwise_adagrad(weight: Tensor, total: Tensor, grad: Tensor, *, lr: float, eps: float) -> None:
+    """Move the rows of ``weight (V, D)`` that have a gradient by one step of Adagrad with one accumulator a row.
+
+    Args:
+        weight: changed in place.
+        total: ``(V,)``, grows by the mean square of the row's gradient; changed in place.
+        grad: sparse ``(V, D)``, no row twice.
+        lr: step size.
+        eps: added to the root of the accumulator.
+    """
+    rows, g = grad._indices()[0], grad._values()  # (R,), (R, D)
+    total.index_add_(0, rows, g.square().mean(1))
+    steps = lr / total[rows].sqrt_().add_(eps)
+    weight.index_add_(0, rows, g * steps[:, None], alpha=-1)
 
 
 def row_adagrad(weight: Tensor, total: Tensor, grad: Tensor, *, lr: float) -> None:

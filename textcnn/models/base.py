@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import NamedTuple, Protocol
 
 import torch
@@ -113,16 +112,12 @@ def build_text_classifier(
     Raises:
         ConfigError: an unknown architecture, or a setting it does not have.
     """
-    seeded = seed is not None and config.architecture == "kim"
-    with torch.device("meta") if seeded else nullcontext():
-        embedding = _embedding(config, num_types, num_ngrams)
-        encoder = registry.build("text", config, embedding.embedding_dim, num_types)
-        wide = None if num_features is None else WideBranch(num_features, len(labels))
-        head = _head(encoder, config, labels)
-        model = TextClassifier(embedding, encoder, head, wide=wide, wide_scale=config.scale)
-    if seeded:
-        assert seed is not None
-        model.to_empty(device="cpu")
+    embedding = _embedding(config, num_types, num_ngrams)
+    encoder = registry.build("text", config, embedding.embedding_dim, num_types)
+    wide = None if num_features is None else WideBranch(num_features, len(labels))
+    head = _head(encoder, config, labels)
+    model = TextClassifier(embedding, encoder, head, wide=wide, wide_scale=config.scale)
+    if seed is not None and config.architecture == "kim":
         put_weights(model, initial_weights(config, num_types, num_ngrams, num_features, labels, seed))
     return model
 

@@ -65,11 +65,8 @@ class KimEncoder(nn.Module):
         if nested:
             self.bank = nn.Conv1d(embedding_dim, num_filters, self.sizes[-1], bias=False)
             self.bias = nn.Parameter(torch.zeros(len(self.sizes), num_filters))
-            _order_by_tap(self.bank)
         else:
             self.convs = nn.ModuleList(nn.Conv1d(embedding_dim, num_filters, size) for size in self.sizes)
-            for conv in self.convs:
-                _order_by_tap(conv)
         self.activation = make_activation(activation)
         self.dropout = Dropout(dropout)
         self.shared_dropout = shared_dropout
@@ -130,9 +127,3 @@ class KimEncoder(nn.Module):
         if step is not None:
             return step.uniform(self.num_maxima, shared=self.shared_dropout).to(device)
         return torch.rand(1 if self.shared_dropout else num_rows, self.num_maxima, device=device)
-
-
-def _order_by_tap(conv: nn.Module) -> None:
-    """Lay out a weight ``(F, D, h)`` in memory as ``(h, F, D)``: the fast kernel multiplies by the rows of the taps."""
-    weight = conv.get_parameter("weight")
-    weight.data = weight.data.permute(2, 0, 1).contiguous().permute(1, 2, 0)

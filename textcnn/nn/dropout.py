@@ -1,4 +1,4 @@
-"""Dropout whose masks can be a function of the rows (Srivastava et al. 2014, JMLR 15)."""
+"""Dropout whose masks are a function of the rows of a training step (Srivastava et al. 2014, JMLR 15)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from textcnn.nn.step import running_step
 
 
 class Dropout(nn.Dropout):
-    """``nn.Dropout`` bit by bit; in a :class:`textcnn.nn.step.Step` its mask is a function of seed, epoch and row."""
+    """In a :class:`textcnn.nn.step.Step` the mask is a function of seed, epoch and row; elsewhere ``nn.Dropout``."""
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, ...)`` to the same shape; the first axis are the rows."""

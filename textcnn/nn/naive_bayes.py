@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from textcnn import core
+from textcnn.core import numeric
 from textcnn.text.wide import WideRows
 
 SHARE = 0.3  # how much of the naive-Bayes weights the table starts with
@@ -24,22 +26,13 @@ def naive_bayes_table(
         rows: the features of every training text.
         targets: ``(N,)`` label ids, or ``(N, C)`` of 0 and 1.
     """
-    counts = np.zeros((num_features, num_labels))
-    everywhere = np.zeros((num_features, 1))
-    for block, texts in rows.blocks():  # a corpus may be larger than the memory
-        text = np.repeat(targets[texts], np.diff(block.offsets), axis=0)
-        if targets.ndim == 1:
-            code = block.rows.astype(np.int64) * num_labels + text
-            counts += np.bincount(code, minlength=num_features * num_labels).reshape(num_features, num_labels)
-        else:
-            everywhere += np.bincount(block.rows, minlength=num_features)[:, None]
-            for c in range(num_labels):
-                counts[:, c] += np.bincount(block.rows, text[:, c], minlength=num_features)
     if targets.ndim == 1:
+        counts = core.twin("features").count_labels(rows.rows, rows.offsets, targets, num_features, num_labels)
         present = np.bincount(targets, minlength=num_labels) > 0
         weights = _log_shares(counts)
         weights -= weights[:, present].mean(axis=1, keepdims=True)
     else:
+        counts, everywhere = _presence(num_features, num_labels, rows, targets)
         present = targets.sum(axis=0) > 0
         weights = _log_shares(counts) - _log_shares(everywhere - counts)
     weights[:, ~present] = 0
@@ -47,7 +40,22 @@ def naive_bayes_table(
     return weights
 
 
-def _log_shares(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    smoothed = counts + 1.0
-    smoothed /= smoothed.sum(axis=0)
-    return np.log(smoothed, out=smoothed)
+def _presence(
+    num_features: int, num_labels: int, rows: WideRows, targets: npt.NDArray[np.int64 | np.float32]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """How many texts hold each feature: those with each label ``(F, C)``, and all ``(F, 1)``."""
+    counts = np.zeros((num_features, num_labels), np.int64)
+    everywhere = np.zeros((num_features, 1), np.int64)
+    for block, texts in rows.blocks():  # a corpus may be larger than the memory
+        text = np.repeat(targets[texts] > 0, np.diff(block.offsets), axis=0)
+        everywhere[:, 0] += np.bincount(block.rows, minlength=num_features)
+        for c in range(num_labels):
+            counts[:, c] += np.bincount(block.rows[text[:, c]], minlength=num_features)
+    return counts, everywhere
+
+
+def _log_shares(counts: npt.NDArray[np.int32 | np.int64]) -> npt.NDArray[np.float64]:
+    """Logarithms of each column's shares, one added to each count; a logarithm is made once for equal counts."""
+    logarithms = numeric.log(np.arange(1, int(counts.max(initial=0)) + 2))
+    total = counts.sum(axis=0, dtype=np.int64) + len(counts)
+    return np.asarray(logarithms[counts] - numeric.log(np.maximum(total, 1)))

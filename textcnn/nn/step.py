@@ -17,7 +17,7 @@ from textcnn.text.masking import FEATURE_MASKS, uniform
 
 @dataclass
 class Step:
-    """A forward pass in training whose masks are a function of the rows, not of a generator of random numbers.
+    """A forward pass of training; masks are a function of its rows, not of a generator of random numbers.
 
     Attributes:
         seed: of the run.
@@ -65,5 +65,5 @@ _running: ContextVar[Step | None] = ContextVar("step", default=None)
 
 
 def running_step() -> Step | None:
-    """The step that runs; none: masks come from torch's generator, and a batch is all there is."""
+    """The step that runs; none outside of training runs: masks come from torch's generator then."""
     return _running.get()

@@ -116,7 +116,7 @@ def ended(run: Run, watch: Watch) -> Run:
 
 
 def shared_config(config: Config, group: ProcessGroup, reporter: Reporter, *, folds: int | None = None) -> Config:
-    """The settings of a run of so many processes: masks follow the rows.
+    """The settings of a run of so many processes.
 
     Raises:
         ConfigError: several processes train one network, and more are asked for.
@@ -131,8 +131,8 @@ def shared_config(config: Config, group: ProcessGroup, reporter: Reporter, *, fo
         if value
     ]:
         raise ConfigError(problems)
-    reporter.say(f"{group.size} ranks share every batch; dropout's masks follow seed, epoch and row (masks = 'row')")
-    return dataclasses.replace(config, training=dataclasses.replace(config.training, masks="row"))
+    reporter.say(f"{group.size} ranks share every batch")
+    return config
 
 
 def num_measured(others: Others) -> int:

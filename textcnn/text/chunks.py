@@ -20,7 +20,7 @@ from textcnn.text.ragged import Ragged, gather, with_room
 from textcnn.text.tokenizer import WORD_SPLIT, Tokenizer, steps_of
 from textcnn.text.words import JOINED, Words, names_of, slices, utf8
 
-MOST_CHUNKS = 2**18  # remembered at once: about 50 MB with their ids and the tables
+MOST_CHUNKS = 2**19  # remembered at once: about 50 MB with their ids and the tables
 MOST_CHARACTERS = 2**23  # of all remembered chunks
 
 # No canonical composition (Unicode, UAX 15) joins a blank to a character beside it, and a blank's own decomposition is
@@ -167,7 +167,7 @@ class ChunkMemory:
 
     def _ids_of(self, words: list[str]) -> npt.NDArray[np.int32]:
         """Ids of words that are new; those that the vocabulary does not have are remembered."""
-        found = [self._tokenizer.id_of(word) for word in words]
+        found = self._tokenizer.ids_of(words)
         behind = [word for word, number in zip(words, found, strict=True) if number is None]
         if self._lexicon is not None and behind:
             self._remember(self._lexicon.compose(behind))

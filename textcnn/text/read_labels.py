@@ -158,7 +158,8 @@ class DistinctCells:
 
     def append(self, cells: Cells, line: int) -> int:
         """Take the cells of the next row; their place among the distinct ones."""
-        place = self._place.setdefault(tuple(map(_key, cells)), len(self._distinct))
+        is_plain = len(cells) == 1 and type(cells[0]) is str
+        place = self._place.setdefault(cells if is_plain else tuple(map(_key, cells)), len(self._distinct))
         if place == len(self._distinct):
             self._distinct.append((cells, line))
             self._counts.append(0)

@@ -86,10 +86,6 @@ class Rows:
         self._others = OtherTexts(self, self.text_columns) if chosen.guessed else None
 
     def __iter__(self) -> Iterator[Row]:
-        return map(self._with_labels, self.unlabelled())
-
-    def unlabelled(self) -> Iterator[Row]:
-        """The rows with their label cells unread, for it takes all of them to find out how they are written."""
         return map(self._row, self._table)
 
     def warnings(self) -> list[str]:
@@ -120,28 +116,29 @@ class Rows:
 
     def _row(self, record: Record) -> Row:
         line, cells = record
-        if self._others is not None:
-            self._others.look(cells)
         text, parts = self._text(cells, line)
-        if not text or text.isspace():
-            self.notices["empty_texts"] += 1
-        return Row(text, None, cells, line, parts)
+        labels = None
+        if self.label_columns:
+            labels = self.label_reader.read(self.label_cells(cells), line)
+            if labels is None:
+                self.notices["missing_labels"] += 1
+        return Row(text, labels, cells, line, parts)
 
-    def _with_labels(self, row: Row) -> Row:
-        if not self.label_columns:
-            return row
-        labels = self.label_reader.read(self.label_cells(row.columns), row.line)
-        if labels is None:
-            self.notices["missing_labels"] += 1
-            return row
-        return replace(row, labels=labels)
+    def unread_labels(self) -> Iterator[tuple[str, dict[str, Any], int]]:
+        """The text of each row, its ``columns``, whose labels are not read yet, and its ``line``."""
+        for line, cells in self._table:
+            yield self._text(cells, line)[0], cells, line
 
     def label_cells(self, cells: dict[str, Any]) -> tuple[Any, ...]:
         """What ``label_reader`` reads of a row's ``columns``."""
-        return tuple(cells.get(column) for column in self.label_columns)
+        return tuple([cells.get(column) for column in self.label_columns])
 
     def _text(self, cells: dict[str, Any], line: int) -> tuple[str, tuple[tuple[str, int, int], ...]]:
+        if self._others is not None:
+            self._others.look(cells)
         texts = [self._clean(cells.get(column), column, line) for column in self.text_columns]
+        if not texts[0] or texts[0].isspace():
+            self.notices["empty_texts"] += all(not text or text.isspace() for text in texts)
         if len(texts) == 1:
             return texts[0], ()
         parts, start = [], 0
@@ -151,7 +148,8 @@ class Rows:
         return "\n".join(texts), tuple(parts)
 
     def _clean(self, cell: Any, column: str, line: int) -> str:
-        text = cell_text(cell, f"a text in column {column!r}", self.name, line) or ""
+        is_text = type(cell) is str  # nearly always; the name of what was expected is not made for nothing
+        text = cell if is_text else cell_text(cell, f"a text in column {column!r}", self.name, line) or ""
         if "\0" in text:
             self.notices["nul_bytes"] += text.count("\0")
             text = text.replace("\0", " ")
@@ -285,11 +283,11 @@ def read_examples(
         options = replace(options, multi_label=multi_label)
     rows = open_rows(data, options, labels="required", like=like)
     writer, cells, weights = TextWriter(memory_bound(options.storage)), DistinctCells(), array("d")
-    for row in rows.unlabelled():
-        writer.append(row.text)
-        cells.append(rows.label_cells(row.columns), row.line)
+    for text, columns, line in rows.unread_labels():  # equal labels are read once, when all are known
+        writer.append(text)
+        cells.append(rows.label_cells(columns), line)
         if rows.weight_column is not None:
-            weights.append(read_weight(row.columns.get(rows.weight_column), rows.weight_column, rows.name, row.line))
+            weights.append(read_weight(columns.get(rows.weight_column), rows.weight_column, rows.name, line))
     texts = writer.finish()
     reader, guessed = rows.label_reader.decide(cells.seen, rows.asked)
     labels_of = cells.read(reader)

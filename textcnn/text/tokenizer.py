@@ -116,7 +116,16 @@ class Tokenizer:
     @cached_property
     def _size(self) -> int:
         """One more than the largest id: a tokenizer.json made elsewhere may leave ids out."""
-        return max(self._pipeline.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+        return max(self._vocabulary.values(), default=-1) + 1
+
+    @cached_property
+    def _vocabulary(self) -> dict[str, int]:
+        """The id of every type."""
+        return dict(self._pipeline.get_vocab(with_added_tokens=True))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The pipeline alone: the rest follows from it."""
+        return {"_pipeline": self._pipeline}
 
     @property
     def unknown_id(self) -> int | None:
@@ -132,7 +141,7 @@ class Tokenizer:
     def types(self) -> list[str]:
         """The vocabulary: the type string of every id, in the order of the ids; an id left out has an empty one."""
         names = [""] * len(self)
-        for name, number in self._pipeline.get_vocab(with_added_tokens=True).items():
+        for name, number in self._vocabulary.items():
             names[number] = name
         return names
 
@@ -205,10 +214,9 @@ class Tokenizer:
         """Whether words are looked up in small letters."""
         return any(step["type"] == "Lowercase" for step in steps_of(self.components()["normalizer"], "normalizers"))
 
-    def id_of(self, word: str) -> int | None:
-        """The id of a word; none where the vocabulary does not have it."""
-        found: int | None = self._pipeline.token_to_id(word)
-        return found
+    def ids_of(self, words: Iterable[str]) -> list[int | None]:
+        """The id of each word; none where the vocabulary does not have it."""
+        return list(map(self._vocabulary.get, words))
 
     def type_of(self, word: str) -> str | None:
         """What :meth:`words` makes of one word; none if that is not one piece."""
@@ -235,7 +243,9 @@ class Tokenizer:
 
 def _frequent(counts: Mapping[str, int], min_frequency: int) -> list[str]:
     """Words that occur that often: the most frequent first, those of one frequency by name."""
-    return sorted((word for word, count in counts.items() if count >= min_frequency), key=lambda w: (-counts[w], w))
+    words = sorted(word for word, count in counts.items() if count >= min_frequency)
+    order = np.argsort([-counts[word] for word in words], kind="stable")
+    return [words[k] for k in order.tolist()]
 
 
 def steps_of(component: dict[str, Any] | None, plural: str) -> list[dict[str, Any]]:

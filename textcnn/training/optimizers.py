@@ -81,11 +81,13 @@ class RowwiseAdagrad(Optimizer):
                 if weight.grad is not None:
                     if not self.state[weight]:
                         self.state[weight]["sum"] = weight.new_zeros(len(weight))
-                    total, grad = self.state[weight]["sum"], _each_row_once(weight.grad)
-                    rows, g = grad._indices()[0], grad._values()  # (R,), (R, D)
-                    total.index_add_(0, rows, g.square().mean(1))
-                    steps = group["lr"] / total[rows].sqrt_().add_(group["eps"])
-                    weight.index_add_(0, rows, g * steps[:, None], alpha=-1)
+                    kernels.rowwise_adagrad(
+                        weight,
+                        self.state[weight]["sum"],
+                        _each_row_once(weight.grad),
+                        lr=group["lr"],
+                        eps=group["eps"],
+                    )
         return loss
 
 

@@ -68,7 +68,7 @@ class Epochs:
         inputs: makes batches of encoded rows.
         encoded: N training rows.
         targets: of all rows.
-        config: decides the order, and where masks come from.
+        config: decides the order, and with its seed the masks of dropout.
         loss: knows what the loss of a batch is divided by.
         augment: further arguments of ``inputs.batch``, such as word dropout.
         group: the processes that share the batches.
@@ -92,10 +92,9 @@ class Epochs:
 
     def __call__(self, epoch: int) -> Iterator[Any]:
         """The batches of an epoch."""
-        by_row = self.config.masks == "row" or self.group.size > 1
         sizes = self.inputs.sizes(self.encoded)
         for rows in self.order(epoch):
-            yield self._share(rows, epoch, int(sizes[rows].sum())) if by_row else self._batch(rows, epoch)
+            yield self._share(rows, epoch, int(sizes[rows].sum()))
 
     def _batch(self, rows: Rows, epoch: int) -> Any:
         extra = {**self.augment, "epoch": epoch} if self.augment else {}

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #define AHEAD 32 /* chunks that are looked for together */
+#define FNV_BASIS 14695981039346656037ULL
 #define FNV_PRIME 1099511628211ULL
 
 static int is_blank(uint8_t byte) {
@@ -229,6 +230,27 @@ int tc_place_tokens(
                 character += (data[place] & 0xC0) != 0x80; /* other bytes go on with a character */
         }
         offsets[b + 1] = token;
+    }
+    return 0;
+}
+
+int tc_hash_texts(const uint8_t *data, int64_t num_bytes, const int64_t *ends, int64_t num_texts, uint64_t *hashes) {
+    if (num_bytes < 0 || num_texts < 0 || !are_ends(ends, num_texts, num_bytes)) return -1;
+    int64_t place = 0;
+    for (int64_t b = 0; b < num_texts; b++) {
+        uint64_t hash = FNV_BASIS;
+        int is_parted = 0; /* a blank since the last word */
+        for (; place < ends[b]; place++) {
+            uint8_t byte = data[place];
+            if (is_blank(byte) || (byte >= 0x1c && byte <= 0x1f)) {
+                is_parted = hash != FNV_BASIS;
+                continue;
+            }
+            if (is_parted) hash = (hash ^ ' ') * FNV_PRIME;
+            is_parted = 0;
+            hash = (hash ^ (byte >= 'A' && byte <= 'Z' ? byte + 32u : byte)) * FNV_PRIME;
+        }
+        hashes[b] = hash;
     }
     return 0;
 }

@@ -60,4 +60,9 @@ int tc_place_tokens(
     int64_t num_spans, int64_t *starts, int64_t *stops, int64_t num_tokens, int64_t *offsets
 );
 
+/* A hash of each text (num_texts): FNV-1a (64 bits) of its bytes, capital letters of ASCII as small ones, blanks at both
+ * ends left out, and one for several between words; Python's str.split has the same blanks in ASCII, \x1c to \x1f among
+ * them. */
+int tc_hash_texts(const uint8_t *data, int64_t num_bytes, const int64_t *ends, int64_t num_texts, uint64_t *hashes);
+
 #endif

@@ -1,4 +1,4 @@
-#include "features.h"
+#include "text_features.h"
 
 #include <math.h>
 #include <string.h>
@@ -252,14 +252,14 @@ int64_t tc_weigh_ngrams(
 
 int tc_count_labels(
     const int32_t *rows, int64_t num_rows, const int64_t *offsets, int64_t num_texts, const int64_t *targets,
-    int64_t num_features, int64_t num_labels, double *counts
+    int64_t num_features, int64_t num_labels, int32_t *counts
 ) {
     if (num_texts < 0 || num_features < 0 || num_labels < 0 || offsets[0] < 0) return -1;
     for (int64_t b = 0; b < num_texts; b++) {
         if (offsets[b + 1] < offsets[b] || offsets[b + 1] > num_rows || targets[b] < 0 || targets[b] >= num_labels) return -1;
         for (int64_t e = offsets[b]; e < offsets[b + 1]; e++) {
             if (rows[e] < 0 || rows[e] >= num_features) return -1;
-            counts[rows[e] * num_labels + targets[b]] += 1.0;
+            counts[rows[e] * num_labels + targets[b]]++;
         }
     }
     return 0;

@@ -53,7 +53,7 @@ int64_t tc_weigh_ngrams(
 /* How many rows each feature has for each label: counts (num_features, num_labels), added to. */
 int tc_count_labels(
     const int32_t *rows, int64_t num_rows, const int64_t *offsets, int64_t num_texts, const int64_t *targets,
-    int64_t num_features, int64_t num_labels, double *counts
+    int64_t num_features, int64_t num_labels, int32_t *counts
 );
 
 /* Where the character n-grams of each word begin: offsets (num_words + 1). A word is written as <word>. */
