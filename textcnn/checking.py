@@ -15,7 +15,7 @@ from textcnn.splitting import fingerprint
 from textcnn.text.read_labels import DistinctCells
 from textcnn.text.read_notices import respelled
 from textcnn.text.read_rare import rare_labels, rare_sentence
-from textcnn.text.reading import Row, open_rows
+from textcnn.text.reading import open_rows
 
 SHOWN = 5
 QUANTILES = {"min": 0.0, "25%": 0.25, "50%": 0.5, "75%": 0.75, "95%": 0.95, "max": 1.0}
@@ -76,11 +76,10 @@ def check(data: Any, options: DataConfig | None = None) -> Report:
     options = options or DataConfig()
     rows = open_rows(data, options, labels="optional")
     counts, cells = _Counts(), DistinctCells()
-    for row in rows:
-        counts.add(row, cells.append(rows.label_cells(row.columns), row.line))
+    for text, columns, line in rows.unread_labels():
+        counts.add(text, line, cells.append(rows.label_cells(columns), line))
     if not counts.rows:
         raise DataError("expected rows to check, found none", path=rows.name)
-    notices = rows.warnings()
     reader, guessed = rows.label_reader.decide(cells.seen, rows.asked)
     labels_of = cells.read(reader)
     labels: Counter[str] = Counter()
@@ -88,6 +87,9 @@ def check(data: Any, options: DataConfig | None = None) -> Report:
     for names, (_, _, count) in zip(labels_of, cells.seen, strict=True):
         missing += count * (names is None)
         labels.update(dict.fromkeys(names or (), count))
+    if rows.label_columns:
+        rows.notices["missing_labels"] = missing
+    notices = rows.warnings()
     conflicts = counts.conflicts(labels_of)
     lines = {**counts.lines, "conflicts": [counts.first[text][0] for text in conflicts[:SHOWN]]}
     found = Labels(tuple(sorted(labels)), multi_label=bool(reader.form.multi_label))
@@ -121,15 +123,15 @@ class _Counts:
         self.also: dict[bytes, set[int]] = {}
         self.lines: dict[str, list[int]] = {}
 
-    def add(self, row: Row, cells: int) -> None:
+    def add(self, text: str, line: int, cells: int) -> None:
         """Count one row, whose label cells have the place ``cells`` among the distinct ones."""
         self.rows += 1
-        self.lengths[len(_TOKEN.findall(row.text))] += 1
-        if len(row.text.strip()) < 3 or not _WORD.search(row.text):
+        self.lengths[len(_TOKEN.findall(text))] += 1
+        if len(text.strip()) < 3 or not _WORD.search(text):
             self.near_empty += 1
-            self._remember("near_empty", row.line)
-        if row.text.strip():
-            self._compare(fingerprint(row.text), row.line, cells)
+            self._remember("near_empty", line)
+        if text.strip():
+            self._compare(fingerprint(text), line, cells)
 
     def _compare(self, text: bytes, line: int, cells: int) -> None:
         if text not in self.first:

@@ -39,6 +39,7 @@ class Job:
         precision: ``float32`` or ``int8``.
         top_k: list that many labels.
         threshold: instead of the model's own (multi-label).
+        like: of the model, whose columns go before usual names.
     """
 
     inputs: Place

@@ -129,7 +129,9 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if start is not None and not multi_label:
             classes = np.union1d(self.classes_, classes)
         settings = {**self._settings(classes), "multi_label": multi_label}
-        names = [tuple(row) if multi_label else (row,) for row in labels]  # as they are: classes may be 1 and "1.0"
+        names = [
+            (row,) if isinstance(row, str) else tuple(row) for row in labels
+        ]  # as they are: classes may be 1 and "1.0"
         examples = Examples(texts, names, multi_label, name="<X, y>", weights=weights)
         if weights is not None:
             examples = examples.subset(weights > 0)

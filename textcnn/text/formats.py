@@ -156,7 +156,9 @@ def _lines_table(source: Source) -> Table:
     return _line_table(source, "lines", _text_cell)
 
 
-def _line_table(source: Source, format: str, cells: Callable[[str], dict[str, Any]], **how: bool) -> Table:
+def _line_table(
+    source: Source, format: str, cells: Callable[[str], dict[str, Any]], *, split_labels: bool = True
+) -> Table:
     columns = tuple(cells(""))
 
     def records(notices: Counter[str]) -> Iterator[Record]:
@@ -166,7 +168,9 @@ def _line_table(source: Source, format: str, cells: Callable[[str], dict[str, An
             else:
                 notices["blank_lines"] += 1
 
-    return Table(source.name, format, lambda notices: (columns, records(notices)), again=source.again, **how)
+    return Table(
+        source.name, format, lambda notices: (columns, records(notices)), again=source.again, split_labels=split_labels
+    )
 
 
 def _text_cell(line: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class Seen(NamedTuple):
 
     cells: Cells
     line: int
-    count: int
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,13 @@ def decide_form(columns: Sequence[str], seen: Sequence[Seen], asked: Asked) -> t
 
 
 def _of_columns(filled: Sequence[tuple[Cells, int]], asked: Asked) -> LabelForm:
-    words = {word(cell) for cells, _ in filled for cell in cells if not is_blank(cell)}
+    words: Counter[str] = Counter()
+    for cells, count in filled:
+        for cell in cells:
+            words[word(cell)] += count * (not is_blank(cell))
+    words = +words  # without the blanks
     indicators = are_indicators(words) if asked.like is None or asked.like.indicators is None else asked.like.indicators
-    blank_is_no = indicators and not words & NO
+    blank_is_no = indicators and not words.keys() & NO
     if asked.like is not None and asked.like.indicators:
         blank_is_no = asked.like.blank_is_no
     separator = PIPE if asked.separator is None else asked.separator
@@ -159,9 +163,7 @@ class _OneColumn:
     def _splits_pipe(self, texts: dict[str, int], count: int) -> bool:
         splits = 2 * count >= self._total or (RARE * count >= self._total and _recurring(texts, PIPE) >= 0.5)
         if not splits:
-            self._tell(
-                f"{self._of(count)} hold '|': read as part of the name; --multi-label if it stands between labels"
-            )
+            self._tell(f"{self._of(count)} hold '|': read as part of the name; --multi-label if it separates labels")
         elif FEW * count < self._total:
             self._tell(f"{self._of(count)} hold '|': read as several labels; --single-label if it is part of the name")
         return splits
@@ -171,7 +173,7 @@ class _OneColumn:
         count = _holding(texts, separator)
         if not count or (separator == "," and all(_is_decimal(cell) for cell in texts)):
             return False
-        splits = _recurring(texts, separator) >= 0.75 and (2 * count >= self._total or bool(self._asked.multi_label))
+        splits = _recurring(texts, separator) >= 0.5 and (2 * count >= self._total or bool(self._asked.multi_label))
         how = (
             f"read as several labels, as by --label-separator '{separator}'; --single-label if it is part of the name"
             if splits

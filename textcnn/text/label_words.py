@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 from textcnn.text.read_table import is_list, is_missing
@@ -43,11 +43,11 @@ def word(cell: Any) -> str:
     return canonical(str(cell).strip()).lower()
 
 
-def are_indicators(words: Iterable[str]) -> bool:
-    """Whether these words, or at least half of the distinct ones, say yes and no."""
-    distinct = set(words)
-    letters = [pair for pair in _LETTERS if pair & distinct]
-    return len(letters) < 2 and 2 * len(distinct & (YES | NO)) >= len(distinct) > 0
+def are_indicators(words: Mapping[str, int]) -> bool:
+    """Whether most of these words, with their counts, say yes and no."""
+    letters = [pair for pair in _LETTERS if pair & words.keys()]
+    said = sum(count for found, count in words.items() if found in YES or found in NO)
+    return len(letters) < 2 and 2 * said > sum(words.values())
 
 
 def is_zero_or_one(item: Any) -> bool:

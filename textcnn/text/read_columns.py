@@ -135,7 +135,7 @@ class OtherTexts:
 
 
 def _is_text(cell: str, name: str) -> bool:
-    """Whether a cell is a text: of several words, or, in a column of a usual name or of a script without blanks, one."""
+    """Whether a cell is a text: of several words, or one in a column of a usual name or a script without blanks."""
     return len(cell.split(None, 3)) > 2 or (
         any(map(str.isalpha, cell)) and (name.lower() in TEXT_NAMES or (len(cell) > 10 and not cell.isascii()))
     )

@@ -51,10 +51,10 @@ def _better(rows: Rows) -> str:
     cells: dict[str, set[str]] = defaultdict(set)
     count = 0
     try:
-        for row in itertools.islice(rows, _LOOKED_AT):
+        for _, columns, _ in itertools.islice(rows.unread_labels(), _LOOKED_AT):
             count += 1
-            for name in set(row.columns) - {*rows.label_columns, rows.weight_column}:
-                cells[name].add(str(row.columns[name]))
+            for name in set(columns) - {*rows.label_columns, rows.weight_column}:
+                cells[name].add(str(columns[name]))
     except DataError:  # a pipe, which can be read only once
         return "choose another with --label-column"
     usable = [name for name in rows.columns if 2 <= len(cells[name]) <= count / 2]
@@ -62,7 +62,5 @@ def _better(rows: Rows) -> str:
         return "no other column has cells that repeat; choose one with --label-column"
     best = min(usable, key=lambda name: len(cells[name]))
     if best in rows.text_columns:
-        return (
-            f"the column read as text, {best!r}, has {len(cells[best])} different cells: are text and label exchanged?"
-        )
+        return f"the text column {best!r} has {len(cells[best])} different cells: are text and label exchanged?"
     return f"{best!r} has {len(cells[best])} different cells: --label-column {shown(best)}"

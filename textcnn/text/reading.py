@@ -116,8 +116,6 @@ class Rows:
 
     def _row(self, record: Record) -> Row:
         line, cells = record
-        if self._others is not None:
-            self._others.look(cells)
         text, parts = self._text(cells, line)
         labels = None
         if self.label_columns:
@@ -136,6 +134,8 @@ class Rows:
         return tuple([cells.get(column) for column in self.label_columns])
 
     def _text(self, cells: dict[str, Any], line: int) -> tuple[str, tuple[tuple[str, int, int], ...]]:
+        if self._others is not None:
+            self._others.look(cells)
         texts = [self._clean(cells.get(column), column, line) for column in self.text_columns]
         if not texts[0] or texts[0].isspace():
             self.notices["empty_texts"] += all(not text or text.isspace() for text in texts)
@@ -274,7 +274,8 @@ def read_examples(
     Raises:
         ConfigError: as for :func:`open_rows`.
         DataError: as for :func:`open_rows`; also no row left, several labels where there must be one, a weight that
-            is no number of 0 or more, or, unless the options allow it or ``like`` is given, labels nearly all different.
+            is no number of 0 or more, or, unless the options allow it or ``like`` is given, labels
+            that are nearly all different.
     """
     if multi_label is None and like is not None and options.multi_label is None:
         multi_label = like.form.multi_label
@@ -306,7 +307,6 @@ def read_examples(
     if like is None and not options.allow_rare_labels:
         check_repeated(rows, labels)
     notices = Counter(rows.notices)
-    notices.pop("missing_labels", None)
     notices["dropped" if drop_unlabelled else "missing_labels"] = found.count(None)
     notices["weightless"] = weightless
     return Examples(

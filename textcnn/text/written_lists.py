@@ -28,7 +28,7 @@ def parse_list(text: str) -> list[Any] | dict[str, Any] | None:
     body = text[1:-1].strip()
     if brackets == "()" and body[:1] not in ("'", '"'):
         return None
-    if brackets != "()" and text != "{}":
+    if brackets != "()":
         try:
             found = json.loads(text)
         except (ValueError, RecursionError):
@@ -37,7 +37,7 @@ def parse_list(text: str) -> list[Any] | dict[str, Any] | None:
             return found if isinstance(found, (list, dict)) else None
     if brackets == "{}" and _PAIR.match(body):
         pairs = _matches(_PAIR, body)
-        return None if pairs is None else {_unquoted(pair): _bare(pair[3]) for pair in pairs}
+        return None if pairs is None else {_unquoted(pair): _number(pair[3]) for pair in pairs}
     items = _matches(_ITEM, body.removesuffix(","))
     if items is None:
         return None
@@ -67,6 +67,11 @@ def _unquoted(match: re.Match[str]) -> str:
 def _bare(word: str) -> Any:
     word = word.strip()
     return None if word in _NOTHING else _BOOLEANS.get(word, word)
+
+
+def _number(word: str) -> Any:
+    """A value of a dictionary; a text stays one."""
+    return float(word) if _are_numbers([word]) and word not in _BOOLEANS else _bare(word)
 
 
 def _are_numbers(words: list[str]) -> bool:
