@@ -122,9 +122,7 @@ def test_an_extension_that_is_none(tmp_path, name):
     path = str(tmp_path / name)
     with pytest.raises(
         DataError,
-        match=r"expected an output that ends in \.jsonl, \.csv, \.tsv, \.parquet, all but the last .*, got '.*"
-        + name
-        + "'",
+        match=r"expected an output that ends in \.jsonl, \.csv, \.tsv, \.parquet, all but .*, got '.*" + name + "'",
     ):
         write_rows([ANSWER], path)
     assert list(tmp_path.iterdir()) == []
