@@ -136,6 +136,7 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if weights is not None:
             examples = examples.subset(weights > 0)
         reporter = TerminalReporter() if self.verbose else Telling()
+        reporter.say(examples.describe())
         run = train_text(examples, settings, reporter, start_from=start)
         if run.stopped == "interrupted":
             raise KeyboardInterrupt
@@ -197,9 +198,7 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if isinstance(X, (Mapping, Set)):
             kind = type(X).__name__
             named = ", ".join(map(repr, X)) if isinstance(X, Mapping) else "no order"
-            raise ValueError(
-                f"expected a sequence of texts, found a {kind} of {named:.80}; select the texts, as a list"
-            )
+            raise ValueError(f"expected a sequence of texts, found a {kind} of {named:.80}; select its texts")
         names = list(map(str, X.columns)) if hasattr(X, "columns") and len(X.columns) != 1 else []
         if names:
             raise ValueError(f"expected one column of texts, found the columns {names}; select one, as X[{names[0]!r}]")

@@ -42,7 +42,12 @@ def is_multi_label(y: Any) -> bool:
     Raises:
         ValueError: ``y`` holds what is no number, or nothing that could be classes.
     """
-    if getattr(getattr(y, "dtype", None), "kind", "") == "f":
+    kind = getattr(getattr(y, "dtype", None), "kind", "")
+    # Before a list becomes an array, and nan the class "nan".
+    for row, label in enumerate(y if isinstance(y, (list, tuple)) or kind == "O" else ()):
+        if is_missing(label):
+            raise ValueError(f"expected a class in each row of y, found {label!r} in row {row}; leave the row out")
+    if kind == "f":
         assert_all_finite(y, input_name="y")
     return bool(type_of_target(y, input_name="y") == "multilabel-indicator")
 
@@ -55,9 +60,6 @@ def read_classes(y: Any, weights: npt.NDArray[np.float64] | None) -> tuple[Array
     Raises:
         ValueError: ``y`` is no column of classes, has fewer than two, or has one without a name.
     """
-    for row, label in enumerate(y if hasattr(y, "__len__") else ()):  # before a list becomes an array, and nan "nan"
-        if is_missing(label):
-            raise ValueError(f"expected a class in each row of y, found {label!r} in row {row}; leave the row out")
     column = column_or_1d(y, warn=True)
     check_classification_targets(column)
     classes = np.unique(column if weights is None else column[weights > 0])
