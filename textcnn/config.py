@@ -77,7 +77,9 @@ class DataConfig:
     label_column: tuple[str, ...] = option((), "column that holds the label; several make a multi-label task")
     format: str = option("auto", "auto, csv, tsv, jsonl, json, parquet, fasttext, folder or lines")
     encoding: str = option("utf-8", "character encoding of text files, e.g. latin-1 or utf-16")
-    label_separator: str = option("|", "what stands between the labels of one multi-label cell")
+    label_separator: str | None = option(
+        None, "what stands between the labels of one cell; none: |, or ; or , where the cells show it"
+    )
     multi_label: bool | None = option(None, "true: any number of labels a text; false: exactly one; none: inferred")
     storage: str = option(
         "auto",
@@ -88,6 +90,7 @@ class DataConfig:
     weight_column: str | None = option(
         None, "column of numbers, 0 or more: how much a training row counts in the loss; none: all the same"
     )
+    allow_rare_labels: bool = option(False, "train though nearly all labels are different, as ids are")
     quotes: str = option(
         "auto",
         "quotes around a cell: csv (they belong to the format), text, or auto (csv; with tabs between the cells text, "

@@ -175,9 +175,9 @@ SURROUNDINGS = (
     ),
     Guard(
         34,
-        "textcnn/inference/answering.py",
-        "checked_texts",
-        "if isinstance(rows, str):",
+        "textcnn/inference/given_texts.py",
+        "given_texts",
+        "if isinstance(rows, (str, bytes)):",
         "if False:",
         "tests/inference/test_predictor.py::test_a_single_text_where_a_list_belongs",
     ),

@@ -118,7 +118,12 @@ def _lines_table(source: Source) -> Table:
 
 
 def _line_table(
-    source: Source, format: str, cells: Callable[[str], dict[str, Any]], seen: dict[str, bool], **how: bool
+    source: Source,
+    format: str,
+    cells: Callable[[str], dict[str, Any]],
+    seen: dict[str, bool],
+    *,
+    split_labels: bool = True,
 ) -> Table:
     columns = tuple(cells(""))
 
@@ -130,7 +135,9 @@ def _line_table(
             else:
                 notices["blank_lines"] += 1
 
-    return Table(source.name, format, lambda notices: (columns, records(notices)), again=source.again, **how)
+    return Table(
+        source.name, format, lambda notices: (columns, records(notices)), again=source.again, split_labels=split_labels
+    )
 
 
 def _text_cell(line: str) -> dict[str, Any]:

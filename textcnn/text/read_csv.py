@@ -55,7 +55,7 @@ def csv_table(source: Source, format: str, options: DataConfig) -> Table:
         header = Header(names, [cells for _, cells in first], notices, source.name, delimiter)
         return header.columns, header.records(itertools.chain(first, rows))
 
-    return Table(source.name, format, start, again=source.again, strip_labels=True)
+    return Table(source.name, format, start, again=source.again, strip_labels=True, delimiter=delimiter)
 
 
 def first_rows(lines: list[str]) -> tuple[str, list[list[str]]]:

@@ -65,6 +65,15 @@ def sentences(notices: Counter[str]) -> list[str]:
     return [one if count == 1 else several.format(f"{count:,}") for count, (one, several) in found if count]
 
 
+def respelled(spellings: dict[str, str]) -> list[str]:
+    """That labels were read in another spelling than the cells have, with the first of them."""
+    if not spellings:
+        return []
+    name, label = next(iter(spellings.items()))
+    more = f", and {counted(len(spellings) - 1, 'other')} likewise" if len(spellings) > 1 else ""
+    return [f"numbers and booleans of one value are one label: {name!r} is read as {label!r}{more}"]
+
+
 def counted(count: int, noun: str) -> str:
     """A number with its noun, as ``5,452 rows``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -71,7 +71,7 @@ class Source:
         self.name = name or ("<stdin>" if path is None else str(path))
         self.again = opener is not None or (path is not None and path.is_file())
         self._opener = opener or partial(open, self.name, "rb")
-        self.encoding = _known(encoding)
+        self.encoding = self.used = _known(encoding)  # asked for, and found by a byte order mark
         self.file_name, self.aside = unpacked_name(self.name), 0
         self._file: Any = None
         self._pipe = None if self.again else self._open_pipe()
@@ -156,7 +156,7 @@ class Source:
             notices["members_aside"] = self.aside
             counted = _Counted(stream)
             buffer: Any = counted
-            encoding = self._encoding(bytes(stream.peek(4)))
+            encoding = self.used = self._encoding(bytes(stream.peek(4)))
             try:
                 text = io.TextIOWrapper(buffer, encoding, newline=newline)
                 for number, line in enumerate(iter(partial(text.readline, longest), "")):
@@ -200,6 +200,8 @@ class Source:
     def _open_pipe(self) -> Any:
         """The one stream of a pipe, closed with this object, or of the standard input, which is left open."""
         if self.path is None:
+            if sys.stdin is None or sys.stdin.closed:
+                raise DataError("expected texts on standard input, found it closed; name a file", path=self.name)
             stdin: Any = sys.stdin.buffer
             return self._arriving(stdin if hasattr(stdin, "peek") else io.BufferedReader(stdin))
         try:

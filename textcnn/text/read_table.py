@@ -31,6 +31,7 @@ class Table:
         again: whether ``start`` can be called a second time (not so for the standard input).
         strip_labels: blanks around a label do not count, as in text files.
         split_labels: one cell may hold several labels with a separator between them.
+        delimiter: between the cells of a line, where there is one.
     """
 
     def __init__(
@@ -42,11 +43,13 @@ class Table:
         again: bool = True,
         strip_labels: bool = False,
         split_labels: bool = True,
+        delimiter: str | None = None,
     ) -> None:
         self.name = name
         self.format = format
         self.strip_labels = strip_labels
         self.split_labels = split_labels
+        self.delimiter = delimiter
         self.notices: Counter[str] = Counter()
         self.source: Source | None = None  # the file or pipe it is read from, where there is one
         self._start = start
