@@ -31,6 +31,7 @@ LINES = {
     "label_separator": ('label_separator = ";"', ";"),
     "multi_label": ("multi_label = true", True),
     "storage": ('storage = "disk"', "disk"),
+    "allow_rare_labels": ("allow_rare_labels = true", True),
     "weight_column": ('weight_column = "sure"', "sure"),
     "tokenizer": ('tokenizer = "char"', "char"),
     "vocabulary_size": ("vocabulary_size = 500", 500),
