@@ -41,6 +41,8 @@ def classify(
     text_column: options.TextColumn = None,
     format: options.Format = "auto",
     encoding: options.Encoding = "utf-8",
+    quotes: options.Quotes = None,
+    escape: options.Escape = None,
     top_k: Annotated[int | None, typer.Option("--top-k", min=1, help="list that many labels a row")] = None,
     threshold: Annotated[
         float | None, typer.Option("--threshold", min=0, max=1, help="give labels from this probability (multi-label)")
@@ -97,7 +99,7 @@ def classify(
     refused = {"texts": bool(texts), "--evidence": evidence, "--abstain-label": abstain_label is not None}
     refused |= {"--explain": explain is not None, "--workers": workers > 1}
     check_options(engine, address=address, output_format=output_format, refused=refused)
-    data = options.data_config(text_column, None, format, encoding)
+    data = options.data_config(text_column, None, format, encoding, quotes=quotes, escape=escape)
     if engine is not None:
         how: dict[str, Any] = {"address": address, "output_format": output_format, "precision": precision}
         counts, notes = classify_folder(model, input, output, data, top_k=top_k, threshold=threshold, **how)

@@ -69,6 +69,8 @@ def check(
     multi_label: Annotated[
         bool | None, typer.Option("--multi-label/--single-label", help=describe(DataConfig, "multi_label"))
     ] = None,
+    quotes: Annotated[str, typer.Option(help=describe(DataConfig, "quotes"))] = "auto",
+    escape: Annotated[str | None, typer.Option(help=describe(DataConfig, "escape"))] = None,
     json: Json = False,
 ) -> None:
     """Look at a labelled file before training on it: labels, duplicates, contradictions, lengths."""
@@ -81,6 +83,8 @@ def check(
         encoding=encoding,
         label_separator=label_separator,
         multi_label=multi_label,
+        quotes=quotes,
+        escape=escape,
     )
     report = check(file, options)
     if json:

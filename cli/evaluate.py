@@ -17,6 +17,8 @@ def evaluate(
     label_column: options.LabelColumn = None,
     format: options.Format = "auto",
     encoding: options.Encoding = "utf-8",
+    quotes: options.Quotes = None,
+    escape: options.Escape = None,
     label_separator: options.LabelSeparator = None,
     report: options.Report = None,
     json: options.Json = False,
@@ -33,7 +35,8 @@ def evaluate(
 
         check_report(report, Path(model))
     predictor = Predictor.load(model)
-    config = options.data_config(text_column, label_column, format, encoding, label_separator=label_separator)
+    how: dict[str, Any] = {"label_separator": label_separator, "quotes": quotes, "escape": escape}
+    config = options.data_config(text_column, label_column, format, encoding, **how)
     examples = read_examples(data, config, like=predictor.schema)
     console.say_what_was_read(examples)
     unseen = sorted({label for row in examples.labels for label in row} - set(predictor.labels.names))

@@ -33,6 +33,8 @@ TextColumn = Annotated[list[str] | None, typer.Option("--text-column", help=desc
 LabelColumn = Annotated[list[str] | None, typer.Option("--label-column", help=describe(DataConfig, "label_column"))]
 _FORMAT = typer.Option("--format", help=describe(DataConfig, "format"))
 _ENCODING = typer.Option("--encoding", help=describe(DataConfig, "encoding"))
+Quotes = Annotated[str | None, typer.Option("--quotes", help=describe(DataConfig, "quotes"))]
+Escape = Annotated[str | None, typer.Option("--escape", help=describe(DataConfig, "escape"))]
 _LABEL_SEPARATOR = typer.Option("--label-separator", help=describe(DataConfig, "label_separator"))
 Format = Annotated[str, _FORMAT]
 Encoding = Annotated[str, _ENCODING]
@@ -151,10 +153,19 @@ def data_config(
     *,
     label_separator: str | None = None,
     multi_label: bool | None = None,
+    quotes: str | None = None,
+    escape: str | None = None,
 ) -> DataConfig:
     """How a file is to be read, from the options of a command."""
     return DataConfig(
-        tuple(text_column or ()), tuple(label_column or ()), format, encoding, label_separator, multi_label
+        tuple(text_column or ()),
+        tuple(label_column or ()),
+        format,
+        encoding,
+        label_separator,
+        multi_label,
+        quotes=quotes or "auto",
+        escape=escape,
     )
 
 

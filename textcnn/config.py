@@ -19,6 +19,8 @@ from textcnn.errors import ConfigError
 TOKENIZERS = ("word", "bpe", "wordpiece", "char")
 CHARACTER_ARCHITECTURES = ("charcnn", "vdcnn")  # their tokens are characters, unless a tokenizer is given
 STORAGES = ("auto", "memory", "disk")
+QUOTES = ("auto", "csv", "text")
+ESCAPES = (None, "backslash", "\\")
 DEVICES = ("auto", "cpu", "cuda")
 AMP = ("bf16", "fp16")
 CHANNELS = ("fine-tuned", "static", "multichannel")
@@ -73,7 +75,7 @@ class DataConfig:
 
     text_column: tuple[str, ...] = option((), "column that holds the text; give it again to join several")
     label_column: tuple[str, ...] = option((), "column that holds the label; several make a multi-label task")
-    format: str = option("auto", "auto, csv, tsv, jsonl, parquet, fasttext, folder or lines")
+    format: str = option("auto", "auto, csv, tsv, jsonl, json, parquet, fasttext, folder or lines")
     encoding: str = option("utf-8", "character encoding of text files, e.g. latin-1 or utf-16")
     label_separator: str | None = option(
         None, "what stands between the labels of one cell; none: |, or ; or , where the cells show it"
@@ -89,6 +91,19 @@ class DataConfig:
         None, "column of numbers, 0 or more: how much a training row counts in the loss; none: all the same"
     )
     allow_rare_labels: bool = option(False, "train though nearly all labels are different, as ids are")
+    quotes: str = option(
+        "auto",
+        "quotes around a cell: csv (they belong to the format), text, or auto (csv; with tabs between the cells text, "
+        "unless they pair up on one line)",
+        lambda name: name in QUOTES,
+        ", ".join(QUOTES),
+    )
+    escape: str | None = option(
+        None,
+        "backslash: before a quote, it makes that quote of a quoted cell text; none: such a quote is doubled",
+        lambda name: name in ESCAPES,
+        "backslash, or none",
+    )
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ def run(*words: str | Path, env: dict[str, str] | None = None) -> None:
     print("+", *words, flush=True)
     done = subprocess.run([*map(str, words)], env={**os.environ, **(env or {})}, cwd=ROOT, check=False, timeout=600)
     if done.returncode != 0:
+        for report in PLACE.glob("report.*"):
+            print(report.read_text(encoding="utf-8", errors="replace"), flush=True)
         sys.exit(f"core-check: {words[0]} has failed with exit status {done.returncode}")
 
 
@@ -72,24 +74,29 @@ def run_tests_watched() -> None:
     ]
     env = {
         "LD_PRELOAD": " ".join(runtimes),
-        "ASAN_OPTIONS": "detect_leaks=0",  # Python's own; pool_loops.c looks for those of the pool
+        # Leaks are Python's own; pool_loops.c looks for those of the pool. Reports go past pytest, which keeps them.
+        "ASAN_OPTIONS": f"detect_leaks=0:log_path={PLACE}/report",
+        "UBSAN_OPTIONS": f"print_stacktrace=1:log_path={PLACE}/report",
         "PYTHONPATH": str(package.parent),
         "OMP_NUM_THREADS": "1",
+        "TEXTCNN_CHECKED_PACKAGE": str(package),  # tests/core/conftest.py makes sure of it
     }
-    run(sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", TESTS, env=env)
+    run(sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "pythonpath=tests", TESTS, env=env)
 
 
 def race() -> None:
     """The pool by itself, under the sanitizers of threads and of addresses."""
     for name in ("thread", "address"):
         made = PLACE / f"pool-{name}"
-        flags = ("-std=c99", "-O1", "-g", *STRICT, f"-fsanitize={name}", "-DWITH_MAIN", f"-I{SOURCES}")
+        flags = ("-std=c99", "-O1", "-g", *STRICT, f"-fsanitize={name}", "-DWITH_MAIN", "-iquote", SOURCES)
         run("gcc", *flags, TESTS / "pool_loops.c", SOURCES / "pool.c", "-lpthread", "-o", made)
         run(made)
 
 
 if __name__ == "__main__":
     PLACE.mkdir(parents=True, exist_ok=True)
+    for old in PLACE.glob("report.*"):
+        old.unlink()
     compile_strictly()
     analyse()
     race()

@@ -26,7 +26,8 @@ NUMBERS = st.integers(0, 2**32 - 1)
 @pytest.fixture(params=[1, 2, 5], autouse=True)
 def threads(request, monkeypatch):
     monkeypatch.setenv("TEXTCNN_THREADS", str(request.param))
-    monkeypatch.setattr(features, "_FEW", 8)
+    monkeypatch.setattr(features, "_PART", 300)
+    monkeypatch.setattr(features, "_TOGETHER", 700)
     monkeypatch.setattr(features, "_BLOCK", 16)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textcnn.errors import DataError
-from textcnn.text.read_source import Source
+
+if TYPE_CHECKING:
+    from textcnn.text.read_source import Source
 
 Record = tuple[int, dict[str, Any]]  # line or row number from 1, and the cells by column
 Opened = tuple[tuple[str, ...], Iterator[Record]]  # what opening a source gives: its columns, then its rows

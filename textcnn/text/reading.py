@@ -185,14 +185,14 @@ def open_rows(
 
 def _table(data: Any, options: DataConfig) -> Table:
     if isinstance(data, Source):
-        return source_table(data, options.format)
+        return source_table(data, options)
     if not isinstance(data, (str, os.PathLike)):
         return memory_table(data)
     name = os.fspath(data)
     if name == "-":
-        return file_table(None, options.format, options.encoding)
+        return file_table(None, options)
     if os.path.exists(name):
-        return file_table(Path(name), options.format, options.encoding)
+        return file_table(Path(name), options)
     if isinstance(data, str) and is_hub_id(name):
         return hub_table(name)
     raise DataError(f"expected {ACCEPTED}, found no file or folder {shown(name, 200)}")
