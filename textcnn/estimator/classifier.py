@@ -136,6 +136,7 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if weights is not None:
             examples = examples.subset(weights > 0)
         reporter = TerminalReporter() if self.verbose else Silent()
+        reporter.say(examples.describe())
         run = train_text(examples, settings, reporter, start_from=start)
         if run.stopped == "interrupted":
             raise KeyboardInterrupt
