@@ -207,6 +207,10 @@ def test_no_text_is_too_odd_to_parse(text):
     parse_list(text)
 
 
+def test_names_in_brackets_are_names():
+    assert of(["[INST]", "[/x]", "{name}", "(none)"]).labels == [("[INST]",), ("[/x]",), ("{name}",), ("(none)",)]
+
+
 def test_a_few_cells_with_a_separator_are_told():
     few = of(["a"] * 40 + ["b"] * 40 + ["Home, Garden"] * 5)
     assert not few.multi_label

@@ -98,7 +98,7 @@ class _OneColumn:
         if self._asked.separator == "" and self._asked.like is None:
             return False
         written = {cell: found for cell, _ in self._cells if (found := _written(cell)) is not None}
-        if not written:
+        if not any(map(_is_evident, written, written.values())):  # labels may be called [INST] or {name}
             return False
         count = sum(count for cell, count in self._cells if isinstance(cell, str) and cell in written)
         example = shown(next(iter(written)))
@@ -191,6 +191,11 @@ class _OneColumn:
 
 def _written(cell: Any) -> list[Any] | dict[str, Any] | None:
     return parse_list(cell) if isinstance(cell, str) else None
+
+
+def _is_evident(cell: str, found: list[Any] | dict[str, Any]) -> bool:
+    """Whether a bracketed text is more than one word in brackets."""
+    return len(found) != 1 or isinstance(found, dict) or not isinstance(found[0], str) or "'" in cell or '"' in cell
 
 
 def _parsed(cell: Any) -> Any:
