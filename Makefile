@@ -3,15 +3,21 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
+CORE = $(VENV)/.core
 EXTRAS = demo,image,plot,report,serve,tune,hub,tensorboard,explain,export,ray,spark,docs,dev
 
 .PHONY: setup core demo test test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz vulnerabilities other-pythons build clean bench-train core-check
 
-setup: $(INSTALLED)
+setup: $(INSTALLED) $(CORE)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
+	touch $@ $(CORE)
+
+# A library that is older than its sources is refused, and torch trains in its place.
+$(CORE): $(wildcard textcnn/core/src/*) textcnn/core/build.py | $(INSTALLED)
+	$(BIN)/python textcnn/core/build.py
 	touch $@
 
 demo: setup
