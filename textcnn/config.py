@@ -17,6 +17,7 @@ from textcnn.config_types import allows_none, is_size, jsonable, plain, problems
 from textcnn.errors import ConfigError
 
 TOKENIZERS = ("word", "bpe", "wordpiece", "char")
+NORMALIZATIONS = ("nfc", "nfkc")
 CHARACTER_ARCHITECTURES = ("charcnn", "vdcnn")  # their tokens are characters, unless a tokenizer is given
 STORAGES = ("auto", "memory", "disk")
 DEVICES = ("auto", "cpu", "cuda")
@@ -102,6 +103,13 @@ class TextConfig:
     )
     min_frequency: int = option(1, "rarer types are unknown", _positive, "1 or more")
     lowercase: bool = option(True, "fold case before tokenizing")
+    normalization: str = option(
+        "nfc",
+        f"{' or '.join(NORMALIZATIONS)}: Unicode's form of characters; nfkc also makes wide letters, ligatures, "
+        f"superscripts and the like plain",
+        NORMALIZATIONS.__contains__,
+        " or ".join(NORMALIZATIONS),
+    )
     max_length: int | None = option(
         None, "tokens of a text that the encoder sees; none: all of them", _positive, "1 or more"
     )
