@@ -158,6 +158,9 @@ class ModelConfig:
     ngram_buckets: int = option(
         100_000, "buckets the n-grams are hashed to", lambda n: 0 < n <= MOST_BUCKETS, f"1 to {MOST_BUCKETS:,}"
     )
+    ngrams_per_token: int | None = option(
+        1024, "character n-grams of one token, the first ones, at most; none: all of them", _positive, "1 or more"
+    )
     wide: bool | None = option(None, "add a linear model over the n-grams seen in training; none: for kim")
     wide_scale: float | None = option(
         None,
