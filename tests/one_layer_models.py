@@ -59,7 +59,7 @@ def make(
     embedding_channels="fine-tuned",
     wide_scale=None,
     binary_sigmoid=False,
-    normalization="nfc",
+    normalization="nfkc",
     **settings,
 ) -> Artifact:
     torch.manual_seed(seed)

@@ -104,7 +104,7 @@ class TextConfig:
     min_frequency: int = option(1, "rarer types are unknown", _positive, "1 or more")
     lowercase: bool = option(True, "fold case before tokenizing")
     normalization: str = option(
-        "nfc",
+        "nfkc",
         f"{' or '.join(NORMALIZATIONS)}: Unicode's form of characters; nfkc also makes wide letters, ligatures, "
         f"superscripts and the like plain",
         NORMALIZATIONS.__contains__,

@@ -51,7 +51,7 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     vocabulary_size: int = 1_000_000
     min_frequency: int = 1
     lowercase: bool = True
-    normalization: str = "nfc"
+    normalization: str = "nfkc"
     max_length: int | None = None
     # model
     architecture: str = "kim"
