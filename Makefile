@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 EXTRAS = demo,image,plot,report,serve,tune,hub,tensorboard,explain,export,ray,spark,docs,dev
 
-.PHONY: setup core demo test test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz vulnerabilities other-pythons build clean bench-train
+.PHONY: setup core demo test test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz vulnerabilities other-pythons build clean bench-train core-check
 
 setup: $(INSTALLED)
 
@@ -30,9 +30,12 @@ test-lowest:
 	$(LOWEST)/bin/python -m pip install --quiet -c constraints-lowest.txt -e '.[$(EXTRAS)]'
 	$(LOWEST)/bin/python -m pytest -n auto --dist worksteal
 
-# The C core, built again into the checkout.
-core:
-	$(PYTHON) textcnn/core/build.py
+# The core in C, built again into the checkout; and its checks: warnings, cppcheck, sanitizers.
+core: setup
+	$(BIN)/python textcnn/core/build.py
+
+core-check: setup
+	$(BIN)/python tools/core_check.py
 
 types: setup
 	mkdir -p build/types

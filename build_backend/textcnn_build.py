@@ -39,9 +39,7 @@ __all__ = [
     "prepare_metadata_for_build_wheel",
 ]
 
-CORE = Path(
-    "textcnn", "core"
-)  # below the root, where a build backend runs, and below the folder that becomes the wheel
+CORE = Path("textcnn", "core")  # below the root, where a build backend runs, and below what becomes the wheel
 
 
 def _build_module() -> Any:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from textcnn.atomic import write_text
 from textcnn_cli import console, options
 from textcnn_cli.options import prepare_outputs, split_list, split_numbers
 
@@ -65,7 +66,7 @@ def accuracy(
         arguments=sys.argv[1:],
     )
     if table is not None:
-        table.write_text(pareto.to_markdown(document), encoding="utf-8")
+        write_text(table, pareto.to_markdown(document))
     if plot is not None:
         pareto.save_plot(document, plot)
     if json:
@@ -103,7 +104,7 @@ def panel(
         arguments=sys.argv[1:],
     )
     if table is not None:
-        table.write_text(to_markdown(document), encoding="utf-8")
+        write_text(table, to_markdown(document))
     if plot is not None:
         save_plot(document, plot)
     print(to_markdown(document), end="")

@@ -43,7 +43,7 @@ def audit(
     label_column: options.LabelColumn = None,
     format: options.Format = "auto",
     encoding: options.Encoding = "utf-8",
-    label_separator: options.LabelSeparator = "|",
+    label_separator: options.LabelSeparator = None,
     weight_column: options.WeightColumn = None,
     json: options.Json = False,
 ) -> None:
@@ -57,10 +57,10 @@ def audit(
     from textcnn.text.reading import read_examples
 
     reading = options.data_config(text_column, label_column, format, encoding, label_separator=label_separator)
-    multi_label = Predictor.load(model).labels.multi_label
-    examples = read_examples(data, replace(reading, weight_column=weight_column), multi_label=multi_label)
-    console.say(examples.describe())
-    others = None if test is None else read_examples(test, reading, multi_label=multi_label).texts
+    like = Predictor.load(model).schema
+    examples = read_examples(data, replace(reading, weight_column=weight_column), like=like)
+    console.say_what_was_read(examples)
+    others = None if test is None else read_examples(test, reading, like=like).texts
     found = audit_rows(model, examples, others, similarity=similarity, min_support=min_support)
     if output is not None:
         if found.suspects is None:

@@ -36,11 +36,17 @@ def classify(
         str | None, typer.Option("--input", "-i", help="file of texts; - reads stdin, a text a line")
     ] = None,
     output: Annotated[
-        str, typer.Option("--output", help="a .jsonl, .csv, .tsv or .parquet file; - writes JSON lines to stdout")
+        str,
+        typer.Option(
+            "--output",
+            help="a .jsonl, .csv, .tsv (also .gz, .bz2, .xz) or .parquet file; - writes JSON lines to stdout",
+        ),
     ] = "-",
     text_column: options.TextColumn = None,
     format: options.Format = "auto",
     encoding: options.Encoding = "utf-8",
+    quotes: options.Quotes = None,
+    escape: options.Escape = None,
     top_k: Annotated[int | None, typer.Option("--top-k", min=1, help="list that many labels a row")] = None,
     threshold: Annotated[
         float | None, typer.Option("--threshold", min=0, max=1, help="give labels from this probability (multi-label)")
@@ -92,12 +98,12 @@ def classify(
         raise ConfigError("classify expects texts or --input, and not both; e.g. textcnn classify MODEL 'a text'")
     from textcnn.inference.manifest import read_config
 
-    if input is not None and os.path.exists(input) and os.path.exists(output) and os.path.samefile(input, output):
+    if input is not None and os.path.isfile(output) and os.path.exists(input) and os.path.samefile(input, output):
         raise ConfigError(f"--output is the file that is read, {output!r}; choose another")
     refused = {"texts": bool(texts), "--evidence": evidence, "--abstain-label": abstain_label is not None}
     refused |= {"--explain": explain is not None, "--workers": workers > 1}
     check_options(engine, address=address, output_format=output_format, refused=refused)
-    data = options.data_config(text_column, None, format, encoding)
+    data = options.data_config(text_column, None, format, encoding, quotes=quotes, escape=escape)
     if engine is not None:
         how: dict[str, Any] = {"address": address, "output_format": output_format, "precision": precision}
         counts, notes = classify_folder(model, input, output, data, top_k=top_k, threshold=threshold, **how)
@@ -109,6 +115,7 @@ def classify(
     from textcnn.inference.type_rows import CACHE_BYTES
     from textcnn.inference.writing import is_json_lines, write_lines, write_rows
     from textcnn.text.reading import open_rows
+    from textcnn.text.schema import schema_of
 
     finish = _with_evidence(model, abstain_label) if evidence or abstain_label is not None else iter
     as_lines = is_json_lines(output) and finish is iter
@@ -117,8 +124,10 @@ def classify(
     predictor = load() if workers == 1 else None  # each worker has its own
     if predictor is not None:
         console.detail(f"runtime: {predictor.runtime.describe()}")
-    max_length = read_config(model).get("max_length")
-    rows = open_rows(list(texts) if texts else input, data, labels="ignored")
+    config = read_config(model)
+    rows = open_rows(list(texts) if texts else input, data, labels="ignored", like=schema_of(config))
+    if input is not None:
+        console.say(rows.describe())
     form = AnswerForm(rows.text_columns, top_k, threshold)
     if predictor is not None:
         parts = answer_stream(rows, predictor, form, as_lines=as_lines, ready=rows.ready)
@@ -131,7 +140,7 @@ def classify(
             write_lines((part.lines for part in parts), output)
         else:
             write_rows(chain.from_iterable(finish(part.rows) for part in parts), output)
-    _tell(counts, rows.warnings(), max_length)
+    _tell(counts, rows.warnings(), config.get("max_length"))
 
 
 def _with_evidence(model: Path, abstain_label: str | None) -> Callable[[Answers], Answers]:

@@ -54,6 +54,12 @@ def say_what_is_logged() -> None:
         logger.propagate = False
 
 
+def say_what_was_read(examples: Examples) -> None:
+    """Format, columns, rows and labels, and what was noticed."""
+    for sentence in (examples.source, examples.describe(), *(f"note: {notice}" for notice in examples.notices)):
+        say(sentence)
+
+
 def detail(message: str) -> None:
     """A line on stderr for those who asked for more."""
     if _level > 0:

@@ -65,6 +65,12 @@ def check(
     label_column: Annotated[list[str] | None, typer.Option(help=describe(DataConfig, "label_column"))] = None,
     format: Annotated[str, typer.Option(help=describe(DataConfig, "format"))] = "auto",
     encoding: Annotated[str, typer.Option(help=describe(DataConfig, "encoding"))] = "utf-8",
+    label_separator: Annotated[str | None, typer.Option(help=describe(DataConfig, "label_separator"))] = None,
+    multi_label: Annotated[
+        bool | None, typer.Option("--multi-label/--single-label", help=describe(DataConfig, "multi_label"))
+    ] = None,
+    quotes: Annotated[str, typer.Option(help=describe(DataConfig, "quotes"))] = "auto",
+    escape: Annotated[str | None, typer.Option(help=describe(DataConfig, "escape"))] = None,
     json: Json = False,
 ) -> None:
     """Look at a labelled file before training on it: labels, duplicates, contradictions, lengths."""
@@ -75,6 +81,10 @@ def check(
         label_column=tuple(label_column or ()),
         format=format,
         encoding=encoding,
+        label_separator=label_separator,
+        multi_label=multi_label,
+        quotes=quotes,
+        escape=escape,
     )
     report = check(file, options)
     if json:
@@ -86,6 +96,7 @@ def check(
 def _show(report: Report) -> None:
     kind = "multi-label" if report.multi_label else "single-label"
     cut = f"; the {LABELS_SHOWN} most frequent:" if len(report.labels) > LABELS_SHOWN else ""
+    console.say(report.source)
     typer.echo(f"{report.name}: {report.rows:,} rows, {len(report.labels):,} labels, {kind}{cut}")
     shown = list(report.labels.items())[:LABELS_SHOWN]
     shares = [[label, f"{count:,}", f"{count / report.rows:.1%}"] for label, count in shown]
@@ -106,4 +117,4 @@ def _show(report: Report) -> None:
     lengths = [f"{count:,}" for count in report.words.values()]
     console.write_table(["length", *report.words], [["words a text", *lengths]])
     for notice in report.notices:
-        console.say(notice)
+        console.say(f"note: {notice}")

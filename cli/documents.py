@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from textcnn.atomic import replaced_file
 from textcnn.errors import DataError
 from textcnn.text.read_table import is_missing
 from textcnn_cli import console, options
@@ -43,7 +43,12 @@ def map_parts(
     from textcnn.text.reading import open_rows
 
     documents = _state(model, precision)
-    rows = open_rows(input, options.data_config(text_column, None, format, encoding), labels="ignored")
+    rows = open_rows(
+        input,
+        options.data_config(text_column, None, format, encoding),
+        labels="ignored",
+        like=documents.pieces.model.schema,
+    )
     count = 0
     for row in rows:
         documents.add(*_numbered(row, rows.name, document_column, part_column), row.text)
@@ -122,10 +127,8 @@ def _state(model: Path, precision: str) -> Documents:
 
 def _write(documents: Documents, path: Path) -> None:
     """The file is whole or not there, so that an engine which starts a lost task again needs to know nothing."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        partial.write_bytes(documents.to_bytes())
-        partial.replace(path)
+        with replaced_file(path, "wb") as file:
+            file.write(documents.to_bytes())
     except OSError as err:
-        partial.unlink(missing_ok=True)
         raise DataError(f"cannot write a state: {err.strerror or err}", path=str(path)) from err

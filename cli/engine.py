@@ -68,6 +68,7 @@ def classify_folder(
     from textcnn.cluster.units import find_units
     from textcnn.inference.folder import fingerprint
     from textcnn.inference.manifest import read_config
+    from textcnn.text.schema import schema_of
 
     ending = output_format or "jsonl"
     if ending not in ENDINGS:
@@ -76,13 +77,13 @@ def classify_folder(
         raise ConfigError("--engine ray reads a file or folder and writes a folder; give it --input and --output")
     if data.format == "folder":
         raise ConfigError("--engine ray reads files of rows; --format folder, one file a text, it does not have")
-    read_config(model)  # a wrong model is found before Ray starts
+    like = schema_of(read_config(model))  # a wrong model is found before Ray starts
     # parts of one Parquet file may differ in the types of columns that hold nothing, so only lines are cut
     inputs, units, left_out = find_units(open_place(str(input)), data.format, cut=ending == "jsonl")
     answers = open_place(output)
     if inputs.holds(answers):
         raise ConfigError(f"--output {output!r} lies in the folder that is read; choose another")
-    job = Job(inputs, answers, model.absolute(), fingerprint(model), data, ending, precision, top_k, threshold)
+    job = Job(inputs, answers, model.absolute(), fingerprint(model), data, ending, precision, top_k, threshold, like)
     signals.interrupt_at_sigterm()  # so that a cluster of our own ends with us
     progress, rows, read, size = RowsProgress(), 0, 0.0, max(sum(unit.size / unit.parts for unit in units), 1)
 

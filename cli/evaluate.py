@@ -17,7 +17,9 @@ def evaluate(
     label_column: options.LabelColumn = None,
     format: options.Format = "auto",
     encoding: options.Encoding = "utf-8",
-    label_separator: options.LabelSeparator = "|",
+    label_separator: options.LabelSeparator = None,
+    quotes: options.Quotes = None,
+    escape: options.Escape = None,
     report: options.Report = None,
     json: options.Json = False,
 ) -> None:
@@ -33,11 +35,10 @@ def evaluate(
 
         check_report(report, Path(model))
     predictor = Predictor.load(model)
-    config = options.data_config(text_column, label_column, format, encoding, label_separator=label_separator)
-    examples = read_examples(data, config, multi_label=predictor.labels.multi_label)
-    console.say(examples.describe())
-    for notice in examples.notices:
-        console.say(f"note: {notice}")
+    how: dict[str, Any] = {"label_separator": label_separator, "quotes": quotes, "escape": escape}
+    config = options.data_config(text_column, label_column, format, encoding, **how)
+    examples = read_examples(data, config, like=predictor.schema)
+    console.say_what_was_read(examples)
     unseen = sorted({label for row in examples.labels for label in row} - set(predictor.labels.names))
     if unseen:
         console.say(f"warning: labels unseen in training count as wrong: {', '.join(map(repr, unseen))}")

@@ -29,7 +29,7 @@ def export(
     label_column: options.LabelColumn = None,
     data_format: Annotated[str, typer.Option("--data-format", help=describe(DataConfig, "format"))] = "auto",
     encoding: options.Encoding = "utf-8",
-    label_separator: options.LabelSeparator = "|",
+    label_separator: options.LabelSeparator = None,
 ) -> None:
     """Write a model in another form, or a smaller one.
 
@@ -82,7 +82,7 @@ def _smaller(model: str, output: Path, max_size: str, data: str | None, how: Dat
     most = parse_size("max-size", max_size)
     artifact = load_artifact(model)
     require_writable(output)
-    examples = None if data is None else read_examples(data, how, multi_label=artifact.labels.multi_label)
+    examples = None if data is None else read_examples(data, how, like=artifact.schema)
     smaller = shrunk(artifact, most)
     bound = smaller.bound(artifact)
     smaller.artifact.save(output)

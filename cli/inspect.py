@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from textcnn.atomic import write_text
 from textcnn.errors import ConfigError
 from textcnn_cli import console, options
 
@@ -103,7 +104,7 @@ def _draw(path: Path, table: LayerTable, document: dict[str, Any], unit: str | N
     layers = drawing.path_to(table.layers, unit)
     places = "tokens" if document["modality"] == "text" else "pixels of a side"
     title = f"What one unit of {layers[-1].name} sees: {document['architecture']}"
-    path.write_text(drawing.draw(layers, title=title, unit=places, image=image), encoding="utf-8")
+    write_text(path, drawing.draw(layers, title=title, unit=places, image=image))
     console.say(f"wrote {path}")
 
 

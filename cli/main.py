@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from textcnn import __version__
 from textcnn.errors import TextCNNError
-from textcnn_cli import benchmark, console, data, documents, image, signals
+from textcnn_cli import benchmark, console, data, documents, image, signals, streams
 from textcnn_cli.audit import audit
 from textcnn_cli.classify import classify
 from textcnn_cli.evaluate import evaluate
 from textcnn_cli.explain import explain
 from textcnn_cli.export import export
 from textcnn_cli.inspect import inspect
-from textcnn_cli.options import OptionalValue
+from textcnn_cli.options import OptionalValue, WithTexts
 from textcnn_cli.phrases import phrases
 from textcnn_cli.push import push
 from textcnn_cli.serve import serve
@@ -37,8 +37,8 @@ app.command("train")(train)
 app.command("tune")(tune)
 app.command("classify", cls=OptionalValue)(classify)
 app.command("evaluate")(evaluate)
-app.command("explain")(explain)
-app.command("what-if")(what_if)
+app.command("explain", cls=WithTexts)(explain)
+app.command("what-if", cls=WithTexts)(what_if)
 app.command("inspect")(inspect)
 app.command("phrases")(phrases)
 app.command("audit")(audit)
@@ -71,24 +71,40 @@ def options(
 
 def main() -> None:
     """Run the command line: a user's error is one line and exit 2, Ctrl-C is exit 130, a bug keeps its traceback."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # JSON is UTF-8 on every terminal; for half a surrogate pair (a path in another encoding) it has an escape.
-        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+    streams.prepare()
     # Threads that wait for work should not burn the cores others need: with spinning ones, a busy machine made training
     # eight times slower. It must be said before torch loads its thread library.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
-        app()
+        code = _run()
+        streams.finish()
     except TextCNNError as err:
-        console.error(str(err))
-        sys.exit(2)
+        code = _failed(str(err))
     except KeyboardInterrupt:
-        sys.exit(signals.exit_code())
+        code = signals.exit_code()
+    except BrokenPipeError:  # the reader of our output has gone (`| head`)
+        code = 0
+        streams.discard()
+    except OSError as err:  # of a file or a disk
+        code = _failed(f"{err.filename}: {err.strerror}" if err.filename else err.strerror or str(err))
+    sys.exit(code)
+
+
+def _run() -> int | str | None:
+    """The exit code of the command; its errors are raised."""
+    try:
+        app()
     except SystemExit as end:
-        if end.code != 130:
-            raise
-        sys.exit(signals.exit_code())  # typer has made one of the interrupt
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`); keep the interpreter from complaining when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        if not streams.has_reader():  # typer ends where the reader goes
+            raise BrokenPipeError from end
+        return signals.exit_code() if end.code == 130 else end.code  # typer makes one of the interrupt
+    return 0
+
+
+def _failed(message: str) -> int:
+    """Say why there is no answer; what stdout cannot take is not tried again."""
+    with suppress(TextCNNError, OSError):
+        streams.finish()
+    streams.discard()
+    console.error(message)
+    return 2

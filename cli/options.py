@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from typer.core import TyperCommand
 
+from textcnn.atomic import write_text
 from textcnn.config import DataConfig, ImageConfig, ModelConfig, TextConfig, TrainingConfig, describe, may_be_none
 from textcnn.errors import ConfigError
 from textcnn_cli import console
@@ -33,16 +34,20 @@ TextColumn = Annotated[list[str] | None, typer.Option("--text-column", help=desc
 LabelColumn = Annotated[list[str] | None, typer.Option("--label-column", help=describe(DataConfig, "label_column"))]
 _FORMAT = typer.Option("--format", help=describe(DataConfig, "format"))
 _ENCODING = typer.Option("--encoding", help=describe(DataConfig, "encoding"))
+Quotes = Annotated[str | None, typer.Option("--quotes", help=describe(DataConfig, "quotes"))]
+Escape = Annotated[str | None, typer.Option("--escape", help=describe(DataConfig, "escape"))]
 _LABEL_SEPARATOR = typer.Option("--label-separator", help=describe(DataConfig, "label_separator"))
 Format = Annotated[str, _FORMAT]
 Encoding = Annotated[str, _ENCODING]
-LabelSeparator = Annotated[str, _LABEL_SEPARATOR]
+LabelSeparator = Annotated[str | None, _LABEL_SEPARATOR]
 # Where a file of settings may say it too, a default must not cover what the file says.
 FormatIfGiven = Annotated[str | None, _FORMAT]
 EncodingIfGiven = Annotated[str | None, _ENCODING]
-LabelSeparatorIfGiven = Annotated[str | None, _LABEL_SEPARATOR]
 MultiLabel = Annotated[
     bool | None, typer.Option("--multi-label/--single-label", help=describe(DataConfig, "multi_label"))
+]
+AllowRareLabels = Annotated[
+    bool | None, typer.Option("--allow-rare-labels", help=describe(DataConfig, "allow_rare_labels"))
 ]
 WeightColumn = Annotated[str | None, typer.Option("--weight-column", help=describe(DataConfig, "weight_column"))]
 Tokenizer = Annotated[str | None, typer.Option("--tokenizer", help=describe(TextConfig, "tokenizer"))]
@@ -147,12 +152,21 @@ def data_config(
     format: str,
     encoding: str,
     *,
-    label_separator: str = "|",
+    label_separator: str | None = None,
     multi_label: bool | None = None,
+    quotes: str | None = None,
+    escape: str | None = None,
 ) -> DataConfig:
     """How a file is to be read, from the options of a command."""
     return DataConfig(
-        tuple(text_column or ()), tuple(label_column or ()), format, encoding, label_separator, multi_label
+        tuple(text_column or ()),
+        tuple(label_column or ()),
+        format,
+        encoding,
+        label_separator,
+        multi_label,
+        quotes=quotes or "auto",
+        escape=escape,
     )
 
 
@@ -247,14 +261,32 @@ def write_outputs(
     if output is not None:
         write_document(document, output)
     if table is not None:
-        table.write_text(to_markdown(document), encoding="utf-8")
+        write_text(table, to_markdown(document))
     if json:
         console.write_json(document)
     else:
         print(to_markdown(document), end="")
 
 
-class OptionalValue(TyperCommand):
+class WithTexts(TyperCommand):
+    """A command that takes texts: one that is read as an option, because it begins with ``-``, is told with a way."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Add the way to the error."""
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as err:
+            option = getattr(err, "option_name", None)  # of NoSuchOption, which is typer's or click's by version
+            if type(err).__name__ != "NoSuchOption" or option is None:
+                raise
+            text = next((argument for argument in given if argument.startswith(option)), option)
+            way = f'textcnn {ctx.info_name} MODEL -- "{text}"'
+            setattr(err, "message", f"No such option: {option}. If it is a text, write -- before it: {way}")  # noqa: B010
+            raise
+
+
+class OptionalValue(WithTexts):
     """A command whose ``--explain`` may stand alone, or with ``all`` behind it; typer has no optional values."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

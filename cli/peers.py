@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from textcnn.atomic import write_text
 from textcnn_cli import options
 from textcnn_cli.options import prepare_outputs
 
@@ -50,5 +51,5 @@ def peers(
     )
     report = to_markdown(document)
     if table is not None:
-        table.write_text(report, encoding="utf-8")
+        write_text(table, report)
     print(report, end="")

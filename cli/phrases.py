@@ -44,7 +44,7 @@ def phrases(
     label_column: options.LabelColumn = None,
     format: options.Format = "auto",
     encoding: options.Encoding = "utf-8",
-    label_separator: options.LabelSeparator = "|",
+    label_separator: options.LabelSeparator = None,
     json: options.Json = False,
 ) -> None:
     """The n-grams that a one-layer model answers to most, exactly over its whole vocabulary; with --data, those seen.
@@ -143,8 +143,8 @@ def _show_seen(
     from textcnn.explain.seen import seen_phrases
     from textcnn.text.reading import read_examples
 
-    examples = read_examples(data, reading, multi_label=model.labels.multi_label)
-    console.say(examples.describe())
+    examples = read_examples(data, reading, like=model.schema)
+    console.say_what_was_read(examples)
     pages = seen_phrases(model, examples.texts, examples.labels, top=top, labels=labels, min_support=min_support)
     if json:
         told = [page.to_dict() for page in pages]

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from textcnn.atomic import write_text
 from textcnn_cli.options import prepare_outputs, split_list
 
 
@@ -44,5 +45,5 @@ def reasons(
         arguments=sys.argv[1:],
     )
     if table is not None:
-        table.write_text(to_markdown(document), encoding="utf-8")
+        write_text(table, to_markdown(document))
     print(to_markdown(document), end="")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from textcnn.serve.origins import checked_origins
 from textcnn.serve.settings import Limits, ServerSettings, model_sources, token_of
 from textcnn_cli import console
 
@@ -25,6 +26,10 @@ def serve(
         str | None,
         typer.Option(metavar="NAME", help="environment variable that holds the token requests must bring"),
     ] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ORIGIN", help="whose pages may ask from a browser (CORS): https://example.org, or *"),
+    ] = None,
     max_body_bytes: Annotated[int, typer.Option(min=1, help="of a request")] = _LIMITS.max_body_bytes,
     max_texts: Annotated[int, typer.Option(min=1, help="of a request")] = _LIMITS.max_texts,
     max_text_length: Annotated[int, typer.Option(min=1, help="characters of a text")] = _LIMITS.max_text_length,
@@ -40,5 +45,6 @@ def serve(
     from textcnn.serve.server import serve as serve_until_stopped
 
     limits = Limits(max_body_bytes, max_texts, max_text_length, max_concurrency, timeout)
-    settings = ServerSettings(model_sources(models), host, port, workers, precision, token_of(token_variable), limits)
+    origins, token = checked_origins(allow_origin or ()), token_of(token_variable)
+    settings = ServerSettings(model_sources(models), host, port, workers, precision, token, limits, origins)
     serve_until_stopped(settings, console.say)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from textcnn.atomic import write_text
 from textcnn_cli import options
 from textcnn_cli.options import prepare_outputs, split_list, split_numbers
 
@@ -138,5 +139,5 @@ def evidence(
 
 def _tell(report: str, table: Path | None) -> None:
     if table is not None:
-        table.write_text(report, encoding="utf-8")
+        write_text(table, report)
     print(report, end="")

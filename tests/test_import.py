@@ -30,7 +30,7 @@ def test_evaluation_knows_no_torch():
 
 
 def test_every_name_it_offers_is_there():
-    assert textcnn.__all__ == ["Predictor", "__version__", "load", "train"]
+    assert textcnn.__all__ == ["DataWarning", "Predictor", "__version__", "backend_info", "load", "train"]
     for name in textcnn.__all__:
         assert getattr(textcnn, name) is not None
 
@@ -38,6 +38,6 @@ def test_every_name_it_offers_is_there():
 def test_a_name_it_does_not_offer():
     with pytest.raises(
         AttributeError,
-        match=r"^module 'textcnn' has no attribute 'trian'; it offers Predictor, __version__, load, train$",
+        match=r"^module 'textcnn' has no attribute 'trian'; it offers DataWarning, Predictor, __version__, .*, train$",
     ):
         textcnn.trian  # noqa: B018

@@ -104,7 +104,7 @@ def test_a_saved_model_needs_no_vectors(file, tmp_path, channels):
     stored = (tmp_path / "model" / TRAINING).read_text("utf-8")
     assert str(tmp_path) not in stored
     training = json.loads(stored)["config"]["training"]
-    assert (training["embedding_learning_rate"], training["vector_learning_rate"]) == (0.2, 0.05)
+    assert (training["embedding_learning_rate"], training["vector_learning_rate"]) == (0.1, 0.02)
 
 
 def test_folders_of_before_there_were_vectors_are_read(tmp_path):

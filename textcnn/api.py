@@ -42,7 +42,8 @@ def train(
         evidence: keep which training rows hold the n-grams that decide, for ``textcnn classify --evidence``.
         output: folder to save the model in; beside it, checkpoints are kept until it is saved.
         resume: go on with a run for this folder that was killed, with the same data and settings.
-        reporter: is told of progress; none: silence.
+        reporter: is told of progress; none: what is odd about the data is a :class:`textcnn.DataWarning`, all else a
+            record of the logger ``textcnn``. ``predictor.artifact.training["said"]`` has it too.
         config: settings by name, as ``epochs=5``, ``num_filters=50``, ``architecture="lstm"``; see
             :mod:`textcnn.config` and the arguments of the architecture.
 
@@ -53,11 +54,11 @@ def train(
         KeyboardInterrupt: training was interrupted; the best weights so far were saved if ``output`` was given.
     """
     from textcnn.runs import checkpoints_beside, train_text  # what `load` does without
-    from textcnn.training.progress import Silent
+    from textcnn.training.progress import Telling
 
     if output is None and resume:
         raise ConfigError("resume needs the folder of the model: give output")
-    reporter = reporter or Silent()
+    reporter = reporter or Telling()
     kept = nullcontext() if output is None else checkpoints_beside(Path(output), resume=resume, say=reporter.say)
     with kept as checkpoints:
         run = train_text(

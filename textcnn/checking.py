@@ -12,9 +12,10 @@ from textcnn.config import DataConfig
 from textcnn.errors import DataError
 from textcnn.labels import Labels
 from textcnn.splitting import fingerprint
-from textcnn.text.read_labels import LabelReader
-from textcnn.text.read_table import is_list, is_missing
-from textcnn.text.reading import Row, open_rows
+from textcnn.text.read_labels import DistinctCells
+from textcnn.text.read_notices import respelled
+from textcnn.text.read_rare import rare_labels, rare_sentence
+from textcnn.text.reading import open_rows
 
 SHOWN = 5
 QUANTILES = {"min": 0.0, "25%": 0.25, "50%": 0.5, "75%": 0.75, "95%": 0.95, "max": 1.0}
@@ -28,6 +29,7 @@ class Report:
 
     Attributes:
         name: the source.
+        source: its format, columns, delimiter and encoding, as they were read.
         rows: how many rows it has.
         multi_label: whether some row has, or may have, several labels.
         labels: rows of each label, the most frequent first.
@@ -42,6 +44,7 @@ class Report:
     """
 
     name: str
+    source: str
     rows: int
     multi_label: bool
     labels: dict[str, int]
@@ -70,34 +73,43 @@ def check(data: Any, options: DataConfig | None = None) -> Report:
         ConfigError: an unknown format or encoding.
         DataError: nothing there, no rows, or not what its format says.
     """
-    rows = open_rows(data, options or DataConfig(), labels="optional")
-    counts = _Counts()
-    for row in rows:
-        counts.add(row, _key(rows.label_cells(row.columns)))
+    options = options or DataConfig()
+    rows = open_rows(data, options, labels="optional")
+    counts, cells = _Counts(), DistinctCells()
+    for text, columns, line in rows.unread_labels():
+        counts.add(text, line, cells.append(rows.label_cells(columns), line))
     if not counts.rows:
         raise DataError("expected rows to check, found none", path=rows.name)
-    reader = rows.label_reader.decide(counts.cells)
-    labels_of = {cells: reader.read(cells, counts.line_of[cells]) for cells in counts.cells}
+    reader, guessed = rows.label_reader.decide(cells.seen, rows.asked)
+    labels_of = cells.read(reader)
     labels: Counter[str] = Counter()
-    for cells, count in counts.cells.items():
-        for label in labels_of[cells] or ():
-            labels[label] += count
-    conflicts = counts.conflicts(reader)
+    missing = 0
+    for names, (_, _, count) in zip(labels_of, cells.seen, strict=True):
+        missing += count * (names is None)
+        labels.update(dict.fromkeys(names or (), count))
+    if rows.label_columns:
+        rows.notices["missing_labels"] = missing
+    notices = rows.warnings()
+    conflicts = counts.conflicts(labels_of)
     lines = {**counts.lines, "conflicts": [counts.first[text][0] for text in conflicts[:SHOWN]]}
-    names = Labels(tuple(sorted(labels)), multi_label=bool(reader.multi_label))
+    found = Labels(tuple(sorted(labels)), multi_label=bool(reader.form.multi_label))
+    every = [labels_of[place] or () for place in cells.places]
+    if (distinct := rare_labels(every)) and not options.allow_rare_labels:
+        guessed.append(rare_sentence(rows, distinct, every))
     return Report(
         name=rows.name,
+        source=rows.describe(),
         rows=counts.rows,
-        multi_label=names.multi_label,
+        multi_label=found.multi_label,
         labels=dict(sorted(labels.items(), key=lambda item: (-item[1], item[0]))),
-        missing_labels=sum(count for cells, count in counts.cells.items() if labels_of[cells] is None),
+        missing_labels=missing,
         duplicates=counts.duplicates,
         conflicts=len(conflicts),
         near_empty=counts.near_empty,
-        near_twins=tuple(names.near_twins()),
+        near_twins=tuple(found.near_twins()),
         words=_quantiles(counts.lengths),
         lines={finding: numbers for finding, numbers in lines.items() if numbers},
-        notices=tuple(rows.warnings()),
+        notices=(*notices, *guessed, *respelled(reader.spellings)),
     )
 
 
@@ -106,26 +118,22 @@ class _Counts:
 
     def __init__(self) -> None:
         self.rows = self.duplicates = self.near_empty = 0
-        self.cells: Counter[tuple[Any, ...]] = Counter()
-        self.line_of: dict[tuple[Any, ...], int] = {}
         self.lengths: Counter[int] = Counter()
-        self.first: dict[bytes, tuple[int, tuple[Any, ...]]] = {}
-        self.also: dict[bytes, set[tuple[Any, ...]]] = {}
+        self.first: dict[bytes, tuple[int, int]] = {}
+        self.also: dict[bytes, set[int]] = {}
         self.lines: dict[str, list[int]] = {}
 
-    def add(self, row: Row, cells: tuple[Any, ...]) -> None:
-        """Count one row, whose label cells are ``cells``."""
+    def add(self, text: str, line: int, cells: int) -> None:
+        """Count one row, whose label cells have the place ``cells`` among the distinct ones."""
         self.rows += 1
-        self.cells[cells] += 1
-        self.line_of.setdefault(cells, row.line)
-        self.lengths[len(_TOKEN.findall(row.text))] += 1
-        if len(row.text.strip()) < 3 or not _WORD.search(row.text):
+        self.lengths[len(_TOKEN.findall(text))] += 1
+        if len(text.strip()) < 3 or not _WORD.search(text):
             self.near_empty += 1
-            self._remember("near_empty", row.line)
-        if row.text.strip():
-            self._compare(fingerprint(row.text), row.line, cells)
+            self._remember("near_empty", line)
+        if text.strip():
+            self._compare(fingerprint(text), line, cells)
 
-    def _compare(self, text: bytes, line: int, cells: tuple[Any, ...]) -> None:
+    def _compare(self, text: bytes, line: int, cells: int) -> None:
         if text not in self.first:
             self.first[text] = (line, cells)
             return
@@ -139,21 +147,14 @@ class _Counts:
         if len(lines) < SHOWN:
             lines.append(line)
 
-    def conflicts(self, reader: LabelReader) -> list[bytes]:
+    def conflicts(self, labels_of: Sequence[tuple[str, ...] | None]) -> list[bytes]:
         """The texts that occur with different labels; a text without a label contradicts none."""
         found = []
         for text, others in self.also.items():
-            line, cells = self.first[text]
-            labels = {frozenset(reader.read(each, line) or ()) for each in (cells, *others)} - {frozenset()}
+            labels = {frozenset(labels_of[each] or ()) for each in (self.first[text][1], *others)} - {frozenset()}
             if len(labels) > 1:
                 found.append(text)
         return sorted(found, key=lambda text: self.first[text][0])
-
-
-def _key(cells: Sequence[Any]) -> tuple[Any, ...]:
-    """Label cells as something that can be counted: lists become tuples, and whatever stands for nothing, None."""
-    plain = (cell.tolist() if hasattr(cell, "tolist") else cell for cell in cells)
-    return tuple(tuple(cell) if is_list(cell) else None if is_missing(cell) else cell for cell in plain)
 
 
 def _quantiles(lengths: Counter[int]) -> dict[str, int]:

@@ -20,13 +20,15 @@ TOKENIZERS = ("word", "bpe", "wordpiece", "char")
 NORMALIZATIONS = ("nfc", "nfkc")
 CHARACTER_ARCHITECTURES = ("charcnn", "vdcnn")  # their tokens are characters, unless a tokenizer is given
 STORAGES = ("auto", "memory", "disk")
+QUOTES = ("auto", "csv", "text")
+ESCAPES = (None, "backslash", "\\")
 DEVICES = ("auto", "cpu", "cuda")
 AMP = ("bf16", "fp16")
 CHANNELS = ("fine-tuned", "static", "multichannel")
 EMBEDDING_DIM = 96
 # Of embedding rows, where it is left open: by optimizer, without pretrained vectors and with them.
-EMBEDDING_LEARNING_RATES = {"adagrad": (0.2, 0.2), "adam": (1e-2, 2e-3)}
-VECTOR_LEARNING_RATES = {"adagrad": 0.05, "adam": 2e-3}
+EMBEDDING_LEARNING_RATES = {"adagrad": (0.2, 0.1), "adam": (1e-2, 2e-3)}
+VECTOR_LEARNING_RATES = {"adagrad": 0.02, "adam": 2e-3}
 KEEP_VECTORS = 100_000
 MULTI_LABEL_SCALE = 0.5
 MOST_BUCKETS = 2**24  # a lexicon has a number for each of them
@@ -74,9 +76,11 @@ class DataConfig:
 
     text_column: tuple[str, ...] = option((), "column that holds the text; give it again to join several")
     label_column: tuple[str, ...] = option((), "column that holds the label; several make a multi-label task")
-    format: str = option("auto", "auto, csv, tsv, jsonl, parquet, fasttext, folder or lines")
+    format: str = option("auto", "auto, csv, tsv, jsonl, json, parquet, fasttext, folder or lines")
     encoding: str = option("utf-8", "character encoding of text files, e.g. latin-1 or utf-16")
-    label_separator: str = option("|", "what stands between the labels of one multi-label cell")
+    label_separator: str | None = option(
+        None, "what stands between the labels of one cell; none: |, or ; or , where the cells show it"
+    )
     multi_label: bool | None = option(None, "true: any number of labels a text; false: exactly one; none: inferred")
     storage: str = option(
         "auto",
@@ -86,6 +90,20 @@ class DataConfig:
     )
     weight_column: str | None = option(
         None, "column of numbers, 0 or more: how much a training row counts in the loss; none: all the same"
+    )
+    allow_rare_labels: bool = option(False, "train though nearly all labels are different, as ids are")
+    quotes: str = option(
+        "auto",
+        "quotes around a cell: csv (they belong to the format), text, or auto (csv; with tabs between the cells text, "
+        "unless they pair up on one line)",
+        lambda name: name in QUOTES,
+        ", ".join(QUOTES),
+    )
+    escape: str | None = option(
+        None,
+        "backslash: before a quote, it makes that quote of a quoted cell text; none: such a quote is doubled",
+        lambda name: name in ESCAPES,
+        "backslash, or none",
     )
 
 
@@ -103,15 +121,15 @@ class TextConfig:
     )
     min_frequency: int = option(1, "rarer types are unknown", _positive, "1 or more")
     lowercase: bool = option(True, "fold case before tokenizing")
+    max_length: int | None = option(
+        None, "tokens of a text that the encoder sees; none: all of them", _positive, "1 or more"
+    )
     normalization: str = option(
         "nfkc",
         f"{' or '.join(NORMALIZATIONS)}: Unicode's form of characters; nfkc also makes wide letters, ligatures, "
         f"superscripts and the like plain",
         NORMALIZATIONS.__contains__,
         " or ".join(NORMALIZATIONS),
-    )
-    max_length: int | None = option(
-        None, "tokens of a text that the encoder sees; none: all of them", _positive, "1 or more"
     )
 
 
@@ -216,13 +234,13 @@ class TrainingConfig:
     )
     embedding_learning_rate: float | None = option(
         None,
-        "peak rate of embedding rows; none: 0.2 with adagrad, 1e-2 with adam (2e-3 with pretrained vectors)",
+        "peak rate of embedding rows; none: 0.2 with adagrad, 1e-2 with adam; with pretrained vectors 0.1 and 2e-3",
         _positive,
         "above 0",
     )
     vector_learning_rate: float | None = option(
         None,
-        "peak rate of the word rows where pretrained vectors are; none: 0.05 with adagrad, 2e-3 with adam",
+        "peak rate of the word rows where pretrained vectors are; none: 0.02 with adagrad, 2e-3 with adam",
         _positive,
         "above 0",
     )

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
+
+_PACKAGE = str(Path(__file__).parent)
 
 
 class TextCNNError(Exception):
@@ -34,3 +38,15 @@ class ArtifactError(TextCNNError):
 
 class MissingExtraError(TextCNNError):
     """An optional package is not installed; the message holds the line that installs it."""
+
+
+class DataWarning(UserWarning):
+    """Something about data that is survivable but surprising; the command line says it as a note or a warning."""
+
+
+def warn_of_data(message: str) -> None:
+    """Warn (:class:`DataWarning`) at the line outside this package from which it was called."""
+    frame, level = sys._getframe(), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, DataWarning, stacklevel=level)

@@ -12,10 +12,10 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.config import DataConfig
 from textcnn.errors import DataError
 from textcnn.fetching import write_image_split
 from textcnn.splitting import Plan, write_csv
+from textcnn.text.label_form import PIPE
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,10 @@ class Hub:
 
     def _rows(self, rows: Any) -> Iterator[tuple[str, str]]:
         names = _label_names(rows.features[self.label])
-        separator = DataConfig().label_separator
         for row in rows:
             values = row[self.label] if isinstance(row[self.label], list) else [row[self.label]]
             labels = [names[value] if names else str(value) for value in values if value is not None and value != -1]
-            yield " ".join(row[column] or "" for column in self.text), separator.join(labels)
+            yield " ".join(row[column] or "" for column in self.text), PIPE.join(labels)
 
     def _images(self, rows: Any) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
         try:

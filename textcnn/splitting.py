@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from textcnn.atomic import replaced_file
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -61,7 +63,7 @@ def split_indices(
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> int:
     """A UTF-8 file with a header and LF line ends (those inside a text stay as they are); the number of rows."""
     count = 0
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with replaced_file(path, newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         for row in rows:

@@ -121,7 +121,7 @@ def test_the_time_limit_is_kept(rows, tmp_path):
 
 
 def test_the_memory_limit_is_kept(rows, tmp_path):
-    code, _, errors = ended(start(rows, tmp_path / "model", "--max-memory", "250M"))
+    code, _, errors = ended(start(rows, tmp_path / "model", "--max-memory", "60M"))
     assert code == 2
     assert "max_memory" in errors
     assert not (tmp_path / "model").exists()

@@ -10,31 +10,9 @@ from hypothesis import strategies as st
 from textcnn.core import library, numeric
 
 DOUBLES = st.floats(width=64)
-EDGES = [
-    0.0,
-    -0.0,
-    5e-324,
-    -5e-324,
-    2.2250738585072014e-308,
-    1.7976931348623157e308,
-    math.inf,
-    -math.inf,
-    math.nan,
-    1.0,
-]
-EXP_EDGES = [
-    709.78,
-    709.782712893384,
-    709.7827128933841,
-    -708.39,
-    -708.4,
-    -744.44,
-    -745.13,
-    -745.14,
-    -745.2,
-    -745.21,
-    1e300,
-]
+EDGES = [0.0, -0.0, 5e-324, -5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, 1.0, 1e300]
+EDGES += [math.inf, -math.inf, math.nan]
+EDGES += [709.78, 709.782712893384, 709.7827128933841, -708.39, -708.4, -744.44, -745.13, -745.14, -745.2, -745.21]
 
 
 def in_c(name, numbers):
@@ -49,7 +27,7 @@ def bits(numbers):
 @pytest.mark.parametrize(("name", "twin"), [("tc_exp", numeric.exp), ("tc_log", numeric.log)])
 @given(numbers=st.lists(DOUBLES, min_size=1, max_size=50))
 def test_c_and_numpy_give_the_same_bits(core, name, twin, numbers):
-    numbers = np.array([*numbers, *EDGES, *EXP_EDGES])
+    numbers = np.array([*numbers, *EDGES])
     assert bits(in_c(name, numbers)) == bits(twin(numbers))
 
 

@@ -37,9 +37,7 @@ def test_what_is_asked_for_counts_first(monkeypatch):
 @pytest.mark.parametrize("said", ["0", "-1", "two", "1.5"])
 def test_a_wrong_variable_is_an_error_that_names_it(said, monkeypatch):
     monkeypatch.setenv("TEXTCNN_THREADS", said)
-    with pytest.raises(
-        ConfigError, match=f"TEXTCNN_THREADS must be a whole number of threads, 1 or more, got '{said}'"
-    ):
+    with pytest.raises(ConfigError, match=f"TEXTCNN_THREADS must be a whole number .*, 1 or more, got '{said}'"):
         num_threads()
 
 

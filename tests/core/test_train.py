@@ -13,7 +13,8 @@ from torch import nn
 from textcnn.config import ModelConfig, TrainingConfig
 from textcnn.core import library
 from textcnn.core.layout import PaddedWeights, Shape, padded
-from textcnn.core.training import Network, Objective, Rates, Texts, Trainer
+from textcnn.core.training import Trainer
+from textcnn.core.training_inputs import Network, Objective, Rates, Texts
 from textcnn.labels import Labels
 from textcnn.models.base import TextClassifier, build_text_classifier, weights_of
 from textcnn.models.kim_settings import KimSettings
@@ -348,6 +349,20 @@ def test_logits_do_not_depend_on_the_batch():
     assert np.array_equal(together, alone)
 
 
+def test_a_trainer_that_is_given_other_weights_forgets_those_before():
+    used, fresh = Both(CASES["default"]), Both(CASES["default"])
+    rows, rates = np.arange(TEXTS), Rates(1e-2, 0.1, 0.1, 0.5)
+    first = used.trainer.weights.weights()
+    for step in range(3):
+        used.trainer.step(used.corpus, rows, rates, *used.states(step))
+    used.trainer.load(first)
+    used.trainer.forget()
+    losses = [both.trainer.step(both.corpus, rows, rates, *both.states(0)) for both in (used, fresh)]
+    assert losses[0] == losses[1]
+    found = [both.trainer.weights.weights() for both in (used, fresh)]
+    assert all(np.array_equal(found[0][name], found[1][name]) for name in first)
+
+
 def test_padding_stays_zero():
     both = Both(CASES["default"])
     for step in range(5):
@@ -365,6 +380,7 @@ def test_a_loss_that_is_no_number_moves_no_weight():
     both = Both(CASES["default"])
     both.trainer.weights.word[:] = np.inf
     before = both.trainer.weights.weights()
+    both.trainer.load(before)
     loss = both.trainer.step(both.corpus, np.arange(9), Rates(1e-2, 0.1, 0.1, 0.5), *both.states(0))
     assert not np.isfinite(loss)
     assert not both.trainer.is_finite()

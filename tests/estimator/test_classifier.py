@@ -191,3 +191,24 @@ def test_what_it_refuses(texts, y, weights, message):
 def test_settings_are_checked_when_it_is_fitted():
     with pytest.raises(ConfigError, match=r"epochs must be .*; seed must be .*got -1"):
         tiny(epochs=0, seed=-1).fit(TEXTS, Y)
+
+
+@pytest.mark.parametrize(
+    ("texts", "classes", "problem"),
+    [
+        (["a", "b", "c"], ["x", "y", None], "expected a class in each row of y, found None in row 2"),
+        (["a", "b", "c"], ["x", "y", float("nan")], "expected a class in each row of y, found nan in row 2"),
+        ({"text": ["a", "b"]}, ["x", "y"], "found a dict of 'text'; select its texts"),
+        ({"a", "b"}, ["x", "y"], "found a set of no order; select its texts"),
+        ((text for text in "ab"), ["x", "y"], r"got <generator .* \(generator\)"),
+    ],
+)
+def test_errors_say_what_was_found(texts, classes, problem):
+    with pytest.raises(ValueError, match=problem):
+        TextCNNClassifier(epochs=1).fit(texts, classes)
+
+
+def test_a_frame_of_several_columns_is_told_by_their_names():
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(ValueError, match=r"found the columns \['text', 'id'\]; select one, as X\['text'\]"):
+        TextCNNClassifier(epochs=1).fit(pandas.DataFrame({"text": ["a", "b"], "id": [1, 2]}), ["x", "y"])

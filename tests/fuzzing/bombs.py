@@ -10,12 +10,14 @@ import argparse
 import gzip
 import io
 import json
+import lzma
 import platform
 import struct
 import sys
 import tempfile
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -73,6 +75,36 @@ def lying_directory(path: Path) -> None:
         archive.writestr("images.npy", inside)
         info = archive.getinfo("images.npy")
         info.file_size = info.compress_size = size + len(inside)
+
+
+def zipped_line(path: Path) -> None:
+    """A CSV file with a line of a gigabyte, rightly packed."""
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("x.csv", "w") as file,
+    ):
+        file.write(b"text,label\n")
+        for _ in range(GIGABYTE // PIECE):
+            file.write(b"a" * PIECE)
+
+
+def lying_directory_of_csv(path: Path) -> None:
+    """An archive whose directory has a member of ten to the twelfth bytes."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.csv", "text,label\na,b\n")
+        info = archive.getinfo("x.csv")
+        info.file_size = info.compress_size = 10**12
+
+
+def wide_xz() -> bytes:
+    """A small file whose header asks for a dictionary of 3 GB."""
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 2**20}]
+    content = bytearray(lzma.compress(b"text,label\na,b\n", filters=filters, check=lzma.CHECK_NONE))
+    size = (content[12] + 1) * 4  # of the block header, which ends in its own checksum
+    at = content.index(b"\x21\x01", 12) + 2
+    content[at] = 39  # of 40 sizes, the last but one: 3 GB
+    content[12 + size - 4 : 12 + size] = zlib.crc32(content[12 : 12 + size - 4]).to_bytes(4, "little")
+    return bytes(content)
 
 
 def repeated_parquet(path: Path) -> None:
@@ -182,6 +214,13 @@ BOMBS: dict[str, Callable[[Path], Any]] = {
     "jsonl, half a surrogate nested 900 deep": table(
         b'{"text": "\\ud800", "x": ' + b"[" * 900 + b"]" * 900 + b"}", "x.jsonl"
     ),
+    "json.gz, an array of 1 GB of empty objects within one": table(packed(b'[{"text": [', b"{},"), "x.json.gz"),
+    "json.gz, an object with a column of 1 GB": table(packed(b'{"text": [', b"{},"), "x.json.gz"),
+    "json.gz, 1 GB of blanks": table(packed(b"[", b" "), "x.json.gz"),
+    "csv.xz, a dictionary of 3 GB": table(wide_xz(), "x.csv.xz"),
+    "csv.zip, a line of 1 GB": table(zipped_line, "x.csv.zip"),
+    "zip, a directory that claims 10^12": table(lying_directory_of_csv, "x.zip"),
+    "tsv.gz, a quote that is never closed": table(packed(b'text\tlabel\n"', b"word\n"), "x.tsv.gz"),
     "fastText, a million labels in a line": table(b"__label__a " * 1_000_000 + b"text", "x.ft"),
     "folder per class, a text of 1 GB": class_file,
     "Parquet, one text of 1 MB in 2,000 rows": table(repeated_parquet, "x.parquet"),

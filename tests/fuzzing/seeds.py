@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import struct
 import tempfile
+import zipfile
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import one_layer_models
+import pyarrow
 import torch
 from PIL import Image
 from safetensors.numpy import save as save_safetensors
@@ -43,6 +47,27 @@ def tables(delimiter: str) -> list[bytes]:
 def json_lines() -> list[bytes]:
     rich = {"text": "a", "label": ["x", "y"], "weight": 1.5, "more": {"a": [None, True]}}
     return [jsonl_bytes(TEXTS, LABELS), json.dumps(rich).encode() + b'\n{"text": "\\ud800", "label": 1}\n']
+
+
+def documents() -> list[bytes]:
+    rows = [{"text": text, "label": label} for text, label in zip(TEXTS, LABELS, strict=True)]
+    shapes = [rows, {"version": 1, "data": rows}, {"text": TEXTS, "label": LABELS}, TEXTS, rows[0]]
+    return [json.dumps(shape, indent=indent).encode() for shape in shapes for indent in (None, 1)]
+
+
+def packed_tables() -> list[bytes]:
+    content = tables(",")[0]
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.csv", content)
+    zstd = pyarrow.Codec("zstd").compress(content, asbytes=True)
+    return [bz2.compress(content), lzma.compress(content), zstd, file.getvalue()]
+
+
+def spreadsheet_tables() -> list[bytes]:
+    rows = [("text", "label", "", ""), *((text, label, "", "") for text, label in zip(TEXTS, LABELS, strict=True))]
+    plain = csv_bytes(rows, delimiter=";")
+    return [b"sep=;\r\n" + plain, plain + b"\xef\xbb\xbf" + plain, b'text\tlabel\n"a\tx\nb"\ty\n"c\nd"\tz\n']
 
 
 def parquet() -> list[bytes]:

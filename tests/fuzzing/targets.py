@@ -153,6 +153,10 @@ TARGETS: dict[str, Target] = {
         _table("x"), lambda: [*seeds.tables(";"), *seeds.json_lines(), *seeds.fasttext_lines(), *seeds.parquet()]
     ),
     "jsonl": Target(_table("x.jsonl"), seeds.json_lines),
+    "json": Target(_table("x.json"), seeds.documents),
+    "packed": Target(_table("x"), seeds.packed_tables),
+    "tables of spreadsheets": Target(_table("x.txt"), seeds.spreadsheet_tables),
+    "escaped quotes": Target(_table("x.csv", escape="backslash"), lambda: seeds.tables(",")),
     "parquet": Target(_table("x.parquet"), seeds.parquet),
     "fastText lines": Target(_table("x.ft"), seeds.fasttext_lines),
     "folder per class": Target(_folder, seeds.folders),

@@ -74,8 +74,9 @@ def test_saved_again_it_is_a_folder_of_today_with_the_same_answers(tmp_path):
     assert config["settings"] == {"nested": False, "num_filters": 4}
     assert "wide.bias" not in safetensors.numpy.load_file(again / WEIGHTS)
     np.testing.assert_array_equal(by_torch(again), by_torch(FOLDER))
-    for precision in ("float32", "int8"):
-        np.testing.assert_array_equal(by_lookup(again, precision), by_lookup(FOLDER, precision))
+    np.testing.assert_array_equal(by_lookup(again, "float32"), by_lookup(FOLDER, "float32"))
+    # The steps of int8 are found anew when a folder is written.
+    np.testing.assert_allclose(by_lookup(again, "int8"), by_lookup(FOLDER, "int8"), atol=1e-3)
 
 
 def test_a_folder_of_nested_widths_answers_as_it_did():

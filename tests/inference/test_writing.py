@@ -117,11 +117,12 @@ def test_a_column_that_is_empty_at_first_may_hold_text_later(tmp_path, monkeypat
     assert [row["note"] for row in read(tmp_path / "out.parquet")] == [None, None, None, "late"]
 
 
-@pytest.mark.parametrize("name", ["out.txt", "out", "out.json", "out.csv.gz", "--"])
+@pytest.mark.parametrize("name", ["out.txt", "out", "out.json", "out.parquet.gz", "out.gz", "--"])
 def test_an_extension_that_is_none(tmp_path, name):
     path = str(tmp_path / name)
     with pytest.raises(
-        DataError, match=r"expected an output that ends in \.jsonl, \.csv, \.tsv, \.parquet, got '.*" + name + "'"
+        DataError,
+        match=r"expected an output that ends in \.jsonl, \.csv, \.tsv, \.parquet, all but .*, got '.*" + name + "'",
     ):
         write_rows([ANSWER], path)
     assert list(tmp_path.iterdir()) == []

@@ -221,4 +221,4 @@ def test_models_with_vectors_continue_without_their_file(channels, tmp_path):
     np.testing.assert_allclose(new, logits(start, known), rtol=1e-5, atol=1e-6)
     run = train_text([*PAIRS, *MORE], {"epochs": 1}, Silent(), start_from=start.artifact)
     assert run.predictor.artifact.config == start.artifact.config
-    assert run.predictor.artifact.training["config"]["training"]["vector_learning_rate"] == 0.05
+    assert run.predictor.artifact.training["config"]["training"]["vector_learning_rate"] == 0.02

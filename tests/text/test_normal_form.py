@@ -79,23 +79,25 @@ def test_format_characters_are_dropped_but_for_those_that_mean_something():
 def test_the_memory_gives_the_ids_of_the_pipeline_for_every_character(tokenizer, characters):
     """Alone, inside a Latin word, and between two words; the pipeline sees texts of thousands of such contexts.
 
-    What has no normal form and joins no word is seen inside a word of many such characters: it is most of Unicode.
+    What has no normal form and joins no word, most of Unicode, is seen inside a word of many such characters; what is
+    not assigned or private stands alone among seven others.
     """
     plain = [c for c in characters if unicodedata.category(c) in ("Cn", "Co", "So") or "\u3400" <= c <= "\u9fff"]
     others = sorted(set(characters) - set(plain))
     rows = ["ab".join(["", *plain[start : start + 64], "cd"]) for start in range(0, len(plain), 64)]
     rows += [f"ab{c}cd" for c in others]
-    rows += characters
+    signs = [c for c in plain if unicodedata.category(c) in ("Cn", "Co")]
+    rows += sorted(set(characters) - set(signs))
+    rows += ["".join(signs[start : start + 8]) for start in range(0, len(signs), 8)]
     texts = ["\n".join(rows[start : start + 4096]) for start in range(0, len(rows), 4096)]
     texts += [" ab ".join(others[start : start + 4096]) for start in range(0, len(others), 4096)]
-    # Ids tell words apart: each character, and each that may stand in a word, has a type; what has none has none twice.
+    # Ids tell words apart: all that may stand in a word have types, and some of those that may not.
     names = {word for c in others for word in (c.lower(), f"ab{unicodedata.normalize('NFC', c).lower()}cd")}
-    tokenizer = tokenizer.extended(sorted({*names, *plain, "ab", "cd"}))
+    tokenizer = tokenizer.extended(sorted({*names, *plain[::50], "ab", "cd"}))
     assert refusal(tokenizer) is None
     expected, found = tokenizer.encode_batch(texts), ChunkMemory(tokenizer).encode(texts)[0]
     np.testing.assert_array_equal(found.ids, expected.ids)
     np.testing.assert_array_equal(found.offsets, expected.offsets)
-    assert np.mean(found.ids == tokenizer.unknown_id) < 0.05
 
 
 @pytest.mark.parametrize("form", NORMALIZATIONS)

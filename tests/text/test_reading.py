@@ -205,7 +205,8 @@ def test_json_lists(write):
         read_examples(path, multi_label=False)
     single = write('{"text": "a", "label": ["x"]}\n', "b.jsonl")
     assert read_examples(single, multi_label=False).labels == [("x",)]
-    assert read_examples(single).multi_label
+    assert not read_examples(single).multi_label
+    assert read_examples(single, multi_label=True).multi_label
 
 
 INDICATORS = DataConfig(label_column=("anger", "joy"))

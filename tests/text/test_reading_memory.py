@@ -145,7 +145,7 @@ def test_nothing_to_read(data, message):
         ([{"text": "a"}, "b"], r"<list>:2: expected a dict as in row 1, found 'b'"),
         ([(["a"], "x")], r"<list>:1: expected a text in column 'text', found \['a'\]"),
         ([(b"a", "x")], r"<list>:1: expected a text in column 'text', found b'a'"),
-        ([("a", {"x": 1})], r"<list>:1: expected a label, .*, found \{'x': 1\}"),
+        ([("a", {"x": 0.7})], r"<list>:1: expected a label, .*, found \{'x': 0.7\}"),
     ],
 )
 def test_odd_row(data, message):

@@ -148,8 +148,8 @@ def test_a_corpus_larger_than_the_memory_trains(tmp_path):
         for i in range(8_000):
             file.write(f"{'what a good old film it was ' * 100},{'yn'[i % 2]}\n")
     run = [sys.executable, "-c", CORPUS_TRAINING, str(path)]
-    from_memory = subprocess.run([*run, "memory", "90"], capture_output=True, text=True)
-    from_disk = subprocess.run([*run, "disk", "90"], capture_output=True, text=True)
+    from_memory = subprocess.run([*run, "memory", "60"], capture_output=True, text=True)
+    from_disk = subprocess.run([*run, "disk", "60"], capture_output=True, text=True)
     assert from_memory.returncode != 0
     assert "memory" in from_memory.stderr.lower()
     assert from_disk.returncode == 0, from_disk.stderr

@@ -133,7 +133,7 @@ def test_the_first_words_beside_the_wanted_are_kept_if_the_tokenizer_gives_them(
         (b"2 0\na 1\n", r"v: expected vectors of 1 to 100,000 numbers, found 0"),
         (b"\xba\x16\x4f\x2f\0\0", r"v: expected word vectors, found a fastText model; take its .vec file"),
         (b"\0\1\2\3", r"v: expected word vectors as text, word2vec binary, npz or safetensors"),
-        (b"PK\x03\x04 no archive", r"v: expected an npz file of word vectors: File is not a zip file"),
+        (b"PK\x03\x04 no archive", r"v: expected .*: File is not a zip file"),
         (b"\x02\0\0\0\0\0\0\0{}", r"v: expected a safetensors file of word vectors: "),
         (b"\xff\0\0\0\0\0\0\0{}", r"v: expected a safetensors file of word vectors: "),
         (b"\x1f\x8bno gzip", r"v: expected a readable file, found: "),

@@ -19,6 +19,7 @@ from textcnn.inference.answers import Answerer, AnswerForm
 from textcnn.inference.streaming import Part, answer_stream
 from textcnn.inference.writing import FORMATS, write_lines, write_rows
 from textcnn.text.reading import Rows, open_rows
+from textcnn.text.schema import Schema
 
 TRIES = 5  # of a unit: what kills its worker must not do so for ever
 ENDINGS = tuple(format.removeprefix(".") for format in FORMATS)
@@ -38,6 +39,7 @@ class Job:
         precision: ``float32`` or ``int8``.
         top_k: list that many labels.
         threshold: instead of the model's own (multi-label).
+        like: of the model, whose columns go before usual names.
     """
 
     inputs: Place
@@ -49,6 +51,7 @@ class Job:
     precision: str = "float32"
     top_k: int | None = None
     threshold: float | None = None
+    like: Schema | None = None
 
     def settings(self) -> dict[str, Any]:
         """What decides the answers, as it is kept beside them."""
@@ -81,7 +84,7 @@ def do_unit(job: Job, unit: Unit, predictor: Answerer) -> Done:
             raise DataError(
                 f"{TRIES} workers ended before they had classified it; perhaps it takes more memory than they have"
             )
-        rows = open_rows(unit.source(job.inputs, job.data.encoding), job.data, labels="ignored")
+        rows = open_rows(unit.source(job.inputs, job.data.encoding), job.data, labels="ignored", like=job.like)
         job.output.write(output, lambda path: _write(path, job, rows, predictor, counts))
         done = Done(output, as_json(unit), dict(counts), dict(rows.notices))
         write_done(job.output, done)
@@ -97,9 +100,9 @@ def _write(path: str, job: Job, rows: Rows, predictor: Answerer, counts: Counter
     form = AnswerForm(rows.text_columns, job.top_k, job.threshold)
     parts = _counted(answer_stream(rows, predictor, form, as_lines=as_lines), counts)
     if as_lines:
-        write_lines((part.lines for part in parts), path)
+        write_lines((part.lines for part in parts), path, keep=False)
     else:
-        write_rows(chain.from_iterable(part.rows for part in parts), path)
+        write_rows(chain.from_iterable(part.rows for part in parts), path, keep=False)
 
 
 def _counted(parts: Iterator[Part], counts: Counter[str]) -> Iterator[Part]:

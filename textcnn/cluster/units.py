@@ -9,7 +9,7 @@ from typing import Any
 
 from textcnn.cluster.places import Entry, Place
 from textcnn.errors import DataError
-from textcnn.text.formats import EXTENSIONS, extension
+from textcnn.text.endings import EXTENSIONS, extension
 from textcnn.text.read_source import Source
 
 UNIT_BYTES = 2**27  # a larger Parquet file is several units

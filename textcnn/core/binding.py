@@ -63,9 +63,7 @@ class Core:
         self.c = ctypes.CDLL(str(path))
         self.c.tc_sources.restype = c_char_p
         if self.c.tc_sources() != fingerprint().encode():
-            raise ImportError(
-                f"{path.name} was built from other sources than those beside it; install the package again"
-            )
+            raise ImportError(f"{path.name} was built from other sources than those here; install the package again")
         for name, (gives, takes) in _SIGNATURES.items():
             function = getattr(self.c, name)
             function.restype, function.argtypes = gives, takes

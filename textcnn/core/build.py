@@ -38,7 +38,7 @@ class CompilerError(Exception):
 
 
 def compiler() -> list[str] | None:
-    """The command of a C compiler: that of the variable CC, else cc, gcc or clang, else zig's of ziglang."""
+    """The command of a C compiler: what CC says, else cc, gcc or clang, else zig of the package ziglang."""
     if named := os.environ.get("CC"):
         return shlex.split(named)
     if found := shutil.which("cc") or shutil.which("gcc") or shutil.which("clang"):
@@ -81,8 +81,8 @@ def build(target: Path, *, command: Sequence[str] | None = None, more: Sequence[
     has_sets = (machine or platform.machine()).lower() in ("x86_64", "amd64")
     sets = _X86_SETS if has_sets else {"baseline": ()}
     flags = [*FLAGS, *(("-DTC_HAS_X86_SETS",) if has_sets else ()), *more]
-    jobs: list[tuple[str, str, tuple[str, ...]]] = [("cpu.c", "cpu.c", (*_EXACT, f'-DTC_SOURCES="{fingerprint()}"'))]
-    jobs += [(name, name, _EXACT) for name in ONCE if name != "cpu.c"]
+    flags.append(f'-DTC_SOURCES="{fingerprint()}"')
+    jobs: list[tuple[str, str, Sequence[str]]] = [(name, name, _EXACT) for name in ONCE]
     for name in FOR_EACH_SET:
         jobs += [(name, f"{chosen}-{name}", (*_FUSED, *own, f"-DTC_SET={chosen}")) for chosen, own in sets.items()]
     jobs.reverse()  # those that take longest first

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ctypes import c_uint64
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from textcnn.core.functions import call, pointer, texts, whole
-from textcnn.core.threads import in_parallel, num_threads
+from textcnn.core.threads import in_parallel
 
 Ids = npt.NDArray[np.int32]
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
 _BLOCK = 1 << 18  # tokens that a thread weighs at a time
+_PART = 1 << 17  # tokens whose pairs are about as many as a table in a cache holds
+_TOGETHER = 1 << 23  # tokens whose pairs are parted together
 _NO_BOUND = 2**63 - 1
-_FEW = 1 << 15  # tokens that are not worth a second thread
 
 
 def count_ngrams(ids: Ids, offsets: Integers, num_types: int) -> tuple[Integers, Integers]:
@@ -37,31 +40,56 @@ def count_ngrams(ids: Ids, offsets: Integers, num_types: int) -> tuple[Integers,
     frequency, last = np.empty(size, np.int64), np.empty(size, np.int32)
     call("tc_count_words", texts(ids, offsets), whole(size), pointer(frequency, np.int64), pointer(last, np.int32))
     words = np.flatnonzero(frequency)
-    parts = 1 if len(ids) < _FEW else num_threads()
-    pairs = np.concatenate(in_parallel(lambda part: _count_pairs(ids, offsets, num_types, part, parts), range(parts)))
+    parts = [_Pairs() for _ in range(min(len(ids) // _PART + 1, 256))]
+    for start, end in _ranges(offsets, _TOGETHER):
+        keys, numbers = np.empty(size := int(offsets[end] - offsets[start]), np.int64), np.empty(size, np.int32)
+        starts = np.empty(len(parts) + 1, np.int64)
+        call(
+            "tc_part_pairs",
+            *(texts(ids, offsets[start : end + 1]), whole(num_types), whole(start), whole(len(parts))),
+            *(pointer(starts, np.int64), pointer(keys, np.int64), pointer(numbers, np.int32), whole(size)),
+        )
+        pieces = [
+            (part, keys[a:b], numbers[a:b]) for part, (a, b) in zip(parts, pairwise(starts.tolist()), strict=True)
+        ]
+        in_parallel(lambda piece: piece[0].count(*piece[1:]), pieces)
+    pairs = np.concatenate([part.found() for part in parts])
     pairs = pairs[np.argsort(pairs[:, 0])]
     return np.concatenate([words, pairs[:, 0]]), np.concatenate([frequency[words], pairs[:, 1] & 0xFFFFFFFF])
 
 
-def _count_pairs(ids: Ids, offsets: Integers, num_types: int, part: int, parts: int) -> npt.NDArray[np.int64]:
-    """Keys and counts ``(P, 2)`` of the pairs of one part; the counts are the low halves."""
-    table = np.full((1 << 12, 2), -1, np.int64)
-    progress = np.zeros(2, np.int64)  # texts done, entries
-    given = texts(ids, offsets), whole(num_types), whole(part), whole(parts)
-    while call(
-        "tc_count_pairs",
-        *(*given, pointer(table, np.int64, None, 2), whole(len(table))),
-        *(pointer(progress[:1], np.int64), pointer(progress[1:], np.int64)),
-    ):
-        text, used = progress.tolist()
-        size = 4 * len(table)
-        while size < 2 * (used + int(offsets[text + 1] - offsets[text])):
-            size *= 2
-        larger = np.full((size, 2), -1, np.int64)
-        tables = (table, larger)
-        call("tc_move_pairs", *(a for t in tables for a in (pointer(t, np.int64, None, 2), whole(len(t)))))
-        table = larger
-    return table[table[:, 0] >= 0]
+class _Pairs:
+    """Pairs of neighbours, and in how many texts each is."""
+
+    def __init__(self) -> None:
+        self._table = np.full((1 << 10, 2), -1, np.int64)
+        self._used = 0
+
+    def count(self, keys: Integers, numbers: Ids) -> None:
+        """Take pairs, and the number of the text that each is in."""
+        progress = np.array([0, self._used])  # pairs done, entries
+        given = pointer(keys, np.int64), pointer(numbers, np.int32), whole(len(keys))
+        found = pointer(progress[:1], np.int64), pointer(progress[1:], np.int64)
+        while call("tc_count_pairs", *given, *_sized(self._table), *found):
+            larger = np.full((4 * len(self._table), 2), -1, np.int64)
+            call("tc_move_pairs", *_sized(self._table), *_sized(larger))
+            self._table = larger
+        self._used = int(progress[1])
+
+    def found(self) -> npt.NDArray[np.int64]:
+        """Each pair and its number ``(P, 2)``, which is the low half."""
+        return self._table[self._table[:, 0] >= 0]
+
+
+def _sized(table: npt.NDArray[np.int64]) -> tuple[Any, Any]:
+    return pointer(table, np.int64, None, 2), whole(len(table))
+
+
+def _ranges(offsets: Integers, num_tokens: int) -> Iterator[tuple[int, int]]:
+    """First and last text of parts of about so many tokens each; one part at least."""
+    places = np.arange(offsets[0], offsets[-1] + 1, num_tokens)
+    bounds = np.unique(np.append(np.searchsorted(offsets[:-1], places), len(offsets) - 1))
+    return pairwise(bounds.tolist() if len(bounds) > 1 else [0, len(offsets) - 1])
 
 
 class NgramIndex:
@@ -100,14 +128,11 @@ class NgramIndex:
         """
         if len(idf) != self._num_features:
             raise ValueError(f"expected {self._num_features} inverse frequencies, got {len(idf)}")
-        places = np.arange(offsets[0], offsets[-1] + 1, _BLOCK)
-        bounds = np.unique(np.append(np.searchsorted(offsets[:-1], places), len(offsets) - 1))
-        bounds = bounds if len(bounds) > 1 else np.array([0, len(offsets) - 1])
 
-        def weigh(k: int) -> tuple[Ids, Floats, Integers]:
-            return self._weigh(ids, offsets[bounds[k] : bounds[k + 1] + 1], idf, logarithms)
+        def weigh(part: tuple[int, int]) -> tuple[Ids, Floats, Integers]:
+            return self._weigh(ids, offsets[part[0] : part[1] + 1], idf, logarithms)
 
-        parts = in_parallel(weigh, range(len(bounds) - 1))
+        parts = in_parallel(weigh, _ranges(offsets, _BLOCK))
         rows, weights, counts = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         return rows, weights, np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
 
@@ -128,8 +153,7 @@ class NgramIndex:
         return rows[:size], weights[:size], counts
 
     def _arrays(self) -> tuple[Any, ...]:
-        rows, table = self._word_rows, self._table
-        return pointer(rows, np.int32), whole(len(rows)), pointer(table, np.int64, None, 2), whole(len(table))
+        return pointer(self._word_rows, np.int32), whole(len(self._word_rows)), *_sized(self._table)
 
 
 def largest_count(ids: Ids, offsets: Integers) -> int:

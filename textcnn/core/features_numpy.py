@@ -111,6 +111,8 @@ def ngram_buckets(
     """As :func:`textcnn.core.features.ngram_buckets`."""
     if len(ends) and (np.diff(ends, prepend=0).min() < 0 or ends[-1] > len(data)):
         raise ValueError("expected ends that ascend within the data")
+    if most is not None and most < 0:
+        raise ValueError(f"expected 0 n-grams of a word or more, got {most}")
     data, bounds = _marked(data, ends)
     starts = np.flatnonzero((data & 0xC0) != 0x80)  # first byte of every character
     stops = np.append(starts[1:], len(data))

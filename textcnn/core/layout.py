@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from textcnn.core.memory import zeros
+
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
 LANES = 16
@@ -83,7 +85,7 @@ class PaddedWeights:
     """The weights, and the way back to what they were.
 
     Args:
-        weights: by name, float32. Tables whose width needs no padding are changed in place.
+        weights: by name, float32; they are copied.
         shape: their sizes.
 
     Attributes:
@@ -99,13 +101,15 @@ class PaddedWeights:
 
     def __init__(self, weights: Mapping[str, Array], shape: Shape) -> None:
         self.shape = shape
-        self.word = _padded_rows(weights[shape.word_name])
-        self.ngram = _padded_rows(weights[shape.ngram_name]) if shape.has_ngrams else None
-        self.fixed = _padded_rows(weights[self.FIXED]) if shape.has_fixed_channel else None
-        self.wide = np.ascontiguousarray(weights[self.WIDE], np.float32) if shape.has_wide else None
+        names = {"word": shape.word_name, "ngram": shape.ngram_name, "fixed": self.FIXED}
+        shapes = {key: (len(weights[name]), padded(shape.dim)) for key, name in names.items() if name in weights}
+        if shape.has_wide:
+            shapes["wide"] = weights[self.WIDE].shape
+        memory = zeros({**shapes, "dense": [sum(self._sizes())]})
+        self.word, self.dense = memory["word"], memory["dense"]
+        self.ngram, self.fixed, self.wide = memory.get("ngram"), memory.get("fixed"), memory.get("wide")
         self._others = {name: value for name, value in weights.items() if name in ("wide.keys", "wide.idf")}
-        self.dense = np.zeros(sum(self._sizes()), np.float32)
-        self._set_dense(weights)
+        self.load(weights)
 
     @property
     def num_bytes(self) -> int:
@@ -129,7 +133,7 @@ class PaddedWeights:
         """Set all weights to these, which :meth:`weights` gave."""
         for name, table in self._tables().items():
             table[:, : self._width(name)] = weights[name]
-        self._set_dense(weights)
+        self.put_dense_parts(self.dense, weights)
 
     def dense_parts(self, dense: Floats) -> dict[str, Array]:
         """Weights, or what else there is a number of for each of them, by name and without the padding."""
@@ -165,9 +169,6 @@ class PaddedWeights:
             mean[:, :, :dims] = head[:, maxima_count:].reshape(len(head), shape.channels, dims)
         head_bias[:] = parts["head.bias"]
 
-    def _set_dense(self, weights: Mapping[str, Array]) -> None:
-        self.put_dense_parts(self.dense, weights)
-
     def _width(self, table: str) -> int:
         return self.shape.num_labels if table == self.WIDE else self.shape.dim
 
@@ -188,7 +189,7 @@ class PaddedWeights:
         return [shape.num_taps * filters * width, maxima, shape.num_outputs * features, shape.num_outputs]
 
     def _views(self, dense: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-        """Taps ``(T, F, S, D)``, biases ``(G, F)``, head of maxima ``(O, G, F)`` and of means ``(O, S, D)``, its bias."""
+        """Taps ``(T, F, S, D)``, biases ``(G, F)``, head of maxima ``(O, G, F)`` and means ``(O, S, D)``, its bias."""
         shape = self.shape
         taps, bias, head, head_bias = np.split(dense, np.cumsum(self._sizes())[:-1])
         dim, filters, groups = padded(shape.dim), padded(shape.num_filters), len(shape.widths)
@@ -200,13 +201,3 @@ class PaddedWeights:
             head[:, groups * filters :].reshape(shape.num_outputs, -1, dim),
             head_bias,
         )
-
-
-def _padded_rows(table: Array) -> Floats:
-    """The table itself where its width is whole vectors, else a copy that is wider."""
-    rows, width = table.shape
-    if width == padded(width):
-        return np.require(table, np.float32, ["C", "W"])
-    wide = np.zeros((rows, padded(width)), np.float32)
-    wide[:, :width] = table
-    return wide

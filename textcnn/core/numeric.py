@@ -16,7 +16,7 @@ _FRACTION = 0x000FFFFFFFFFFFFF  # bits of a double without sign and exponent
 
 
 def exp(x: npt.ArrayLike) -> Doubles:
-    """E to the power of each number, to the bit what ``tc_exp`` gives."""
+    """Powers of e, one for each number, to the bit what ``tc_exp`` gives."""
     x = np.asarray(x, np.float64)
     within = np.where((x >= -745.2) & (x <= 709.782712893384), x, 0.0)
     scaled = within * _INVERSE_LN2

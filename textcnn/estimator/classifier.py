@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,8 @@ from textcnn.estimator.targets import Array, arranged, is_multi_label, read_clas
 from textcnn.inference.answering import Answering
 from textcnn.inference.predictor import Predictor
 from textcnn.runs import train_text
-from textcnn.training.progress import Silent, TerminalReporter
+from textcnn.text.reading import Examples
+from textcnn.training.progress import Telling, TerminalReporter
 
 # Of a label that no training row had: probability 0, and less than any logit, but finite for metrics that rank.
 _NEVER = -1e6
@@ -129,12 +130,16 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         start = self.predictor_.artifact if self.warm_start and hasattr(self, "predictor_") else None
         if start is not None and not multi_label:
             classes = np.union1d(self.classes_, classes)
-        columns: dict[str, Any] = {"text": texts, "label": labels}
         settings = {**self._settings(classes), "multi_label": multi_label}
+        names = [
+            (row,) if isinstance(row, str) else tuple(row) for row in labels
+        ]  # as they are: classes may be 1 and "1.0"
+        examples = Examples(texts, names, multi_label, name="<X, y>", weights=weights)
         if weights is not None:
-            columns["weight"], settings["weight_column"] = weights.tolist(), "weight"
-        reporter = TerminalReporter() if self.verbose else Silent()
-        run = train_text(columns, settings, reporter, start_from=start)
+            examples = examples.subset(weights > 0)
+        reporter = TerminalReporter() if self.verbose else Telling()
+        reporter.say(examples.describe())
+        run = train_text(examples, settings, reporter, start_from=start)
         if run.stopped == "interrupted":
             raise KeyboardInterrupt
         self.classes_: Array = classes
@@ -191,7 +196,14 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """The strings of ``X``; ``reset`` where the classifier learns what its input looks like."""
         del reset
         if isinstance(X, str) or not (hasattr(X, "__len__") or hasattr(X, "__array__")):
-            raise ValueError(f"expected a sequence of texts, got {X!r:.60}")
+            raise ValueError(f"expected a sequence of texts, got {X!r:.60} ({type(X).__name__})")
+        if isinstance(X, (Mapping, Set)):
+            kind = type(X).__name__
+            named = ", ".join(map(repr, X)) if isinstance(X, Mapping) else "no order"
+            raise ValueError(f"expected a sequence of texts, found a {kind} of {named:.80}; select its texts")
+        names = list(map(str, X.columns)) if hasattr(X, "columns") and len(X.columns) != 1 else []
+        if names:
+            raise ValueError(f"expected one column of texts, found the columns {names}; select one, as X[{names[0]!r}]")
         values = np.asarray(X, dtype=object)
         if values.ndim == 2 and values.shape[1] == 1:  # a data frame of one column
             values = values[:, 0]

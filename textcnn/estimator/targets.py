@@ -9,6 +9,8 @@ import numpy.typing as npt
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from textcnn.text.read_table import is_missing
+
 Array = npt.NDArray[Any]
 
 
@@ -20,7 +22,10 @@ def read_weights(sample_weight: Any, num_rows: int) -> npt.NDArray[np.float64] |
     """
     if sample_weight is None:
         return None
-    weights = np.asarray(sample_weight, np.float64)
+    try:
+        weights = np.asarray(sample_weight, np.float64)
+    except (TypeError, ValueError) as err:
+        raise ValueError(f"expected numbers in sample_weight, found {sample_weight!r:.60}") from err
     if weights.shape != (num_rows,):
         raise ValueError(f"expected sample_weight of shape ({num_rows},), found {weights.shape}")
     if not (np.isfinite(weights) & (weights >= 0)).all():
@@ -37,7 +42,12 @@ def is_multi_label(y: Any) -> bool:
     Raises:
         ValueError: ``y`` holds what is no number, or nothing that could be classes.
     """
-    if getattr(getattr(y, "dtype", None), "kind", "") == "f":
+    kind = getattr(getattr(y, "dtype", None), "kind", "")
+    # Before a list becomes an array, and nan the class "nan".
+    for row, label in enumerate(y if isinstance(y, (list, tuple)) or kind == "O" else ()):
+        if is_missing(label):
+            raise ValueError(f"expected a class in each row of y, found {label!r} in row {row}; leave the row out")
+    if kind == "f":
         assert_all_finite(y, input_name="y")
     return bool(type_of_target(y, input_name="y") == "multilabel-indicator")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +15,9 @@ from textcnn.explain.entries import Explanation, entries, explanations
 from textcnn.explain.parts import part_terms
 from textcnn.explain.winners import Integers, Winners, check_exact, shares_of
 from textcnn.inference import threads as pool
-from textcnn.inference.answering import Answers, Runtime, checked_texts
+from textcnn.inference.answering import Answers, Runtime
 from textcnn.inference.filters import Doubles
+from textcnn.inference.given_texts import given_texts
 from textcnn.inference.many_texts import CHUNK
 from textcnn.inference.predictor import Predictor
 from textcnn.kernels import lookup_numpy
@@ -47,7 +49,7 @@ class Explainer:
         model = predictor.lookup()
         self._model = None if model is None else check_exact(model)
 
-    def __call__(self, texts: Sequence[str]) -> list[Explanation] | list[list[Explanation]]:
+    def __call__(self, texts: Any) -> list[Explanation] | list[list[Explanation]]:
         """The explanation of each text, or, where labels were named, a list for each text.
 
         Raises:
@@ -66,7 +68,7 @@ class Explainer:
         """The labels of the model."""
         return self._predictor.labels
 
-    def answer(self, rows: Sequence[str], *, threshold: float | None = None) -> Answers:
+    def answer(self, rows: Any, *, threshold: float | None = None) -> Answers:
         """The predictor's answers, and with them the explanations: the windows are looked at once.
 
         Raises:
@@ -74,7 +76,8 @@ class Explainer:
             DataError: as for a call.
             MissingExtraError: as for a call.
         """
-        texts, predictor = checked_texts(rows), self._predictor
+        predictor = self._predictor
+        texts = given_texts(rows, predictor.schema)
         thresholds, encoded = predictor.thresholds(threshold), predictor.text_inputs().encode(texts)
         logits = np.zeros((len(texts), len(self.labels)))
         found = (self._approximate if self._model is None else self._exact)(texts, encoded, logits)

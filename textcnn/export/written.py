@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from textcnn.atomic import replaced_file
 from textcnn.errors import ArtifactError
 
 
@@ -14,10 +14,9 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         ArtifactError: the place cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(path)
+        with replaced_file(path, "wb") as file:
+            file.write(content)
     except OSError as err:
         raise ArtifactError(f"cannot write to {str(path)!r}: {err.strerror or err}; choose another -o") from err

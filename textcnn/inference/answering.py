@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.errors import ArtifactError, ConfigError, DataError
+from textcnn.errors import ArtifactError, ConfigError
 from textcnn.evaluation.metrics import score
 from textcnn.evaluation.probabilities import Floats, decide, probabilities
+from textcnn.inference.given_texts import given_texts
 from textcnn.labels import Labels
 from textcnn.text.pipeline import EncodedTexts, TextPipeline
-from textcnn.text.read_table import shown
+from textcnn.text.schema import Schema
 
 Booleans = npt.NDArray[np.bool_]
 
@@ -101,6 +102,11 @@ class Answering(ABC):
     def inputs(self) -> Any:
         """Has ``encode(rows)``: a :class:`textcnn.text.pipeline.TextPipeline`, or the inputs of an image model."""
 
+    @property
+    def schema(self) -> Schema:
+        """What tables are to be read like."""
+        return Schema()
+
     def text_inputs(self) -> TextPipeline:
         """The inputs of a text model.
 
@@ -125,18 +131,19 @@ class Answering(ABC):
         """Names of the columns of :meth:`predict_proba`, as scikit-learn has them."""
         return list(self.labels.names)
 
-    def predict_proba(self, rows: Sequence[str] | npt.NDArray[Any]) -> Floats:
+    def predict_proba(self, rows: Any) -> Floats:
         """Probabilities ``(N, C)``: each row sums to 1, or, multi-label, each entry stands for itself.
 
         Args:
-            rows: a list of texts, or images ``(N, C, H, W)``.
+            rows: texts, as :func:`textcnn.inference.given_texts.given_texts` takes them: a list, a column, a generator,
+                or a table with the columns of training; or images ``(N, C, H, W)``.
 
         Raises:
-            DataError: a single text where a list belongs, or images of another shape.
+            DataError: a single text where a list belongs, a table without the column, or images of another shape.
         """
         return self.answer(rows).probabilities
 
-    def predict(self, rows: Sequence[str] | npt.NDArray[Any]) -> list[str] | list[tuple[str, ...]]:
+    def predict(self, rows: Any) -> list[str] | list[tuple[str, ...]]:
         """The label of each row; of a multi-label model, the tuple of its labels, which may be empty.
 
         Raises:
@@ -145,11 +152,12 @@ class Answering(ABC):
         given = self.answer(rows).labels
         return given if self.labels.multi_label else [names[0] for names in given]
 
-    def answer(self, rows: Sequence[str] | npt.NDArray[Any], *, threshold: float | None = None) -> Answers:
+    def answer(self, rows: Any, *, threshold: float | None = None) -> Answers:
         """Everything known of each row at once.
 
         Args:
-            rows: a list of texts, or images ``(N, C, H, W)``.
+            rows: texts, as :func:`textcnn.inference.given_texts.given_texts` takes them: a list, a column, a generator,
+                or a table with the columns of training; or images ``(N, C, H, W)``.
             threshold: instead of the model's own thresholds (multi-label only).
 
         Raises:
@@ -158,7 +166,7 @@ class Answering(ABC):
         """
         thresholds = self.thresholds(threshold)
         if isinstance(self.inputs, TextPipeline):
-            found = self.measure(checked_texts(rows), thresholds)
+            found = self.measure(given_texts(rows, self.schema), thresholds)
         else:
             logits = self.logits(self.inputs.encode(np.asarray(rows)))
             found = Measured(logits, *np.zeros((2, len(logits)), np.bool_))
@@ -213,20 +221,3 @@ class Answering(ABC):
         """Metrics (:func:`textcnn.evaluation.metrics.score`) on rows that :attr:`inputs` has encoded."""
         probs = probabilities(self.logits(encoded), self.labels, self.temperature)
         return score(truth, probs, self.labels, self.own_thresholds)
-
-
-def checked_texts(rows: Any) -> list[str]:
-    """The texts of any sequence of them.
-
-    Raises:
-        DataError: it is a single text, no sequence, or holds something else.
-    """
-    if isinstance(rows, str):
-        raise DataError(f"expected a list of texts, got the single text {rows[:40]!r}; write [text]")
-    if not isinstance(rows, Iterable):
-        raise DataError(f"expected a list of texts, got {shown(rows)}")
-    texts = list(rows)
-    for number, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise DataError(f"expected texts, found {shown(text)} ({type(text).__name__}) at position {number}")
-    return texts

@@ -38,6 +38,7 @@ from textcnn.inference.storage import packed
 from textcnn.labels import MULTI_LABEL, Labels
 from textcnn.models.weights import Weights, num_parameters
 from textcnn.text.pipeline import TextPipeline
+from textcnn.text.schema import Schema, schema_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -64,6 +65,7 @@ class Artifact:
         folds: what cross validation said of every training row, if there was one.
         evidence: which training rows hold which winning word pairs, if that was asked for.
         storage: how the weights stand in the file; one of :data:`textcnn.inference.storage.STORAGES`.
+        reading: which columns it was trained on and how labels were written; none: not known, or of images.
     """
 
     network: nn.Module | Weights
@@ -77,6 +79,7 @@ class Artifact:
     folds: OutOfFold | None = None
     evidence: EvidenceIndex | None = None
     storage: str = "float32"
+    reading: Schema | None = None
 
     @property
     def has_network(self) -> bool:
@@ -126,6 +129,11 @@ class Artifact:
         """``text`` or ``image``."""
         return "text" if isinstance(self.inputs, TextPipeline) else "image"
 
+    @property
+    def schema(self) -> Schema:
+        """What other tables are to be read like."""
+        return schema_of(self.describe())
+
     def text_inputs(self) -> TextPipeline:
         """The inputs of a text model.
 
@@ -163,6 +171,7 @@ class Artifact:
             "temperature": self.temperature,
             **own,
             "storage": self.storage,
+            "reading": None if self.reading is None else self.reading.to_json(),
             "versions": _versions(),
         }
 
@@ -262,6 +271,7 @@ def load_artifact(folder: str | Path) -> Artifact:
         folds,
         evidence,
         saved["storage"],
+        None if saved["reading"] is None else schema_of(saved),
     )
 
 

@@ -28,7 +28,7 @@ def config_of_today(saved: Mapping[str, Any]) -> dict[str, Any]:
     Then a multi-label model's ``wide_scale`` was as any other's. A folder of any version that does not say what its
     model is blind to is blind to nothing; images always are. One that has no bound on the n-grams of a token has all.
     """
-    config = {"blinded": [], "storage": "float32", "ngrams_per_token": None, **saved}
+    config = {"blinded": [], "storage": "float32", "reading": None, "ngrams_per_token": None, **saved}
     if saved["format_version"] < 4 and config.get("modality") == "text":
         if config.get("embedding_dim", 0) is None:
             config["embedding_dim"] = _EARLIER_DIM

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -31,6 +32,7 @@ from textcnn.kernels.compiling import announce
 from textcnn.labels import MULTI_LABEL, Labels
 from textcnn.text.lexicon import Unseen
 from textcnn.text.pipeline import EncodedTexts, TextPipeline
+from textcnn.text.schema import Schema, schema_of
 
 Array = npt.NDArray[Any]
 
@@ -53,6 +55,12 @@ class LookupModel(Answering):
         kernels: str = "auto",
     ) -> None:
         self.precision, self.threads = precision, threads or pool.num_cores()
+        self._settings: dict[str, Any] = {
+            "precision": precision,
+            "threads": threads,
+            "cache_bytes": cache_bytes,
+            "kernels": kernels,
+        }
         self._model, self._pipeline, self._saved, self._choice = model, pipeline, saved, kernels
         self._labels = Labels(tuple(saved["labels"]), saved["problem_type"] == MULTI_LABEL)
         self.filters = filters_of(model, precision, saved.get("scales"), len(pipeline.tokenizer))
@@ -61,6 +69,10 @@ class LookupModel(Answering):
         self._closing = Closing(model, self.filters, temperature=self.temperature, multi_label=self._labels.multi_label)
         self._many = ManyTexts(self._gatherer, self._closing, self.threads)
         self._one: OneText | None = None
+
+    def __reduce__(self) -> Any:
+        """Weights and settings go along to other processes; what has been made of them is made again there."""
+        return partial(LookupModel, **self._settings), (self._model, self._pipeline, self._saved)
 
     @classmethod
     def load(
@@ -102,6 +114,11 @@ class LookupModel(Answering):
     def labels(self) -> Labels:
         """The labels, in the order of the columns of :meth:`predict_proba`."""
         return self._labels
+
+    @property
+    def schema(self) -> Schema:
+        """What other tables are to be read like: the columns of training and how its labels were written."""
+        return schema_of(self._saved)
 
     @property
     def temperature(self) -> float:

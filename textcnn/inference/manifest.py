@@ -16,6 +16,7 @@ from textcnn.inference.folder import CONFIG, TIMING, TOKENIZER, TRAINING, WEIGHT
 from textcnn.inference.storage import STORAGES
 from textcnn.labels import MULTI_LABEL, SINGLE_LABEL
 from textcnn.text.read_table import DEEPEST, is_deep, shown
+from textcnn.text.schema import is_reading
 
 
 def read_config(folder: str | Path) -> dict[str, Any]:
@@ -91,6 +92,7 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "temperature": lambda value: _is_number(value) and value > 0,
     "storage": STORAGES.__contains__,
     "scales": lambda value: value is None or _is_list(lambda step: _is_number(step) and step >= 0)(value),
+    "reading": is_reading,
     "blinded": _is_list(lambda phrase: isinstance(phrase, str) and bool(phrase.strip())),
 }
 _IMAGE_CHECKS: Mapping[str, Callable[[Any], bool]] = {

@@ -19,6 +19,7 @@ from textcnn.inference.manifest import read_config
 from textcnn.inference.one_layer import refusal
 from textcnn.inference.type_rows import CACHE_BYTES
 from textcnn.labels import Labels
+from textcnn.text.schema import Schema
 
 if TYPE_CHECKING:
     from textcnn.explain.entries import Explanation
@@ -97,6 +98,10 @@ class Predictor(Answering):
         predictor.runtime = Runtime("look-up")
         return predictor
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All that answers needs goes along; what reads the folder again (``artifact``, ``save``) does so there."""
+        return {**self.__dict__, "_folder": None if self._folder is None else self._folder.absolute()}
+
     @property
     def _lookup(self) -> LookupModel | None:
         """The look-up runtime, where it answers; of an artifact it is made for the first answer."""
@@ -171,6 +176,11 @@ class Predictor(Answering):
         return self.artifact.labels if self._made is None else self._made.labels
 
     @property
+    def schema(self) -> Schema:
+        """What other tables are to be read like: the columns of training and how its labels were written."""
+        return self.artifact.schema if self._made is None else self._made.schema
+
+    @property
     def temperature(self) -> float:
         """Logits are divided by it."""
         return self.artifact.temperature if self._made is None else self._made.temperature
@@ -192,14 +202,14 @@ class Predictor(Answering):
         return None if self._artifact.lookup_refusal else self._artifact.lookup()
 
     def explain(
-        self, texts: Sequence[str], *, labels: str | Sequence[str] = "predicted", top: int | None = None
+        self, texts: Any, *, labels: str | Sequence[str] = "predicted", top: int | None = None
     ) -> list[Explanation] | list[list[Explanation]]:
         """Why each text has the logits it has (docs/explain.md).
 
         For one-layer models the sums are exact; for others they are integrated gradients, marked ``approximate``.
 
         Args:
-            texts: a list of texts.
+            texts: as for :meth:`predict`.
             labels: ``predicted``: of the most probable label, one explanation a text; else a list for each text: of
                 ``all`` labels or of the labels named.
             top: list that many n-grams and words, the strongest; an entry without a text holds the rest. None: all.

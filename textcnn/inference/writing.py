@@ -1,38 +1,51 @@
-"""Answers to a file, by its extension: jsonl, csv, tsv or parquet, as they come."""
+"""Answers to a file, by its extension: jsonl, csv, tsv or parquet, packed or not, as they come."""
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import csv
+import gzip
+import io
 import json
+import lzma
 import math
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, TextIO, TypeVar
 
+from textcnn.atomic import is_replaceable, replaced_file
 from textcnn.errors import DataError
 from textcnn.text.read_table import is_missing
 
 FORMATS = (".jsonl", ".csv", ".tsv", ".parquet")
+PACKINGS: dict[str, Callable[..., IO[Any]]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 _ROW_GROUP = 4096  # rows in memory at once; the columns of a table are those of the first so many
 
 Row = dict[str, Any]
 Item = TypeVar("Item")
 
 
-def write_rows(rows: Iterable[Row], output: str) -> int:
+def write_rows(rows: Iterable[Row], output: str, *, keep: bool = True) -> int:
     """Write every row to ``output`` (``-``: JSON lines on stdout) and return their number.
 
     In CSV, TSV and Parquet, lists are cells of JSON, and columns of strings stay strings. A file that is there stays
-    as it is if the first row cannot be had.
+    as it is until the last row is written.
+
+    Args:
+        rows: taken as they come.
+        output: a file of :data:`FORMATS`, packed if its name ends in one of :data:`PACKINGS`.
+        keep: what was written before a failure stays beside ``output``, as :mod:`textcnn.atomic` has it.
 
     Raises:
         DataError: an extension that is none of :data:`FORMATS`, a place that cannot be written, or rows that do not
             fit into one table.
     """
-    if is_json_lines(output):
+    ending, _ = _kind(output)
+    if ending == ".jsonl":
         count = 0
 
         def lines() -> Iterator[str]:
@@ -41,30 +54,31 @@ def write_rows(rows: Iterable[Row], output: str) -> int:
                 count += 1
                 yield json_line(row)
 
-        write_lines(lines(), output)
+        write_lines(lines(), output, keep=keep)
         return count
     path = Path(output)
     rows = _started(rows)
-    with _reported(output):
-        if path.suffix == ".parquet":
-            with path.open("wb") as binary:
-                return _write_parquet(rows, binary, path)
-        with path.open("w", encoding="utf-8", newline="") as file:
-            return _write_csv(rows, file, "\t" if path.suffix == ".tsv" else ",", path)
+    with _opened(output, keep) as file:
+        if ending == ".parquet":
+            return _write_parquet(rows, file, path)
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        try:
+            return _write_csv(rows, text, "\t" if ending == ".tsv" else ",", path)
+        finally:
+            text.detach()  # which writes what it holds; the file is closed by who opened it
 
 
-def write_lines(parts: Iterable[str], output: str) -> None:
+def write_lines(parts: Iterable[str], output: str, *, keep: bool = True) -> None:
     """Write parts of JSON lines to ``output``; each has left this process before the next is asked for.
 
-    Raises:
-        DataError: as for :func:`write_rows`.
+    Arguments and errors are those of :func:`write_rows`.
     """
     parts = _started(parts)
-    if output == "-":
+    if output in STDOUT:
         _write_parts(parts, sys.stdout)
         return
-    with _reported(output), Path(output).open("w", encoding="utf-8", newline="") as file:
-        _write_parts(parts, file)
+    with _opened(output, keep) as file:
+        _write_parts((part.encode("utf-8", "backslashreplace") for part in parts), file)
 
 
 def is_json_lines(output: str) -> bool:
@@ -73,9 +87,34 @@ def is_json_lines(output: str) -> bool:
     Raises:
         DataError: an extension that is none of :data:`FORMATS`.
     """
-    if output != "-" and Path(output).suffix not in FORMATS:
-        raise DataError(f"expected an output that ends in {', '.join(FORMATS)}, got {output!r}")
-    return output == "-" or Path(output).suffix == ".jsonl"
+    return _kind(output)[0] == ".jsonl"
+
+
+def _kind(output: str) -> tuple[str, str]:
+    """The endings of a name that tell its format and how it is packed, the second perhaps empty."""
+    if output in STDOUT:
+        return ".jsonl", ""
+    *_, ending, packing = "", "", *(suffix.lower() for suffix in Path(output).suffixes)
+    if packing not in PACKINGS:
+        ending, packing = packing, ""
+    if ending in FORMATS and not (packing and ending == ".parquet"):
+        return ending, packing
+    if not ending and not packing and not is_replaceable(output):  # a pipe or a device
+        return ".jsonl", ""
+    shown = f"{', '.join(FORMATS)}, all but the last also with {', '.join(PACKINGS)}"
+    raise DataError(f"expected an output that ends in {shown}, got {output!r}")
+
+
+@contextlib.contextmanager
+def _opened(output: str, keep: bool) -> Iterator[Any]:
+    """The file to write bytes to, packed as its name says."""
+    with _reported(output), replaced_file(output, "wb", keep=keep) as file:
+        packing = _kind(output)[1]
+        if not packing:
+            yield file
+            return
+        with PACKINGS[packing](file, "wb") as packed:
+            yield packed
 
 
 def json_line(row: Row) -> str:
@@ -83,7 +122,7 @@ def json_line(row: Row) -> str:
     return _json(row) + "\n"
 
 
-def _write_parts(parts: Iterable[str], file: TextIO) -> None:
+def _write_parts(parts: Iterable[Any], file: IO[Any]) -> None:
     for part in parts:
         file.write(part)
         file.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -12,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from textcnn.text.masking import FEATURE_MASKS, uniform
+from textcnn.text.masking import FEATURE_MASKS, uniform_rows
 
 
 @dataclass
@@ -44,12 +45,9 @@ class Step:
             shared: all rows have the same, those of the first row of the whole batch: ``(1, *sizes)``.
         """
         rows = np.array([self.first]) if shared else self.rows
-        places = [rows, *(np.arange(size) for size in sizes)]
-        spread = [
-            place.reshape([-1 if k == axis else 1 for k in range(len(places))]) for axis, place in enumerate(places)
-        ]
         self._masks += 1
-        return torch.from_numpy(uniform(self.seed, self.epoch + FEATURE_MASKS * self._masks, *spread))
+        found = uniform_rows(self.seed, self.epoch + FEATURE_MASKS * self._masks, rows, math.prod(sizes))
+        return torch.from_numpy(found.reshape(len(rows), *sizes))
 
     @contextmanager
     def running(self) -> Iterator[None]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import textcnn
+from textcnn.atomic import replaced_file
 from textcnn.errors import ConfigError, DataError
 from textcnn.extras import import_extra
 from textcnn.labels import MULTI_LABEL
@@ -53,7 +54,8 @@ def write_report(report: Report, folder: str | Path) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Halves of surrogate pairs, which a label may hold, are not UTF-8.
-        path.write_text(page, encoding="utf-8", errors="replace")
+        with replaced_file(path, errors="replace") as file:
+            file.write(page)
     except OSError as err:
         raise ConfigError(f"--report expects a folder that can be written, got {str(folder)!r}: {err}") from err
     return path

@@ -11,7 +11,8 @@ from textcnn.config import ModelConfig, TrainingConfig
 from textcnn.core import library
 from textcnn.core.layout import PaddedWeights, Shape
 from textcnn.core.threads import num_threads
-from textcnn.core.training import Network, Objective, Trainer
+from textcnn.core.training import Trainer
+from textcnn.core.training_inputs import Network, Objective
 from textcnn.evaluation.calibration import DEFAULT_THRESHOLD
 from textcnn.inference.artifact import Artifact
 from textcnn.labels import Labels

@@ -21,6 +21,7 @@ from textcnn.text.lexicon import build_lexicon
 from textcnn.text.overlap import count_conflicts, count_shared, digest, fingerprints
 from textcnn.text.pipeline import EncodedTexts, TextPipeline
 from textcnn.text.reading import Examples, read_examples
+from textcnn.text.schema import Schema
 from textcnn.text.statistics import expected_unknown, text_statistics
 from textcnn.text.tokenizer import Tokenizer
 from textcnn.text.wide import WideFeatures
@@ -46,6 +47,7 @@ class Prepared:
         coverage: what is said of them.
         start: the model that training starts from, or none.
         held_out: dev and test rows as they were read, where there are any.
+        reading: which columns were read, and how labels were written.
         rows: ``(N,)``, the numbers of the training rows among all that were read.
     """
 
@@ -59,6 +61,7 @@ class Prepared:
     coverage: dict[str, Any] | None = None
     start: Artifact | None = None
     held_out: Mapping[str, Examples] = dataclasses.field(default_factory=dict)
+    reading: Schema | None = None
     rows: npt.NDArray[np.int64] | None = None
 
     def with_config(self, config: Config) -> Prepared:
@@ -79,12 +82,12 @@ def prepare_text(
 ) -> Prepared:
     """Everything before the model: read, hold out, tokenize. Arguments as for :func:`run_text`."""
     check_dev(dev, config)
-    multi_label = None if start is None else start.labels.multi_label
-    examples = read_rows(data, config, reporter, multi_label=multi_label)
+    examples = read_rows(data, config, reporter, like=None if start is None else start.schema)
+    like = dataclasses.replace(examples.schema, names=() if start is None else start.labels.names)
     # Dev and test rows all count the same: a metric is of the rows as they are.
     unweighted = dataclasses.replace(config, data=dataclasses.replace(config.data, weight_column=None))
     given = {
-        name: None if source is None else read_rows(source, unweighted, reporter, multi_label=examples.multi_label)
+        name: None if source is None else read_rows(source, unweighted, reporter, like=like)
         for name, source in {"dev": dev, "test": test}.items()
     }
     if start is None:
@@ -121,6 +124,8 @@ def prepare_text(
         reporter.say(sentence(coverage))
     source = {
         "name": examples.name,
+        "source": examples.source,
+        "notices": list(examples.notices),
         "fingerprint": digest(examples.texts, examples.labels, examples.weights),
         "statistics": text_statistics(inputs, part.encoded),
         "expected_unknown": expected_unknown(
@@ -131,10 +136,10 @@ def prepare_text(
         "labels": label_counts(train.labels),
     }
     held_out = {name: part for name, part in given.items() if part is not None}
-    return Prepared(config, inputs, labels, part, others, source, pretrained, coverage, start, held_out, rows)
+    return Prepared(config, inputs, labels, part, others, source, pretrained, coverage, start, held_out, like, rows)
 
 
-def read_rows(data: Any, config: Config, reporter: Reporter, *, multi_label: bool | None = None) -> Examples:
+def read_rows(data: Any, config: Config, reporter: Reporter, *, like: Schema | None = None) -> Examples:
     """Read labelled texts and say what was understood; examples are taken as they are.
 
     Raises:
@@ -142,7 +147,8 @@ def read_rows(data: Any, config: Config, reporter: Reporter, *, multi_label: boo
     """
     if isinstance(data, Examples):
         return data
-    examples = read_examples(data, config.data, multi_label=multi_label)
+    examples = read_examples(data, config.data, like=like)
+    reporter.say(examples.source)
     reporter.say(examples.describe())
     for notice in examples.notices:
         reporter.say(f"note: {notice}")

@@ -15,7 +15,7 @@ from textcnn.runs.run import Run, ended, shared_config
 from textcnn.runs.text import run_text
 from textcnn.training.checkpoints import Checkpoints
 from textcnn.training.distributed import ALONE, ProcessGroup
-from textcnn.training.progress import Reporter
+from textcnn.training.progress import Remembering, Reporter
 from textcnn.training.watch import Watch
 
 
@@ -56,7 +56,7 @@ def train_text(
         ArtifactError: ``start_from`` is no text model.
         OverMemoryError: the run held more memory than ``max_memory`` before a weight was learned.
     """
-    start = None
+    start, reporter = None, Remembering(reporter)
     if start_from is not None:
         if folds is not None:
             raise ConfigError(
@@ -75,4 +75,5 @@ def train_text(
             run = run_text_folds(data, config, folds, reporter, **more)
         else:
             run = run_text(data, config, reporter, start=start, **more)
+        run.predictor.artifact.training["said"] = reporter.said
         return ended(run, watch)

@@ -94,7 +94,7 @@ def train_prepared(prepared: Prepared, reporter: Reporter, watch: Watch | None =
         return train_network(prepared, training, road, reporter, watch)
 
     network, shape, learned = train_members(config, train, reporter)
-    artifact = Artifact(network, prepared.inputs, labels, shape)
+    artifact = Artifact(network, prepared.inputs, labels, shape, reading=prepared.reading)
     others = limit_wide(artifact, dict(prepared.others), config.training.wide_megabytes, reporter)
     logits = logits_function(artifact, config.training) if road.name == CORE else None
     run = finish_run(artifact, learned, part, others, config, source=prepared.source, logits=logits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,12 +34,13 @@ _ANYWHERE = (413, 500, 504)
 _OF_CLASSIFY = (400, 404, 408, 415, 422, 429, 501, 503)
 
 
-def build_app(service: Service, token: str | None = None) -> Guard:
+def build_app(service: Service, token: str | None = None, origins: Sequence[str] = ()) -> Guard:
     """The whole application, with the short way and the guard before it.
 
     Args:
         service: what answers.
         token: that requests must bring.
+        origins: whose pages may ask.
     """
     app = FastAPI(title="textcnn", version=textcnn.__version__, docs_url=None, redoc_url=None)
     app.add_exception_handler(Refusal, _refused)
@@ -48,7 +50,7 @@ def build_app(service: Service, token: str | None = None) -> Guard:
     _add_answers(app, service, closed)
     _add_states(app, service, closed)
     _add_page(app)
-    return Guard(QuickPath(app, service), service.limits, token, service.metrics)
+    return Guard(QuickPath(app, service), service.limits, token, service.metrics, origins)
 
 
 def _answers(success: type[BaseModel] | None, *errors: int) -> dict[int | str, dict[str, Any]]:
@@ -68,7 +70,7 @@ def _add_answers(app: FastAPI, service: Service, closed: dict[str, Any]) -> None
     )
     async def classify(request: Request) -> Response:
         """One row for each text, in order."""
-        body = await service.respond(request.headers.get("content-type", ""), await request.body())
+        body = await service.respond(request.headers, await request.body())
         return Response(body, media_type=JSON)
 
     @app.get("/labels", responses=_answers(LabelsResponse, 401, 404, 422, 503), **closed)
@@ -131,5 +133,8 @@ async def _refused(request: Request, refusal: Exception) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = HTTP_CODES.get(error.status_code, "http_error")
-    refusal = Refusal(error.status_code, code, str(error.detail), headers=error.headers)
+    headers = dict(error.headers or {})
+    if headers.get("Allow") == "GET":
+        headers["Allow"] = "GET, HEAD"  # the guard makes one of the other
+    refusal = Refusal(error.status_code, code, str(error.detail), headers=headers)
     return await _refused(request, refusal)

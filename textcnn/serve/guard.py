@@ -6,18 +6,25 @@ import asyncio
 import hmac
 import logging
 import time
-from typing import Any
+from collections.abc import Sequence
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from textcnn.serve.metrics import CLIENT_GONE, Metrics
-from textcnn.serve.refusals import Refusal, unexpected
+from textcnn.serve.origins import Header, Origins
+from textcnn.serve.refusals import Refusal, too_large, unexpected
 from textcnn.serve.settings import Limits
 
 LOG = logging.getLogger("textcnn.serve")
 OPEN_PATHS = ("/", "/docs", "/openapi.json", "/health", "/ready")  # without a token; files of the page too
 RETRY_SECONDS = "1"
+# Most clients read no answer before they have sent their body, and a connection closed meanwhile is reset: what is not
+# wanted is read and dropped before the answer, up to so many bytes, for so large a share of the time a request may
+# take, and while less than so many seconds pass between.
+DROPPED_BYTES = 256 * 2**20
+DROPPED_SHARE = 0.8
+DROPPED_SILENCE = 1.0
 
 # The page's own files and nothing else: no inline script or style, no other host, no frame around it.
 POLICY = (
@@ -40,10 +47,13 @@ class Guard:
         limits: of a request, and of all that are being answered.
         token: that requests must bring, but for :data:`OPEN_PATHS`; none: nobody is asked.
         metrics: are kept here, but for those of batches.
+        origins: whose pages may ask.
     """
 
-    def __init__(self, app: ASGIApp, limits: Limits, token: str | None, metrics: Metrics) -> None:
-        self.app, self._limits, self._metrics = app, limits, metrics
+    def __init__(
+        self, app: ASGIApp, limits: Limits, token: str | None, metrics: Metrics, origins: Sequence[str] = ()
+    ) -> None:
+        self.app, self._limits, self._metrics, self._origins = app, limits, metrics, Origins(origins)
         self._expected = None if token is None else f"Bearer {token}".encode()
         self._work = _Work(limits, metrics)
 
@@ -53,14 +63,23 @@ class Guard:
             await self.app(scope, receive, send)
             return
         is_work = scope["path"] == "/classify"
-        exchange = _Exchange(receive, send, self._limits.max_body_bytes, self._work if is_work else None)
+        headers = dict(scope["headers"])
+        exchange = _Exchange(receive, send, self._limits, self._work if is_work else None, headers)
+        exchange.headers += self._origins.headers(headers.get(b"origin"))
         started = time.perf_counter()
         try:
-            self._admit(scope)
+            allowed = self._origins.preflight(scope["method"], headers)
+            if allowed is None:
+                self._admit(scope, headers)
+            else:
+                await exchange.answer(204, allowed)
         except Refusal as refusal:
             await exchange.refuse(refusal)
+        if exchange.status:
             self._metrics.count_request(scope["path"], exchange.status)
             return
+        if scope["method"] == "HEAD":  # what GET would answer; the server leaves out the body
+            scope = {**scope, "method": "GET"}
         try:
             await self._answer(scope, exchange)
         finally:
@@ -69,8 +88,7 @@ class Guard:
             if is_work:
                 self._metrics.observe("textcnn_request_seconds", time.perf_counter() - started)
 
-    def _admit(self, scope: Scope) -> None:
-        headers = dict(scope["headers"])
+    def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
         path = scope["path"]
         is_open = path in OPEN_PATHS or path.startswith("/static/")
         if self._expected is not None and not is_open:
@@ -84,7 +102,7 @@ class Guard:
                 )
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > self._limits.max_body_bytes:
-            raise _too_large(self._limits.max_body_bytes)
+            raise too_large(self._limits.max_body_bytes)
 
     async def _answer(self, scope: Scope, exchange: _Exchange) -> None:
         try:
@@ -132,20 +150,27 @@ class _Work:
 class _Exchange:
     """One request and its answer, watched: how much body came, whether the answer has begun."""
 
-    def __init__(self, receive: Receive, send: Send, max_body_bytes: int, work: _Work | None) -> None:
-        self._receive, self._send, self._max_body_bytes, self._work = receive, send, max_body_bytes, work
+    def __init__(
+        self, receive: Receive, send: Send, limits: Limits, work: _Work | None, headers: dict[bytes, bytes]
+    ) -> None:
+        self._receive, self._send, self._max_body_bytes, self._work = receive, send, limits.max_body_bytes, work
         self._size, self._has_place = 0, False
+        self._end = time.monotonic() + DROPPED_SHARE * limits.timeout
+        has_body = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
+        self._all_came = not has_body  # also what was dropped
+        self._waits = headers.get(b"expect", b"").lower() == b"100-continue"  # sends no body before it is asked for
         self.body_is_read, self.status = False, 0
+        self.headers: list[Header] = list(HEADERS)
 
     async def receive(self) -> Message:
-        message = await self._receive()
+        message = await self._next()
         if message["type"] != "http.request":
             return message
         size = len(message.get("body", b""))
         self._size += size
         if self._size > self._max_body_bytes:
             self._size -= size  # it is thrown away
-            raise _too_large(self._max_body_bytes)
+            raise too_large(self._max_body_bytes)
         if self._work is not None:
             self._work.take_bytes(size)
         if not message.get("more_body", False) and not self.body_is_read:
@@ -160,11 +185,36 @@ class _Exchange:
         if self._work is not None:
             self._work.give_back(self._size, self._has_place)
 
+    async def _next(self) -> Message:
+        message = await self._receive()
+        self._waits = False
+        self._all_came = self._all_came or not message.get("more_body", False)  # a disconnect is an end too
+        return message
+
+    async def _drop_rest(self) -> None:
+        """Read what the client still sends of its body."""
+        dropped = 0
+        while not self._all_came and not self._waits and dropped < DROPPED_BYTES:
+            left = self._end - time.monotonic()
+            if left <= 0:
+                return
+            try:
+                async with asyncio.timeout(min(DROPPED_SILENCE, left)):
+                    dropped += len((await self._next()).get("body", b""))
+            except TimeoutError:
+                return
+
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            await self._drop_rest()
             self.status = message["status"]
-            message["headers"] = [*message.get("headers", []), *HEADERS]
+            message["headers"] = [*message.get("headers", []), *self.headers]
         await self._send(message)
+
+    async def answer(self, status: int, headers: list[Header], body: bytes = b"") -> None:
+        """The whole answer at once."""
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
 
     async def refuse(self, refusal: Refusal) -> None:
         """Answer with an error, unless an answer has begun: then the connection can only be broken off."""
@@ -172,15 +222,7 @@ class _Exchange:
             return
         body = refusal.body()
         headers = {"content-type": "application/json", "content-length": str(len(body)), **refusal.headers}
-        start: dict[str, Any] = {"type": "http.response.start", "status": refusal.status}
-        start["headers"] = [(name.encode(), value.encode()) for name, value in headers.items()]
-        await self.send(start)
-        await self.send({"type": "http.response.body", "body": body})
-
-
-def _too_large(limit: int) -> Refusal:
-    # The connection stays open: to close it while the client still sends would reset it, and the answer be lost.
-    return Refusal(413, "body_too_large", f"expected a body of at most {limit:,} bytes; send fewer texts at a time")
+        await self.answer(refusal.status, [(name.encode(), value.encode()) for name, value in headers.items()], body)
 
 
 def _too_many(limit: int) -> Refusal:

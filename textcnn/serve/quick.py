@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -27,8 +28,7 @@ class QuickPath:
             return
         status, headers = 200, dict[str, str]()
         try:
-            kind = dict(scope["headers"]).get(b"content-type", b"").decode("latin-1")
-            body = await self._service.respond(kind, await _body(receive))
+            body = await self._service.respond(Headers(scope=scope), await _body(receive))
         except Refusal as refusal:
             status, headers, body = refusal.status, refusal.headers, refusal.body()
         found = {"content-length": str(len(body)), "content-type": JSON, **headers}

@@ -44,3 +44,9 @@ class Refusal(Exception):
 def unexpected() -> Refusal:
     """What a client hears of a bug; the traceback is in the server's log."""
     return Refusal(500, "internal_error", "the server could not answer; its log says why")
+
+
+def too_large(limit: int) -> Refusal:
+    """What a client hears of a body with more bytes than the limit."""
+    # The connection stays open: where more is sent than is dropped, closing it would reset it, and lose the answer.
+    return Refusal(413, "body_too_large", f"expected a body of at most {limit:,} bytes; send fewer texts at a time")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from textcnn.serve.batching import Batcher
 from textcnn.serve.guard import RETRY_SECONDS
 from textcnn.serve.metrics import Metrics
 from textcnn.serve.models import Models, Question, ServedModel
+from textcnn.serve.packing import unpacked
 from textcnn.serve.refusals import Refusal
 from textcnn.serve.schemas import parse_request
 from textcnn.serve.settings import Limits
@@ -47,16 +49,20 @@ class Service:
             raise Refusal(404, "no_such_model", f"expected one of the models {names}, got {str(name)[:80]!r}")
         return found
 
-    async def respond(self, content_type: str, body: bytes) -> bytes:
+    async def respond(self, headers: Mapping[str, str], body: bytes) -> bytes:
         """The answer to a request to classify: a JSON document with one row for each text, in order.
+
+        Args:
+            headers: of the request, by names in lower case.
+            body: as sent.
 
         Raises:
             Refusal: it is no such request, or the model cannot do what is asked.
         """
-        kind = content_type.partition(";")[0].strip().lower()
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != JSON:
             raise Refusal(415, "not_json", f"expected the header Content-Type: {JSON}, got {kind[:80]!r}")
-        asked = parse_request(body, self.limits)
+        asked = parse_request(unpacked(headers.get("content-encoding", ""), body, self.limits), self.limits)
         model = self.model(asked.model)
         rows = await self._rows(model, asked.texts, asked.question())
         document = json.dumps({"model": model.name, "results": rows}, ensure_ascii=False, separators=(",", ":"))

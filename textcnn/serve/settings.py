@@ -51,6 +51,7 @@ class ServerSettings:
         precision: ``float32`` or ``int8``.
         token: that requests must bring; none: nobody is asked.
         limits: see there.
+        origins: whose pages may ask, as :func:`textcnn.serve.origins.checked_origins` gave them.
     """
 
     models: tuple[ModelSource, ...]
@@ -60,6 +61,7 @@ class ServerSettings:
     precision: str = "float32"
     token: str | None = field(default=None, repr=False)
     limits: Limits = field(default_factory=Limits)
+    origins: tuple[str, ...] = ()
 
     @property
     def is_local(self) -> bool:

@@ -59,7 +59,7 @@ class Worker(uvicorn.Server):
         self._is_replacement, self._patience = is_replacement, settings.limits.timeout
         super().__init__(
             uvicorn.Config(
-                build_app(self._service, settings.token),
+                build_app(self._service, settings.token, settings.origins),
                 http=_protocol(metrics),
                 log_config=None,
                 log_level="error",  # a line for each request that is no HTTP would let anyone fill a disk

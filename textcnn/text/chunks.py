@@ -169,7 +169,7 @@ class ChunkMemory:
 
     def _ids_of(self, words: list[str]) -> npt.NDArray[np.int32]:
         """Ids of words that are new; those that the vocabulary does not have are remembered."""
-        found = [self._tokenizer.id_of(word) for word in words]
+        found = self._tokenizer.ids_of(words)
         behind = [word for word, number in zip(words, found, strict=True) if number is None]
         if self._lexicon is not None and behind:
             self._remember(self._lexicon.compose(behind))

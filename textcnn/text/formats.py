@@ -1,172 +1,143 @@
-"""One reader a file format: csv and tsv, jsonl, Parquet, fastText lines, a folder per class, plain lines.
+"""One reader a format: csv and tsv, JSON, Parquet, fastText lines, a folder per class, plain lines.
 
 Each makes a :class:`~textcnn.text.read_table.Table`, which streams; :func:`file_table` finds out which one to use.
 """
 
 from __future__ import annotations
 
-import itertools
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from textcnn.config import ESCAPES, QUOTES, DataConfig
 from textcnn.errors import ConfigError, DataError
-from textcnn.text.read_columns import TEXT_NAMES
-from textcnn.text.read_csv import DELIMITERS, csv_table, header_cells
+from textcnn.text.endings import EXTENSIONS, extension
+from textcnn.text.foreign import refuse_foreign, refuse_page
+from textcnn.text.read_columns import LABEL_NAMES, TEXT_NAMES
+from textcnn.text.read_csv import DELIMITERS, csv_table, first_rows, has_sep_line
 from textcnn.text.read_folder import folder_table
+from textcnn.text.read_json import json_table, looks_like_json
 from textcnn.text.read_parquet import parquet_table
-from textcnn.text.read_source import SURROGATE, Source
-from textcnn.text.read_table import DEEPEST, PEEK, Opened, Record, Table, is_deep, shown
+from textcnn.text.read_source import Source
+from textcnn.text.read_table import Record, Table
 
-FORMATS = ("auto", "csv", "tsv", "jsonl", "parquet", "fasttext", "folder", "lines")
-EXTENSIONS = {
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".tab": "tsv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json-lines": "jsonl",
-    ".json": "jsonl",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".ft": "fasttext",
-    ".txt": "lines",  # or fasttext, as the first line shows
-}
+FORMATS = ("auto", "csv", "tsv", "jsonl", "json", "parquet", "fasttext", "folder", "lines")
 LABEL = "__label__"
 _FASTTEXT_LABEL = re.compile(rf"\s*{LABEL}(\S*)")
+_LONGEST_NAME = 40  # characters of a column's name, where there is no more than the name to tell a header by
 
 
-def file_table(path: Path | None, format: str = "auto", encoding: str = "utf-8") -> Table:
+def file_table(path: Path | None, options: DataConfig) -> Table:
     """The table in a file, a folder with one sub-folder a label, or the standard input (``path`` None).
 
     Raises:
-        ConfigError: an unknown format or encoding.
+        ConfigError: an unknown format, encoding, kind of quotes or escape.
         DataError: the file is empty, or not what its format says.
     """
-    if format not in FORMATS:
-        raise ConfigError(f"format must be {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, got {format!r}")
-    if path is not None and (path.is_dir() or format == "folder"):
-        return folder_table(path, format, encoding)
-    return source_table(Source(path, encoding), format)
+    if options.format not in FORMATS:
+        raise ConfigError(f"format must be {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, got {options.format!r}")
+    if options.quotes not in QUOTES or options.escape not in ESCAPES:
+        found = f"{options.quotes!r} and {options.escape!r}"
+        raise ConfigError(f"quotes must be {' or '.join(QUOTES)}, and escape backslash or none, got {found}")
+    if path is not None and (path.is_dir() or options.format == "folder"):
+        return folder_table(path, options.format, options.encoding)
+    return source_table(Source(path, options.encoding), options)
 
 
-def source_table(source: Source, format: str = "auto") -> Table:
+def source_table(source: Source, options: DataConfig) -> Table:
     """The table in a file, wherever it is opened from.
 
     Raises:
         DataError: the file is empty, or not what its format says.
     """
-    table = _source_table(source, format)
+    head = source.head()
+    if not head and (source.path is not None or source.again):
+        raise DataError("expected rows, found an empty file", path=source.name)
+    refuse_foreign(head, source.name)
+    format = _sniff(source, options) if options.format == "auto" else options.format
+    if format != "lines":
+        refuse_page(head, source.name)
+    if format in DELIMITERS:
+        table = csv_table(source, format, options)
+    else:
+        readers = {"parquet": parquet_table, "fasttext": _fasttext_table, "lines": _lines_table}
+        table = readers.get(format, json_table)(source)
     table.source = source
     return table
 
 
-def _source_table(source: Source, format: str) -> Table:
-    is_stdin = source.path is None and not source.again
-    if is_stdin and format == "auto":
-        return _lines_table(source)
-    if not is_stdin and not source.head():
-        raise DataError("expected rows, found an empty file", path=source.name)
-    found = _sniff(source) if format == "auto" else format
-    if found in DELIMITERS:
-        return csv_table(source, found, sniff=format == "auto")
-    tables = {"jsonl": _jsonl_table, "parquet": parquet_table, "fasttext": _fasttext_table, "lines": _lines_table}
-    return tables[found](source)
-
-
-def extension(name: str) -> str:
-    """The extension that tells the format of a file, ``.gz`` left out."""
-    return Path(name.lower().removesuffix(".gz")).suffix
-
-
-def _sniff(source: Source) -> str:
-    """The format by the extension; where that says nothing, by the first bytes."""
-    by_extension = EXTENSIONS.get(extension(source.name), "")
-    if by_extension not in ("", "lines"):
-        return by_extension
+def _sniff(source: Source, options: DataConfig) -> str:
+    """The format by the first bytes where they leave no doubt, else by the extension, else by the first lines."""
     if source.head().startswith(b"PAR1"):
         return "parquet"
-    first = next(iter(source.head_lines()), "").lstrip()
-    if first.startswith(LABEL):
-        return "fasttext"
-    if by_extension:
-        return by_extension
-    if first.startswith("{"):
+    by_extension = EXTENSIONS.get(extension(source.file_name), "")
+    text, lines = source.head_text(), source.head_lines()
+    if looks_like_json(text):
         return "jsonl"
-    header = [cell.lower() for cell in header_cells(source)]
-    return "csv" if len(header) > 1 and any(cell in TEXT_NAMES for cell in header) else "lines"
+    if by_extension not in ("", "lines"):
+        return by_extension
+    if lines and lines[0].lstrip().startswith(LABEL):
+        return "fasttext"
+    if has_sep_line(lines):
+        return "csv"
+    delimiter, rows = first_rows(lines[:10])
+    return _as_table(delimiter) if _has_header(rows, len(lines) < 2, options) else "lines"
 
 
-# --------------------------------------------------------------------------- jsonl, fastText lines, plain lines
+def _as_table(delimiter: str) -> str:
+    return "tsv" if delimiter == "\t" else "csv"
 
 
-def _jsonl_table(source: Source) -> Table:
-    """One JSON object a line; the keys of the first objects are the columns."""
-
-    def start(notices: Counter[str]) -> Opened:
-        records = _objects(source, notices)
-        head = list(itertools.islice(records, PEEK if source.again else 1))  # a pipe may be slow: do not wait for 100
-        columns = dict.fromkeys(key for _, record in head for key in record)
-        return tuple(columns), itertools.chain(head, records)
-
-    return Table(source.name, "jsonl", start, again=source.again, strip_labels=True)
-
-
-def _objects(source: Source, notices: Counter[str]) -> Iterator[Record]:
-    for number, line in enumerate(source.lines(notices), start=1):
-        if not line.strip():
-            notices["blank_lines"] += 1
-            continue
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as err:
-            problem = f"expected one JSON object a line, found {shown(line)} ({err})"
-            raise DataError(problem, path=source.name, line=number) from err
-        if line.count("[") + line.count("{") > DEEPEST and is_deep(record):
-            problem = f"expected lists and objects nested at most {DEEPEST} deep, found {shown(line)}; flatten it"
-            raise DataError(problem, path=source.name, line=number)
-        if not isinstance(record, dict):
-            raise DataError(f"expected one JSON object a line, found {shown(record)}", path=source.name, line=number)
-        yield number, _without_surrogates(record, notices) if "\\ud" in line.lower() else record
+def _has_header(rows: list[list[str]], is_alone: bool, options: DataConfig) -> bool:
+    """Whether the first line names columns, a usual or wanted one among them, and the next has as many cells."""
+    header = [cell.lower() for cell in rows[0]] if rows else []
+    wanted = {name.lower() for name in (*options.text_column, *options.label_column)}
+    named = wanted | set(TEXT_NAMES) | set(LABEL_NAMES)
+    is_names = len(header) > 1 and len(set(header)) > 1 and all(len(cell) <= _LONGEST_NAME for cell in header)
+    return (
+        is_names
+        and any(cell in named for cell in header)
+        and (is_alone or len(rows) < 2 or len(rows[1]) == len(header))
+    )
 
 
-def _without_surrogates(value: Any, notices: Counter[str]) -> Any:
-    """Halves of surrogate pairs, which JSON can escape but UTF-8 cannot write, become U+FFFD and are counted."""
-    if isinstance(value, str):
-        text, count = SURROGATE.subn("\ufffd", value)
-        notices["surrogates"] += count
-        return text
-    if isinstance(value, list):
-        return [_without_surrogates(item, notices) for item in value]
-    if isinstance(value, dict):
-        return {_without_surrogates(key, notices): _without_surrogates(item, notices) for key, item in value.items()}
-    return value
+# ---------------------------------------------------------------------------------- fastText lines, plain lines
 
 
 def _fasttext_table(source: Source) -> Table:
     """``__label__a __label__b some text``: a line's labels stand before its text."""
-    return _line_table(source, "fasttext", _fasttext_cells, split_labels=False)
+    return _line_table(source, "fasttext", _fasttext_cells, {}, split_labels=False)
 
 
 def _lines_table(source: Source) -> Table:
     """One text a line, blank ones too: one row in, one row out."""
-    return _line_table(source, "lines", _text_cell)
+    tabs = {line.count("\t") for line in source.head_lines()[:-1]}  # the last one may be cut
+    return _line_table(source, "lines", _text_cell, {"tabs": len(tabs) == 1 and tabs != {0}})
 
 
-def _line_table(source: Source, format: str, cells: Callable[[str], dict[str, Any]], **how: bool) -> Table:
+def _line_table(
+    source: Source,
+    format: str,
+    cells: Callable[[str], dict[str, Any]],
+    seen: dict[str, bool],
+    *,
+    split_labels: bool = True,
+) -> Table:
     columns = tuple(cells(""))
 
     def records(notices: Counter[str]) -> Iterator[Record]:
+        notices.update(seen)
         for number, line in enumerate(source.lines(notices), start=1):
             if line.strip() or format == "lines":
                 yield number, cells(line.removesuffix("\n"))
             else:
                 notices["blank_lines"] += 1
 
-    return Table(source.name, format, lambda notices: (columns, records(notices)), again=source.again, **how)
+    return Table(
+        source.name, format, lambda notices: (columns, records(notices)), again=source.again, split_labels=split_labels
+    )
 
 
 def _text_cell(line: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from textcnn.text.read_table import PEEK, Opened, Record, Table, is_list, shown,
 CHUNK = 1000  # rows taken from a frame or data set at a time
 ACCEPTED = (
     "a file, a folder, '-', a hub id 'owner/name', (texts, labels), a list of texts, of (text, label) pairs or of "
-    "dicts, a dict of columns, a pandas DataFrame, a pyarrow Table or a datasets.Dataset"
+    "dicts, a dict of columns, a pandas or polars DataFrame, a pyarrow Table or a datasets.Dataset"
 )
 
 
@@ -33,6 +33,10 @@ def memory_table(data: Any) -> Table:
         return _arrow_table(data)
     if library == "pandas" and hasattr(data, "columns"):
         return _frame_table(data)
+    if hasattr(data, "__arrow_c_stream__") and hasattr(data, "columns"):  # polars, DuckDB and others
+        return _arrow_table(_arrow_of(data))
+    if (names := getattr(getattr(data, "dtype", None), "names", None)) is not None:  # a structured array
+        return _columns_table("<array>", {name: data[name].tolist() for name in names})
     if isinstance(data, Mapping):
         return _columns_table("<dict>", {str(name): _as_list(column, str(name)) for name, column in data.items()})
     if isinstance(data, (list, tuple)) or getattr(data, "ndim", 0) == 1:
@@ -103,7 +107,7 @@ def _columns_table(name: str, columns: dict[str, list[Any]]) -> Table:
 
 def _as_list(column: Any, name: str) -> list[Any]:
     """A list, array, Series or Arrow column as a list of Python values."""
-    for method in ("tolist", "to_pylist"):
+    for method in ("tolist", "to_pylist", "to_list"):
         if hasattr(column, method):
             return list(getattr(column, method)())
     if isinstance(column, (list, tuple)):
@@ -128,7 +132,15 @@ def _frame_table(frame: Any) -> Table:
     return Table("<DataFrame>", "pandas", start)
 
 
+def _arrow_of(data: Any) -> Any:
+    import pyarrow
+
+    return pyarrow.table(data)
+
+
 def _arrow_table(table: Any) -> Table:
+    table = table.read_all() if hasattr(table, "read_all") else table  # a stream of batches, which is read once
+
     def start(_: Counter[str]) -> Opened:
         batches = table.to_batches(max_chunksize=CHUNK) if hasattr(table, "to_batches") else [table]
         return columns, batch_records(iter(batches), columns, "<Table>")

@@ -1,6 +1,7 @@
 """The same text twice: with two labels, or in two parts of the data.
 
-Of each text eight bytes are kept, so that any number of texts can be compared (in a million, two agree with odds of 3e-8).
+Of each text eight bytes are kept, so that any number of texts can be compared (in a million, two agree with odds of
+3e-8).
 """
 
 from __future__ import annotations

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from textcnn.config import DataConfig
 from textcnn.errors import DataError
+from textcnn.text.label_words import is_blank
 from textcnn.text.read_table import Table, shown
+from textcnn.text.schema import Schema
 
 # Lower case, the likeliest first.
 TEXT_NAMES = (
@@ -15,37 +19,126 @@ TEXT_NAMES = (
 )
 LABEL_NAMES = (
     *("label", "labels", "class", "category", "target", "intent", "sentiment", "topic", "tag", "tags"),
-    *("label_text", "classes", "categories", "genre", "emotion", "rating", "stars"),
+    *("label_text", "classes", "categories", "genre", "emotion", "rating", "stars", "cats"),
 )
+LABEL_PREFIX = "p_"  # of columns that say yes or no to a label, where there is no label column
 LISTED = 20  # column names in a message
+SAMPLE = 100  # rows by which it is seen which columns look like text
 
 
-def choose_columns(
-    table: Table, options: DataConfig, labels: str
-) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
+class Columns(NamedTuple):
+    """The columns of a table that are read.
+
+    Attributes:
+        text: joined to the text.
+        label: hold the labels.
+        weight: holds the weight of a row.
+        notices: what the user should know of the choice.
+        guessed: whether the text was chosen by usual names alone.
+    """
+
+    text: tuple[str, ...]
+    label: tuple[str, ...]
+    weight: str | None
+    notices: tuple[str, ...] = ()
+    guessed: bool = False
+
+
+def choose_columns(table: Table, options: DataConfig, labels: str, like: Schema | None = None) -> Columns:
     """The columns of the text, of the label and of the weight, which none has but by option.
 
     Args:
         table: what is read.
         options: may name the columns, or give their positions from 1 where no column has such a name.
         labels: ``required``, ``optional`` or ``ignored``.
+        like: of a model, whose columns go before usual names; that others are read is told.
 
     Raises:
         DataError: a named column is not there, or none has a usual name, or one column is to be two of the three.
     """
-    wanted_text, wanted_label = _names(options.text_column), _names(options.label_column)
-    text = tuple(_find(table, name, "--text-column") for name in wanted_text)
-    label = () if labels == "ignored" else tuple(_find(table, name, "--label-column") for name in wanted_label)
+    trained_text, trained_label = ((), ()) if like is None else (like.text_columns, like.label_columns)
+    asked_text, asked_label = _names(options.text_column), _names(options.label_column)
+    text = tuple(_find(table, name, "--text-column") for name in asked_text)
+    label = () if labels == "ignored" else tuple(_find(table, name, "--label-column") for name in asked_label)
     if both := set(text) & set(label):
         raise DataError(f"expected text and label in different columns, found {both.pop()!r} for both", path=table.name)
     weight = None if options.weight_column is None else _find(table, options.weight_column, "--weight-column")
     if weight in (*text, *label):
         raise DataError(f"expected the weight in a column of its own, found it in {weight!r}", path=table.name)
     rest = [name for name in table.columns if name != weight]
+    text = text or tuple(name for name in trained_text if name in rest and name not in label)
+    if not label and labels != "ignored" and set(trained_label) <= set(rest) - set(text):
+        label = trained_label
+    guessed = not text
     text = text or _usual_text(table, rest, label)
     if not label and labels != "ignored":
         label = _usual_label(table, rest, text, labels == "required")
-    return text, label, weight
+    notices = []
+    if len(table.columns) > 1 or (table.source is not None and table.format != "lines"):
+        notices += _told("text", text, trained_text, table)
+        notices += _told("label", label, trained_label, table) if label else []
+    return Columns(text, label, weight, tuple(notices), guessed)
+
+
+def _told(kind: str, read: Sequence[str], trained: Sequence[str], table: Table) -> list[str]:
+    """That other columns are read than in training."""
+    if not trained or tuple(read) == tuple(trained):
+        return []
+    absent = [name for name in trained if name not in table.columns]
+    why = f", as there is no column {' or '.join(map(repr, absent))}" if absent else ""
+    return [
+        f"the {kind} is read from {'+'.join(map(repr, read))}, the model was trained on "
+        f"{'+'.join(map(repr, trained))}{why}"
+    ]
+
+
+class _Table(Protocol):
+    """What :class:`OtherTexts` asks of the rows."""
+
+    columns: tuple[str, ...]
+    label_columns: tuple[str, ...]
+
+
+class OtherTexts:
+    """Which columns look like texts besides the one that was chosen, by the first rows.
+
+    Args:
+        rows: whose label columns are no texts, and columns of usual names of labels neither.
+        chosen: the columns that are read as text.
+    """
+
+    def __init__(self, rows: _Table, chosen: Sequence[str]) -> None:
+        no_texts = {*chosen, *rows.label_columns}
+        self._columns = [name for name in rows.columns if name not in no_texts and name.lower() not in LABEL_NAMES]
+        self._filled: Counter[str] = Counter()
+        self._texts: Counter[str] = Counter()
+        self._rows = 0
+
+    def look(self, cells: Mapping[str, Any]) -> None:
+        """See the cells of the next row; after the first ones nothing is done."""
+        if self._rows == SAMPLE or not self._columns:
+            return
+        self._rows += 1
+        for name in self._columns:
+            cell = cells.get(name)
+            if not is_blank(cell):
+                self._filled[name] += 1
+                self._texts[name] += isinstance(cell, str) and _is_text(cell, name)
+
+    def sentences(self) -> list[str]:
+        """What to tell, if there is such a column."""
+        found = [repr(name) for name in self._columns if 2 * self._texts[name] > self._filled[name]]
+        if not found:
+            return []
+        looks, them = ("looks", "it") if len(found) == 1 else ("look", "them")
+        return [f"{', '.join(found)} {looks} like text too; --text-column reads {them}, and given again joins several"]
+
+
+def _is_text(cell: str, name: str) -> bool:
+    """Whether a cell is a text: of several words, or one in a column of a usual name or a script without blanks."""
+    return len(cell.split(None, 3)) > 2 or (
+        any(map(str.isalpha, cell)) and (name.lower() in TEXT_NAMES or (len(cell) > 10 and not cell.isascii()))
+    )
 
 
 def _names(option: Sequence[str]) -> tuple[str, ...]:
@@ -80,6 +173,9 @@ def _usual_label(table: Table, columns: Sequence[str], text: Sequence[str], requ
     rest = [name for name in columns if name not in text]
     if named := _first_usual(rest, LABEL_NAMES):
         return (named,)
+    indicators = tuple(name for name in rest if name.startswith(LABEL_PREFIX) and name != LABEL_PREFIX)
+    if len(indicators) > 1:
+        return indicators
     if not required:
         return ()
     if len(columns) == 2 and len(rest) == 1:

@@ -1,60 +1,99 @@
-"""Tables of comma- or tab-separated cells under a header line, by Python's csv module."""
+"""Tables of cells with a delimiter between them, under a header line, by Python's csv module."""
 
 from __future__ import annotations
 
 import csv
+import itertools
+import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
+from textcnn.config import DataConfig
 from textcnn.errors import DataError
+from textcnn.text.read_header import Header
 from textcnn.text.read_source import LONGEST, Source, too_long
-from textcnn.text.read_table import Opened, Record, Table, shown, unique_columns
+from textcnn.text.read_table import PEEK, Opened, Table
+from textcnn.text.read_tabs import Reader, tab_cells
 
 DELIMITERS = {"csv": ",\t;|", "tsv": "\t,;|"}  # the usual one first: it wins a tie
+_SEP = re.compile(r'\s*"?sep=(\\t|[^\w"\r\n])?"?[,;|\t]*\s*$', re.IGNORECASE)  # Excel's own line before a header
+_BACKSLASH = re.compile(r'(\\[\\"])|\\')
 
 
-def csv_table(source: Source, format: str, *, sniff: bool) -> Table:
+def csv_table(source: Source, format: str, options: DataConfig) -> Table:
     """A table with a header line; quoted cells may hold delimiters and line ends.
 
     Args:
         source: the file.
         format: ``csv`` or ``tsv``.
-        sniff: take the delimiter that cuts the header into the most cells, not the usual one of the format.
+        options: where they say ``auto`` as the format, the delimiter is the one that cuts the header into the most
+            cells, not the usual one; whether quotes are text, and what escapes them.
 
     Raises:
         DataError: no header, two columns of one name, quotes that do not pair up, a row unlike the header in length, or
             a row that does not end: a quote that is never closed must not swallow a file whole.
     """
-    delimiter = _delimiter(source, DELIMITERS[format]) if sniff else DELIMITERS[format][0]
+    declared, head = _declared(source.head_lines())
+    candidates = DELIMITERS[format] if options.format == "auto" else DELIMITERS[format][0]
+    delimiter = declared or _delimiter(head, candidates)
+    reader = partial(_reader, delimiter, options)
+    is_tabs = delimiter == "\t" and options.quotes == "auto"
 
     def start(notices: Counter[str]) -> Opened:
-        rows = _cells(source, delimiter, notices)
-        _, header = next(rows, (0, None))
-        if header is None:
+        rows = tab_cells(source, notices, reader) if is_tabs else _cells(source, notices, reader)
+        if declared is not None:
+            notices["sep_line"] += 1
+            next(rows, None)
+        _, names = next(rows, (0, None))
+        if names is None:
             raise DataError("expected a header line with the names of the columns, found no line", path=source.name)
-        columns = unique_columns([cell.strip() for cell in header], source.name)
-        return columns, _records(rows, columns, source.name, delimiter)
+        first = list(itertools.islice(rows, 1))
+        if Header.is_in_doubt(names, [cells for _, cells in first]):
+            first += itertools.islice(rows, PEEK if source.again else 0)
+        header = Header(names, [cells for _, cells in first], notices, source.name, delimiter)
+        return header.columns, header.records(itertools.chain(first, rows))
 
-    return Table(source.name, format, start, again=source.again, strip_labels=True)
-
-
-def header_cells(source: Source) -> list[str]:
-    """The cells of the first line, cut by the delimiter that makes the most of them."""
-    return _cut(source, _delimiter(source, DELIMITERS["csv"]))
+    return Table(source.name, format, start, again=source.again, strip_labels=True, delimiter=delimiter)
 
 
-def _delimiter(source: Source, candidates: str) -> str:
-    cells = {delimiter: len(_cut(source, delimiter)) for delimiter in candidates}
+def first_rows(lines: list[str]) -> tuple[str, list[list[str]]]:
+    """The delimiter of a table that begins with these lines, and the cells of each."""
+    declared, lines = _declared(lines)
+    delimiter = declared or _delimiter(lines, DELIMITERS["csv"])
+    rows = csv.reader(lines, delimiter=delimiter)
+    return delimiter, [[cell.strip() for cell in cells] for cells in rows]
+
+
+def has_sep_line(lines: list[str]) -> bool:
+    """Whether the first line is ``sep=``, by which Excel tells the delimiter."""
+    return _declared(lines)[0] is not None
+
+
+def _declared(lines: list[str]) -> tuple[str | None, list[str]]:
+    """The delimiter that a line ``sep=`` tells, empty if it tells none; no such line: None. And the other lines."""
+    if not lines or (found := _SEP.match(lines[0])) is None:
+        return None, lines
+    return {None: "", "\\t": "\t"}.get(found[1], found[1]), lines[1:]
+
+
+def _delimiter(lines: list[str], candidates: str) -> str:
+    cells = {delimiter: len(next(csv.reader(lines[:1], delimiter=delimiter), [])) for delimiter in candidates}
     return max(cells, key=cells.__getitem__)
 
 
-def _cut(source: Source, delimiter: str) -> list[str]:
-    header = source.head_lines()[:1]
-    return [cell.strip() for cell in next(csv.reader(header, delimiter=delimiter), [])]
-
-
-def _cells(source: Source, delimiter: str, notices: Counter[str]) -> Iterator[tuple[int, list[str]]]:
+def _reader(delimiter: str, options: DataConfig, lines: Any) -> Any:
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST))  # one for the whole process: raised, never lowered
+    quoting: Any = csv.QUOTE_NONE if options.quotes == "text" else csv.QUOTE_MINIMAL
+    if options.escape:  # of a quote and of itself; any other backslash is text, which csv would drop
+        lines = (_BACKSLASH.sub(lambda found: found[1] or r"\\", line) if "\\" in line else line for line in lines)
+    return csv.reader(
+        lines, delimiter=delimiter, strict=True, quoting=quoting, escapechar="\\" if options.escape else None
+    )
+
+
+def _cells(source: Source, notices: Counter[str], reader: Reader) -> Iterator[tuple[int, list[str]]]:
     line = held = 0
 
     def lines() -> Iterator[str]:
@@ -65,14 +104,15 @@ def _cells(source: Source, delimiter: str, notices: Counter[str]) -> Iterator[tu
                 raise too_long("a row", source.name, line)
             yield part
 
-    reader = csv.reader(lines(), delimiter=delimiter, strict=True)
+    rows = reader(lines())
     while True:
-        line, held = reader.line_num + 1, 0
+        line, held = rows.line_num + 1, 0
         try:
-            cells = next(reader, None)
+            cells = next(rows, None)
         except csv.Error as err:
             raise DataError(
-                f'expected quotes that pair up, found: {err}; write a quoted cell as "..." and a quote in it as ""',
+                f'expected quotes that pair up, found: {err}; write a quoted cell as "..." and a quote in it as "", '
+                r"or, where they are written as \", say --escape backslash; where quotes are text, say --quotes text",
                 path=source.name,
                 line=line,
             ) from err
@@ -82,17 +122,3 @@ def _cells(source: Source, delimiter: str, notices: Counter[str]) -> Iterator[tu
             yield line, cells
         else:
             notices["blank_lines"] += 1
-
-
-def _records(
-    rows: Iterator[tuple[int, list[str]]], columns: tuple[str, ...], name: str, delimiter: str
-) -> Iterator[Record]:
-    for line, cells in rows:
-        if len(cells) != len(columns):
-            raise DataError(
-                f"expected {len(columns)} cells as in the header, found {len(cells)}: {shown(cells)}; "
-                f"quote a cell that holds {delimiter!r}",
-                path=name,
-                line=line,
-            )
-        yield line, dict(zip(columns, cells, strict=True))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from textcnn.errors import DataError
-from textcnn.text.formats import EXTENSIONS, extension
+from textcnn.text.endings import EXTENSIONS, PACKED, extension
 from textcnn.text.memory import dataset_table
 from textcnn.text.read_table import Table
 
@@ -21,7 +21,7 @@ def is_hub_id(name: str) -> bool:
     """Whether a string that is no path names a data set of the hub, and is not a mistyped path."""
     if name.startswith(PREFIX):
         return True
-    is_path = extension(name) in EXTENSIONS or name.lower().endswith(".gz") or Path(name).parent.exists()
+    is_path = extension(name) in EXTENSIONS or name.lower().endswith(PACKED) or Path(name).parent.exists()
     return ID.fullmatch(name) is not None and not is_path
 
 

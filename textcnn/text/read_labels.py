@@ -1,17 +1,19 @@
-"""From label cells to the labels of a row: one or several, split or verbatim, indicator columns."""
+"""From label cells to the labels of a row, by the form that the cells of all rows were found to have."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from textcnn.errors import DataError
+from textcnn.text.label_form import Asked, Cells, Seen, decide_form
+from textcnn.text.label_words import canonical, is_blank, is_yes
+from textcnn.text.read_columns import LABEL_PREFIX
 from textcnn.text.read_table import cell_text, is_list, is_missing, shown
-
-Cells = tuple[Any, ...]  # the label cells of one row, a cell a label column
-INDICATORS = {"0": False, "1": True, "false": False, "true": True}
+from textcnn.text.schema import LabelForm
+from textcnn.text.written_lists import parse_list
 
 
 @dataclass(frozen=True)
@@ -21,38 +23,31 @@ class LabelReader:
     Args:
         columns: the label columns; several of them make a multi-label task.
         name: the source, for messages.
-        separator: stands between the labels of one cell; None: cells are never split.
+        form: how the cells are written, as far as it is known; a cell is split only where ``multi_label`` is True.
         strip: blanks around a label do not count.
-        multi_label: True: cells are split; False: each row has one label, its cell verbatim; None: not known, so that
-            only lists and several columns give several labels.
-        indicators: whether the cells of several columns say yes or no to the column's name; None: each row tells.
+        known: spellings of labels that are kept, though others are usual for their numbers.
+        spellings: filled with the spelling of each label that had another.
     """
 
     columns: tuple[str, ...]
     name: str
-    separator: str | None = None
+    form: LabelForm = LabelForm()
     strip: bool = False
-    multi_label: bool | None = None
-    indicators: bool | None = None
+    known: frozenset[str] = frozenset()
+    spellings: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.multi_label is False and len(self.columns) > 1:
+        if self.form.multi_label is False and len(self.columns) > 1:
             raise DataError(
                 f"expected one label column because multi_label is false, found {', '.join(map(repr, self.columns))}; "
                 "name one column or leave multi_label out",
                 path=self.name,
             )
 
-    def decide(self, rows: Iterable[Cells]) -> LabelReader:
-        """The same reader with ``multi_label`` and ``indicators`` settled by all rows."""
-        several = len(self.columns) > 1
-        multi_label, indicators = several, several
-        for cells in rows:
-            multi_label = multi_label or any(is_list(cell) or self._is_joined(cell) for cell in cells)
-            indicators = indicators and all(map(_is_indicator, cells))
-        return replace(
-            self, multi_label=multi_label if self.multi_label is None else self.multi_label, indicators=indicators
-        )
+    def decide(self, seen: Sequence[Seen], asked: Asked) -> tuple[LabelReader, list[str]]:
+        """The same reader with the form that all rows show, and what of that was guessed."""
+        form, notices = decide_form(self.columns, seen, asked)
+        return replace(self, form=form), notices
 
     def read(self, cells: Cells, line: int) -> tuple[str, ...] | None:
         """The labels of one row, each once; None if it has none.
@@ -65,67 +60,125 @@ class LabelReader:
         )
         if names is None:
             return None
-        if self.multi_label is False and len(names) != 1:
+        if self.form.multi_label is False and len(names) != 1:
             raise DataError(
                 f"expected one label because multi_label is false, found {shown(names)}; "
-                "leave multi_label out to have any number of labels a text",
+                "--multi-label, or multi_label=True, lets a text have any number of labels",
                 path=self.name,
                 line=line,
             )
         return tuple(dict.fromkeys(names))
 
     def _from_columns(self, cells: Cells, line: int) -> list[str] | None:
-        if all(_is_empty(cell) for cell in cells):
-            return None
-        if self.indicators or (self.indicators is None and all(map(_is_indicator, cells))):
-            return [column for column, cell in zip(self.columns, cells, strict=True) if _is_yes(cell)]
+        if all(map(is_blank, cells)):
+            return [] if self.form.blank_is_no else None
+        said = [is_yes(cell) for cell in cells]
+        if self.form.indicators or (self.form.indicators is None and None not in said):
+            for column, cell, yes in zip(self.columns, cells, said, strict=True):
+                if yes is None:
+                    raise self._odd(cell, f"a yes or a no for the label {column!r}", line)
+            return [name for name, yes in zip(_label_names(self.columns), said, strict=True) if yes]
         return [name for cell in cells for name in self._from_cell(cell, line) or ()]
 
     def _from_cell(self, cell: Any, line: int) -> list[str] | None:
+        if self.form.as_text and isinstance(cell, str) and (written := parse_list(cell)) is not None:
+            cell = written
+        if isinstance(cell, dict):
+            return self._from_dict(cell, line)
         if is_list(cell):
-            items = cell.tolist() if hasattr(cell, "tolist") else cell
+            items = list(cell.tolist() if hasattr(cell, "tolist") else cell)
+            if self.form.vector:
+                return self._from_vector(items, line)
             return [name for item in items if (name := self._label(item, line)) is not None]
-        if self.multi_label and self._is_joined(cell):
-            return [piece.strip() for piece in cell.split(self.separator) if piece.strip()] or None
+        if self.form.multi_label and self.form.separator and isinstance(cell, str) and self.form.separator in cell:
+            pieces = cell.split(self.form.separator)
+            return [self._spelled(piece.strip()) for piece in pieces if piece.strip()] or None
         name = self._label(cell, line)
         return None if name is None else [name]
+
+    def _from_dict(self, cell: dict[str, Any], line: int) -> list[str] | None:
+        """The keys whose values say yes, by number or boolean: a text beside a name is no yes."""
+        for name, value in cell.items():
+            if isinstance(value, str) or is_list(value) or isinstance(value, (dict, bytes)) or is_yes(value) is None:
+                expected = "a label, as text, number or true/false, or a dictionary of labels with 0 or 1"
+                raise DataError(
+                    f"expected {expected}, found {shown(cell)}: {name!r} is {shown(value)}", path=self.name, line=line
+                )
+        return [str(name) for name, value in cell.items() if is_yes(value)]
+
+    def _from_vector(self, items: list[Any], line: int) -> list[str]:
+        said = [None if is_list(item) or is_missing(item) else is_yes(item) for item in items]
+        if len(items) != self.form.vector or None in said:
+            odd = f"{len(items)} items" if len(items) != self.form.vector else shown(items[said.index(None)])
+            raise DataError(
+                f"expected {self.form.vector} zeros and ones, as the other lists hold, found {odd} in {shown(items)}; "
+                "correct the row, or write the names of the labels",
+                path=self.name,
+                line=line,
+            )
+        return [str(position) for position, yes in enumerate(said) if yes]
 
     def _label(self, value: Any, line: int) -> str | None:
         """A value as the name of a label; None if it is missing or blank."""
         text = cell_text(value, "a label, as text, number or true/false", self.name, line) or ""
         if not text or text.isspace():
             return None
-        return text.strip() if self.strip else text
+        return self._spelled(text.strip() if self.strip else text)
 
-    def _is_joined(self, cell: Any) -> bool:
-        return bool(self.separator) and isinstance(cell, str) and str(self.separator) in cell
+    def _spelled(self, name: str) -> str:
+        """The name of a label in the one spelling that its number or boolean has."""
+        spelled = name if name in self.known else canonical(name)
+        if spelled != name:
+            self.spellings.setdefault(name, spelled)
+        return spelled
+
+    def _odd(self, cell: Any, expected: str, line: int) -> DataError:
+        return DataError(
+            f"expected {expected} (1 or 0, true or false, yes or no, y or n, t or f, x or nothing), as in the other "
+            f"cells, found {shown(cell)}; correct the cell, or leave the column out",
+            path=self.name,
+            line=line,
+        )
+
+
+def _label_names(columns: Sequence[str]) -> list[str]:
+    """The labels that indicator columns stand for: their names, without the ``p_`` that all of them begin with."""
+    prefixed = all(column.startswith(LABEL_PREFIX) and column != LABEL_PREFIX for column in columns)
+    return [column.removeprefix(LABEL_PREFIX) if prefixed else column for column in columns]
 
 
 class DistinctCells:
     """The label cells of many rows; equal ones are kept, and read, once."""
 
     def __init__(self) -> None:
-        self.distinct: list[Cells] = []
-        self._lines: list[int] = []  # where each was first seen
+        self._distinct: list[tuple[Cells, int]] = []  # and the line where they were first seen
         self._place: dict[Any, int] = {}
-        self._rows = array("i")
+        self._counts = array("q")
+        self.places = array("i")  # of each row's cells among the distinct ones
 
-    def append(self, cells: Cells, line: int) -> None:
-        """Take the cells of the next row."""
-        place = self._place.setdefault(tuple(map(_key, cells)), len(self.distinct))
-        if place == len(self.distinct):
-            self.distinct.append(cells)
-            self._lines.append(line)
-        self._rows.append(place)
+    def append(self, cells: Cells, line: int) -> int:
+        """Take the cells of the next row; their place among the distinct ones."""
+        is_plain = len(cells) == 1 and type(cells[0]) is str
+        place = self._place.setdefault(cells if is_plain else tuple(map(_key, cells)), len(self._distinct))
+        if place == len(self._distinct):
+            self._distinct.append((cells, line))
+            self._counts.append(0)
+        self._counts[place] += 1
+        self.places.append(place)
+        return place
+
+    @property
+    def seen(self) -> list[Seen]:
+        """The distinct cells, in the order they were first seen."""
+        return [Seen(*pair, count) for pair, count in zip(self._distinct, self._counts, strict=True)]
 
     def read(self, reader: LabelReader) -> list[tuple[str, ...] | None]:
-        """The labels of every row.
+        """The labels of the distinct cells.
 
         Raises:
             DataError: as :meth:`LabelReader.read`, for the first row with such cells.
         """
-        found = [reader.read(*pair) for pair in zip(self.distinct, self._lines, strict=True)]
-        return [found[place] for place in self._rows]
+        return [reader.read(*pair) for pair in self._distinct]
 
 
 def _key(cell: Any) -> Any:
@@ -135,22 +188,3 @@ def _key(cell: Any) -> Any:
     if is_missing(cell):
         return None
     return type(cell), repr(cell.tolist() if hasattr(cell, "tolist") else cell)
-
-
-def _is_empty(cell: Any) -> bool:
-    return is_missing(cell) or (isinstance(cell, str) and not cell.strip())
-
-
-def _is_indicator(cell: Any) -> bool:
-    return not is_list(cell) and (_is_empty(cell) or _word(cell) in INDICATORS)
-
-
-def _is_yes(cell: Any) -> bool:
-    return not _is_empty(cell) and INDICATORS[_word(cell)]
-
-
-def _word(cell: Any) -> str:
-    """1, 1.0 and "1" are the same here, and so are True and "TRUE"."""
-    if isinstance(cell, (str, bool)) or not hasattr(cell, "__int__"):
-        return str(cell).strip().lower()
-    return str(int(cell)) if cell in (0, 1) else "another number"

@@ -14,6 +14,43 @@ WORDING = {  # one, several
         "1 half of a surrogate pair was replaced by U+FFFD",
         "{} halves of surrogate pairs were replaced by U+FFFD",
     ),
+    "marks": (
+        "1 byte order mark amid the file was dropped; were files joined?",
+        "{} byte order marks amid the file were dropped; were files joined?",
+    ),
+    "controls": (
+        "1 character is a control character, U+0080 to U+009F: in Windows text it is another; try --encoding cp1252",
+        "{} characters are control characters, U+0080 to U+009F: in Windows text they are others; "
+        "try --encoding cp1252",
+    ),
+    "headers": (
+        "1 row that repeats the header was skipped; were files joined?",
+        "{} rows that repeat the header were skipped; were files joined?",
+    ),
+    "unnamed_cells": (
+        "1 cell beyond the named columns was not read",
+        "{} cells beyond the named columns were not read",
+    ),
+    "row_numbers": (
+        "rows have one cell more than the header: their first, a row number, is read as 'column 1'",
+        "rows have one cell more than the header: their first, a row number, is read as 'column 1'",
+    ),
+    "sep_line": (
+        "the first line, sep=, gives the delimiter and was skipped",
+        "the first line, sep=, gives the delimiter and was skipped",
+    ),
+    "literal_quotes": (
+        "in 1 line quotes do not pair up and were read as text; if cells go over several lines, say --quotes csv",
+        "in {} lines quotes do not pair up and were read as text; if cells go over several lines, say --quotes csv",
+    ),
+    "tabs": (
+        "the lines hold tabs; if these are cells, put a line with column names before them and say --format tsv",
+        "the lines hold tabs; if these are cells, put a line with column names before them and say --format tsv",
+    ),
+    "members_aside": (
+        "1 other file in the archive was not read",
+        "{} other files in the archive were not read",
+    ),
     "blank_lines": ("1 blank line was skipped", "{} blank lines were skipped"),
     "files_aside": (
         "1 entry outside the folders of the classes was not read",
@@ -26,6 +63,15 @@ def sentences(notices: Counter[str]) -> list[str]:
     """One sentence for each kind of notice that was counted."""
     found = [(notices[kind], wording) for kind, wording in WORDING.items()]
     return [one if count == 1 else several.format(f"{count:,}") for count, (one, several) in found if count]
+
+
+def respelled(spellings: dict[str, str]) -> list[str]:
+    """That labels were read in another spelling than the cells have, with the first of them."""
+    if not spellings:
+        return []
+    name, label = next(iter(spellings.items()))
+    more = f", and {counted(len(spellings) - 1, 'other')} likewise" if len(spellings) > 1 else ""
+    return [f"numbers and booleans of one value are one label: {name!r} is read as {label!r}{more}"]
 
 
 def counted(count: int, noun: str) -> str:

@@ -1,10 +1,9 @@
-"""From the bytes of a file or of the standard input to lines of text: gzip, byte order marks, encodings, NUL bytes."""
+"""From the bytes of a file or of the standard input to lines of text: byte order marks, encodings, NUL bytes."""
 
 from __future__ import annotations
 
 import codecs
 import contextlib
-import gzip
 import io
 import os
 import re
@@ -13,7 +12,6 @@ import shutil
 import sys
 import tempfile
 import weakref
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -21,9 +19,15 @@ from pathlib import Path
 from typing import IO, Any
 
 from textcnn.errors import ConfigError, DataError
+from textcnn.text.endings import unpacked_name
+from textcnn.text.read_table import one_line
+from textcnn.text.unpacking import DAMAGE, unpacked
 
-GZIP = b"\x1f\x8b"
+HEAD = 8192  # bytes, of which the first lines tell the format
+HINTED = 2**20  # bytes that are looked at for the encoding to propose
 LONGEST = 2**24  # characters of a line, a row of CSV or a text: small files can unpack to endless ones
+MARK = "\ufeff"  # a byte order mark, once decoded
+CONTROLS = re.compile("[\x80-\x9f]")  # hardly ever meant: in Windows-1252 these are quotes, dashes and the euro sign
 SURROGATE = re.compile("[\ud800-\udfff]")  # half a pair: JSON and UTF-7 can escape it, UTF-8 cannot write it
 _ESCAPED = ("utf-7", "unicode-escape", "raw-unicode-escape")  # encodings that have halves of pairs
 MARKS = (  # UTF-32 before UTF-16, whose mark it begins with
@@ -36,8 +40,9 @@ MARKS = (  # UTF-32 before UTF-16, whose mark it begins with
 
 
 class Source:
-    """A file, unpacked if it is gzip, or the standard input (``path`` None).
+    """A file, unpacked where it is packed, or the standard input (``path`` None).
 
+    Once it has been opened, ``file_name`` is that of the unpacked file, and ``aside`` counts the others of its archive.
     Files can be opened any number of times; the standard input and pipes (``again`` False) only once.
 
     Args:
@@ -66,7 +71,8 @@ class Source:
         self.name = name or ("<stdin>" if path is None else str(path))
         self.again = opener is not None or (path is not None and path.is_file())
         self._opener = opener or partial(open, self.name, "rb")
-        self.encoding = _known(encoding)
+        self.encoding = self.used = _known(encoding)  # asked for, and found by a byte order mark
+        self.file_name, self.aside = unpacked_name(self.name), 0
         self._file: Any = None
         self._pipe = None if self.again else self._open_pipe()
 
@@ -77,16 +83,19 @@ class Source:
             if self._pipe is not None:
                 yield self._pipe
             else:
-                with self._opener() as self._file, _unpacked(self._file) as stream:
+                with (
+                    self._opener() as self._file,
+                    unpacked(self._file, self.name) as (stream, self.file_name, self.aside),
+                ):
                     yield stream
-        except (OSError, EOFError, zlib.error) as err:
-            raise DataError(f"expected a readable file, found: {err}", path=self.name) from err
+        except DAMAGE as err:
+            raise DataError(f"expected a readable file, found: {one_line(err)}", path=self.name) from err
 
     @contextlib.contextmanager
     def open_seekable(self) -> Iterator[Any]:
         """The unpacked bytes as a stream that can be read from any position; a temporary file where needed."""
         with self.open() as stream:
-            if self.again and not isinstance(stream, gzip.GzipFile):
+            if stream is self._file:
                 yield stream
             else:
                 with tempfile.TemporaryFile() as copy:
@@ -116,46 +125,62 @@ class Source:
         return float(self._file.tell() / max(os.fstat(self._file.fileno()).st_size, 1))
 
     def head(self) -> bytes:
-        """The first bytes, some thousands of them, which stay to be read."""
+        """The first bytes, some thousands of them, which stay to be read; of a pipe, those that came with a line."""
         with self.open() as stream:
-            return bytes(stream.peek(8192))
+            return bytes(stream.read(HEAD) if self.again else stream.peek(HEAD))
 
     def head_lines(self) -> list[str]:
         """The first lines that are not blank; the last of them may be cut."""
-        head = self.head()
-        text = codecs.getincrementaldecoder(self._encoding(head))("replace").decode(head)
-        return [line for line in io.StringIO(text.removeprefix("\ufeff"), newline=None) if line.strip()]
+        return [line for line in io.StringIO(self.head_text(), newline=None) if line.strip()]
 
-    def lines(self, notices: Counter[str], newline: str | None = None) -> Iterator[str]:
+    def head_text(self) -> str:
+        """The first characters, without a byte order mark."""
+        head = self.head()
+        return codecs.getincrementaldecoder(self._encoding(head))("replace").decode(head).removeprefix(MARK)
+
+    def lines(self, notices: Counter[str], newline: str | None = None, *, longest: int = LONGEST) -> Iterator[str]:
         r"""Lines with their ends: as ``"\n"``, or, with ``newline=""``, as they are.
 
-        NUL characters become blanks and are counted as ``nul_bytes``.
+        NUL characters become blanks and are counted as ``nul_bytes``; byte order marks at the start of a line, as
+        ``cat`` leaves them, are dropped and counted as ``marks``.
+
+        Args:
+            notices: counts what is worth a warning.
+            newline: as for :func:`open`.
+            longest: lines of as many characters come in pieces, below ``LONGEST``; from there they are an error.
 
         Raises:
             DataError: a byte that is not of the encoding, with its offset; a line of ``LONGEST`` characters.
         """
         with self.open() as stream:
+            notices["members_aside"] = self.aside
             counted = _Counted(stream)
             buffer: Any = counted
-            encoding = self._encoding(bytes(stream.peek(4)))
+            encoding = self.used = self._encoding(bytes(stream.peek(4)))
             try:
                 text = io.TextIOWrapper(buffer, encoding, newline=newline)
-                for number, line in enumerate(iter(partial(text.readline, LONGEST), "")):
+                for number, line in enumerate(iter(partial(text.readline, longest), "")):
                     if len(line) == LONGEST:
                         raise too_long("a line", self.name, number + 1)
-                    line = line if number else line.removeprefix("\ufeff")
+                    if line[0] == MARK:
+                        line = line[1:]
+                        notices["marks"] += number > 0
                     if encoding in _ESCAPED:
                         line, count = SURROGATE.subn("\ufffd", line)
                         notices["surrogates"] += count
+                    elif encoding.startswith("iso8859") and not line.isascii():
+                        notices["controls"] += len(CONTROLS.findall(line))
                     if "\0" in line:
                         notices["nul_bytes"] += line.count("\0")
                         line = line.replace("\0", " ")
                     yield line
             except UnicodeDecodeError as err:
                 offset = counted.total - len(err.object) + err.start
+                more = stream.read(HINTED) if self.again else b""  # of a pipe, no more is waited for
                 raise DataError(
                     f"expected text in {encoding.removesuffix('-sig')}, found byte {err.object[err.start]:#04x} "
-                    f"at byte offset {offset}; say what the file is in with --encoding, e.g. --encoding latin-1",
+                    f"at byte offset {offset}; say what the file is in with --encoding, "
+                    f"e.g. --encoding {_likely(err.object[err.start :] + more)}",
                     path=self.name,
                 ) from err
 
@@ -175,14 +200,25 @@ class Source:
     def _open_pipe(self) -> Any:
         """The one stream of a pipe, closed with this object, or of the standard input, which is left open."""
         if self.path is None:
-            stdin = sys.stdin.buffer
-            return _unpacked(stdin if hasattr(stdin, "peek") else io.BufferedReader(stdin))
+            if sys.stdin is None or sys.stdin.closed:
+                raise DataError("expected texts on standard input, found it closed; name a file", path=self.name)
+            stdin: Any = sys.stdin.buffer
+            return self._arriving(stdin if hasattr(stdin, "peek") else io.BufferedReader(stdin))
         try:
             file = self.path.open("rb")
         except OSError as err:
-            raise DataError(f"expected a readable file, found: {err}", path=self.name) from err
+            raise DataError(f"expected a readable file, found: {one_line(err)}", path=self.name) from err
         weakref.finalize(self, file.close)
-        return _unpacked(file)
+        return self._arriving(file)
+
+    def _arriving(self, pipe: Any) -> _Arriving:
+        opened = contextlib.ExitStack()
+        weakref.finalize(self, opened.close)
+        try:
+            stream, self.file_name, self.aside = opened.enter_context(unpacked(pipe, self.name))
+            return _Arriving(stream)
+        except DAMAGE as err:
+            raise DataError(f"expected a readable file, found: {one_line(err)}", path=self.name) from err
 
 
 class _Counted(io.BufferedIOBase):
@@ -201,8 +237,46 @@ class _Counted(io.BufferedIOBase):
         return data
 
 
-def _unpacked(stream: Any) -> Any:
-    return gzip.GzipFile(fileobj=stream) if stream.peek(2)[:2] == GZIP else stream
+class _Arriving(io.BufferedIOBase):
+    """What comes through a pipe; to see the start of it, no more is waited for than its first line."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+        self._head = b""
+
+    def peek(self, size: int = 0, /) -> bytes:
+        """The first bytes, which stay to be read: a line of them and what came with it, or ``HEAD``, if there are."""
+        while b"\n" not in self._head and len(self._head) < max(HEAD, size):
+            part = self.stream.read1(HEAD)
+            if not part:
+                break
+            self._head += part
+        return self._head
+
+    def readable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return int(self.stream.fileno())
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size < 0:
+            return self._take(-1) + bytes(self.stream.read())
+        return self._take(size) or bytes(self.stream.read(size))
+
+    def read1(self, size: int = -1, /) -> bytes:
+        return self._take(size) or bytes(self.stream.read1(size))
+
+    def _take(self, size: int) -> bytes:
+        size = len(self._head) if size < 0 else size
+        held, self._head = self._head[:size], self._head[size:]
+        return held
+
+
+def _likely(data: bytes) -> str:
+    """The encoding to propose for bytes that are not UTF-8: of those of one byte, only cp1252 prints 0x80 to 0x9f."""
+    alone = data.decode("utf-8", "surrogateescape")  # an undecodable byte b becomes U+DC00 + b
+    return "cp1252" if re.search("[\udc80-\udc9f]", alone) else "latin-1"
 
 
 def too_long(what: str, name: str, line: int | None = None) -> DataError:

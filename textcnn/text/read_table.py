@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textcnn.errors import DataError
-from textcnn.text.read_source import Source
+
+if TYPE_CHECKING:
+    from textcnn.text.read_source import Source
 
 Record = tuple[int, dict[str, Any]]  # line or row number from 1, and the cells by column
 Opened = tuple[tuple[str, ...], Iterator[Record]]  # what opening a source gives: its columns, then its rows
@@ -29,6 +31,7 @@ class Table:
         again: whether ``start`` can be called a second time (not so for the standard input).
         strip_labels: blanks around a label do not count, as in text files.
         split_labels: one cell may hold several labels with a separator between them.
+        delimiter: between the cells of a line, where there is one.
     """
 
     def __init__(
@@ -40,11 +43,13 @@ class Table:
         again: bool = True,
         strip_labels: bool = False,
         split_labels: bool = True,
+        delimiter: str | None = None,
     ) -> None:
         self.name = name
         self.format = format
         self.strip_labels = strip_labels
         self.split_labels = split_labels
+        self.delimiter = delimiter
         self.notices: Counter[str] = Counter()
         self.source: Source | None = None  # the file or pipe it is read from, where there is one
         self._start = start

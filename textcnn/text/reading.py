@@ -20,14 +20,17 @@ import numpy.typing as npt
 from textcnn.config import DataConfig
 from textcnn.errors import DataError
 from textcnn.text.formats import file_table, source_table
+from textcnn.text.label_form import Asked
 from textcnn.text.memory import ACCEPTED, memory_table
-from textcnn.text.read_columns import choose_columns
+from textcnn.text.read_columns import OtherTexts, choose_columns
 from textcnn.text.read_hub import hub_table, is_hub_id
 from textcnn.text.read_labels import DistinctCells, LabelReader
-from textcnn.text.read_notices import counted, sentences
+from textcnn.text.read_notices import counted, respelled, sentences
+from textcnn.text.read_rare import check_repeated
 from textcnn.text.read_source import SURROGATE, Source
 from textcnn.text.read_table import Record, Table, cell_text, shown
 from textcnn.text.read_weights import read_weight
+from textcnn.text.schema import LabelForm, Schema
 from textcnn.text.stored import StoredTexts, TextWriter, memory_bound
 
 DEFAULTS = DataConfig()
@@ -60,27 +63,38 @@ class Rows:
     to infer it: to score a model on a stream, set it to that of the model.
     """
 
-    def __init__(self, table: Table, options: DataConfig, labels: str) -> None:
-        self.text_columns, self.label_columns, self.weight_column = choose_columns(table, options, labels)
+    def __init__(self, table: Table, options: DataConfig, labels: str, like: Schema | None = None) -> None:
+        chosen = choose_columns(table, options, labels, like)
+        self.text_columns, self.label_columns, self.weight_column = chosen.text, chosen.label, chosen.weight
         self.columns = table.columns
         self.format = table.format
         self.name = table.name
         self.notices: Counter[str] = table.notices
+        separator = options.label_separator if table.split_labels else ""
+        several = len(self.label_columns) > 1
+        is_alike = like is not None and like.label_columns and (len(like.label_columns) > 1) == several
+        self.asked = Asked(separator, options.multi_label, like.form if like is not None and is_alike else None)
         self.label_reader = LabelReader(
             self.label_columns,
             table.name,
-            separator=options.label_separator if table.split_labels else None,
+            LabelForm(options.multi_label, "|" if separator is None else separator),
             strip=table.strip_labels,
-            multi_label=options.multi_label,
+            known=frozenset(() if like is None else like.names),
         )
         self._table = table
+        self._told = chosen.notices
+        self._others = OtherTexts(self, self.text_columns) if chosen.guessed else None
 
     def __iter__(self) -> Iterator[Row]:
         return map(self._row, self._table)
 
     def warnings(self) -> list[str]:
         """What has been noticed so far, a sentence each."""
-        return sentences(self.notices)
+        return [*self.choices(), *sentences(self.notices)]
+
+    def choices(self) -> list[str]:
+        """What is worth to be known of the choice of columns, as far as rows have been read."""
+        return [*self._told, *([] if self._others is None else self._others.sentences())]
 
     def ready(self) -> bool:
         """Whether the next row can be read without waiting for who writes into a pipe; in doubt not."""
@@ -92,14 +106,17 @@ class Rows:
         return self._table.source.fraction_read() if known and self._table.source is not None else None
 
     def describe(self) -> str:
-        """What is read, e.g. ``reading train.csv as csv: text='text', label='label'``."""
-        return f"reading {self.name} as {self.format}: {_columns(self.text_columns, self.label_columns)}"
+        """What is read, as ``reading a.csv as csv: text='text', label='label' (delimiter ',', encoding utf-8)``."""
+        source, delimiter = self._table.source, self._table.delimiter
+        details = [] if delimiter is None else [f"delimiter {delimiter!r}"]
+        if source is not None and self.format != "parquet":
+            details.append(f"encoding {source.used}")
+        ending = f" ({', '.join(details)})" if details else ""
+        return f"reading {self.name} as {self.format}: {_columns(self.text_columns, self.label_columns)}{ending}"
 
     def _row(self, record: Record) -> Row:
         line, cells = record
         text, parts = self._text(cells, line)
-        if not text or text.isspace():
-            self.notices["empty_texts"] += 1
         labels = None
         if self.label_columns:
             labels = self.label_reader.read(self.label_cells(cells), line)
@@ -107,12 +124,21 @@ class Rows:
                 self.notices["missing_labels"] += 1
         return Row(text, labels, cells, line, parts)
 
+    def unread_labels(self) -> Iterator[tuple[str, dict[str, Any], int]]:
+        """The text of each row, its ``columns``, whose labels are not read yet, and its ``line``."""
+        for line, cells in self._table:
+            yield self._text(cells, line)[0], cells, line
+
     def label_cells(self, cells: dict[str, Any]) -> tuple[Any, ...]:
         """What ``label_reader`` reads of a row's ``columns``."""
-        return tuple(cells.get(column) for column in self.label_columns)
+        return tuple([cells.get(column) for column in self.label_columns])
 
     def _text(self, cells: dict[str, Any], line: int) -> tuple[str, tuple[tuple[str, int, int], ...]]:
+        if self._others is not None:
+            self._others.look(cells)
         texts = [self._clean(cells.get(column), column, line) for column in self.text_columns]
+        if not texts[0] or texts[0].isspace():
+            self.notices["empty_texts"] += all(not text or text.isspace() for text in texts)
         if len(texts) == 1:
             return texts[0], ()
         parts, start = [], 0
@@ -122,7 +148,8 @@ class Rows:
         return "\n".join(texts), tuple(parts)
 
     def _clean(self, cell: Any, column: str, line: int) -> str:
-        text = cell_text(cell, f"a text in column {column!r}", self.name, line) or ""
+        is_text = type(cell) is str  # nearly always; the name of what was expected is not made for nothing
+        text = cell if is_text else cell_text(cell, f"a text in column {column!r}", self.name, line) or ""
         if "\0" in text:
             self.notices["nul_bytes"] += text.count("\0")
             text = text.replace("\0", " ")
@@ -133,7 +160,11 @@ class Rows:
 
 
 def open_rows(
-    data: Any, options: DataConfig = DEFAULTS, *, labels: Literal["required", "optional", "ignored"] = "optional"
+    data: Any,
+    options: DataConfig = DEFAULTS,
+    *,
+    labels: Literal["required", "optional", "ignored"] = "optional",
+    like: Schema | None = None,
 ) -> Rows:
     """Open a source of texts.
 
@@ -143,24 +174,25 @@ def open_rows(
             a pyarrow Table, a datasets.Dataset, or a :class:`~textcnn.text.read_source.Source`.
         options: format, encoding and columns, where they are not found out.
         labels: whether there must, may, or need not be a label column.
+        like: of a model; the columns that it was trained on are read where they are there and no others are asked for.
 
     Raises:
         ConfigError: an unknown format or encoding.
         DataError: nothing there, not what its format says, or without the columns. Iterating raises it too.
     """
-    return Rows(_table(data, options), options, labels)
+    return Rows(_table(data, options), options, labels, like)
 
 
 def _table(data: Any, options: DataConfig) -> Table:
     if isinstance(data, Source):
-        return source_table(data, options.format)
+        return source_table(data, options)
     if not isinstance(data, (str, os.PathLike)):
         return memory_table(data)
     name = os.fspath(data)
     if name == "-":
-        return file_table(None, options.format, options.encoding)
+        return file_table(None, options)
     if os.path.exists(name):
-        return file_table(Path(name), options.format, options.encoding)
+        return file_table(Path(name), options)
     if isinstance(data, str) and is_hub_id(name):
         return hub_table(name)
     raise DataError(f"expected {ACCEPTED}, found no file or folder {shown(name, 200)}")
@@ -179,6 +211,8 @@ class Examples:
         text_columns: the columns that were read as text.
         label_columns: the columns that were read as labels.
         weights: how much each row counts in the loss, ``(N,)`` float64, above 0; none: all the same.
+        form: how the labels were written.
+        source: what was read, as :meth:`Rows.describe` says it.
     """
 
     texts: Sequence[str]
@@ -189,6 +223,13 @@ class Examples:
     text_columns: tuple[str, ...] = ("text",)
     label_columns: tuple[str, ...] = ("label",)
     weights: npt.NDArray[np.float64] | None = None
+    form: LabelForm = LabelForm()
+    source: str = ""
+
+    @property
+    def schema(self) -> Schema:
+        """What other tables are to be read like."""
+        return Schema(self.text_columns, self.label_columns, replace(self.form, multi_label=self.multi_label))
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -210,36 +251,47 @@ class Examples:
 
 
 def read_examples(
-    data: Any, options: DataConfig = DEFAULTS, *, multi_label: bool | None = None, drop_unlabelled: bool = True
+    data: Any,
+    options: DataConfig = DEFAULTS,
+    *,
+    multi_label: bool | None = None,
+    like: Schema | None = None,
+    drop_unlabelled: bool = True,
 ) -> Examples:
     """Read labelled texts: into memory, or, as ``options.storage`` has it, into a file.
 
-    They are multi-label if that is said, or if there are lists, several labels on a fastText line, several label
-    columns, or a separator in any label cell. Rows of weight 0 are left out, as if they were not there.
+    They are multi-label if that is said, or if there are lists of other than one label, several labels on a fastText
+    line, several label columns, or a separator in enough label cells (:mod:`textcnn.text.label_form`). Rows of weight 0
+    are left out, as if they were not there.
 
     Args:
         data: as for :func:`open_rows`.
         options: as for :func:`open_rows`; with a ``weight_column`` there are weights.
-        multi_label: overrides that of ``options`` and what would be inferred, to read dev rows as training rows.
+        multi_label: overrides that of ``options`` and of ``like``, and what would be inferred.
+        like: of a model or of its training rows, to read test rows alike.
         drop_unlabelled: leave out rows without a label; else they stay, with no label.
 
     Raises:
         ConfigError: as for :func:`open_rows`.
-        DataError: as for :func:`open_rows`; also no row left, several labels where there must be one, or a weight that
-            is no number of 0 or more.
+        DataError: as for :func:`open_rows`; also no row left, several labels where there must be one, a weight that
+            is no number of 0 or more, or, unless the options allow it or ``like`` is given, labels
+            that are nearly all different.
     """
+    if multi_label is None and like is not None and options.multi_label is None:
+        multi_label = like.form.multi_label
     if multi_label is not None:
         options = replace(options, multi_label=multi_label)
-    rows = open_rows(data, options, labels="required")
+    rows = open_rows(data, options, labels="required", like=like)
     writer, cells, weights = TextWriter(memory_bound(options.storage)), DistinctCells(), array("d")
-    for row in rows:
-        writer.append(row.text)
-        cells.append(rows.label_cells(row.columns), row.line)
+    for text, columns, line in rows.unread_labels():  # equal labels are read once, when all are known
+        writer.append(text)
+        cells.append(rows.label_cells(columns), line)
         if rows.weight_column is not None:
-            weights.append(read_weight(row.columns.get(rows.weight_column), rows.weight_column, rows.name, row.line))
+            weights.append(read_weight(columns.get(rows.weight_column), rows.weight_column, rows.name, line))
     texts = writer.finish()
-    reader = rows.label_reader.decide(cells.distinct)
-    found = cells.read(reader)
+    reader, guessed = rows.label_reader.decide(cells.seen, rows.asked)
+    labels_of = cells.read(reader)
+    found = [labels_of[place] for place in cells.places]
     kept = np.array([i for i, names in enumerate(found) if names is not None or not drop_unlabelled], np.int64)
     if not len(kept):
         raise DataError(f"expected rows with a label, found none in {counted(len(texts), 'row')}", path=rows.name)
@@ -251,19 +303,23 @@ def read_examples(
             f"expected a weight above 0 in column {rows.weight_column!r}, found none in {counted(len(texts), 'row')}",
             path=rows.name,
         )
+    labels = [found[i] or () for i in kept.tolist()]
+    if like is None and not options.allow_rare_labels:
+        check_repeated(rows, labels)
     notices = Counter(rows.notices)
-    notices.pop("missing_labels", None)
     notices["dropped" if drop_unlabelled else "missing_labels"] = found.count(None)
     notices["weightless"] = weightless
     return Examples(
         texts=_select(texts, kept),
-        labels=[found[i] or () for i in kept.tolist()],
-        multi_label=bool(reader.multi_label),
-        notices=tuple(sentences(notices)),
+        labels=labels,
+        multi_label=bool(reader.form.multi_label),
+        notices=(*rows.choices(), *guessed, *respelled(reader.spellings), *sentences(notices)),
         name=rows.name,
         text_columns=rows.text_columns,
         label_columns=rows.label_columns,
         weights=np.array(weights)[kept] if weights else None,
+        form=reader.form,
+        source=rows.describe(),
     )
 
 

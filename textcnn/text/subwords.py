@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn import core
+from textcnn.text.words import utf8
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,7 @@ class SubwordRule:
         Returns:
             ``(M,)`` buckets of all words, one word after another, and ``(W + 1,)`` offsets where each word begins.
         """
-        raw = [word.encode("utf-8", "surrogatepass") for word in words]
-        data, ends = np.frombuffer(b"".join(raw), np.uint8), np.cumsum(np.fromiter(map(len, raw), np.int64, len(raw)))
-        found: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] = core.twin("features").ngram_buckets(
-            data, ends, self.n_min, self.n_max, self.buckets, self.most
-        )
-        return found
+        data, ends = utf8(words)
+        rule = self.n_min, self.n_max, self.buckets, self.most
+        buckets, offsets = core.twin("features").ngram_buckets(data, ends, *rule)
+        return buckets, offsets

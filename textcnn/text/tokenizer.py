@@ -214,9 +214,9 @@ class Tokenizer:
         """Whether words are looked up in small letters."""
         return any(step["type"] == "Lowercase" for step in steps_of(self.components()["normalizer"], "normalizers"))
 
-    def id_of(self, word: str) -> int | None:
-        """The id of a word; none where the vocabulary does not have it."""
-        return self._vocabulary.get(word)
+    def ids_of(self, words: Iterable[str]) -> list[int | None]:
+        """The id of each word; none where the vocabulary does not have it."""
+        return list(map(self._vocabulary.get, words))
 
     def type_of(self, word: str) -> str | None:
         """What :meth:`words` makes of one word; none if that is not one piece."""

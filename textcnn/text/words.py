@@ -30,14 +30,18 @@ JOINED = 1000  # chunks that the pipeline sees as one text: a call a chunk would
 
 def utf8(texts: Iterable[str]) -> tuple[Bytes, Integers]:
     """The bytes of all texts, one after another, and where each ends."""
-    raw = [text.encode("utf-8", "surrogatepass") for text in texts]
-    return np.frombuffer(b"".join(raw), np.uint8), np.cumsum(np.fromiter(map(len, raw), np.int64, len(raw)))
+    texts = list(texts)
+    sizes = [len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass")) for text in texts]
+    data = "".join(texts).encode("utf-8", "surrogatepass")
+    return np.frombuffer(data, np.uint8), np.cumsum(np.array(sizes, np.int64))
 
 
 def names_of(data: Bytes, ends: Integers) -> list[str]:
     """Pieces of UTF-8, of which each ends where ``ends`` says, as strings."""
-    whole = data.tobytes()
-    return [whole[a:b].decode("utf-8", "surrogatepass") for a, b in pairwise([0, *ends.tolist()])]
+    whole = data.tobytes().decode("utf-8", "surrogatepass")
+    if len(whole) < len(data):  # ends in characters
+        ends = np.concatenate([[0], np.cumsum((data & 0xC0) != 0x80)])[ends]
+    return [whole[a:b] for a, b in pairwise([0, *ends.tolist()])]
 
 
 def slices(texts: Iterable[str]) -> Iterator[list[str]]:

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.config import EMBEDDING_LEARNING_RATES, TrainingConfig
-from textcnn.core.training import Corpus, Rates, Texts, Trainer
+from textcnn.core.training import Trainer
+from textcnn.core.training_inputs import Corpus, Rates, Texts
 from textcnn.text.masking import FEATURE_MASKS, random_state
 from textcnn.text.pipeline import EncodedTexts, TextPipeline
 from textcnn.training.estimate import Estimate
@@ -98,7 +99,7 @@ class CoreLearner:
 
     def put_weights(self, weights: Mapping[str, npt.NDArray[Any]]) -> None:
         """Set them."""
-        self._trainer.weights.load(weights)
+        self._trainer.load(weights)
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """What a resumed run needs beside the weights."""

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from textcnn.errors import warn_of_data
+
+LOG = logging.getLogger("textcnn.training")
+NOTICES = ("note", "warning")  # what a line begins with that is about the data
 
 
 class StopTraining(Exception):
@@ -51,6 +57,44 @@ class Silent:
         """Nothing."""
 
 
+class Telling(Silent):
+    """What callers of the library hear: warnings (:class:`textcnn.DataWarning`), and records of a logger."""
+
+    def say(self, message: str) -> None:
+        """A warning, if it is a note or a warning, else a record."""
+        kind, _, sentence = message.partition(": ")
+        if kind in NOTICES:
+            warn_of_data(sentence)
+        else:
+            LOG.info("%s", message)
+
+    def epoch(self, entry: dict[str, Any]) -> None:
+        """A record for every epoch."""
+        self.say(_epoch_line(entry))
+
+
+class Remembering(Silent):
+    """Passes on what is said, and remembers it as far as the data and settings decide it, to be kept with the model.
+
+    Args:
+        reporter: is told all.
+
+    Attributes:
+        said: what was read, and all notes and warnings.
+    """
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter, self.said = reporter, list[str]()
+        for name in ("start", "step", "epoch", "stop"):
+            setattr(self, name, getattr(reporter, name))
+
+    def say(self, message: str) -> None:
+        """Pass it on."""
+        if message.partition(" ")[0] in ("reading", "read", *(f"{kind}:" for kind in NOTICES)):
+            self.said.append(message)
+        self._reporter.say(message)
+
+
 class TerminalReporter(Silent):
     """Writes to stderr: a bar with loss, speed and time left on a terminal, plain lines now and then elsewhere."""
 
@@ -90,8 +134,7 @@ class TerminalReporter(Silent):
 
     def epoch(self, entry: dict[str, Any]) -> None:
         """A line for every epoch."""
-        numbers = [f"{name} {value:.4f}" for name, value in entry.items() if isinstance(value, float)]
-        self.say(f"epoch {entry['epoch']}: {', '.join(numbers)}")
+        self.say(_epoch_line(entry))
 
     def stop(self) -> None:
         """Close the bar."""
@@ -139,3 +182,8 @@ class Together(Silent):
                 stop = stop or err
         if stop is not None:
             raise stop
+
+
+def _epoch_line(entry: dict[str, Any]) -> str:
+    numbers = [f"{name} {value:.4f}" for name, value in entry.items() if isinstance(value, float)]
+    return f"epoch {entry['epoch']}: {', '.join(numbers)}"

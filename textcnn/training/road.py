@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from textcnn.config import Config
 from textcnn.core import backend_info, library
-from textcnn.core.training import MOST_WIDTHS
+from textcnn.core.training_inputs import MOST_WIDTHS
 from textcnn.models.kim_settings import KimSettings
 
 CORE, TORCH = "core", "torch"

@@ -1,8 +1,9 @@
-#include "features.h"
+#include "text_features.h"
 
 #include <math.h>
 #include <string.h>
 
+#define MOST_PARTS 256
 #define AHEAD 32   /* pairs whose slots are fetched from memory before they are looked at */
 #define FEW_ROWS 48 /* sorted by insertion */
 
@@ -55,62 +56,61 @@ int tc_count_words(tc_texts texts, int64_t num_types, int64_t *frequency, int32_
     return 0;
 }
 
-typedef struct {
-    int64_t *table;
-    int64_t mask, used;
-} pair_table;
-
-static void count_pair(pair_table *t, int64_t key, int64_t slot, int64_t text) {
-    while (t->table[2 * slot] >= 0 && t->table[2 * slot] != key) slot = (slot + 1) & t->mask;
-    int64_t *entry = t->table + 2 * slot;
-    if (entry[0] < 0) {
-        entry[0] = key;
-        entry[1] = text << 32 | 1;
-        t->used++;
-    } else if (entry[1] >> 32 != text) {
-        entry[1] = text << 32 | ((entry[1] & 0xFFFFFFFF) + 1);
-    }
+/* The part of a pair: by another multiplier than its slot, so that the pairs of a part are spread over their table. */
+static int64_t part_of(int64_t key, int64_t parts) {
+    return (int64_t)(((uint64_t)key * 0xD6E8FEB86659FD93ULL >> 40) * (uint64_t)parts >> 24);
 }
 
-/* Count the pairs of a text that belong to a part: their slots are fetched some pairs ahead. */
-static void count_text(
-    pair_table *t, const int32_t *ids, int64_t length, int64_t num_types, int64_t part, int64_t parts, int bits, int64_t text
+static int is_pair(const int32_t *ids, int64_t num_types) {
+    return ids[0] < num_types && ids[1] < num_types;
+}
+
+int tc_part_pairs(
+    tc_texts texts, int64_t num_types, int64_t first, int64_t parts, int64_t *starts, int64_t *keys, int32_t *numbers,
+    int64_t most
 ) {
-    int64_t keys[AHEAD], slots[AHEAD];
-    for (int64_t j = 0; j + 1 < length;) {
-        int count = 0;
-        for (; j + 1 < length && count < AHEAD; j++) {
-            if (ids[j] >= num_types || ids[j + 1] >= num_types) continue;
-            keys[count] = pair_key(ids[j], ids[j + 1]);
-            uint64_t found = product(keys[count]);
-            if ((int64_t)((found >> 8 & 0xFFFFFF) * (uint64_t)parts >> 24) != part) continue;
-            slots[count] = slot_of(found, bits);
-            __builtin_prefetch(t->table + 2 * slots[count], 1);
-            count++;
+    if (parts < 1 || parts > MOST_PARTS || first < 0 || first + texts.num_texts >= INT32_MAX || !are_texts(texts)) return -1;
+    int64_t next[MOST_PARTS + 1] = {0};
+    for (int64_t b = 0; b < texts.num_texts; b++)
+        for (int64_t j = texts.offsets[b]; j + 1 < texts.offsets[b + 1]; j++)
+            if (is_pair(texts.ids + j, num_types)) next[part_of(pair_key(texts.ids[j], texts.ids[j + 1]), parts) + 1]++;
+    for (int64_t part = 0; part < parts; part++) next[part + 1] += next[part];
+    if (next[parts] > most) return -1;
+    memcpy(starts, next, sizeof(int64_t) * (size_t)(parts + 1));
+    for (int64_t b = 0; b < texts.num_texts; b++)
+        for (int64_t j = texts.offsets[b]; j + 1 < texts.offsets[b + 1]; j++) {
+            if (!is_pair(texts.ids + j, num_types)) continue;
+            int64_t key = pair_key(texts.ids[j], texts.ids[j + 1]), place = next[part_of(key, parts)]++;
+            keys[place] = key;
+            numbers[place] = (int32_t)(first + b);
         }
-        for (int k = 0; k < count; k++) count_pair(t, keys[k], slots[k], text);
-    }
+    return 0;
 }
 
 int tc_count_pairs(
-    tc_texts texts, int64_t num_types, int64_t part, int64_t parts, int64_t *table, int64_t num_slots, int64_t *text,
+    const int64_t *keys, const int32_t *numbers, int64_t count, int64_t *table, int64_t num_slots, int64_t *done,
     int64_t *used
 ) {
-    if (parts < 1 || parts > 256 || part < 0 || part >= parts || num_slots < 2 || !is_power_of_two(num_slots) || *text < 0
-        || *text > texts.num_texts || *used < 0 || *used > num_slots || !are_texts(texts))
-        return -1;
-    pair_table t = {table, num_slots - 1, *used};
-    int bits = bits_of(num_slots), is_full = 0;
-    int64_t b = *text;
-    for (; b < texts.num_texts; b++) {
-        int64_t length = texts.offsets[b + 1] - texts.offsets[b];
-        is_full = 2 * (t.used + length) > num_slots; /* room for all that it could add */
-        if (is_full) break;
-        count_text(&t, texts.ids + texts.offsets[b], length, num_types, part, parts, bits, b);
+    if (count < 0 || *done < 0 || *done > count || *used < 0 || num_slots < 2 || !is_power_of_two(num_slots)) return -1;
+    int bits = bits_of(num_slots);
+    int64_t mask = num_slots - 1;
+    for (int64_t k = *done; k < count; k++) {
+        int64_t key = keys[k], text = numbers[k], slot = slot_of(product(key), bits);
+        *done = k;
+        if (key < 0) return -1;
+        if (2 * (*used + 1) > num_slots) return 1;
+        while (table[2 * slot] >= 0 && table[2 * slot] != key) slot = (slot + 1) & mask;
+        int64_t *entry = table + 2 * slot;
+        if (entry[0] < 0) {
+            entry[0] = key;
+            entry[1] = text << 32 | 1;
+            ++*used;
+        } else if (entry[1] >> 32 != text) {
+            entry[1] = text << 32 | ((entry[1] & 0xFFFFFFFF) + 1);
+        }
     }
-    *text = b;
-    *used = t.used;
-    return is_full;
+    *done = count;
+    return 0;
 }
 
 static void put_pair(int64_t *table, int64_t num_slots, int bits, int64_t key, int64_t value) {
@@ -205,7 +205,9 @@ static int64_t find_rows(const ngram_index *index, const int32_t *ids, int64_t l
             __builtin_prefetch(index->table + 2 * slots[count]);
         }
         for (int k = 0; k < count; k++) {
+            /* cppcheck-suppress uninitvar ; the loop before has filled `count` of both */
             int64_t slot = slots[k], steps = 0;
+            /* cppcheck-suppress uninitvar */
             while (index->table[2 * slot] >= 0 && index->table[2 * slot] != keys[k] && steps++ < mask) slot = (slot + 1) & mask;
             if (index->table[2 * slot] == keys[k]) rows[found++] = (int32_t)index->table[2 * slot + 1];
         }

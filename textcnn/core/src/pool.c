@@ -39,7 +39,7 @@ static int next_of(ticket t) {
 struct tc_pool {
     int threads;     /* the caller's included */
     int started;     /* workers that run */
-    pid_t process;   /* which has started them: a fork takes only the caller along */
+    pid_t process;   /* whose they are: a fork takes only the caller along */
     worker *workers; /* (threads - 1) */
     pthread_t *ids;
     pthread_mutex_t lock;
@@ -128,6 +128,7 @@ tc_pool *tc_pool_new(int threads) {
     tc_pool *pool = calloc(1, sizeof *pool);
     if (pool == NULL) return NULL;
     pool->threads = threads;
+    pool->process = getpid();
     pool->workers = calloc((size_t)threads, sizeof *pool->workers);
     pool->ids = calloc((size_t)threads, sizeof *pool->ids);
     if (pool->workers == NULL || pool->ids == NULL) {
@@ -146,7 +147,6 @@ tc_pool *tc_pool_new(int threads) {
 static void start(tc_pool *pool) {
     pthread_attr_t attributes;
     sigset_t all, before;
-    pool->process = getpid();
     if (pthread_attr_init(&attributes) != 0) return;
     pthread_attr_setstacksize(&attributes, STACK);
     sigfillset(&all);
@@ -163,10 +163,11 @@ static void start(tc_pool *pool) {
 }
 
 static int is_forked(const tc_pool *pool) {
-    return pool->started > 0 && pool->process != getpid();
+    return pool->process != getpid();
 }
 
 static void forget_workers(tc_pool *pool) {
+    pool->process = getpid();
     pool->started = pool->sleeping = pool->is_waiting = pool->is_running = 0;
     pool->ticket = 0;
     pthread_mutex_init(&pool->lock, NULL);
@@ -221,12 +222,10 @@ int tc_pool_threads(const tc_pool *pool) {
 
 void tc_pool_free(tc_pool *pool) {
     if (pool == NULL) return;
-    if (pool->started > 0 && !is_forked(pool)) {
+    if (!is_forked(pool)) {
         __atomic_store_n(&pool->is_ending, 1, __ATOMIC_SEQ_CST);
         wake_workers(pool);
         for (int k = 0; k < pool->started; k++) pthread_join(pool->ids[k], NULL);
-    }
-    if (!is_forked(pool)) {
         pthread_cond_destroy(&pool->done);
         pthread_cond_destroy(&pool->work);
         pthread_mutex_destroy(&pool->lock);

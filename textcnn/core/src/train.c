@@ -203,12 +203,15 @@ int tc_train_gradients(
 int tc_train_logits(
     tc_trainer *trainer, const tc_corpus *corpus, const int64_t *rows, int64_t count, float *main, float *wide
 ) {
-    trainer->is_ready = 0; /* weights may have been changed from outside */
     int status = prepare(trainer, corpus, rows, count, NULL, 0);
     tc_fp_mode before = tc_fp_enter(TC_FP_FLUSH);
     if (status == TC_OK) status = kernels()->logits(trainer, corpus, main, wide);
     tc_fp_leave(before);
     return status;
+}
+
+void tc_trainer_refresh(tc_trainer *trainer) {
+    trainer->is_ready = 0;
 }
 
 void tc_trainer_seconds(const tc_trainer *trainer, double *seconds) {

@@ -76,6 +76,9 @@ typedef struct tc_trainer tc_trainer;
 tc_trainer *tc_trainer_new(const tc_network *network, const tc_objective *objective, tc_pool *pool);
 void tc_trainer_free(tc_trainer *trainer);
 
+/* To be told when weights were changed from outside: products with the taps are made of a packed copy. */
+void tc_trainer_refresh(tc_trainer *trainer);
+
 /* Whether every number of a corpus is within its bounds: to be asked once, before the corpus is used. */
 int tc_corpus_check(const tc_network *network, const tc_corpus *corpus);
 

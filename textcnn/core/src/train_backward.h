@@ -29,6 +29,21 @@ static tc_loss loss_of_text(const tc_pass *pass, int64_t row) {
     };
 }
 
+/* textcnn.text.masking.uniform_rows is its twin. */
+static void drop_some(
+    float *restrict features, float *restrict slopes, int64_t count, uint32_t state, uint32_t first, float rate, float kept
+) {
+    for (int64_t f = 0; f < count; f++) {
+        uint32_t x = state + (first + (uint32_t)f) * 0x9E3779B9u;
+        x = (x ^ x >> 16) * 0x7FEB352Du;
+        x = (x ^ x >> 15) * 0x846CA68Bu;
+        x ^= x >> 16;
+        float factor = (float)(int32_t)(x >> 8) * (1.0f / 16777216.0f) >= rate ? kept : 0.0f;
+        features[f] *= factor;
+        slopes[f] *= factor;
+    }
+}
+
 /* Drop features at random; `slopes` (G F) becomes what a feature's gradient is multiplied by to be its score's. */
 static void drop_features(const tc_pass *pass, int64_t text, float *features, float *slopes) {
     const tc_trainer *trainer = pass->trainer;
@@ -39,13 +54,8 @@ static void drop_features(const tc_pass *pass, int64_t text, float *features, fl
     uint64_t state = tc_mixed(pass->step->mask_state, (uint64_t)trainer->batch.rows[objective->shared_dropout ? 0 : text]);
     find_slopes(network->activation, slopes, features, trainer->num_maxima);
     if (rate == 0.0f) return;
-    for (int64_t g = 0; g < network->num_widths; g++) {
-        for (int64_t f = 0; f < own; f++) {
-            float factor = tc_chance(tc_mixed(state, (uint64_t)(g * own + f))) >= rate ? kept : 0.0f;
-            features[g * n + f] *= factor;
-            slopes[g * n + f] *= factor;
-        }
-    }
+    for (int64_t g = 0; g < network->num_widths; g++)
+        drop_some(features + g * n, slopes + g * n, own, (uint32_t)(state ^ state >> 32), (uint32_t)(g * own), rate, kept);
 }
 
 /* Sort what the winning windows of a text give to its places: for each place the columns of the taps and the gradients.
@@ -68,12 +78,18 @@ static void sort_entries(const tc_trainer *trainer, int64_t text, const float *g
     memset(starts, 0, (size_t)(length + 1) * sizeof *starts);
     for (int64_t g = 0; g < network->num_widths; g++) {
         for (int64_t k = ends[g]; k < ends[g + 1]; k++) {
-            int64_t t = at[some[k]], first = t < 0 ? 0 : t, end = t + network->widths[g];
-            if (end > length) end = length;
-            for (int64_t place = first; place < end; place++) starts[place]++;
+            int64_t t = at[some[k]], end = t + network->widths[g];
+            starts[t < 0 ? 0 : t]++;
+            starts[end > length ? length : end]--;
         }
     }
-    for (int64_t place = 1; place <= length; place++) starts[place] += starts[place - 1];
+    int32_t open = 0, total = 0; /* windows that reach over a place, and all entries up to it */
+    for (int64_t place = 0; place < length; place++) {
+        open += starts[place];
+        total += open;
+        starts[place] = total;
+    }
+    starts[length] = total;
     for (int64_t g = 0; g < network->num_widths; g++) {
         for (int64_t k = ends[g]; k < ends[g + 1]; k++) {
             int64_t f = some[k], t = at[f], first = t < 0 ? 0 : t, end = t + network->widths[g];

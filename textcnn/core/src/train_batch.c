@@ -9,6 +9,7 @@
 #include "train_state.h"
 
 #define HUGE_PAGE ((size_t)1 << 21)
+#define LARGE ((size_t)1 << 18) /* what is worth huge pages */
 
 void *tc_room_for(tc_room *room, int64_t count, size_t size) {
     size_t bytes = (size_t)(count > 0 ? count : 1) * size + 64;
@@ -18,9 +19,10 @@ void *tc_room_for(tc_room *room, int64_t count, size_t size) {
         room->data = NULL;
         room->size = 0;
         bytes += bytes / 2;
-        if (posix_memalign(&fresh, bytes < HUGE_PAGE ? 64 : HUGE_PAGE, bytes) != 0) return NULL;
+        if (bytes >= LARGE) bytes = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+        if (posix_memalign(&fresh, bytes < LARGE ? 64 : HUGE_PAGE, bytes) != 0) return NULL;
 #ifdef MADV_HUGEPAGE
-        if (bytes >= HUGE_PAGE) madvise(fresh, bytes, MADV_HUGEPAGE); /* rows are visited at random */
+        if (bytes >= LARGE) madvise(fresh, bytes, MADV_HUGEPAGE); /* rows are visited at random */
 #endif
         room->data = fresh;
         room->size = bytes;

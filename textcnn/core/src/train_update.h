@@ -117,7 +117,7 @@ static void update_weights(void *context, int task, int thread) {
     int64_t first = (int64_t)(task - 1) * ROWS_A_TASK, end = first + ROWS_A_TASK;
     if (end > batch->num_rows) end = batch->num_rows;
     for (int64_t r = first; r < end; r++) {
-        if (r + 6 < batch->num_rows) fetch_state(tasks->pass, batch->distinct[r + 6]);
+        if (r + AHEAD < batch->num_rows) fetch_state(tasks->pass, batch->distinct[r + AHEAD]);
         row_grad(trainer, r, grad);
         move_row(tasks->pass, batch->distinct[r], grad);
     }

@@ -19,11 +19,19 @@ typedef struct {
 /* In how many texts each type is: frequency (num_types), last (num_types) for its own use; ids behind are left out. */
 int tc_count_words(tc_texts texts, int64_t num_types, int64_t *frequency, int32_t *last);
 
-/* Count in how many texts each pair of neighbours is, of pairs that belong to `part` of `parts`; the value of a slot is
- * the last text with the pair << 32 | how many have it. Begins with text *text, and gives 0 when all is done, or 1 where
- * the table must grow before text *text; *used are its entries. */
+/* The pairs of neighbours of all texts, those of a part together, by a hash of the pair: a table of the pairs of one part
+ * is small enough for a cache. keys and numbers (most: num_ids is always room enough) are filled with each pair and the
+ * number of its text, counted from `first`; starts (parts + 1) with where each part begins. */
+int tc_part_pairs(
+    tc_texts texts, int64_t num_types, int64_t first, int64_t parts, int64_t *starts, int64_t *keys, int32_t *numbers,
+    int64_t most
+);
+
+/* Count in how many texts each pair is; the value of a slot is the last text with it << 32 | how many have it. Texts come
+ * in ascending order. Begins with pair *done, and gives 0 when all are done, or 1 where the table must grow first; *used
+ * are its entries. */
 int tc_count_pairs(
-    tc_texts texts, int64_t num_types, int64_t part, int64_t parts, int64_t *table, int64_t num_slots, int64_t *text,
+    const int64_t *keys, const int32_t *numbers, int64_t count, int64_t *table, int64_t num_slots, int64_t *done,
     int64_t *used
 );
 

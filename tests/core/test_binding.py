@@ -1,0 +1,82 @@
+"""Whether the core is used is decided in one place, and told with the reason."""
+
+import numpy as np
+import pytest
+
+import textcnn
+from textcnn.core import binding
+from textcnn.core.binding import Core, address
+from textcnn.errors import ConfigError
+
+
+@pytest.fixture
+def load(core, monkeypatch):
+    """Load the library anew, with variables; the instruction set is put back."""
+    before = core.instruction_set
+
+    def loaded(**variables):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        return binding._loaded.__wrapped__()
+
+    yield loaded
+    core.use_instruction_set(before)
+
+
+def test_what_is_told(core, monkeypatch):
+    monkeypatch.setenv("TEXTCNN_THREADS", "3")
+    assert textcnn.backend_info() == ("core", core.instruction_set, 3, "")
+    assert core.instruction_set in core.instruction_sets
+
+
+def test_it_is_not_used_when_that_is_asked_for(load, monkeypatch):
+    why = load(TEXTCNN_CORE="none")
+    assert why == "TEXTCNN_CORE=none asks for numpy and torch"
+    monkeypatch.setattr(binding, "_loaded", lambda: why)
+    monkeypatch.setenv("TEXTCNN_THREADS", "2")
+    assert binding.library() is None
+    assert textcnn.backend_info() == ("numpy and torch", "", 2, why)
+
+
+def test_every_instruction_set_of_this_processor_can_be_asked_for(core, load):
+    for name in core.instruction_sets:
+        assert load(TEXTCNN_CORE=name).instruction_set == name
+    for name in set(binding.INSTRUCTION_SETS) - set(core.instruction_sets):
+        with pytest.raises(ConfigError, match=f"instruction set must be one of .* here, got '{name}'"):
+            load(TEXTCNN_CORE=name)
+
+
+def test_an_unknown_one_is_an_error_that_names_the_variable(load):
+    with pytest.raises(ConfigError, match="TEXTCNN_CORE must be none or one of baseline, avx2, avx512, got 'sse'"):
+        load(TEXTCNN_CORE="sse")
+
+
+def test_no_library(load, monkeypatch):
+    monkeypatch.setattr(binding, "LIBRARY", "absent.so")
+    assert load() == "absent.so was not built when the package was installed"
+
+
+def test_a_library_of_other_sources_is_refused(load, monkeypatch):
+    monkeypatch.setattr(binding, "fingerprint", lambda: "0123456789abcdef")
+    assert "was built from other sources than those here; install the package again" in load()
+
+
+def test_a_library_that_is_none(load, monkeypatch, tmp_path):
+    (tmp_path / "a.so").write_bytes(b"no library")
+    monkeypatch.setattr(binding, "LIBRARY", str(tmp_path / "a.so"))
+    assert str(tmp_path / "a.so") in load()
+    with pytest.raises(OSError, match=r"a\.so"):
+        Core(tmp_path / "a.so")
+
+
+def test_addresses_are_of_what_was_expected():
+    numbers = np.zeros((3, 4), np.float32)
+    assert address(numbers, np.float32, (3, None), "rows") == numbers.ctypes.data
+    assert address(None, np.float32, (3,), "rows") is None
+    with pytest.raises(TypeError, match="expected rows as contiguous int64, got float32"):
+        address(numbers, np.int64, (3, 4), "rows")
+    with pytest.raises(TypeError, match="expected rows as contiguous float32"):
+        address(numbers[:, ::2], np.float32, (3, 2), "rows")
+    for shape in ((3, 5), (3,)):
+        with pytest.raises(TypeError, match=r"expected rows of shape .*, got \(3, 4\)"):
+            address(numbers, np.float32, shape, "rows")

@@ -1,0 +1,41 @@
+"""Memory for tables whose rows are visited at random: in huge pages, where the system has them.
+
+A row of a large table is in a page of its own; with pages of 4 KiB the processor looks up an address for each of them,
+which takes longer than the row.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+PAGE = 2**21
+LINE = 64  # bytes of a cache line
+
+
+def zeros(shapes: Mapping[str, Sequence[int]]) -> dict[str, npt.NDArray[np.float32]]:
+    """Arrays of float32 by name, all 0, in one piece of memory that lives as long as any of them."""
+    sizes = {name: -(-4 * math.prod(shape) // LINE) * LINE for name, shape in shapes.items()}
+    data = _pages(sum(sizes.values()) + PAGE)
+    start = -data.ctypes.data % PAGE
+    found = {}
+    for name, shape in shapes.items():
+        found[name] = data[start : start + 4 * math.prod(shape)].view(np.float32).reshape(shape)
+        start += sizes[name]
+    return found
+
+
+def _pages(size: int) -> npt.NDArray[np.uint8]:
+    if sys.platform == "win32" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return np.zeros(size, np.uint8)
+    room: Any = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with suppress(OSError):  # a kernel without them
+        room.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(room, np.uint8)

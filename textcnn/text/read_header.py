@@ -1,0 +1,102 @@
+"""The header line of a table: the names of its columns, where some are missing too, and what rows make of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from textcnn.errors import DataError
+from textcnn.text.read_table import Record, shown, unique_columns
+
+
+class Header:
+    """The columns of a table; one without a name is called by its position, as ``column 3``.
+
+    Columns without a name at the end are none, unless the first rows have something in them: spreadsheets leave their
+    delimiters behind. Rows that all begin with a row number above which there is no name, as R writes them, have a
+    column more.
+
+    Args:
+        names: the cells of the header line.
+        rows: the cells of the first rows.
+        notices: counts what is worth a warning.
+        path: of the file, for messages.
+        delimiter: between cells, for messages.
+
+    Raises:
+        DataError: two columns have the same name.
+    """
+
+    def __init__(
+        self, names: Sequence[str], rows: Sequence[Sequence[str]], notices: Counter[str], path: str, delimiter: str
+    ) -> None:
+        self._names = [name.strip() for name in names]
+        if self._names[-1] and rows and all(_is_numbered(cells, len(names)) for cells in rows):
+            self._names = ["", *self._names]
+            notices["row_numbers"] += 1
+        count = len(self._names)
+        while (
+            count > 1
+            and not self._names[count - 1]
+            and not any(cell.strip() for row in rows for cell in row[count - 1 : count])
+        ):
+            count -= 1
+        named = [name or f"column {number}" for number, name in enumerate(self._names[:count], start=1)]
+        self.columns = unique_columns(named, path)
+        self._notices, self._path, self._delimiter = notices, path, delimiter
+
+    @staticmethod
+    def is_in_doubt(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+        """Whether more rows than these are wanted to know the columns."""
+        return not names[-1].strip() or any(_is_numbered(cells, len(names)) for cells in rows)
+
+    def records(self, rows: Iterable[tuple[int, list[str]]]) -> Iterator[Record]:
+        """The rows by column; those that repeat the header, as ``cat`` makes them, are left out and counted.
+
+        Raises:
+            DataError: a row has more or fewer cells than there are columns, or is another header.
+        """
+        columns, known = self.columns, set(self.columns) | set(self._names)
+        for line, cells in rows:
+            if len(cells) != len(columns):
+                cells = self._fitted(cells, line)
+            if cells[0].strip() in known and len(columns) > 1 and self._is_header(cells, line):
+                self._notices["headers"] += 1
+                continue
+            yield line, dict(zip(columns, cells, strict=True))
+
+    def _fitted(self, cells: list[str], line: int) -> list[str]:
+        columns, count = self.columns, len(self.columns)
+        beyond = sum(1 for cell in cells[count:] if cell.strip())
+        if len(cells) > count and (not beyond or len(cells) <= len(self._names)):
+            self._notices["unnamed_cells"] += beyond
+            return cells[:count]
+        is_joined = count > 1 and [cell.strip() for cell in cells[count:]] == list(columns[1:])
+        if is_joined and cells[count - 1].endswith(columns[0]):  # the file before ended without a line end
+            self._notices["headers"] += 1
+            return [*cells[: count - 1], cells[count - 1].removesuffix(columns[0]).removesuffix("\ufeff")]
+        raise DataError(
+            f"expected {count} cells as in the header, found {len(cells)}: {shown(cells)}; "
+            f"quote a cell that holds {self._delimiter!r}",
+            path=self._path,
+            line=line,
+        )
+
+    def _is_header(self, cells: list[str], line: int) -> bool:
+        found = [cell.strip() for cell in cells]
+        expected = self._names[: len(cells)]
+        if found == expected or found == list(self.columns):
+            return True
+        if sorted(found) == sorted(expected):
+            raise DataError(
+                f"expected rows under the header {shown(expected)}, found another header, {shown(found)}; "
+                "join files only where their columns are in the same order",
+                path=self._path,
+                line=line,
+            )
+        return False
+
+
+def _is_numbered(cells: Sequence[str], count: int) -> bool:
+    """Whether a row has one cell more than the header, the first of them a number, and something in the last."""
+    return len(cells) == count + 1 and cells[0].strip().isdecimal() and bool(cells[-1].strip())

@@ -1,0 +1,284 @@
+"""JSON: an object a line, or a document such as an array of objects, which is read as a stream where it is long."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from textcnn.errors import DataError
+from textcnn.text.read_source import LONGEST, SURROGATE, Source
+from textcnn.text.read_table import DEEPEST, PEEK, Opened, Record, Table, is_deep, shown
+
+PIECE = 2**16  # characters of a document that are read at once
+_CUT = 2_000  # characters: where the first bytes of a file hold no line end after as many, they have cut the line
+_BLANK = re.compile("[ \t\r\n\ufeff]*")
+_ROWS = ("data", "rows")  # what a list of rows is called where there are others
+_DECODER = json.JSONDecoder()
+_ADVICE = "write an array of objects, or an object a line (in pandas: to_json(orient='records', lines=True))"
+
+
+def json_table(source: Source) -> Table:
+    """The table of JSON lines or of a document, as the first line shows; the keys of the first objects are columns.
+
+    A document is an array of objects or of texts, an object that holds such an array, as ``{"data": [...]}``, an object
+    of columns, or several objects or arrays one after the other.
+    """
+    is_document = _is_document(source.head_text(), source.name)
+
+    def start(notices: Counter[str]) -> Opened:
+        records = _Document(source, notices).rows() if is_document else _objects(source, notices)
+        head = list(itertools.islice(records, PEEK if source.again else 1))  # a pipe may be slow: do not wait for 100
+        columns = dict.fromkeys(key for _, record in head for key in record)
+        return tuple(columns), itertools.chain(head, records)
+
+    return Table(source.name, "json" if is_document else "jsonl", start, again=source.again, strip_labels=True)
+
+
+def looks_like_json(head: str) -> bool:
+    """Whether a file begins with an object, or with an array of objects; texts may begin with a bracket too."""
+    first = head.lstrip().partition("\n")[0].rstrip()
+    if first.startswith("{"):
+        return isinstance(_parsed(first), dict) or (first[1:].lstrip()[:1] in ('"', "") and _is_cut(head.lstrip()))
+    return re.match(r'\s*\[\s*(\{\s*(["}]|$)|$)', head) is not None
+
+
+def _is_document(head: str, name: str) -> bool:
+    """Whether there is not an object a line; a lone object may be either, and its values tell."""
+    head = head.lstrip()
+    first, _, rest = head.partition("\n")
+    if head.startswith("{"):
+        found = _parsed(first)
+        return not rest.strip() and _unfolded(found, name) is not None if isinstance(found, dict) else _is_cut(head)
+    return head.startswith("[")
+
+
+def _parsed(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_cut(head: str) -> bool:
+    """Whether what is in the first line goes on in the next ones, or where the head ends."""
+    first, end, _ = head.partition("\n")
+    try:
+        json.loads(first)
+    except json.JSONDecodeError as err:  # a string cannot go on in the next line
+        return err.pos >= len(first.rstrip()) if end else len(first) > _CUT
+    except (ValueError, RecursionError):
+        pass
+    return False
+
+
+# ------------------------------------------------------------------------------------------------- an object a line
+
+
+def _objects(source: Source, notices: Counter[str]) -> Iterator[Record]:
+    for number, line in enumerate(source.lines(notices), start=1):
+        if not line.strip():
+            notices["blank_lines"] += 1
+            continue
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as err:
+            problem = f"expected one JSON object a line, found {shown(line)} ({err})"
+            raise DataError(problem, path=source.name, line=number) from err
+        record = _checked(record, line, notices, source.name, number)
+        if not isinstance(record, dict):
+            raise DataError(f"expected one JSON object a line, found {shown(record)}", path=source.name, line=number)
+        yield number, record
+
+
+def _checked(value: Any, raw: str, notices: Counter[str], name: str, line: int) -> Any:
+    """A value without halves of surrogate pairs; one nested too deep is an error."""
+    if raw.count("[") + raw.count("{") > DEEPEST and is_deep(value):
+        problem = f"expected lists and objects nested at most {DEEPEST} deep, found {shown(raw)}; flatten it"
+        raise DataError(problem, path=name, line=line)
+    return _without_surrogates(value, notices) if "\\ud" in raw.lower() else value
+
+
+def _without_surrogates(value: Any, notices: Counter[str]) -> Any:
+    """Halves of surrogate pairs, which JSON can escape but UTF-8 cannot write, become U+FFFD and are counted."""
+    if isinstance(value, str):
+        text, count = SURROGATE.subn("\ufffd", value)
+        notices["surrogates"] += count
+        return text
+    if isinstance(value, list):
+        return [_without_surrogates(item, notices) for item in value]
+    if isinstance(value, dict):
+        return {_without_surrogates(key, notices): _without_surrogates(item, notices) for key, item in value.items()}
+    return value
+
+
+# ------------------------------------------------------------------------------------------------------- documents
+
+
+class _Document:
+    """The values of a document, one after the other; of its text no more is held than the value that is read."""
+
+    def __init__(self, source: Source, notices: Counter[str]) -> None:
+        self._name = source.name
+        self._notices = notices
+        self._pieces = source.lines(notices, longest=PIECE)
+        self._text, self._at, self._line = "", 0, 1
+        self._rows = itertools.count(1)
+
+    def rows(self) -> Iterator[Record]:
+        """The rows, numbered from 1; the lines of a document say little."""
+        is_first = True
+        while first := self._next():
+            if first == "[":
+                yield from self._elements()
+            else:
+                yield from self._object(is_first)
+            is_first = False
+
+    def _elements(self) -> Iterator[Record]:
+        """The rows of the array that begins here."""
+        self._skip("[")
+        while self._next() != "]":
+            yield next(self._rows), self._row(self._value())
+            if self._next() != "]":
+                self._skip(",")
+        self._skip("]")
+
+    def _object(self, is_first: bool) -> Iterator[Record]:
+        value = self._value(or_none=True)
+        if value is None:
+            yield from self._long_object()
+            return
+        is_alone = is_first and not self._next()
+        unfolded = _unfolded(value, self._name) if is_alone and isinstance(value, dict) else None
+        for row in [value] if unfolded is None else unfolded:
+            yield next(self._rows), self._row(row)
+
+    def _long_object(self) -> Iterator[Record]:
+        """The rows of an array within an object that is too long to be held; its other values are left out."""
+        self._skip("{")
+        while self._next() != "}":
+            self._value()
+            self._skip(":")
+            if self._next() == "[":
+                yield from self._elements()
+            else:
+                self._value()
+            if self._next() != "}":
+                self._skip(",")
+        self._skip("}")
+
+    def _row(self, value: Any) -> dict[str, Any]:
+        if isinstance(value, str):
+            return {"text": value}
+        if not isinstance(value, dict):
+            raise self._error(f"expected an object for each row, found {shown(value)}; {_ADVICE}")
+        return value
+
+    def _value(self, *, or_none: bool = False) -> Any:
+        """The value that begins here; one of ``LONGEST`` characters is an error, or None."""
+        self._next()
+        while True:
+            try:
+                value, end = _DECODER.raw_decode(self._text, self._at)
+            except RecursionError as err:
+                raise self._error(f"expected lists and objects nested at most {DEEPEST} deep; flatten it") from err
+            except ValueError as err:
+                if len(self._text) - self._at >= LONGEST:
+                    if or_none:
+                        return None
+                    problem = f"expected a row of fewer than {LONGEST:,} characters, found a longer one; {_ADVICE}"
+                    raise self._error(problem) from err
+                if not self._more():
+                    raise self._wrong(err) from err
+                continue
+            if end < len(self._text) or not self._more():  # a number may go on
+                break
+        raw = self._text[self._at : end]
+        value = _checked(value, raw, self._notices, self._name, self._line)
+        self._line += raw.count("\n")
+        self._at = end
+        return value
+
+    def _next(self) -> str:
+        """The next character that is not blank; none at the end."""
+        begun = 0
+        while begun < LONGEST:
+            blank = _BLANK.match(self._text, self._at)
+            assert blank is not None
+            self._line += blank[0].count("\n")
+            self._at = blank.end()
+            begun += len(blank[0])
+            if self._at < len(self._text) or not self._more():
+                return self._text[self._at : self._at + 1]
+        raise self._error(f"expected fewer than {LONGEST:,} blanks in a row, found more")
+
+    def _skip(self, expected: str) -> None:
+        found = self._next()
+        if found != expected:
+            around = shown(self._text[self._at : self._at + 40]) if found else "the end"
+            raise self._error(f"expected {expected!r} in a JSON document, found {around}; is it whole?")
+        self._at += 1
+
+    def _more(self) -> bool:
+        """Whether more could be read: twice as much as is held, so that a long value is looked at seldom."""
+        held = len(self._text) - self._at
+        parts, wanted = [self._text[self._at :]], min(max(PIECE, held), max(LONGEST - held, PIECE))
+        for piece in self._pieces:
+            parts.append(piece)
+            wanted -= len(piece)
+            if wanted <= 0:
+                break
+        self._text, self._at = "".join(parts), 0
+        return len(parts) > 1
+
+    def _wrong(self, err: ValueError) -> DataError:
+        start = self._text[self._at : self._at + 60]
+        reason, line = str(err), self._line
+        if isinstance(err, json.JSONDecodeError):
+            reason, line = err.msg, self._line + self._text.count("\n", self._at, err.pos)
+            start = self._text[max(self._at, err.pos - 30) : err.pos + 30]
+        problem = f"expected JSON, found {shown(start)} ({reason[:100]}); is the file whole?"
+        return DataError(problem, path=self._name, line=line)
+
+    def _error(self, problem: str) -> DataError:
+        return DataError(problem, path=self._name, line=self._line)
+
+
+def _unfolded(document: dict[str, Any], name: str) -> list[Any] | None:
+    """The rows that one object holds; None if it is a row itself.
+
+    Raises:
+        DataError: it holds several lists of rows.
+    """
+    values = list(document.values())
+    lists = [key for key, value in document.items() if _all(dict, value)]
+    if lists:
+        chosen = next((key for key in _ROWS if key in lists), lists[0])
+        if len(lists) > 1 and chosen not in _ROWS:
+            found = ", ".join(map(shown, lists[:10]))
+            raise DataError(f"expected one list of rows, found {found}; save one of them as a file", path=name)
+        return list(document[chosen])
+    header: Any = document.get("columns")
+    rows: Any = document.get("data")
+    if _all(str, header) and _all(list, rows):  # pandas: orient="split"
+        return [dict(zip(header, row, strict=False)) for row in rows]
+    if all(isinstance(value, dict) for value in values) and len({tuple(value) for value in values}) == 1:
+        if all(key.isdecimal() for key in document) and not all(key.isdecimal() for key in values[0]):
+            return values  # pandas: orient="index"
+        return _of_columns({key: list(value.values()) for key, value in document.items()})
+    if values and all(isinstance(value, list) for value in values) and len({len(value) for value in values}) == 1:
+        return _of_columns(document)
+    return None
+
+
+def _all(kind: type, value: Any) -> bool:
+    """Whether a value is a list of such, and not an empty one."""
+    return isinstance(value, list) and bool(value) and all(isinstance(item, kind) for item in value)
+
+
+def _of_columns(columns: dict[str, list[Any]]) -> list[Any]:
+    return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]

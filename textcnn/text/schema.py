@@ -1,0 +1,79 @@
+"""What training understood of its table, kept with the model so that later tables are read alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from textcnn.config_types import jsonable
+from textcnn.labels import MULTI_LABEL
+
+
+@dataclass(frozen=True)
+class LabelForm:
+    """How label cells are written, as all rows of a table show it.
+
+    Args:
+        multi_label: True: cells are split; False: each row has one label; None: not known yet.
+        separator: stands between the labels of one cell; empty: cells are never split.
+        as_text: lists and dictionaries are written as text, as ``['a', 'b']``.
+        vector: the length of multi-hot vectors of zeros and ones, whose positions are the labels; 0: there are none.
+        indicators: the cells of several columns say yes or no to the column's name; None: each row tells.
+        blank_is_no: a blank indicator is a no, even where all of a row are blank.
+    """
+
+    multi_label: bool | None = None
+    separator: str = "|"
+    as_text: bool = False
+    vector: int = 0
+    indicators: bool | None = None
+    blank_is_no: bool = False
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns a model was trained on, and how its labels were written.
+
+    Args:
+        text_columns: joined to the text; empty: not known, as in folders of earlier versions.
+        label_columns: held the labels.
+        form: how they were written.
+        names: the model's labels; a spelling that it knows is kept as it is.
+    """
+
+    text_columns: tuple[str, ...] = ()
+    label_columns: tuple[str, ...] = ()
+    form: LabelForm = LabelForm()
+    names: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """What config.json holds of it."""
+        kept = {"text_columns": self.text_columns, "label_columns": self.label_columns, "labels": asdict(self.form)}
+        return dict(jsonable(kept))
+
+
+def schema_of(saved: Mapping[str, Any]) -> Schema:
+    """The schema of a model, from its config.json."""
+    reading = saved.get("reading") or {"text_columns": [], "label_columns": [], "labels": {}}
+    form = LabelForm(**{**reading["labels"], "multi_label": saved["problem_type"] == MULTI_LABEL})
+    return Schema(tuple(reading["text_columns"]), tuple(reading["label_columns"]), form, tuple(saved["labels"]))
+
+
+def is_reading(value: Any) -> bool:
+    """Whether a value of config.json is what :meth:`Schema.to_json` gives, or nothing."""
+    if value is None:
+        return True
+    if not isinstance(value, dict) or set(value) != {"text_columns", "label_columns", "labels"}:
+        return False
+    columns = [value["text_columns"], value["label_columns"]]
+    lists = all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in columns)
+    form = value["labels"]
+    kinds = {"separator": str, "vector": int}
+    return (
+        lists
+        and isinstance(form, dict)
+        and set(form) == {field.name for field in fields(LabelForm)}
+        and all(isinstance(form[name], kind) and form[name] is not True for name, kind in kinds.items())
+        and all(form[name] in (True, False, None) for name in set(form) - set(kinds))
+    )
