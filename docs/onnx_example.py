@@ -19,7 +19,7 @@ def ngrams(word):  # character n-grams of <word>, each as the bucket that its FN
             for byte in word[start : start + size].encode():
                 code = (code ^ byte) * 16777619 % 2**32
             codes.append(code % rule["ngram_buckets"])
-    return codes
+    return codes[: rule["ngrams_per_token"]]
 
 
 def ids_of(text):  # an unseen word has the id num_types + its row in `ngrams`

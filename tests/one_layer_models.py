@@ -59,6 +59,7 @@ def make(
     embedding_channels="fine-tuned",
     wide_scale=None,
     binary_sigmoid=False,
+    normalization="nfkc",
     **settings,
 ) -> Artifact:
     torch.manual_seed(seed)
@@ -78,7 +79,7 @@ def make(
         embedding_channels=embedding_channels,
     )
     labels = Labels(names, multi_label)
-    tokenizer = Tokenizer.train(TRAIN, TextConfig())
+    tokenizer = Tokenizer.train(TRAIN, TextConfig(normalization=normalization))
     lexicon = build_lexicon(tokenizer, config)
     features = WideFeatures.fit(tokenizer.encode_batch(TRAIN), len(tokenizer)) if wide else None
     model = build_text_classifier(

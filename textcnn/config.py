@@ -17,6 +17,7 @@ from textcnn.config_types import allows_none, is_size, jsonable, plain, problems
 from textcnn.errors import ConfigError
 
 TOKENIZERS = ("word", "bpe", "wordpiece", "char")
+NORMALIZATIONS = ("nfc", "nfkc")
 CHARACTER_ARCHITECTURES = ("charcnn", "vdcnn")  # their tokens are characters, unless a tokenizer is given
 STORAGES = ("auto", "memory", "disk")
 QUOTES = ("auto", "csv", "text")
@@ -123,6 +124,13 @@ class TextConfig:
     max_length: int | None = option(
         None, "tokens of a text that the encoder sees; none: all of them", _positive, "1 or more"
     )
+    normalization: str = option(
+        "nfkc",
+        f"{' or '.join(NORMALIZATIONS)}: Unicode's form of characters; nfkc also makes wide letters, ligatures, "
+        f"superscripts and the like plain",
+        NORMALIZATIONS.__contains__,
+        " or ".join(NORMALIZATIONS),
+    )
 
 
 @dataclass(frozen=True)
@@ -167,6 +175,9 @@ class ModelConfig:
     ngram_max: int = option(4, "longest character n-gram of <word>", _positive, "1 or more")
     ngram_buckets: int = option(
         100_000, "buckets the n-grams are hashed to", lambda n: 0 < n <= MOST_BUCKETS, f"1 to {MOST_BUCKETS:,}"
+    )
+    ngrams_per_token: int | None = option(
+        1024, "character n-grams of one token, the first ones, at most; none: all of them", _positive, "1 or more"
     )
     wide: bool | None = option(None, "add a linear model over the n-grams seen in training; none: for kim")
     wide_scale: float | None = option(

@@ -144,9 +144,10 @@ def test_labels_of_features_are_counted(seed):
     words=st.lists(st.text(max_size=9), max_size=5),
     lengths=st.sampled_from([(1, 1), (2, 4), (3, 3), (5, 2), (1, 30)]),
     num_buckets=st.integers(1, 2**20),
+    most=st.none() | st.integers(0, 40),
 )
-def test_buckets_of_character_ngrams(words, lengths, num_buckets):
-    given = *joined([word.encode("utf-8", "surrogatepass") for word in words]), *lengths, num_buckets
+def test_buckets_of_character_ngrams(words, lengths, num_buckets, most):
+    given = *joined([word.encode("utf-8", "surrogatepass") for word in words]), *lengths, num_buckets, most
     assert_same(features.ngram_buckets(*given), features_numpy.ngram_buckets(*given))
 
 
@@ -222,6 +223,7 @@ MISFITS = [
     (features, "count_labels", (IDS, OFFSETS, at(0, 1), 2, 2), {}),
     (features, "count_labels", (IDS, OFFSETS, at(0, 2), 3, 2), {}),
     (features, "ngram_buckets", (BYTES, at(4), 2, 4, 10), {}),
+    (features, "ngram_buckets", (BYTES, at(2), 2, 4, 10, -1), {}),
     (features, "drop_words", (IDS, OFFSETS, at(0, 1), ONE, 1, 7), {}),
     (features, "unique_types", (-IDS,), {}),
     (rows, "sum_rows", (at(0, 1), at(3), ONE, TABLE), {}),

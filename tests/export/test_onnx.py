@@ -120,7 +120,7 @@ def test_what_the_logits_mean_stands_in_the_file(tmp_path):
     assert about["thresholds"] == artifact.thresholds
     assert about["max_length"] == 7
     assert about["num_types"] == len(artifact.inputs.tokenizer)
-    assert about["subwords"] == {"ngram_min": 2, "ngram_max": 4, "ngram_buckets": 50}
+    assert about["subwords"] == {"ngram_min": 2, "ngram_max": 4, "ngram_buckets": 50, "ngrams_per_token": 1024}
 
 
 @pytest.mark.parametrize(

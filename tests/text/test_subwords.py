@@ -18,14 +18,15 @@ def by_the_rule(word: str, rule: SubwordRule) -> list[int]:
             for byte in marked[start : start + n].encode("utf-8", "surrogatepass"):
                 value = ((value ^ byte) * 16777619) % 2**32
             buckets.append(value % rule.buckets)
-    return buckets
+    return buckets[: rule.most]
 
 
 @given(
-    st.lists(st.text(max_size=8), max_size=6), st.integers(1, 3), st.integers(0, 2), st.sampled_from([7, 1000, 2**20])
+    *(st.lists(st.text(max_size=8), max_size=6), st.integers(1, 3), st.integers(0, 2)),
+    *(st.sampled_from([7, 1000, 2**20]), st.none() | st.integers(1, 25)),
 )
-def test_bags_follow_the_rule(words, n_min, more, buckets):
-    rule = SubwordRule(n_min, n_min + more, buckets)
+def test_bags_follow_the_rule(words, n_min, more, buckets, most):
+    rule = SubwordRule(n_min, n_min + more, buckets, most)
     rows, offsets = rule.bags(words)
     assert [rows[a:b].tolist() for a, b in pairwise(offsets)] == [by_the_rule(w, rule) for w in words]
 
@@ -44,3 +45,9 @@ def test_n_grams_longer_than_every_word_take_no_time():
     assert (rows.tolist(), offsets.tolist()) == (longest[0].tolist(), longest[1].tolist())
     rows, offsets = SubwordRule(10**9, 10**9, 1000).bags(words)
     assert (rows.tolist(), offsets.tolist()) == ([], [0, 0, 0, 0])
+
+
+def test_a_token_of_a_million_characters_has_no_more_n_grams_than_the_bound():
+    buckets, offsets = SubwordRule(most=1024).bags(["ab" * 500_000, "word"])
+    assert offsets.tolist() == [0, 1024, 1036]
+    assert buckets[:1024].tolist() == SubwordRule(2, 2).bags(["ab" * 512])[0][:1024].tolist()

@@ -20,6 +20,7 @@ Floats = npt.NDArray[np.float32]
 _BLOCK = 1 << 18  # tokens that a thread weighs at a time
 _PART = 1 << 17  # tokens whose pairs are about as many as a table in a cache holds
 _TOGETHER = 1 << 23  # tokens whose pairs are parted together
+_NO_BOUND = 2**63 - 1
 
 
 def count_ngrams(ids: Ids, offsets: Integers, num_types: int) -> tuple[Integers, Integers]:
@@ -188,7 +189,7 @@ def count_labels(
 
 
 def ngram_buckets(
-    data: npt.NDArray[np.uint8], ends: Integers, shortest: int, longest: int, num_buckets: int
+    data: npt.NDArray[np.uint8], ends: Integers, shortest: int, longest: int, num_buckets: int, most: int | None = None
 ) -> tuple[Integers, Integers]:
     """Buckets of the character n-grams of words, and the offsets ``(W + 1,)`` where those of each word begin.
 
@@ -198,13 +199,14 @@ def ngram_buckets(
         shortest: characters of an n-gram, at least.
         longest: at most.
         num_buckets: the hash (:mod:`textcnn.text.subwords`) is taken modulo this.
+        most: n-grams of a word, the first ones; none: all.
 
     Raises:
         ValueError: the ends do not ascend, or lie outside.
     """
     offsets = np.empty(len(ends) + 1, np.int64)
     given = pointer(data, np.uint8), whole(len(data)), pointer(ends, np.int64), whole(len(ends))
-    lengths = whole(shortest), whole(longest)
+    lengths = whole(shortest), whole(longest), whole(_NO_BOUND if most is None else most)
     call("tc_ngram_offsets", *given, *lengths, pointer(offsets, np.int64))
     buckets = np.empty(int(offsets[-1]), np.int64)
     found = pointer(offsets, np.int64), pointer(buckets, np.int64), whole(len(buckets))

@@ -106,11 +106,13 @@ def count_labels(
 
 
 def ngram_buckets(
-    data: npt.NDArray[np.uint8], ends: Integers, shortest: int, longest: int, num_buckets: int
+    data: npt.NDArray[np.uint8], ends: Integers, shortest: int, longest: int, num_buckets: int, most: int | None = None
 ) -> tuple[Integers, Integers]:
     """As :func:`textcnn.core.features.ngram_buckets`."""
     if len(ends) and (np.diff(ends, prepend=0).min() < 0 or ends[-1] > len(data)):
         raise ValueError("expected ends that ascend within the data")
+    if most is not None and most < 0:
+        raise ValueError(f"expected 0 n-grams of a word or more, got {most}")
     data, bounds = _marked(data, ends)
     starts = np.flatnonzero((data & 0xC0) != 0x80)  # first byte of every character
     stops = np.append(starts[1:], len(data))
@@ -125,7 +127,11 @@ def ngram_buckets(
     sorted_by_word = np.argsort(owner, kind="stable")
     offsets = np.zeros(len(ends) + 1, np.int64)
     np.cumsum(np.bincount(owner, minlength=len(ends)), out=offsets[1:])
-    return (flat[sorted_by_word] % np.uint32(num_buckets)).astype(np.int64), offsets
+    buckets = (flat[sorted_by_word] % np.uint32(num_buckets)).astype(np.int64)
+    if most is None:
+        return buckets, offsets
+    first = np.arange(len(buckets)) - np.repeat(offsets[:-1], np.diff(offsets)) < most
+    return buckets[first], np.concatenate([[0], np.cumsum(np.minimum(np.diff(offsets), most))]).astype(np.int64)
 
 
 def _marked(data: npt.NDArray[np.uint8], ends: Integers) -> tuple[npt.NDArray[np.uint8], Integers]:

@@ -52,6 +52,7 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     vocabulary_size: int = 1_000_000
     min_frequency: int = 1
     lowercase: bool = True
+    normalization: str = "nfkc"
     max_length: int | None = None
     # model
     architecture: str = "kim"
@@ -62,6 +63,7 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ngram_min: int = 2
     ngram_max: int = 4
     ngram_buckets: int = 100_000
+    ngrams_per_token: int | None = 1024
     wide: bool | None = None
     wide_scale: float | None = None
     vectors: str | None = None

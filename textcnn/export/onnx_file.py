@@ -167,7 +167,7 @@ def _metadata(artifact: Artifact) -> dict[str, Any]:
         return {name: described[name] for name in [*names, "shape"]}
     inputs = artifact.text_inputs()
     own = {"num_types": len(inputs.tokenizer), "unknown_id": inputs.tokenizer.unknown_id}
-    rule = ("ngram_min", "ngram_max", "ngram_buckets")
+    rule = ("ngram_min", "ngram_max", "ngram_buckets", "ngrams_per_token")
     subwords = {name: described[name] for name in rule} if has_unseen(inputs) else None
     return {**{name: described[name] for name in [*names, "max_length"]}, **own, "subwords": subwords}
 

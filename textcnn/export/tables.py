@@ -21,7 +21,7 @@ from textcnn.inference.type_rows import BLOCK
 from textcnn.text.lexicon import Unseen
 from textcnn.text.wide import first_logarithms
 
-TABLES_VERSION = 1
+TABLES_VERSION = 2
 READER = "textcnn.js"
 LOGARITHMS = 256  # counts of a feature in one text; beyond, the reader's own logarithm
 MOST_TYPES = 2**21  # a pair of ids is one float64
@@ -101,9 +101,15 @@ def tables_of(model: LookupModel) -> tuple[Arrays, dict[str, Any]]:
         "max_length": inputs.max_length,
         "unknown_id": inputs.tokenizer.unknown_id,
         "lower": characters.lower,
+        "steps": characters.steps,
         "subwords": None
         if rule is None
-        else {"ngram_min": rule.n_min, "ngram_max": rule.n_max, "ngram_buckets": rule.buckets},
+        else {
+            "ngram_min": rule.n_min,
+            "ngram_max": rule.n_max,
+            "ngram_buckets": rule.buckets,
+            "ngrams_per_token": rule.most,
+        },
         "dim": tensors["vectors"].shape[1],
         "ngram_dim": 0 if ngrams is None else ngrams.shape[1],
         "vector_bits": product.bits,

@@ -18,7 +18,7 @@ function readTensors(buffer) {
   const start = 8 + Number(new DataView(buffer).getBigUint64(0, true));
   const { __metadata__: metadata, ...entries } = JSON.parse(new TextDecoder().decode(buffer.slice(8, start)));
   const about = JSON.parse(metadata?.textcnn ?? "{}"), version = about.tables_version;
-  if (version !== 1) throw new Error(`expected a file of \`textcnn export\` with tables_version 1, got ${version}`);
+  if (version !== 2) throw new Error(`expected a file of \`textcnn export\` with tables_version 2, got ${version}`);
   const read = ({ dtype, data_offsets: [first, last] }) => new ARRAYS[dtype](buffer.slice(start + first, start + last));
   const tensors = Object.entries(entries).map(([name, entry]) => [name, read(entry)]);
   return { tensors: Object.fromEntries(tensors), about };
@@ -38,15 +38,24 @@ export class Model {
     tensors.buckets?.forEach((bucket, row) => (this.rowOf[bucket] = row));
   }
 
+  /** A text after the steps of the model's normalizer. */
+  normal(text) {
+    const apply = (text, [step, pattern, content]) => {
+      if (step === "Replace") return text.replace(new RegExp(pattern, "gu"), content);
+      if (step === "Lowercase") return [...text].map((char) => this.lower.get(char) ?? char).join("");
+      let normal = "", moving = "";
+      for (const char of text + "\n") {
+        if (this.kinds[char.codePointAt(0)] & MOVES) moving += char;
+        else [normal, moving] = [normal + moving.normalize(step) + char, ""];
+      }
+      return normal;
+    };
+    return this.about.steps.reduce(apply, text.replace(/[\ud800-\udfff]/gu, "\ufffd"));
+  }
+
   /** The words that the model looks up. */
   words(text) {
-    const kind = (char) => this.kinds[char.codePointAt(0)];
-    let normal = "", moving = "";
-    for (const char of text.replace(/[\ud800-\udfff]/gu, "\ufffd") + "\n") {
-      if (kind(char) & MOVES) moving += char;
-      else [normal, moving] = [normal + moving.normalize("NFC") + char, ""];
-    }
-    const found = [], all = [...[...normal].map((char) => this.lower.get(char) ?? char).join("")];
+    const kind = (char) => this.kinds[char.codePointAt(0)], found = [], all = [...this.normal(text)];
     const isWord = (place) => place < all.length && (kind(all[place]) & 3) === WORD;
     for (let place = 0; place < all.length; ) {
       const start = place++;
@@ -69,8 +78,9 @@ export class Model {
   /** Rows of the n-grams of an unseen word that were trained. */
   ngrams(word) {
     const rule = this.about.subwords, chars = [..."<", ...word, ">"], found = [];
+    let left = rule?.ngrams_per_token ?? Infinity;
     for (let size = rule?.ngram_min; size <= rule?.ngram_max; size++) {
-      for (let start = 0; start + size <= chars.length; start++) {
+      for (let start = 0; start + size <= chars.length && left-- > 0; start++) {
         const bytes = new TextEncoder().encode(chars.slice(start, start + size).join(""));
         const code = bytes.reduce((code, byte) => Math.imul(code ^ byte, 16777619) >>> 0, 2166136261); // FNV-1a
         const row = this.rowOf[code % rule.ngram_buckets];

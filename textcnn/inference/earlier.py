@@ -26,9 +26,9 @@ def config_of_today(saved: Mapping[str, Any]) -> dict[str, Any]:
     """Config.json with what that version left open: sizes and filters, and in version 1 the scale of the wide branch.
 
     Then a multi-label model's ``wide_scale`` was as any other's. A folder of any version that does not say what its
-    model is blind to is blind to nothing; images always are.
+    model is blind to is blind to nothing; images always are. One that has no bound on the n-grams of a token has all.
     """
-    config = {"blinded": [], "storage": "float32", "reading": None, **saved}
+    config = {"blinded": [], "storage": "float32", "reading": None, "ngrams_per_token": None, **saved}
     if saved["format_version"] < 4 and config.get("modality") == "text":
         if config.get("embedding_dim", 0) is None:
             config["embedding_dim"] = _EARLIER_DIM

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from textcnn import core
 from textcnn.text.lexicon import Lexicon, Unseen, joined, renumber
+from textcnn.text.normal_form import is_ours
 from textcnn.text.ragged import Ragged, gather, with_room
 from textcnn.text.tokenizer import WORD_SPLIT, Tokenizer, steps_of
 from textcnn.text.words import JOINED, Words, names_of, slices, utf8
@@ -24,7 +25,8 @@ MOST_CHUNKS = 2**19  # remembered at once: about 50 MB with their ids and the ta
 MOST_CHARACTERS = 2**23  # of all remembered chunks
 
 # No canonical composition (Unicode, UAX 15) joins a blank to a character beside it, and a blank's own decomposition is
-# blanks; these forms of case and accents look at one character alone.
+# blanks; these forms of case and accents look at one character alone. Patterns are known to look across no blank where
+# they are our own (textcnn.text.normal_form).
 _LOCAL_NORMALIZERS = ("NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents")
 _PARTING = ("Whitespace", "WhitespaceSplit", "BertPreTokenizer")
 _WITHIN_PIECES = ("Punctuation", "Digits", *_PARTING)  # may follow in a sequence: they only cut pieces further
@@ -39,7 +41,7 @@ def refusal(tokenizer: Tokenizer) -> str | None:
     if parts["post_processor"] is not None:
         return f"the post-processor {parts['post_processor']['type']} sees whole texts"
     for step in steps_of(parts["normalizer"], "normalizers"):
-        if step["type"] not in _LOCAL_NORMALIZERS:
+        if step["type"] not in _LOCAL_NORMALIZERS and not is_ours(step):
             return f"the normalizer {step['type']} may look across blanks"
     first, *others = steps_of(parts["pre_tokenizer"], "pretokenizers") or [{"type": "none"}]
     if first["type"] not in _PARTING and first != WORD_SPLIT:

@@ -61,7 +61,7 @@ def build_lexicon(tokenizer: Tokenizer, config: ModelConfig) -> Lexicon | None:
     """The lexicon of a model with sub-words; none for one without."""
     if not config.subwords:
         return None
-    rule = SubwordRule(config.ngram_min, config.ngram_max, config.ngram_buckets)
+    rule = SubwordRule(config.ngram_min, config.ngram_max, config.ngram_buckets, config.ngrams_per_token)
     return Lexicon(tokenizer, rule, num_kept=0 if config.vectors is None else config.keep_vectors or 0)
 
 

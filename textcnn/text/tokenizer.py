@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import tokenizers
-from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 
 from textcnn.config import TOKENIZERS, TextConfig
 from textcnn.errors import ArtifactError, ConfigError
+from textcnn.text.normal_form import is_known, normalizer
 from textcnn.text.ragged import Ragged
 from textcnn.text.words import count_words
 
@@ -182,7 +183,7 @@ class Tokenizer:
         spans = []
         following = [*(int(start) for start, _ in encoding.offsets[1:]), len(text)]
         for (start, end), limit in zip(encoding.offsets, following, strict=False):
-            # Of characters that NFC has joined, the pipeline keeps the place of the first.
+            # Of characters that were joined or dropped, the pipeline keeps the place of the first that is there.
             while end < limit and not text[end].isspace():
                 end += 1
             spans.append((int(start), int(end)))
@@ -206,8 +207,7 @@ class Tokenizer:
         if not self.has_whole_words or self._pipeline.model.unk_token != UNKNOWN or self.unknown_id is None:
             return False
         parts = self.components()
-        normal = [step["type"] for step in steps_of(parts["normalizer"], "normalizers")]
-        return normal in (["NFC"], ["NFC", "Lowercase"]) and parts["pre_tokenizer"] == WORD_SPLIT
+        return is_known(steps_of(parts["normalizer"], "normalizers")) and parts["pre_tokenizer"] == WORD_SPLIT
 
     @cached_property
     def lowercases(self) -> bool:
@@ -283,8 +283,7 @@ def _untrained(config: TextConfig) -> tokenizers.Tokenizer:
         "bpe": (models.BPE(), pre_tokenizers.ByteLevel(add_prefix_space=False)),
     }[config.tokenizer]
     pipeline = tokenizers.Tokenizer(model)
-    steps = [normalizers.NFC(), normalizers.Lowercase()] if config.lowercase else [normalizers.NFC()]
-    pipeline.normalizer = normalizers.Sequence(steps)
+    pipeline.normalizer = normalizer(config.normalization, lowercase=config.lowercase)
     pipeline.pre_tokenizer = pieces
     if config.tokenizer == "bpe":
         pipeline.decoder = decoders.ByteLevel()

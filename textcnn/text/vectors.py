@@ -98,7 +98,8 @@ def _name(word: str, wanted: frozenset[str], has_room: bool, as_type: AsType | N
     """The word that a word of the file, which is none so far, gives its vector to."""
     if as_type is None:
         return word if has_room else None
-    if not has_room and unicodedata.normalize("NFC", word).lower() not in wanted:
+    forms = (unicodedata.normalize(form, word).lower().replace("\u2019", "'") for form in ("NFC", "NFKC"))
+    if not has_room and wanted.isdisjoint(forms):
         return None  # nearly what as_type would say, and much faster
     name = as_type(word)
     return name if has_room or name in wanted else None

@@ -280,18 +280,24 @@ static int starts_character(uint8_t byte) {
     return (byte & 0xC0) != 0x80;
 }
 
+/* How many n-grams a word of so many characters has, `most` at most. */
+static int64_t count_word_ngrams(int64_t characters, int64_t shortest, int64_t longest, int64_t most) {
+    int64_t ngrams = 0;
+    for (int64_t n = shortest; n <= longest && n <= characters && ngrams < most; n++) ngrams += characters - n + 1;
+    return ngrams < most ? ngrams : most;
+}
+
 int tc_ngram_offsets(
     const uint8_t *data, int64_t num_bytes, const int64_t *ends, int64_t num_words, int64_t shortest, int64_t longest,
-    int64_t *offsets
+    int64_t most, int64_t *offsets
 ) {
-    if (!are_words(ends, num_words, num_bytes) || shortest < 1) return -1;
+    if (!are_words(ends, num_words, num_bytes) || shortest < 1 || most < 0) return -1;
     int64_t place = 0;
     offsets[0] = 0;
     for (int64_t k = 0; k < num_words; k++) {
-        int64_t characters = 2, ngrams = 0;
+        int64_t characters = 2;
         for (; place < ends[k]; place++) characters += starts_character(data[place]);
-        for (int64_t n = shortest; n <= longest && n <= characters; n++) ngrams += characters - n + 1;
-        offsets[k + 1] = offsets[k] + ngrams;
+        offsets[k + 1] = offsets[k] + count_word_ngrams(characters, shortest, longest, most);
     }
     return 0;
 }
@@ -301,17 +307,17 @@ static uint8_t marked_byte(const uint8_t *word, int64_t size, int64_t place) {
     return place == 0 ? '<' : place == size + 1 ? '>' : word[place - 1];
 }
 
-/* Buckets of the n-grams of one word, which begin at `place`: of each length, from left to right. */
+/* Buckets of the first `most` n-grams of one word: of each length, from left to right. */
 static void hash_word(
-    const uint8_t *word, int64_t size, int64_t characters, int64_t shortest, int64_t longest, int64_t num_buckets,
-    int64_t *buckets
+    const uint8_t *word, int64_t size, int64_t characters, int64_t shortest, int64_t longest, int64_t most,
+    int64_t num_buckets, int64_t *buckets
 ) {
     int64_t number = 0; /* of the character that the n-grams begin with */
-    for (int64_t place = 0; place < size + 2; place++) {
+    for (int64_t place = 0; place < size + 2 && number < most; place++) {
         if (!starts_character(marked_byte(word, size, place))) continue;
         uint32_t hash = 2166136261u;
         int64_t end = place, base = 0;
-        for (int64_t n = 1; n <= longest && number + n <= characters; n++) {
+        for (int64_t n = 1; n <= longest && number + n <= characters && base + number < most; n++) {
             do hash = (hash ^ marked_byte(word, size, end++)) * 16777619u;
             while (end < size + 2 && !starts_character(marked_byte(word, size, end)));
             if (n < shortest) continue;
@@ -324,17 +330,17 @@ static void hash_word(
 
 int tc_ngram_buckets(
     const uint8_t *data, int64_t num_bytes, const int64_t *ends, int64_t num_words, int64_t shortest, int64_t longest,
-    int64_t num_buckets, const int64_t *offsets, int64_t *buckets, int64_t num_ngrams
+    int64_t most, int64_t num_buckets, const int64_t *offsets, int64_t *buckets, int64_t num_ngrams
 ) {
-    if (!are_words(ends, num_words, num_bytes) || shortest < 1 || num_buckets < 1 || num_buckets > UINT32_MAX || offsets[0] != 0)
+    if (!are_words(ends, num_words, num_bytes) || shortest < 1 || most < 0 || num_buckets < 1 || num_buckets > UINT32_MAX || offsets[0] != 0)
         return -1;
     int64_t begin = 0;
     for (int64_t k = 0; k < num_words; k++) {
-        int64_t size = ends[k] - begin, characters = 2, ngrams = 0;
+        int64_t size = ends[k] - begin, characters = 2;
         for (int64_t i = 0; i < size; i++) characters += starts_character(data[begin + i]);
-        for (int64_t n = shortest; n <= longest && n <= characters; n++) ngrams += characters - n + 1;
+        int64_t ngrams = count_word_ngrams(characters, shortest, longest, most);
         if (offsets[k + 1] - offsets[k] != ngrams || offsets[k + 1] > num_ngrams) return -1;
-        hash_word(data + begin, size, characters, shortest, longest, num_buckets, buckets + offsets[k]);
+        hash_word(data + begin, size, characters, shortest, longest, most, num_buckets, buckets + offsets[k]);
         begin = ends[k];
     }
     return 0;

@@ -64,16 +64,17 @@ int tc_count_labels(
     int64_t num_features, int64_t num_labels, int32_t *counts
 );
 
-/* Where the character n-grams of each word begin: offsets (num_words + 1). A word is written as <word>. */
+/* Where the character n-grams of each word begin: offsets (num_words + 1). A word is written as <word>, and has its first
+ * `most` n-grams. */
 int tc_ngram_offsets(
     const uint8_t *data, int64_t num_bytes, const int64_t *ends, int64_t num_words, int64_t shortest, int64_t longest,
-    int64_t *offsets
+    int64_t most, int64_t *offsets
 );
 
 /* Their buckets (num_ngrams): FNV-1a (32 bits) of their bytes modulo num_buckets; shorter ones first. */
 int tc_ngram_buckets(
     const uint8_t *data, int64_t num_bytes, const int64_t *ends, int64_t num_words, int64_t shortest, int64_t longest,
-    int64_t num_buckets, const int64_t *offsets, int64_t *buckets, int64_t num_ngrams
+    int64_t most, int64_t num_buckets, const int64_t *offsets, int64_t *buckets, int64_t num_ngrams
 );
 
 /* Write `unknown` in the place of ids that a number in [0, 1) made of state, row and place drops, by the rate of each. */
