@@ -91,7 +91,9 @@ def test_words_are_those_of_the_tokenizer_for_every_character_in_node(normalizat
         object.__setattr__(artifact.inputs, "tokenizer", Tokenizer.from_json(json.dumps(document)))
     tokenizer = artifact.inputs.tokenizer
     export = write_tables(artifact.lookup(), tmp_path / "model.safetensors")
-    points = [chr(point) for point in range(0x110000) if not 0xD800 <= point <= 0xDFFF and not 0x40000 <= point < 0xE0000]
+    points = [
+        chr(point) for point in range(0x110000) if not 0xD800 <= point <= 0xDFFF and not 0x40000 <= point < 0xE0000
+    ]
     texts = ["a".join(points[start : start + 4096]) for start in range(0, len(points), 4096)]
     table = characters_of(tokenizer)
     runs = zip(table.starts.tolist(), table.starts[1:].tolist(), table.kinds.tolist(), strict=False)

@@ -15,7 +15,6 @@ from tokenizers import Regex, normalizers
 from textcnn.config import NORMALIZATIONS
 
 
-
 # Format characters that are part of no word: soft hyphen, direction of writing, word joiner, invisible operators, byte
 # order mark, annotation. Those that stand in words or are seen, such as Arabic signs of numbers, are not among them.
 INVISIBLE = "\u00ad\u061c\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb\U000e0001"
