@@ -37,7 +37,7 @@ HARD = [
     "\ud800 \udfff\ud800 \ude00a",
     "[PAD] [UNK]",
     "\u200bgood aw\u00adful \ufeffdon’t donʼt i\u0307 ΟΔΟς \uff27\uff4f\uff4f\uff44",  # what is dropped and folded
-    "می\u200c\u200cخواهم\u200c \u200cسن അവന്\u200d ก\u200bข\u200b 🏴\U000e0067\U000e007f x\U000e0067",  # and what is kept
+    "می\u200c\u200cخواهم\u200c \u200cسن അവന്\u200d ก\u200bข\u200b 🏴\U000e0067\U000e007f x\U000e0067",  # and kept
     "wörter" * 400,  # more n-grams than a token may have
 ]
 TEXTS = [*ASKED, *HARD]
@@ -91,7 +91,9 @@ def test_words_are_those_of_the_tokenizer_for_every_character_in_node(normalizat
         object.__setattr__(artifact.inputs, "tokenizer", Tokenizer.from_json(json.dumps(document)))
     tokenizer = artifact.inputs.tokenizer
     export = write_tables(artifact.lookup(), tmp_path / "model.safetensors")
-    points = [chr(point) for point in range(0x110000) if not 0xD800 <= point <= 0xDFFF and not 0x40000 <= point < 0xE0000]
+    points = [
+        chr(point) for point in range(0x110000) if not 0xD800 <= point <= 0xDFFF and not 0x40000 <= point < 0xE0000
+    ]
     texts = ["a".join(points[start : start + 4096]) for start in range(0, len(points), 4096)]
     table = characters_of(tokenizer)
     runs = zip(table.starts.tolist(), table.starts[1:].tolist(), table.kinds.tolist(), strict=False)
