@@ -37,7 +37,7 @@ HARD = [
     "\ud800 \udfff\ud800 \ude00a",
     "[PAD] [UNK]",
     "\u200bgood aw\u00adful \ufeffdon’t donʼt i\u0307 ΟΔΟς \uff27\uff4f\uff4f\uff44",  # what is dropped and folded
-    "می\u200c\u200cخواهم\u200c \u200cسن അവന്\u200d ก\u200bข\u200b 🏴\U000e0067\U000e007f x\U000e0067",  # kept
+    "می\u200c\u200cخواهم\u200c \u200cسن അവന്\u200d ก\u200bข\u200b 🏴\U000e0067\U000e007f x\U000e0067",  # and kept
     "wörter" * 400,  # more n-grams than a token may have
 ]
 TEXTS = [*ASKED, *HARD]

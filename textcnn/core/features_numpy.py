@@ -130,8 +130,8 @@ def ngram_buckets(
     buckets = (flat[sorted_by_word] % np.uint32(num_buckets)).astype(np.int64)
     if most is None:
         return buckets, offsets
-    kept = np.arange(len(buckets)) - np.repeat(offsets[:-1], np.diff(offsets)) < most
-    return buckets[kept], np.concatenate([[0], np.cumsum(np.minimum(np.diff(offsets), most))]).astype(np.int64)
+    inside = np.arange(len(buckets)) - np.repeat(offsets[:-1], np.diff(offsets)) < most
+    return buckets[inside], np.concatenate([[0], np.cumsum(np.minimum(np.diff(offsets), most))]).astype(np.int64)
 
 
 def _marked(data: npt.NDArray[np.uint8], ends: Integers) -> tuple[npt.NDArray[np.uint8], Integers]:
