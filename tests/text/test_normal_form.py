@@ -27,8 +27,10 @@ MEANT = "\u06dd\u070f\u08e2\u180e\U000110bd\U000110cd" + "".join(
     for c in range(first, last + 1)
 )
 FORMAT = [c for c in EVERY if unicodedata.category(c) == "Cf"]
-SPECIAL = "\u200b\u200c\u200d\u00ad\u2060\ufeff\u202e\u2019\u02bc'İIi\u0307ςΣ"
+SPECIAL = (
+    "\u200b\u200c\u200d\u00ad\u2060\ufeff\u202e\u2019\u02bc'İIi\u0307ςΣ"
     "\U0001f3f4\U000e0067\U000e007fमन\u094dกก👩❤\ufe0f a\n"
+)
 strings = st.text(st.sampled_from(SPECIAL) | st.characters(), max_size=12)
 
 
