@@ -35,7 +35,7 @@ def test_the_formula_counts_the_parameters_of_the_real_module(name, embedding_di
 @given(
     embedding_dim=st.integers(20, 300),
     num_filters=st.integers(30, 200),
-    kernel_sizes=st.lists(st.integers(1, 7), min_size=2, max_size=4),
+    kernel_sizes=st.lists(st.integers(1, 7), min_size=2, max_size=4, unique=True).filter(lambda sizes: max(sizes) > 3),
 )
 def test_a_matched_encoder_has_the_size_of_the_cnn(name, embedding_dim, num_filters, kernel_sizes):
     with torch.device("meta"):
@@ -59,12 +59,12 @@ def test_contestants_differ_in_the_encoder_alone():
     assert found[0]["ratio"] == 1
     assert all(abs(each["ratio"] - 1) <= TOLERANCE for each in found)
     for entry in entries:
-        width = entry.model.settings.get("hidden_size", 300) * (2 if entry.name == "bilstm" else 1)
+        width = entry.model.settings.get("hidden_size", 3 * 96) * (2 if entry.name == "bilstm" else 1)
         assert entry.parameters - entry.encoder_parameters == 50 * 24 + (width + 1) * len(LABELS)
 
 
 def test_what_cannot_be_matched_is_told(monkeypatch):
     monkeypatch.setattr(KimEncoder.__init__, "__kwdefaults__", {**KimEncoder.__init__.__kwdefaults__, "num_filters": 1})
-    message = r"encoder of 27 parameters within 10% for 'bilstm', but hidden_size 1 has 40; use a larger embedding_dim"
+    message = r"encoder of 13 parameters within 10% for 'bilstm', but hidden_size 1 has 40; use a larger embedding_dim"
     with pytest.raises(ConfigError, match=message):
         enter(SpeedConfig(embedding_dim=2, architectures=("bilstm",)), num_types=10, labels=LABELS)

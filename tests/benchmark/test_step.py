@@ -10,7 +10,7 @@ def test_document_and_table(monkeypatch):
     monkeypatch.setattr(step, "TYPES", 200)
     document = step.run_step([2, 5], turns=1)
     json.dumps(document, allow_nan=False)
-    assert document["backend"] == "numba"
+    assert document["backend"] == "core"
     names = [(cell["batch_size"], cell["contestant"]) for cell in document["cells"]]
     assert names == [
         (size, name)

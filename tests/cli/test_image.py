@@ -57,7 +57,7 @@ def here(tmp_path_factory):
 
 def test_training_tells_the_same_as_for_texts(here):
     summary = json.loads((here / "summary.json").read_text(encoding="utf-8"))
-    assert set(summary) >= {"artifact", "architecture", "examples", "num_labels", "epochs", "dev", "test", "backend"}
+    assert set(summary) >= {"artifact", "architecture", "examples", "num_labels", "epochs", "dev", "test", "road"}
     assert (summary["architecture"], summary["num_labels"]) == ("lenet", 3)
     assert summary["examples"] == {"train": 60, "dev": 0, "test": 30}
     assert summary["test"]["accuracy"] > 0.6

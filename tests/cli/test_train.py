@@ -16,7 +16,7 @@ from textcnn_cli.main import app
 
 TINY = ["--epochs", "2", "--threads", "1", "--set", "embedding_dim=8", "--set", "num_filters=4"]
 KEYS = {  # DESIGN.md, section 10
-    *("artifact", "architecture", "examples", "num_labels", "epochs", "train_seconds", "tokens_per_second", "backend"),
+    *("artifact", "architecture", "examples", "num_labels", "epochs", "train_seconds", "tokens_per_second", "road"),
     *("dev", "test"),
 }
 SCORES = ["n", "accuracy", "macro_f1", "micro_f1", "ece", "per_label"]
@@ -68,7 +68,7 @@ def test_the_last_line_of_stdout_is_one_json_document(train, csv, tmp_path):
     assert list(summary["dev"]) == list(summary["test"]) == SCORES
     assert summary["train_seconds"] > 0
     assert summary["tokens_per_second"] > 0
-    assert summary["backend"] == "numba"
+    assert summary["road"] == "core"
     assert textcnn.load(tmp_path / "model").classes_ == ["neg", "pos"]
 
 

@@ -110,7 +110,7 @@ def train_ours(
         "loop_seconds": run.summary["train_seconds"],
         "loop_tokens_per_second": run.summary["tokens_per_second"],
         "whole_tokens_per_second": tokens / seconds,
-        "backend": run.summary["backend"],
+        "road": run.summary["road"],
     }
     if name is not None:
         run.predictor.save(ground.folder / f"ours-{name}")
