@@ -53,7 +53,7 @@ def prepare() -> None:
         os.set_inheritable(descriptor, True)
     for name, number, errors in (("stdout", 1, "backslashreplace"), ("stderr", 2, "backslashreplace")):
         stream = getattr(sys, name)
-        if stream is None or isinstance(stream, io.TextIOWrapper):  # and not one that a test has put there
+        if stream is None or type(stream) is io.TextIOWrapper:  # and not one that somebody has put there
             raw = _Descriptor(number, is_closed=number in closed, is_optional=name == "stderr")
             # JSON is UTF-8 on every terminal; for half a surrogate pair (a path in another encoding) it has an escape.
             encoding = "utf-8" if name == "stdout" or stream is None else stream.encoding

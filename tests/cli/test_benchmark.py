@@ -44,7 +44,7 @@ def test_tables_and_plot_are_remade_from_the_file(measured, tmp_path):
     *_, sentence = done.stdout.splitlines()
     assert sentence in (tmp_path / "speed.md").read_text(encoding="utf-8")
     assert sentence.startswith("In training steps the CNN is ")
-    assert "encoder parameters: kim 9,900, lstm " in done.stdout
+    assert "encoder parameters: kim 4,128, lstm " in done.stdout
 
 
 @pytest.mark.parametrize(

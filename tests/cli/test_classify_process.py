@@ -119,7 +119,7 @@ def test_workers_end_with_their_parent(model, tmp_path, how):
         start_new_session=True,
     )
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not (tmp_path / "out.jsonl").exists():
+    while time.monotonic() < deadline and not (tmp_path / "out.jsonl.partial").exists():
         time.sleep(0.05)
     workers = children_of(process.pid)
     assert len(workers) >= 2

@@ -174,7 +174,7 @@ def test_an_image_model_gives_its_shape_itself(models):
 def test_a_difference_between_formula_and_run_is_said(monkeypatch):
     broken = {**formulas.FORMULAS, torch.nn.Embedding: lambda module, flow: (flow, (1, 2))}
     monkeypatch.setattr(formulas, "FORMULAS", broken)
-    problem = "embedding.word (Embedding): the formula gives (1, 2), the run gave (50, 100)"
+    problem = "embedding.word (Embedding): the formula gives (1, 2), the run gave (50, 96)"
     assert document("bag")["problems"] == [problem]
     shown = call("bag").stdout
     assert f"warning: {problem}" in shown
