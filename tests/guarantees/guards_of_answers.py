@@ -119,10 +119,10 @@ ANSWERS = (
     ),
     Guard(
         10,
-        "textcnn/training/learn.py",
-        "learn",
-        "class_weight=weight,",
-        "class_weight=None,",
+        "textcnn/runs/by_core.py",
+        "_objective",
+        "class_weights=weights,",
+        "class_weights=None,",
         "tests/test_api_edges.py::test_class_weights_move_the_answer[balanced]",
     ),
 )

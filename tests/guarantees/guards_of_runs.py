@@ -7,10 +7,10 @@ from guarantees.guard import PAINS_TEST, Guard
 RUNS = (
     Guard(
         11,
-        "textcnn/training/learn.py",
-        "prepare",
-        "torch.manual_seed(config.seed)",
-        "torch.seed()",
+        "textcnn/runs/by_core.py",
+        "train_weights",
+        "first_weights(prepared, training.seed)",
+        "first_weights(prepared, 1)",
         "tests/test_api.py::test_the_same_seed_gives_the_same_weights_another_seed_others",
     ),
     Guard(
@@ -55,9 +55,9 @@ RUNS = (
     ),
     Guard(
         14,
-        "textcnn/training/learn.py",
-        "learn",
-        "reporter.say(expected.describe(epochs))",
+        "textcnn/training/planning.py",
+        "planned_fit",
+        "reporter.say(found.describe(epochs))",
         "pass",
         f"{PAINS_TEST}test_time_and_memory_are_told_before_the_first_step",
     ),

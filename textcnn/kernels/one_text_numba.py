@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from textcnn.kernels import numba_forks as numba_forks
 from textcnn.kernels.lookup_numba import add_features, add_rows, head, pool
 
 MOST_TOKENS = 1024  # a longer text spends its time elsewhere

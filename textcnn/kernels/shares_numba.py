@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from textcnn.kernels import numba_forks as numba_forks
+
 
 @njit(cache=True, nogil=True)
 def window_words(products, rows, offsets, sizes, places, first, inside, adds):
