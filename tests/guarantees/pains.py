@@ -152,7 +152,8 @@ PAINS = (
         20,
         "Installing needs a compiler, or fails on a new Python",
         (f"{_FASTTEXT}#411", f"{_FASTTEXT}#1095", f"{_FASTTEXT}#1343"),
-        "the core in C is compiled where there is a compiler, or with the package `ziglang`; without, it installs all the same, and numpy and torch answer; every package of it is in the wheel",
+        "the core in C is compiled where there is a compiler, or with the package `ziglang`; without, it installs all "
+        "the same, and numpy and torch answer; every package of it is in the wheel",
         "runs on Windows and macOS, and of the whole suite on newer Pythons: what needs no torch says the same there, "
         "to the last digit, with 3.12 and 3.13 (`make other-pythons`)",
     ),

@@ -121,6 +121,7 @@ def test_serve(start, model):
         answer = connection.getresponse()
         assert answer.status == 200
         assert [row["label"] for row in json.loads(answer.read())["results"]] == [label for _, label in ROWS[:2]]
+        connection.close()
     finally:
         process.terminate()
         process.communicate(timeout=60)
