@@ -17,7 +17,8 @@ from textcnn.models.clstm import CLSTMEncoder
 from textcnn.models.deep import DeepEncoder
 from textcnn.models.dpcnn import DPCNNEncoder
 from textcnn.models.gated import GatedEncoder
-from textcnn.models.kim import POOLINGS, KimEncoder
+from textcnn.models.kim import KimEncoder
+from textcnn.models.kim_settings import POOLINGS
 from textcnn.models.layers import text_layers
 from textcnn.models.mlp import MLPEncoder
 from textcnn.models.rcnn import RCNNEncoder

@@ -194,7 +194,7 @@ def test_every_parameter_of_an_image_model_receives_a_gradient(image_model):
         (ModelConfig("kim", settings={"activation": "gelu"}), "activation of 'kim' must be one of relu, .* got 'gelu'"),
         (ModelConfig("kim", settings={"kernel_sizes": [0]}), r"kernel_sizes must be .* got \[0\]"),
         (ModelConfig("kim", settings={"nested": "no"}), "nested must be true or false, got 'no'"),
-        (ModelConfig("kim", settings={"num_filters": "abc"}), "'kim' cannot be built with {'num_filters': 'abc'}: "),
+        (ModelConfig("kim", settings={"num_filters": "abc"}), "num_filters must be 1 or more, got 'abc'"),
         (ModelConfig("kim", settings={"pooling": "min"}), "pooling of 'kim' must be one of max, .* got 'min'"),
         (ModelConfig("kim", settings={"dropout": 1.0}), r"dropout must be in \[0, 1\), got 1.0"),
         (

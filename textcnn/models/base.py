@@ -112,12 +112,14 @@ def build_text_classifier(
     Raises:
         ConfigError: an unknown architecture, or a setting it does not have.
     """
-    embedding = _embedding(config, num_types, num_ngrams)
-    encoder = registry.build("text", config, embedding.embedding_dim, num_types)
-    wide = None if num_features is None else WideBranch(num_features, len(labels))
-    head = _head(encoder, config, labels)
-    model = TextClassifier(embedding, encoder, head, wide=wide, wide_scale=config.scale)
-    if seed is not None and config.architecture == "kim":
+    seeded = seed is not None and config.architecture == "kim"
+    with torch.random.fork_rng(devices=[], enabled=seeded):
+        embedding = _embedding(config, num_types, num_ngrams)
+        encoder = registry.build("text", config, embedding.embedding_dim, num_types)
+        wide = None if num_features is None else WideBranch(num_features, len(labels))
+        head = _head(encoder, config, labels)
+        model = TextClassifier(embedding, encoder, head, wide=wide, wide_scale=config.scale)
+    if seed is not None and seeded:
         put_weights(model, initial_weights(config, num_types, num_ngrams, num_features, labels, seed))
     return model
 
