@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 # Tests run tiny tensors, here and in the processes they start: a second thread would only wait for the first.
@@ -67,6 +69,15 @@ def data_folder() -> Path:
 def _one_thread() -> None:
     """A run may have set the threads of this process; the bits of a product depend on them."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _quiet_logger() -> Iterator[None]:
+    """A command adds a handler to the library's logger; in the next test of this process it would be heard too."""
+    logger = logging.getLogger("textcnn")
+    before = logger.handlers[:], logger.level, logger.propagate
+    yield
+    logger.handlers[:], logger.level, logger.propagate = before
 
 
 @pytest.fixture

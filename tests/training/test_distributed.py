@@ -31,7 +31,7 @@ def test_losses_are_those_of_one_process(of_ranks, case):
     assert first[2] == second[2]  # the same bits
     assert first[:2] == second[:2]
     assert len(losses) == 12
-    # Batch norm over a few places and Adam's first steps let the rounding of another order of sums grow.
+    # Adam's first steps let the rounding of another order of sums grow.
     for steps, tolerance in ((slice(6), 1e-5), (slice(6, 12), 2e-3)):
         tolerance = 2e-2 if case == "bf16" else tolerance
         np.testing.assert_allclose(first[0][steps], losses[steps], rtol=tolerance, atol=tolerance)

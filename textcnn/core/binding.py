@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Sequence
-from ctypes import CFUNCTYPE, c_char_p, c_double, c_int, c_void_p
+from ctypes import CFUNCTYPE, c_char_p, c_double, c_int, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,9 +30,14 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "tc_pool_run": (None, [c_void_p, c_int, Task, c_void_p]),
     "tc_pool_threads": (c_int, [c_void_p]),
     "tc_pool_free": (None, [c_void_p]),
+    "tc_trainer_new": (c_void_p, [c_void_p, c_void_p, c_void_p]),
+    "tc_trainer_free": (None, [c_void_p]),
+    "tc_trainer_refresh": (None, [c_void_p]),
     "tc_exp": (c_double, [c_double]),
     "tc_log": (c_double, [c_double]),
 }
+# Functions of :mod:`textcnn.core.functions` whose number may be a large one.
+_COUNTING = ("tc_split_words", "tc_largest_count", "tc_weigh_ngrams", "tc_unique_types")
 
 
 class BackendInfo(NamedTuple):
@@ -67,6 +72,8 @@ class Core:
         for name, (gives, takes) in _SIGNATURES.items():
             function = getattr(self.c, name)
             function.restype, function.argtypes = gives, takes
+        for name in _COUNTING:
+            getattr(self.c, name).restype = c_int64
 
     @property
     def instruction_set(self) -> str:

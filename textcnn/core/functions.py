@@ -69,12 +69,7 @@ def call(name: str, *arguments: Any) -> int:
     """
     core = library()
     assert core is not None
-    function = getattr(core.c, name)
-    function.restype = ctypes.c_int64 if name in _LONG else ctypes.c_int
-    found = int(function(*arguments))
+    found = int(getattr(core.c, name)(*arguments))
     if found < 0:
         raise ValueError(f"{name}: sizes or numbers of the arrays do not fit together")
     return found
-
-
-_LONG = ("tc_split_words", "tc_largest_count", "tc_weigh_ngrams", "tc_unique_types")

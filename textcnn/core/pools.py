@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ctypes import c_void_p
+from dataclasses import dataclass
 
 from textcnn.core.binding import Core
 from textcnn.core.threads import num_threads
@@ -15,9 +16,17 @@ _lock = threading.Lock()
 _free: dict[int, list[c_void_p]] = {}  # by number of threads
 
 
-@contextmanager
-def lent(core: Core, threads: int | None = None) -> Iterator[c_void_p]:
-    """A ``tc_pool`` for this caller alone, for as long as the block runs; its threads are kept for the next caller.
+@dataclass(frozen=True)
+class Pool:
+    """A ``tc_pool`` that one caller has: its address, its number of threads, and the process that has made it."""
+
+    address: c_void_p
+    threads: int
+    process: int
+
+
+def borrow(core: Core, threads: int | None = None) -> Pool:
+    """A pool for this caller alone, until it is given back.
 
     Args:
         core: the library.
@@ -28,17 +37,28 @@ def lent(core: Core, threads: int | None = None) -> Iterator[c_void_p]:
     """
     count = num_threads(threads)
     with _lock:
-        kept = _free.setdefault(count, [])
-        pool = kept.pop() if kept else c_void_p(core.c.tc_pool_new(count))
-    if not pool:
+        kept = _free.get(count)
+        address = kept.pop() if kept else c_void_p(core.c.tc_pool_new(count))
+    if not address:
         raise MemoryError(f"expected room for a pool of {count} threads")
-    process = os.getpid()
+    return Pool(address, count, os.getpid())
+
+
+def give_back(pool: Pool) -> None:
+    """Keep a borrowed pool and its threads for the next caller."""
+    if os.getpid() == pool.process:  # else the caller has forked, and the parent still has the threads
+        with _lock:
+            _free.setdefault(pool.threads, []).append(pool.address)
+
+
+@contextmanager
+def lent(core: Core, threads: int | None = None) -> Iterator[c_void_p]:
+    """A pool that is borrowed for as long as the block runs; arguments and errors as :func:`borrow`."""
+    pool = borrow(core, threads)
     try:
-        yield pool
+        yield pool.address
     finally:
-        if os.getpid() == process:  # else the block has forked, and the parent still has the threads
-            with _lock:
-                kept.append(pool)
+        give_back(pool)
 
 
 def _forget() -> None:

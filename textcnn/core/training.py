@@ -12,6 +12,7 @@ import numpy.typing as npt
 from textcnn.core.binding import Core, address
 from textcnn.core.layout import Floats, PaddedWeights
 from textcnn.core.memory import zeros
+from textcnn.core.pools import borrow, give_back
 from textcnn.core.training_inputs import (
     Corpus,
     Integers,
@@ -47,24 +48,21 @@ class Trainer:
         self, core: Core, weights: PaddedWeights, network: Network, objective: Objective, threads: int
     ) -> None:
         self._c, self.weights, self._objective = core.c, weights, objective
-        self._c.tc_trainer_new.restype = c_void_p
         self._network = network_struct(weights, network)
-        self._is_multi_label = network.is_multi_label
         self.state = _fresh_state(weights, by_adam=objective.rows_by_adam)
         self._optimizer = OptimizerStruct(rows_by_adam=objective.rows_by_adam)
         self._bind_state()
-        self._pool = c_void_p(self._c.tc_pool_new(threads))
-        self._trainer = c_void_p(
-            self._c.tc_trainer_new(byref(self._network), byref(objective_struct(objective, weights)), self._pool)
-        )
-        if not self._pool or not self._trainer:
+        self._pool = borrow(core, threads)
+        sizes = byref(self._network), byref(objective_struct(objective, weights))
+        self._trainer = c_void_p(self._c.tc_trainer_new(*sizes, self._pool.address))
+        if not self._trainer:
             raise ValueError("expected sizes of a one-layer network that fit each other, and memory for them")
 
     def __del__(self) -> None:
         if getattr(self, "_trainer", None):
             self._c.tc_trainer_free(self._trainer)
         if getattr(self, "_pool", None):
-            self._c.tc_pool_free(self._pool)
+            give_back(self._pool)
 
     @property
     def steps(self) -> int:
@@ -90,7 +88,7 @@ class Trainer:
         """Whether every weight is a number."""
         w = self.weights
         tables = [array for array in (w.dense, w.word, w.ngram, w.wide) if array is not None]
-        return all(self._c.tc_all_finite(self._pool, c_void_p(a.ctypes.data), c_int64(a.size)) for a in tables)
+        return all(self._c.tc_all_finite(self._pool.address, c_void_p(a.ctypes.data), c_int64(a.size)) for a in tables)
 
     def corpus(self, texts: Texts) -> Corpus:
         """The texts, checked, for the other methods.
@@ -150,12 +148,6 @@ class Trainer:
             places = [c_void_p(None if a is None else a.ctypes.data) for a in (main, wide)]
             self._done(self._c.tc_train_logits(self._trainer, byref(corpus.struct), *_rows(rows), *places))
         return main, wide
-
-    def seconds(self) -> dict[str, float]:
-        """Where the time of all steps so far went."""
-        found = (c_double * 5)()
-        self._c.tc_trainer_seconds(self._trainer, found)
-        return dict(zip(("gather", "products", "texts", "gradients", "update"), found, strict=True))
 
     def _bind_state(self) -> None:
         for name, array in self.state.items():

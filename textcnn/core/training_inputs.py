@@ -152,6 +152,10 @@ class Rates:
     ngram: float
     wide: float
 
+    def scaled(self, factor: float) -> Rates:
+        """All of them times ``factor``."""
+        return Rates(self.dense * factor, self.word * factor, self.ngram * factor, self.wide * factor)
+
 
 @dataclass(frozen=True)
 class Network:

@@ -63,9 +63,14 @@ class BatchNorm(_BatchNorm):
     def _in_parts(self, x: Tensor, total: Callable[[Tensor], Tensor], *, counts: bool) -> Tensor | None:
         """``x (places, C)``, a part of a batch, by mean and variance of all parts; none: they have fewer than 2 places.
 
-        Two sums, so that a variance is never the difference of two large numbers.
+        Two sums, so that a variance is never the difference of two large numbers; in the precision of the running mean,
+        which stays float32 under bfloat16.
         """
-        own = x.float() if counts else x[:0].float()
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        precise = x.to(self.running_mean.dtype)
+        own = precise if counts else precise[:0]
         sums = total(torch.cat([own.sum(0), own.new_full((1,), len(own))]))
         count = round(float(sums[-1].detach()))
         if count < 2:
@@ -74,13 +79,10 @@ class BatchNorm(_BatchNorm):
         variance = total((own - mean).square().sum(0)) / count
         with torch.no_grad():
             share = self.momentum if self.momentum is not None else 0.1
-            assert self.running_mean is not None
-            assert self.running_var is not None
-            assert self.num_batches_tracked is not None
             self.running_mean.lerp_(mean, share)
             self.running_var.lerp_(variance * count / (count - 1), share)
             self.num_batches_tracked.add_(1)
-        return ((x.float() - mean) * torch.rsqrt(variance + self.eps) * self.weight + self.bias).to(x.dtype)
+        return ((precise - mean) * torch.rsqrt(variance + self.eps) * self.weight + self.bias).to(x.dtype)
 
 
 class LayerNorm(nn.LayerNorm):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,12 @@ from textcnn.runs.prepared import Prepared, deciding
 from textcnn.text.masking import WordDropout
 from textcnn.text.pipeline import EncodedTexts
 from textcnn.training.core_learner import CoreLearner, estimate, logits_of, texts_of
+from textcnn.training.distributed import weights_digest
 from textcnn.training.label_weights import class_weights, label_log_odds
 from textcnn.training.learned import Learned, Logits
 from textcnn.training.loop import Learner
 from textcnn.training.order import Rows, shuffled_batches
-from textcnn.training.planning import dev_scores, planned_fit, weights_hash
+from textcnn.training.planning import dev_scores, planned_fit
 from textcnn.training.progress import Reporter
 from textcnn.training.road import CORE, Road
 from textcnn.training.watch import Watch
@@ -38,10 +40,11 @@ def train_weights(
 ) -> tuple[Weights, Learned]:
     """Train one network with the seed of ``training``, which differs from that of ``prepared`` in an ensemble."""
     inputs, part, labels, model = prepared.inputs, prepared.train, prepared.labels, prepared.config.model
-    weights = first_weights(prepared, training.seed)
     truth = labels.encode(part.truth)
     counts = None if part.weights is None else (part.weights / part.weights.mean()).astype(np.float32)
-    trainer = _trainer(weights, model, labels, inputs.max_length, _objective(prepared, training), training)
+    weights = first_weights(prepared, training.seed)
+    trainer = core_trainer(weights, model, labels, inputs.max_length, _objective(prepared, training), training)
+    del weights  # the trainer has a copy
     corpus = trainer.corpus(texts_of(inputs, part.encoded, truth, counts))
     sizes = inputs.sizes(part.encoded)
 
@@ -60,7 +63,6 @@ def train_weights(
     if dev is not None:
         rows = trainer.corpus(texts_of(inputs, dev.encoded))
         evaluate = dev_scores(lambda: logits_of(trainer, rows, model.scale), dev, labels)
-    before = weights_hash(weights.values()) if watch is not None else ""
     fit, epochs = planned_fit(
         build,
         lambda: estimate(trainer, corpus, first, training),
@@ -72,7 +74,11 @@ def train_weights(
         metric="micro_f1" if labels.multi_label else "accuracy",
         dev_rows=0 if dev is None else len(dev.truth),
         watch=watch,
-        deciding=lambda: {**deciding(prepared), "road": road.name, "weights before training": before},
+        deciding=lambda: {
+            **deciding(prepared),
+            "road": road.name,
+            "weights before training": weights_digest(trainer.weights.weights()),
+        },
     )
     thresholds = [DEFAULT_THRESHOLD] * len(labels)
     return trainer.weights.weights(), Learned(fit, epochs, thresholds=thresholds, road=road)
@@ -80,16 +86,19 @@ def train_weights(
 
 def logits_function(artifact: Artifact, training: TrainingConfig) -> Logits:
     """A function from encoded rows to the logits of the artifact's weights, by the core."""
-    inputs = artifact.text_inputs()
-    trainer = _trainer(artifact.weights, artifact.config, artifact.labels, inputs.max_length, Objective(), training)
+    inputs, config = artifact.text_inputs(), artifact.config
+
+    @cache
+    def trainer() -> Trainer:  # made when there are rows to answer
+        return core_trainer(artifact.weights, config, artifact.labels, inputs.max_length, Objective(), training)
 
     def logits(encoded: EncodedTexts) -> npt.NDArray[np.float32]:
-        return logits_of(trainer, trainer.corpus(texts_of(inputs, encoded)), artifact.config.scale)
+        return logits_of(trainer(), trainer().corpus(texts_of(inputs, encoded)), config.scale)
 
     return logits
 
 
-def _trainer(
+def core_trainer(
     weights: Weights,
     config: ModelConfig,
     labels: Labels,
@@ -97,6 +106,16 @@ def _trainer(
     objective: Objective,
     training: TrainingConfig,
 ) -> Trainer:
+    """A trainer of the core for weights of ``kim``, which are copied.
+
+    Args:
+        weights: by name.
+        config: of the model.
+        labels: names of the logits' columns.
+        max_length: tokens of a text that are seen; none: all.
+        objective: the loss and what is dropped.
+        training: says on how many threads.
+    """
     core = library()
     assert core is not None, f"the road {CORE!r} is chosen only where there is one"
     settings = KimSettings.of(config)

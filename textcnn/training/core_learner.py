@@ -15,12 +15,11 @@ from textcnn.core.training import Trainer
 from textcnn.core.training_inputs import Corpus, Rates, Texts
 from textcnn.text.masking import FEATURE_MASKS, random_state
 from textcnn.text.pipeline import EncodedTexts, TextPipeline
-from textcnn.training.estimate import Estimate
+from textcnn.training.estimate import Estimate, time_steps
 from textcnn.training.loop import Arrays, Place, diverged
 from textcnn.training.order import Rows, linear_decay
 from textcnn.training.progress import Reporter
 
-_PROBES = 4  # batches timed before training; the first one only warms up
 _TOKENS, _ROWS = 65_536, 1_024  # of a batch that is only answered
 
 
@@ -51,8 +50,7 @@ class CoreLearner:
         self._config, self._reporter = config, reporter
         self._decay = linear_decay(num_steps, config.warmup)
         self._steps, self._share = 0, 1.0
-        rate = config.embedding_learning_rate or EMBEDDING_LEARNING_RATES[config.embedding_optimizer][0]
-        self._peaks = config.learning_rate, config.vector_learning_rate or rate, rate, config.wide_learning_rate
+        self._peaks = peak_rates(config)
 
     @property
     def steps(self) -> int:
@@ -66,12 +64,12 @@ class CoreLearner:
             DivergedError: a loss or a weight is no number.
         """
         config, step = self._config, self._trainer.step
-        states = random_state(config.seed, place.epoch), random_state(config.seed, place.epoch + FEATURE_MASKS)
+        states = mask_states(config, place.epoch)
         batches = self._order(place.epoch)[place.step :]
         began, before = time.perf_counter(), place.tokens
         for rows in batches:
             factor = self._decay(self._steps) * self._share
-            loss = step(self._corpus, rows, Rates(*(peak * factor for peak in self._peaks)), *states)
+            loss = step(self._corpus, rows, self._peaks.scaled(factor), *states)
             if not math.isfinite(loss):
                 raise diverged(f"the loss became {loss} at step {self._steps + 1}", config)
             self._steps += 1
@@ -115,16 +113,21 @@ class CoreLearner:
 
 def estimate(trainer: Trainer, corpus: Corpus, order: list[Rows], config: TrainingConfig) -> Estimate:
     """Time a few steps without moving a weight."""
-    states = random_state(config.seed, 0), random_state(config.seed, FEATURE_MASKS)
-    times = []
-    for rows in order[:_PROBES]:
-        began = time.perf_counter()
-        trainer.probe(corpus, rows, *states)
-        times.append(time.perf_counter() - began)
-    timed = times[1:] or times
+    states = mask_states(config, 0)
     # The weights, what the optimizers remember, and the best weights so far.
     held = 2 * trainer.weights.num_bytes + sum(array.nbytes for array in trainer.state.values())
-    return Estimate(len(order) * sum(timed) / max(len(timed), 1), held)
+    return time_steps(lambda rows: trainer.probe(corpus, rows, *states), order, len(order), held)
+
+
+def peak_rates(config: TrainingConfig) -> Rates:
+    """The step sizes of a run before they decay."""
+    rate = config.embedding_learning_rate or EMBEDDING_LEARNING_RATES[config.embedding_optimizer][0]
+    return Rates(config.learning_rate, config.vector_learning_rate or rate, rate, config.wide_learning_rate)
+
+
+def mask_states(config: TrainingConfig, epoch: int) -> tuple[int, int]:
+    """What, with row and place, decides which words and which features are dropped in an epoch."""
+    return random_state(config.seed, epoch), random_state(config.seed, epoch + FEATURE_MASKS)
 
 
 def texts_of(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 import numpy.typing as npt
 
 from textcnn.errors import ConfigError, TextCNNError
@@ -168,7 +169,7 @@ def weights_digest(weights: Mapping[str, npt.NDArray[Any]]) -> int:
     """A checksum (CRC-32) of all weights and buffers."""
     found = 0
     for value in weights.values():
-        found = zlib.crc32(value.tobytes(), found)
+        found = zlib.crc32(np.ascontiguousarray(value).tobytes(), found)
     return found
 
 

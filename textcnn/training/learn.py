@@ -23,7 +23,7 @@ from textcnn.training.estimate import estimate
 from textcnn.training.label_weights import class_weights, label_log_odds
 from textcnn.training.learned import Learned, Part
 from textcnn.training.losses import BranchLoss
-from textcnn.training.planning import dev_scores, planned_fit, weights_hash
+from textcnn.training.planning import dev_scores, planned_fit
 from textcnn.training.precision import Precision
 from textcnn.training.progress import Reporter
 from textcnn.training.road import BY_TORCH, Road
@@ -97,7 +97,6 @@ def learn(
     batches = Epochs(inputs, train.encoded, labels.encode(train.truth), config, loss, augment, group, device)
     group.require_same("training rows, settings and first weights", lambda: _start_digest(batches, model))
     steps = len(batches.order(0))
-    before = weights_hash(weights_of(model).values()) if watch is not None else ""
     fit, epochs = planned_fit(
         lambda config, reporter: NetworkLearner(model, batches, loss, config, steps, reporter, group),
         lambda: estimate(model, batches, loss, steps, Precision(config.amp, model)),
@@ -109,7 +108,7 @@ def learn(
         metric="micro_f1" if labels.multi_label else "accuracy",
         dev_rows=0 if dev is None else len(dev.truth),
         watch=watch,
-        deciding=lambda: {**run(), "road": road.name, "weights before training": before},
+        deciding=lambda: {**run(), "road": road.name, "weights before training": weights_digest(weights_of(model))},
     )
     model.to("cpu").eval()
     return Learned(fit, epochs, thresholds=[DEFAULT_THRESHOLD] * len(labels), road=road)

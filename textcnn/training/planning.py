@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -89,14 +88,6 @@ def planned_fit(
             group=group,
         )
     return result, epochs
-
-
-def weights_hash(weights: Iterable[npt.NDArray[Any]]) -> str:
-    """SHA-256 of all weights, for the checkpoints: runs that begin with others are other runs."""
-    found = hashlib.sha256()
-    for value in weights:
-        found.update(np.ascontiguousarray(value).data)
-    return found.hexdigest()
 
 
 def dev_scores(logits: Callable[[], npt.NDArray[np.floating]], dev: Part[Any], labels: Labels) -> Evaluate:

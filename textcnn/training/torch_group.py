@@ -188,5 +188,5 @@ def _backend() -> str:
 def _entries(table: nn.Parameter) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Rows ``(E,)`` and values ``(E, D)`` of a sparse gradient; a missing gradient has no entry."""
     if table.grad is None:
-        return np.zeros(0, np.int64), np.zeros((0, table.shape[1]), np.float32)
+        return np.zeros(0, np.int64), table.new_zeros(0, table.shape[1]).numpy(force=True)
     return table.grad._indices()[0].cpu().numpy(), table.grad._values().cpu().numpy()

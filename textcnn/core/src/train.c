@@ -7,9 +7,9 @@
 
 #include "cpu.h"
 #include "fpmode.h"
+#include "gemm.h"
 #include "train_state.h"
 
-#define LANES 16
 #define MOST (INT64_C(1) << 40) /* of anything that is multiplied with something else */
 
 extern const tc_train_kernels tc_train_baseline;
@@ -41,8 +41,8 @@ static int has_widths(const tc_network *n) {
 }
 
 static int is_sound(const tc_network *n) {
-    return is_between(n->dim, LANES, 1 << 20) && n->dim % LANES == 0 && is_between(n->own_dim, 1, n->dim)
-           && is_between(n->num_filters, LANES, 1 << 20) && n->num_filters % LANES == 0
+    return is_between(n->dim, TC_LANES, 1 << 20) && n->dim % TC_LANES == 0 && is_between(n->own_dim, 1, n->dim)
+           && is_between(n->num_filters, TC_LANES, 1 << 20) && n->num_filters % TC_LANES == 0
            && is_between(n->own_filters, 1, n->num_filters) && is_between(n->num_taps, 1, 1 << 16) && has_widths(n)
            && n->num_widths > 0 && is_between(n->num_types, 1, INT32_MAX) && is_between(n->num_ngrams, 0, INT32_MAX)
            && n->num_types + n->num_ngrams <= INT32_MAX && is_between(n->num_features, 0, INT32_MAX)
@@ -68,7 +68,7 @@ tc_trainer *tc_trainer_new(const tc_network *network, const tc_objective *object
     trainer->tuned_at = network->has_fixed_channel ? network->dim : 0;
     trainer->width = trainer->tuned_at + network->dim;
     trainer->columns = network->num_taps * network->num_filters;
-    trainer->stride = (trainer->columns + 31) / 32 * 32;
+    trainer->stride = tc_gemm_padded(trainer->columns);
     trainer->num_maxima = network->num_widths * network->num_filters;
     trainer->num_features = trainer->num_maxima + (network->has_mean ? trainer->width : 0);
     trainer->num_dense = trainer->columns * trainer->width + trainer->num_maxima
@@ -212,8 +212,4 @@ int tc_train_logits(
 
 void tc_trainer_refresh(tc_trainer *trainer) {
     trainer->is_ready = 0;
-}
-
-void tc_trainer_seconds(const tc_trainer *trainer, double *seconds) {
-    memcpy(seconds, trainer->seconds, sizeof trainer->seconds);
 }

@@ -103,7 +103,4 @@ int tc_train_logits(
     tc_trainer *trainer, const tc_corpus *corpus, const int64_t *rows, int64_t count, float *main, float *wide
 );
 
-/* Seconds spent so far in gathering, products, texts, gradients, updates: (5). */
-void tc_trainer_seconds(const tc_trainer *trainer, double *seconds);
-
 #endif

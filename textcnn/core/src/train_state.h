@@ -73,7 +73,6 @@ struct tc_trainer {
     float *scratch;                /* (threads, scratch_size) */
     int64_t scratch_size;
     double divisor;
-    double seconds[5];
     int is_ready; /* the taps are packed */
 };
 

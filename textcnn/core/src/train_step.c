@@ -1,17 +1,8 @@
 /* A training step, compiled once for each instruction set (TC_SET names it). */
-#define _POSIX_C_SOURCE 200809L
-#include <time.h>
-
 #include "train_update.h"
 
 #define TC_JOIN(name, set) name##_##set
 #define TC_NAMED(name, set) TC_JOIN(name, set)
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static int parts(int64_t count, int64_t size) {
     return (int)((count + size - 1) / size);
@@ -74,18 +65,13 @@ static int begin(tc_pass *pass) {
 static int learn(tc_pass *pass, double *loss) {
     tc_trainer *trainer = pass->trainer;
     const tc_network *network = &trainer->network;
-    double began = now();
     trainer->divisor = divisor_of(trainer, pass->corpus);
     int status = begin(pass);
     if (status != TC_OK) return status;
-    trainer->seconds[1] += now() - began;
-    began = now();
     tc_pool_run(trainer->pool, parts(trainer->batch.num_texts, pass->texts_a_task), learn_texts, pass);
     *loss = 0.0;
     for (int64_t b = 0; b < trainer->batch.num_texts; b++) *loss += trainer->losses[b];
-    trainer->seconds[2] += now() - began;
     if (!(*loss - *loss == 0.0)) return TC_NOT_FINITE;
-    began = now();
     tc_gradient_tasks tasks = {
         .pass = pass,
         .filters = parts(network->num_filters, FILTERS_A_TASK),
@@ -94,7 +80,6 @@ static int learn(tc_pass *pass, double *loss) {
         .slots = parts(trainer->batch.num_slots, pass->slots_a_task),
     };
     tc_pool_run(trainer->pool, tasks.filters + tasks.outputs + tasks.wide + tasks.slots, learn_weights, &tasks);
-    trainer->seconds[3] += now() - began;
     return TC_OK;
 }
 
@@ -102,7 +87,7 @@ static int step_on(tc_trainer *trainer, const tc_corpus *corpus, const tc_step *
     tc_pass pass = {.trainer = trainer, .corpus = corpus, .step = step, .optimizer = optimizer};
     int status = learn(&pass, loss);
     if (status != TC_OK) return status;
-    double began = now(), steps = (double)++optimizer->steps;
+    double steps = (double)++optimizer->steps;
     double first = 1.0 - tc_exp(steps * tc_log(FIRST_DECAY)), second = 1.0 - tc_exp(steps * tc_log(SECOND_DECAY));
     tc_update_tasks tasks = {
         .pass = &pass,
@@ -114,7 +99,6 @@ static int step_on(tc_trainer *trainer, const tc_corpus *corpus, const tc_step *
         .decay = 1.0f - step->dense_rate * trainer->objective.weight_decay,
     };
     tc_pool_run(trainer->pool, tasks.panels + 1 + tasks.rows, update_weights, &tasks);
-    trainer->seconds[4] += now() - began;
     return TC_OK;
 }
 
