@@ -148,15 +148,15 @@ def test_costs_of_a_step_are_those_of_the_formulas():
         bag_rows=torch.tensor([5, 6, 6]),
         wide_rows=torch.tensor([1, 2]),
     )
-    costs = roofline.step_costs(batch, dim=10, sizes=(2, 3), filters=4, num_labels=2, dropout=0.5)
+    costs = roofline.step_costs(batch, dim=10, sizes=(2, 3), nested=True, filters=4, num_labels=2, dropout=0.5)
     assert costs == {
         "tokens": 3,
-        "forward_bytes": 4 * ((2 + 3 + 2) * 10 + (2 * 10 + 20 * 10 + 2 * 20) + 2 * 4),
-        "looked_up_bytes": 4 * 3 * 20,
+        "forward_bytes": 4 * ((2 + 3 + 2) * 10 + (2 * 10 + 12 * 10 + 2 * 12) + 2 * 4),
+        "looked_up_bytes": 4 * 3 * 12,
         "winner_bytes": 4 * 20 * 10,
         "backward_bytes": 4 * ((2 + 2) * 10 + 3 * 10),
-        "update_bytes": 4 * (7 * 4 * 10 + 2 * 2 * 3),
-        "multiply_adds": 2 * 20 * 10 + 20 * 10,
+        "update_bytes": 4 * (4 * (3 * 10 + 2) + 2 * 2 * 3),
+        "multiply_adds": 2 * 12 * 10 + 20 * 10,
     }
 
 

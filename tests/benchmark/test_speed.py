@@ -53,7 +53,10 @@ def test_a_run_gives_every_cell_as_json_and_can_be_told():
             assert (cell["ratio"], cell["ratio_low"], cell["ratio_high"]) == (None, None, None)
         else:
             assert 0 < cell["ratio_low"] <= cell["ratio"] <= cell["ratio_high"]
-    assert [entry["architecture"] for entry in document["contestants"]] == ["kim", "lstm"]
+    assert [(entry["architecture"], entry["road"]) for entry in document["contestants"]] == [
+        ("kim", "core"),
+        ("lstm", "torch"),
+    ]
     assert listener.said[-1].startswith("4 of 4: infer, 7 tokens, batch 2: kim ")
     assert summarize(document) in to_markdown(document)
 

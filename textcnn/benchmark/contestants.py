@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
 
 from textcnn.benchmark.matching import BASELINES, REFERENCE, TOLERANCE
 from textcnn.benchmark.protocol import SpeedConfig
-from textcnn.config import ModelConfig, TrainingConfig
+from textcnn.benchmark.workload import Drawn, Workload
+from textcnn.config import Config, ModelConfig, TrainingConfig
+from textcnn.core.training import Trainer as CoreTrainer
+from textcnn.core.training_inputs import Corpus
 from textcnn.errors import ConfigError
 from textcnn.labels import Labels
 from textcnn.models import registry
-from textcnn.models.base import TextClassifier, build_text_classifier, num_parameters
+from textcnn.models.base import build_text_classifier, num_parameters
+from textcnn.models.weights import initial_weights
+from textcnn.runs.by_core import core_trainer, plain_objective
+from textcnn.text.batching import Batch
+from textcnn.text.masking import WordDropout
+from textcnn.text.pipeline import TextPipeline
+from textcnn.training.core_learner import mask_states, peak_rates, plain_texts
 from textcnn.training.losses import BranchLoss
+from textcnn.training.order import Rows
 from textcnn.training.progress import Silent
+from textcnn.training.road import CORE, choose_road
 from textcnn.training.trainer import Trainer
 
 # The rate falls to 0 over so many steps, so it never does; its course costs the same whatever it is.
@@ -39,13 +52,96 @@ class Entry:
     parameters: int
 
 
-@dataclass(frozen=True)
-class Contestant:
-    """A model with fresh weights and what trains it."""
+class CoreBatch(NamedTuple):
+    """Texts as the core takes them, and which of them to take."""
+
+    corpus: Corpus
+    rows: Rows
+
+
+class Contestant(Protocol):
+    """A network with fresh weights and what trains it, by the road that trains it in the product."""
 
     name: str
-    model: TextClassifier
-    trainer: Trainer
+
+    def batch(self, drawn: Drawn) -> Any:
+        """Drawn texts as :meth:`train` takes them."""
+
+    def train(self, batch: Any) -> float:
+        """The loss of a batch, after one step of the optimizers on it."""
+
+    def infer(self, drawn: Drawn) -> Any:
+        """Logits of drawn texts."""
+
+    def epoch_step(self, inputs: TextPipeline, workload: Workload) -> Callable[[Rows], float]:
+        """A step on the workload's texts of these numbers, which cuts them and drops words as training does."""
+
+
+class TorchContestant:
+    """A network trained by torch."""
+
+    def __init__(self, entry: Entry, workload: Workload, training: TrainingConfig) -> None:
+        torch.manual_seed(training.seed)
+        self.name, self._workload, self._training = entry.name, workload, training
+        self._model = build_text_classifier(entry.model, len(workload.tokenizer), workload.labels)
+        loss = BranchLoss(workload.labels, smoothing=training.label_smoothing)
+        self._trainer = Trainer(self._model, loss, training, _PLANNED_STEPS, Silent())
+
+    def batch(self, drawn: Drawn) -> Batch:
+        """The product's batch of drawn texts."""
+        return self._workload.batch(drawn)
+
+    def train(self, batch: Batch) -> float:
+        """Forward, loss, backward and optimizers."""
+        self._model.train()
+        return self._trainer.step(batch)
+
+    @torch.no_grad()
+    def infer(self, drawn: Drawn) -> Any:
+        """The making of the batch and the forward pass."""
+        self._model.eval()
+        return self._model(self._workload.batch(drawn))
+
+    def epoch_step(self, inputs: TextPipeline, workload: Workload) -> Callable[[Rows], float]:
+        """The making of a batch and its step."""
+        dropout = WordDropout.of(inputs, workload.tokens, self._training)
+        tokens, targets = workload.tokens, workload.targets
+        return lambda rows: self.train(inputs.batch(tokens, rows, labels=targets, dropout=dropout))
+
+
+class CoreContestant:
+    """A one-layer network trained by the core."""
+
+    def __init__(self, entry: Entry, workload: Workload, training: TrainingConfig) -> None:
+        self.name, self._entry, self._training, self._labels = entry.name, entry, training, workload.labels
+        self._num_types = len(workload.tokenizer)
+        self._rates, self._states = peak_rates(training), mask_states(training, 0)
+        self._trainer = self._fresh()
+
+    def batch(self, drawn: Drawn) -> CoreBatch:
+        """The texts, checked, and their numbers."""
+        return CoreBatch(self._trainer.corpus(plain_texts(drawn.tokens, drawn.targets)), np.arange(len(drawn.tokens)))
+
+    def train(self, batch: CoreBatch) -> float:
+        """One call of the core."""
+        return self._trainer.step(batch.corpus, batch.rows, self._rates, *self._states)
+
+    def infer(self, drawn: Drawn) -> Any:
+        """The check of the texts and the forward pass, as rows that choose the epoch are answered."""
+        corpus, rows = self.batch(drawn)
+        return self._trainer.logits(corpus, rows)
+
+    def epoch_step(self, inputs: TextPipeline, workload: Workload) -> Callable[[Rows], float]:
+        """One call of the core, which also drops words and cuts texts."""
+        trainer = self._fresh(inputs.max_length, WordDropout.of(inputs, workload.tokens, self._training))
+        corpus = trainer.corpus(plain_texts(workload.tokens, workload.targets))
+        return lambda rows: trainer.step(corpus, rows, self._rates, *self._states)
+
+    def _fresh(self, max_length: int | None = None, dropout: WordDropout | None = None) -> CoreTrainer:
+        config, training = self._entry.model, self._training
+        weights = initial_weights(config, self._num_types, 0, None, self._labels, training.seed)
+        objective = plain_objective(config, training, dropout)
+        return core_trainer(weights, config, self._labels, max_length, objective, training)
 
 
 def enter(config: SpeedConfig, num_types: int, labels: Labels) -> list[Entry]:
@@ -71,12 +167,11 @@ def enter(config: SpeedConfig, num_types: int, labels: Labels) -> list[Entry]:
     return entries
 
 
-def build(entry: Entry, num_types: int, labels: Labels, training: TrainingConfig) -> Contestant:
+def build(entry: Entry, workload: Workload, training: TrainingConfig) -> Contestant:
     """Fresh weights and fresh optimizers, the same for the same seed."""
-    torch.manual_seed(training.seed)
-    model = build_text_classifier(entry.model, num_types, labels)
-    loss = BranchLoss(labels, smoothing=training.label_smoothing)
-    return Contestant(entry.name, model, Trainer(model, loss, training, _PLANNED_STEPS, Silent()))
+    by_core = choose_road(Config(model=entry.model, training=training)).name == CORE
+    contestant = CoreContestant if by_core else TorchContestant
+    return contestant(entry, workload, training)
 
 
 def describe(entries: list[Entry]) -> list[dict[str, Any]]:
@@ -84,6 +179,7 @@ def describe(entries: list[Entry]) -> list[dict[str, Any]]:
     return [
         {
             "architecture": entry.name,
+            "road": choose_road(Config(model=entry.model)).name,
             "settings": _settings(entry.model),
             "encoder_parameters": entry.encoder_parameters,
             "parameters": entry.parameters,

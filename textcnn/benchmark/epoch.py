@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from textcnn.benchmark.contestants import Contestant, Entry, build
+from textcnn.benchmark.contestants import Entry, build
 from textcnn.benchmark.document import ratio_to_reference
 from textcnn.benchmark.matching import REFERENCE
 from textcnn.benchmark.protocol import SpeedConfig
@@ -18,13 +17,9 @@ from textcnn.benchmark.statistics import ratio_of_sums
 from textcnn.benchmark.timing import interleave
 from textcnn.benchmark.workload import Workload
 from textcnn.config import TextConfig, TrainingConfig
-from textcnn.text.batching import Batch
-from textcnn.text.masking import WordDropout
 from textcnn.text.pipeline import TextPipeline
-from textcnn.training.order import shuffled_batches
+from textcnn.training.order import Rows, shuffled_batches
 from textcnn.training.progress import Reporter
-
-Rows = npt.NDArray[np.int64]
 
 
 def time_epoch(
@@ -40,17 +35,14 @@ def time_epoch(
         reporter: is told of the progress.
     """
     names = (REFERENCE, *config.epoch_baselines)
-    running = [
-        build(entry, len(workload.tokenizer), workload.labels, training) for entry in entries if entry.name in names
-    ]
+    running = [build(entry, workload, training) for entry in entries if entry.name in names]
     inputs = TextPipeline(workload.tokenizer, TextConfig().max_length)
     texts = np.random.default_rng(config.seed).permutation(len(workload.tokens))[: config.epoch_texts]
     sizes = inputs.sizes(workload.tokens)[texts]
     batches = shuffled_batches(sizes, training.batch_size, seed=training.seed, epoch=0)
     order = [texts[rows] for rows in batches]
-    make = _batch_maker(inputs, workload, training)
     times = interleave(
-        [_step(contestant, make) for contestant in running],
+        [contestant.epoch_step(inputs, workload) for contestant in running],
         chain(islice(order, config.warmup), _reported(order, len(running), reporter)),
         warmup=min(config.warmup, len(order)),
         seed=config.seed,
@@ -72,25 +64,6 @@ def time_epoch(
         "batches": len(order),
         "results": results,
     }
-
-
-def _batch_maker(inputs: TextPipeline, workload: Workload, training: TrainingConfig) -> Callable[[Rows], Batch]:
-    unknown, dropout = workload.tokenizer.unknown_id, None
-    if unknown is not None:
-        dropout = WordDropout.fit(
-            workload.tokens,
-            len(workload.tokenizer),
-            unknown,
-            constant=training.word_dropout,
-            rare=training.rare_dropout,
-            seed=training.seed,
-        )
-    return lambda rows: inputs.batch(workload.tokens, rows, labels=workload.targets, dropout=dropout)
-
-
-def _step(contestant: Contestant, make: Callable[[Rows], Batch]) -> Callable[[Rows], float]:
-    contestant.model.train()
-    return lambda rows: contestant.trainer.step(make(rows))
 
 
 def _reported(order: list[Rows], num_running: int, reporter: Reporter) -> Iterator[Rows]:

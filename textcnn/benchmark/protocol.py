@@ -14,8 +14,12 @@ MIN_BATCHES = 30
 PHASES: Mapping[str, str] = {"train": "Training step", "infer": "Inference"}
 RULES = {
     "interleaving": "every batch goes to all contestants in turn, in an order drawn anew for each batch",
-    "train": "one optimizer step of the product's training loop: forward, loss, backward, AdamW and row-wise Adam",
-    "infer": "from token ids to logits without gradients, the making of the batch included",
+    "road": "each network is trained by what trains it in the product: kim by the core in C where it is built, the "
+    "rest by torch; the road of a contestant says which",
+    "train": "one step of the product's training: forward, loss, backward, AdamW, and the row-wise optimizer of the "
+    "embedding",
+    "infer": "from token ids to logits without gradients, the making of the batch included; no product is kept from "
+    "one batch to the next, as the look-up runtime of kim does",
     "epoch": "the product's batches of an epoch, word dropout and the making of each batch included",
     "texts": "all texts of a cell have the same length, so no contestant computes padding; those of an epoch do not",
     "ratio": "baseline time / kim time: median over the batches, 95 % percentile bootstrap interval",

@@ -1,24 +1,26 @@
 """The roofline (Williams et al. 2009): what the machine could do at most, and the share of it that is reached.
 
 A training step of B texts, N tokens, U types with M n-gram rows (G different ones), D numbers a vector, F filters of
-each width h, K = F * sum(h) products a type, W wide features (each with C weights), 4 bytes a number:
+each width h, K = F * max(h) products a type (nested filters share their taps; F * sum(h) where they do not), W wide
+features (each with C weights), 4 bytes a number:
 
 - forward: word and n-gram rows in, vectors out, ``(U + M + U) D``; vectors and filters in, products out,
   ``U D + K D + U K``; products looked up by each token ``N K``; wide rows in, ``W (C + 2)``.
 - backward: gradients of rows out, ``(U + G) D``, and their n-gram entries, ``M D``.
-- row updates: vector and both moments read and written, gradient in, ``7 (U + G) D``; Adagrad of the wide rows
-  reads and writes a row and its total, ``2 W (C + 1)``.
-- multiply-adds: ``U K D`` forward; backward ``2 B K D (1 - p)``, to vectors and to filters, where dropout zeroes the
-  share p of the winners, which are skipped then.
+- row updates, by row-wise Adagrad: vector read and written, gradient in, ``3 (U + G) D``, and a total read and written,
+  ``2 (U + G)``; that of the wide rows likewise, ``2 W (C + 1)``.
+- multiply-adds: ``U K D`` forward; backward ``2 B S D (1 - p)``, to vectors and to filters, S = F * sum(h), where
+  dropout zeroes the share p of the winners, which are skipped then.
 
 What was in memory a moment before comes from caches: the products looked up, and what winners do, each of which reads
-its h vectors and adds to h gradients, ``2 B K D (1 - p)``. Both are told apart. A look-up of one
+its h vectors and adds to h gradients, ``2 B S D (1 - p)``. Both are told apart. A look-up of one
 token reads its row of K products (float32 4 bytes, int8 1), C means of 8 bytes, 12 bytes of ids, and two wide features:
 16 bytes of table each, C weights of 8 bytes; it adds K numbers and multiplies none.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from itertools import islice
@@ -30,16 +32,16 @@ import torch
 
 from textcnn.benchmark.peers_training import Ground
 from textcnn.config import Config
+from textcnn.errors import ConfigError
 from textcnn.inference.lookup import PRECISIONS, LookupModel
-from textcnn.models.base import weights_of
-from textcnn.models.kim import KimEncoder
-from textcnn.runs.by_torch import fresh_model
-from textcnn.runs.first_weights import start_from_rows
+from textcnn.models.kim_settings import KimSettings
+from textcnn.runs.by_core import core_trainer, objective_of
+from textcnn.runs.first_weights import first_weights
 from textcnn.runs.prepared import prepare_text
-from textcnn.training.losses import BranchLoss
+from textcnn.training.core_learner import mask_states, peak_rates, texts_of
 from textcnn.training.order import shuffled_batches
 from textcnn.training.progress import Reporter
-from textcnn.training.trainer import Trainer
+from textcnn.training.road import CORE, choose_road
 
 WARM_UP, STEPS = 10, 60
 MEGABYTES = 256  # of the array that is copied: more than any cache holds
@@ -69,18 +71,18 @@ def _best(call: Callable[[], Any]) -> float:
 
 
 def step_costs(
-    batch: Any, *, dim: int, sizes: tuple[int, ...], filters: int, num_labels: int, dropout: float
+    batch: Any, *, dim: int, sizes: tuple[int, ...], nested: bool, filters: int, num_labels: int, dropout: float
 ) -> dict[str, float]:
     """Bytes and multiply-adds of a step on this batch, by the formulas above."""
     texts, tokens, types = batch.num_rows, batch.num_tokens, len(batch.unique)
     entries = 0 if batch.bag_rows is None else len(batch.bag_rows)
     different = 0 if batch.bag_rows is None else len(torch.unique(batch.bag_rows))
     features = 0 if batch.wide_rows is None else len(batch.wide_rows)
-    products = filters * sum(sizes)
+    products = filters * (max(sizes) if nested else sum(sizes))
     forward = (2 * types + entries) * dim + (types + products) * dim + types * products + features * (num_labels + 2)
-    winners = 2 * (1 - dropout) * texts * products * dim
+    winners = 2 * (1 - dropout) * texts * filters * sum(sizes) * dim
     backward = (types + different + entries) * dim
-    updates = 7 * (types + different) * dim + 2 * features * (num_labels + 1)
+    updates = (types + different) * (3 * dim + 2) + 2 * features * (num_labels + 1)
     return {
         "tokens": tokens,
         "forward_bytes": 4 * forward,
@@ -92,46 +94,51 @@ def step_costs(
     }
 
 
-def training_share(ground: Ground, rates: dict[str, float], reporter: Reporter) -> dict[str, Any]:
-    """Steps of the default model on batches of the training texts: their costs a token, and the share reached.
+def training_share(ground: Ground, machine: dict[str, float], reporter: Reporter) -> dict[str, Any]:
+    """Steps of the core on batches of the training texts: their costs a token, and the share of the roofline reached.
 
     ``least_seconds``: bytes at the machine's bandwidth, then multiply-adds at its rate; what comes from
-    caches is left out. ``share`` is that over the time taken, making the batch excluded.
+    caches is left out. ``share`` is that over the time taken. No word is dropped.
+
+    Raises:
+        ConfigError: the settings are not those of the core.
     """
     config = Config.from_flat(dict(ground.settings))
+    if (road := choose_road(config)).name != CORE:
+        raise ConfigError(f"the roofline of training is that of the core, which does not train here: {road.reason}")
     rows = np.random.default_rng(0).permutation(len(ground.train))[:TEXTS]
     prepared = prepare_text(ground.train.subset(rows), config, reporter)
-    seed = config.training.seed
-    model = fresh_model(prepared.config.model, prepared.inputs, prepared.labels, seed)
-    start_from_rows(weights_of(model), prepared, seed)
-    loss = BranchLoss(prepared.labels, smoothing=config.training.label_smoothing)
-    trainer = Trainer(model, loss, config.training, 1_000_000, reporter)
-    model.train()
-    encoder = model.encoder
-    assert isinstance(encoder, KimEncoder)
+    inputs, labels, model, training = prepared.inputs, prepared.labels, prepared.config.model, config.training
+    objective = dataclasses.replace(objective_of(prepared, training), word_dropout=None)
+    weights = first_weights(prepared, training.seed)
+    trainer = core_trainer(weights, model, labels, inputs.max_length, objective, training)
+    settings = KimSettings.of(model)
     shape: dict[str, Any] = {
-        "dim": model.embedding.embedding_dim,
-        "sizes": encoder.sizes,
-        "filters": encoder.num_maxima // len(encoder.sizes),
-        "num_labels": len(prepared.labels),
-        "dropout": next(module.p for module in model.encoder.modules() if isinstance(module, torch.nn.Dropout)),
+        "dim": model.dim,
+        "sizes": settings.widths,
+        "nested": settings.nested,
+        "filters": settings.num_filters,
+        "num_labels": len(labels),
+        "dropout": settings.dropout,
     }
-    targets, encoded = prepared.labels.encode(prepared.train.truth), prepared.train.encoded
-    order = shuffled_batches(prepared.inputs.sizes(encoded), config.training.batch_size, seed=0, epoch=0)
+    targets, encoded = labels.encode(prepared.train.truth), prepared.train.encoded
+    corpus = trainer.corpus(texts_of(inputs, encoded, targets))
+    rates, states = peak_rates(training), mask_states(training, 0)
+    order = shuffled_batches(inputs.sizes(encoded), training.batch_size, seed=0, epoch=0)
     costs: list[dict[str, float]] = []
     seconds = []
     for number, texts in enumerate(islice(order, WARM_UP + STEPS)):
-        batch = prepared.inputs.batch(encoded, texts, labels=targets)
         began = time.perf_counter()
-        trainer.step(batch)
+        trainer.step(corpus, texts, rates, *states)
         taken = time.perf_counter() - began
         if number >= min(WARM_UP, len(order) - 1):
-            costs.append(step_costs(batch, **shape))
+            costs.append(step_costs(inputs.batch(encoded, texts, labels=targets), **shape))
             seconds.append(taken)
     total = {name: sum(cost[name] for cost in costs) for name in costs[0]}
     tokens = total.pop("tokens")
     moved = sum(total[f"{part}_bytes"] for part in ("forward", "backward", "update"))
-    memory, arithmetic = moved / rates["bytes_per_second"], total["multiply_adds"] / rates["multiply_adds_per_second"]
+    memory = moved / machine["bytes_per_second"]
+    arithmetic = total["multiply_adds"] / machine["multiply_adds_per_second"]
     return {
         "shape": {**shape, "sizes": list(shape["sizes"])},
         "steps": len(seconds),

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 
 from textcnn.benchmark.contestants import Contestant, Entry, build, describe, enter
 from textcnn.benchmark.document import FORMAT_VERSION, KIND, ratio_to_reference
@@ -16,9 +15,9 @@ from textcnn.benchmark.epoch import time_epoch
 from textcnn.benchmark.machine import describe_machine
 from textcnn.benchmark.matching import REFERENCE
 from textcnn.benchmark.protocol import MIN_BATCHES, PHASES, SpeedConfig
-from textcnn.benchmark.statistics import Floats, median_ratio
+from textcnn.benchmark.statistics import median_ratio
 from textcnn.benchmark.timing import interleave
-from textcnn.benchmark.workload import Drawn, Workload, read_workload, synthetic_workload
+from textcnn.benchmark.workload import Workload, read_workload, synthetic_workload
 from textcnn.config import DataConfig, TrainingConfig
 from textcnn.training.learn import prepare
 from textcnn.training.progress import Reporter
@@ -92,9 +91,15 @@ def _time_cell(
     """Results of all contestants on texts of ``length`` tokens, ``batch_size`` at a time."""
     random = np.random.default_rng([config.seed, length, batch_size])
     drawn = (workload.draw(random, batch_size, length) for _ in range(config.warmup + config.batches))
-    contestants = [build(entry, len(workload.tokenizer), workload.labels, training) for entry in entries]
-    run = _train if phase == "train" else _infer
-    times = run(contestants, drawn, workload, config)
+    contestants = [build(entry, workload, training) for entry in entries]
+    items: Iterator[Any] = drawn
+    tasks: list[Callable[[Any], Any]] = [contestant.infer for contestant in contestants]
+    if phase == "train":  # each on its own batch of the same texts; the making is not timed
+        items = ([contestant.batch(texts) for contestant in contestants] for texts in drawn)
+        tasks = [partial(_train, contestant, number) for number, contestant in enumerate(contestants)]
+    times = interleave(
+        tasks, items, warmup=config.warmup, seed=config.seed, at_least=MIN_BATCHES, seconds=config.cell_seconds
+    )
     shared = {"phase": phase, "length": length, "batch_size": batch_size, "batches": times.shape[1]}
     return [
         {
@@ -108,31 +113,8 @@ def _time_cell(
     ]
 
 
-def _train(contestants: list[Contestant], drawn: Iterator[Drawn], workload: Workload, config: SpeedConfig) -> Floats:
-    for contestant in contestants:
-        contestant.model.train()
-    tasks = [contestant.trainer.step for contestant in contestants]
-    return _interleave(tasks, map(workload.batch, drawn), config)
-
-
-def _infer(contestants: list[Contestant], drawn: Iterator[Drawn], workload: Workload, config: SpeedConfig) -> Floats:
-    def forward(contestant: Contestant) -> Callable[[Drawn], Any]:
-        contestant.model.eval()
-        return lambda texts: contestant.model(workload.batch(texts))
-
-    with torch.no_grad():
-        return _interleave([forward(contestant) for contestant in contestants], drawn, config)
-
-
-def _interleave(tasks: Sequence[Callable[[Any], Any]], items: Iterator[Any], config: SpeedConfig) -> Floats:
-    return interleave(
-        tasks,
-        islice(items, config.warmup + config.batches),
-        warmup=config.warmup,
-        seed=config.seed,
-        at_least=MIN_BATCHES,
-        seconds=config.cell_seconds,
-    )
+def _train(contestant: Contestant, number: int, batches: Sequence[Any]) -> float:
+    return contestant.train(batches[number])
 
 
 def _sentence(cells: list[Cell]) -> str:

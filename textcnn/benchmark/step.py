@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from textcnn.benchmark.contestants import Contestant, build, enter
@@ -22,20 +22,19 @@ from textcnn.benchmark.plain import PlainBiLSTM, PlainCNN
 from textcnn.benchmark.protocol import SpeedConfig
 from textcnn.benchmark.statistics import median_ratio
 from textcnn.benchmark.timing import interleave
-from textcnn.benchmark.workload import Workload, read_workload, synthetic_workload
+from textcnn.benchmark.workload import Drawn, Workload, read_workload, synthetic_workload
 from textcnn.config import DataConfig, TrainingConfig
 from textcnn.models.base import num_parameters
-from textcnn.text.batching import Batch
 from textcnn.training.learn import prepare
 
 SIZES, FILTERS, LENGTH, DIM, TYPES = (3, 4, 5), 100, 45, 300, 50_000
 FIRST = "kim"
 TURN = 5  # batches that a contestant gets in a row
 RULES = (
-    "kim: a step of the product's training loop (forward, loss, backward, AdamW, row-wise Adam) with the fast kernels",
-    "shared dropout: a mask drops the same filters in all texts of a batch (not the default)",
+    "kim: a step of the product's training by the core in C, where it is built (forward, loss, backward, AdamW, "
+    "row-wise Adagrad)",
+    "bilstm of the product: by torch, with the same row-wise optimizer of the embedding",
     "plain: nn.Embedding with dense gradients, dense AdamW; conv1d + amax, or nn.LSTM in both directions",
-    "row Adam: the product's own BiLSTM, whose embedding is moved by the same row-wise Adam as that of kim",
     f"all contestants get the same texts of one length, in turns of {TURN} batches, as steps of a training follow each "
     "other, in an order drawn anew for each turn; making a batch is not timed; ratio = median over the turns, 95 % "
     "bootstrap interval; the BiLSTMs have as many parameters between embedding and head as kim",
@@ -84,84 +83,85 @@ def to_markdown(document: dict[str, Any]) -> str:
     return "\n".join([*lines, "", *(f"- {rule}" for rule in document["protocol"]["rules"])]) + "\n"
 
 
+class PlainContestant:
+    """A network of plain PyTorch and its dense AdamW."""
+
+    def __init__(self, model: PlainCNN | PlainBiLSTM, workload: Workload, training: TrainingConfig) -> None:
+        self._model, self._workload, self._smoothing = model.train(), workload, training.label_smoothing
+        self._optimizer = torch.optim.AdamW(model.parameters(), lr=training.learning_rate)
+
+    def batch(self, drawn: Drawn) -> tuple[Tensor, Tensor]:
+        """Ids ``(B, T)`` and targets."""
+        batch = self._workload.batch(drawn)
+        assert batch.labels is not None
+        return batch.unique[batch.padded()], batch.labels
+
+    def train(self, batch: tuple[Tensor, Tensor]) -> float:
+        """The loss of a batch, after one step on it."""
+        ids, labels = batch
+        loss = F.cross_entropy(self._model(ids), labels, label_smoothing=self._smoothing)
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        return loss.item()
+
+
+class Named(NamedTuple):
+    """A contestant, what it is called, and the parameters of its encoder."""
+
+    name: str
+    encoder_parameters: int
+    contestant: Contestant | PlainContestant
+
+
 def _time_cell(
     batch_size: int, workload: Workload, config: SpeedConfig, training: TrainingConfig, turns: int
 ) -> list[dict[str, Any]]:
     random = np.random.default_rng([config.seed, batch_size])
-    items: list[list[tuple[Batch, torch.Tensor]]] = []
-    for _ in range(1 + turns):
-        drawn = [workload.batch(workload.draw(random, batch_size, LENGTH)) for _ in range(TURN)]
-        items.append([(batch, batch.unique[batch.padded()]) for batch in drawn])
     contestants = _contestants(workload, config, training)
-    tasks = [_turn(step) for _, _, step in contestants]
-    times = interleave(tasks, items, warmup=1, seed=config.seed) / TURN
-    types = [len(batch.unique) for turn in items for batch, _ in turn]
+    drawn = [[workload.draw(random, batch_size, LENGTH) for _ in range(TURN)] for _ in range(1 + turns)]
+    turn_batches = ([[named.contestant.batch(texts) for texts in turn] for named in contestants] for turn in drawn)
+    tasks = [partial(_turn, named.contestant, number) for number, named in enumerate(contestants)]
+    times = interleave(tasks, turn_batches, warmup=1, seed=config.seed) / TURN
+    types = [len(np.unique(texts.tokens.ids)) for turn in drawn for texts in turn]
     return [
         {
             "batch_size": batch_size,
             "types": int(np.median(types)),
             "batches": turns * TURN,
-            "contestant": name,
-            "encoder_parameters": parameters,
+            "contestant": named.name,
+            "encoder_parameters": named.encoder_parameters,
             "median_ms": float(np.median(taken)) * 1e3,
             **dict(zip(("ratio", "ratio_low", "ratio_high"), median_ratio(taken, times[0], config.seed), strict=True)),
         }
-        for (name, parameters, _), taken in zip(contestants, times, strict=True)
+        for named, taken in zip(contestants, times, strict=True)
     ]
 
 
-def _contestants(
-    workload: Workload, config: SpeedConfig, training: TrainingConfig
-) -> list[tuple[str, int, Callable[[Any], Any]]]:
-    """Name, parameters of the encoder, and a step on ``(batch, its ids (B, T))``."""
+def _contestants(workload: Workload, config: SpeedConfig, training: TrainingConfig) -> list[Named]:
     num_types, num_labels = len(workload.tokenizer), len(workload.labels)
-    found: list[tuple[str, int, Callable[[Any], Any]]] = []
-    for entry in enter(config, num_types, workload.labels):
-        contestant = build(entry, num_types, workload.labels, training)
-        contestant.model.train()
-        name = FIRST if entry.name == FIRST else f"{entry.name}, row Adam"
-        found.append((name, entry.encoder_parameters, _own_step(contestant)))
-        if entry.name == FIRST:
-            shared = replace(entry.model, settings={**entry.model.settings, "shared_dropout": True})
-            contestant = build(replace(entry, model=shared), num_types, workload.labels, training)
-            contestant.model.train()
-            found.append((f"{FIRST}, shared dropout", entry.encoder_parameters, _own_step(contestant)))
-    hidden = BASELINES["bilstm"].matching_hidden_size(DIM, found[0][1])
+    found = [
+        Named(entry.name if entry.name == FIRST else f"{entry.name} of the product", entry.encoder_parameters, built)
+        for entry in enter(config, num_types, workload.labels)
+        for built in [build(entry, workload, training)]
+    ]
+    hidden = BASELINES["bilstm"].matching_hidden_size(DIM, found[0].encoder_parameters)
     plain: dict[str, PlainCNN | PlainBiLSTM] = {
         "plain conv1d, dense AdamW": PlainCNN(num_types, DIM, FILTERS, SIZES, num_labels),
         "plain bilstm, dense AdamW": PlainBiLSTM(num_types, DIM, hidden, num_labels),
     }
-    for name, model in plain.items():
-        found.append((name, num_parameters(model.encoder), _plain_step(model, training)))
-    return found
+    return [
+        *found,
+        *(
+            Named(name, num_parameters(model.encoder), PlainContestant(model, workload, training))
+            for name, model in plain.items()
+        ),
+    ]
 
 
-def _turn(step: Callable[[Any], Any]) -> Callable[[list[Any]], None]:
-    def run(items: list[Any]) -> None:
-        for item in items:
-            step(item)
-
-    return run
-
-
-def _own_step(contestant: Contestant) -> Callable[[tuple[Batch, torch.Tensor]], float]:
-    return lambda item: contestant.trainer.step(item[0])
-
-
-def _plain_step(model: nn.Module, training: TrainingConfig) -> Callable[[tuple[Batch, torch.Tensor]], float]:
-    optimizer = torch.optim.AdamW(model.parameters(), lr=training.learning_rate)
-    model.train()
-
-    def step(item: tuple[Batch, torch.Tensor]) -> float:
-        batch, ids = item
-        assert batch.labels is not None
-        loss = F.cross_entropy(model(ids), batch.labels, label_smoothing=training.label_smoothing)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        return loss.item()
-
-    return step
+def _turn(contestant: Contestant | PlainContestant, number: int, batches: Sequence[Sequence[Any]]) -> None:
+    for batch in batches[number]:
+        contestant.train(batch)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import cache
 from typing import Any
 
@@ -43,7 +44,7 @@ def train_weights(
     truth = labels.encode(part.truth)
     counts = None if part.weights is None else (part.weights / part.weights.mean()).astype(np.float32)
     weights = first_weights(prepared, training.seed)
-    trainer = core_trainer(weights, model, labels, inputs.max_length, _objective(prepared, training), training)
+    trainer = core_trainer(weights, model, labels, inputs.max_length, objective_of(prepared, training), training)
     del weights  # the trainer has a copy
     corpus = trainer.corpus(texts_of(inputs, part.encoded, truth, counts))
     sizes = inputs.sizes(part.encoded)
@@ -142,14 +143,23 @@ def core_trainer(
     return Trainer(core, PaddedWeights(weights, shape), network, objective, num_threads(training.threads))
 
 
-def _objective(prepared: Prepared, training: TrainingConfig) -> Objective:
+def objective_of(prepared: Prepared, training: TrainingConfig) -> Objective:
+    """What the settings of a run and its training rows say of the loss and of what is dropped."""
     labels, truth = prepared.labels, prepared.train.truth
-    settings = KimSettings.of(prepared.config.model)
-    dropout = WordDropout.of(prepared.inputs, prepared.train.encoded, training)
     weights = class_weights(training.class_weight, labels, truth)
-    options: dict[str, Any] = (
-        {} if dropout is None else {"unknown_id": dropout.unknown_id, "word_dropout": dropout.rates}
+    return dataclasses.replace(
+        plain_objective(
+            prepared.config.model, training, WordDropout.of(prepared.inputs, prepared.train.encoded, training)
+        ),
+        class_weights=weights,
+        prior=label_log_odds(labels, truth, weights) if labels.multi_label else None,
     )
+
+
+def plain_objective(config: ModelConfig, training: TrainingConfig, dropout: WordDropout | None = None) -> Objective:
+    """What the settings alone say of the loss and of what is dropped; none: no word is dropped."""
+    settings = KimSettings.of(config)
+    words: dict[str, Any] = {} if dropout is None else {"unknown_id": dropout.unknown_id, "word_dropout": dropout.rates}
     return Objective(
         smoothing=training.label_smoothing,
         focal_gamma=training.focal_gamma,
@@ -158,8 +168,6 @@ def _objective(prepared: Prepared, training: TrainingConfig) -> Objective:
         clip_norm=training.clip_norm or 0.0,
         max_norm=training.max_norm or 0.0,
         weight_decay=training.weight_decay,
-        class_weights=weights,
-        prior=label_log_odds(labels, truth, weights) if labels.multi_label else None,
         rows_by_adam=training.embedding_optimizer == "adam",
-        **options,
+        **words,
     )

@@ -15,6 +15,7 @@ from textcnn.core.training import Trainer
 from textcnn.core.training_inputs import Corpus, Rates, Texts
 from textcnn.text.masking import FEATURE_MASKS, random_state
 from textcnn.text.pipeline import EncodedTexts, TextPipeline
+from textcnn.text.ragged import Ragged
 from textcnn.training.estimate import Estimate, time_steps
 from textcnn.training.loop import Arrays, Place, diverged
 from textcnn.training.order import Rows, linear_decay
@@ -156,9 +157,20 @@ def texts_of(
         None if wide is None else np.require(wide.offsets, np.int64, "C"),
         None if wide is None else np.require(wide.rows, np.int32, "C"),
         None if wide is None else np.require(wide.weights, np.float32, "C"),
-        None if targets is None else np.require(targets, np.int32 if targets.ndim == 1 else np.float32, "C"),
+        _core_targets(targets),
         weights,
     )
+
+
+def plain_texts(tokens: Ragged, targets: npt.NDArray[Any] | None = None) -> Texts:
+    """Word ids alone as the core takes them, for a network without n-grams; ``targets`` as in :func:`texts_of`."""
+    ids, offsets = np.require(tokens.ids, np.int32, "C"), np.require(tokens.offsets, np.int64, "C")
+    return Texts(ids, offsets, targets=_core_targets(targets))
+
+
+def _core_targets(targets: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:
+    """Label ids ``(N,)`` or zeros and ones ``(N, C)`` in the types of the core."""
+    return None if targets is None else np.require(targets, np.int32 if targets.ndim == 1 else np.float32, "C")
 
 
 def logits_of(trainer: Trainer, corpus: Corpus, wide_scale: float) -> npt.NDArray[np.float32]:
