@@ -60,7 +60,7 @@ format: setup
 bench: setup
 	$(BIN)/textcnn benchmark speed --output docs/benchmarks/speed.json --table docs/benchmarks/speed.md --plot docs/benchmarks/speed.png
 
-# Training beside the first edition, fastText (TEXTCNN_PEERS_PYTHON, as below) and plain PyTorch, on a quiet machine.
+# Training against the first edition, fastText (TEXTCNN_PEERS_PYTHON, as below) and plain PyTorch, on a quiet machine.
 # ONLY=a,b measures these parts again; the others stay as they are in the document.
 bench-train: setup
 	$(BIN)/python -m benchmarks.train $(if $(ONLY),--only $(ONLY)) --output $(RESULTS)/train.json --table $(RESULTS)/train.md

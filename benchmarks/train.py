@@ -1,4 +1,4 @@
-"""Training beside the first edition, fastText and plain PyTorch: `python -m benchmarks.train --help`.
+"""Training against the first edition, fastText and plain PyTorch: `python -m benchmarks.train --help`.
 
 Every figure is of whole processes on two cores, and the figures of a ratio are taken in turn. A part that is measured
 again replaces its entry in the JSON document; all other entries stay, each with its commit, date and machine.

@@ -161,7 +161,7 @@ def step_speed(plan: Plan) -> Part:
 
 
 def first_run(plan: Plan) -> Part:
-    """The first run after an installation beside the second one; what we depend on has been run before."""
+    """The first run after an installation against the second one; what we depend on has been run before."""
     plan.train("trec")
     runs: dict[str, list[TrainingRun]] = {"first": [], "second": []}
     for _ in range(plan.repetitions):
@@ -176,7 +176,7 @@ def first_run(plan: Plan) -> Part:
 
 
 def busy_neighbour(plan: Plan) -> Part:
-    """Trainings alone and beside one process that is always busy, on two cores."""
+    """Trainings alone and with one process that is always busy, on two cores."""
     (name,) = plan.sets("sst2")
     rows: list[Row] = []
     measured = {}

@@ -269,7 +269,7 @@ def write_outputs(
 
 
 class WithTexts(TyperCommand):
-    """A command that takes texts: one that is read as an option, because it begins with ``-``, is told with a way."""
+    """A command that takes texts; its error for one that begins with ``-``, thus read as an option, says what to do."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Add the way to the error."""

@@ -1,4 +1,4 @@
-"""Standard streams as a command needs them: those that are closed or full are told, or not missed."""
+"""Standard streams as a command needs them: a closed or full one is reported, or not needed."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from textcnn.core import Core, backend_info, library
 from textcnn.text.ragged import Ragged
 
 DATA_VARIABLE = "TEXTCNN_DATA"
@@ -78,6 +79,14 @@ def _quiet_logger() -> Iterator[None]:
     before = logger.handlers[:], logger.level, logger.propagate
     yield
     logger.handlers[:], logger.level, logger.propagate = before
+
+
+@pytest.fixture(scope="session")
+def core() -> Core:
+    """The library in C; a test that needs it fails where it was not built."""
+    found = library()
+    assert found is not None, f"{backend_info().reason}; `make core` builds it"
+    return found
 
 
 @pytest.fixture

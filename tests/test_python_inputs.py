@@ -147,7 +147,7 @@ def test_what_is_no_list_of_texts(model, rows, problem):
             ask(rows)
 
 
-# ----------------------------------------------------------------------------------------- what is told of data
+# ----------------------------------------------------------------------------------------- what is reported of data
 
 
 def test_what_is_odd_about_training_data_is_a_warning_a_record_and_kept(tmp_path, caplog):

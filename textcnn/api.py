@@ -42,7 +42,7 @@ def train(
         evidence: keep which training rows hold the n-grams that decide, for ``textcnn classify --evidence``.
         output: folder to save the model in; beside it, checkpoints are kept until it is saved.
         resume: go on with a run for this folder that was killed, with the same data and settings.
-        reporter: is told of progress; none: what is odd about the data is a :class:`textcnn.DataWarning`, all else a
+        reporter: receives progress; none: what is odd about the data is a :class:`textcnn.DataWarning`, all else a
             record of the logger ``textcnn``. ``predictor.artifact.training["said"]`` has it too.
         config: settings by name, as ``epochs=5``, ``num_filters=50``, ``architecture="lstm"``; see
             :mod:`textcnn.config` and the arguments of the architecture.

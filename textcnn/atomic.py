@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: written beside their place, then given their name.
+"""Files that appear whole or not at all: written under a temporary name in the same folder, then renamed.
 
 What is no file (a pipe, a device, an open descriptor as ``/dev/stdout``) is written where it is.
 """
@@ -81,7 +81,7 @@ def _descriptor(path: str | Path) -> int | None:
 
 
 def _created(partial: Path, place: Path, mode: str, how: dict[str, Any]) -> IO[Any]:
-    """The file beside the place, with the permissions of the one that is there."""
+    """The temporary file, with the permissions of the file that it replaces."""
     permissions = None
     if place.exists():
         with place.open("ab"):  # what must not be written is not replaced either

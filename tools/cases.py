@@ -1,7 +1,9 @@
-"""Run folders of real situations, each with a ``cmd.txt``, and show what happens beside their ``expected.txt``.
+"""Run folders of real situations, each with a ``cmd.txt``, and show what happens next to their ``expected.txt``.
 
 Every folder is copied to a temporary place, and its command is run there by a shell, with this Python's programs first
-on the path: ``python tools/cases.py CASES [NAME...]``. What :data:`CHECKS` can check mechanically gets a verdict.
+on the path: ``python tools/cases.py CASES [NAME...]``. A command that asks a ``model`` which neither it nor the folder
+makes is given one of :data:`ROWS`. A ``cmd.txt`` that is prose in part has its command in :data:`COMMANDS`. What
+:data:`CHECKS` can check mechanically gets a verdict.
 """
 
 from __future__ import annotations
@@ -10,12 +12,42 @@ import argparse
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 SECONDS = 600
+ROWS = "text,label\n" + "I love this phone,pos\ngreat battery,pos\nit broke,neg\nreally bad quality,neg\n" * 20
+    "text,label\n" + "I love this phone,pos\ngreat battery and screen,pos\nit broke,neg\nreally bad quality,neg\n" * 20
+)
+AS_NOBODY = (
+    "setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=+dac_read_search --ambient-caps=+dac_read_search "
+    'env -i PATH="$PATH" HOME=/nonexistent'
+)
+# $PORT is free. A server is asked when it is ready, and stopped by its id.
+SERVE = """textcnn serve model --port $PORT >server.txt 2>&1 & server=$!
+for _ in $(seq 300); do curl -fs $URL/ready >/dev/null && break; sleep 0.2; done"""
+STOP = "kill $server; wait $server; cat server.txt"
+COMMANDS = {
+    "01": f"""textcnn train train.csv --epochs 2 -o model && mkdir -m 777 writable
+alone() {{ {AS_NOBODY} "$@"; echo "code $?"; }}
+alone textcnn classify model "I love this phone"
+alone textcnn classify model --input many.csv --output writable/answers.csv; wc -l writable/answers.csv
+alone textcnn evaluate model train.csv
+alone textcnn train train.csv --epochs 2 -o writable/m2
+{SERVE.replace("textcnn serve", AS_NOBODY + " textcnn serve", 1)}
+curl -s $URL/ready; echo; {STOP}""",
+    "19": f"""{SERVE}
+for path in / /health /ready /metrics; do curl -sI $URL$path | head -1; done
+curl -si -X OPTIONS -H 'Origin: http://a.example' -H 'Access-Control-Request-Method: POST' $URL/classify | head -1
+printf '{{"texts":["x"]}}' | gzip >body.gz
+curl -s -H 'Content-Type: application/json' -H 'Content-Encoding: gzip' --data-binary @body.gz $URL/classify; echo
+printf '\\357\\273\\277{{"texts":["x"]}}' >body.json
+curl -s -H 'Content-Type: application/json' --data-binary @body.json $URL/classify; echo
+{STOP}; textcnn serve --help | grep -- --allow-origin""",
+}
 # By the number of a case: regular expressions that its output must have and, after a !, must not have.
 CHECKS: dict[str, tuple[str, ...]] = {
     "03": (r"read 80 rows: .*4 labels, multi-label", r"its positions are the labels", r"(?m)^\['0', '1', '2', '3'\]"),
@@ -44,19 +76,29 @@ CHECKS: dict[str, tuple[str, ...]] = {
 }
 
 
-def run(folder: Path) -> tuple[int, str]:
-    """The exit code of a folder's command, and all that it said; 124 if it did not end."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+def run(folder: Path, model: Path) -> tuple[int, str]:
+    """The exit code of a folder's command, and all that it said; 124 if it did not end.
+
+    Args:
+        folder: is copied.
+        model: of :data:`ROWS`; is copied where it is needed.
+    """
     with tempfile.TemporaryDirectory(prefix="case-") as place:
         copy = Path(place) / folder.name
         shutil.copytree(folder, copy)
-        for part in (copy, *copy.rglob("*")):
-            part.chmod(part.stat().st_mode | 0o200)
+        for part in (Path(place), copy, *copy.rglob("*")):
+            part.chmod(part.stat().st_mode | 0o244 | (0o011 if part.is_dir() else 0))
+        command = COMMANDS.get(number(folder.name)) or (copy / "cmd.txt").read_text("utf-8")
+        if "-o model" not in command and not (copy / "model").exists():
+            shutil.copytree(model, copy / "model")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
         try:
             done = subprocess.run(
-                ["/bin/sh", "-c", (copy / "cmd.txt").read_text("utf-8")],
+                ["/bin/sh", "-c", command],
                 cwd=copy,
-                env={**os.environ, "PATH": path},
+                env={**environment(), "PORT": str(port), "URL": f"http://127.0.0.1:{port}"},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -68,9 +110,27 @@ def run(folder: Path) -> tuple[int, str]:
     return done.returncode, done.stdout.decode("utf-8", "replace")
 
 
+def environment() -> dict[str, str]:
+    """Variables of a command, which finds the programs of this Python first."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+
+
+def number(name: str) -> str:
+    """What a case's name begins with."""
+    return name.split("-")[0]
+
+
+def train(folder: Path) -> Path:
+    """A model of :data:`ROWS` in a new folder below ``folder``."""
+    (folder / "rows.csv").write_text(ROWS, encoding="utf-8")
+    command = ["textcnn", "train", "rows.csv", "--epochs", "2", "-o", "model"]
+    subprocess.run(command, cwd=folder, env=environment(), check=True, capture_output=True)
+    return folder / "model"
+
+
 def problems(name: str, output: str) -> list[str] | None:
     """What of the checks of a case does not hold; None where there are none."""
-    checks = CHECKS.get(name.split("-")[0])
+    checks = CHECKS.get(number(name))
     if checks is None:
         return None
     found = []
@@ -88,16 +148,17 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="beginnings of the names of those to run; none: all")
     options = parser.parse_args()
     folders = sorted(path.parent for path in options.cases.glob("*/cmd.txt"))
+    wanted = [folder for folder in folders if folder.name.startswith(tuple(options.names or [""]))]
     verdicts = {}
-    for folder in folders:
-        if options.names and not folder.name.startswith(tuple(options.names)):
-            continue
-        code, output = run(folder)
-        failed = problems(folder.name, output)
-        verdicts[folder.name] = "to be read" if failed is None else "fails" if failed else "passes"
-        print(f"=== {folder.name}: exit code {code}\n{output.rstrip()}")
-        print(f"--- expected\n{(folder / 'expected.txt').read_text('utf-8').rstrip()}")
-        print("\n".join([f"--- verdict: {verdicts[folder.name]}", *(failed or [])]), flush=True)
+    with tempfile.TemporaryDirectory(prefix="cases-") as place:
+        model = train(Path(place))
+        for folder in wanted:
+            code, output = run(folder, model)
+            failed = problems(folder.name, output)
+            verdicts[folder.name] = "to be read" if failed is None else "fails" if failed else "passes"
+            print(f"=== {folder.name}: exit code {code}\n{output.rstrip()}")
+            print(f"--- expected\n{(folder / 'expected.txt').read_text('utf-8').rstrip()}")
+            print("\n".join([f"--- verdict: {verdicts[folder.name]}", *(failed or [])]), flush=True)
     print("\n" + "\n".join(f"{verdict:>10}  {name}" for name, verdict in verdicts.items()))
     return int("fails" in verdicts.values())
 

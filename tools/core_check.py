@@ -58,7 +58,7 @@ def analyse() -> None:
         return
     kinds = ("--enable=warning,performance,portability", "--inline-suppr", "--error-exitcode=1", "--quiet", "--std=c99")
     defined = ("-DTC_SET=baseline", "-D__x86_64__", '-DTC_SOURCES=""', "-j2")
-    kinds = (*kinds, "--suppress=invalidPointerCast")  # rooms from malloc hold integers and floats, beside each other
+    kinds = (*kinds, "--suppress=invalidPointerCast")  # memory from malloc holds integers, then floats
     run("cppcheck", *kinds, *defined, f"-I{SOURCES}", *sorted(SOURCES.glob("*.c")), TESTS / "pool_loops.c")
 
 

@@ -1,4 +1,4 @@
-/* Loops on a pool, for the tests to call; with -DWITH_MAIN, and pool.c beside it, a program that stresses pools by itself
+/* Loops on a pool, for the tests to call; with -DWITH_MAIN, linked with pool.c, a program that stresses pools by itself
  * (run by core_check.py under the sanitizers of threads and of addresses). */
 #define _POSIX_C_SOURCE 200809L
 #include <pthread.h>

@@ -11,7 +11,7 @@ from textcnn.errors import ConfigError
 
 @pytest.fixture
 def load(core, monkeypatch):
-    """Load the library anew, with variables; the instruction set is put back."""
+    """Load the library again, with variables; the instruction set is restored."""
     before = core.instruction_set
 
     def loaded(**variables):

@@ -7,12 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textcnn.core import chunks_numpy, features_numpy, library, rows_numpy
+from textcnn.core import chunks, chunks_numpy, features, features_numpy, rows, rows_numpy
 
-if library() is None:
-    pytest.skip("the core was not built", allow_module_level=True)
-
-from textcnn.core import chunks, features, rows
+pytestmark = pytest.mark.usefixtures("core")
 
 laws = settings(deadline=None, max_examples=30)
 byte_texts = st.lists(

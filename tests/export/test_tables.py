@@ -82,7 +82,7 @@ def test_every_option_in_node(name, tmp_path):
 
 @pytest.mark.parametrize("normalization", ["nfc", "nfkc", "as in version 4"])
 def test_words_are_those_of_the_tokenizer_for_every_character_in_node(normalization, tmp_path, random):
-    """Beside letters, blanks, and characters that move or are dropped, in any mixture."""
+    """Next to letters, blanks, and characters that move or are dropped, in any mixture."""
     skip_without(shutil.which("node") is not None, "node")
     artifact = make(**({} if normalization.startswith("as") else {"normalization": normalization}))
     if normalization.startswith("as"):

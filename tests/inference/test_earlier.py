@@ -75,7 +75,7 @@ def test_saved_again_it_is_a_folder_of_today_with_the_same_answers(tmp_path):
     assert "wide.bias" not in safetensors.numpy.load_file(again / WEIGHTS)
     np.testing.assert_array_equal(by_torch(again), by_torch(FOLDER))
     np.testing.assert_array_equal(by_lookup(again, "float32"), by_lookup(FOLDER, "float32"))
-    # The steps of int8 are found anew when a folder is written.
+    # The steps of int8 are found again when a folder is written.
     np.testing.assert_allclose(by_lookup(again, "int8"), by_lookup(FOLDER, "int8"), atol=1e-3)
 
 

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from textcnn import core
 from textcnn.kernels import backend, reference
 
-if core.library() is None:
-    pytest.skip("the core was not built", allow_module_level=True)
+pytestmark = pytest.mark.usefixtures("core")
 
 BAGS = st.lists(st.lists(st.integers(0, 6), max_size=9), min_size=1, max_size=6)
 KINDS = st.sampled_from([(False, True), (True, True), (True, False)])

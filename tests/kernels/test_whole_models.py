@@ -13,8 +13,7 @@ from textcnn import core
 from textcnn.config import TrainingConfig
 from textcnn.training.optimizers import build_optimizers
 
-if core.library() is None:
-    pytest.skip("the core was not built", allow_module_level=True)
+pytestmark = pytest.mark.usefixtures("core")
 
 WORDS = ["a", "good", "bad", "film", "it's", "unseen", "漢", "x" * 70, "!"]
 

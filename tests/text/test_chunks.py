@@ -18,7 +18,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import models, normalizers, pre_tokenizers, processors
 
-from textcnn import core
 from textcnn.config import TOKENIZERS, TextConfig
 from textcnn.text import chunks, words
 from textcnn.text.chunks import ChunkMemory, refusal
@@ -26,6 +25,8 @@ from textcnn.text.lexicon import Lexicon
 from textcnn.text.pipeline import TextPipeline
 from textcnn.text.subwords import SubwordRule
 from textcnn.text.tokenizer import WORD_PATTERN, Tokenizer
+
+pytestmark = pytest.mark.usefixtures("twin")
 
 TRAINING = [
     "a good film , it's good",
@@ -66,17 +67,6 @@ def pipeline(
         inner.post_processor = post_processor
     inner.add_tokens(list(added))
     return Tokenizer.from_json(inner.to_str())
-
-
-@pytest.fixture(params=["core", "plain"], scope="module", autouse=True)
-def twin(request):
-    """Every law holds with the core, and with its twin in Python."""
-    with pytest.MonkeyPatch.context() as patched:
-        if request.param == "plain":
-            patched.setattr(core, "library", lambda: None)
-        elif core.library() is None:
-            pytest.skip("the core was not built")
-        yield
 
 
 # ------------------------------------------------------------------------------------- equal to the definition

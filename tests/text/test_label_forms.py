@@ -1,4 +1,4 @@
-"""How label cells are written: each spelling gives the labels that its author meant, and guesses are told."""
+"""How label cells are written: each spelling gives the labels that its author meant, and guesses are reported."""
 
 import json
 

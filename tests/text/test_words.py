@@ -11,28 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import trainers
 
-from textcnn import core
 from textcnn.config import TextConfig
 from textcnn.text import tokenizer as module
 from textcnn.text import words
 from textcnn.text.tokenizer import Tokenizer
 from textcnn.text.words import count_words
 
+pytestmark = pytest.mark.usefixtures("twin")
+
 PIECES = st.sampled_from(
     ["good", "Bad", "it's", "'", "_", "3", ".", " ", "\t", "\n", "\x1c", "\xa0", "\u3000", "\0", "é", "e\u0301",
      "漢字", "Σ", "İ", "\ud800", "[PAD]", "\u0301", "\x85", "\u2028"]
 )  # fmt: skip
 corpora = st.lists(st.lists(PIECES | st.characters(exclude_categories=[]), max_size=12).map("".join), max_size=6)
-
-
-@pytest.fixture(params=["core", "plain"], scope="module", autouse=True)
-def twin(request):
-    with pytest.MonkeyPatch.context() as patched:
-        if request.param == "plain":
-            patched.setattr(core, "library", lambda: None)
-        elif core.library() is None:
-            pytest.skip("the core was not built")
-        yield
 
 
 def trained(texts, config):

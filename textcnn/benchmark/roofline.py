@@ -13,7 +13,7 @@ features (each with C weights), 4 bytes a number:
   dropout zeroes the share p of the winners, which are skipped then.
 
 What was in memory a moment before comes from caches: the products looked up, and what winners do, each of which reads
-its h vectors and adds to h gradients, ``2 B S D (1 - p)``. Both are told apart. A look-up of one
+its h vectors and adds to h gradients, ``2 B S D (1 - p)``. Both are counted separately. A look-up of one
 token reads its row of K products (float32 4 bytes, int8 1), C means of 8 bytes, 12 bytes of ids, and two wide features:
 16 bytes of table each, C weights of 8 bytes; it adds K numbers and multiplies none.
 """

@@ -61,7 +61,7 @@ class Core:
 
     Raises:
         OSError: it cannot be loaded.
-        ImportError: it was compiled from other sources than those beside it.
+        ImportError: it was compiled from other sources than those in its folder.
     """
 
     def __init__(self, path: Path) -> None:

@@ -74,7 +74,7 @@ class Trainer:
         self._optimizer.steps = steps
 
     def forget(self) -> None:
-        """Begin the optimizers' averages anew."""
+        """Set the optimizers' averages to zero."""
         for array in self.state.values():
             array[...] = 0
         self.steps = 0

@@ -10,7 +10,7 @@ package. So its reader is given what the package does with each character:
   version of Unicode, and strings of assigned characters have the same NFC and NFKC in all later versions (Unicode
   Standard Annex 15, section 3, stability); the reader's version is later, for the package's is of 2020 or before.
 
-The steps of the normalizer are given beside it, in their order: patterns name characters, so they are the reader's too.
+The steps of the normalizer are given with it, in their order: patterns name characters, so they are the reader's too.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The texts that a caller gives: a list, a column of any library, a generator, or a table with the column of training.
 
-One row in, one text out: a missing cell of a column or table is an empty text, which is told.
+One row in, one text out: a missing cell of a column or table is an empty text, and a warning says so.
 """
 
 from __future__ import annotations

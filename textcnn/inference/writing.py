@@ -38,7 +38,7 @@ def write_rows(rows: Iterable[Row], output: str, *, keep: bool = True) -> int:
     Args:
         rows: taken as they come.
         output: a file of :data:`FORMATS`, packed if its name ends in one of :data:`PACKINGS`.
-        keep: what was written before a failure stays beside ``output``, as :mod:`textcnn.atomic` has it.
+        keep: what was written before a failure stays in a file of its own, as :mod:`textcnn.atomic` has it.
 
     Raises:
         DataError: an extension that is none of :data:`FORMATS`, a place that cannot be written, or rows that do not

@@ -1,4 +1,4 @@
-"""Which pages of other origins may ask (CORS): what their browsers are told before a request and with its answer."""
+"""Which pages of other origins may ask (CORS): the headers of preflight and answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the label cells of a table are written, found out from all of them; what is guessed is told."""
+"""How the label cells of a table are written, found out from all of them; a notice says what was guessed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from textcnn.text.written_lists import parse_list
 Cells = tuple[Any, ...]  # the label cells of one row, a cell a label column
 PIPE, OTHERS = "|", (";", ",")
 RARE = 50  # a pipe in fewer than one of so many cells is part of a name
-FEW = 10  # where fewer than one of so many cells are split, it is told
+FEW = 10  # where fewer than one of so many cells are split, a notice says so
 
 
 class Seen(NamedTuple):
@@ -84,7 +84,7 @@ class _OneColumn:
             self._cells = [(_parsed(cell), count) for cell, count in self._cells]
         vector = self._vector() if asked.like is None else asked.like.vector
         lists = [(cell, count) for cell, count in self._cells if is_list(cell) or isinstance(cell, dict)]
-        separator = self._separator(anew=not lists)
+        separator = self._separator(all_separators=not lists)
         if multi_label is None:
             joined = bool(separator) and any(isinstance(cell, str) and separator in cell for cell, _ in self._cells)
             multi_label = joined or self._has_several(lists, vector)
@@ -132,7 +132,7 @@ class _OneColumn:
         return length if 2 * count > total and whole else 0
 
     def _has_several(self, lists: Sequence[tuple[Any, int]], vector: int) -> bool:
-        """Whether some list has not exactly one label; that every one has is told."""
+        """Whether some list has not exactly one label; if every one has, a notice says so."""
         if not lists:
             return False
         if any(_num_labels(cell, vector) != 1 for cell, _ in lists):
@@ -143,7 +143,7 @@ class _OneColumn:
         )
         return False
 
-    def _separator(self, *, anew: bool) -> str:
+    def _separator(self, *, all_separators: bool) -> str:
         """What stands between the labels of a cell; empty where nothing does."""
         asked, texts = self._asked, {cell: count for cell, count in self._cells if isinstance(cell, str)}
         if asked.separator is not None:
@@ -158,7 +158,7 @@ class _OneColumn:
         if (piped := _holding(texts, PIPE)) and self._splits_pipe(texts, piped):
             return PIPE
         found = "" if piped and not asked.multi_label else PIPE
-        return next((other for other in OTHERS if anew and self._splits(texts, other)), found)
+        return next((other for other in OTHERS if all_separators and self._splits(texts, other)), found)
 
     def _splits_pipe(self, texts: dict[str, int], count: int) -> bool:
         splits = 2 * count >= self._total or (RARE * count >= self._total and _recurring(texts, PIPE) >= 0.5)

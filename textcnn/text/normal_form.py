@@ -1,8 +1,8 @@
 """The normal form of a text, in which words are looked for: what nobody sees is dropped, what is one sign is made one.
 
 Every step looks at one character on either side at most, and no step asks for a blank there or takes one away; so what
-stands between two blanks has its normal form whatever is beside it. The patterns name characters, not properties: they
-mean the same to Oniguruma and to a browser, in any version of Unicode.
+stands between two blanks has its normal form whatever its neighbours are. The patterns name characters, not
+properties: they mean the same to Oniguruma and to a browser, in any version of Unicode.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def choose_columns(table: Table, options: DataConfig, labels: str, like: Schema 
         table: what is read.
         options: may name the columns, or give their positions from 1 where no column has such a name.
         labels: ``required``, ``optional`` or ``ignored``.
-        like: of a model, whose columns go before usual names; that others are read is told.
+        like: of a model, whose columns go before usual names; a notice says where others are read.
 
     Raises:
         DataError: a named column is not there, or none has a usual name, or one column is to be two of the three.

@@ -97,7 +97,7 @@ class LabelReader:
         return None if name is None else [name]
 
     def _from_dict(self, cell: dict[str, Any], line: int) -> list[str] | None:
-        """The keys whose values say yes, by number or boolean: a text beside a name is no yes."""
+        """The keys whose values say yes, by number or boolean: a text value is no yes."""
         for name, value in cell.items():
             if isinstance(value, str) or is_list(value) or isinstance(value, (dict, bytes)) or is_yes(value) is None:
                 expected = "a label, as text, number or true/false, or a dictionary of labels with 0 or 1"

@@ -34,7 +34,7 @@ class CoreLearner:
         sizes: ``(N,)`` tokens of each row, as the network sees it.
         config: how to train; its epochs are a number.
         num_steps: of the whole training, over which the rates decay.
-        reporter: is told of every step.
+        reporter: receives every step.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class CoreLearner:
             raise diverged(f"a weight or loss became infinite or NaN by step {self._steps}", self._config)
 
     def slow_down(self, step: int) -> None:
-        """On from that step at half the rates; averages of gradients begin anew."""
+        """On from that step at half the rates; averages of gradients start again from zero."""
         self._trainer.forget()
         self._steps, self._share = step, self._share / 2
 
@@ -101,7 +101,7 @@ class CoreLearner:
         self._trainer.load(weights)
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
-        """What a resumed run needs beside the weights."""
+        """What a resumed run needs in addition to the weights."""
         facts = {"steps": self._steps, "share": self._share, "averaged": self._trainer.steps}
         return facts, {name: array.copy() for name, array in self._trainer.state.items()}
 

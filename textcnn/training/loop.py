@@ -66,7 +66,7 @@ class Learner(Protocol):
         """Set them."""
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
-        """What a resumed run needs beside the weights: what JSON can hold, and arrays by name."""
+        """What a resumed run needs in addition to the weights: what JSON can hold, and arrays by name."""
 
     def load_state(self, facts: Mapping[str, Any], arrays: Arrays) -> None:
         """Continue where :meth:`state` was taken; the weights are those of then already."""
@@ -113,7 +113,7 @@ def fit(
         learner: what is trained.
         steps_per_epoch: how many there are.
         config: epochs must be a number here.
-        reporter: is told of every epoch; the learner tells it of every step.
+        reporter: receives every epoch; the learner reports every step to it.
         evaluate: dev metrics of the weights as they stand.
         metric: the one that decides which weights are best.
         checkpoints: where it is kept how far training has come.

@@ -20,8 +20,26 @@ from textcnn.training.order import linear_decay
 TABLE_OWNERS: Mapping[type[nn.Module], str] = {WordEmbedding: "rows", HashedNgrams: "rows", WideBranch: "wide"}
 
 
-class RowAdam(Optimizer):
-    """Adam for tables of rows, lazily: a step moves only the rows that have a gradient (sparse gradients only).
+class RowOptimizer(Optimizer):
+    """Moves the rows of tables ``(V, D)`` that have a gradient, sparse gradients only; base of the three below."""
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Move the touched rows once."""
+        loss = None if closure is None else closure()
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    self._move(weight, weight.grad, self.state[weight], group)
+        return loss
+
+    def _move(self, weight: Tensor, grad: Tensor, state: dict[str, Tensor], group: Mapping[str, Any]) -> None:
+        """Move the rows of one table; ``state`` is empty at first."""
+        raise NotImplementedError
+
+
+class RowAdam(RowOptimizer):
+    """Adam for tables of rows, lazily: a step moves only the rows that have a gradient.
 
     Without bias correction: a row's averages start at 0 whenever it is first seen, late in training perhaps.
 
@@ -37,27 +55,14 @@ class RowAdam(Optimizer):
     ) -> None:
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Move the touched rows once."""
-        loss = None if closure is None else closure()
-        for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    if not self.state[weight]:
-                        self.state[weight]["moments"] = weight.new_zeros(len(weight), 2, weight.shape[1])
-                    kernels.row_adam(
-                        weight,
-                        self.state[weight]["moments"],
-                        _each_row_once(weight.grad),
-                        lr=group["lr"],
-                        betas=group["betas"],
-                        eps=group["eps"],
-                    )
-        return loss
+    def _move(self, weight: Tensor, grad: Tensor, state: dict[str, Tensor], group: Mapping[str, Any]) -> None:
+        if not state:
+            state["moments"] = weight.new_zeros(len(weight), 2, weight.shape[1])
+        rates = {name: group[name] for name in ("lr", "betas", "eps")}
+        kernels.row_adam(weight, state["moments"], _each_row_once(grad), **rates)
 
 
-class RowwiseAdagrad(Optimizer):
+class RowwiseAdagrad(RowOptimizer):
     """Adagrad for tables of rows, with one number of state a row: a step moves only the rows that have a gradient.
 
     The accumulator of a row adds the mean square of the row's gradient, which is summed over the whole batch first;
@@ -72,27 +77,14 @@ class RowwiseAdagrad(Optimizer):
     def __init__(self, params: Any, lr: float = 0.2, eps: float = 1e-10) -> None:
         super().__init__(params, {"lr": lr, "eps": eps})
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Move the touched rows once."""
-        loss = None if closure is None else closure()
-        for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    if not self.state[weight]:
-                        self.state[weight]["sum"] = weight.new_zeros(len(weight))
-                    kernels.rowwise_adagrad(
-                        weight,
-                        self.state[weight]["sum"],
-                        _each_row_once(weight.grad),
-                        lr=group["lr"],
-                        eps=group["eps"],
-                    )
-        return loss
+    def _move(self, weight: Tensor, grad: Tensor, state: dict[str, Tensor], group: Mapping[str, Any]) -> None:
+        if not state:
+            state["sum"] = weight.new_zeros(len(weight))
+        kernels.rowwise_adagrad(weight, state["sum"], _each_row_once(grad), lr=group["lr"], eps=group["eps"])
 
 
-class RowAdagrad(Optimizer):
-    """Adagrad with one accumulator a row (sparse gradients only), for linear models over many rare features.
+class RowAdagrad(RowOptimizer):
+    """Adagrad with one accumulator a row, for linear models over many rare features.
 
     A gradient must come uncoalesced, an entry for each example: the accumulator of a row grows by ``2 / C`` of the
     squared norm of each, not of their sum.
@@ -105,17 +97,10 @@ class RowAdagrad(Optimizer):
     def __init__(self, params: Any, lr: float = 0.5) -> None:
         super().__init__(params, {"lr": lr})
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Move the touched rows once."""
-        loss = None if closure is None else closure()
-        for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    if not self.state[weight]:
-                        self.state[weight]["sum"] = weight.new_zeros(len(weight))
-                    kernels.row_adagrad(weight, self.state[weight]["sum"], weight.grad, lr=group["lr"])
-        return loss
+    def _move(self, weight: Tensor, grad: Tensor, state: dict[str, Tensor], group: Mapping[str, Any]) -> None:
+        if not state:
+            state["sum"] = weight.new_zeros(len(weight))
+        kernels.row_adagrad(weight, state["sum"], grad, lr=group["lr"])
 
 
 class Optimizers:

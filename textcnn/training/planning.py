@@ -47,7 +47,7 @@ def planned_fit(
         config: how to train.
         steps_per_epoch: how many there are.
         num_rows: training rows.
-        reporter: is told of progress.
+        reporter: receives progress.
         evaluate: dev metrics of the weights as they stand, or none.
         metric: the one that decides.
         dev_rows: how many they are.

@@ -74,10 +74,10 @@ class Telling(Silent):
 
 
 class Remembering(Silent):
-    """Passes on what is said, and remembers it as far as the data and settings decide it, to be kept with the model.
+    """Passes on every message, and remembers it as far as the data and settings decide it, to be kept with the model.
 
     Args:
-        reporter: is told all.
+        reporter: receives everything.
 
     Attributes:
         said: what was read, and all notes and warnings.

@@ -138,7 +138,7 @@ class NetworkLearner:
         loss: branches and targets to a scalar.
         config: epochs must be a number here.
         steps_per_epoch: how many batches an epoch has.
-        reporter: is told of every step.
+        reporter: receives every step.
         group: the processes that train the network together.
     """
 
