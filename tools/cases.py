@@ -20,8 +20,6 @@ from pathlib import Path
 
 SECONDS = 600
 ROWS = "text,label\n" + "I love this phone,pos\ngreat battery,pos\nit broke,neg\nreally bad quality,neg\n" * 20
-    "text,label\n" + "I love this phone,pos\ngreat battery and screen,pos\nit broke,neg\nreally bad quality,neg\n" * 20
-)
 AS_NOBODY = (
     "setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=+dac_read_search --ambient-caps=+dac_read_search "
     'env -i PATH="$PATH" HOME=/nonexistent'
