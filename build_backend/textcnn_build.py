@@ -100,8 +100,7 @@ class BuildWithCore(build_py):
         if library is None:
             target.unlink(missing_ok=True)
         else:
-            self.copy_file(str(library), f"{target}.partial")
-            os.replace(f"{target}.partial", target)  # processes that have loaded the one before keep it
+            core.put(library, target)  # processes that have loaded the one before keep it
 
 
 class PlatformWheel(bdist_wheel):

@@ -81,13 +81,17 @@ def panel(
     sets: Annotated[str, typer.Option(metavar="S,S,...", help="names of the sets; NAME:N takes N seeds")],
     seeds: Annotated[int, typer.Option(min=1, help="runs of each set, by seeds from 1")] = 3,
     baselines: Baselines = "svm,svm-char,fasttext",
+    baselines_of: Annotated[
+        Path | None,
+        typer.Option(help="an earlier document: its baselines on the same rows are taken over, with their commit"),
+    ] = None,
     set: options.Set = None,
     output: Annotated[Path | None, typer.Option(help="write the JSON document to this file")] = None,
     table: Annotated[Path | None, typer.Option(help="write the table to this Markdown file")] = None,
     plot: Annotated[Path | None, typer.Option(help="draw the panel into this .png, .svg or .pdf file")] = None,
 ) -> None:
     """Our default, its branches alone, and baselines on every set of a folder."""
-    from textcnn.benchmark.panel import run_panel, save_plot, to_markdown
+    from textcnn.benchmark.panel import read_panel, run_panel, save_plot, to_markdown
     from textcnn_cli.train import reporter
 
     prepare_outputs(output, plot, table)
@@ -100,6 +104,7 @@ def panel(
         options.merge_settings(None, set, {}),
         dict.fromkeys(wanted, beside),
         reporter(),
+        earlier=None if baselines_of is None else read_panel(baselines_of),
         output=output,
         arguments=sys.argv[1:],
     )

@@ -121,7 +121,8 @@ class Both:
             class_weight=None if self.class_weights is None else torch.from_numpy(self.class_weights),
             prior=None if self.prior is None else torch.from_numpy(self.prior),
         )
-        self.trainer = self._trainer(config, threads)
+        self.config = config
+        self.trainer = self.trainer_of(self.objective, threads)
         self.corpus = self.trainer.corpus(self.texts)
 
     def _draw_texts(self, random: np.random.Generator, case: Case) -> None:
@@ -153,8 +154,8 @@ class Both:
             (random.random(TEXTS, np.float32) + 0.5) if case.row_weights else None,
         )
 
-    def _trainer(self, config: ModelConfig, threads: int) -> Trainer:
-        case, settings = self.case, KimSettings.of(config)
+    def trainer_of(self, objective: Objective, threads: int = 2) -> Trainer:
+        config, case, settings = self.config, self.case, KimSettings.of(self.config)
         shape = Shape(
             settings.widths,
             settings.nested,
@@ -177,7 +178,7 @@ class Both:
         core = library()
         assert core is not None
         weights = {name: value.copy() for name, value in weights_of(self.model).items()}
-        return Trainer(core, PaddedWeights(weights, shape), network, self.objective, threads)
+        return Trainer(core, PaddedWeights(weights, shape), network, objective, threads)
 
     def batch(self, rows: np.ndarray[Any, Any], epoch: int | None = None) -> Batch:
         """The rows as the nn.Module takes them; with an epoch, words are dropped."""

@@ -297,7 +297,7 @@ class TrainingConfig:
         "a size as 500M or 2G, or none",
     )
     seed: int = option(0, "decides every random choice of a run", lambda n: 0 <= n < 2**64, "in [0, 2**64)")
-    threads: int | None = option(None, "threads of the tensor library; none: all cores", _positive, "1 or more")
+    threads: int | None = option(None, "threads of the core and of torch; none: all cores", _positive, "1 or more")
     device: str = option(
         "auto", f"{', '.join(DEVICES)}; auto takes a CUDA device if there is one", DEVICES.__contains__
     )

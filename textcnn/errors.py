@@ -36,6 +36,10 @@ class ArtifactError(TextCNNError):
     """A model folder is incomplete, damaged, or of another version."""
 
 
+class NoMemoryError(TextCNNError):
+    """There is not enough memory for what a setting asks for."""
+
+
 class MissingExtraError(TextCNNError):
     """An optional package is not installed; the message holds the line that installs it."""
 

@@ -16,7 +16,7 @@ import pytest
 
 from textcnn.benchmark.accuracy import accuracy_benchmark
 from textcnn.benchmark.baselines import BASELINES, run_baseline
-from textcnn.benchmark.panel import load_splits, run_panel, save_plot, to_markdown
+from textcnn.benchmark.panel import load_splits, read_panel, run_panel, save_plot, to_markdown
 from textcnn.errors import ConfigError, DataError
 from textcnn.labels import Labels
 from textcnn.training.progress import Silent
@@ -141,6 +141,24 @@ def test_the_panel_is_a_table_and_a_picture(folder, tmp_path):
     save_plot(found, tmp_path / "panel.png")
     assert (tmp_path / "panel.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "panel.png").stat().st_size > 10_000
+
+
+def test_baselines_of_an_earlier_panel_are_taken_over(folder):
+    before = run_panel(folder, {"split": [1]}, TINY, {"split": ["svm"]}, Silent())
+    found = run_panel(folder, {"split": [2]}, TINY, {"split": []}, Silent(), earlier=before)
+    svm = found["sets"]["split"]["results"][-1]
+    assert svm == {"commit": before["sets"]["split"]["commit"], **before["sets"]["split"]["results"][-1]}
+    again = run_panel(folder, {"split": [2]}, TINY, {"split": ["svm"]}, Silent(), earlier=before)
+    assert [result["model"] for result in again["sets"]["split"]["results"]].count("svm") == 1
+    path = folder / "panel.json"
+    path.write_text(json.dumps(before), encoding="utf-8")
+    assert read_panel(path) == before
+    path.write_text('{"benchmark": "speed"}', encoding="utf-8")
+    with pytest.raises(DataError, match="expected a document of `benchmark panel --output`, found benchmark 'speed'"):
+        read_panel(path)
+    before["sets"]["split"]["num_test"] += 1
+    others = run_panel(folder, {"split": [2]}, TINY, {"split": []}, Silent(), earlier=before)
+    assert "svm" not in {result["model"] for result in others["sets"]["split"]["results"]}
 
 
 def test_a_panel_of_multi_label_sets_shows_both_kinds_of_f1(tmp_path):

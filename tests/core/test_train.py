@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -136,6 +138,34 @@ def test_a_trainer_that_is_given_other_weights_forgets_those_before():
     assert losses[0] == losses[1]
     found = [both.trainer.weights.weights() for both in (used, fresh)]
     assert all(np.array_equal(found[0][name], found[1][name]) for name in first)
+
+
+def test_a_trainer_keeps_the_instruction_set_that_it_was_made_for(core):
+    before, rates = core.instruction_set, Rates(1e-3, 0.05, 0.05, 0.1)
+    losses = []
+    try:
+        for changes in (False, True):
+            core.use_instruction_set("baseline")
+            both = Both(CASES["default"])
+            both.trainer.step(both.corpus, np.arange(TEXTS), rates, *both.states(0))
+            if changes:
+                core.use_instruction_set(core.instruction_sets[-1])
+            losses.append(both.trainer.step(both.corpus, np.arange(TEXTS), rates, *both.states(1)))
+    finally:
+        core.use_instruction_set(before)
+    assert losses[0] == losses[1]
+
+
+def test_without_an_unknown_word_none_is_dropped():
+    both = Both(CASES["default"])
+
+    def loss(**changes):
+        trainer = both.trainer_of(dataclasses.replace(both.objective, **changes))
+        return trainer.step(both.corpus, np.arange(TEXTS), Rates(0, 0, 0, 0), *both.states(0))
+
+    assert loss(unknown_id=-1) == loss(word_dropout=None) != loss()
+    with pytest.raises(ValueError, match="expected"):
+        loss(unknown_id=TYPES + UNSEEN)
 
 
 def test_padding_stays_zero():

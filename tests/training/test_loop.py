@@ -12,6 +12,7 @@ from textcnn.models.base import build_text_classifier
 from textcnn.models.forward import logits_of
 from textcnn.text.pipeline import TextPipeline
 from textcnn.text.ragged import Ragged
+from textcnn.training import loop
 from textcnn.training.learn import learn
 from textcnn.training.learned import Part, calibrated
 from textcnn.training.loop import DivergedError, fit
@@ -228,3 +229,26 @@ def test_a_reporter_may_end_training_and_the_best_epoch_so_far_is_kept(toy, at):
     assert found.fit.history == best.history[:2]
     if best.best_epoch == found.fit.best_epoch:
         assert torch.equal(weights_of(model), weights_of(whole))
+
+
+def test_an_interrupt_while_the_best_weights_are_copied_keeps_those_of_the_learner():
+    class Learner:
+        steps = 0
+        kept = ("first", "first")
+
+        def weights(self, into=None):
+            if into is None:
+                return list(self.kept)
+            into[0] = self.kept[0]
+            raise KeyboardInterrupt
+
+        def put_weights(self, weights):
+            self.kept = tuple(weights)
+
+    learner = Learner()
+    best = loop._Best(learner)
+    learner.kept = ("second", "second")
+    with pytest.raises(KeyboardInterrupt):
+        best.consider(3, 0.5)
+    best.restore()
+    assert (learner.kept, best.epoch) == (("second", "second"), 3)

@@ -75,6 +75,13 @@ def test_balanced_weights_of_many_labels_are_odds():
     assert class_weights("balanced", MULTI, ROWS).tolist() == pytest.approx([4 / 6, 7 / 3, 9.0])
 
 
+def test_balanced_weights_of_a_label_that_every_row_has_are_above_0():
+    rows = [("a", "b"), ("a",), ("a", "c")]
+    weights = class_weights("balanced", MULTI, rows)
+    assert weights.tolist() == pytest.approx([0.01, 2.0, 2.0])
+    assert np.isfinite(label_log_odds(MULTI, rows, weights)).all()
+
+
 def test_a_dictionary_fills_up_with_ones():
     assert class_weights({"b": 3.0}, SINGLE, ROWS).tolist() == [1, 3, 1]
     assert class_weights(None, SINGLE, ROWS) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from textcnn.benchmark.accuracy import accuracy_benchmark
+from textcnn.benchmark.baselines import NAMES
 from textcnn.benchmark.resumable import FinishedRuns
 from textcnn.errors import DataError
 from textcnn.extras import import_extra
@@ -36,6 +38,22 @@ def load_splits(folder: Path) -> tuple[Any, Any]:
     return _pairs(examples.subset(order[size:])), _pairs(examples.subset(order[:size]))
 
 
+def read_panel(path: Path) -> dict[str, Any]:
+    """The document that an earlier run of the panel has written.
+
+    Raises:
+        DataError: it is something else.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["benchmark"] == "panel":
+            return dict(document)
+        problem = f"found benchmark {document['benchmark']!r}"
+    except (OSError, ValueError, TypeError, KeyError) as err:
+        problem = f"found {err!r}"
+    raise DataError(f"expected a document of `benchmark panel --output`, {problem}", path=path)
+
+
 def run_panel(
     folder: Path,
     sets: Mapping[str, Sequence[int]],
@@ -43,6 +61,7 @@ def run_panel(
     baselines: Mapping[str, Sequence[str]],
     reporter: Reporter,
     *,
+    earlier: Mapping[str, Any] | None = None,
     output: Path | None = None,
     arguments: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -54,6 +73,7 @@ def run_panel(
         settings: settings by name, for all runs.
         baselines: for each set, the models beside ours.
         reporter: is told of progress.
+        earlier: a panel's document, whose baselines on the same rows are taken over, each with its commit.
         output: the document to be written; sets that a stopped start finished for it are kept beside it.
         arguments: the command line, for the record.
 
@@ -74,10 +94,21 @@ def run_panel(
             arguments=arguments,
         )
         run = f"{name}, seeds {', '.join(map(str, seeds))}"
-        documents[name] = finished.run(run, measure, train, test, settings, ["kim"], list(seeds), reporter)
+        found = dict(finished.run(run, measure, train, test, settings, ["kim"], list(seeds), reporter))
+        documents[name] = {**found, "results": [*found["results"], *_earlier_baselines(earlier or {}, name, found)]}
     document = {"benchmark": "panel", "sets": documents}
     finished.write(document)
     return document
+
+
+def _earlier_baselines(earlier: Mapping[str, Any], name: str, found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Baselines of a set that were measured before on as many test rows, without those that were measured now."""
+    before = earlier.get("sets", {}).get(name, {})
+    if before.get("num_test") != found["num_test"] or before["data"] != found["data"]:
+        return []
+    measured = {result["model"] for result in found["results"]}
+    kept = [result for result in before["results"] if result["model"] in set(NAMES) - measured]
+    return [{"commit": before["commit"], **result} for result in kept]
 
 
 def to_markdown(document: Mapping[str, Any]) -> str:

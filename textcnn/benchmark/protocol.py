@@ -66,7 +66,7 @@ class SpeedConfig:
     warmup: int = option(3, "batches of a cell that are not timed", lambda n: n > 0, "1 or more")
     seed: int = option(0, "decides texts, weights, order and resampling", lambda n: n >= 0, "0 or more")
     threads: int | None = option(
-        None, "threads of the tensor library; none: all cores", lambda n: n is None or n > 0, "1 or more"
+        None, "threads of the core and of torch; none: all cores", lambda n: n is None or n > 0, "1 or more"
     )
     epoch_architectures: tuple[str, ...] = option(
         tuple(BASELINES), "the RNNs that run an epoch, too", _baselines, f"some of {', '.join(BASELINES)}, each once"

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.core.build import LIBRARY, VARIABLE, fingerprint
+from textcnn.core.build import LIBRARY, SOURCES, VARIABLE, fingerprint
 from textcnn.core.threads import num_threads
 from textcnn.errors import ConfigError
 
@@ -30,7 +30,7 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "tc_pool_run": (None, [c_void_p, c_int, Task, c_void_p]),
     "tc_pool_threads": (c_int, [c_void_p]),
     "tc_pool_free": (None, [c_void_p]),
-    "tc_trainer_new": (c_void_p, [c_void_p, c_void_p, c_void_p]),
+    "tc_trainer_new": (c_void_p, [c_void_p, c_void_p, c_void_p, c_void_p]),
     "tc_trainer_free": (None, [c_void_p]),
     "tc_trainer_refresh": (None, [c_void_p]),
     "tc_exp": (c_double, [c_double]),
@@ -61,13 +61,13 @@ class Core:
 
     Raises:
         OSError: it cannot be loaded.
-        ImportError: it was compiled from other sources than those in its folder.
+        ImportError: it was compiled from other sources than those that are installed with it.
     """
 
     def __init__(self, path: Path) -> None:
         self.c = ctypes.CDLL(str(path))
         self.c.tc_sources.restype = c_char_p
-        if self.c.tc_sources() != fingerprint().encode():
+        if SOURCES.is_dir() and self.c.tc_sources() != fingerprint().encode():
             raise ImportError(f"{path.name} was built from other sources than those here; install the package again")
         for name, (gives, takes) in _SIGNATURES.items():
             function = getattr(self.c, name)

@@ -38,11 +38,14 @@ class CompilerError(Exception):
 
 
 def compiler() -> list[str] | None:
-    """The command of a C compiler: what CC says, else cc, gcc or clang, else zig of the package ziglang."""
+    """The command of a C compiler: what CC says, the first of cc, gcc, clang that works, or zig of ziglang; or none."""
     if named := os.environ.get("CC"):
         return shlex.split(named)
-    if found := shutil.which("cc") or shutil.which("gcc") or shutil.which("clang"):
-        return [found]
+    for name in ("cc", "gcc", "clang"):
+        if (found := shutil.which(name)) and _works(found):
+            return [found]
+    if sys.platform not in ("linux", "darwin"):  # zig is told no other target here
+        return None
     zig = subprocess.run([sys.executable, "-m", "ziglang", "version"], capture_output=True, check=False)
     return [sys.executable, "-m", "ziglang", "cc", *zig_target()] if zig.returncode == 0 else None
 
@@ -99,8 +102,31 @@ def build(target: Path, *, command: Sequence[str] | None = None, more: Sequence[
         for _ in pool.map(_run, commands, [cache] * len(commands)):
             pass
         _run([*command, "-shared", *_LINK, *more, *objects, "-lm", "-lpthread", "-o", str(library)], cache)
-        shutil.copy(library, f"{target}.partial")
-        os.replace(f"{target}.partial", target)
+        put(library, target)
+
+
+def _works(program: str) -> bool:
+    """Whether a compiler has the headers and libraries of C, which some systems lack."""
+    with tempfile.TemporaryDirectory() as place:
+        source = Path(place) / "empty.c"
+        source.write_text("#include <stdlib.h>\nint main(void) { return EXIT_SUCCESS; }\n", encoding="utf-8")
+        command = [program, str(source), "-o", str(source.with_suffix(".out"))]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def put(library: Path, target: Path) -> None:
+    """Copy the library to its place, whole or not at all, whoever else builds there.
+
+    Raises:
+        CompilerError: it cannot be written.
+    """
+    try:
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}-", delete=False) as partial:
+            partial.write(library.read_bytes())
+        shutil.copymode(library, partial.name)
+        os.replace(partial.name, target)
+    except OSError as err:
+        raise CompilerError(f"{target} cannot be written: {err.strerror}") from err
 
 
 def _run(command: Sequence[str], env: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Features of texts by the core in C (``src/features.h``): word n-grams, character n-grams, what a batch needs."""
+"""Features of texts by the core in C (``src/text_features.h``): word n-grams, character n-grams, what a batch needs."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ Array = npt.NDArray[Any]
 
 
 class Texts(ctypes.Structure):
-    """Encoded texts, ``tc_texts`` of features.h."""
+    """Encoded texts, ``tc_texts`` of text_features.h."""
 
     _fields_ = (
         ("ids", ctypes.c_void_p),

@@ -16,14 +16,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from textcnn.errors import NoMemoryError
+
 PAGE = 2**21
 LINE = 64  # bytes of a cache line
 
 
 def zeros(shapes: Mapping[str, Sequence[int]]) -> dict[str, npt.NDArray[np.float32]]:
-    """Arrays of float32 by name, all 0, in one piece of memory that lives as long as any of them."""
+    """Arrays of float32 by name, all 0, in one piece of memory that lives as long as any of them.
+
+    Raises:
+        NoMemoryError: there is not so much.
+    """
     sizes = {name: -(-4 * math.prod(shape) // LINE) * LINE for name, shape in shapes.items()}
-    data = _pages(sum(sizes.values()) + PAGE)
+    size = sum(sizes.values()) + PAGE
+    try:
+        data = _pages(size)
+    except (MemoryError, OSError) as err:
+        raise NoMemoryError(
+            f"expected {size / 2**20:,.0f} MiB of memory for weights, found less; use smaller tables, such as a lower "
+            "vocabulary_size, ngram_buckets or embedding_dim"
+        ) from err
     start = -data.ctypes.data % PAGE
     found = {}
     for name, shape in shapes.items():

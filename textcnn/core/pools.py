@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from textcnn.core.binding import Core
 from textcnn.core.threads import num_threads
+from textcnn.errors import NoMemoryError
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # collected garbage may hold a trainer, which gives its pool back
 _free: dict[int, list[c_void_p]] = {}  # by number of threads
 
 
@@ -33,14 +34,14 @@ def borrow(core: Core, threads: int | None = None) -> Pool:
         threads: none: :func:`textcnn.core.threads.num_threads`.
 
     Raises:
-        MemoryError: there is no room for a pool.
+        NoMemoryError: there is no room for a pool.
     """
     count = num_threads(threads)
     with _lock:
         kept = _free.get(count)
         address = kept.pop() if kept else c_void_p(core.c.tc_pool_new(count))
     if not address:
-        raise MemoryError(f"expected room for a pool of {count} threads")
+        raise NoMemoryError(f"expected memory for {count} threads, found none; set TEXTCNN_THREADS to fewer")
     return Pool(address, count, os.getpid())
 
 
@@ -64,7 +65,7 @@ def lent(core: Core, threads: int | None = None) -> Iterator[c_void_p]:
 def _forget() -> None:
     """In a forked child the threads do not exist, and the lock may be held by one of them."""
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     _free.clear()
 
 

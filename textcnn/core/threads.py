@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
@@ -16,10 +17,13 @@ Result = TypeVar("Result")
 
 VARIABLE = "TEXTCNN_THREADS"
 MOST = 256  # of a pool
+_default: int | None = None
 
 
 def num_threads(asked: int | None = None) -> int:
-    """The number that was asked for; else that of the variable TEXTCNN_THREADS; else the cores this process may use.
+    """The number that was asked for; else that of :func:`set_threads`, the variable TEXTCNN_THREADS, or the cores.
+
+    Of the cores that this process may use, the ranks that torchrun has started on this machine have an equal share.
 
     Args:
         asked: 1 or more. More than 256 are 256.
@@ -27,13 +31,23 @@ def num_threads(asked: int | None = None) -> int:
     Raises:
         ConfigError: the variable is not a whole number from 1 on.
     """
+    asked = _default if asked is None else asked
     if asked is None and (said := os.environ.get(VARIABLE)):
         if not (said.isdecimal() and int(said) >= 1):
             raise ConfigError(f"{VARIABLE} must be a whole number of threads, 1 or more, got {said!r}")
         asked = int(said)
-    return min(num_cores() if asked is None else asked, MOST)
+    if asked is None:
+        asked = max(num_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 1)
+    return min(asked, MOST)
 
 
+def set_threads(threads: int | None) -> None:
+    """Let all loops of this process have so many threads where none are asked for; none: as before."""
+    global _default
+    _default = threads
+
+
+@cache
 def num_cores(root: Path = Path("/")) -> int:
     """Cores that this process may use: those it is bound to, or its container's limit, rounded up, if that is less.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from ctypes import byref, c_double, c_int64, c_void_p
+from ctypes import byref, c_double, c_int, c_int64, c_void_p
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from textcnn.core.training_inputs import (
     network_struct,
     objective_struct,
 )
+from textcnn.errors import NoMemoryError
 
 _OK, _NOT_FINITE, _NO_MEMORY = 0, 1, 2
 
@@ -40,7 +41,7 @@ class Trainer:
         threads: of the loops; results do not depend on it.
 
     Raises:
-        MemoryError: there is no room.
+        NoMemoryError: there is no room.
         ValueError: sizes that do not fit.
     """
 
@@ -53,10 +54,12 @@ class Trainer:
         self._optimizer = OptimizerStruct(rows_by_adam=objective.rows_by_adam)
         self._bind_state()
         self._pool = borrow(core, threads)
-        sizes = byref(self._network), byref(objective_struct(objective, weights))
-        self._trainer = c_void_p(self._c.tc_trainer_new(*sizes, self._pool.address))
+        sizes, status = (byref(self._network), byref(objective_struct(objective, weights))), c_int()
+        self._trainer = c_void_p(self._c.tc_trainer_new(*sizes, self._pool.address, byref(status)))
+        if status.value == _NO_MEMORY:
+            raise NoMemoryError("expected memory for the state of training, found none; use a smaller network")
         if not self._trainer:
-            raise ValueError("expected sizes of a one-layer network that fit each other, and memory for them")
+            raise ValueError("expected sizes of a one-layer network that fit each other")
 
     def __del__(self) -> None:
         if getattr(self, "_trainer", None):
@@ -163,7 +166,7 @@ class Trainer:
     @staticmethod
     def _done(status: int) -> None:
         if status == _NO_MEMORY:
-            raise MemoryError("no memory for a batch; lower batch_size or batch_tokens")
+            raise NoMemoryError("expected memory for a batch, found none; lower batch_size or batch_tokens")
         if status not in (_OK, _NOT_FINITE):
             raise ValueError("expected row numbers of the corpus and targets of its kind")
 

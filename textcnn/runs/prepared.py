@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.config import MULTI_LABEL_SCALE, Config
+from textcnn.core.threads import set_threads
 from textcnn.evaluation.drift import label_counts
 from textcnn.inference.artifact import Artifact
 from textcnn.labels import Labels
@@ -82,6 +83,7 @@ def prepare_text(
 ) -> Prepared:
     """Everything before the model: read, hold out, tokenize. Arguments as for :func:`run_text`."""
     check_dev(dev, config)
+    set_threads(config.training.threads)
     examples = read_rows(data, config, reporter, like=None if start is None else start.schema)
     like = dataclasses.replace(examples.schema, names=() if start is None else start.labels.names)
     # Dev and test rows all count the same: a metric is of the rows as they are.

@@ -27,8 +27,8 @@ def class_weights(
 ) -> Floats | None:
     """Weights ``(C,)`` of the labels, or none.
 
-    ``balanced`` is scikit-learn's rule ``n / (C * count)``; multi-label it is ``(n - count) / count``, at most 100. A
-    dictionary holds weights by label; the labels it leaves out have 1.
+    ``balanced`` is scikit-learn's rule ``n / (C * count)``; multi-label it is ``(n - count) / count``, from 0.01 to
+    100. A dictionary holds weights by label; the labels it leaves out have 1.
 
     Raises:
         ConfigError: an unknown rule, an unknown label, or a weight that is not above 0.
@@ -38,7 +38,8 @@ def class_weights(
     counts = Counter(name for row in rows for name in row)
     if setting == "balanced":
         if labels.multi_label:
-            found = [min((len(rows) - counts[n]) / max(counts[n], 1), 100.0) for n in labels.names]
+            odds = [(len(rows) - counts[n]) / max(counts[n], 1) for n in labels.names]
+            found = [min(max(odd, 0.01), 100.0) for odd in odds]
         else:
             found = [len(rows) / (len(labels) * max(counts[n], 1)) for n in labels.names]
         return np.array(found, np.float32)

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from textcnn.config import TrainingConfig
+from textcnn.core.threads import set_threads
 from textcnn.errors import ConfigError
 from textcnn.evaluation.calibration import DEFAULT_THRESHOLD
 from textcnn.labels import Labels
@@ -33,12 +34,13 @@ from textcnn.training.watch import Watch
 
 
 def prepare(config: TrainingConfig) -> torch.device:
-    """Seed torch, set its threads, and choose the device.
+    """Seed torch, set its threads and those of the core, and choose the device.
 
     Raises:
         ConfigError: a CUDA device is asked for and there is none.
     """
     torch.manual_seed(config.seed)
+    set_threads(config.threads)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     available = torch.cuda.is_available()

@@ -277,11 +277,16 @@ class _Best:
         self.value = float("-inf")
         self.epoch = 0
         self.weights = learner.weights()
+        self._is_partial = False
 
     def consider(self, epoch: int, value: float | None) -> None:
         if value is None or value > self.value:
-            self.epoch, self.weights = epoch, self._learner.weights(self.weights)
-            self.value = self.value if value is None else value
+            # Copied in place: an interrupt meanwhile leaves a mixture, but then the learner has the best weights.
+            self._is_partial = True
+            self.epoch, self.value = epoch, self.value if value is None else value
+            self.weights = self._learner.weights(self.weights)
+            self._is_partial = False
 
     def restore(self) -> None:
-        self._learner.put_weights(self.weights)
+        if not self._is_partial:
+            self._learner.put_weights(self.weights)

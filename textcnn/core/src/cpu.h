@@ -3,7 +3,7 @@
 #ifndef TEXTCNN_CPU_H
 #define TEXTCNN_CPU_H
 
-enum { TC_BASELINE, TC_AVX2, TC_AVX512, TC_NUM_SETS };
+enum { TC_BASELINE, TC_AVX2, TC_AVX512 };
 
 /* The set that new trainers use. */
 int tc_instruction_set(void);

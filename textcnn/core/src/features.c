@@ -3,6 +3,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "fpmode.h"
+#include "mix.h"
+
 #define MOST_PARTS 256
 #define AHEAD 32   /* pairs whose slots are fetched from memory before they are looked at */
 #define FEW_ROWS 48 /* sorted by insertion */
@@ -217,7 +220,8 @@ static int64_t find_rows(const ngram_index *index, const int32_t *ids, int64_t l
     return found;
 }
 
-int64_t tc_weigh_ngrams(
+/* Not inlined, so that no arithmetic leaves the rounding mode of its caller. */
+__attribute__((noinline)) static int64_t weigh_ngrams(
     tc_texts texts, const int32_t *word_rows, int64_t num_words, const int64_t *table, int64_t num_slots, const float *idf,
     int64_t num_features, const double *logarithms, int64_t num_logarithms, int32_t *rows, float *weights, int64_t most,
     int64_t *counts, int32_t *scratch, double *exact, int64_t longest
@@ -249,6 +253,20 @@ int64_t tc_weigh_ngrams(
         for (int64_t e = begin; e < written; e++) weights[e] = (float)(exact[e - begin] / norm);
         counts[b] = written - begin;
     }
+    return written;
+}
+
+int64_t tc_weigh_ngrams(
+    tc_texts texts, const int32_t *word_rows, int64_t num_words, const int64_t *table, int64_t num_slots, const float *idf,
+    int64_t num_features, const double *logarithms, int64_t num_logarithms, int32_t *rows, float *weights, int64_t most,
+    int64_t *counts, int32_t *scratch, double *exact, int64_t longest
+) {
+    tc_fp_mode before = tc_fp_enter(TC_FP_EXACT);
+    int64_t written = weigh_ngrams(
+        texts, word_rows, num_words, table, num_slots, idf, num_features, logarithms, num_logarithms, rows, weights, most,
+        counts, scratch, exact, longest
+    );
+    tc_fp_leave(before);
     return written;
 }
 
@@ -346,24 +364,16 @@ int tc_ngram_buckets(
     return 0;
 }
 
-/* A step of splitmix64 (Steele et al. 2014). */
-static uint64_t mixed(uint64_t state, int64_t place) {
-    state = state * 0x9E3779B97F4A7C15ULL + (uint64_t)place;
-    state = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9ULL;
-    state = (state ^ (state >> 27)) * 0x94D049BB133111EBULL;
-    return state ^ (state >> 31);
-}
-
 int tc_drop_words(
     tc_texts texts, const int64_t *rows, const float *rates, int64_t num_rates, int32_t unknown, uint64_t state,
     int32_t *out
 ) {
     if (!are_texts(texts)) return -1;
     for (int64_t b = 0; b < texts.num_texts; b++) {
-        uint64_t of_row = mixed(state, rows[b]);
+        uint64_t of_row = tc_mixed(state, (uint64_t)rows[b]);
         for (int64_t j = texts.offsets[b]; j < texts.offsets[b + 1]; j++) {
             if (texts.ids[j] >= num_rates) return -1;
-            float chance = (float)(mixed(of_row, j - texts.offsets[b]) >> 40) / 16777216.0f;
+            float chance = (float)(tc_mixed(of_row, (uint64_t)(j - texts.offsets[b])) >> 40) / 16777216.0f;
             out[j] = chance < rates[texts.ids[j]] ? unknown : texts.ids[j];
         }
     }

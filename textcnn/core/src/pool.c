@@ -12,7 +12,7 @@
 
 #define MOST_TASKS 65000
 #define STACK ((size_t)1 << 21) /* bytes: some C libraries give a thread only 128 KiB */
-#define SPINS 4000 /* looks at a counter before a thread sleeps: about 50 microseconds */
+#define SPINS 4000 /* looks at a counter before a thread sleeps: 50 to 200 microseconds, by the processor's pause */
 
 typedef struct {
     tc_pool *pool;

@@ -9,7 +9,8 @@ typedef void (*tc_task)(void *context, int task, int thread);
  *
  * Threads are started with the first loop that has work for them. Between two loops they wait for some microseconds and
  * then sleep. A pool is for one caller at a time: a loop that is begun while another runs, by another thread or by a task,
- * has no thread but the one that calls. */
+ * has no thread but the one that calls, which is thread 0 of it: a task that begins a loop of its own shares no memory by
+ * the number of the thread. */
 tc_pool *tc_pool_new(int threads);
 
 /* Run task(context, k, thread) for k = 0, ..., tasks - 1; comes back when all are done.

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "fpmode.h"
+
 #define TASKS 32 /* parts of a loop; fixed, whatever the number of threads */
 #define LANES 16 /* partial sums of a row's squares */
 
@@ -11,6 +13,13 @@ static int are_rows(const int64_t *rows, int64_t count, int64_t num_rows) {
     for (int64_t e = 0; e < count; e++)
         if (rows[e] < 0 || rows[e] >= num_rows) return 0;
     return 1;
+}
+
+/* Run a loop with rounding to nearest and denormal numbers, whatever the process has. */
+static void run_exactly(tc_pool *pool, tc_task task, void *context) {
+    tc_fp_mode before = tc_fp_enter(TC_FP_EXACT);
+    tc_pool_run(pool, TASKS, task, context);
+    tc_fp_leave(before);
 }
 
 typedef struct {
@@ -45,7 +54,7 @@ int tc_sum_table_rows(
     for (int64_t k = 0; k < num_sums; k++)
         if (offsets[k + 1] < offsets[k]) return -1;
     sums s = {offsets, rows, weights, table, num_sums, width, out};
-    tc_pool_run(pool, TASKS, sum_some, &s);
+    run_exactly(pool, sum_some, &s);
     return 0;
 }
 
@@ -101,7 +110,7 @@ int tc_adam_rows(
 ) {
     if (width < 0 || !are_rows(rows, num_touched, num_rows)) return -1;
     updates u = {weight, moments, rows, grad, width, num_touched, rate, first, second, eps};
-    tc_pool_run(pool, TASKS, adam_some, &u);
+    run_exactly(pool, adam_some, &u);
     return 0;
 }
 
@@ -134,7 +143,7 @@ int tc_adagrad_rows(
 ) {
     if (width < 1 || !are_rows(rows, num_touched, num_rows)) return -1;
     updates u = {weight, total, rows, grad, width, num_touched, rate, 0.0f, 0.0f, eps};
-    tc_pool_run(pool, TASKS, adagrad_some, &u);
+    run_exactly(pool, adagrad_some, &u);
     return 0;
 }
 
@@ -158,6 +167,6 @@ int tc_adagrad_entries(
 ) {
     if (width < 1 || !are_rows(rows, num_entries, num_rows)) return -1;
     updates u = {weight, total, rows, grad, width, num_entries, rate, 0.0f, 0.0f, 0.0f};
-    tc_pool_run(pool, TASKS, adagrad_own, &u);
+    run_exactly(pool, adagrad_own, &u);
     return 0;
 }

@@ -3,8 +3,8 @@
  * All arrays belong to the caller. Functions give -1 where sizes or numbers do not fit together. The key of a word is its
  * id, that of a pair (first + 1) << 32 | second. A table of pairs (num_slots, 2) holds key and value, -1 where it is
  * empty; num_slots is a power of 2. */
-#ifndef TEXTCNN_FEATURES_H
-#define TEXTCNN_FEATURES_H
+#ifndef TEXTCNN_TEXT_FEATURES_H
+#define TEXTCNN_TEXT_FEATURES_H
 
 #include <stdint.h>
 

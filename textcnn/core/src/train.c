@@ -58,10 +58,13 @@ static int fits(const tc_objective *o) {
            && o->dropout < 1.0f && o->clip_norm >= 0.0f && o->max_norm >= 0.0f && o->weight_decay >= 0.0f;
 }
 
-tc_trainer *tc_trainer_new(const tc_network *network, const tc_objective *objective, tc_pool *pool) {
+tc_trainer *tc_trainer_new(const tc_network *network, const tc_objective *objective, tc_pool *pool, int *status) {
+    *status = TC_BAD_ARGUMENT;
     if (network == NULL || objective == NULL || pool == NULL || !is_sound(network) || !fits(objective)) return NULL;
+    *status = TC_NO_MEMORY;
     tc_trainer *trainer = calloc(1, sizeof *trainer);
     if (trainer == NULL) return NULL;
+    trainer->kernels = kernels();
     trainer->network = *network;
     trainer->objective = *objective;
     trainer->pool = pool;
@@ -78,13 +81,14 @@ tc_trainer *tc_trainer_new(const tc_network *network, const tc_objective *object
         if (network->widths[g] - 1 > trainer->margin) trainer->margin = network->widths[g] - 1;
     }
     trainer->row_marks = calloc((size_t)(network->num_types + network->num_ngrams), sizeof *trainer->row_marks);
-    trainer->panels = tc_room_for(&trainer->rooms[15], trainer->stride * trainer->width, sizeof *trainer->panels);
-    trainer->dense_grads = tc_room_for(&trainer->rooms[14], trainer->num_dense, sizeof *trainer->dense_grads);
+    trainer->panels = tc_room_for(&trainer->rooms[PANELS_ROOM], trainer->stride * trainer->width, sizeof *trainer->panels);
+    trainer->dense_grads = tc_room_for(&trainer->rooms[DENSE_GRADS_ROOM], trainer->num_dense, sizeof *trainer->dense_grads);
     if (trainer->row_marks == NULL || trainer->panels == NULL || trainer->dense_grads == NULL) {
         tc_trainer_free(trainer);
         return NULL;
     }
     memset(trainer->dense_grads, 0, (size_t)trainer->num_dense * sizeof *trainer->dense_grads);
+    *status = TC_OK;
     return trainer;
 }
 
@@ -169,6 +173,7 @@ static int prepare(
         if (rows[b] < 0 || rows[b] >= corpus->num_texts) return TC_BAD_ARGUMENT;
     if (is_training && (trainer->network.is_multi_label ? corpus->presence == NULL : corpus->targets == NULL))
         return TC_BAD_ARGUMENT;
+    if (trainer->objective.word_dropout != NULL && trainer->objective.unknown_id >= corpus->num_ids) return TC_BAD_ARGUMENT;
     if (corpus->num_ids > trainer->num_marks) {
         free(trainer->marks);
         trainer->marks = calloc((size_t)corpus->num_ids, sizeof *trainer->marks);
@@ -182,9 +187,9 @@ int tc_train_step(
     tc_trainer *trainer, const tc_corpus *corpus, const int64_t *rows, int64_t count, const tc_step *step,
     tc_optimizer *optimizer, double *loss
 ) {
-    int status = prepare(trainer, corpus, rows, count, step, 1);
     tc_fp_mode before = tc_fp_enter(TC_FP_FLUSH);
-    if (status == TC_OK) status = kernels()->step(trainer, corpus, step, optimizer, loss);
+    int status = prepare(trainer, corpus, rows, count, step, 1);
+    if (status == TC_OK) status = trainer->kernels->step(trainer, corpus, step, optimizer, loss);
     tc_fp_leave(before);
     return status;
 }
@@ -193,9 +198,9 @@ int tc_train_gradients(
     tc_trainer *trainer, const tc_corpus *corpus, const int64_t *rows, int64_t count, const tc_step *step, float *dense,
     float *word, float *ngram, float *wide, double *loss
 ) {
-    int status = prepare(trainer, corpus, rows, count, step, 1);
     tc_fp_mode before = tc_fp_enter(TC_FP_FLUSH);
-    if (status == TC_OK) status = kernels()->gradients(trainer, corpus, step, dense, word, ngram, wide, loss);
+    int status = prepare(trainer, corpus, rows, count, step, 1);
+    if (status == TC_OK) status = trainer->kernels->gradients(trainer, corpus, step, dense, word, ngram, wide, loss);
     tc_fp_leave(before);
     return status;
 }
@@ -203,9 +208,9 @@ int tc_train_gradients(
 int tc_train_logits(
     tc_trainer *trainer, const tc_corpus *corpus, const int64_t *rows, int64_t count, float *main, float *wide
 ) {
-    int status = prepare(trainer, corpus, rows, count, NULL, 0);
     tc_fp_mode before = tc_fp_enter(TC_FP_FLUSH);
-    if (status == TC_OK) status = kernels()->logits(trainer, corpus, main, wide);
+    int status = prepare(trainer, corpus, rows, count, NULL, 0);
+    if (status == TC_OK) status = trainer->kernels->logits(trainer, corpus, main, wide);
     tc_fp_leave(before);
     return status;
 }

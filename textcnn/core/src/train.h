@@ -72,8 +72,9 @@ typedef struct {
 
 typedef struct tc_trainer tc_trainer;
 
-/* A trainer of `network`, which must stay where it is; NULL without memory or with sizes that do not fit. */
-tc_trainer *tc_trainer_new(const tc_network *network, const tc_objective *objective, tc_pool *pool);
+/* A trainer of `network`, whose arrays must stay where they are, for the instruction set that runs now. NULL, and
+ * TC_NO_MEMORY or TC_BAD_ARGUMENT in `status`, without memory or with sizes that do not fit. */
+tc_trainer *tc_trainer_new(const tc_network *network, const tc_objective *objective, tc_pool *pool, int *status);
 void tc_trainer_free(tc_trainer *trainer);
 
 /* To be told when weights were changed from outside: products with the taps are made of a packed copy. */

@@ -41,9 +41,9 @@ static int make_room(tc_trainer *trainer, const tc_corpus *corpus, const int64_t
     int64_t tokens = 0;
     for (int64_t b = 0; b < count; b++) tokens += length_of(trainer, corpus, rows[b]);
     int64_t places = tokens + 2 * trainer->margin * count;
-    tc_room *room = trainer->rooms;
+    if (places > INT32_MAX) return TC_BAD_ARGUMENT; /* places are numbered by int32 */
+    tc_room *room = trainer->rooms + BATCH_ROOMS;
     batch->num_texts = count;
-    batch->num_tokens = tokens;
     batch->num_places = places;
     batch->rows = rows;
     batch->starts = tc_room_for(room++, count, sizeof *batch->starts);
@@ -52,7 +52,8 @@ static int make_room(tc_trainer *trainer, const tc_corpus *corpus, const int64_t
     batch->types = tc_room_for(room++, tokens + 1, sizeof *batch->types);
     batch->place_of = tc_room_for(room++, tokens, sizeof *batch->place_of);
     batch->text_of = tc_room_for(room++, tokens, sizeof *batch->text_of);
-    return batch->starts && batch->lengths && batch->slots && batch->types && batch->place_of && batch->text_of;
+    int has_room = batch->starts && batch->lengths && batch->slots && batch->types && batch->place_of && batch->text_of;
+    return has_room ? TC_OK : TC_NO_MEMORY;
 }
 
 static void take_text(
@@ -60,7 +61,8 @@ static void take_text(
 ) {
     tc_batch *batch = &trainer->batch;
     const int32_t *ids = corpus->ids + corpus->offsets[row];
-    const float *rates = step == NULL ? NULL : trainer->objective.word_dropout;
+    int drops = step != NULL && trainer->objective.unknown_id >= 0;
+    const float *rates = drops ? trainer->objective.word_dropout : NULL;
     int32_t unknown = trainer->objective.unknown_id, *marks = trainer->marks;
     uint64_t state = step == NULL ? 0 : tc_mixed(step->word_state, (uint64_t)row);
     for (int64_t j = 0; j < length; j++) {
@@ -79,7 +81,7 @@ static void take_text(
 static int list_rows(tc_trainer *trainer, const tc_corpus *corpus) {
     tc_batch *batch = &trainer->batch;
     int64_t num_slots = batch->num_slots, num_types = trainer->network.num_types, count = 0;
-    tc_room *room = trainer->rooms + 6;
+    tc_room *room = trainer->rooms + ROW_ROOMS;
     batch->row_starts = tc_room_for(room++, num_slots + 2, sizeof *batch->row_starts);
     batch->shares = tc_room_for(room++, num_slots + 1, sizeof *batch->shares);
     if (!batch->row_starts || !batch->shares) return 0;
@@ -112,7 +114,8 @@ static int list_rows(tc_trainer *trainer, const tc_corpus *corpus) {
 }
 
 int tc_gather(tc_trainer *trainer, const tc_corpus *corpus, const int64_t *rows, int64_t count, const tc_step *step) {
-    if (!make_room(trainer, corpus, rows, count)) return TC_NO_MEMORY;
+    int status = make_room(trainer, corpus, rows, count);
+    if (status != TC_OK) return status;
     tc_batch *batch = &trainer->batch;
     batch->num_slots = 0;
     size_t margin = (size_t)trainer->margin * sizeof *batch->slots;

@@ -4,7 +4,11 @@
 
 #include <stddef.h>
 
+#include "mix.h"
 #include "train.h"
+
+/* Where the rooms of each part begin among those of a trainer. */
+enum { BATCH_ROOMS = 0, ROW_ROOMS = 6, DENSE_GRADS_ROOM = 14, PANELS_ROOM = 15, STEP_ROOMS = 16, NUM_ROOMS = 32 };
 
 /* Memory that grows and is kept from step to step. */
 typedef struct {
@@ -20,7 +24,7 @@ typedef struct {
 
 /* A batch: its texts as slots of unique types, 1 to U; slot 0 is a blank, whose vector is 0. */
 typedef struct {
-    int64_t num_texts, num_tokens, num_slots, num_places, num_entries, num_rows;
+    int64_t num_texts, num_slots, num_places, num_entries, num_rows;
     const int64_t *rows;
     int64_t *starts;  /* (B) place of each text's first token in `slots`; blanks stand before and behind it */
     int64_t *lengths; /* (B) */
@@ -40,6 +44,7 @@ typedef struct {
 } tc_batch;
 
 struct tc_trainer {
+    const struct tc_train_kernels *kernels; /* the panels are packed for their instruction set */
     tc_network network;
     tc_objective objective;
     tc_pool *pool;
@@ -56,7 +61,7 @@ struct tc_trainer {
     int32_t *marks;      /* (ids) 0, or the slot of a type while a batch is gathered */
     int64_t num_marks;
     int32_t *row_marks;  /* (V + n-grams) likewise for rows */
-    tc_room rooms[32];
+    tc_room rooms[NUM_ROOMS];
     /* Of a batch, by slot or text: */
     float *vectors, *vector_grads; /* (U + 1, X), (U + 1, D) */
     float *products;               /* (U + 1, stride) */
@@ -84,20 +89,12 @@ int tc_gather(tc_trainer *trainer, const tc_corpus *corpus, const int64_t *rows,
 void tc_sort_rows(tc_trainer *trainer);
 void tc_sort_places(tc_trainer *trainer);
 
-/* splitmix64 over a state and a place (Steele et al. 2014): textcnn.text.masking.uniform is its twin. */
-static inline uint64_t tc_mixed(uint64_t state, uint64_t place) {
-    state = state * 0x9E3779B97F4A7C15ULL + place;
-    state = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9ULL;
-    state = (state ^ (state >> 27)) * 0x94D049BB133111EBULL;
-    return state ^ (state >> 31);
-}
-
 static inline float tc_chance(uint64_t mixed) {
     return (float)(mixed >> 40) * (1.0f / 16777216.0f);
 }
 
 /* What is compiled for each instruction set. */
-typedef struct {
+typedef struct tc_train_kernels {
     int (*step)(tc_trainer *, const tc_corpus *, const tc_step *, tc_optimizer *, double *);
     int (*gradients)(tc_trainer *, const tc_corpus *, const tc_step *, float *, float *, float *, float *, double *);
     int (*logits)(tc_trainer *, const tc_corpus *, float *, float *);

@@ -14,7 +14,7 @@ static int make_room(tc_trainer *trainer) {
     int64_t slots = batch->num_slots + 1 + TC_GEMM_SHARD, texts = batch->num_texts, labels = padded_labels(&trainer->network);
     int64_t scratch = 3 * trainer->num_maxima + trainer->network.num_filters + trainer->network.num_outputs
                       + (2 * FILTERS_A_TASK + 1) * (trainer->network.num_widths * texts + 1) + 2 * FEW + trainer->network.dim + 64;
-    tc_room *room = trainer->rooms + 16;
+    tc_room *room = trainer->rooms + STEP_ROOMS;
     trainer->scratch_size = (scratch + 15) / 16 * 16;
     int ok = (trainer->vectors = tc_room_for(room++, slots * trainer->width, 4)) != NULL
              && (trainer->vector_grads = tc_room_for(room++, slots * trainer->network.dim, 4)) != NULL
