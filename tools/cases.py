@@ -26,7 +26,7 @@ AS_NOBODY = (
 )
 # $PORT is free. A server is asked when it is ready, and stopped by its id.
 SERVE = """textcnn serve model --port $PORT >server.txt 2>&1 & server=$!
-for _ in $(seq 300); do curl -fs $URL/ready >/dev/null && break; sleep 0.2; done"""
+for _ in $(seq 600); do curl -fs $URL/ready >/dev/null && break; sleep 0.2; done"""
 STOP = "kill $server; wait $server; cat server.txt"
 COMMANDS = {
     "01": f"""textcnn train train.csv --epochs 2 -o model && mkdir -m 777 writable
@@ -48,6 +48,13 @@ curl -s -H 'Content-Type: application/json' --data-binary @body.json $URL/classi
 }
 # By the number of a case: regular expressions that its output must have and, after a !, must not have.
 CHECKS: dict[str, tuple[str, ...]] = {
+    "01": (
+        r'(?m)^\{"text": "I love this phone", "label": "pos"',
+        r"(?m)^code 0(?s:.*)^241 writable(?s:.*)^saved writable/m2",
+        r'(?m)^\{"status": ?"ready"',
+        r"!(?m)^code [^0]",
+    ),
+    "02": (r"\A\['pos', 'neg'\]\n\['pos', 'neg'\]\n5\n\['pos', 'neg'\]\Z",),
     "03": (r"read 80 rows: .*4 labels, multi-label", r"its positions are the labels", r"(?m)^\['0', '1', '2', '3'\]"),
     "04": (
         r"read 80 rows: text='comment', label='toxic'\+'obscene'\+'insult', 3 labels, multi-label",
@@ -61,10 +68,47 @@ CHECKS: dict[str, tuple[str, ...]] = {
         r"!4 labels",
     ),
     "06": (r"reading news\.csv as csv: text='body'", r'"text": ?"I love this phone"|"body"'),
+    "07": (
+        r"train\.tsv: 82 rows, 2 labels",
+        r'"text": "\\"Great phone", "label": "pos"',
+        r"in 1 line quotes do not pair up and were read as text",
+    ),
+    "08": (r"found byte 0x96 .*--encoding cp1252", r"spam\.csv: 80 rows, 2 labels", r"try --encoding cp1252"),
+    "09": (r"(excel\.csv: 80 rows, 2 labels(?s:.*)){2}", r"sep=, gives the delimiter and was skipped"),
     "10": (r"2 labels, single-label", r"'1\.0' is read as '1'"),
     "11": (r"expected labels that occur several times, found 80 different ones", r"column 'id'", r"(?m)^2$"),
+    "12": (
+        r"reading <stdin> as jsonl: text='text'",
+        r"reading <stdin> as csv: text='text'",
+        r"reading rows\.txt as csv: text='text'",
+        r'(?:(?m:^)\{"text": "great battery and screen", "label": "pos"(?s:.*)){3}',
+    ),
+    "13": tuple(rf"{name}\.json: 80 rows, 2 labels" for name in ("array", "indented", "columns")),
     "14": (r"1 of 80 cells of 'label' hold '\|': read as part of the name; --multi-label", r"!, multi-label"),
+    "15": (r"train\.csv\.zip: 1,600 rows, 2 labels", r'"text": "great battery and screen", "label": "pos"'),
+    "16": (r"in\.csv:722: expected 2 cells as in the header, found 3", r"(?m)^2\ntext,label\nprecious,old\Z"),
+    "17": (
+        r"\A\{\"text\": \"x\", .*\}\n0\nerror: cannot write answers: No space left on device\n2\n",
+        r"error: <stdin>: expected texts on standard input, found it closed; name a file\n2\Z",
+    ),
+    "18": tuple(re.escape(f"[{word!a}]") for word in ("'good'", "'awful'", "'film'", '"don\'t"', "'istanbul'")),
+    "19": (
+        r"\A(HTTP/1\.1 200 OK\s+){4}HTTP/1\.1 40[35]",
+        r"(\"label\": ?\"(pos|neg)\"(?s:.*)){2}",
+        r"--allow-origin",
+    ),
+    "20": (r"\A\Z",),
+    "21": (
+        r"DataWarning: 10 rows without a label were dropped",
+        r"DataWarning: 70 texts occur with different labels",
+        r"DataWarning: the labels 'Pos ' and 'pos' differ only by case or blanks",
+    ),
     "22": (r"every list of 'label' holds one label: read as single-label", r"every list of 'cats'", r"!, multi-label"),
+    "23": (
+        r"both\.csv: 160 rows, 2 labels",
+        r"1 row that repeats the header was skipped",
+        r"read 160 rows: .*2 labels",
+    ),
     "24": (
         r"reading news\.csv as csv: text='title', label='tag' \(delimiter ',', encoding utf-8\)",
         r"'body' looks like text too",
@@ -152,7 +196,7 @@ def main() -> int:
         model = train(Path(place))
         for folder in wanted:
             code, output = run(folder, model)
-            failed = problems(folder.name, output)
+            failed = problems(folder.name, output.rstrip())
             verdicts[folder.name] = "to be read" if failed is None else "fails" if failed else "passes"
             print(f"=== {folder.name}: exit code {code}\n{output.rstrip()}")
             print(f"--- expected\n{(folder / 'expected.txt').read_text('utf-8').rstrip()}")
