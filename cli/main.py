@@ -67,6 +67,7 @@ def options(
 ) -> None:
     """Options of every command."""
     console.set_level(-1 if quiet else 1 if verbose else 0)
+    console.say_what_is_logged()
 
 
 def main() -> None:

@@ -136,7 +136,7 @@ def test_a_missing_text_of_a_column_is_an_empty_one_and_told(model, missing):
         ([["a"], ["b"]], r"expected texts, found \['a'\] \(list\) at position 0"),
         (["a", None], r"expected texts, found None \(NoneType\) at position 1"),
         (["a", 1], r"expected texts, found 1 \(int\) at position 1"),
-        (np.array("a film"), r"expected one text a row, got an array of shape \(\)"),
+        (np.array("a film"), r"expected one text a row, got an array of shape \(\); write \[text\] for a single one"),
         (np.array([["a", "b"]]), r"got an array of shape \(1, 2\); select one column"),
         ({"text": "a film"}, r"expected a list of cells for column 'text', found 'a film'"),
     ],
