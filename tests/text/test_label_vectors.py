@@ -150,6 +150,8 @@ def test_an_odd_item_of_a_written_vector_is_an_error_with_its_line(write):
     cells = [write(map(str, row)) for row in HOT]
     with pytest.raises(DataError, match=r"<list>:5: expected 4 zeros and ones, .* found '2' in"):
         of([*cells, write("0210")])
+    with pytest.raises(DataError, match=r"<list>:5: expected 4 zeros and ones, .* found 2 items in"):
+        of([*cells, write("01")])
     with pytest.raises(DataError, match=r"<list>:1: expected 4 zeros and ones, .* found 1 item in \['7'\]"):
         of(["7"], like=of(cells).schema)
 
@@ -164,4 +166,5 @@ def test_names_are_no_vectors():
     assert of([["x", "y"], ["y", "x"]]).labels == [("x", "y"), ("y", "x")]
     assert of(["1,5", "0,5", "1,0"]).labels == [("1,5",), ("0,5",), ("1,0",)]
     assert of(["1 0", "0 0", "0 1"]).labels == [("1 0",), ("0 0",), ("0 1",)]
+    assert of(["0|1", "0|2", "1|2", "0|1", "1|0"]).labels[:2] == [("0", "1"), ("0", "2")]
     assert of(["0|1", "2", "1|0"] * 2).labels[0] == ("0", "1")

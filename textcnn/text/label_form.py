@@ -145,8 +145,7 @@ class _OneColumn:
             if _holding(texts, separator) < self._total or (separator == "," and all(map(_is_decimal, texts))):
                 continue
             vectors = [(cell.split(separator), count) for cell, count in texts.items()]
-            lengths = {len(items) for items, _ in vectors}
-            if len(lengths) == 1 and (separator != " " or min(lengths) > 2) and self._vector(vectors):
+            if self._vector(vectors) > (2 if separator == " " else 0):  # two numbers may be a score
                 self._cells = list(vectors)
                 return separator
         return None
