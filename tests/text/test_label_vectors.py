@@ -159,7 +159,13 @@ def test_an_odd_item_of_a_written_vector_is_an_error_with_its_line(write):
 def test_written_vectors_of_one_label_are_single_label():
     examples = of(["0,1,0", "1,0,0", "0,0,1"])
     assert (examples.labels, examples.multi_label) == ([("1",), ("0",), ("2",)], False)
-    assert of(["0,1,0", "1,0,0"], multi_label=False).labels == [("0,1,0",), ("1,0,0",)]
+    for cells in (["0,1,0", "1,0,0"], ["[0, 1, 0]", "[1, 0, 0]"], ["{'0': 0, '1': 1.0}", "{'0': True, '1': 0}"]):
+        assert of(cells, multi_label=False).labels == [("1",), ("0",)]
+    assert of(["0,1,1", "1,0,0"], multi_label=False).labels == [("0,1,1",), ("1,0,0",)]
+    with pytest.raises(
+        DataError, match=r"<list>:1: expected one label because multi_label is false, found \['1', '2'\]"
+    ):
+        of(["[0, 1, 1]", "[1, 0, 0]"], multi_label=False)
 
 
 def test_names_are_no_vectors():

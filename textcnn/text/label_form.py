@@ -99,7 +99,7 @@ class _OneColumn:
         as_text = self._is_text_of_lists()
         if as_text:
             self._cells = [(_parsed(cell), count) for cell, count in self._cells]
-        between = self._between_items() if asked.like is None and multi_label is not False else None
+        between = self._between_items() if asked.like is None else None
         vector = self._vector(self._cells) if asked.like is None else asked.like.vector
         lists = [(cell, count) for cell, count in self._cells if is_list(cell) or isinstance(cell, dict)]
         separator = between or self._separator(all_separators=not lists)
@@ -126,7 +126,7 @@ class _OneColumn:
         example = shown(next(iter(written)))
         if self._asked.like is not None:
             return 2 * count >= self._total
-        if self._asked.multi_label is False and not all(len(found) == 1 for found in written.values()):
+        if self._asked.multi_label is False and not self._may_be_single([*written.values()]):
             return False
         if 2 * count >= self._total:
             self._tell(f"cells of {self._column!r} hold lists as text, such as {example}: their items are the labels")
@@ -137,15 +137,23 @@ class _OneColumn:
         )
         return False
 
+    def _may_be_single(self, written: list[Any]) -> bool:
+        """Whether each of these lists may stand for one label: zeros and ones, a dictionary of them, or one item."""
+        lists = [(found, 1) for found in written if not isinstance(found, dict)]
+        return self._vector(lists) > 0 or all(len(found) == 1 for found, _ in lists)
+
     def _between_items(self) -> str | None:
         """What stands between a yes or a no for each label, as in ``0,1,0``, at which the cells are cut; else None."""
         texts = {cell: count for cell, count in self._cells if isinstance(cell, str)}
         asked = self._asked.separator
+        # Of the blank: two numbers may be a score.
         for separator in (PIPE, *OTHERS, " ") if asked is None else filter(None, [asked]):
             if _holding(texts, separator) < self._total or (separator == "," and all(map(_is_decimal, texts))):
                 continue
             vectors = [(cell.split(separator), count) for cell, count in texts.items()]
-            if self._vector(vectors) > (2 if separator == " " else 0):  # two numbers may be a score
+            length = self._vector(vectors)
+            is_several = any(_num_labels(items, length) != 1 for items, _ in vectors)
+            if length > (2 if separator == " " else 0) and (self._asked.multi_label is not False or not is_several):
                 self._cells = list(vectors)
                 return separator
         return None

@@ -110,7 +110,9 @@ class Header:
     def _joined(self, cells: list[str], begun: str, notice: str) -> list[str]:
         """The last row of a file without a line end at its end, without what the next file begins with."""
         self._notices[notice] += 1
-        last = cells[-1].removesuffix(begun).removesuffix(MARK)
+        last = cells[-1].removesuffix(begun)
+        self._notices["marks"] += last.endswith(MARK)
+        last = last.removesuffix(MARK)
         is_quoted = last.endswith('"') and last.count('"') % 2 == 1  # a quote ended the cell, one began the next
         return [*cells[:-1], last[:-1] if is_quoted else last]
 

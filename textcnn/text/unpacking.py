@@ -179,7 +179,7 @@ class _OfArrow(io.RawIOBase):
 
 
 class _Kept:
-    """A stream that pyarrow may read, as far as it has come, but not close."""
+    """A stream that pyarrow cannot close, of which a read gives what is there, without waiting for more."""
 
     def __init__(self, stream: Any) -> None:
         self._stream, self.closed = stream, False
