@@ -78,7 +78,7 @@ def main() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         code = _run()
-        streams.finish()
+        sys.stdout.flush()
     except TextCNNError as err:
         code = _failed(str(err))
     except KeyboardInterrupt:
@@ -105,7 +105,7 @@ def _run() -> int | str | None:
 def _failed(message: str) -> int:
     """Say why there is no answer; what stdout cannot take is not tried again."""
     with suppress(TextCNNError, OSError):
-        streams.finish()
+        sys.stdout.flush()
     streams.discard()
     console.error(message)
     return 2

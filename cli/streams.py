@@ -64,16 +64,6 @@ def prepare() -> None:
             setattr(sys, name, io.TextIOWrapper(buffered, encoding, errors, line_buffering=is_line))
 
 
-def finish() -> None:
-    """Write what stdout still holds.
-
-    Raises:
-        DataError: it cannot be written.
-        BrokenPipeError: nobody reads it any more.
-    """
-    sys.stdout.flush()
-
-
 def discard() -> None:
     """Drop what stdout still holds, so that the interpreter does not fail to write it at its end."""
     raw = _raw()

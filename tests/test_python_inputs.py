@@ -159,7 +159,7 @@ def test_what_is_odd_about_training_data_is_a_warning_a_record_and_kept(tmp_path
     assert {one.filename for one in heard if one.category is textcnn.DataWarning} == {__file__}
     assert "1 row without a label was dropped" in said
     assert "the labels 'Pos' and 'pos' differ only by case or blanks" in said
-    assert "1 texts occur with different labels in the training data" in said
+    assert "1 text occurs with different labels in the training data" in said
     records = [record.getMessage() for record in caplog.records]
     assert any(line.startswith("read 25 rows") for line in records)
     assert any(line.startswith("epoch 2: loss") for line in records)

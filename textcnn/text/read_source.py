@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from textcnn.errors import ConfigError, DataError
+from textcnn.text.archives import UNPACKING_ERRORS
 from textcnn.text.endings import unpacked_name
 from textcnn.text.read_table import one_line
-from textcnn.text.unpacking import DAMAGE, unpacked
+from textcnn.text.unpacking import unpacked
 
 HEAD = 8192  # bytes, of which the first lines tell the format
 HINTED = 2**20  # bytes that are looked at for the encoding to propose
@@ -89,7 +90,7 @@ class Source:
                     unpacked(self._file, self.name) as (stream, self.file_name, self.aside),
                 ):
                     yield stream
-        except DAMAGE as err:
+        except UNPACKING_ERRORS as err:
             raise DataError(f"expected a readable file, found: {one_line(err)}", path=self.name) from err
 
     @contextlib.contextmanager
@@ -229,7 +230,7 @@ class Source:
         try:
             stream, self.file_name, self.aside = opened.enter_context(unpacked(pipe, self.name))
             return _Arriving(stream)
-        except DAMAGE as err:
+        except UNPACKING_ERRORS as err:
             raise DataError(f"expected a readable file, found: {one_line(err)}", path=self.name) from err
 
 
