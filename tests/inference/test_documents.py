@@ -26,7 +26,7 @@ def pure(tmp_path_factory):
     folder = tmp_path_factory.mktemp("documents") / "model"
     make(wide=False, pooling="max", kernel_sizes=[1, 4, 2]).save(folder)
     return {
-        precision: Pieces(LookupModel.load(folder, precision=precision, kernels="numpy"))
+        precision: Pieces(LookupModel.load(folder, precision=precision))
         for precision in ("float32", "int8")
     }
 

@@ -20,7 +20,7 @@ from textcnn.cluster.shipping import Files, model_here, pack
 from textcnn.cluster.units import Unit
 from textcnn.errors import ConfigError, TextCNNError
 from textcnn.extras import import_extra
-from textcnn.inference.threads import num_cores
+from textcnn.core.threads import num_cores
 
 _STORE_BYTES = 2**27  # for Ray's objects on this machine: they are names of files, and what became of them
 _SHARE = 0.5  # of a core, that an actor asks for: those of a lost machine need room to start again elsewhere

@@ -13,7 +13,7 @@ import numpy as np
 from textcnn.explain.winners import Integers, Terms, Winners
 from textcnn.inference.filters import Doubles
 from textcnn.inference.quantized import UNIT
-from textcnn.kernels.lookup_numpy import WIDE_UNIT
+from textcnn.core.lookup_numpy import WIDE_UNIT
 
 MEAN, WIDE = "mean", "wide"
 
