@@ -101,9 +101,9 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(core):
         alone = filled(type_rows, tables, product, layout, types[k : k + 1], *none)
         assert (alone[0][0] == rows[k]).all()
         assert (alone[1][0] == shares[k]).all()
-    exact = tables.words.astype(np.float64) @ product.whole.astype(np.float64) * product.scales
-    bound = np.abs(tables.words).max(axis=1)[:, None, None] * np.abs(exact).max() + 1
-    np.testing.assert_array_less(np.abs(rows[:, :, :20] - exact[:, :60].reshape(11, 3, 20)), 1e-4 * bound)
+    exact = (tables.words.astype(np.float64) @ product.whole * product.scales)[:, :60].reshape(11, 3, 20)
+    largest = np.abs(tables.words).max(axis=1) * 96 * np.abs(product.whole * product.scales).max()
+    assert (np.abs(rows[:, :, :20] - exact) <= 2.0**-20 * largest[:, None, None]).all()
 
 
 def test_whole_numbers_are_clipped_and_said_to_be():

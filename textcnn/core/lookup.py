@@ -135,7 +135,7 @@ def add_rows(table: Integers, rows: Integers, offsets: Integers, out: Integers, 
     """As :func:`textcnn.core.lookup_numpy.add_rows`."""
     texts, (num_rows, num_labels) = row_texts(rows, offsets), table.shape
     given = pointer(table, np.int64, None, None), whole(num_rows), whole(num_labels), byref(texts)
-    call_with_pool("tc_add_rows", threads, *given, pointer(out, np.int64, len(offsets) - 1, num_labels))
+    call_with_pool("tc_add_whole_rows", threads, *given, pointer(out, np.int64, len(offsets) - 1, num_labels))
 
 
 def add_features(

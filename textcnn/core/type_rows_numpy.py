@@ -146,14 +146,15 @@ def fill_rows(
     num_columns = layout.num_taps * layout.num_filters
     shares[:] = np.rint(products[:, num_columns:] / UNIT)
     rows[:], clipped[:] = 0, False
+    shape = len(types), layout.row_shape[0], layout.num_filters
     if layout.steps is None:
-        rows[:, :, : layout.num_filters] = products[:, :num_columns].reshape(len(types), -1, layout.num_filters)
+        rows[:, :, : layout.num_filters] = products[:, :num_columns].reshape(shape)
         return
-    steps = np.repeat(layout.steps.reshape(-1, layout.num_filters), layout.sizes, axis=0)
+    steps = np.repeat(layout.steps.reshape(len(layout.sizes), layout.num_filters), layout.sizes, axis=0)
     whole = np.rint(products[:, layout.columns] / steps.reshape(-1))
     clipped[:] = (np.abs(whole) > LARGEST).any(axis=1)
     held = np.clip(whole, -LARGEST, LARGEST)
-    rows[:, :, : layout.num_filters] = held.reshape(len(types), -1, layout.num_filters)
+    rows[:, :, : layout.num_filters] = held.reshape(shape)
 
 
 def _rows_or_zeros(table: Floats, rows: Integers, known: npt.NDArray[np.bool_]) -> Floats:

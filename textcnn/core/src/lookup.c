@@ -274,7 +274,7 @@ static void some_sums(void *context, int64_t first, int64_t last) {
     }
 }
 
-int tc_add_rows(
+int tc_add_whole_rows(
     tc_pool *pool, const int64_t *table, int64_t num_rows, int64_t num_labels, const tc_row_texts *texts, int64_t *out
 ) {
     if (!is_between(num_rows, 0, MOST) || !is_between(num_labels, 0, 1 << 24) || !tc_are_row_texts(texts, num_rows)) return -1;

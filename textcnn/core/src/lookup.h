@@ -66,14 +66,14 @@ int tc_add_scores(
 );
 
 /* out (num_texts, num_labels) += the rows of each text's words of a table (num_rows, num_labels). */
-int tc_add_rows(
+int tc_add_whole_rows(
     tc_pool *pool, const int64_t *table, int64_t num_rows, int64_t num_labels, const tc_row_texts *texts, int64_t *out
 );
 
 /* out (num_texts, num_labels) += weighted rows of the wide table, in whole numbers of 2^-48. */
 int tc_add_features(tc_pool *pool, const tc_wide_features *wide, int64_t num_texts, int64_t num_labels, int64_t *out);
 
-/* tc_pool_windows into `best`, tc_add_rows of `means` into mean_sums, tc_add_features into wide_sums, in one loop. */
+/* tc_pool_windows into `best`, tc_add_whole_rows of `means` into mean_sums, tc_add_features into wide_sums, in one loop. */
 int tc_collect(
     tc_pool *pool, const tc_products *products, const tc_row_texts *texts, const int64_t *means, int64_t num_labels,
     const tc_wide_features *wide, void *best, int64_t *mean_sums, int64_t *wide_sums
