@@ -16,7 +16,7 @@ from textcnn.inference.gathering import Gatherer
 from textcnn.text.pipeline import EncodedTexts
 
 # A text is summed by one thread, so the cut decides nothing; it bounds the memory of rows and of sums.
-BLOCK_TOKENS, BLOCK_TEXTS = 1 << 16, 1 << 12
+BLOCK_TOKENS, LEAST_TOKENS, BLOCK_TEXTS = 1 << 16, 1 << 12, 1 << 12
 
 
 @dataclass
@@ -49,7 +49,8 @@ class ManyTexts:
     ) -> Results:
         """Fill ``results`` of all texts, with certificates if asked for, and give them back."""
         kernels = core.twin("lookup")
-        for texts in blocks(encoded.offsets):
+        num_tokens = min(BLOCK_TOKENS, max(self._gatherer.cache.capacity, LEAST_TOKENS))
+        for texts in blocks(encoded.offsets, num_tokens):
             call, held = self._gatherer.gather(encoded, texts)
             kernels.collect(*call, threads=self._threads)
             rest, empty = self._closing.rest(call), call.offsets[1:] == call.offsets[:-1]
@@ -60,9 +61,9 @@ class ManyTexts:
         return results
 
 
-def blocks(offsets: npt.NDArray[np.int64]) -> Iterator[slice]:
+def blocks(offsets: npt.NDArray[np.int64], num_tokens: int) -> Iterator[slice]:
     """All texts in neighbours of about so many tokens, at most so many texts, that memory is bounded."""
-    by_tokens = np.searchsorted(offsets, np.arange(offsets[0], offsets[-1], BLOCK_TOKENS))
+    by_tokens = np.searchsorted(offsets, np.arange(offsets[0], offsets[-1], num_tokens))
     cuts = np.unique(np.concatenate([by_tokens, np.arange(0, len(offsets) - 1, BLOCK_TEXTS), [len(offsets) - 1]]))
     for start, stop in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
         yield slice(start, stop)

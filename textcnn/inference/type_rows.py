@@ -133,6 +133,11 @@ class RowCache:
         self._start_again()
         _caches.add(self)
 
+    @property
+    def capacity(self) -> int:
+        """Rows at most, but where one call needs more."""
+        return self._capacity
+
     def __len__(self) -> int:
         """Types whose rows are held."""
         return self._used - 1
@@ -145,6 +150,8 @@ class RowCache:
     def find(self, ids: Array, unseen: Unseen) -> tuple[Rows, Integers]:
         """Rows that hold all of ``ids (N,)``, and the number of the row of each, ``(N,)``."""
         with self.lock:
+            if self._used > self._capacity:  # the call before needed more
+                self._keep_frequent(len(np.unique(ids)))
             numbers = self._numbers(ids, unseen)
             if numbers.min(initial=0) < 0:
                 new = np.unique(ids[numbers < 0])
