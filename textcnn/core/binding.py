@@ -133,6 +133,18 @@ def plain() -> Iterator[None]:
         _refusal.reset(token)
 
 
+def loaded() -> Core:
+    """The compiled core, for what was made by it: that goes on with it, whatever answers else.
+
+    Raises:
+        ImportError: there is none.
+    """
+    found = _loaded()
+    if not isinstance(found, Core):
+        raise ImportError(found)
+    return found
+
+
 def library() -> Core | None:
     """The compiled core; none where numpy and torch are to answer.
 

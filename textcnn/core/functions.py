@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.core.binding import address, library
+from textcnn.core.binding import address, loaded
 from textcnn.core.pools import lent
 
 Array = npt.NDArray[Any]
@@ -71,9 +71,7 @@ def call(name: str, *arguments: Any) -> int:
         ValueError: sizes or numbers do not fit together.
         MemoryError: there is not enough memory.
     """
-    core = library()
-    assert core is not None
-    found = int(getattr(core.c, name)(*arguments))
+    found = int(getattr(loaded().c, name)(*arguments))
     if found == NO_MEMORY:
         raise MemoryError(f"{name}: there is not enough memory")
     if found < 0:
@@ -95,7 +93,5 @@ def call_with_pool(name: str, threads: int | None, *arguments: Any) -> int:
     """
     if threads == 1:
         return call(name, None, *arguments)
-    core = library()
-    assert core is not None
-    with lent(core, threads) as pool:
+    with lent(loaded(), threads) as pool:
         return call(name, pool, *arguments)

@@ -129,6 +129,7 @@ class OneText:
         self._call.argtypes = [POINTER(_Model), c_char_p, c_int64, c_void_p, c_void_p, c_void_p, c_void_p]
         self._weights, self._model = weights, _Model()
         self._memory: Memory | None = None
+        self._arrays: tuple[int, ...] = ()
         self.facts = Facts()
 
     def remember(self, memory: Memory, seed: int, num_chunks: int) -> None:
@@ -138,9 +139,9 @@ class OneText:
             TypeError: an array is of another kind or shape.
             ValueError: there are fewer chunks in the arrays.
         """
-        before = self._memory
-        if before is None or any(new is not old for new, old in zip(memory, before, strict=True)):
+        if (arrays := tuple(map(id, memory))) != self._arrays:  # alive, so no other has the id of one of them
             self._prepare(memory)
+            self._arrays = arrays
         if num_chunks >= min(len(memory.starts), len(memory.chunk_offsets)):
             raise ValueError(f"expected the ids of {num_chunks} chunks, got {len(memory.chunk_offsets) - 1}")
         self._model.chunks.seed, self._model.chunks.used = seed, num_chunks

@@ -8,7 +8,7 @@ number of threads, in numpy and the core; with ``precision="int8"`` logits are w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,7 @@ class LookupModel(Answering):
         """The labels, in the order of the columns of :meth:`predict_proba`."""
         return self._labels
 
-    @property
+    @cached_property
     def schema(self) -> Schema:
         """What other tables are to be read like: the columns of training and how its labels were written."""
         return schema_of(self._saved)

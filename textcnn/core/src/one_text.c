@@ -150,7 +150,9 @@ int tc_answer_one_text(
     tc_text_facts *facts
 ) {
     if (num_bytes < 0 || !fits(model)) return -1;
-    answer a = {.model = model, .data = data, .num_bytes = num_bytes, .best = best, .rest = rest, .logits = logits, .facts = facts};
+    answer a; /* an initializer would write zeros to all of it */
+    a.model = model, a.data = data, a.num_bytes = num_bytes, a.best = best, a.rest = rest, a.logits = logits, a.facts = facts;
+    a.length = a.size = 0, a.status = -1;
     tc_run_ranges(NULL, 1, 0, answer_text, &a);
     return a.status;
 }
