@@ -1,4 +1,4 @@
-"""The kernels of look-up: numpy against plain Python loops; the core against numpy, to the bit, in every way it runs."""
+"""Kernels of look-up: numpy against plain Python loops; the core against numpy, to the bit, in every way it runs."""
 
 import math
 

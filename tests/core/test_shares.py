@@ -102,8 +102,8 @@ def test_windows_and_values_that_do_not_fit_are_errors():
     one = np.ones((1, 2))
     whole = np.ones((1, 2), np.int64)
     for first, inside in ((whole, whole), (whole - 2, whole), (whole - 1, whole + 5)):
+        sums = np.zeros((1, 1)), np.zeros((5, 1)), np.zeros(5, np.bool_)
         with pytest.raises(ValueError, match="fit together"):
-            sums = np.zeros((1, 1)), np.zeros((5, 1)), np.zeros(5, np.bool_)
             shares.spread(first, inside, np.ones((1, 2, 5)), one, one, np.ones((1, 1, 2)), *sums)
     with pytest.raises(ValueError, match="fit together"):
         shares.strongest(np.array([0, 3]), np.ones(3), 2, np.array([0, 3]), np.zeros(3, np.int64), np.zeros(1))

@@ -109,7 +109,14 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(core):
 def test_whole_numbers_are_clipped_and_said_to_be():
     tables = VectorTables(None, np.array([[1.0], [127.4], [127.5], [-300.0], [0.5], [1.5]], np.float32), None, False)
     layout = RowLayout(1, 1, 16, 0, np.array([1]), np.array([0]), np.ones(1))
-    given = tables, ExactProduct(np.ones((1, 1), np.float32)), layout, np.arange(6), np.zeros(0, np.int32), np.zeros(1, int)
+    given = (
+        tables,
+        ExactProduct(np.ones((1, 1), np.float32)),
+        layout,
+        np.arange(6),
+        np.zeros(0, np.int32),
+        np.zeros(1, int),
+    )
     for twin in (type_rows_numpy, type_rows):
         rows, _, clipped = filled(twin, *given)
         assert rows[:, 0, 0].tolist() == [1, 127, 127, -127, 0, 2]

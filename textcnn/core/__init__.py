@@ -1,8 +1,8 @@
 """The core: a small library in C (``src/``), its binding, and the plain twins of what it does.
 
 :func:`library` is the one place that decides whether the core runs; it needs neither torch nor a compiler. Two modules
-have the functions of ``chunks``, two those of ``lookup``, and so on; they give the same bits, and :func:`twin` gives the
-one that runs.
+have the functions of ``chunks``, two those of ``lookup``, and so on; they give the same bits, and :func:`twin` gives
+the one that runs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rows of types for look-up, in numpy: vectors, and their exact products as rows. :mod:`textcnn.core.type_rows` is in C.
+"""Rows of types for look-up: vectors, and their exact products as rows. :mod:`textcnn.core.type_rows` is in C.
 
 Shapes: n types, D numbers of a vector, T taps of F filters, C shares of the mean, G sizes of windows.
 """
@@ -81,7 +81,7 @@ class RowLayout:
 def compose(
     tables: VectorTables, types: Integers, bags: npt.NDArray[np.int32], offsets: Integers, *, threads: int | None = None
 ) -> Floats:
-    """Vectors ``(n, D)`` of types; numbers are added one n-gram after the other, so a vector has the same bits anywhere.
+    """Vectors ``(n, D)`` of types; n-grams are added one after the other, so a vector has the same bits anywhere.
 
     Args:
         tables: the weights.

@@ -77,9 +77,7 @@ def explanations(
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def entries(
-    terms: Terms, column: int, texts: Sequence[str], places: Places, top: int | None
-) -> list[list[Entry]]:
+def entries(terms: Terms, column: int, texts: Sequence[str], places: Places, top: int | None) -> list[list[Entry]]:
     """The strongest terms of each text, and behind them the sum of the rest."""
     contributions = terms.contributions[:, column]
     order, offsets, rest = strongest(terms.offsets, contributions, top)

@@ -70,9 +70,7 @@ class Closing:
             means = means // np.maximum(call.offsets[1:] - call.offsets[:-1], 1)[:, None]
         return np.asarray(means + (call.wide_sums >> _SHIFT) + self._model.bias)
 
-    def logits(
-        self, best: Array, rest: npt.NDArray[np.int64], empty: Booleans, *, threads: int | None = None
-    ) -> Array:
+    def logits(self, best: Array, rest: npt.NDArray[np.int64], empty: Booleans, *, threads: int | None = None) -> Array:
         """Logits ``(B, C)``, float64 or whole, from largest sums ``(B, G, F)`` and the other parts' whole logits."""
         if isinstance(self._filters, IntegerFilters):
             return self._filters.logits(best, empty) + rest

@@ -111,7 +111,9 @@ class Gatherer:
         mean_sums, wide_sums = np.zeros((2, len(best), model.num_labels), np.int64)
         wide = features_of(encoded.wide, texts)
         products = held.products, held.means, numbers, tokens.offsets, model.filters.sizes
-        return Gathered(*products, self._filters.first_taps, best, mean_sums, self._table, model.scale, *wide, wide_sums), held
+        return Gathered(
+            *products, self._filters.first_taps, best, mean_sums, self._table, model.scale, *wide, wide_sums
+        ), held
 
     def _fill_rows(self, types: npt.NDArray[np.int64], unseen: Unseen, rows: Rows) -> None:
         vectors = self._model.vectors

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.errors import ConfigError
 from textcnn.core.lookup_numpy import hyperbolic_tangent
 from textcnn.core.type_rows_numpy import LARGEST, RowLayout
 from textcnn.core.type_rows_numpy import UNIT as UNIT
+from textcnn.errors import ConfigError
 from textcnn.inference.filters import Array, Doubles, FilterWeights, own_taps
 
 _FINE = 256  # parts of a step in which the bias counts
@@ -49,8 +49,8 @@ class IntegerFilters:
 
     Attributes:
         weights: of the filters.
-        first_taps: ``(G,)``, the tap of a row that each width begins with; even nested ones have their own, in the steps
-            of that width.
+        first_taps: ``(G,)``, the tap of a row that each width begins with; even nested ones have their own, in the
+            steps of that width.
     """
 
     row_type, sum_type = np.int8, np.int16
