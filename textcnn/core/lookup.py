@@ -125,10 +125,10 @@ def add_scores(
     (num_texts, num_sizes, width), num_labels = best.shape, weights.shape[1]
     num_filters = len(bias) // max(num_sizes, 1)
     given = pointer(best, np.float32, None, None, None), whole(num_texts), whole(num_sizes), whole(width)
-    heads = pointer(bias, np.float32, num_sizes * num_filters), whole(num_filters)
-    heads = *heads, pointer(weights, np.float32, len(bias), None), whole(num_labels)
+    biases = pointer(bias, np.float32, num_sizes * num_filters), whole(num_filters)
+    heads = pointer(weights, np.float32, len(bias), None), whole(num_labels)
     how = whole(ACTIVATIONS.index(activation)), pointer(empty, np.bool_, num_texts)
-    call_with_pool("tc_add_scores", threads, *given, *heads, *how, _logits(out, num_texts, num_labels))
+    call_with_pool("tc_add_scores", threads, *given, *biases, *heads, *how, _logits(out, num_texts, num_labels))
 
 
 def add_rows(table: Integers, rows: Integers, offsets: Integers, out: Integers, *, threads: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Rows of types for look-up by the core in C (``src/type_rows.h``); :mod:`textcnn.core.type_rows_numpy` defines them."""
+"""Rows of types for look-up by the core in C (``src/type_rows.h``); :mod:`textcnn.core.type_rows_numpy` defines it."""
 
 from __future__ import annotations
 

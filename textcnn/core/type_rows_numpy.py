@@ -40,7 +40,7 @@ class VectorTables:
     @property
     def dim(self) -> int:
         """Numbers of a vector."""
-        return self.words.shape[1] + (0 if self.fixed is None else self.fixed.shape[1])
+        return int(self.words.shape[1]) + (0 if self.fixed is None else int(self.fixed.shape[1]))
 
 
 @dataclass(frozen=True, eq=False)

@@ -178,9 +178,10 @@ class LookupModel(Answering):
         longest = self._pipeline.max_length
         empty, cut = np.array([found.num_tokens == 0]), np.array([longest is not None and found.num_tokens > longest])
         logits, certified = found.logits, None
-        if logits is None:
-            clipped, best = np.array([found.clipped]), found.best
-            logits, certified = self.close_certified(best, found.rest, empty, clipped, thresholds)
+        if found.best is not None:
+            clipped = np.array([found.clipped])
+            logits, certified = self.close_certified(found.best, found.rest, empty, clipped, thresholds)
+        assert logits is not None
         return Measured(logits, empty, cut, found.num_tokens, found.num_unknown, certified)
 
     def one_text(self) -> OneText | None:

@@ -99,15 +99,16 @@ class OneText:
             remembered, held = self._memory.remembered(), self._cache.held()
             if remembered is None or self._known is not held.known or self._names is not remembered.names:
                 return None
-            seed, *chunks = remembered.arrays
-            rows = held.rows
-            memory = Memory(*chunks, held.known, self._row_of_unseen, rows.products, rows.means, rows.clipped)
+            seed, table, starts, letters, ids, offsets = remembered.arrays
+            chunks, rows = (table, starts, letters, ids, offsets), held.rows
+            of_types = held.known, self._row_of_unseen, rows.products, rows.means, rows.clipped
+            memory = Memory(*chunks, *of_types)
             one.remember(memory, int(seed), len(self._memory))
             if not one(data):
                 return None
-            facts = one.facts
-            made = (None, one.best.copy()) if self._is_whole else (one.logits.copy(), None)
-            return Answered(*made, one.rest.copy(), facts.tokens, facts.unknown, bool(facts.clipped))
+            facts, rest = one.facts, one.rest.copy()
+            logits, best = (None, one.best.copy()) if self._is_whole else (one.logits.copy(), None)
+            return Answered(logits, best, rest, facts.tokens, facts.unknown, bool(facts.clipped))
 
     def learn(self, unseen: Unseen) -> None:
         """Find the rows of the unseen words of a text that has been answered the long way."""

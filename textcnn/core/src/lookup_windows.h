@@ -53,6 +53,7 @@ TC_ALWAYS void TC_NAME(four_places)(
     for (int64_t f = 0; f < width; f++) {
         TC_SUM sum[4];
         TC_UNROLL
+        /* cppcheck-suppress uninitvar ; longest is 3 to 5, so the loop before has filled all that is read */
         for (int i = 0; i < 4; i++) sum[i] = row[i][f];
         TC_UNROLL
         for (int tap = 1; tap < longest; tap++) {
