@@ -233,7 +233,7 @@ fuzz: setup
 
 # What needs no torch, on other Pythons: make other-pythons PYTHONS='python3.12 python3.13'.
 PYTHONS ?= python3.12 python3.13
-LIGHT = numpy tokenizers safetensors typer rich pyarrow numba scipy fastapi uvicorn httptools uvloop
+LIGHT = numpy tokenizers safetensors typer rich pyarrow scipy fastapi uvicorn httptools uvloop
 other-pythons: setup
 	for python in $(PYTHONS); do place=build/pythons/$$(basename $$python); \
 	  test -x $$place/bin/python || $$python -m venv $$place || exit 1; \

@@ -30,8 +30,8 @@ def exit_code() -> int:
 def remembering(reporter: Reporter) -> Reporter:
     """The same reporter, which raises at the next step what was raised in vain.
 
-    Where C code calls Python back (a finalizer, numba's cache), an exception is printed and forgotten, and with it the
-    interrupt: training would go on.
+    Where C code calls Python back (a finalizer), an exception is printed and forgotten, and with it the interrupt:
+    training would go on.
     """
     from textcnn.training.progress import Silent, Together
 

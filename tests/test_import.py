@@ -7,7 +7,7 @@ import pytest
 
 import textcnn
 
-HEAVY = ("torch", "datasets", "sklearn", "numba", "pandas", "pyarrow", "tokenizers")
+HEAVY = ("torch", "datasets", "sklearn", "pandas", "pyarrow", "tokenizers")
 
 
 def test_importing_loads_no_heavy_package():

@@ -24,7 +24,7 @@ def test_document_and_tables(quick, tmp_path):
     assert document["agreement"]["largest_logit_difference_to_torch"] < 1e-5
     assert document["agreement"]["certified_with_another_label"] == 0
     assert [(row["kernels"], row["precision"]) for row in document["one_text"]] == [
-        (kernels, precision) for kernels in ("numpy", "numba") for precision in ("float32", "int8")
+        (kernels, precision) for kernels in ("numpy", "core") for precision in ("float32", "int8")
     ]
     assert all(row["text_to_label_us"] > row["kernels_us"] > 0 for row in document["one_text"])
     assert len(document["many_texts"]) == 5

@@ -71,7 +71,7 @@ sys.argv = ["textcnn", *sys.argv[1:]]
 try:
     main()
 except SystemExit as stop:
-    heavy = [name for name in ("torch", "datasets", "sklearn", "tokenizers", "pyarrow", "numba") if name in sys.modules]
+    heavy = [name for name in ("torch", "datasets", "sklearn", "tokenizers", "pyarrow") if name in sys.modules]
     print(stop.code, heavy, file=sys.stderr)
 """
 

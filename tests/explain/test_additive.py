@@ -81,9 +81,8 @@ def test_words_have_what_they_add_to_the_windows_that_they_won(folders):
     filters, encoded = model.model.filters, model.inputs.encode(["good a film bad plot"])
     words = np.zeros(len(encoded.ids))
     held, rows = model.rows(encoded.ids, encoded.unseen)
-    tap = 0
     for g, sums in enumerate(model.windows(encoded.ids, encoded.unseen)):
-        size = int(filters.sizes[g])
+        size, tap = int(filters.sizes[g]), int(filters.first_taps[g])
         for f in range(filters.num_filters):
             k, start = g * filters.num_filters + f, int(sums[:, f].argmax()) - size + 1
             if sums[:, f].max() + filters.bias[k] > 0:
@@ -91,7 +90,6 @@ def test_words_have_what_they_add_to_the_windows_that_they_won(folders):
                 for t in inside:
                     add = held.products[rows[t], tap + t - start, f] + filters.bias[k] / len(inside)
                     words[t] += add * filters.head[k, 1]
-        tap += size
     found = reasons(Winners(model, encoded, slice(0, 1)), np.array([[1]]))
     np.testing.assert_allclose(found.words.contributions[:, 0], words, atol=1e-5)
 
@@ -119,7 +117,7 @@ def test_wide_terms_say_which_words_and_pairs_count(folders):
 @pytest.mark.parametrize("option", ["default", "pure"])
 def test_many_texts_have_the_explanations_of_each_alone(folders, option):
     predictor = Predictor.load(folders[option])
-    many = TEXTS * 20  # more than a task has, and enough for numba
+    many = TEXTS * 20  # more than a task has, and enough for two threads
     assert predictor.explain(many, top=2) == predictor.explain(TEXTS, top=2) * 20
     singles = [predictor.explain([text], top=2)[0] for text in TEXTS]
     for one, alone in zip(predictor.explain(TEXTS, top=2), singles, strict=True):

@@ -31,8 +31,7 @@ def shown_alone(model, encoded, shown):
     seen = [t for t in range(min(len(ids), limit)) if shown[t]]
     held, rows = model.rows(ids, encoded.unseen)
     logits = one.bias * 2.0**-36
-    tap = 0
-    for g, size in enumerate(one.filters.sizes.tolist()):
+    for g, (size, tap) in enumerate(zip(one.filters.sizes.tolist(), one.filters.first_taps.tolist(), strict=True)):
         for f in range(one.filters.num_filters):
             sums = [
                 sum(
@@ -48,7 +47,6 @@ def shown_alone(model, encoded, shown):
                 score = max(sums) + float(one.filters.bias[k])
                 kinds = {"relu": max(score, 0), "tanh": np.tanh(score), "leaky_relu": max(score, score * 0.01)}
                 logits = logits + kinds.get(one.filters.activation, score) * one.filters.head[k].astype(float)
-        tap += size
     if one.means is not None and seen:
         logits = logits + held.means[rows[seen]].sum(axis=0) * 2.0**-36 / len(seen)
     if one.features is not None:

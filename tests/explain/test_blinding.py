@@ -43,7 +43,7 @@ def test_logits_stay_the_same_to_the_bit_on_every_path(option, tmp_path, random)
     for precision in ("float32", "int8"):
         model = LookupModel.load(tmp_path / "blind", precision=precision)
         assert np.array_equal(model.logits(model.inputs.encode(one)), model.logits(model.inputs.encode(other)))
-    alone = LookupModel.load(tmp_path / "blind", kernels="numba")  # single texts have a shorter way
+    alone = LookupModel.load(tmp_path / "blind")  # single texts have a shorter way
     for first, second in zip(one[:20], other[:20], strict=True):
         assert np.array_equal(alone.predict_proba([first]), alone.predict_proba([second]))
     torch = Predictor.load(tmp_path / "blind", runtime="torch")

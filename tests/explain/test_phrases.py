@@ -36,8 +36,8 @@ def every_window(model):
     """Filter, words, edge and activation of every window that any text can hold, from the rows of the runtime."""
     names, weights = model.inputs.tokenizer.types(), model.model.filters
     rows, numbers = model.rows(np.arange(len(names)))
-    products, tap = rows.products[numbers].astype(np.float64), 0
-    for group, size in enumerate(weights.sizes.tolist()):
+    products = rows.products[numbers].astype(np.float64)
+    for group, (size, tap) in enumerate(zip(weights.sizes.tolist(), weights.first_taps.tolist(), strict=True)):
         for first, end in itertools.combinations(range(size + 1), 2):
             for types in itertools.product(range(1, len(names)), repeat=end - first):  # type 0 is the padding
                 taps = tap + np.arange(first, end)
@@ -47,7 +47,6 @@ def every_window(model):
                 words = [names[k] for k in types]
                 for f, value in enumerate(features.tolist()):
                     yield group * weights.num_filters + f, words, EDGES[first > 0, end < size], value
-        tap += size
 
 
 def brute(model, label, sign, hidden=lambda words: False):

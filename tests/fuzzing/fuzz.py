@@ -28,15 +28,13 @@ COMMAND = "python -m tests.fuzzing.fuzz"
 MEGABYTES = 2_048  # of a process, libraries and coverage included
 SLOWEST = 20  # seconds of an input
 LONGEST = 65_536  # bytes of an input
-# Compiled functions have no coverage to count, and numba cannot read what has been instrumented.
-COMPILED = ("numba_", "_numba", "textcnn.kernels")
 
 
 def instrumented() -> Any:
     """The readers, made to tell where they have been."""
     import atheris
 
-    with atheris.instrument_imports(include=["textcnn"], exclude=_compiled_modules()):
+    with atheris.instrument_imports(include=["textcnn"]):
         from fuzzing import targets
     return targets
 
@@ -73,12 +71,6 @@ def fuzz_in_this_process(name: str, work: Path, seconds: int) -> None:
     how = ["-print_final_stats=1", "-len_control=0", f"-artifact_prefix={work}/ended-", "-seed=1"]
     atheris.Setup([sys.argv[0], *limits, *how, str(corpus)], once, custom_mutator=mutate)
     atheris.Fuzz()
-
-
-def _compiled_modules() -> list[str]:
-    files = (path.relative_to(ROOT).with_suffix("") for path in (ROOT / "textcnn").rglob("*.py"))
-    names = (".".join(path.parts) for path in files)
-    return [name for name in names if any(part in name for part in COMPILED)]
 
 
 def _where(err: BaseException) -> str:

@@ -103,7 +103,7 @@ def test_an_unpickler_is_never_called(saved, monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("a pickle was opened")
 
-    textcnn.load(saved).predict(["good"])  # numba's cache of compiled kernels holds pickles, but the folder does not
+    textcnn.load(saved).predict(["good"])
     for name in ("load", "loads", "Unpickler"):
         monkeypatch.setattr(pickle, name, refuse)
     monkeypatch.setattr(torch, "load", refuse)

@@ -25,10 +25,7 @@ corpora = st.dictionaries(st.sampled_from(["one", "two", "drei", ""]), texts, mi
 def pure(tmp_path_factory):
     folder = tmp_path_factory.mktemp("documents") / "model"
     make(wide=False, pooling="max", kernel_sizes=[1, 4, 2]).save(folder)
-    return {
-        precision: Pieces(LookupModel.load(folder, precision=precision, kernels="numpy"))
-        for precision in ("float32", "int8")
-    }
+    return {precision: Pieces(LookupModel.load(folder, precision=precision)) for precision in ("float32", "int8")}
 
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from inspect import signature
 
 import numpy as np
@@ -14,10 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from one_layer_models import ASKED, OPTIONS, make
 
+from textcnn.core import plain, twin
 from textcnn.errors import ArtifactError, ConfigError
 from textcnn.inference import one_layer
 from textcnn.inference.artifact import load_artifact
-from textcnn.inference.lookup import FEW, LookupModel
+from textcnn.inference.lookup import LookupModel
 from textcnn.inference.predictor import Predictor
 from textcnn.models.forward import logits_of
 from textcnn.models.kim import KimEncoder
@@ -33,12 +35,18 @@ def folders(tmp_path_factory):
     return {name: make(**options).save(place / name.replace(" ", "-")) for name, options in OPTIONS.items()}
 
 
+@pytest.fixture(params=["numpy", "core"])
+def backend(request, core):
+    """The look-up by numpy, and by the core."""
+    with plain() if request.param == "numpy" else nullcontext():
+        yield request.param
+
+
 @pytest.mark.parametrize("name", OPTIONS)
-@pytest.mark.parametrize("kernels", ["numpy", "numba"])
-def test_logits_are_those_of_torch(folders, name, kernels):
+def test_logits_are_those_of_torch(folders, name, backend):
     artifact = load_artifact(folders[name])
     expected = logits_of(artifact.model, artifact.inputs, artifact.inputs.encode(ASKED))
-    lookup = LookupModel.load(folders[name], kernels=kernels)
+    lookup = LookupModel.load(folders[name])
     np.testing.assert_allclose(lookup.logits(lookup.inputs.encode(ASKED)), expected, rtol=1e-6, atol=1e-5)
     found, torch_answers = lookup.answer(ASKED), Predictor(artifact).answer(ASKED)
     assert found.labels == torch_answers.labels
@@ -52,14 +60,15 @@ def test_logits_are_those_of_torch(folders, name, kernels):
 @pytest.mark.parametrize("name", ["default", "multi label", "widths", "tanh"])
 @settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=texts, order=st.randoms())
-def test_a_text_has_the_same_bits_in_any_batch_order_and_kernel(folders, name, precision, rows, order):
-    lookup = LookupModel.load(folders[name], precision=precision, kernels="numpy")
-    fast = LookupModel.load(folders[name], precision=precision, kernels="numba", threads=2)
-    alone = [lookup.logits(lookup.inputs.encode([row]))[0] for row in rows]
+def test_a_text_has_the_same_bits_in_any_batch_order_and_kernel(core, folders, name, precision, rows, order):
+    lookup, fast = (LookupModel.load(folders[name], precision=precision, threads=threads) for threads in (1, 2))
+    with plain():
+        alone = [lookup.logits(lookup.inputs.encode([row]))[0] for row in rows]
     mixed = [*range(len(rows))] * 3
     order.shuffle(mixed)
-    for model in (lookup, fast):
-        found = model.logits(model.inputs.encode([*(rows[i] for i in mixed), *["a bad film"] * 300]))
+    for model, how in ((lookup, plain), (lookup, nullcontext), (fast, nullcontext)):
+        with how():
+            found = model.logits(model.inputs.encode([*(rows[i] for i in mixed), *["a bad film"] * 300]))
         assert all((found[place] == alone[i]).all() for place, i in enumerate(mixed))
 
 
@@ -68,12 +77,11 @@ def test_torch_is_not_imported(folders):
         "import sys, textcnn\n"
         f"p = textcnn.load({str(folders['default'])!r})\n"
         "p.predict(['a good film']); p.classes_; p.predict_proba(['', 'unseen words'])\n"
-        "print([name for name in ('torch', 'numba', 'sklearn', 'scipy', 'datasets') if name in sys.modules])\n"
         "p.predict(['a good film'] * 300)\n"
-        "print('torch' in sys.modules, 'numba' in sys.modules)"
+        "print([name for name in ('torch', 'sklearn', 'scipy', 'datasets') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["[]", "False True"]
+    assert done.stdout.splitlines() == ["[]"]
 
 
 def test_memory_of_rows_is_bounded_and_decides_nothing(folders):
@@ -97,7 +105,7 @@ def test_a_long_text_takes_the_rows_it_needs(folders):
 
 
 def test_many_threads_may_ask_at_once(folders):
-    lookup = LookupModel.load(folders["default"], threads=2, cache_bytes=20_000, kernels="numba")
+    lookup = LookupModel.load(folders["default"], threads=2, cache_bytes=20_000)
     rows = [[f"film{i} {j} good bad new{j}" for j in range(300)] for i in range(12)]
     expected = [LookupModel.load(folders["default"]).predict_proba(each) for each in rows]
     with ThreadPoolExecutor(6) as callers:
@@ -112,7 +120,7 @@ def test_a_forked_child_answers_too(folders):
         "import os, sys, threading, numpy as np\n"
         "os.environ['TOKENIZERS_PARALLELISM'] = 'false'\n"
         "from textcnn.inference.lookup import LookupModel\n"
-        f"m = LookupModel.load({str(folders['default'])!r}, threads=2, kernels='numba')\n"
+        f"m = LookupModel.load({str(folders['default'])!r}, threads=2)\n"
         "rows = [f'a good film {i}' for i in range(1000)]\n"
         "expected = m.predict_proba(rows)\n"
         "m.cache.lock.acquire()\n"  # as if another thread were making rows when the process forks
@@ -127,18 +135,15 @@ def test_a_forked_child_answers_too(folders):
     assert done.stdout.strip() == "0"
 
 
-def test_numba_is_for_many_texts(folders):
-    lookup = LookupModel.load(folders["default"], kernels="numpy")
-    assert lookup.kernels_for(10 * FEW).__name__.endswith("lookup_numpy")
-    assert LookupModel.load(folders["default"]).kernels_for(FEW + 1).__name__.endswith("lookup_numba")
-
-
-def test_rows_and_windows_add_up_to_the_features(folders):
-    lookup = LookupModel.load(folders["default"], kernels="numpy")
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("name", ["default", "own filters"])
+def test_rows_and_windows_add_up_to_the_features(folders, name, precision):
+    lookup = LookupModel.load(folders[name], precision=precision)
     encoded = lookup.inputs.encode(["a good unseenword film"])
     rows, numbers = lookup.rows(encoded.ids, encoded.unseen)
-    best = np.empty((1, 3, lookup.model.filters.shape[1]), np.float32)
-    lookup.kernels_for(1).pool(rows.products, numbers, encoded.offsets, lookup.model.filters.sizes, best)
+    best = np.empty((1, 3, rows.products.shape[2]), lookup.filters.sum_type)
+    windows = lookup.model.filters.sizes, lookup.filters.first_taps
+    twin("lookup").pool(rows.products, numbers, encoded.offsets, *windows, best)
     for g, sums in enumerate(lookup.windows(encoded.ids, encoded.unseen)):
         assert len(sums) == 4 + lookup.model.filters.sizes[g] - 1
         assert (sums.max(axis=0) == best[0, g, : sums.shape[1]]).all()
@@ -201,9 +206,7 @@ def test_a_choice_that_there_is_not(folders, setting):
         Predictor.load(folders["default"], **{setting: "fast"})
 
 
-def test_kernels_and_precision_of_the_model_itself(folders):
-    with pytest.raises(ConfigError, match=r"kernels must be auto, numpy or numba, got 'c'"):
-        LookupModel.load(folders["default"], kernels="c")
+def test_precision_of_the_model_itself(folders):
     with pytest.raises(ConfigError, match=r"precision must be one of float32, int8, got 'int4'"):
         LookupModel.load(folders["default"], precision="int4")
 

@@ -14,11 +14,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from one_layer_models import ASKED, OPTIONS, make
 
+from textcnn.core import plain
+from textcnn.core.one_text import MOST_TOKENS
 from textcnn.inference.lookup import LookupModel
-from textcnn.kernels.one_text_numba import MOST_TOKENS
 
 PIECES = ["a", "good", "bad", "film", "unseen", "films", "!", "a good", "漢", "über", "\x1c", "\x85", "\ud800", "\0"]
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=14).map(" ".join) | st.text(max_size=8)
+
+
+pytestmark = pytest.mark.usefixtures("core")
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +32,13 @@ def folders(tmp_path_factory):
     return {name: make(**options).save(place / name.replace(" ", "-")) for name, options in OPTIONS.items()}
 
 
-loaded = lru_cache(lambda folder, precision, kernels: LookupModel.load(folder, precision=precision, kernels=kernels))
+loaded = lru_cache(lambda folder, precision, kernels: LookupModel.load(folder, precision=precision))
+
+
+def plainly(model, row):
+    """The answer by numpy, the long way."""
+    with plain():
+        return model.answer([row])
 
 
 def same(found, expected):
@@ -43,13 +53,13 @@ def same(found, expected):
 @settings(deadline=None, max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(TEXTS, max_size=4))
 def test_every_fact_is_that_of_the_long_way(folders, name, precision, rows):
-    plain, fast = (loaded(folders[name], precision, kernels) for kernels in ("numpy", "numba"))
+    slow, fast = (loaded(folders[name], precision, kernels) for kernels in ("numpy", "core"))
     for row in [*rows, *rows, *ASKED[:2], *ASKED[:2]]:  # the second time by memory
-        assert same(fast.answer([row]), plain.answer([row]))
+        assert same(fast.answer([row]), plainly(slow, row))
 
 
 def test_words_met_before_take_the_short_way(folders):
-    model = LookupModel.load(folders["default"], kernels="numba")
+    model = LookupModel.load(folders["default"])
     for row in ("a good film", "a good unseen film"):
         model.predict([row])
         assert model.one_text()(row) is not None
@@ -58,31 +68,31 @@ def test_words_met_before_take_the_short_way(folders):
 
 
 def test_a_text_longer_than_its_room_takes_the_long_way(folders):
-    model, plain = (LookupModel.load(folders["pure"], kernels=kernels) for kernels in ("numba", "numpy"))
+    model, slow = (LookupModel.load(folders["pure"]) for _ in range(2))
     for row in ("good " * MOST_TOKENS, "good " * MOST_TOKENS + "film", "film" * 3000):
         model.predict([row])
-        assert same(model.answer([row]), plain.answer([row]))
+        assert same(model.answer([row]), plainly(slow, row))
         assert (model.one_text()(row) is None) == (row.count(" ") == MOST_TOKENS and row.endswith("film"))
 
 
 def test_rows_and_chunks_that_were_forgotten_are_learned_again(folders):
-    free = LookupModel.load(folders["default"], kernels="numpy")
+    free = LookupModel.load(folders["default"])
     bytes_ = 4 * free.cache.num_bytes
-    small = LookupModel.load(folders["default"], kernels="numba", cache_bytes=bytes_)
+    small = LookupModel.load(folders["default"], cache_bytes=bytes_)
     rows = [f"film new{i % 9} word{i % 5} good" for i in range(60)]
     for row in rows:
-        assert same(small.answer([row]), free.answer([row]))
+        assert same(small.answer([row]), plainly(free, row))
     memory = small.inputs.compiled_memory()
     memory._bounds = 2, 10
     for row in rows:
-        assert same(small.answer([row]), free.answer([row]))
+        assert same(small.answer([row]), plainly(free, row))
     assert len(memory) < 8
 
 
 def test_many_threads_may_ask_at_once(folders):
-    model = LookupModel.load(folders["default"], kernels="numba", cache_bytes=20_000)
+    model = LookupModel.load(folders["default"], cache_bytes=20_000)
     rows = [f"film{i % 7} new{i % 11} good bad" for i in range(300)]
-    expected = LookupModel.load(folders["default"], kernels="numpy").predict_proba(rows)
+    expected = LookupModel.load(folders["default"]).predict_proba(rows)
     with ThreadPoolExecutor(6) as callers:
         found = list(callers.map(lambda row: model.predict_proba([row]), rows))
     assert (np.concatenate(found) == expected).all()
@@ -94,7 +104,7 @@ def test_a_forked_child_answers_too(folders):
         "import os, numpy as np\n"
         "os.environ['TOKENIZERS_PARALLELISM'] = 'false'\n"
         "from textcnn.inference.lookup import LookupModel\n"
-        f"m = LookupModel.load({str(folders['default'])!r}, kernels='numba')\n"
+        f"m = LookupModel.load({str(folders['default'])!r})\n"
         "expected = [m.predict_proba([row]) for row in ('a good film', 'unseen', 'a good film')]\n"
         "m.inputs.compiled_memory().lock.acquire()\n"  # as if another thread were in there when the process forks
         "child = os.fork()\n"

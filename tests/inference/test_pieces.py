@@ -32,7 +32,7 @@ def pure(tmp_path_factory):
         for name, options in PURE.items()
     }
     return {
-        (name, precision): LookupModel.load(folder, precision=precision, kernels="numpy", cache_bytes=60_000)
+        (name, precision): LookupModel.load(folder, precision=precision, cache_bytes=60_000)
         for name, folder in folders.items()
         for precision in ("float32", "int8")
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ import pytest
 from one_layer_models import ASKED, OPTIONS, make
 
 import textcnn
+from textcnn.core import plain, twin
+from textcnn.core.exact import ExactProduct
 from textcnn.errors import ConfigError
-from textcnn.inference.exact import ExactProduct
 from textcnn.inference.filters import FilterWeights, hyperbolic_tangent
 from textcnn.inference.lookup import LookupModel
 from textcnn.inference.quantized import IntegerFilters
@@ -48,17 +50,18 @@ def digest(logits):
 
 
 @pytest.mark.parametrize("name", ["model", "nested-4"])
-def test_one_hash_over_ten_thousand_texts_and_a_golden_value(name):
+def test_one_hash_over_ten_thousand_texts_and_a_golden_value(core, name):
     rows = made_up(10_000)
     found = set()
-    for kernels, threads in (("numpy", 1), ("numba", 1), ("numba", 2)):
-        model = LookupModel.load(GOLDEN / name, precision="int8", kernels=kernels, threads=threads)
-        whole = model.whole_logits(model.inputs.encode(rows))
-        found.add(digest(whole))
-        parts = [model.whole_logits(model.inputs.encode(rows[i : i + 777])) for i in range(0, len(rows), 777)]
-        found.add(digest(np.concatenate(parts)))
-        turned = model.whole_logits(model.inputs.encode(rows[::-1]))
-        found.add(digest(turned[::-1]))
+    for how, threads in ((plain, 1), (nullcontext, 1), (nullcontext, 2)):
+        with how():
+            model = LookupModel.load(GOLDEN / name, precision="int8", threads=threads)
+            whole = model.whole_logits(model.inputs.encode(rows))
+            found.add(digest(whole))
+            parts = [model.whole_logits(model.inputs.encode(rows[i : i + 777])) for i in range(0, len(rows), 777)]
+            found.add(digest(np.concatenate(parts)))
+            turned = model.whole_logits(model.inputs.encode(rows[::-1]))
+            found.add(digest(turned[::-1]))
     golden = json.loads((GOLDEN / "golden.json").read_text())[name]
     assert found == {golden["sha256"]}
     assert whole[: len(golden["first"])].tolist() == golden["first"]
@@ -82,14 +85,15 @@ def test_certified_labels_are_those_of_float32(folders, name):
 @pytest.mark.parametrize("name", ["default", "leaky", "tanh", "identity", "multi label"])
 def test_the_interval_of_every_logit_holds_float32s(folders, name):
     rows = made_up(800, seed=5)
-    floats, whole = (LookupModel.load(folders[name], precision=p, kernels="numpy") for p in ("float32", "int8"))
+    floats, whole = (LookupModel.load(folders[name], precision=p) for p in ("float32", "int8"))
     encoded = whole.inputs.encode(rows)
     exact = floats.logits(floats.inputs.encode(rows)) * 2.0**36
     found = whole.whole_logits(encoded)
     tokens, numbers = encoded, whole.rows(encoded.ids, encoded.unseen)
     sizes = whole.model.filters.sizes
-    best = np.empty((len(rows), len(sizes), whole.model.filters.shape[1]), np.int16)
-    whole.kernels_for(1).pool(numbers[0].products, numbers[1], tokens.offsets, sizes, best)
+    products, first_taps = numbers[0].products, whole.filters.first_taps
+    best = np.empty((len(rows), len(sizes), products.shape[2]), np.int16)
+    twin("lookup").pool(products, numbers[1], tokens.offsets, sizes, first_taps, best)
     least, greatest = whole.filters.bounds(best, found)
     filled = encoded.lengths > 0
     sums = np.concatenate([[0], np.cumsum(numbers[0].clipped[numbers[1]])])

@@ -13,19 +13,22 @@ from textcnn.text.lexicon import Unseen
 NUM_TYPES = 30
 
 
-def make(types, unseen):
-    products = np.asarray(types, np.float32)[:, None, None] + np.float32(1)
-    return Rows(products, np.asarray(types, np.int64)[:, None], np.zeros(len(types), bool))
+NOTHING = Rows(np.zeros((0, 1, 1), np.float32), np.zeros((0, 1), np.int64), np.zeros(0, bool))
+
+
+def fill(types, unseen, rows):
+    rows.products[:] = types[:, None, None] + 1
+    rows.means[:] = types[:, None]
 
 
 def test_a_full_cache_keeps_the_rows_of_frequent_types():
     made = []
 
-    def counted(types, unseen):
+    def counted(types, unseen, rows):
         made.extend(types.tolist())
-        return make(types, unseen)
+        fill(types, unseen, rows)
 
-    cache = RowCache(counted, NUM_TYPES, capacity=9)
+    cache = RowCache(counted, NOTHING, NUM_TYPES, capacity=9)
     cache.find(np.arange(8), Unseen())
     made.clear()
     cache.find(np.array([20, 21]), Unseen())  # no room: 0 to 5 are kept
@@ -37,7 +40,7 @@ def test_a_full_cache_keeps_the_rows_of_frequent_types():
 
 
 def test_who_reads_old_rows_keeps_them():
-    cache = RowCache(make, NUM_TYPES, capacity=4)
+    cache = RowCache(fill, NOTHING, NUM_TYPES, capacity=4)
     rows, numbers = cache.find(np.arange(3), Unseen())
     cache.find(np.arange(20, 23), Unseen())
     assert rows.products[numbers].ravel().tolist() == [1, 2, 3]
@@ -46,14 +49,14 @@ def test_who_reads_old_rows_keeps_them():
 def test_rows_are_made_by_one_thread_at_a_time():
     inside = []
 
-    def slow(types, unseen):
+    def slow(types, unseen, rows):
         inside.append(len(types))
         time.sleep(0.01)  # the others come while this one is at work
         assert len(inside) == 1
         inside.pop()
-        return make(types, unseen)
+        fill(types, unseen, rows)
 
-    cache = RowCache(slow, NUM_TYPES, capacity=64)
+    cache = RowCache(slow, NOTHING, NUM_TYPES, capacity=64)
     asked = [np.array([n, n + 1, n + 7]) for n in range(20)]
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(lambda ids: cache.find(ids, Unseen()), asked))
@@ -65,7 +68,7 @@ def test_rows_are_made_by_one_thread_at_a_time():
 @given(st.lists(st.lists(st.integers(0, NUM_TYPES + 4), min_size=1, max_size=12), max_size=12), st.integers(2, 20))
 def test_every_call_finds_its_rows(calls, capacity):
     unseen = Unseen(tuple(f"new{i}" for i in range(5)))
-    cache = RowCache(make, NUM_TYPES, capacity)
+    cache = RowCache(fill, NOTHING, NUM_TYPES, capacity)
     most = capacity
     for ids in calls:
         most = max(most, len(set(ids)) + 1)

@@ -41,7 +41,7 @@ add_evidence(artifact, prepared)
 run.predictor.save(folder / "model")
 asked = [text for text, _ in rows]
 assert (Predictor.load(folder / "model").predict_proba(asked) == run.predictor.predict_proba(asked)).all()
-print(*sorted({"torch", "sklearn", "scipy", "numba", "datasets"} & set(sys.modules)))
+print(*sorted({"torch", "sklearn", "scipy", "datasets"} & set(sys.modules)))
 """
 
 

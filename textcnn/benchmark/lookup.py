@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from textcnn import core
 from textcnn.benchmark.machine import command_line, describe_machine
 from textcnn.config import DataConfig
 from textcnn.inference.answering import Answering
@@ -23,7 +25,6 @@ from textcnn.text.pipeline import EncodedTexts
 from textcnn.text.reading import Examples, read_examples
 
 KIND = "lookup"
-KERNELS = ("numpy", "numba")
 CALLS = 2000  # timed calls of one text
 COPIES = 20  # of the texts, in a timed pass over many
 PASSES = 5
@@ -54,11 +55,16 @@ def lookup_benchmark(folder: Path, data: str, *, threads: Sequence[int], argumen
         "agreement": _agreement(folder, torch_model, examples),
         "one_text": [
             one_text(folder, examples.texts[:200], kernels, precision)
-            for kernels, precision in itertools.product(KERNELS, PRECISIONS)
+            for kernels, precision in itertools.product(kernels_here(), PRECISIONS)
         ],
         "many_texts": [*_many_texts(folder, torch_model, examples.texts, threads)],
         "cold_start_seconds": cold_start(folder),
     }
+
+
+def kernels_here() -> list[str]:
+    """The kernels that can be measured: those of numpy and, where it was built, those of the core."""
+    return ["numpy", *(["core"] if core.library() is not None else [])]
 
 
 def _agreement(folder: Path, torch_model: Answering, examples: Examples) -> dict[str, Any]:
@@ -85,29 +91,37 @@ def _agreement(folder: Path, torch_model: Answering, examples: Examples) -> dict
 
 
 def one_text(folder: Path, texts: Sequence[str], kernels: str, precision: str) -> dict[str, Any]:
-    """Medians in microseconds over texts whose words have been met, one at a time."""
-    model = LookupModel.load(folder, precision=precision, kernels=kernels)
-    encoded = [model.inputs.encode([text]) for text in texts]
-    single = [[text] for text in texts]
-    return {
-        "kernels": kernels,
-        "precision": precision,
-        "text_to_label_us": _median(model.predict, single),
-        "text_to_ids_us": _median(model.inputs.encode, single),
-        "ids_to_logits_us": _median(model.logits, encoded),
-        "kernels_us": _median(lambda call: call(), [_kernel_call(model, one) for one in encoded]),
-    }
+    """Medians in microseconds over texts whose words have been met, one at a time.
+
+    Args:
+        folder: of the model.
+        texts: some.
+        kernels: ``numpy`` or ``core``.
+        precision: of the look-up.
+    """
+    with nullcontext() if kernels == "core" else core.plain():
+        model = LookupModel.load(folder, precision=precision)
+        encoded = [model.inputs.encode([text]) for text in texts]
+        single = [[text] for text in texts]
+        return {
+            "kernels": kernels,
+            "precision": precision,
+            "text_to_label_us": _median(model.predict, single),
+            "text_to_ids_us": _median(model.inputs.encode, single),
+            "ids_to_logits_us": _median(model.logits, encoded),
+            "kernels_us": _median(lambda call: call(), [_kernel_call(model, one) for one in encoded]),
+        }
 
 
 def _kernel_call(model: LookupModel, encoded: EncodedTexts) -> Callable[[], Any]:
     """What is left of an answer once everything is in its place: kernels, activation and head."""
-    kernels = model.kernels_for(len(encoded))
+    kernels = core.twin("lookup")
     call, _ = model.gathered(encoded, slice(0, len(encoded)))
     rest, empty = np.zeros_like(call.mean_sums), encoded.lengths == 0
 
     def work() -> Any:
-        kernels.collect(*call)
-        return model.close(call.best, rest, empty, kernels)
+        kernels.collect(*call, threads=1)
+        return model.close(call.best, rest, empty)
 
     return work
 
@@ -129,7 +143,7 @@ def _many_texts(
     """Millions of tokens a second from ids to logits, rows of the words being there: the best of some passes."""
     many = [*texts] * COPIES
     for precision, count in itertools.product(PRECISIONS, threads):
-        model = LookupModel.load(folder, precision=precision, kernels="numba", threads=count)
+        model = LookupModel.load(folder, precision=precision, threads=count)
         yield {"runtime": f"look-up {precision}", "threads": count, "mtokens_per_second": _rate(model, many)}
     import torch
 

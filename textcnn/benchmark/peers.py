@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from textcnn.benchmark.document import data_name
-from textcnn.benchmark.lookup import KERNELS, cold_start, one_text
+from textcnn.benchmark.lookup import cold_start, kernels_here, one_text
 from textcnn.benchmark.machine import command_line, describe_machine
 from textcnn.benchmark.peers_files import classify_files, model_folder
 from textcnn.benchmark.peers_training import FASTTEXT, RACERS, Ground, fasttext_python, race, training_speed
@@ -105,7 +105,7 @@ def one_sentence(ground: Ground, reporter: Reporter) -> dict[str, Any]:
     reporter.say("one sentence in process, and cold start")
     return {
         "words": SENTENCE,
-        "medians": [one_text(folder, sentences, *how) for how in itertools.product(KERNELS, PRECISIONS)],
+        "medians": [one_text(folder, sentences, *how) for how in itertools.product(kernels_here(), PRECISIONS)],
         "cold_start_seconds": cold_start(folder),
     }
 

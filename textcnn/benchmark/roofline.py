@@ -156,7 +156,7 @@ def lookup_share(ground: Ground, folder: Path, rates: dict[str, float]) -> list[
     """Ids to logits of test texts whose words have been met: bytes a token, and the share of the bandwidth reached."""
     found = []
     for precision in PRECISIONS:
-        model = LookupModel.load(folder, precision=precision, kernels="numba")
+        model = LookupModel.load(folder, precision=precision)
         encoded = model.inputs.encode(ground.test.texts[:TEXTS])
         call, _ = model.gathered(encoded, slice(0, min(len(encoded), 128)))
         per_row, labels = call.products[:1].nbytes, len(ground.labels)

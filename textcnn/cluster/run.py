@@ -18,9 +18,9 @@ from textcnn.cluster.finished import Done, as_json, claim, finished
 from textcnn.cluster.job import Job, do_unit, unit_of
 from textcnn.cluster.shipping import Files, model_here, pack
 from textcnn.cluster.units import Unit
+from textcnn.core.threads import num_cores
 from textcnn.errors import ConfigError, TextCNNError
 from textcnn.extras import import_extra
-from textcnn.inference.threads import num_cores
 
 _STORE_BYTES = 2**27  # for Ray's objects on this machine: they are names of files, and what became of them
 _SHARE = 0.5  # of a core, that an actor asks for: those of a lost machine need room to start again elsewhere

@@ -1,8 +1,8 @@
 """The core: a small library in C (``src/``), its binding, and the plain twins of what it does.
 
 :func:`library` is the one place that decides whether the core runs; it needs neither torch nor a compiler. Two modules
-have the functions of ``chunks``, two those of ``features``, two those of ``rows``; they give the same bits, and
-:func:`twin` gives the one that runs.
+have the functions of ``chunks``, two those of ``lookup``, and so on; they give the same bits, and :func:`twin` gives
+the one that runs.
 """
 
 from __future__ import annotations
@@ -10,11 +10,15 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
-from textcnn.core.binding import BackendInfo, Core, backend_info, library
+from textcnn.core.binding import BackendInfo, Core, backend_info, library, plain
 
-__all__ = ["BackendInfo", "Core", "backend_info", "library", "twin"]
+__all__ = ["BackendInfo", "Core", "backend_info", "library", "plain", "twin"]
 
 
 def twin(name: str) -> ModuleType:
-    """:mod:`textcnn.core.chunks`, ``features`` or ``rows``, or its definition in numpy where the core does not run."""
+    """The module ``textcnn.core.NAME``, or its definition ``textcnn.core.NAME_numpy`` where the core does not run.
+
+    Args:
+        name: ``chunks``, ``features``, ``lookup``, ``rows``, ``shares`` or ``type_rows``.
+    """
     return import_module(f"textcnn.core.{name}" if library() is not None else f"textcnn.core.{name}_numpy")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from ctypes import CFUNCTYPE, c_char_p, c_double, c_int, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
@@ -118,13 +120,38 @@ def _loaded() -> Core | str:
     return core
 
 
+_refusal: ContextVar[str] = ContextVar("_refusal", default="")
+
+
+@contextmanager
+def plain() -> Iterator[None]:
+    """Let numpy and torch answer within the block, in this thread: for tests of twins, and to measure both."""
+    token = _refusal.set("numpy and torch were asked for")
+    try:
+        yield
+    finally:
+        _refusal.reset(token)
+
+
+def loaded() -> Core:
+    """The compiled core, for what was made by it: that goes on with it, whatever answers else.
+
+    Raises:
+        ImportError: there is none.
+    """
+    found = _loaded()
+    if not isinstance(found, Core):
+        raise ImportError(found)
+    return found
+
+
 def library() -> Core | None:
     """The compiled core; none where numpy and torch are to answer.
 
     Raises:
         ConfigError: the variable TEXTCNN_CORE asks for an instruction set that is not there.
     """
-    found = _loaded()
+    found = _refusal.get() or _loaded()
     return found if isinstance(found, Core) else None
 
 
@@ -134,7 +161,7 @@ def backend_info() -> BackendInfo:
     Raises:
         ConfigError: the variable TEXTCNN_CORE or TEXTCNN_THREADS has a value that cannot be used.
     """
-    found = _loaded()
+    found = _refusal.get() or _loaded()
     if isinstance(found, Core):
         return BackendInfo("core", found.instruction_set, num_threads(), "")
     return BackendInfo("numpy and torch", "", num_threads(), found)

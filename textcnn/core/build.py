@@ -16,14 +16,18 @@ from pathlib import Path
 
 VARIABLE = "TEXTCNN_CORE"  # none: neither built nor loaded; else the instruction set that is to be used
 SOURCES = Path(__file__).parent / "src"
-ONCE = ("chunks.c", "cpu.c", "features.c", "numeric.c", "pool.c", "rows.c", "train_batch.c", "train.c")
-FOR_EACH_SET = ("train_step.c",)
+ONCE = (
+    *("chunks.c", "cpu.c", "features.c", "lookup.c", "numeric.c", "one_text.c", "pool.c", "rows.c", "shares.c"),
+    *("train_batch.c", "train.c", "type_rows.c"),
+)
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 LIBRARY = f"textcnn_core{SUFFIX}"
 
 FLAGS = ("-std=c99", "-O3", "-fPIC", "-fno-math-errno", "-fvisibility=default", "-Wall", "-Wextra")
 # Look-up and features give the same bits everywhere; the products of training may be fused.
 _EXACT, _FUSED = ("-ffp-contract=off",), ("-ffp-contract=fast",)
+# The products of type_rows_fill.c are exact whole numbers, which fused sums do not change.
+FOR_EACH_SET = {"train_step.c": _FUSED, "type_rows_fill.c": _FUSED, "lookup_windows.c": _EXACT}
 _X86_SETS = {
     "baseline": (),
     "avx2": ("-mavx2", "-mfma"),
@@ -86,8 +90,8 @@ def build(target: Path, *, command: Sequence[str] | None = None, more: Sequence[
     flags = [*FLAGS, *(("-DTC_HAS_X86_SETS",) if has_sets else ()), *more]
     flags.append(f'-DTC_SOURCES="{fingerprint()}"')
     jobs: list[tuple[str, str, Sequence[str]]] = [(name, name, _EXACT) for name in ONCE]
-    for name in FOR_EACH_SET:
-        jobs += [(name, f"{chosen}-{name}", (*_FUSED, *own, f"-DTC_SET={chosen}")) for chosen, own in sets.items()]
+    for name, sums in FOR_EACH_SET.items():
+        jobs += [(name, f"{chosen}-{name}", (*sums, *own, f"-DTC_SET={chosen}")) for chosen, own in sets.items()]
     jobs.reverse()  # those that take longest first
     with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         objects = [str(Path(place) / f"{name}.o") for _, name, _ in jobs]

@@ -16,7 +16,9 @@ Bytes = npt.NDArray[np.uint8]
 Integers = npt.NDArray[np.int64]
 
 
-class _Table(ctypes.Structure):
+class Table(ctypes.Structure):
+    """A table of chunks, ``tc_chunk_table`` of chunks.h."""
+
     _fields_ = (
         ("seed", ctypes.c_uint64),
         *((name, ctypes.c_void_p) for name in ("table", "starts", "pool")),
@@ -61,7 +63,7 @@ class ChunkTable:
         given = pointer(data, np.uint8), whole(len(data)), pointer(ends, np.int64), whole(len(ends))
         found = pointer(numbers, np.int64), whole(most), pointer(offsets, np.int64)
         while True:
-            table = _Table(
+            table = Table(
                 self._seed,
                 pointer(self._table, np.uint64, None, 2),
                 pointer(self._starts, np.int64),

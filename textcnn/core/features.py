@@ -107,7 +107,12 @@ class NgramIndex:
         self._word_rows = np.full(num_words, -1, np.int32)
         self._table = np.full((1 << max(4, int(2 * len(keys)).bit_length()), 2), -1, np.int64)
         self._num_features = len(keys)
-        call("tc_index_ngrams", pointer(keys, np.int64), whole(len(keys)), *self._arrays())
+        call("tc_index_ngrams", pointer(keys, np.int64), whole(len(keys)), *self._pointers())
+
+    @property
+    def arrays(self) -> tuple[Ids, Integers]:
+        """The row of each word, and the table of pairs, for other functions of the core."""
+        return self._word_rows, self._table
 
     def weigh(
         self, ids: Ids, offsets: Integers, idf: Floats, logarithms: npt.NDArray[np.float64]
@@ -145,14 +150,14 @@ class NgramIndex:
         scratch, exact = np.empty(4 * longest, np.int32), np.empty(2 * longest, np.float64)
         size = call(
             "tc_weigh_ngrams",
-            *(texts(ids, offsets), *self._arrays(), pointer(idf, np.float32), whole(len(idf))),
+            *(texts(ids, offsets), *self._pointers(), pointer(idf, np.float32), whole(len(idf))),
             *(pointer(logarithms, np.float64), whole(len(logarithms)), pointer(rows, np.int32)),
             *(pointer(weights, np.float32), whole(most), pointer(counts, np.int64), pointer(scratch, np.int32)),
             *(pointer(exact, np.float64), whole(longest)),
         )
         return rows[:size], weights[:size], counts
 
-    def _arrays(self) -> tuple[Any, ...]:
+    def _pointers(self) -> tuple[Any, ...]:
         return pointer(self._word_rows, np.int32), whole(len(self._word_rows)), *_sized(self._table)
 
 

@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.core.binding import address, library
+from textcnn.core.binding import address, loaded
+from textcnn.core.pools import lent
 
 Array = npt.NDArray[Any]
+
+NO_MEMORY = -2
 
 
 class Texts(ctypes.Structure):
@@ -66,10 +69,29 @@ def call(name: str, *arguments: Any) -> int:
 
     Raises:
         ValueError: sizes or numbers do not fit together.
+        MemoryError: there is not enough memory.
     """
-    core = library()
-    assert core is not None
-    found = int(getattr(core.c, name)(*arguments))
+    found = int(getattr(loaded().c, name)(*arguments))
+    if found == NO_MEMORY:
+        raise MemoryError(f"{name}: there is not enough memory")
     if found < 0:
         raise ValueError(f"{name}: sizes or numbers of the arrays do not fit together")
     return found
+
+
+def call_with_pool(name: str, threads: int | None, *arguments: Any) -> int:
+    """The number that a function gives which takes a pool first; one thread needs none.
+
+    Args:
+        name: of the function.
+        threads: of the pool; none: :func:`textcnn.core.threads.num_threads`.
+        arguments: behind the pool.
+
+    Raises:
+        ValueError: as for :func:`call`.
+        MemoryError: as for :func:`call`.
+    """
+    if threads == 1:
+        return call(name, None, *arguments)
+    with lent(loaded(), threads) as pool:
+        return call(name, pool, *arguments)

@@ -8,20 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.core.binding import library
-from textcnn.core.functions import call, pointer, real, whole
-from textcnn.core.pools import lent
+from textcnn.core.functions import call, call_with_pool, pointer, real, whole
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
-
-
-def _run(name: str, *arguments: Any) -> None:
-    """Call a function that takes a pool first."""
-    core = library()
-    assert core is not None
-    with lent(core) as pool:
-        call(name, pool, *arguments)
 
 
 def sum_rows(offsets: Integers, rows: Integers, weights: Floats, table: Floats) -> Floats:
@@ -38,8 +28,9 @@ def sum_rows(offsets: Integers, rows: Integers, weights: Floats, table: Floats) 
     """
     out = np.empty((len(offsets) - 1, table.shape[1]), np.float32)
     entries = pointer(rows, np.int64), pointer(weights, np.float32, len(rows)), whole(len(rows))
-    _run(
+    call_with_pool(
         "tc_sum_table_rows",
+        None,
         *(pointer(offsets, np.int64), whole(len(out)), *entries, pointer(table, np.float32, None, None)),
         *(whole(table.shape[0]), whole(table.shape[1]), pointer(out, np.float32, None, None)),
     )
@@ -92,7 +83,7 @@ def adam_rows(
     """
     averages = pointer(moments, np.float32, weight.shape[0], 2, weight.shape[1])
     settings = real(rate), real(1 - betas[0]), real(1 - betas[1]), real(eps)
-    _run("tc_adam_rows", *_update(weight, averages, rows, grad), *settings)
+    call_with_pool("tc_adam_rows", None, *_update(weight, averages, rows, grad), *settings)
 
 
 def adagrad_rows(weight: Floats, total: Floats, rows: Integers, grad: Floats, *, rate: float, eps: float) -> None:
@@ -109,7 +100,7 @@ def adagrad_rows(weight: Floats, total: Floats, rows: Integers, grad: Floats, *,
     Raises:
         ValueError: a row is not one of the table.
     """
-    _run("tc_adagrad_rows", *_update(weight, _totals(weight, total), rows, grad), real(rate), real(eps))
+    call_with_pool("tc_adagrad_rows", None, *_update(weight, _totals(weight, total), rows, grad), real(rate), real(eps))
 
 
 def adagrad_entries(weight: Floats, total: Floats, rows: Integers, grad: Floats, *, rate: float) -> None:
@@ -125,7 +116,7 @@ def adagrad_entries(weight: Floats, total: Floats, rows: Integers, grad: Floats,
     Raises:
         ValueError: a row is not one of the table.
     """
-    _run("tc_adagrad_entries", *_update(weight, _totals(weight, total), rows, grad), real(rate))
+    call_with_pool("tc_adagrad_entries", None, *_update(weight, _totals(weight, total), rows, grad), real(rate))
 
 
 def _totals(weight: Floats, total: Floats) -> ctypes.c_void_p:

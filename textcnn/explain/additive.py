@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from textcnn.core.lookup_numpy import WIDE_UNIT
 from textcnn.explain.winners import Integers, Terms, Winners
 from textcnn.inference.filters import Doubles
 from textcnn.inference.quantized import UNIT
-from textcnn.kernels.lookup_numpy import WIDE_UNIT
 
 MEAN, WIDE = "mean", "wide"
 

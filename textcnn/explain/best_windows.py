@@ -50,7 +50,7 @@ def best_products(model: LookupModel, types: Integers, depth: int) -> tuple[Best
             best, owner = np.take_along_axis(best, kept, 0), np.take_along_axis(owner, kept, 0)
     order = np.lexsort((owner, -best), axis=0)
     best, owner = np.take_along_axis(best, order, 0), np.take_along_axis(owner, order, 0)
-    shape = len(best), int(weights.sizes.sum()), weights.num_filters
+    shape = len(best), num_taps // max(weights.num_filters, 1), weights.num_filters
     return BestProducts(best.reshape(shape), owner.reshape(shape)), np.concatenate(means)
 
 
@@ -59,8 +59,7 @@ def best_windows(
 ) -> list[tuple[int, str, str | None, float]]:
     """Of every filter the ``top`` windows: its number, their words, ``at``, and the activation, which is above 0."""
     weights, blinding, found = model.model.filters, model.inputs.blinding, []
-    tap = 0
-    for group, size in enumerate(weights.sizes.tolist()):
+    for group, (size, tap) in enumerate(zip(weights.sizes.tolist(), weights.first_taps.tolist(), strict=True)):
         for column in range(weights.num_filters):
             f, kept = group * weights.num_filters + column, 0
             products = best.products[:, tap : tap + size, column]
@@ -74,7 +73,6 @@ def best_windows(
                 if blinding is None or not blinding.holds(words):
                     found.append((f, " ".join(words), EDGES[first > 0, first + len(places) < size], activation))
                     kept += 1
-        tap += size
     return found
 
 

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from textcnn import core
+from textcnn.core.lookup_numpy import WIDE_UNIT
 from textcnn.errors import ConfigError
 from textcnn.explain.additive import WIDE, reasons
 from textcnn.explain.decision import Decision
@@ -21,7 +23,6 @@ from textcnn.inference.answering import Booleans
 from textcnn.inference.filters import Doubles, FloatFilters
 from textcnn.inference.lookup import LookupModel
 from textcnn.inference.quantized import UNIT
-from textcnn.kernels.lookup_numpy import WIDE_UNIT
 from textcnn.text.pipeline import EncodedTexts
 from textcnn.text.ragged import Ragged
 
@@ -42,7 +43,7 @@ class Blanked:
     """
 
     def __init__(self, model: LookupModel, encoded: EncodedTexts, number: int) -> None:
-        self._model, self._kernels = check_exact(model), model.kernels_for(1)
+        self._model, self._kernels = check_exact(model), core.twin("lookup")
         self._encoded, self._number = encoded, number
         self.ids = encoded.ids[encoded.offsets[number] : encoded.offsets[number + 1]]
         seen = self.ids[: model.inputs.max_length]
@@ -137,7 +138,8 @@ class Blanked:
         best = np.empty((count, len(model.filters.sizes), self._products.shape[2]), np.float32)
         rest = np.tile(model.bias, (count, 1))
         if len(model.filters.sizes):
-            self._kernels.pool(self._products, tokens.ids.astype(np.int64), tokens.offsets, model.filters.sizes, best)
+            windows = tokens.ids.astype(np.int64), tokens.offsets, model.filters.sizes, model.filters.first_taps
+            self._kernels.pool(self._products, *windows, best)
         if model.means is not None:
             rest += (seen @ self._means) // np.maximum(seen.sum(axis=1), 1)[:, None]
         if model.features is not None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import ModuleType
 from typing import NotRequired, TypedDict
 
 import numpy as np
 
+from textcnn import core
 from textcnn.explain.additive import Reasons
 from textcnn.explain.winners import Integers, Terms
 from textcnn.inference.filters import Doubles
-from textcnn.kernels import shares_numpy
 from textcnn.labels import Labels
 from textcnn.text.spans import Places
 
@@ -51,7 +50,6 @@ def explanations(
     texts: Sequence[str],
     places: Places,
     top: int | None,
-    kernels: ModuleType = shares_numpy,
 ) -> list[list[Explanation]]:
     """The explanations of each text's logits.
 
@@ -61,12 +59,11 @@ def explanations(
         texts: B.
         places: of the tokens of all texts.
         top: how many n-grams and words to list; none: all.
-        kernels: what finds the strongest: :mod:`textcnn.kernels.shares_numpy` or its twin.
     """
     columns = []
     for n in range(found.labels.shape[1]):
-        ngrams = entries(found.ngrams, n, texts, places, top, kernels)
-        words = entries(found.words, n, texts, places, top, kernels)
+        ngrams = entries(found.ngrams, n, texts, places, top)
+        words = entries(found.words, n, texts, places, top)
         names = [labels.names[label] for label in found.labels[:, n].tolist()]
         other = [[Term(name=name, contribution=x) for x in part[:, n].tolist()] for name, part in found.other.items()]
         columns.append(
@@ -80,12 +77,10 @@ def explanations(
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def entries(
-    terms: Terms, column: int, texts: Sequence[str], places: Places, top: int | None, kernels: ModuleType = shares_numpy
-) -> list[list[Entry]]:
+def entries(terms: Terms, column: int, texts: Sequence[str], places: Places, top: int | None) -> list[list[Entry]]:
     """The strongest terms of each text, and behind them the sum of the rest."""
     contributions = terms.contributions[:, column]
-    order, offsets, rest = strongest(terms.offsets, contributions, top, kernels)
+    order, offsets, rest = strongest(terms.offsets, contributions, top)
     begins = np.repeat(places.offsets[:-1], np.diff(offsets))
     starts, ends = places.starts[terms.first[order] + begins], places.ends[terms.last[order] - 1 + begins]
     found = list(zip(starts.tolist(), ends.tolist(), contributions[order].tolist(), strict=True))
@@ -102,7 +97,7 @@ def entries(
 
 
 def strongest(
-    offsets: Integers, contributions: Doubles, top: int | None, kernels: ModuleType
+    offsets: Integers, contributions: Doubles, top: int | None
 ) -> tuple[Integers, Integers, list[float | None]]:
     """The numbers of each text's strongest terms, where those of each text begin, and the sum of the others, if any."""
     lengths = np.diff(offsets)
@@ -110,6 +105,6 @@ def strongest(
     ends = np.zeros(len(offsets), np.int64)
     np.cumsum(np.minimum(lengths, most), out=ends[1:])
     order, rest = np.empty(ends[-1], np.int64), np.empty(len(lengths))
-    kernels.strongest(offsets, np.ascontiguousarray(contributions), most, ends, order, rest)
+    core.twin("shares").strongest(offsets, np.ascontiguousarray(contributions), most, ends, order, rest, threads=1)
     left = (lengths > most).tolist()
     return order, ends, [total if more else None for total, more in zip(rest.tolist(), left, strict=True)]

@@ -13,14 +13,11 @@ from textcnn.evaluation.probabilities import probabilities
 from textcnn.explain.additive import reasons
 from textcnn.explain.entries import Explanation, entries, explanations
 from textcnn.explain.parts import part_terms
-from textcnn.explain.winners import Integers, Winners, check_exact, shares_of
-from textcnn.inference import threads as pool
+from textcnn.explain.winners import CHUNK, Integers, Winners, check_exact
 from textcnn.inference.answering import Answers, Runtime
 from textcnn.inference.filters import Doubles
 from textcnn.inference.given_texts import given_texts
-from textcnn.inference.many_texts import CHUNK
 from textcnn.inference.predictor import Predictor
-from textcnn.kernels import lookup_numpy
 from textcnn.labels import Labels
 from textcnn.text.pipeline import EncodedTexts
 from textcnn.text.spans import Spans
@@ -87,27 +84,21 @@ class Explainer:
     def _exact(self, texts: Sequence[str], encoded: EncodedTexts, logits: Doubles) -> list[list[Explanation]]:
         model = self._model
         assert model is not None
-        found: dict[int, list[list[Explanation]]] = {}
-
-        kernels = shares_of(model.kernels_for(len(texts)))
-
-        def work(start: int) -> None:
+        found: list[list[Explanation]] = []
+        for start in range(0, len(texts), CHUNK):
             part = slice(start, min(start + CHUNK, len(texts)))
             won, own = Winners(model, encoded, part), texts[part]
             logits[part] = won.logits()
             columns, places = self._chosen(logits[part]), self._spans(own)
-            found[start] = explanations(reasons(won, columns), model.labels, own, places, self._top, kernels)
+            rows = explanations(reasons(won, columns), model.labels, own, places, self._top)
             for b in range(len(own)) if self._top is None else ():
                 parts = part_terms(model, encoded, start + b, columns[b].tolist())
                 here = places.of(b)
-                for n, one in enumerate(found[start][b]):
+                for n, one in enumerate(rows[b]):
                     for term in one["other"]:
                         term["terms"] = entries(parts[term["name"]], n, own[b : b + 1], here, None)[0]
-
-        starts = range(0, len(texts), CHUNK)
-        numba = model.kernels_for(len(texts)) is not lookup_numpy
-        pool.run(work, starts, min(model.threads, len(starts)) if numba and len(starts) else 1)
-        return [row for start in starts for row in found[start]]
+            found += rows
+        return found
 
     def _approximate(self, texts: Sequence[str], encoded: EncodedTexts, logits: Doubles) -> list[list[Explanation]]:
         from textcnn.explain.gradients import METHOD, integrated_gradients

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from textcnn import core
+from textcnn.core.lookup_numpy import WIDE_UNIT
 from textcnn.explain.additive import MEAN, WIDE
 from textcnn.explain.winners import Integers, Terms
 from textcnn.inference.filters import Doubles
 from textcnn.inference.lookup import LookupModel
 from textcnn.inference.quantized import UNIT
-from textcnn.kernels.lookup_numpy import WIDE_UNIT
 from textcnn.text.pipeline import EncodedTexts
 
 
@@ -33,8 +34,8 @@ def part_terms(model: LookupModel, encoded: EncodedTexts, number: int, labels: S
         whole = np.zeros((len(call.wide_rows), model.model.num_labels), np.int64)
         each = np.arange(len(whole) + 1)  # every feature as a text of its own: the kernel's own rounding
         if len(whole):
-            kernels = model.kernels_for(1)
-            kernels.add_features(call.table, call.scale, call.wide_rows, call.wide_weights, each, whole)
+            features = call.table, call.scale, call.wide_rows, call.wide_weights
+            core.twin("lookup").add_features(*features, each, whole, threads=1)
         ids = encoded.ids[encoded.offsets[number] : encoded.offsets[number + 1]].astype(np.int64)
         first, length = _places(ids, model.model.features.keys[call.wide_rows])
         terms[WIDE] = _terms(first, length, whole[:, columns].astype(np.float64) * WIDE_UNIT**2)

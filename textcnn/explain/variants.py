@@ -43,7 +43,7 @@ class Variants:
         self._products, self._means = held.products[numbers], held.means[numbers]
         one_layer = model.model
         self._filters = one_layer.filters
-        self._starts = np.cumsum(self._filters.sizes) - self._filters.sizes
+        self._starts = self._filters.first_taps
         self._wide = None if one_layer.features is None else WideChanges(model, self._ids)
 
     def __len__(self) -> int:

@@ -10,17 +10,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
 
+from textcnn import core
 from textcnn.errors import ConfigError
 from textcnn.inference.filters import Doubles, activate
 from textcnn.inference.lookup import LookupModel
-from textcnn.inference.many_texts import CHUNK
-from textcnn.kernels import lookup_numpy, shares_numpy
 from textcnn.text.pipeline import EncodedTexts
+
+CHUNK = 128  # texts whose windows are looked for together
 
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
@@ -54,15 +54,6 @@ def check_exact(model: LookupModel) -> LookupModel:
     return model
 
 
-def shares_of(kernels: ModuleType) -> ModuleType:
-    """The kernels of reasons that go with those of the look-up."""
-    if kernels is lookup_numpy:
-        return shares_numpy
-    from textcnn.kernels import shares_numba
-
-    return shares_numba
-
-
 class Winners:
     """Some neighbouring texts, and the windows that won in them: what answers and reasons are both made of.
 
@@ -73,21 +64,21 @@ class Winners:
     """
 
     def __init__(self, model: LookupModel, encoded: EncodedTexts, texts: slice) -> None:
-        self.model, self._kernels = model, model.kernels_for(len(encoded))
+        self.model, kernels = model, core.twin("lookup")
         self.call, _ = model.gathered(encoded, texts)
-        call, kernels = self.call, self._kernels
-        self._places = np.zeros(call.best.shape, np.int32)
-        kernels.winners(call.products, call.rows, call.offsets, call.sizes, call.best, self._places)
-        kernels.add_rows(call.means, call.rows, call.offsets, call.mean_sums)
+        call, self._threads = self.call, model.threads
+        self._places, threads = np.zeros(call.best.shape, np.int32), self._threads
+        windows = call.products, call.rows, call.offsets, call.sizes, call.first_taps
+        kernels.winners(*windows, call.best, self._places, threads=threads)
+        kernels.add_rows(call.means, call.rows, call.offsets, call.mean_sums, threads=threads)
         if len(call.table):
-            kernels.add_features(
-                call.table, call.scale, call.wide_rows, call.wide_weights, call.wide_offsets, call.wide_sums
-            )
+            features = call.table, call.scale, call.wide_rows, call.wide_weights, call.wide_offsets
+            kernels.add_features(*features, call.wide_sums, threads=threads)
 
     def logits(self) -> Doubles:
         """The logits ``(B, C)`` of classify, to the bit."""
         rest, empty = self.model.rest(self.call), np.diff(self.call.offsets) == 0
-        return np.asarray(self.model.close(self.call.best, rest, empty, self._kernels), np.float64)
+        return np.asarray(self.model.close(self.call.best, rest, empty), np.float64)
 
     @property
     def features(self) -> Doubles:
@@ -103,8 +94,8 @@ class Winners:
         size, widest = int(offsets[-1]), scores.adds.shape[2]
         words, windows = np.zeros((size, heads.shape[1])), np.zeros((size * widest, heads.shape[1]))
         won = np.zeros(len(windows), np.bool_)
-        spread = shares_of(self._kernels).spread
-        spread(scores.first, scores.inside, scores.adds, scores.reach, scores.features, heads, words, windows, won)
+        shares = scores.first, scores.inside, scores.adds, scores.reach, scores.features
+        core.twin("shares").spread(*shares, heads, words, windows, won, threads=self._threads)
         found = np.flatnonzero(won)
         token, length = np.divmod(found, widest)
         return _terms(offsets, token, length + 1, windows[found]), _terms(offsets, np.arange(size), 1, words)
@@ -132,8 +123,8 @@ class Winners:
         shape = len(call.offsets) - 1, len(filters.bias)
         first, inside = np.zeros((2, *shape), np.int64)
         adds = np.zeros((*shape, int(call.sizes.max(initial=1))))
-        window_words = shares_of(self._kernels).window_words
-        window_words(call.products, call.rows, call.offsets, call.sizes, self._places, first, inside, adds)
+        windows = call.products, call.rows, call.offsets, call.sizes, call.first_taps, self._places
+        core.twin("shares").window_words(*windows, first, inside, adds, threads=self._threads)
         scores: Doubles = np.zeros(shape)
         scores += filters.bias
         for i in range(adds.shape[2]):

@@ -82,7 +82,7 @@ def bound_of(before: LookupModel, after: LookupModel, kept: Sequence[int], usual
     old, new = before.model, after.model
     taps, size = len(old.filters.taps), len(after.inputs.tokenizer)
     pairs = _taps_of_all(old.filters, kept)
-    moved, low, high = np.zeros(len(new.filters.taps)), np.zeros(taps), np.zeros(taps)
+    moved, low, high = np.zeros(len(pairs)), np.zeros(taps), np.zeros(taps)
     means = np.zeros(old.num_labels)
     order = _taps_of_all(new.filters, range(len(kept)))
     products = old.product(), new.product()
@@ -92,7 +92,7 @@ def bound_of(before: LookupModel, after: LookupModel, kept: Sequence[int], usual
         difference = np.abs(was[:, pairs] - now[:, order])
         moved = np.maximum(moved, difference.max(0, initial=0))
         if old.means is not None:
-            means = np.maximum(means, np.abs(was[:, taps:] - now[:, len(order) :]).max(0))
+            means = np.maximum(means, np.abs(was[:, taps:] - now[:, len(new.filters.taps) :]).max(0))
     fixed = means + _ROUNDING
     fixed += _kept_share(before, kept, moved) + _pruned_share(before, kept, usual, low, high)
     return Bound(fixed, _wide_share(before, after))
@@ -101,7 +101,7 @@ def bound_of(before: LookupModel, after: LookupModel, kept: Sequence[int], usual
 def _taps_of(filters: FilterWeights, f: int) -> npt.NDArray[np.int64]:
     """Columns of the products of filter f: taps stand one behind the other, each with its filters."""
     group, place = divmod(f, filters.num_filters)
-    start = int(filters.sizes[:group].sum())
+    start = int(filters.first_taps[group])
     return np.arange(start, start + int(filters.sizes[group])) * filters.num_filters + place
 
 

@@ -73,13 +73,15 @@ def tables_of(model: LookupModel) -> tuple[Arrays, dict[str, Any]]:
         )
     weights, product = model.model, model.model.product()
     filters = weights.filters
+    # The reader has taps of every width, one behind the other.
+    columns = np.concatenate([filters.layout(0).columns, np.arange(len(filters.taps), len(product.scales))])
     tensors: Arrays = {
         "kind_starts": characters.starts,
         "kinds": characters.kinds,
         "vocabulary": np.frombuffer("\n".join(inputs.tokenizer.types()).encode(), np.uint8),
         "vectors": _vectors(model),
-        "weights": product.whole.T.astype(np.int32),
-        "weight_scales": product.scales,
+        "weights": product.whole.T[columns].astype(np.int32),
+        "weight_scales": product.scales[columns],
         "filter_bias": filters.bias,
         "head": filters.head,
         "bias": weights.bias.astype(np.float64),
@@ -115,7 +117,7 @@ def tables_of(model: LookupModel) -> tuple[Arrays, dict[str, Any]]:
         "vector_bits": product.bits,
         "sizes": filters.sizes.tolist(),
         "num_filters": filters.num_filters,
-        "num_taps": len(filters.taps),
+        "num_taps": len(filters.layout(0).columns),
         "activation": filters.activation,
         "wide_scale": weights.scale,
     }

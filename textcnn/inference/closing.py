@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from textcnn import core
 from textcnn.errors import ArtifactError
 from textcnn.inference.answering import Booleans
 from textcnn.inference.filters import FloatFilters
@@ -70,12 +70,12 @@ class Closing:
             means = means // np.maximum(call.offsets[1:] - call.offsets[:-1], 1)[:, None]
         return np.asarray(means + (call.wide_sums >> _SHIFT) + self._model.bias)
 
-    def logits(self, best: Array, rest: npt.NDArray[np.int64], empty: Booleans, kernels: ModuleType) -> Array:
+    def logits(self, best: Array, rest: npt.NDArray[np.int64], empty: Booleans, *, threads: int | None = None) -> Array:
         """Logits ``(B, C)``, float64 or whole, from largest sums ``(B, G, F)`` and the other parts' whole logits."""
         if isinstance(self._filters, IntegerFilters):
             return self._filters.logits(best, empty) + rest
-        logits = np.zeros(rest.shape)
-        kernels.head(self._filters.features(best, empty), self._model.filters.head, logits)
+        logits, own = np.zeros(rest.shape), self._model.filters
+        core.twin("lookup").add_scores(best, own.bias, own.activation, own.head, empty, logits, threads=threads)
         return np.asarray(logits + rest * UNIT)
 
     def certified(

@@ -1,4 +1,4 @@
-"""The filters of a one-layer model in the look-up runtime: rows of products, and features from the largest sums.
+"""The filters of a one-layer model in the look-up runtime: the layout of their rows, and features from largest sums.
 
 Two kinds with the same methods: :class:`FloatFilters` here, :class:`textcnn.inference.quantized.IntegerFilters`.
 """
@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from textcnn.core.lookup_numpy import activate as activate
+from textcnn.core.lookup_numpy import hyperbolic_tangent as hyperbolic_tangent
+from textcnn.core.type_rows_numpy import RowLayout
+
 Array = npt.NDArray[Any]
 Doubles = npt.NDArray[np.float64]
 
 LANES = 16  # filters are padded to a multiple: whole vector instructions
-LEAK = np.float32(0.01)  # of `leaky_relu`, as torch.nn.LeakyReLU has it
 
 
 @dataclass(frozen=True)
@@ -24,10 +27,11 @@ class FilterWeights:
 
     Attributes:
         sizes: ``(G,)`` int64, the widths h.
-        taps: ``(S * F, D)`` float32, tap by tap.
+        taps: ``(T * F, D)`` float32, tap by tap.
         bias: ``(G * F,)`` float32.
         head: ``(G * F, C)`` float32, what each feature adds to each logit.
         activation: its name.
+        is_nested: whether all widths, which ascend, share the taps of the widest; else each has its own.
     """
 
     sizes: npt.NDArray[np.int64]
@@ -35,6 +39,7 @@ class FilterWeights:
     bias: npt.NDArray[np.float32]
     head: npt.NDArray[np.float32]
     activation: str
+    is_nested: bool = False
 
     @property
     def num_filters(self) -> int:
@@ -42,61 +47,45 @@ class FilterWeights:
         return len(self.bias) // max(len(self.sizes), 1)
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """``(S, F)`` of a row of products, F padded to whole vector instructions."""
-        return int(self.sizes.sum()), -(-self.num_filters // LANES) * LANES
+    def first_taps(self) -> npt.NDArray[np.int64]:
+        """The tap ``(G,)`` that each width begins with."""
+        return np.zeros_like(self.sizes) if self.is_nested else own_taps(self.sizes)
 
-    def padded(self, products: Doubles) -> Doubles:
-        """Products ``(n, S * F)`` as ``(n, S, F)`` of :attr:`shape`."""
-        taps, lanes = self.shape
-        rows = np.zeros((len(products), taps, lanes))
-        rows[:, :, : self.num_filters] = products.reshape(len(products), taps, self.num_filters)
-        return rows
+    def layout(self, num_shares: int, steps: Doubles | None = None) -> RowLayout:
+        """How products of the taps, and behind them shares of the mean, become rows."""
+        num_taps = len(self.taps) // max(self.num_filters, 1)
+        width = -(-self.num_filters // LANES) * LANES
+        return RowLayout(num_taps, self.num_filters, width, num_shares, self.sizes, self.first_taps, steps)
 
     def flat(self, best: Array) -> Array:
         """Largest sums ``(B, G, F)`` of padded rows as ``(B, G * F)`` without the padding."""
         return best[:, :, : self.num_filters].reshape(len(best), len(self.bias))
 
 
+def own_taps(sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The first tap ``(G,)`` of each width where every width has taps of its own."""
+    return np.asarray(np.cumsum(sizes) - sizes, np.int64)
+
+
 class FloatFilters:
-    """Float32 rows; the definition that integers are measured by."""
+    """Float32 rows; the definition that integers are measured by.
+
+    Attributes:
+        weights: of the filters.
+        first_taps: ``(G,)``, the tap of a row that each width begins with.
+    """
 
     row_type, sum_type = np.float32, np.float32
 
     def __init__(self, weights: FilterWeights) -> None:
-        self.weights = weights
+        self.weights, self.first_taps = weights, weights.first_taps
 
-    def rows(self, products: Doubles) -> tuple[Array, npt.NDArray[np.bool_]]:
-        """Rows ``(n, S, F)`` of exact products ``(n, S * F)``, and which of them are outside the range (none)."""
-        return self.weights.padded(products).astype(np.float32), np.zeros(len(products), np.bool_)
+    def layout(self, num_shares: int) -> RowLayout:
+        """How products, and behind them shares of the mean, become rows: nested widths share their taps."""
+        return self.weights.layout(num_shares)
 
     def features(self, best: Array, empty: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
         """Activations ``(B, G * F)`` of the largest sums ``(B, G, F)``; an empty text has zeros."""
         scores: npt.NDArray[np.float32] = activate(self.weights.flat(best) + self.weights.bias, self.weights.activation)
         scores[empty] = 0
         return scores
-
-
-def activate(scores: npt.NDArray[Any], activation: str) -> npt.NDArray[Any]:
-    """The activation of that name, of the type of the scores."""
-    found: npt.NDArray[Any] = scores
-    if activation == "relu":
-        found = np.maximum(scores, np.float32(0))
-    elif activation == "leaky_relu":
-        found = np.where(scores > 0, scores, scores * LEAK)
-    elif activation == "tanh":
-        found = hyperbolic_tangent(scores).astype(scores.dtype)
-    return found
-
-
-def hyperbolic_tangent(x: Array) -> Doubles:
-    """Tanh within 1e-13, from operations that IEEE 754 defines to the bit; library functions differ by machine.
-
-    ``tanh(2 y) = 2 tanh(y) / (1 + tanh(y)**2)``, six times, from a quotient that is exact to 1e-13 for y < 1/3.
-    """
-    y = np.clip(x.astype(np.float64), -20, 20) / 64
-    square = y * y
-    value: Doubles = y * (945 + square * (105 + square)) / (945 + square * (420 + square * 15))
-    for _ in range(6):
-        value = 2 * value / (1 + value * value)
-    return value

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from textcnn import core
 from textcnn.inference.filters import FloatFilters
 from textcnn.inference.one_layer import OneLayer
-from textcnn.inference.quantized import UNIT, IntegerFilters
+from textcnn.inference.quantized import IntegerFilters
 from textcnn.inference.type_rows import RowCache, Rows
 from textcnn.text.lexicon import Unseen
 from textcnn.text.pipeline import EncodedTexts
@@ -27,6 +28,7 @@ class Gathered(NamedTuple):
     rows: Array
     offsets: Array
     sizes: Array
+    first_taps: Array
     best: Array
     mean_sums: Array
     table: Array
@@ -74,11 +76,12 @@ class Gatherer:
         cache_bytes: int,
     ) -> None:
         self._model, self._filters, self._max_length = model, filters, max_length
-        self._product = model.product()
+        self._product, self._layout = model.product(), filters.layout(0 if model.means is None else model.num_labels)
         self._table = np.zeros((0, model.num_labels), np.float32) if model.table is None else model.table
-        taps, lanes = model.filters.shape
-        row_bytes = taps * lanes * np.dtype(filters.row_type).itemsize + 8 * model.num_labels + 1
-        self.cache = RowCache(self._make_rows, num_types, max(cache_bytes // row_bytes, 2))
+        means, clipped = np.zeros((0, model.num_labels), np.int64), np.zeros(0, np.bool_)
+        nothing = Rows(np.zeros((0, *self._layout.row_shape), filters.row_type), means, clipped)
+        capacity = max(cache_bytes // nothing.grown(1).row_bytes, 2)
+        self.cache = RowCache(self._fill_rows, nothing, num_types, capacity)
 
     def rows(self, types: Array, unseen: Unseen) -> tuple[Rows, npt.NDArray[np.int64]]:
         """Rows that hold all ``types (N,)``, in any order, and the number of the row of each."""
@@ -89,15 +92,14 @@ class Gatherer:
 
         The largest of a column is what the filter's feature is made of.
         """
-        found, sums, tap = self.rows(types, unseen), [], 0
-        for size in self._model.filters.sizes.tolist():
+        found, sums = self.rows(types, unseen), []
+        for size, tap in zip(self._model.filters.sizes.tolist(), self._filters.first_taps.tolist(), strict=True):
             outside = np.zeros(size - 1, np.int64)
             padded, count = np.concatenate([outside, found[1], outside]), len(types) + size - 1
             total = np.zeros((count, self._model.filters.num_filters), self._filters.sum_type)
             for i in range(size):
                 total += found[0].products[padded[i : i + count], tap + i, : total.shape[1]]
             sums.append(total)
-            tap += size
         return sums
 
     def gather(self, encoded: EncodedTexts, texts: slice) -> tuple[Gathered, Rows]:
@@ -109,12 +111,14 @@ class Gatherer:
         mean_sums, wide_sums = np.zeros((2, len(best), model.num_labels), np.int64)
         wide = features_of(encoded.wide, texts)
         products = held.products, held.means, numbers, tokens.offsets, model.filters.sizes
-        return Gathered(*products, best, mean_sums, self._table, model.scale, *wide, wide_sums), held
+        return Gathered(
+            *products, self._filters.first_taps, best, mean_sums, self._table, model.scale, *wide, wide_sums
+        ), held
 
-    def _make_rows(self, types: npt.NDArray[np.int64], unseen: Unseen) -> Rows:
-        products, taps = self._product(self._model.vectors(types, unseen)), len(self._model.filters.taps)
-        rows, clipped = self._filters.rows(products[:, :taps])
-        means = np.zeros((len(types), self._model.num_labels), np.int64)
-        if self._model.means is not None:
-            means[:] = np.rint(products[:, taps:] / UNIT)
-        return Rows(rows, means, clipped)
+    def _fill_rows(self, types: npt.NDArray[np.int64], unseen: Unseen, rows: Rows) -> None:
+        vectors = self._model.vectors
+        bags, shares = vectors.bags(types, unseen), rows.means[:, : self._layout.num_shares]
+        core.twin("type_rows").fill_rows(
+            *(vectors.tables, self._product, self._layout, types, bags.ids, bags.offsets),
+            *(rows.products, shares, rows.clipped),
+        )

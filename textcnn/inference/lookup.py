@@ -2,23 +2,22 @@
 
 The score of a filter is a sum over words, so the products of a word with every tap are made when a text first holds
 it, and kept; then a window is a sum of rows. A text's answer is the same to the bit in any batch and order, on any
-number of threads, in numpy and numba; with ``precision="int8"`` logits are whole numbers, the same on every machine.
+number of threads, in numpy and the core; with ``precision="int8"`` logits are whole numbers, the same on every machine.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from textcnn import core
+from textcnn.core.threads import num_threads
 from textcnn.errors import ConfigError
-from textcnn.inference import threads as pool
 from textcnn.inference.answering import Answering, Booleans, Measured
 from textcnn.inference.closing import Closing, filters_of
 from textcnn.inference.gathering import Gathered, Gatherer
@@ -27,8 +26,6 @@ from textcnn.inference.many_texts import ManyTexts, Results
 from textcnn.inference.one_layer import OneLayer
 from textcnn.inference.one_text import OneText
 from textcnn.inference.type_rows import CACHE_BYTES, RowCache, Rows
-from textcnn.kernels import lookup_numpy
-from textcnn.kernels.compiling import announce
 from textcnn.labels import MULTI_LABEL, Labels
 from textcnn.text.lexicon import Unseen
 from textcnn.text.pipeline import EncodedTexts, TextPipeline
@@ -37,7 +34,6 @@ from textcnn.text.schema import Schema, schema_of
 Array = npt.NDArray[Any]
 
 PRECISIONS = ("float32", "int8")
-FEW = 200  # texts up to which numpy is faster than importing numba
 
 
 class LookupModel(Answering):
@@ -52,16 +48,10 @@ class LookupModel(Answering):
         precision: str = "float32",
         threads: int | None = None,
         cache_bytes: int = CACHE_BYTES,
-        kernels: str = "auto",
     ) -> None:
-        self.precision, self.threads = precision, threads or pool.num_cores()
-        self._settings: dict[str, Any] = {
-            "precision": precision,
-            "threads": threads,
-            "cache_bytes": cache_bytes,
-            "kernels": kernels,
-        }
-        self._model, self._pipeline, self._saved, self._choice = model, pipeline, saved, kernels
+        self.precision, self.threads = precision, num_threads(threads)
+        self._settings: dict[str, Any] = {"precision": precision, "threads": threads, "cache_bytes": cache_bytes}
+        self._model, self._pipeline, self._saved = model, pipeline, saved
         self._labels = Labels(tuple(saved["labels"]), saved["problem_type"] == MULTI_LABEL)
         self.filters = filters_of(model, precision, saved.get("scales"), len(pipeline.tokenizer))
         num_types, longest = len(pipeline.tokenizer), pipeline.max_length
@@ -82,7 +72,6 @@ class LookupModel(Answering):
         precision: str = "float32",
         threads: int | None = None,
         cache_bytes: int = CACHE_BYTES,
-        kernels: str = "auto",
     ) -> LookupModel:
         """Read a model folder.
 
@@ -90,9 +79,8 @@ class LookupModel(Answering):
             folder: as ``train`` wrote it.
             precision: ``float32``, or ``int8``: smaller and faster rows, integer logits, and answers that say whether
                 they are certified to have float32's labels.
-            threads: for many texts; none: all cores.
+            threads: for many texts; none: :func:`textcnn.core.threads.num_threads`.
             cache_bytes: memory for the rows of types, at most; a longer text takes what it needs.
-            kernels: ``numpy``, ``numba``, or ``auto``: numba for more than :data:`FEW` texts, or where it is loaded.
 
         Raises:
             ArtifactError: there is no such folder, it is damaged, or its model is not of one layer.
@@ -100,22 +88,15 @@ class LookupModel(Answering):
         """
         if precision not in PRECISIONS:
             raise ConfigError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
-        if kernels not in ("auto", "numpy", "numba"):
-            raise ConfigError(f"kernels must be auto, numpy or numba, got {kernels!r}")
-        return cls(
-            *read_lookup_folder(Path(folder)),
-            precision=precision,
-            threads=threads,
-            cache_bytes=cache_bytes,
-            kernels=kernels,
-        )
+        found = read_lookup_folder(Path(folder))
+        return cls(*found, precision=precision, threads=threads, cache_bytes=cache_bytes)
 
     @property
     def labels(self) -> Labels:
         """The labels, in the order of the columns of :meth:`predict_proba`."""
         return self._labels
 
-    @property
+    @cached_property
     def schema(self) -> Schema:
         """What other tables are to be read like: the columns of training and how its labels were written."""
         return schema_of(self._saved)
@@ -196,27 +177,27 @@ class LookupModel(Answering):
             return measured
         longest = self._pipeline.max_length
         empty, cut = np.array([found.num_tokens == 0]), np.array([longest is not None and found.num_tokens > longest])
-        rest, certified = found.rest + self._model.bias, None
-        if self.precision == "float32" and self._model.filters.activation == "relu":
-            logits = one.relu_logits(found.best, rest, is_empty=found.num_tokens == 0)
-        else:
-            logits = self.close(found.best, rest, empty, self.kernels_for(1))
-        if self.precision == "int8":
+        logits, certified = found.logits, None
+        if found.best is not None:
             clipped = np.array([found.clipped])
-            certified = self._closing.certified(found.best, logits, empty, clipped, self._closing.limits(thresholds))
-        return Measured(self._closing.doubles(logits), empty, cut, found.num_tokens, found.num_unknown, certified)
+            logits, certified = self.close_certified(found.best, found.rest, empty, clipped, thresholds)
+        assert logits is not None
+        return Measured(logits, empty, cut, found.num_tokens, found.num_unknown, certified)
 
     def one_text(self) -> OneText | None:
-        """The shorter way for a single text, where compiled code is there for it."""
-        if self._one is None and self.kernels_for(1) is not lookup_numpy:
-            memory = self._pipeline.compiled_memory()
-            if memory is not None:
-                self._one = OneText(self._model, self._pipeline, memory, self._gatherer.cache, self.filters.sum_type)
+        """The shorter way for a single text, where the core and the tokenizer allow it."""
+        library = core.library()
+        if library is None or self._one is not None:
+            return None if library is None else self._one
+        memory = self._pipeline.compiled_memory()
+        if memory is not None:
+            cache = self._gatherer.cache
+            self._one = OneText(library, self._model, self.filters, self._pipeline, memory, cache)
         return self._one
 
-    def close(self, best: Array, rest: npt.NDArray[np.int64], empty: Booleans, kernels: ModuleType) -> Array:
+    def close(self, best: Array, rest: npt.NDArray[np.int64], empty: Booleans) -> Array:
         """Logits ``(B, C)``, float64 or whole, from largest sums ``(B, G, F)`` and the other parts' whole logits."""
-        return self._closing.logits(best, rest, empty, kernels)
+        return self._closing.logits(best, rest, empty, threads=1)
 
     def close_certified(
         self,
@@ -227,25 +208,13 @@ class LookupModel(Answering):
         thresholds: Sequence[float],
     ) -> tuple[npt.NDArray[np.float64], Booleans | None]:
         """As :meth:`close`, logits as float64, and, with int8, which rows provably have float32's labels."""
-        logits, limits = self.close(best, rest, empty, lookup_numpy), self._closing.limits(thresholds)
+        logits, limits = self.close(best, rest, empty), self._closing.limits(thresholds)
         return self._closing.doubles(logits), self._closing.certified(best, logits, empty, clipped, limits)
 
     def _answer(self, encoded: EncodedTexts, limits: Any = None, *, certify: bool = False) -> Results:
         kind = np.int64 if self.precision == "int8" else np.float64
         results = Results(np.zeros((len(encoded), self._model.num_labels), kind), np.zeros(len(encoded), np.bool_))
-        return self._many.fill(results, encoded, self.kernels_for(len(encoded)), limits, certify=certify)
-
-    def kernels_for(self, num_texts: int) -> ModuleType:
-        """The twin that answers so many texts."""
-        name = "textcnn.kernels.lookup_numba"
-        if self._choice == "numpy" or (self._choice == "auto" and num_texts <= FEW and name not in sys.modules):
-            return lookup_numpy
-        loaded = name in sys.modules
-        from textcnn.kernels import lookup_numba
-
-        if not loaded:
-            announce(lookup_numba)
-        return lookup_numba
+        return self._many.fill(results, encoded, limits, certify=certify)
 
     def rest(self, call: Gathered) -> npt.NDArray[np.int64]:
         """Whole logits ``(B, C)`` of the mean, the wide branch and the bias, once their sums are there."""

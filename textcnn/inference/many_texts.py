@@ -1,27 +1,27 @@
-"""Many texts at once: chunks of neighbours, gathered and closed one by one, on several threads where that pays."""
+"""Many texts at once: blocks of neighbours, each gathered, looked up by all threads, and made into logits."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.inference import threads as pool
+from textcnn import core
 from textcnn.inference.answering import Booleans
 from textcnn.inference.closing import Closing
 from textcnn.inference.gathering import Gatherer
-from textcnn.kernels import lookup_numpy
 from textcnn.text.pipeline import EncodedTexts
 
-CHUNK = 128  # texts of one task; a text is summed by one thread, so the cut decides nothing
+# A text is summed by one thread, so the cut decides nothing; it bounds the memory of rows and of sums.
+BLOCK_TOKENS, LEAST_TOKENS, BLOCK_TEXTS = 1 << 16, 1 << 12, 1 << 12
 
 
 @dataclass
 class Results:
-    """What chunks fill: logits ``(N, C)``, float64 or in whole units, and which texts are certified."""
+    """What blocks fill: logits ``(N, C)``, float64 or in whole units, and which texts are certified."""
 
     logits: npt.NDArray[Any]
     certified: Booleans
@@ -43,31 +43,30 @@ class ManyTexts:
         self,
         results: Results,
         encoded: EncodedTexts,
-        kernels: ModuleType,
         limits: npt.NDArray[np.float64] | None = None,
         *,
         certify: bool = False,
     ) -> Results:
         """Fill ``results`` of all texts, with certificates if asked for, and give them back."""
-
-        def work(start: int) -> None:
-            texts = slice(start, min(start + CHUNK, len(encoded)))
+        kernels = core.twin("lookup")
+        num_tokens = min(BLOCK_TOKENS, max(self._gatherer.cache.capacity, LEAST_TOKENS))
+        for texts in blocks(encoded.offsets, num_tokens):
             call, held = self._gatherer.gather(encoded, texts)
-            kernels.collect(*call)
+            kernels.collect(*call, threads=self._threads)
             rest, empty = self._closing.rest(call), call.offsets[1:] == call.offsets[:-1]
-            results.logits[texts] = logits = self._closing.logits(call.best, rest, empty, kernels)
+            results.logits[texts] = logits = self._closing.logits(call.best, rest, empty, threads=self._threads)
             if certify:
                 clipped = _any_of(held.clipped[call.rows], call.offsets)
                 results.certified[texts] = self._closing.certified(call.best, logits, empty, clipped, limits)
-
-        starts = range(0, len(encoded), CHUNK)
-        threads = 1 if kernels is lookup_numpy else min(self._threads, len(starts))
-        if threads > 1:
-            pool.run(work, starts, threads)
-        else:
-            for start in starts:
-                work(start)
         return results
+
+
+def blocks(offsets: npt.NDArray[np.int64], num_tokens: int) -> Iterator[slice]:
+    """All texts in neighbours of about so many tokens, at most so many texts, that memory is bounded."""
+    by_tokens = np.searchsorted(offsets, np.arange(offsets[0], offsets[-1], num_tokens))
+    cuts = np.unique(np.concatenate([by_tokens, np.arange(0, len(offsets) - 1, BLOCK_TEXTS), [len(offsets) - 1]]))
+    for start, stop in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
+        yield slice(start, stop)
 
 
 def _any_of(marks: Booleans, offsets: npt.NDArray[np.int64]) -> Booleans:

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.config import ModelConfig
+from textcnn.core.exact import ExactProduct
 from textcnn.errors import ArtifactError
-from textcnn.inference.exact import ExactProduct
 from textcnn.inference.filters import FilterWeights
 from textcnn.inference.folder import CONFIG, WEIGHTS
 from textcnn.inference.quantized import UNIT, steps_of
@@ -121,9 +121,10 @@ def one_layer(
     if lexicon is not None and lexicon.num_ngrams:
         found.take(f"{names[-1]}ngram.weight", lexicon.num_ngrams, config.dim)
     dim = config.dim * len(names)
+    is_kim, has_bank = config.architecture == "kim", bool(config.settings.get("nested", True))
     convs = []
-    if config.architecture == "kim":
-        convs = _nested(found, dim, config, folder) if config.settings.get("nested", True) else _filters(found, dim)
+    if is_kim:
+        convs = _nested(found, dim, config, folder) if has_bank else _filters(found, dim)
     num_maxima = sum(len(bias) for _, bias in convs)
     num_outputs = 1 if config.binary_sigmoid and len(labels) == 2 and not labels.multi_label else len(labels)
     averages = config.settings.get("pooling", POOLINGS[0]) == POOLINGS[0] or config.architecture == "bag"
@@ -142,14 +143,16 @@ def one_layer(
     if activation not in ACTIVATIONS:
         known = ", ".join(ACTIVATIONS)
         raise ArtifactError(f"{folder / CONFIG}: expected an activation of {known}, found {shown(activation)}")
-    sizes = np.array([weight.shape[2] for weight, _ in convs], np.int64)
-    taps = [weight.transpose(2, 0, 1).reshape(-1, dim) for weight, _ in convs]  # (h * F, D)
+    sizes, is_nested = np.array([weight.shape[2] for weight, _ in convs], np.int64), is_kim and has_bank
+    stored = convs[-1:] if is_nested else convs  # the widest has the taps of all
+    taps = [weight.transpose(2, 0, 1).reshape(-1, dim) for weight, _ in stored]  # (h * F, D)
     filters = FilterWeights(
         sizes,
         np.concatenate([np.zeros((0, dim), np.float32), *taps]),
         np.concatenate([np.zeros(0, np.float32), *(bias for _, bias in convs)]),
         np.ascontiguousarray(head[:, :num_maxima].T),
         activation,
+        is_nested,
     )
     return OneLayer(
         TypeVectors(tensors, lexicon, adds=config.vectors is not None),

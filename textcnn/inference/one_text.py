@@ -1,4 +1,4 @@
-"""One text at a time, where all its words have been met: from a string to what its logits are made of in one call."""
+"""One text at a time, where all its words have been met: from a string to its logits in one call of the core."""
 
 from __future__ import annotations
 
@@ -7,32 +7,38 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from textcnn.core import Core
+from textcnn.core.one_text import Memory, Weights
+from textcnn.core.one_text import OneText as Answerer
+from textcnn.inference.filters import FloatFilters
 from textcnn.inference.one_layer import OneLayer
-from textcnn.inference.quantized import UNIT
+from textcnn.inference.quantized import IntegerFilters
 from textcnn.inference.type_rows import RowCache
 from textcnn.text.chunks import ChunkMemory
 from textcnn.text.lexicon import Unseen
 from textcnn.text.pipeline import TextPipeline
-from textcnn.text.wide import WideFeatures, first_logarithms
+from textcnn.text.wide import first_logarithms
 
 Array = npt.NDArray[Any]
 Integers = npt.NDArray[np.int64]
 
-_UNLIMITED = 2**62
+_LOGARITHMS = 256  # counts of a feature; a text that has one more often goes the way of many
 
 
-class Gathered(NamedTuple):
-    """What the logits of one text are made of.
+class Answered(NamedTuple):
+    """What is known of one text.
 
     Attributes:
-        best: ``(1, G, F)``, the largest sum of each filter.
-        rest: ``(1, C)`` int64, what means and wide features add, in ``UNIT``.
+        logits: ``(1, C)`` float64; none where the rows are int8.
+        best: ``(1, G, F)`` int16, the largest sum of each filter; none where the rows are float32.
+        rest: ``(1, C)`` int64, all but the filters' part of the logits, in ``UNIT``.
         num_tokens: uncut.
         num_unknown: of them.
         clipped: whether a product of one of its words is outside the range of int8.
     """
 
-    best: Array
+    logits: npt.NDArray[np.float64] | None
+    best: Array | None
     rest: Integers
     num_tokens: int
     num_unknown: int
@@ -40,75 +46,69 @@ class Gathered(NamedTuple):
 
 
 class OneText:
-    """Gathers for single texts, from the memory of chunks and the rows of types; fills neither of them.
+    """Answers single texts from the memory of chunks and the rows of types; fills neither of them.
+
+    Any number of threads may ask; they take turns.
 
     Args:
+        core: the library.
         model: the weights.
-        pipeline: remembers chunks, compiled (:meth:`textcnn.text.pipeline.TextPipeline.compiled_memory`).
+        filters: in the precision of the rows.
+        pipeline: remembers chunks (:meth:`textcnn.text.pipeline.TextPipeline.compiled_memory`).
         memory: that memory.
         cache: rows of types.
-        sum_type: of the sums over windows.
     """
 
     def __init__(
-        self, model: OneLayer, pipeline: TextPipeline, memory: ChunkMemory, cache: RowCache, sum_type: Any
+        self,
+        core: Core,
+        model: OneLayer,
+        filters: FloatFilters | IntegerFilters,
+        pipeline: TextPipeline,
+        memory: ChunkMemory,
+        cache: RowCache,
     ) -> None:
-        from textcnn.kernels import one_text_numba
-
-        self._relu_logits, self._filters = one_text_numba.relu_logits, model.filters
-        self._gather, self._missing = one_text_numba.gather, one_text_numba.MISSING
-        self._most_tokens = one_text_numba.MOST_TOKENS
-        self._memory, self._cache, self._sum_type = memory, cache, sum_type
-        self._sizes, self._num_labels = model.filters.sizes, model.num_labels
-        self._table = np.zeros((0, model.num_labels), np.float32) if model.table is None else model.table
-        self._scale = float(model.scale)
-        features = pipeline.wide or WideFeatures(np.zeros(0, np.int64), np.zeros(0, np.float32))
-        self._features = features.keys, features.idf, first_logarithms(256)
-        unknown = pipeline.tokenizer.unknown_id
-        self._num_types, self._unknown = len(pipeline.tokenizer), -1 if unknown is None else unknown
-        self._longest = _UNLIMITED if pipeline.max_length is None else pipeline.max_length
+        self._memory, self._cache = memory, cache
+        self._is_whole = isinstance(filters, IntegerFilters)
+        own, wide = model.filters, None if model.table is None else pipeline.wide
+        weights = Weights(
+            num_types=len(pipeline.tokenizer),
+            unknown=pipeline.tokenizer.unknown_id,
+            longest=pipeline.max_length,
+            sizes=own.sizes,
+            first_taps=filters.first_taps,
+            ngrams=None if wide is None else wide._index,
+            idf=np.zeros(0, np.float32) if wide is None else wide.idf,
+            logarithms=1 + first_logarithms(_LOGARITHMS),
+            table=np.zeros((0, model.num_labels), np.float32) if model.table is None else model.table,
+            scale=float(model.scale),
+            output_bias=model.bias,
+            bias=own.bias,
+            head=own.head,
+            activation=own.activation,
+        )
+        self._answerer = Answerer(core, weights)
         self._known: Integers | None = None
         self._names: list[str] | None = None
         self._row_of_unseen: Integers = np.full(0, -1, np.int64)
 
-    def __call__(self, text: str) -> Gathered | None:
-        """What this text's logits are made of; none where a word has not been met, or the text is long."""
-        data = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
-        rest, rows = np.empty((1, self._num_labels), np.int64), np.empty(self._most_tokens, np.int64)
+    def __call__(self, text: str) -> Answered | None:
+        """The answer to this text; none where a word has not been met, or the text is long."""
+        data, one = text.encode("utf-8", "surrogatepass"), self._answerer
         with self._memory.lock, self._cache.lock:
             remembered, held = self._memory.remembered(), self._cache.held()
             if remembered is None or self._known is not held.known or self._names is not remembered.names:
                 return None
-            best = np.empty((1, len(self._sizes), held.rows.products.shape[2]), self._sum_type)
-            length, unknown = self._gather(
-                data,
-                *remembered.arrays,
-                self._num_types,
-                self._unknown,
-                self._longest,
-                held.known,
-                self._row_of_unseen,
-                rows,
-                held.rows.products,
-                held.rows.means,
-                self._sizes,
-                best,
-                *self._features,
-                self._table,
-                self._scale,
-                rest,
-            )
-            if length == self._missing:
+            seed, table, starts, letters, ids, offsets = remembered.arrays
+            chunks, rows = (table, starts, letters, ids, offsets), held.rows
+            of_types = held.known, self._row_of_unseen, rows.products, rows.means, rows.clipped
+            memory = Memory(*chunks, *of_types)
+            one.remember(memory, int(seed), len(self._memory))
+            if not one(data):
                 return None
-            clipped = best.dtype != np.float32 and bool(held.rows.clipped[rows[: min(length, self._longest)]].any())
-        return Gathered(best, rest, length, unknown, clipped)
-
-    def relu_logits(self, best: Array, rest: Integers, *, is_empty: bool) -> npt.NDArray[np.float64]:
-        """Logits ``(1, C)`` of a model whose activation is ReLU, from float32 sums and whole numbers ``(1, C)``."""
-        logits: npt.NDArray[np.float64] = self._relu_logits(
-            best, self._filters.bias, self._filters.head, rest, UNIT, is_empty
-        )
-        return logits
+            facts, rest = one.facts, one.rest.copy()
+            logits, best = (None, one.best.copy()) if self._is_whole else (one.logits.copy(), None)
+            return Answered(logits, best, rest, facts.tokens, facts.unknown, bool(facts.clipped))
 
     def learn(self, unseen: Unseen) -> None:
         """Find the rows of the unseen words of a text that has been answered the long way."""

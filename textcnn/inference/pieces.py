@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from textcnn import core
 from textcnn.errors import ConfigError
 from textcnn.evaluation.probabilities import decide, probabilities
 from textcnn.inference.answering import Answers
 from textcnn.inference.lookup import LookupModel
-from textcnn.kernels import lookup_numpy
 from textcnn.text.lexicon import Unseen
 
 Array = npt.NDArray[Any]
@@ -80,7 +80,7 @@ class Piece:
         """Logits ``(C,)`` of a text that is this piece: float64, or, with int8, whole numbers of ``UNIT``."""
         model = self.pieces.model
         best, empty = self.pieces.closed(self)[None], np.array([self.length == 0])
-        return np.asarray(model.close(best, model.model.bias[None], empty, lookup_numpy)[0])
+        return np.asarray(model.close(best, model.model.bias[None], empty)[0])
 
     def answer(self, *, threshold: float | None = None) -> Answers:
         """The answer to a text that is this piece, as one row.
@@ -129,8 +129,7 @@ class Pieces:
 
     def empty(self) -> Piece:
         """The state before any token: joined with another, it changes nothing."""
-        taps, lanes = self.model.model.filters.shape
-        rows = np.zeros((0, taps, lanes), self.model.filters.row_type)
+        rows = np.zeros((0, *self.model.filters.layout(0).row_shape), self.model.filters.row_type)
         return Piece(self, self.inner(rows), rows, rows)
 
     def read(self, text: str) -> Piece:
@@ -178,7 +177,8 @@ class Pieces:
         if piece.length <= reach:  # windows may reach over both ends at once
             rows = np.concatenate([np.zeros_like(first, shape=(1, *first.shape[1:])), first])
             numbers, offsets = np.arange(1, len(rows)), np.array([0, len(first)])
-            lookup_numpy.pool(rows, numbers, offsets, self._sizes, best[None])
+            first_taps = self.model.filters.first_taps
+            core.twin("lookup").pool(rows, numbers, offsets, self._sizes, first_taps, best[None], threads=1)
             return best
         outside = np.zeros((reach, *first.shape[1:]), first.dtype)
         over = [(reach + 1 - size, reach) for size in self._sizes.tolist()]
@@ -188,14 +188,13 @@ class Pieces:
 
     def _largest(self, rows: Array, windows: list[tuple[int, int]]) -> Array:
         """Largest sums over the windows that begin at ``low`` to ``high - 1``, for each size."""
-        kind, tap = self.model.filters.sum_type, 0
+        kind, taps = self.model.filters.sum_type, self.model.filters.first_taps.tolist()
         least = -np.inf if kind is np.float32 else np.iinfo(np.int16).min
         best: Array = np.full((len(self._sizes), rows.shape[2]), least, kind)
-        for g, (size, (low, high)) in enumerate(zip(self._sizes.tolist(), windows, strict=True)):
+        for g, (size, tap, (low, high)) in enumerate(zip(self._sizes.tolist(), taps, windows, strict=True)):
             if high > low:
                 sums: Array = rows[low:high, tap].astype(kind)
                 for i in range(1, size):
                     sums += rows[low + i : high + i, tap + i]
                 best[g] = sums.max(axis=0)
-            tap += size
         return best

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from textcnn.core.lookup_numpy import hyperbolic_tangent
+from textcnn.core.type_rows_numpy import LARGEST, RowLayout
+from textcnn.core.type_rows_numpy import UNIT as UNIT
 from textcnn.errors import ConfigError
-from textcnn.inference.filters import Array, Doubles, FilterWeights, hyperbolic_tangent
+from textcnn.inference.filters import Array, Doubles, FilterWeights, own_taps
 
-UNIT = 2.0**-36  # of integer logits
-LARGEST = 127
 _FINE = 256  # parts of a step in which the bias counts
 _TANH_UNIT = 2.0**-15
 _LEAK = 100  # `leaky_relu` has one hundredth of a number below 0
@@ -30,8 +31,8 @@ _SURE = 2.0**-20  # logits closer than this may be told apart by rounding elsewh
 
 
 def steps_of(products: Doubles, weights: FilterWeights) -> Doubles:
-    """Steps ``(G * F,)`` that hold products ``(n, S * F)`` without clipping; a filter's taps share one."""
-    top = np.abs(products).max(axis=0, initial=0).reshape(-1, weights.num_filters)
+    """Steps ``(G * F,)`` that hold products ``(n, T * F)`` without clipping; a filter's taps share one."""
+    top = np.abs(products).max(axis=0, initial=0)[weights.layout(0).columns].reshape(-1, weights.num_filters)
     starts = np.concatenate([[0], np.cumsum(weights.sizes)[:-1]])
     return np.asarray(np.maximum.reduceat(top, starts, axis=0).reshape(-1) / LARGEST)
 
@@ -45,12 +46,17 @@ class IntegerFilters:
 
     Raises:
         ConfigError: filters over too many words, or weights too large for exact sums.
+
+    Attributes:
+        weights: of the filters.
+        first_taps: ``(G,)``, the tap of a row that each width begins with; even nested ones have their own, in the
+            steps of that width.
     """
 
     row_type, sum_type = np.int8, np.int16
 
     def __init__(self, weights: FilterWeights, steps: Sequence[float] | Doubles) -> None:
-        self.weights = weights
+        self.weights, self.first_taps = weights, own_taps(weights.sizes)
         self._steps = np.where(np.asarray(steps) > 0, np.asarray(steps, np.float64), 1.0)
         if int(weights.sizes.max(initial=0)) > _MOST_WORDS:
             raise ConfigError(
@@ -71,12 +77,9 @@ class IntegerFilters:
                 "precision int8 needs logits below 65,536 in size, this model's may be larger; use float32"
             )
 
-    def rows(self, products: Doubles) -> tuple[Array, npt.NDArray[np.bool_]]:
-        """Rows ``(n, S, F)`` of exact products ``(n, S * F)``, and which of them had to be clipped."""
-        steps = self._steps.reshape(len(self.weights.sizes), self.weights.num_filters)
-        whole = np.rint(products / np.repeat(steps, self.weights.sizes, axis=0).reshape(-1))
-        clipped = np.asarray((np.abs(whole) > LARGEST).any(axis=1))
-        return self.weights.padded(np.clip(whole, -LARGEST, LARGEST)).astype(np.int8), clipped
+    def layout(self, num_shares: int) -> RowLayout:
+        """How products, and behind them shares of the mean, become rows."""
+        return self.weights.layout(num_shares, self._steps)
 
     def logits(self, best: Array, empty: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
         """What the largest sums ``(B, G, F)`` add to the logits ``(B, C)``, in units of ``UNIT``."""

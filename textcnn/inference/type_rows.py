@@ -12,7 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.text.lexicon import Lexicon, Unseen
+from textcnn import core
+from textcnn.core.type_rows_numpy import VectorTables
+from textcnn.text.lexicon import NOTHING, Lexicon, Unseen
+from textcnn.text.ragged import Ragged
 
 Array = npt.NDArray[Any]
 Integers = npt.NDArray[np.int64]
@@ -24,8 +27,6 @@ BLOCK = 1024  # types whose rows are made or moved at once: bounds what is held 
 class TypeVectors:
     """The vectors of types: what ``WordEmbedding`` and ``MultichannelEmbedding`` make, without torch.
 
-    Numbers are added one n-gram after the other, so that a vector is the same on every machine, to the bit.
-
     Args:
         tensors: the weights of a model folder by name.
         lexicon: knows the n-grams of the types; none: words only.
@@ -35,34 +36,27 @@ class TypeVectors:
     def __init__(self, tensors: Mapping[str, Array], lexicon: Lexicon | None, *, adds: bool) -> None:
         two = "embedding.static.word.weight" in tensors
         own = "embedding.tuned." if two else "embedding."
-        self._static = tensors["embedding.static.word.weight"] if two else None
-        self._word, self._ngram = tensors[f"{own}word.weight"], tensors.get(f"{own}ngram.weight")
-        self._lexicon, self._adds = lexicon, adds or two
+        fixed = tensors["embedding.static.word.weight"] if two else None
+        word, ngram = tensors[f"{own}word.weight"], tensors.get(f"{own}ngram.weight")
+        self._lexicon = lexicon
+        self.tables = VectorTables(fixed, word, None if lexicon is None else ngram, adds or two)
 
     @property
     def ngrams(self) -> npt.NDArray[Any] | None:
         """Rows of the n-grams, as they are stored; none: words only. An unseen word's vector is the mean of its own."""
-        return None if self._lexicon is None else self._ngram
+        return self.tables.ngrams
+
+    def bags(self, types: Integers, unseen: Unseen) -> Ragged:
+        """The n-gram rows of ``types``, which are ascending; without n-grams none at all."""
+        if self._lexicon is None or self.tables.ngrams is None:
+            return NOTHING
+        return self._lexicon.bags(types, unseen)
 
     def __call__(self, types: Integers, unseen: Unseen) -> npt.NDArray[np.float32]:
         """Vectors ``(n, D)`` of ``types``, which are ascending; behind the vocabulary they are those of ``unseen``."""
-        known = types < len(self._word)
-        rows = np.where(known, types, 0)
-        vectors = np.where(known[:, None], self._word[rows], np.float32(0))
-        if self._lexicon is not None and self._ngram is not None:
-            bags = self._lexicon.bags(types, unseen)
-            counts = bags.lengths
-            ngrams = np.zeros_like(vectors)
-            for place in range(int(counts.max(initial=0))):
-                longer = np.flatnonzero(counts > place)
-                ngrams[longer] += self._ngram[bags.ids[bags.offsets[longer] + place]]
-            if self._adds:
-                vectors += ngrams / np.maximum(counts, 1).astype(np.float32)[:, None]
-            else:
-                vectors = (vectors + ngrams) / np.maximum(counts + known, 1).astype(np.float32)[:, None]
-        if self._static is None:
-            return vectors
-        return np.concatenate([np.where(known[:, None], self._static[rows], np.float32(0)), vectors], axis=1)
+        bags, wanted = self.bags(types, unseen), np.asarray(types, np.int64)
+        vectors: npt.NDArray[np.float32] = core.twin("type_rows").compose(self.tables, wanted, bags.ids, bags.offsets)
+        return vectors
 
 
 @dataclass(frozen=True)
@@ -83,8 +77,8 @@ class Rows:
         """The same in arrays of ``size`` rows."""
         return Rows(*(_grown(part, size) for part in (self.products, self.means, self.clipped)))
 
-    def at(self, numbers: Integers) -> Rows:
-        """Only these rows."""
+    def at(self, numbers: Integers | slice) -> Rows:
+        """Only these rows; of a slice the rows themselves, to be filled."""
         return Rows(self.products[numbers], self.means[numbers], self.clipped[numbers])
 
     @property
@@ -120,7 +114,8 @@ class RowCache:
     rows of the lowest ids, which are of the types that were frequent in training. A row never changes.
 
     Args:
-        make: rows of types, ascending, none twice.
+        fill: makes the rows of types, ascending, none twice, in the rows that it is given.
+        nothing: no rows at all, of the shape of those that are to be held.
         num_types: V; the types behind it are known by their names.
         capacity: rows at most; more only where one call needs more at once.
 
@@ -128,13 +123,20 @@ class RowCache:
         num_made: rows made so far; those of a type may be made again after the cache was full.
     """
 
-    def __init__(self, make: Callable[[Integers, Unseen], Rows], num_types: int, capacity: int) -> None:
-        self._make, self._num_types, self._capacity = make, num_types, capacity
+    def __init__(
+        self, fill: Callable[[Integers, Unseen, Rows], None], nothing: Rows, num_types: int, capacity: int
+    ) -> None:
+        self._fill, self._num_types, self._capacity = fill, num_types, capacity
         self.lock = threading.Lock()
         self.num_made = 0
-        self._nothing = make(np.zeros(0, np.int64), Unseen()).grown(1)
+        self._nothing = nothing.grown(1)
         self._start_again()
         _caches.add(self)
+
+    @property
+    def capacity(self) -> int:
+        """Rows at most, but where one call needs more."""
+        return self._capacity
 
     def __len__(self) -> int:
         """Types whose rows are held."""
@@ -148,6 +150,8 @@ class RowCache:
     def find(self, ids: Array, unseen: Unseen) -> tuple[Rows, Integers]:
         """Rows that hold all of ``ids (N,)``, and the number of the row of each, ``(N,)``."""
         with self.lock:
+            if self._used > self._capacity:  # the call before needed more
+                self._keep_frequent(len(np.unique(ids)))
             numbers = self._numbers(ids, unseen)
             if numbers.min(initial=0) < 0:
                 new = np.unique(ids[numbers < 0])
@@ -179,7 +183,9 @@ class RowCache:
         kept = np.flatnonzero(known >= 0)[:most]
         self._start_again()
         for block in np.split(kept, range(BLOCK, len(kept), BLOCK)):
-            self._put(old.at(known[block]), block, Unseen())
+            held, rows = old.at(known[block]), self._next(len(block))
+            rows.products[:], rows.means[:], rows.clipped[:] = held.products, held.means, held.clipped
+            self._name(block, Unseen())
 
     def _numbers(self, ids: Array, unseen: Unseen) -> Integers:
         numbers = self._known[np.minimum(ids, self._num_types)]
@@ -196,14 +202,17 @@ class RowCache:
         for start in range(0, len(types), BLOCK):
             block = types[start : start + BLOCK].astype(np.int64)
             self.num_made += len(block)
-            self._put(self._make(block, unseen), block, unseen)
+            self._fill(block, unseen, self._next(len(block)))
+            self._name(block, unseen)
 
-    def _put(self, made: Rows, types: Integers, unseen: Unseen) -> None:
+    def _next(self, count: int) -> Rows:
+        """The rows behind those that are used."""
+        return self._rows.at(slice(self._used, self._used + count))
+
+    def _name(self, types: Integers, unseen: Unseen) -> None:
+        """The next rows, which are filled now, are of these types."""
         first = self._used
         self._used += len(types)
-        self._rows.products[first : self._used] = made.products
-        self._rows.means[first : self._used] = made.means
-        self._rows.clipped[first : self._used] = made.clipped
         own = types < self._num_types
         self._known[types[own]] = first + np.flatnonzero(own)
         for place in np.flatnonzero(~own).tolist():

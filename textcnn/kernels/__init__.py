@@ -1,7 +1,7 @@
-"""Kernels: fused operations of training and of look-up.
+"""Kernels: fused operations of training in torch, and which of them the core does.
 
-Those of training are in :mod:`textcnn.kernels.reference` and :mod:`textcnn.kernels.backend`, which need torch and are
-imported when they are first used; those of look-up (``lookup_numpy``, ``lookup_numba``) do without.
+They are in :mod:`textcnn.kernels.reference` and :mod:`textcnn.kernels.backend`, which need torch and are imported when
+they are first used. What does without torch is in :mod:`textcnn.core`.
 """
 
 from __future__ import annotations

@@ -130,12 +130,9 @@ class Models:
     def _loaded(self, source: ModelSource) -> ServedModel:
         predictor = self._predictor(source.folder)
         predictor.text_inputs()
-        if predictor.runtime.name == "look-up":
-            import textcnn.kernels.lookup_numba  # noqa: F401  # where it is loaded, single texts take the short way
         served = ServedModel(source.name, predictor)
         can_explain = predictor.runtime.name == "look-up" and self._precision == "float32"
-        # The first answer fills memories that the second takes the short way through; kernels are compiled now, not
-        # while somebody waits.
+        # The first answer fills memories that the second takes the short way through.
         for question in (Question(), Question(), *([Question(explain="full")] if can_explain else [])):
             served.rows(["warm"], question)
         return served

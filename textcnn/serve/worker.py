@@ -14,7 +14,7 @@ from typing import Any
 
 import uvicorn
 
-from textcnn.inference.threads import num_cores
+from textcnn.core.threads import num_cores
 from textcnn.serve.app import build_app
 from textcnn.serve.batching import Batcher
 from textcnn.serve.metrics import Metrics

@@ -199,7 +199,7 @@ static void run_together(tc_pool *pool, int tasks, tc_task task, void *context) 
 }
 
 void tc_pool_run(tc_pool *pool, int tasks, tc_task task, void *context) {
-    if (tasks <= 1 || tasks > MOST_TASKS || pool->threads == 1) {
+    if (pool == NULL || tasks <= 1 || tasks > MOST_TASKS || pool->threads == 1) {
         run_alone(tasks, task, context);
         return;
     }

@@ -16,7 +16,7 @@ tc_pool *tc_pool_new(int threads);
 /* Run task(context, k, thread) for k = 0, ..., tasks - 1; comes back when all are done.
  *
  * Which thread runs which task is not determined, so a task may write only to what no other task touches. All run with
- * the caller's mode of rounding and of denormals. */
+ * the caller's mode of rounding and of denormals. Without a pool (NULL) the caller runs them. */
 void tc_pool_run(tc_pool *pool, int tasks, tc_task task, void *context);
 
 int tc_pool_threads(const tc_pool *pool);

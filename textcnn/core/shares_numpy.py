@@ -1,6 +1,6 @@
-"""Kernels of reasons: the definition, in numpy. :mod:`textcnn.kernels.shares_numba` is its fast twin, bit by bit.
+"""Kernels of reasons: the definition, in numpy. :mod:`textcnn.core.shares` is its fast twin in C, bit by bit.
 
-Shapes, besides those of :mod:`textcnn.kernels.lookup_numpy`: K filters in all, H words of the widest window, L labels.
+Shapes, besides those of :mod:`textcnn.core.lookup_numpy`: K filters in all, H words of the widest window, L labels.
 """
 
 from __future__ import annotations
@@ -20,22 +20,27 @@ def window_words(
     rows: Integers,
     offsets: Integers,
     sizes: Integers,
+    first_taps: Integers,
     places: npt.NDArray[np.int32],
     first: Integers,
     inside: Integers,
     adds: Doubles,
+    *,
+    threads: int | None = None,
 ) -> None:
     """The words of every winning window that are inside the text, and what each of them adds to the score.
 
     Args:
-        products: ``(R, S, F)``, as for ``winners``; so are ``rows``, ``offsets`` and ``sizes``.
+        products: ``(R, S, F)`` float32, as for ``winners``; so are ``rows``, ``offsets``, ``sizes`` and ``first_taps``.
         rows: ``(N,)``.
         offsets: ``(B + 1,)``.
         sizes: ``(G,)``.
+        first_taps: ``(G,)``.
         places: ``(B, G, F)``, where each window begins, as ``winners`` gives it.
         first: ``(B, K)``, is filled with the first word of each window, counted through all texts.
         inside: ``(B, K)``, is filled with the number of its words; 0: the text has none.
         adds: ``(B, K, H)``, is filled with what each adds; behind the last: 0.
+        threads: none: :func:`textcnn.core.threads.num_threads`.
     """
     lengths, num_filters = np.diff(offsets)[:, None, None], first.shape[1] // max(len(sizes), 1)
     places = places[:, :, :num_filters]
@@ -43,8 +48,7 @@ def window_words(
     high = np.minimum(places + sizes[:, None], lengths)
     first[:] = (low + offsets[:-1, None, None]).reshape(first.shape)
     inside[:] = np.maximum(high - low, 0).reshape(first.shape)
-    starts = (np.cumsum(sizes) - sizes)[:, None]
-    taps = (starts + low - places).reshape(first.shape)
+    taps = (first_taps[:, None] + low - places).reshape(first.shape)
     columns = np.tile(np.arange(num_filters), len(sizes))
     for i in range(adds.shape[2]):
         held = inside > i
@@ -63,6 +67,8 @@ def spread(
     words: Doubles,
     windows: Doubles,
     won: Booleans,
+    *,
+    threads: int | None = None,
 ) -> None:
     """Give what the filters add to the logits to words, and to n-grams; text by text, filter by filter, word by word.
 
@@ -76,6 +82,7 @@ def spread(
         words: ``(N, L)``, is added to.
         windows: ``(N * H, L)``, is added to: the n-gram of m words from word n on is number ``n * H + m - 1``.
         won: ``(N * H,)``, is set where an n-gram made a feature that is not 0.
+        threads: none: :func:`textcnn.core.threads.num_threads`.
     """
     held = np.arange(adds.shape[2]) < inside[:, :, None]
     texts, filters, taps = np.nonzero(held & (reach != 0)[:, :, None])
@@ -89,7 +96,16 @@ def spread(
         windows[:, n] += np.bincount(keys, heads[active[0], n, active[1]] * features[active], len(windows))
 
 
-def strongest(offsets: Integers, values: Doubles, top: int, ends: Integers, order: Integers, rest: Doubles) -> None:
+def strongest(
+    offsets: Integers,
+    values: Doubles,
+    top: int,
+    ends: Integers,
+    order: Integers,
+    rest: Doubles,
+    *,
+    threads: int | None = None,
+) -> None:
     """The strongest of every text's values, the strongest first; of equals, the first one.
 
     Args:
@@ -99,6 +115,7 @@ def strongest(offsets: Integers, values: Doubles, top: int, ends: Integers, orde
         ends: ``(B + 1,)``, where the chosen ones of each text begin: at most ``top`` of each.
         order: is filled with their numbers.
         rest: ``(B,)``, is filled with the sums of the others.
+        threads: none: :func:`textcnn.core.threads.num_threads`.
     """
     for b in range(len(rest)):
         own = values[offsets[b] : offsets[b + 1]]

@@ -7,6 +7,7 @@ numbers with a power of two for each row, and share the bits that there are: 23 
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy.typing as npt
 Doubles = npt.NDArray[np.float64]
 
 _MANTISSA = 53  # bits of float64
+_PANEL = 16  # columns that stand together for the core
 
 
 class ExactProduct:
@@ -31,6 +33,14 @@ class ExactProduct:
         self.bits = room - room // 2
         whole, self.scales = _whole(np.asarray(weights, np.float64), room // 2)
         self.whole = np.ascontiguousarray(whole.T)
+
+    @cached_property
+    def panels(self) -> Doubles:
+        """The whole numbers ``(panels, D, 16)`` as the core reads them: 16 columns together, 0 behind the last."""
+        dim, size = self.whole.shape
+        padded = np.zeros((dim, -(-size // _PANEL) * _PANEL))
+        padded[:, :size] = self.whole
+        return np.ascontiguousarray(padded.reshape(dim, -1, _PANEL).transpose(1, 0, 2))
 
     def __call__(self, vectors: npt.NDArray[np.float32]) -> Doubles:
         """Products ``(n, K)``, exact but for the bits of a vector or weight that are below its row's share."""
