@@ -1,8 +1,8 @@
 """The core: a small library in C (``src/``), its binding, and the plain twins of what it does.
 
 :func:`library` is the one place that decides whether the core runs; it needs neither torch nor a compiler. Two modules
-have the functions of ``chunks``, two those of ``features``, two those of ``rows``; they give the same bits, and
-:func:`twin` gives the one that runs.
+have the functions of ``chunks``, two those of ``features``, two those of ``rows``, two those of ``tokens``; they give
+the same bits, and :func:`twin` gives the one that runs.
 """
 
 from __future__ import annotations
@@ -16,5 +16,5 @@ __all__ = ["BackendInfo", "Core", "backend_info", "library", "twin"]
 
 
 def twin(name: str) -> ModuleType:
-    """:mod:`textcnn.core.chunks`, ``features`` or ``rows``, or its definition in numpy where the core does not run."""
+    """:mod:`textcnn.core.chunks`, ``features``, ``rows`` or ``tokens``, or its definition where the core does not run."""
     return import_module(f"textcnn.core.{name}" if library() is not None else f"textcnn.core.{name}_numpy")
