@@ -195,9 +195,9 @@ HEADER = """\
  *
  * A table of two stages has at the code point c: blocks[stages[c >> SHIFT] << SHIFT | (c & MASK)]; from LIMIT on all
  * is 0. tc_record gives the place in tc_known (kind, rank, flags) and tc_small (what is added to make a small letter).
- * tc_apart_c and tc_apart_k (canonical, compatible) give the place in tc_apart of the full decomposition, in UTF-16 with
- * a 0 behind it; 0: there is none. Hangul syllables are not among them. tc_firsts, tc_seconds and tc_wholes are what
- * composes, sorted. */
+ * tc_apart_c and tc_apart_k (canonical, compatible) give the place in tc_apart of the full decomposition, in UTF-16
+ * with a 0 behind it; 0: there is none. Hangul syllables are not among them. tc_firsts, tc_seconds and tc_wholes are
+ * what composes, sorted. */
 #ifndef TEXTCNN_UNICODE_TABLES_H
 #define TEXTCNN_UNICODE_TABLES_H
 
@@ -275,7 +275,8 @@ def _two_stages(name: str, values: list[int]) -> str:
     shift, stages, blocks = min((_cut(values[:limit], shift) for shift in range(3, 10)), key=_size)
     upper = name.upper()
     first = f"#define TC_{upper}_SHIFT {shift}\n#define TC_{upper}_LIMIT {len(stages) << shift}\n"
-    arrays = (_array(_type(part), f"tc_{name}_{which}", part) for which, part in (("stages", stages), ("blocks", blocks)))
+    parts = {"stages": stages, "blocks": blocks}
+    arrays = (_array(_type(part), f"tc_{name}_{which}", part) for which, part in parts.items())
     return first + "\n".join(arrays)
 
 

@@ -1,4 +1,4 @@
-"""Which tokenizer.json is a default one: what this version or an earlier one writes, and nothing that differs at all."""
+"""Which tokenizer.json is a default one: what this version or an earlier one writes, and nothing that differs."""
 
 from __future__ import annotations
 

@@ -16,5 +16,5 @@ __all__ = ["BackendInfo", "Core", "backend_info", "library", "twin"]
 
 
 def twin(name: str) -> ModuleType:
-    """:mod:`textcnn.core.chunks`, ``features``, ``rows`` or ``tokens``, or its definition where the core does not run."""
+    """:mod:`textcnn.core.chunks`, ``features``, ``rows`` or ``tokens``; its definition where the core does not run."""
     return import_module(f"textcnn.core.{name}" if library() is not None else f"textcnn.core.{name}_numpy")

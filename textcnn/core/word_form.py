@@ -127,8 +127,8 @@ def form_of(document: Any) -> WordForm | None:
 def read_word_list(text: str) -> WordList | None:
     """What the text of a tokenizer.json holds, if that is a default tokenizer as it is written here, else none.
 
-    Only then is it known without the `tokenizers` package that the package reads it, and how: the ids follow each other,
-    and there is one for unknown words.
+    Only then is it known without the `tokenizers` package that the package reads it, and how: the ids follow each
+    other, and there is one for unknown words.
     """
     try:
         document = json.loads(text)

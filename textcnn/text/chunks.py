@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn import core
-from textcnn.core.word_form import JOINED, WORD_SPLIT, is_ours
+from textcnn.core.word_form import JOINED, UNKNOWN, WORD_SPLIT, is_ours
 from textcnn.text.lexicon import Lexicon, Unseen, joined, renumber
 from textcnn.text.ragged import Ragged, gather, with_room
 from textcnn.text.tokenizer import Tokenizer, steps_of
@@ -174,7 +174,7 @@ class ChunkMemory:
         names, used = words.names(self._known_words), self._known_words
         if self._lexicon is not None and names:
             self._remember(self._lexicon.compose(names))
-        unknown = self._tokenizer.unknown_id
+        unknown = self._tokenizer.vocabulary[UNKNOWN]
         ids = [self._size + self._unseen[name] if name in self._unseen else unknown for name in names]
         self._word_ids = with_room(self._word_ids, used, len(names))
         self._word_ids[used : used + len(names)] = ids
