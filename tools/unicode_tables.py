@@ -20,7 +20,9 @@ from tokenizers import Regex, normalizers, pre_tokenizers
 from textcnn.core import word_form
 
 TARGET = Path(__file__).parents[1] / "textcnn" / "core" / "src" / "unicode_tables.h"
-EVERY = [chr(point) for point in range(sys.maxunicode + 1) if not 0xD800 <= point <= 0xDFFF]
+# Planes 4 to 13, 15 and 16 have no assigned characters but private ones, which are signs and never change.
+PLANES = (range(0xD800), range(0xE000, 0x40000), range(0xE0000, 0xE1000))
+EVERY = [chr(point) for plane in PLANES for point in plane]
 SYLLABLES = range(0xAC00, 0xD7A4)  # of Hangul: composed by arithmetic
 LEADS, VOWELS, TAILS = range(0x1100, 0x1113), range(0x1161, 0x1176), range(0x11A8, 0x11C3)
 FORMS = {"C": ("NFC", "NFD"), "K": ("NFKC", "NFKD")}  # composed, apart
@@ -71,7 +73,7 @@ def read_unicode() -> Unicode:
     kinds = dict.fromkeys(_matched(word_form.WORD_CHARACTER), WORD) | dict.fromkeys(_matched(r"\s"), BLANK)
     ranks, pairs = _ranks(apart["K"]), _pairs(apart["C"], changed["C"])
     behind = {*ranks, *(second for _, second in pairs), *map(chr, (*VOWELS, *TAILS))}
-    follow = {form: {char for char in EVERY if found.get(char, char)[0] in behind} for form, found in apart.items()}
+    follow = {form: behind | {char for char in found if found[char][0] in behind} for form, found in apart.items()}
     return Unicode(kinds, ranks, apart, changed, follow, pairs, _lower())
 
 
@@ -164,23 +166,26 @@ def _require_hangul(apart: dict[str, str]) -> None:
 
 def written(unicode: Unicode) -> str:
     """The file."""
+    known = {**unicode.kinds}
+    for char, rank in unicode.ranks.items():
+        known[char] = known.get(char, ALONE) | rank << RANK_SHIFT
+    held = {flag: set(re.findall(f"[{getattr(word_form, name)}]", "".join(EVERY))) for flag, name in NAMED.items()}
+    held |= {f"CHANGES_{form}": chars for form, chars in unicode.changed.items()}
+    held |= {f"FOLLOWS_{form}": chars for form, chars in unicode.follow.items()}
+    for flag, chars in held.items():
+        for char in chars:
+            known[char] = known.get(char, ALONE) | FLAGS[flag]
     records: dict[tuple[int, int], int] = {(0, 0): 0}
     numbers = [0] * (sys.maxunicode + 1)
-    named = {flag: re.compile(f"[{getattr(word_form, name)}]") for flag, name in NAMED.items()}
-    for char in EVERY:
-        known = unicode.kinds.get(char, ALONE) | unicode.ranks.get(char, 0) << RANK_SHIFT
-        known |= sum(FLAGS[flag] for flag, pattern in named.items() if pattern.match(char))
-        for form in FORMS:
-            known |= FLAGS[f"CHANGES_{form}"] * (char in unicode.changed[form])
-            known |= FLAGS[f"FOLLOWS_{form}"] * (char in unicode.follow[form])
-        small = ord(unicode.lower.get(char, char)) - ord(char)
-        numbers[ord(char)] = records.setdefault((known, small), len(records))
+    for char in sorted({*known, *unicode.lower}):
+        entry = known.get(char, ALONE), ord(unicode.lower.get(char, char)) - ord(char)
+        numbers[ord(char)] = records.setdefault(entry, len(records))
     pool, places = _pool(unicode.apart)
     parts = [
         HEADER,
         _constants(unicode),
         _two_stages("record", numbers),
-        _array("uint32_t", "tc_known", [known for known, _ in records]),
+        _array("uint32_t", "tc_known", [entry for entry, _ in records]),
         _array("int32_t", "tc_small", [small for _, small in records]),
         *(_two_stages(f"apart_{form.lower()}", places[form]) for form in FORMS),
         _array("uint16_t", "tc_apart", pool),
@@ -224,7 +229,7 @@ def _ranks_used(unicode: Unicode) -> int:
 def _growth(unicode: Unicode, form: str) -> int:
     """The most bytes of words that a byte of text can become, each code point a word with a line end behind it."""
     most = 4.0  # of a byte that is no UTF-8: U+FFFD
-    for char in EVERY:
+    for char in {*unicode.apart[form], *unicode.lower, *unicode.follow[form]}:
         parts = unicode.apart[form].get(char, char)
         for text in {char, parts}:
             size = sum(1 + max(len(c.encode()), len(unicode.lower.get(c, c).encode())) for c in text)

@@ -53,7 +53,7 @@ def assert_same(chunks, form):
     assert found[1].tolist() == expected[1].tolist()
 
 
-@pytest.mark.parametrize("form", FORMS[:4], ids=str)
+@pytest.mark.parametrize("form", [WordForm("nfc"), WordForm("nfkc")], ids=str)
 def test_every_code_point(form):
     """Alone, behind a letter, and before one; those that are not assigned or private among others of them."""
     signs = [c for c in EVERY if unicodedata.category(c) in ("Cn", "Co")]
@@ -73,7 +73,7 @@ def test_what_has_another_form_beside_what_combines(form):
         assert_same([text for c in moving for text in (c + mark, mark + c)], form)
 
 
-@settings(deadline=None, max_examples=2_000)
+@settings(deadline=None, max_examples=600)
 @given(chunks=drawn_chunks, form=st.sampled_from(FORMS))
 @example(chunks=["rock'n'roll'", "'tis", "a''b", "dogs’"], form=WordForm())
 @example(chunks=["i\u0307\u0307", "I\u0323\u0307", "İ\u0307", "i\u00ad\u0307"], form=WordForm())
