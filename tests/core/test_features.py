@@ -77,14 +77,6 @@ def test_a_table_of_chunks_grows():
 
 
 @laws
-@given(texts=byte_texts, lowercase=st.booleans())
-def test_words_are_those_of_the_definition(texts, lowercase):
-    pieces = [piece for text in texts for piece in text.split()]
-    given = joined(pieces)
-    assert_same(chunks.split_words(*given, lowercase=lowercase), chunks_numpy.split_words(*given, lowercase=lowercase))
-
-
-@laws
 @given(texts=byte_texts)
 def test_texts_have_the_hash_of_the_definition(texts):
     assert_same(chunks.hash_texts(*joined(texts)), chunks_numpy.hash_texts(*joined(texts)))
@@ -208,8 +200,6 @@ def at(*numbers):
 
 
 MISFITS = [
-    (chunks, "split_words", (BYTES, at(4)), {"lowercase": True}),
-    (chunks, "split_words", (BYTES, at(2, 1)), {"lowercase": True}),
     (chunks, "hash_texts", (BYTES, at(4)), {}),
     (chunks, "take_ragged", (IDS, OFFSETS, at(2)), {}),
     (chunks, "take_ragged", (IDS, OFFSETS, at(-1)), {}),

@@ -44,6 +44,13 @@ def tables(delimiter: str) -> list[bytes]:
     return [plain, text.encode("utf-16"), text.encode("utf-8-sig"), text.replace("\r\n", "\r").encode()]
 
 
+def texts_of_words() -> list[bytes]:
+    """A byte for each form of words, and what their normal forms are about."""
+    marks = "don’t i\u0307 ΟΔΟΣ e\u0323\u0301 \u1100\u1161\u11a8 ﬁ½ a\u00adb"
+    joiners = "م\u200cن ก\u200bข 👩\u200d👧 🏴\U000e0067\U000e007f"
+    return [bytes([form]) + " ".join([*TEXTS, marks, joiners]).encode() for form in range(6)]
+
+
 def json_lines() -> list[bytes]:
     rich = {"text": "a", "label": ["x", "y"], "weight": 1.5, "more": {"a": [None, True]}}
     return [jsonl_bytes(TEXTS, LABELS), json.dumps(rich).encode() + b'\n{"text": "\\ud800", "label": 1}\n']

@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from fuzzing import seeds
 
 import textcnn.inference.artifact
 import textcnn.inference.lookup  # imported here, so that a fuzzer sees inside
 from textcnn.config import DataConfig
+from textcnn.core import library, tokens, tokens_numpy
+from textcnn.core.word_form import FORMS
 from textcnn.errors import TextCNNError
 from textcnn.image.reading import read_images
 from textcnn.inference.folder import CONFIG, EVIDENCE, FOLDS, TOKENIZER, TRAINING, WEIGHTS
@@ -143,6 +146,17 @@ def _model(files: Callable[[], dict[str, bytes]], name: str) -> Target:
     return Target(read, lambda: [files()[name]], kind)
 
 
+def _words(content: bytes, _: Path) -> None:
+    """Chunks of any text: the core's words are those of the `tokenizers` package. The first byte chooses the form."""
+    if not content or library() is None:
+        return
+    form, chunks = FORMS[content[0] % len(FORMS)], content[1:].decode("utf-8", "replace").encode().split()
+    data, ends = np.frombuffer(b"".join(chunks), np.uint8), np.cumsum(np.array([len(c) for c in chunks], np.int64))
+    (words, counts), expected = tokens.split_words(data, ends, form), tokens_numpy.split_words(data, ends, form)
+    assert words.tobytes() == expected[0].tobytes()
+    assert counts.tolist() == expected[1].tolist()
+
+
 TARGETS: dict[str, Target] = {
     "csv": Target(_table("x.csv"), lambda: seeds.tables(",")),
     "csv.gz": Target(
@@ -168,6 +182,7 @@ TARGETS: dict[str, Target] = {
     "images, idx": Target(_images("x-images-idx3-ubyte"), seeds.idx),
     "images, idx.gz": Target(_images("x-images-idx3-ubyte.gz"), seeds.packed_idx, "gzip"),
     "pictures": Target(_images("x.png"), seeds.pictures),
+    "words of the default tokenizer": Target(_words, seeds.texts_of_words),
     **{name: _model(seeds.text_model, name) for name in (CONFIG, WEIGHTS, TOKENIZER, TRAINING, FOLDS, EVIDENCE)},
     **{f"{name} of images": _model(seeds.image_model, name) for name in (CONFIG, WEIGHTS)},
 }

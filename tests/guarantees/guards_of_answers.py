@@ -111,7 +111,7 @@ ANSWERS = (
     ),
     Guard(
         9,
-        "textcnn/text/tokenizer.py",
+        "textcnn/core/word_form.py",
         "WORD_PATTERN",
         r'|[^\w\s]"',
         r'|[^\w]"',

@@ -19,12 +19,14 @@ from hypothesis import strategies as st
 from tokenizers import models, normalizers, pre_tokenizers, processors
 
 from textcnn.config import TOKENIZERS, TextConfig
+from textcnn.core import tokens_numpy
+from textcnn.core.word_form import WORD_PATTERN
 from textcnn.text import chunks, words
 from textcnn.text.chunks import ChunkMemory, refusal
 from textcnn.text.lexicon import Lexicon
 from textcnn.text.pipeline import TextPipeline
 from textcnn.text.subwords import SubwordRule
-from textcnn.text.tokenizer import WORD_PATTERN, Tokenizer
+from textcnn.text.tokenizer import Tokenizer
 
 pytestmark = pytest.mark.usefixtures("twin")
 
@@ -212,7 +214,7 @@ def test_a_memory_that_forgets_gives_the_same(rows, most):
 @pytest.fixture
 def small_slices(monkeypatch):
     monkeypatch.setattr(words, "SLICE", 40)
-    monkeypatch.setattr(words, "JOINED", 3)
+    monkeypatch.setattr(tokens_numpy, "JOINED", 3)
     monkeypatch.setattr(chunks, "JOINED", 3)
 
 

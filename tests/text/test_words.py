@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tokenizers import trainers
 
 from textcnn.config import TextConfig
+from textcnn.core.word_form import without_surrogates
 from textcnn.text import tokenizer as module
 from textcnn.text import words
 from textcnn.text.tokenizer import Tokenizer
@@ -31,7 +32,7 @@ def trained(texts, config):
     pipeline = module._untrained(config)
     size, frequency = config.vocabulary_size - 2, config.min_frequency
     trainer = trainers.WordLevelTrainer(vocab_size=size, min_frequency=frequency, show_progress=False)
-    pipeline.train_from_iterator(map(module._without_surrogates, texts), trainer)
+    pipeline.train_from_iterator(map(without_surrogates, texts), trainer)
     found = pipeline.get_vocab(with_added_tokens=False)
     return ["[PAD]", "[UNK]", *sorted(found, key=found.__getitem__)]
 

@@ -19,6 +19,6 @@ def twin(name: str) -> ModuleType:
     """The module ``textcnn.core.NAME``, or its definition ``textcnn.core.NAME_numpy`` where the core does not run.
 
     Args:
-        name: ``chunks``, ``features``, ``lookup``, ``rows``, ``shares`` or ``type_rows``.
+        name: ``chunks``, ``features``, ``lookup``, ``rows``, ``shares``, ``tokens`` or ``type_rows``.
     """
     return import_module(f"textcnn.core.{name}" if library() is not None else f"textcnn.core.{name}_numpy")

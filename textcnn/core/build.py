@@ -18,7 +18,7 @@ VARIABLE = "TEXTCNN_CORE"  # none: neither built nor loaded; else the instructio
 SOURCES = Path(__file__).parent / "src"
 ONCE = (
     *("chunks.c", "cpu.c", "features.c", "lookup.c", "numeric.c", "one_text.c", "pool.c", "rows.c", "shares.c"),
-    *("train_batch.c", "train.c", "type_rows.c"),
+    *("tokens.c", "train_batch.c", "train.c", "type_rows.c"),
 )
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 LIBRARY = f"textcnn_core{SUFFIX}"

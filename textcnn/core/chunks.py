@@ -1,4 +1,4 @@
-"""Chunks of texts by the core in C: numbered, split into words, put together again (``src/chunks.h``)."""
+"""Chunks of texts by the core in C: numbered, put together again (``src/chunks.h``)."""
 
 from __future__ import annotations
 
@@ -96,28 +96,6 @@ class ChunkTable:
             self._starts = np.concatenate([self._starts, np.zeros(len(self._starts), np.int64)])
         if len(self._pool) - self.size < num_bytes:
             self._pool = np.concatenate([self._pool, np.zeros(max(len(self._pool), min(num_bytes, 2**20)), np.uint8)])
-
-
-def split_words(data: Bytes, ends: Integers, *, lowercase: bool) -> tuple[Bytes, Integers]:
-    """Words of chunks of ASCII, a line end behind each, and how many each chunk has ``(K,)``; -1: it is not ASCII.
-
-    Words are those of :data:`textcnn.text.tokenizer.WORD_PATTERN`.
-
-    Args:
-        data: the chunks, one after another.
-        ends: ``(K,)``, where each ends.
-        lowercase: write small letters.
-    """
-    words, counts = np.empty(2 * len(data), np.uint8), np.empty(len(ends), np.int64)
-    given = (
-        pointer(data, np.uint8),
-        whole(len(data)),
-        pointer(ends, np.int64),
-        whole(len(ends)),
-        ctypes.c_int(lowercase),
-    )
-    size = call("tc_split_words", *given, pointer(words, np.uint8), whole(len(words)), pointer(counts, np.int64))
-    return words[:size], counts
 
 
 def take_ragged(

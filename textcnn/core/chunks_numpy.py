@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from itertools import pairwise
 from typing import Any
 
@@ -14,7 +13,6 @@ Integers = npt.NDArray[np.int64]
 
 _BASIS, _PRIME = np.uint64(14695981039346656037), np.uint64(1099511628211)  # of FNV-1a
 _AS_BLANKS = bytes.maketrans(b"\x1c\x1d\x1e\x1f", b"    ")
-_WORD = re.compile(rb"[A-Za-z0-9_]+(?:'[A-Za-z0-9_]+)?|[^A-Za-z0-9_]")
 
 
 class ChunkTable:
@@ -48,19 +46,6 @@ class ChunkTable:
     def arrays(self) -> Any:
         """None: there is nothing for compiled code."""
         return None
-
-
-def split_words(data: Bytes, ends: Integers, *, lowercase: bool) -> tuple[Bytes, Integers]:
-    """As :func:`textcnn.core.chunks.split_words`."""
-    whole, counts, words = data.tobytes(), np.full(len(ends), -1, np.int64), []
-    for k, (begin, end) in enumerate(pairwise([0, *_checked(data, ends).tolist()])):
-        chunk = whole[begin:end]
-        if chunk.isascii():
-            found = [word for word in _WORD.findall(chunk) if not word.isspace()]
-            words += found
-            counts[k] = len(found)
-    joined = b"".join(word + b"\n" for word in words)
-    return np.frombuffer(joined.lower() if lowercase else joined, np.uint8), counts
 
 
 def take_ragged(

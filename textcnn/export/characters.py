@@ -22,8 +22,9 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Regex, normalizers, pre_tokenizers
 
+from textcnn.core.word_form import WORD_CHARACTER
 from textcnn.errors import ConfigError
-from textcnn.text.tokenizer import WORD_CHARACTER, Tokenizer, steps_of
+from textcnn.text.tokenizer import Tokenizer, steps_of
 
 BLANK, WORD, ALONE = 0, 1, 2
 MOVES = 4  # is added to the kind

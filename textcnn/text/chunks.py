@@ -15,18 +15,18 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn import core
+from textcnn.core.word_form import JOINED, UNKNOWN, WORD_SPLIT, is_ours
 from textcnn.text.lexicon import Lexicon, Unseen, joined, renumber
-from textcnn.text.normal_form import is_ours
 from textcnn.text.ragged import Ragged, gather, with_room
-from textcnn.text.tokenizer import WORD_SPLIT, Tokenizer, steps_of
-from textcnn.text.words import JOINED, Words, names_of, slices, utf8
+from textcnn.text.tokenizer import Tokenizer, steps_of
+from textcnn.text.words import Words, names_of, slices, utf8
 
 MOST_CHUNKS = 2**19  # remembered at once: about 50 MB with their ids and the tables
 MOST_CHARACTERS = 2**23  # of all remembered chunks
 
 # No canonical composition (Unicode, UAX 15) joins a blank to a character beside it, and a blank's own decomposition is
 # blanks; these forms of case and accents look at one character alone. Patterns are known to look across no blank where
-# they are our own (textcnn.text.normal_form).
+# they are our own (textcnn.core.word_form).
 _LOCAL_NORMALIZERS = ("NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents")
 _PARTING = ("Whitespace", "WhitespaceSplit", "BertPreTokenizer")
 _WITHIN_PIECES = ("Punctuation", "Digits", *_PARTING)  # may follow in a sequence: they only cut pieces further
@@ -125,8 +125,10 @@ class ChunkMemory:
     def _clear(self) -> None:
         self._table = core.twin("chunks").ChunkTable()
         self._chunks = _Rows()  # ids of each chunk; V + k is the k-th of the unseen words remembered here
-        self._words = Words(self._tokenizer) if self._tokenizer.is_default else None
-        self._word_ids = np.empty(0, np.int32)
+        form = self._tokenizer.word_form
+        self._words = None if form is None else Words(form, self._tokenizer.vocabulary)
+        self._word_ids = np.empty(0, np.int32) if self._words is None else self._words.ids  # and room for more
+        self._known_words = len(self._word_ids)
         self._unseen: dict[str, int] = {}
         self._names: list[str] = []
         self._bags = _Rows()
@@ -155,7 +157,7 @@ class ChunkMemory:
         """Remember ids of new chunks, and the unseen words in them."""
         if self._words is not None:
             rows = self._words.split(data, ends)
-            self._word_ids = np.concatenate([self._word_ids, self._ids_of(self._words.names(len(self._word_ids)))])
+            self._know_words(self._words)
             self._chunks.append(Ragged(self._word_ids[rows.ids], rows.offsets))
             return
         chunks = names_of(data, ends)
@@ -167,18 +169,16 @@ class ChunkMemory:
             renumber(tokens.ids, self._size, known)
         self._chunks.append(tokens)
 
-    def _ids_of(self, words: list[str]) -> npt.NDArray[np.int32]:
-        """Ids of words that are new; those that the vocabulary does not have are remembered."""
-        found = self._tokenizer.ids_of(words)
-        behind = [word for word, number in zip(words, found, strict=True) if number is None]
-        if self._lexicon is not None and behind:
-            self._remember(self._lexicon.compose(behind))
-        unknown = self._tokenizer.unknown_id
-        ids = [
-            (unknown if word not in self._unseen else self._size + self._unseen[word]) if number is None else number
-            for word, number in zip(words, found, strict=True)
-        ]
-        return np.array(ids, np.int32)
+    def _know_words(self, words: Words) -> None:
+        """Give ids to new words, which the vocabulary does not have: temporary ones, if they can be remembered."""
+        names, used = words.names(self._known_words), self._known_words
+        if self._lexicon is not None and names:
+            self._remember(self._lexicon.compose(names))
+        unknown = self._tokenizer.vocabulary[UNKNOWN]
+        ids = [self._size + self._unseen[name] if name in self._unseen else unknown for name in names]
+        self._word_ids = with_room(self._word_ids, used, len(names))
+        self._word_ids[used : used + len(names)] = ids
+        self._known_words += len(names)
 
     def _remember(self, unseen: Unseen) -> None:
         """Number those of the unseen words that are new."""

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn import core
+from textcnn.core.word_form import JOINED
 from textcnn.text.chunks import MOST_CHUNKS, refusal
 from textcnn.text.ragged import with_room
 from textcnn.text.tokenizer import Tokenizer
-from textcnn.text.words import JOINED, names_of, utf8
+from textcnn.text.words import names_of, utf8
 
 Integers = npt.NDArray[np.int64]
 

@@ -1,4 +1,8 @@
-"""The tokenizer: a `tokenizers` pipeline, trained on the training texts alone and saved as tokenizer.json."""
+"""The tokenizer: a `tokenizers` pipeline, trained on the training texts alone and saved as tokenizer.json.
+
+Importing that package takes longer than classifying a text. So it is imported when a pipeline is asked for, and the
+default tokenizer needs none to give ids: :mod:`textcnn.text.words` has its words from the core.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +11,26 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import tokenizers
-from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 
 from textcnn.config import TOKENIZERS, TextConfig
+from textcnn.core.word_form import UNKNOWN as UNKNOWN
+from textcnn.core.word_form import WordForm, WordList, form_of, read_word_list, without_surrogates
 from textcnn.errors import ArtifactError, ConfigError
-from textcnn.text.normal_form import is_known, normalizer
 from textcnn.text.ragged import Ragged
 from textcnn.text.words import count_words
 
+if TYPE_CHECKING:
+    import tokenizers
+    from tokenizers import trainers
+
 PAD = "[PAD]"
-UNKNOWN = "[UNK]"
 _UNKNOWN_NAMES = (UNKNOWN, "<unk>", "<UNK>")
 _MOST_GAPS = 2**16  # ids without an entry, beside as many as there are entries: each costs memory
 _CHUNK = 2048  # texts handed to the pipeline at once: bounds its memory, keeps its threads busy
-
-# Words with an inner apostrophe stay whole; every Han or kana character and every sign is a word of its own.
-_CJK = r"\p{Han}\p{Hiragana}\p{Katakana}ーｰ"  # the sound marks are of no script
-WORD_CHARACTER = rf"[\w&&[^{_CJK}]]"
-WORD_PATTERN = rf"[{_CJK}]|{WORD_CHARACTER}+(?:'{WORD_CHARACTER}+)?|[^\w\s]"
-WORD_SPLIT = {"type": "Split", "pattern": {"Regex": WORD_PATTERN}, "behavior": "Removed", "invert": True}
 
 
 class Tokenizer:
@@ -38,14 +38,23 @@ class Tokenizer:
 
     Ids are those of tokenizer.json. ``[PAD]`` (0) and ``[UNK]`` (1) are entries of the vocabulary of every tokenizer
     trained here, but never *added* tokens: a user's text "[PAD]" is three ordinary tokens.
+
+    Args:
+        source: a pipeline, or all there is to know of a default one.
     """
 
-    def __init__(self, pipeline: tokenizers.Tokenizer) -> None:
+    def __init__(self, source: tokenizers.Tokenizer | WordList) -> None:
+        self._source = source
+
+    @cached_property
+    def _pipeline(self) -> tokenizers.Tokenizer:
+        source = self._source
+        pipeline = source.form.pipeline(source.vocabulary) if isinstance(source, WordList) else source
         pipeline.no_padding()
         pipeline.no_truncation()
         # A tokenizer.json made elsewhere may have special tokens: in a text their names are plain characters.
         pipeline.encode_special_tokens = True
-        self._pipeline = pipeline
+        return pipeline
 
     @classmethod
     def train(cls, texts: Sequence[str], config: TextConfig) -> Tokenizer:
@@ -61,13 +70,16 @@ class Tokenizer:
                 raise ConfigError(f"tokenizer must be one of {kinds}, or a tokenizer.json file, got {str(path)!r}")
             return cls.load(path)
         if config.tokenizer == "word":
-            counts = count_words(texts, cls(_with_reserved([], config)))
-            return cls(_with_reserved(_frequent(counts, config.min_frequency)[: config.vocabulary_size - 2], config))
+            form = WordForm(config.normalization, config.lowercase)
+            counts = count_words(texts, cls(WordList(form, _with_reserved([]))))
+            names = _frequent(counts, config.min_frequency)[: config.vocabulary_size - 2]
+            return cls(WordList(form, _with_reserved(names)))
         pipeline = _untrained(config)
-        pipeline.train_from_iterator(map(_without_surrogates, texts), _trainer(config, pipeline, texts))
+        pipeline.train_from_iterator(map(without_surrogates, texts), _trainer(config, pipeline, texts))
         learned = pipeline.get_vocab(with_added_tokens=False)
         names = sorted(learned, key=learned.__getitem__)
-        return cls(_with_reserved(names, config, pipeline.model.__getstate__()))  # the only door to the merges of BPE
+        merges = pipeline.model.__getstate__()  # the only door to those of BPE
+        return cls(_of_types(config, _with_reserved(names), merges))
 
     @classmethod
     def load(cls, path: str | Path) -> Tokenizer:
@@ -92,6 +104,10 @@ class Tokenizer:
         Raises:
             ArtifactError: the text is not a tokenizer that the `tokenizers` package reads.
         """
+        if (words := read_word_list(text)) is not None:
+            return cls(words)
+        import tokenizers
+
         try:
             tokenizer = cls(tokenizers.Tokenizer.from_str(text))
             tokenizer.encode_batch(["\ue000"])  # a word no vocabulary has: is there an entry for such words?
@@ -117,32 +133,41 @@ class Tokenizer:
     @cached_property
     def _size(self) -> int:
         """One more than the largest id: a tokenizer.json made elsewhere may leave ids out."""
-        return max(self._vocabulary.values(), default=-1) + 1
+        return max(self.vocabulary.values(), default=-1) + 1
 
     @cached_property
-    def _vocabulary(self) -> dict[str, int]:
+    def vocabulary(self) -> Mapping[str, int]:
         """The id of every type."""
+        if isinstance(self._source, WordList):
+            return self._source.vocabulary
         return dict(self._pipeline.get_vocab(with_added_tokens=True))
 
+    @cached_property
+    def word_form(self) -> WordForm | None:
+        """Which default tokenizer it is, if any: then words are found by the core, and each is looked up whole."""
+        if isinstance(self._source, WordList):
+            return self._source.form
+        return form_of(json.loads(self.to_json())) if self.has_whole_words else None
+
     def __getstate__(self) -> dict[str, Any]:
-        """The pipeline alone: the rest follows from it."""
-        return {"_pipeline": self._pipeline}
+        """What it was made of: the rest follows from it."""
+        return {"_source": self._source}
 
     @property
     def unknown_id(self) -> int | None:
         """Id given to an unseen word; none when the pipeline knows every character or byte."""
-        ids = (self._pipeline.token_to_id(name) for name in _UNKNOWN_NAMES)
+        ids = (self.vocabulary.get(name) for name in _UNKNOWN_NAMES)
         return next((i for i in ids if i is not None), None)
 
     @property
     def has_whole_words(self) -> bool:
         """Whether every piece that is looked up is one token: then :meth:`words` are the names of the tokens."""
-        return isinstance(self._pipeline.model, models.WordLevel)
+        return isinstance(self._source, WordList) or type(self._pipeline.model).__name__ == "WordLevel"
 
     def types(self) -> list[str]:
         """The vocabulary: the type string of every id, in the order of the ids; an id left out has an empty one."""
         names = [""] * len(self)
-        for name, number in self._vocabulary.items():
+        for name, number in self.vocabulary.items():
             names[number] = name
         return names
 
@@ -153,13 +178,13 @@ class Tokenizer:
     def encode_stream(self, texts: Iterable[str]) -> Iterator[Ragged]:
         """Token ids of a stream of texts, some thousands at a time."""
         texts = iter(texts)
-        while chunk := [_without_surrogates(text) for text in islice(texts, _CHUNK)]:
+        while chunk := [without_surrogates(text) for text in islice(texts, _CHUNK)]:
             encodings = self._pipeline.encode_batch_fast(chunk, add_special_tokens=False)
             yield Ragged.from_lists([encoding.ids for encoding in encodings])
 
     def encode_with_starts(self, texts: Sequence[str]) -> list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]]:
         """Token ids of each text, and the character of the text that each token begins with."""
-        encodings = self._pipeline.encode_batch([_without_surrogates(text) for text in texts], add_special_tokens=False)
+        encodings = self._pipeline.encode_batch([without_surrogates(text) for text in texts], add_special_tokens=False)
         found = []
         for encoding in encodings:
             offsets = np.array(encoding.offsets, np.int64).reshape(-1, 2)
@@ -168,6 +193,10 @@ class Tokenizer:
 
     def components(self) -> dict[str, Any]:
         """The parts of tokenizer.json, without the vocabulary: ``model`` is the name of the model's type."""
+        if isinstance(self._source, WordList):
+            parts = self._source.form.document({})
+            names = ("normalizer", "pre_tokenizer", "post_processor", "added_tokens")
+            return {**{name: parts[name] for name in names}, "model": parts["model"]["type"], "dropout": None}
         pipeline = self._pipeline
         parts = {name: getattr(pipeline, name) for name in ("normalizer", "pre_tokenizer", "post_processor")}
         return {
@@ -179,7 +208,7 @@ class Tokenizer:
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Character offsets ``(start, end)`` into ``text`` of each token that :meth:`encode_batch` gives."""
-        encoding = self._pipeline.encode(_without_surrogates(text), add_special_tokens=False)
+        encoding = self._pipeline.encode(without_surrogates(text), add_special_tokens=False)
         spans = []
         following = [*(int(start) for start, _ in encoding.offsets[1:]), len(text)]
         for (start, end), limit in zip(encoding.offsets, following, strict=False):
@@ -191,32 +220,12 @@ class Tokenizer:
 
     def words(self, text: str) -> list[str]:
         """The pieces the pipeline looks up, in order: what a word-level tokenizer calls types, unseen ones included."""
-        return _words(self._pipeline, _without_surrogates(text))
+        return _words(self._pipeline, without_surrogates(text))
 
-    def words_of(self, chunks: Sequence[str]) -> tuple[list[str], list[int]]:
-        """The words of all chunks, which hold no blank, and how many each has; of the default tokenizer."""
-        text = self._pipeline.normalizer.normalize_str(_without_surrogates("\n".join(chunks)))
-        pieces = self._pipeline.pre_tokenizer.pre_tokenize_str(text)
-        ends = [*(place for place, character in enumerate(text) if character == "\n"), len(text)]
-        last = np.searchsorted([start for _, (start, _) in pieces], ends)
-        return [piece for piece, _ in pieces], np.diff(last, prepend=0).tolist()
-
-    @cached_property
+    @property
     def is_default(self) -> bool:
-        """Whether words are what :data:`WORD_PATTERN` finds, and each is looked up whole."""
-        if not self.has_whole_words or self._pipeline.model.unk_token != UNKNOWN or self.unknown_id is None:
-            return False
-        parts = self.components()
-        return is_known(steps_of(parts["normalizer"], "normalizers")) and parts["pre_tokenizer"] == WORD_SPLIT
-
-    @cached_property
-    def lowercases(self) -> bool:
-        """Whether words are looked up in small letters."""
-        return any(step["type"] == "Lowercase" for step in steps_of(self.components()["normalizer"], "normalizers"))
-
-    def ids_of(self, words: Iterable[str]) -> list[int | None]:
-        """The id of each word; none where the vocabulary does not have it."""
-        return list(map(self._vocabulary.get, words))
+        """Whether words are what the pattern of words finds, and each is looked up whole."""
+        return self.word_form is not None
 
     def type_of(self, word: str) -> str | None:
         """What :meth:`words` makes of one word; none if that is not one piece."""
@@ -265,32 +274,24 @@ def _words(pipeline: tokenizers.Tokenizer, text: str) -> list[str]:
     return [piece for piece, _ in pipeline.pre_tokenizer.pre_tokenize_str(text)]
 
 
-def _without_surrogates(text: str) -> str:
-    """UTF-8 has no lone surrogates; each becomes U+FFFD, one character for one, so that offsets hold."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in text)
-    return text
-
-
 def _untrained(config: TextConfig) -> tokenizers.Tokenizer:
-    words = pre_tokenizers.Split(Regex(WORD_PATTERN), "removed", invert=True)
-    model, pieces = {
-        "word": (models.WordLevel(unk_token=UNKNOWN), words),
-        "wordpiece": (models.WordPiece(unk_token=UNKNOWN), words),
-        "char": (models.WordLevel(unk_token=UNKNOWN), pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")),
-        "bpe": (models.BPE(), pre_tokenizers.ByteLevel(add_prefix_space=False)),
-    }[config.tokenizer]
-    pipeline = tokenizers.Tokenizer(model)
-    pipeline.normalizer = normalizer(config.normalization, lowercase=config.lowercase)
-    pipeline.pre_tokenizer = pieces
-    if config.tokenizer == "bpe":
+    from tokenizers import Regex, decoders, models, pre_tokenizers
+
+    pipeline = WordForm(config.normalization, config.lowercase).pipeline({})
+    if config.tokenizer == "wordpiece":
+        pipeline.model = models.WordPiece(unk_token=UNKNOWN)
+    elif config.tokenizer == "char":
+        pipeline.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    elif config.tokenizer == "bpe":
+        pipeline.model = models.BPE()
+        pipeline.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         pipeline.decoder = decoders.ByteLevel()
     return pipeline
 
 
 def _trainer(config: TextConfig, pipeline: tokenizers.Tokenizer, texts: Sequence[str]) -> trainers.Trainer:
+    from tokenizers import pre_tokenizers, trainers
+
     size, frequency = config.vocabulary_size - 2, config.min_frequency  # two places are reserved
     if config.tokenizer == "bpe":
         alphabet = pre_tokenizers.ByteLevel.alphabet()
@@ -303,7 +304,7 @@ def _trainer(config: TextConfig, pipeline: tokenizers.Tokenizer, texts: Sequence
     if config.tokenizer == "wordpiece":
         # Left alone, this trainer numbers the characters inside words, and so breaks ties, in an order that changes
         # from run to run; special tokens have their numbers first. The pipeline that is made in the end has none.
-        words = (word for text in texts for word in _words(pipeline, _without_surrogates(text)))
+        words = (word for text in texts for word in _words(pipeline, without_surrogates(text)))
         inner = sorted({f"##{character}" for word in words for character in word[1:]})
         return trainers.WordPieceTrainer(
             vocab_size=min(size, _SUBWORDS),
@@ -317,15 +318,21 @@ def _trainer(config: TextConfig, pipeline: tokenizers.Tokenizer, texts: Sequence
 _SUBWORDS = 16_000  # sub-word vocabularies beyond this are word lists again
 
 
-def _with_reserved(names: Sequence[str], config: TextConfig, trained: bytes = b"") -> tokenizers.Tokenizer:
-    """A pipeline with [PAD] and [UNK] before its types; a trainer's ``special_tokens`` would become added tokens.
+def _with_reserved(names: Sequence[str]) -> dict[str, int]:
+    """Ids of types, with [PAD] and [UNK] before them; a trainer's ``special_tokens`` would become added tokens."""
+    return {entry: number for number, entry in enumerate(dict.fromkeys([PAD, UNKNOWN, *names]))}
+
+
+def _of_types(config: TextConfig, vocabulary: dict[str, int], trained: bytes) -> tokenizers.Tokenizer:
+    """A pipeline with these types.
 
     Args:
-        names: the types.
         config: which pipeline.
+        vocabulary: ids of the types.
         trained: the JSON of a trained model, for byte pairs.
     """
-    vocabulary = {entry: number for number, entry in enumerate(dict.fromkeys([PAD, UNKNOWN, *names]))}
+    from tokenizers import models
+
     pipeline = _untrained(config)
     if config.tokenizer == "bpe":
         pipeline.model = models.BPE(vocabulary, _merges(trained))

@@ -1,13 +1,12 @@
 """Words of chunks, what stands between ASCII's blanks: each chunk is split once, each word has a number.
 
-Chunks of ASCII are split by the core where the tokenizer is the default one; the tokenizer's own pipeline splits the
-others, and is the definition of all.
+That is for the default tokenizer (:mod:`textcnn.core.word_form`), whose words the core knows how to find.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn import core
+from textcnn.core.word_form import WordForm
 from textcnn.text.ragged import Ragged
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ Integers = npt.NDArray[np.int64]
 
 MOST_CHUNKS = 2**20  # counted before their words are: it bounds the memory for corpora of any size
 SLICE = 2**20  # characters of texts looked at together
-JOINED = 1000  # chunks that the pipeline sees as one text: a call a chunk would cost more than the chunk
 
 
 def utf8(texts: Iterable[str]) -> tuple[Bytes, Integers]:
@@ -62,48 +61,44 @@ class Words:
     """Numbers for the words of chunks: the next one to a word that is new.
 
     Args:
-        tokenizer: the default one (:attr:`textcnn.text.tokenizer.Tokenizer.is_default`); knows what a word is.
+        form: what a word is.
+        vocabulary: ids of words, which have the first numbers.
+
+    Attributes:
+        ids: of the words of the vocabulary, by their numbers.
     """
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer, self._table = tokenizer, core.twin("chunks").ChunkTable()
+    def __init__(self, form: WordForm, vocabulary: Mapping[str, int] | None = None) -> None:
+        self._form, self._table = form, core.twin("chunks").ChunkTable()
+        known = dict(vocabulary or {})
+        data, ends = utf8(known)
+        self._table.number(data, ends)
+        if (len(self._table), self._table.size) != (len(known), len(data)):
+            # A tokenizer.json made elsewhere may have types that no text has: empty ones, or ones with a blank.
+            known = {name: number for name, number in known.items() if name.encode().split() == [name.encode()]}
+            self._table = core.twin("chunks").ChunkTable()
+            self._table.number(*utf8(known))
+        self.ids = np.fromiter(known.values(), np.int32, len(known))
 
     def __len__(self) -> int:
         return len(self._table)
 
     def split(self, data: Bytes, ends: Integers) -> Ragged:
         """Numbers of the words of each chunk; ``data`` are the bytes of all chunks, each ends where ``ends`` says."""
-        words, counts = core.twin("chunks").split_words(data, ends, lowercase=self._tokenizer.lowercases)
-        by_core, others = np.flatnonzero(counts >= 0), np.flatnonzero(counts < 0)
-        found = self._numbered(words, counts[by_core])
-        if not len(others):
-            return found
-        whole, begins = data.tobytes(), np.concatenate([[0], ends[:-1]])
-        chunks = [whole[begins[k] : ends[k]].decode("utf-8", "surrogatepass") for k in others.tolist()]
-        pieces: list[str] = []
-        numbers: list[int] = []
-        for first in range(0, len(chunks), JOINED):
-            more, how_many = self._tokenizer.words_of(chunks[first : first + JOINED])
-            pieces += more
-            numbers += how_many
-        rest = self._numbered(utf8(piece + "\n" for piece in pieces)[0], np.array(numbers, np.int64))
-        return Ragged.concatenate([found, rest]).take(np.argsort(np.concatenate([by_core, others])))
+        words, counts = core.twin("tokens").split_words(data, ends, self._form)
+        numbers, _ = self._table.number(words, np.array([len(words)]))
+        return Ragged(numbers.astype(np.int32), np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
 
     def names(self, start: int) -> list[str]:
         """The words numbered from ``start`` on."""
         return names_of(*self._table.chunks(start))
 
-    def _numbered(self, words: Bytes, counts: Integers) -> Ragged:
-        """Numbers of words with a line end behind each, so many in each row."""
-        numbers, _ = self._table.number(words, np.array([len(words)]))
-        return Ragged(numbers.astype(np.int32), np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
-
 
 def count_words(texts: Iterable[str], tokenizer: Tokenizer) -> Counter[str]:
     """How often each word occurs in the texts."""
-    if not tokenizer.is_default:
+    if tokenizer.word_form is None:
         return Counter(word for text in texts for word in tokenizer.words(text))
-    words, totals = Words(tokenizer), np.zeros(0, np.int64)
+    words, totals = Words(tokenizer.word_form), np.zeros(0, np.int64)
     for data, ends, occurrences in _counted_chunks(texts):
         rows = words.split(data, ends)
         weights = np.repeat(occurrences, rows.lengths)

@@ -134,56 +134,6 @@ int tc_move_chunks(const uint64_t *table, int64_t num_slots, uint64_t *larger, i
     return 0;
 }
 
-static int is_word_byte(uint8_t byte) {
-    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') || byte == '_';
-}
-
-static int64_t word_end(const uint8_t *data, int64_t place, int64_t end) {
-    if (!is_word_byte(data[place])) return place + 1;
-    while (place < end && is_word_byte(data[place])) place++;
-    if (place + 1 < end && data[place] == '\'' && is_word_byte(data[place + 1])) {
-        place++;
-        while (place < end && is_word_byte(data[place])) place++;
-    }
-    return place;
-}
-
-static int is_ascii(const uint8_t *data, int64_t size) {
-    uint8_t all = 0;
-    for (int64_t i = 0; i < size; i++) all |= data[i];
-    return all < 0x80;
-}
-
-int64_t tc_split_words(
-    const uint8_t *data, int64_t num_bytes, const int64_t *ends, int64_t num_chunks, int lowercase, uint8_t *words,
-    int64_t most_bytes, int64_t *counts
-) {
-    if (num_bytes < 0 || num_chunks < 0 || most_bytes / 2 < num_bytes || !are_ends(ends, num_chunks, num_bytes)) return -1;
-    int64_t place = 0, written = 0;
-    for (int64_t k = 0; k < num_chunks; k++) {
-        int64_t end = ends[k];
-        counts[k] = -1;
-        if (is_ascii(data + place, end - place)) {
-            counts[k] = 0;
-            while (place < end) {
-                int64_t stop = word_end(data, place, end);
-                if (is_blank(data[place])) { /* a chunk has none */
-                    place++;
-                    continue;
-                }
-                for (; place < stop; place++) {
-                    uint8_t byte = data[place];
-                    words[written++] = lowercase && byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte + 32) : byte;
-                }
-                words[written++] = '\n';
-                counts[k]++;
-            }
-        }
-        place = end;
-    }
-    return written;
-}
-
 int tc_take_ragged(
     const int32_t *values, int64_t num_values, const int64_t *offsets, int64_t num_ragged, const int64_t *rows,
     int64_t num_rows, const int64_t *out_offsets, int32_t *out, int64_t num_out

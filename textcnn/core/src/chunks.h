@@ -1,4 +1,4 @@
-/* Chunks, what stands between ASCII's blanks in a text: numbered by a hash table, split into words, put together again.
+/* Chunks, what stands between ASCII's blanks in a text: numbered by a hash table, put together again.
  *
  * All arrays belong to the caller. Functions give -1 where sizes or numbers do not fit together. */
 #ifndef TEXTCNN_CHUNKS_H
@@ -32,15 +32,6 @@ int tc_number_chunks(
 
 /* Put the entries of a table of chunks into a larger one, which is all 0. */
 int tc_move_chunks(const uint64_t *table, int64_t num_slots, uint64_t *larger, int64_t num_larger);
-
-/* Split chunks of ASCII into words, by the pattern of the word tokenizer: letters, digits and underscores, with one
- * apostrophe within; every other sign is a word of its own. words (most_bytes) is filled with them, a line end behind
- * each, and counts (num_chunks) with how many each chunk has, -1 for a chunk that is not ASCII, which is left out.
- * Gives the number of bytes written; 2 * num_bytes is always room enough. */
-int64_t tc_split_words(
-    const uint8_t *data, int64_t num_bytes, const int64_t *ends, int64_t num_chunks, int lowercase, uint8_t *words,
-    int64_t most_bytes, int64_t *counts
-);
 
 /* Rows of a ragged array, one after another: row r is values[offsets[r]] to values[offsets[r + 1]], of which at most
  * `longest` are taken; out_offsets (num_rows + 1) is given, and says how long `out` is. */
