@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -43,6 +43,8 @@ def audit(
     label_column: options.LabelColumn = None,
     format: options.Format = "auto",
     encoding: options.Encoding = "utf-8",
+    quotes: options.Quotes = None,
+    escape: options.Escape = None,
     label_separator: options.LabelSeparator = None,
     weight_column: options.WeightColumn = None,
     json: options.Json = False,
@@ -56,7 +58,8 @@ def audit(
     from textcnn.inference.predictor import Predictor
     from textcnn.text.reading import read_examples
 
-    reading = options.data_config(text_column, label_column, format, encoding, label_separator=label_separator)
+    how: dict[str, Any] = {"label_separator": label_separator, "quotes": quotes, "escape": escape}
+    reading = options.data_config(text_column, label_column, format, encoding, **how)
     like = Predictor.load(model).schema
     examples = read_examples(data, replace(reading, weight_column=weight_column), like=like)
     console.say_what_was_read(examples)

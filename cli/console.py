@@ -39,10 +39,10 @@ def say(message: str) -> None:
 
 
 class _Notes(logging.Handler):
-    """Says what the library logs."""
+    """Says what the library logs; errors, with their traceback, always."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        say(record.getMessage())
+        (_write_line if record.levelno >= logging.ERROR else say)(self.format(record))
 
 
 def say_what_is_logged() -> None:

@@ -34,6 +34,8 @@ def map_parts(
     text_column: options.TextColumn = None,
     format: options.Format = "auto",
     encoding: options.Encoding = "utf-8",
+    quotes: options.Quotes = None,
+    escape: options.Escape = None,
     precision: Precision = "float32",
 ) -> None:
     """Read the parts in one file, in any order, into a state.
@@ -45,7 +47,7 @@ def map_parts(
     documents = _state(model, precision)
     rows = open_rows(
         input,
-        options.data_config(text_column, None, format, encoding),
+        options.data_config(text_column, None, format, encoding, quotes=quotes, escape=escape),
         labels="ignored",
         like=documents.pieces.model.schema,
     )

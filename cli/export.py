@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -29,6 +29,8 @@ def export(
     label_column: options.LabelColumn = None,
     data_format: Annotated[str, typer.Option("--data-format", help=describe(DataConfig, "format"))] = "auto",
     encoding: options.Encoding = "utf-8",
+    quotes: options.Quotes = None,
+    escape: options.Escape = None,
     label_separator: options.LabelSeparator = None,
 ) -> None:
     """Write a model in another form, or a smaller one.
@@ -43,8 +45,10 @@ def export(
             f"expected --format ({' or '.join(FORMATS)}) or --max-size, got {'neither' if format is None else 'both'}"
         )
     if max_size is not None:
-        how = options.data_config(text_column, label_column, data_format, encoding, label_separator=label_separator)
-        _smaller(model, output, max_size, data, how)
+        how: dict[str, Any] = {"label_separator": label_separator, "quotes": quotes, "escape": escape}
+        _smaller(
+            model, output, max_size, data, options.data_config(text_column, label_column, data_format, encoding, **how)
+        )
         return
     if format not in FORMATS:
         raise ConfigError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")

@@ -67,6 +67,7 @@ def options(
 ) -> None:
     """Options of every command."""
     console.set_level(-1 if quiet else 1 if verbose else 0)
+    console.say_what_is_logged()
 
 
 def main() -> None:
@@ -77,7 +78,7 @@ def main() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         code = _run()
-        streams.finish()
+        sys.stdout.flush()
     except TextCNNError as err:
         code = _failed(str(err))
     except KeyboardInterrupt:
@@ -104,7 +105,7 @@ def _run() -> int | str | None:
 def _failed(message: str) -> int:
     """Say why there is no answer; what stdout cannot take is not tried again."""
     with suppress(TextCNNError, OSError):
-        streams.finish()
+        sys.stdout.flush()
     streams.discard()
     console.error(message)
     return 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tomllib
 from collections.abc import Callable
@@ -272,8 +273,18 @@ class WithTexts(TyperCommand):
     """A command that takes texts; its error for one that begins with ``-``, thus read as an option, says what to do."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Add the way to the error."""
+        """Add the way to the error.
+
+        Raises:
+            ConfigError: an argument begins as a short option does, and holds blanks and no name of a file.
+        """
         given = list(args)
+        own = {name for param in self.params for name in param.opts} | set(ctx.help_option_names)
+        for before, text in itertools.pairwise(itertools.takewhile(lambda argument: argument != "--", ["", *args])):
+            is_option = text[:2] in own and " " in text and not before.startswith("-")
+            if is_option and not os.path.exists(text[2:].strip()):
+                way = f'textcnn {ctx.info_name} MODEL -- "{text}"'
+                raise ConfigError(f"expected the option {text[:2]}, found {text!r}. If it is a text, write {way}")
         try:
             return super().parse_args(ctx, args)
         except Exception as err:

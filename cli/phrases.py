@@ -44,6 +44,8 @@ def phrases(
     label_column: options.LabelColumn = None,
     format: options.Format = "auto",
     encoding: options.Encoding = "utf-8",
+    quotes: options.Quotes = None,
+    escape: options.Escape = None,
     label_separator: options.LabelSeparator = None,
     json: options.Json = False,
 ) -> None:
@@ -61,7 +63,8 @@ def phrases(
     from textcnn.inference.lookup import LookupModel
 
     if data is not None:
-        reading = options.data_config(text_column, label_column, format, encoding, label_separator=label_separator)
+        how: dict[str, Any] = {"label_separator": label_separator, "quotes": quotes, "escape": escape}
+        reading = options.data_config(text_column, label_column, format, encoding, **how)
         _show_seen(LookupModel.load(model), data, reading, label, top, min_support, json)
         return
     books = [

@@ -42,9 +42,9 @@ class _Descriptor(io.RawIOBase):
 
 
 def prepare() -> None:
-    """Let stdout tell why it cannot be written, and stderr be lost without harm; closed ones are nobody else's.
+    """Let stdout tell why it cannot be written, and stderr be lost without harm; open closed ones on the null device.
 
-    A file that is opened while a standard stream is closed would have its number, and be written to by mistake.
+    Else the next file that is opened would get the descriptor of a closed stream, and be written to by mistake.
     """
     closed = [number for number in range(3) if _is_closed(number)]
     for number in closed:
@@ -62,16 +62,6 @@ def prepare() -> None:
             if stream is not None:
                 stream.flush()
             setattr(sys, name, io.TextIOWrapper(buffered, encoding, errors, line_buffering=is_line))
-
-
-def finish() -> None:
-    """Write what stdout still holds.
-
-    Raises:
-        DataError: it cannot be written.
-        BrokenPipeError: nobody reads it any more.
-    """
-    sys.stdout.flush()
 
 
 def discard() -> None:

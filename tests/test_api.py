@@ -239,8 +239,8 @@ def test_what_looks_wrong_in_the_data_is_told():
     twice = [("good film number 0", "neg"), ("same", "Pos"), *PAIRS]
     _, said = heard(twice, dev=[("SAME", "pos")], max_length=3, test=[("a b c d", "pos"), ("", "pos")])
     assert "warning: the labels 'Pos' and 'pos' differ only by case or blanks" in said
-    assert "warning: 1 texts occur with different labels in the training data" in said
-    assert "warning: 1 dev texts are training texts too" in said
+    assert "warning: 1 text occurs with different labels in the training data" in said
+    assert "warning: 1 dev text is a training text too" in said
     assert "note: 25 of 26 texts are cut after 3 tokens" in said
     assert "note: 1 of 2 texts are cut after 3 tokens" in said
     assert "1 text is empty" in said

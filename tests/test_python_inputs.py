@@ -16,6 +16,8 @@ from api_runs import PAIRS, TINY
 
 import textcnn
 from textcnn.errors import DataError
+from textcnn.inference.given_texts import given_texts
+from textcnn.text.schema import Schema
 
 ASKED = ["a good film", "bad", "the worst number"]
 COLUMN = {"text": ASKED, "id": ["7", "8", "9"]}
@@ -101,6 +103,12 @@ def test_a_table_without_it_is_told_which_column_to_select(model, kind):
         model.predict(TABLES[kind]({"id": ["1", "2", "3"], "words": ASKED}))
 
 
+def test_columns_that_are_not_known_are_guessed_as_the_command_line_does():
+    assert given_texts({"words": ASKED, "label": [1, 2, 3]}, Schema()) == ASKED
+    with pytest.raises(DataError, match=r"expected the column of a usual name, as 'text', found .*rows\['words'\]"):
+        given_texts({"id": ["1", "2", "3"], "words": ASKED}, Schema())
+
+
 def test_as_many_rows_as_columns_are_no_exception(model):
     assert len(model.predict(pandas.DataFrame({"text": ["a"] * 5}))) == 5
     assert model.predict({"text": []}) == model.predict(pandas.DataFrame({"text": []})) == model.predict([]) == []
@@ -136,7 +144,7 @@ def test_a_missing_text_of_a_column_is_an_empty_one_and_told(model, missing):
         ([["a"], ["b"]], r"expected texts, found \['a'\] \(list\) at position 0"),
         (["a", None], r"expected texts, found None \(NoneType\) at position 1"),
         (["a", 1], r"expected texts, found 1 \(int\) at position 1"),
-        (np.array("a film"), r"expected one text a row, got an array of shape \(\)"),
+        (np.array("a film"), r"expected one text a row, got an array of shape \(\); write \[text\] for a single one"),
         (np.array([["a", "b"]]), r"got an array of shape \(1, 2\); select one column"),
         ({"text": "a film"}, r"expected a list of cells for column 'text', found 'a film'"),
     ],
@@ -159,7 +167,7 @@ def test_what_is_odd_about_training_data_is_a_warning_a_record_and_kept(tmp_path
     assert {one.filename for one in heard if one.category is textcnn.DataWarning} == {__file__}
     assert "1 row without a label was dropped" in said
     assert "the labels 'Pos' and 'pos' differ only by case or blanks" in said
-    assert "1 texts occur with different labels in the training data" in said
+    assert "1 text occurs with different labels in the training data" in said
     records = [record.getMessage() for record in caplog.records]
     assert any(line.startswith("read 25 rows") for line in records)
     assert any(line.startswith("epoch 2: loss") for line in records)

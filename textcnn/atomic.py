@@ -63,7 +63,7 @@ def replaced_file(path: str | Path, mode: str = "w", *, keep: bool = False, **ho
 
 def is_replaceable(path: str | Path) -> bool:
     """Whether a new file can take this place: there is none, or a regular one, in a folder where files may be made."""
-    if str(path).startswith(("/dev/", "/proc/")):
+    if _descriptor(path) is not None or str(path).startswith("/proc/"):
         return False
     try:
         is_file = stat.S_ISREG(os.stat(path).st_mode)

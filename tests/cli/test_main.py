@@ -51,6 +51,19 @@ def model(tmp_path_factory):
 
 # ------------------------------------------------------------------------------------------------------- help
 
+
+def test_every_command_that_reads_a_table_knows_quotes_and_escapes():
+    def options_of(command, name):
+        for inner, found in getattr(command, "commands", {}).items():
+            if inner != "benchmark":
+                yield from options_of(found, f"{name} {inner}")
+        yield name, {option for parameter in command.params for option in parameter.opts}
+
+    found = {name: options for name, options in options_of(typer.main.get_command(app), "") if "--encoding" in options}
+    assert {" classify", " audit", " phrases", " export", " documents map"} <= found.keys()
+    assert {name for name, options in found.items() if not {"--quotes", "--escape"} <= options} == set()
+
+
 LOADED = """
 import sys
 from textcnn_cli.main import main

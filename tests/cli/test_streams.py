@@ -6,6 +6,8 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -94,9 +96,10 @@ def test_a_broken_row_leaves_the_old_file(run, tmp_path, ending):
     assert (tmp_path / f"out.{ending}").read_text() == "precious"
 
 
-def test_what_was_written_before_an_error_stays_beside_and_is_told(run, tmp_path):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_was_written_before_an_error_stays_beside_and_is_reported(run, tmp_path, workers):
     (tmp_path / "in.csv").write_text("text,label\n" + "a film,pos\n" * 6000 + "a,b,c\n")
-    done = run('textcnn classify "$MODEL" --input in.csv --output out.jsonl')
+    done = run(f'textcnn classify "$MODEL" --input in.csv --output out.jsonl --workers {workers}')
     assert f"what was written so far is in {tmp_path / 'out.jsonl.partial'}" in done.stderr
     assert (tmp_path / "out.jsonl.partial").read_text().count("\n") >= 512
     assert not (tmp_path / "out.jsonl").exists()
@@ -110,6 +113,17 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_beside(run, tmp_path, endin
     only_error(done, f"out.{ending}: {RULE}File too large")
     assert (tmp_path / f"out.{ending}").read_text() == "precious"
     assert {path.name for path in tmp_path.iterdir()} == {"in.csv", f"out.{ending}"}
+
+
+def test_a_file_in_memory_is_exchanged_at_the_end_as_others_are(run, tmp_path):
+    (tmp_path / "in.csv").write_text("text,label\n" + "a film,pos\n" * 6000 + "a,b,c\n")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as place:
+        output = Path(place) / "out.jsonl"
+        output.write_text("precious")
+        assert run(f'textcnn -q classify "$MODEL" --input in.csv --output {output}').returncode == 2
+        assert output.read_text() == "precious"
+        assert run(f'textcnn -q classify "$MODEL" x --output {output}').returncode == 0
+        assert "label" in output.read_text()
 
 
 def test_outputs_that_are_no_files(run, tmp_path):
@@ -150,3 +164,16 @@ def test_a_text_that_begins_with_a_dash_gets_a_hint(run, command, text):
     assert (done.returncode, done.stdout) == (2, "")
     assert f'textcnn {command} MODEL -- "{text}"' in " ".join(done.stderr.replace("│", " ").split())
     assert run(f'textcnn {command} "$MODEL" -- "{text}"').returncode == 0
+
+
+@pytest.mark.parametrize("text", ["-it was bad", "-have a nice day"])
+def test_a_text_that_begins_as_a_short_option_does_gets_a_hint(run, tmp_path, text):
+    done = run(f'textcnn classify "$MODEL" "{text}"')
+    only_error(
+        done,
+        f"expected the option {text[:2]}, found '{text}'. If it is a text, write textcnn classify MODEL -- \"{text}\"",
+    )
+    assert run(f'textcnn classify "$MODEL" -- "{text}"').returncode == 0
+    (tmp_path / "two words.txt").write_text("a good film\n")
+    for given in ("-itwo words.txt", "-i two words.txt"):
+        assert run(f'textcnn -q classify "$MODEL" "{given}"').stdout.count("\n") == (given == "-itwo words.txt")

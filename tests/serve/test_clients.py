@@ -93,6 +93,19 @@ def test_a_star_allows_every_origin(open_to_all):
         assert headers["access-control-allow-origin"] == origin
 
 
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("https://A.example:443/", "https://a.example"),
+        ("http://a.example:80", "http://a.example"),
+        ("http://a.example:443", "http://a.example:443"),
+        ("https://[::1]:443", "https://[::1]"),
+    ],
+)
+def test_browsers_leave_the_usual_port_out(given, sent):
+    assert checked_origins([given]) == (sent,)
+
+
 @pytest.mark.parametrize("origin", ["a.example", "http://a.example/page", "http://", "http://x:port", "", "http://u@x"])
 def test_an_origin_has_scheme_and_host_and_no_path(origin):
     with pytest.raises(ConfigError, match=r"--allow-origin expects an origin as https://example.org, or \*, got"):

@@ -1,5 +1,7 @@
 """Tables as people have them: quotes, `sep=` lines, headers, marks and encodings."""
 
+import csv
+
 import pytest
 from labelled_files import CSV, ROWS, TABLE, TEXTS, read, written
 from table_files import csv_bytes
@@ -8,43 +10,7 @@ from textcnn.config import DataConfig
 from textcnn.errors import ConfigError, DataError
 from textcnn.text.reading import open_rows, read_examples
 
-# ------------------------------------------------------------------------------------------------- quotes in TSV
-
-
-TSV = 'text\tlabel\n"Great phone\tpos\nthe screen is 5"\tneg\n"paired"\tpos\n5" wide\tneg\n"so" they say\tpos\n'
-AS_TEXT = [('"Great phone', "pos"), ('the screen is 5"', "neg")]
-
-
-@pytest.mark.parametrize("name", ["a.tsv", "a.csv", "a.txt", "a"])
-def test_quotes_between_tabs_are_text_unless_they_pair_up(tmp_path, name):
-    found, said, _ = read(written(tmp_path / name, TSV))
-    assert found == [*AS_TEXT, ("paired", "pos"), ('5" wide', "neg"), ('"so" they say', "pos")]
-    assert said == [
-        "in 2 lines quotes do not pair up and were read as text; if cells go over several lines, say --quotes csv"
-    ]
-
-
-def test_quotes_can_be_said_to_be_text_or_csv(tmp_path):
-    path = written(tmp_path / "a.tsv", TSV.replace('"so" they say', "so"))
-    assert read(path, quotes="text")[0][:3] == [*AS_TEXT, ('"paired"', "pos")]
-    assert read(path, quotes="csv")[0][0] == ("Great phone\tpos\nthe screen is 5", "neg")
-    path = written(tmp_path / "a.csv", 'text,label\n"a,pos\nb" c,neg\n')
-    assert read(path, quotes="text")[0] == [('"a', "pos"), ('b" c', "neg")]
-    with pytest.raises(DataError, match=r"a.csv:2: expected quotes that pair up, found: .* say --quotes text"):
-        read(path)
-
-
-def test_a_quoted_cell_may_hold_line_ends_and_tabs_where_the_cells_say_so(tmp_path):
-    rows = [("text", "label"), ("two\nlines", "pos"), ("a\ttab", "neg"), ('a "fine" one', "pos"), ("\n\n", "neg")]
-    found, said, _ = read(written(tmp_path / "a.tsv", csv_bytes(rows, delimiter="\t")))
-    assert found == rows[1:]
-    assert said == ["1 text is empty"]
-
-
-def test_a_quoted_cell_between_tabs_that_never_ends(tmp_path):
-    path = written(tmp_path / "a.tsv", 'text\tlabel\nok\tx\n"open\nb\tx\n')
-    with pytest.raises(DataError, match=r"a.tsv:3: expected quotes that pair up, or as many cells .* --quotes text"):
-        read(path)
+# ------------------------------------------------------------------------------------------------------- escapes
 
 
 def test_escaped_quotes(tmp_path):
@@ -154,12 +120,50 @@ def test_a_text_that_is_the_name_of_its_column_is_a_text(tmp_path):
     assert [row.text for row in open_rows(written(path, "text\ntext\n"))] == ["text"]
 
 
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("delimiter", [",", "\t", ";"])
+def test_quoted_files_that_were_joined_without_a_line_end(tmp_path, delimiter, mark):
+    one = mark + csv_bytes([*TABLE, ('say "hi"', 'so "so"')], delimiter=delimiter, quoting=csv.QUOTE_ALL).decode()
+    found, said, _ = read(written(tmp_path / "a.csv", one.rstrip("\r\n") + one))
+    assert found == [*ROWS, ('say "hi"', 'so "so"')] * 2
+    marks = ["1 byte order mark amid the file was dropped; were files joined?"] if mark else []
+    assert said == [*marks, "1 row that repeats the header was skipped; were files joined?"]
+
+
+def test_a_quote_that_is_text_stays_before_a_joined_header(tmp_path):
+    path = written(tmp_path / "a.csv", 'text,label\ngood,say "hi"text,label\nbad,neg\n')
+    assert read(path)[0] == [("good", 'say "hi"'), ("bad", "neg")]
+
+
+@pytest.mark.parametrize("end", ["\r\n", ""])
+def test_joined_files_of_excel_and_of_r(tmp_path, end):
+    one = "sep=;\r\ntext;label\r\ngood;pos\r\nbad;neg"
+    found, said, _ = read(written(tmp_path / "a.csv", one + end + one + "\r\n"))
+    assert found == [("good", "pos"), ("bad", "neg")] * 2
+    assert said == [
+        "1 row that repeats the header was skipped; were files joined?",
+        "2 lines sep= were skipped, the first gives the delimiter; were files joined?",
+    ]
+    one = "text,label\n1,a,x\n2,b,y"
+    found, said, _ = read(written(tmp_path / "b.csv", one + end + one + "\n"))
+    assert found == [("a", "x"), ("b", "y")] * 2
+    assert said[0] == "1 row that repeats the header was skipped; were files joined?"
+
+
+def test_a_short_row_that_begins_as_the_header_does_is_no_header(tmp_path):
+    path = written(tmp_path / "a.csv", "text,label\na,x\ntext\n")
+    with pytest.raises(DataError, match=r"a\.csv:3: expected 2 cells as in the header, found 1"):
+        read(path)
+
+
 @pytest.mark.parametrize("name", ["a.jsonl", "a.txt", "a.ft"])
 def test_a_mark_in_the_middle_of_lines(tmp_path, name):
     one = {"a.jsonl": '\ufeff{"text": "a"}\n', "a.txt": "\ufeffa\n", "a.ft": "\ufeff__label__x a\n"}[name]
-    rows = open_rows(written(tmp_path / name, one * 2), labels="ignored")
-    assert [row.text for row in rows] == ["a", "a"]
-    assert rows.warnings() == ["1 byte order mark amid the file was dropped; were files joined?"]
+    for content, marks in ((one * 2, "1 byte order mark"), (one * 2 + "\ufeff", "2 byte order marks")):
+        rows = open_rows(written(tmp_path / name, content), labels="ignored")
+        assert [row.text for row in rows] == ["a", "a"]
+        was = "was" if marks.startswith("1") else "were"
+        assert rows.warnings() == [f"{marks} amid the file {was} dropped; were files joined?"]
 
 
 # ------------------------------------------------------------------------------------------------------ encodings
@@ -176,6 +180,40 @@ def test_the_hint_is_what_prints_the_bytes(tmp_path, far):
     ]
     with pytest.raises(DataError, match="--encoding latin-1"):
         read(written(path, b"text,label\ncaf\xe9,x\n"))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "content", "hint"),
+    [
+        ("cp1252", "“so”, she said", "cp1252, found byte 0x9d at byte offset .*; .*--encoding, e.g. --encoding utf-8$"),
+        ("ascii", "naïve", "ascii, found byte 0xc3 .* --encoding, e.g. --encoding utf-8$"),
+        ("cp1252", b"a \x81 b", "cp1252, found byte 0x81 .* with --encoding$"),
+        ("utf-8", b"a \x81 b", "utf-8, found byte 0x81 .* with --encoding; it is not cp1252$"),
+        (
+            "utf-8",
+            "这部电影很好看，很有趣".encode("gb18030"),
+            "utf-8, found .* with --encoding; so many such bytes .* as gb18030, big5",
+        ),
+        ("utf-8", "très très très ".encode() + b"\xe9t\xe9", "utf-8, found byte 0xe9 .*; most of it is UTF-8: were"),
+        (
+            "utf-8",
+            "очень хорошо, да".encode("cp1251"),
+            "utf-8, found .* with --encoding; so many such bytes .* or cp1251$",
+        ),
+    ],
+)
+def test_no_encoding_is_proposed_that_cannot_read_the_file(tmp_path, encoding, content, hint):
+    text = content.encode() if isinstance(content, str) else content
+    path = written(tmp_path / "a.csv", b"text,label\n" + text + b" ,x\n" + text + b" ,x\n")
+    with pytest.raises(DataError, match=f"expected text in {hint}"):
+        read(path, encoding=encoding)
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.ft"])
+def test_the_encoding_is_that_of_the_mark(tmp_path, name):
+    content = {"a.txt": "good\n", "a.ft": "__label__x good\n"}[name]
+    rows = open_rows(written(tmp_path / name, content.encode("utf-16")), labels="ignored")
+    assert "(encoding utf-16)" in rows.describe()
 
 
 def test_unknown_options(tmp_path):

@@ -6,8 +6,10 @@ import json
 import pytest
 from labelled_files import LABELS, OBJECTS, ROWS, TEXTS, feed, read, written
 
+from textcnn.config import DataConfig
 from textcnn.errors import DataError
 from textcnn.text.reading import open_rows
+from textcnn.text.schema import Schema
 
 SPLIT = {"columns": ["text", "label"], "index": [0, 1, 2], "data": [list(row) for row in ROWS]}
 DOCUMENTS = {
@@ -64,6 +66,57 @@ def test_an_object_that_is_too_long_to_be_held_is_read_as_a_stream(tmp_path, mon
         read(path)
 
 
+def test_a_long_object_is_read_as_a_short_one(tmp_path, monkeypatch):
+    path = tmp_path / "a.json"
+    short = {"tags": ["x", "y"], "meta": [[1, 2]], "data": OBJECTS, "more": [{"text": "no row"}]}
+    path.write_text(json.dumps(short))
+    assert read(path)[0] == ROWS
+    monkeypatch.setattr("textcnn.text.read_json.LONGEST", 2**17)
+    path.write_text(json.dumps({**short, "data": OBJECTS * 3_000}))
+    assert read(path)[0] == ROWS * 3_000
+    for document, message in (
+        ({"train": OBJECTS * 3_000, "test": OBJECTS}, "expected one list of rows in an object, found 'test' too"),
+        ({"text": "a row", "parts": OBJECTS * 3_000}, "expected one list of rows in an object, found 'parts' too"),
+        ({"text": TEXTS * 3_000, "label": LABELS * 3_000}, "expected a list of objects in an object of 131,072"),
+    ):
+        path.write_text(json.dumps(document))
+        with pytest.raises(DataError, match=message):
+            list(open_rows(path))
+
+
+LONE = "the file holds one object, read as one row; if a list in it holds the rows, save that list as a file"
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize(
+    ("document", "options", "texts"),
+    [
+        ({"text": "Bob went home", "entities": [{"text": "Bob"}, {"text": "home"}]}, {}, None),
+        ({"text": "Bob", "spans": [{"start": 0}], "links": [{"to": 1}]}, {}, None),
+        ({"words": "Bob", "parts": [{"text": "home"}]}, {"text_column": ("words",)}, None),
+        (
+            {"title": "Films", "description": "of 2020", "data": [{"text": "good"}, {"text": "bad"}]},
+            {},
+            ["good", "bad"],
+        ),
+        ({"document": "a.xml", "reviews": [{"review": "good"}]}, {}, ["good"]),
+        ({"words": "a", "data": [{"words": "b", "label": 1}]}, {"text_column": ("words",)}, None),
+    ],
+)
+def test_a_row_with_a_list_of_objects_is_a_row(tmp_path, document, options, texts, indent):
+    path = written(tmp_path / "a.json", json.dumps(document, indent=indent))
+    rows = open_rows(path, DataConfig(**options), labels="ignored")
+    found = [row.text for row in rows]
+    assert found == ([next(iter(document.values()))] if texts is None else texts)
+    assert (LONE in rows.warnings()) == (texts is None)
+
+
+def test_the_columns_of_a_model_tell_a_row(tmp_path):
+    path = written(tmp_path / "a.json", json.dumps({"title": "Bob", "parts": [{"title": "x"}]}))
+    assert [row.text for row in open_rows(path, like=Schema(("title",)))] == ["Bob"]
+    assert [row.text for row in open_rows(path)] == ["x"]
+
+
 def test_an_array_of_texts_and_a_lone_row(tmp_path):
     assert [row.text for row in open_rows(written(tmp_path / "a.json", json.dumps(TEXTS)))] == TEXTS
     for indent in (None, 2):
@@ -83,6 +136,11 @@ def test_an_array_of_texts_and_a_lone_row(tmp_path):
         ("[1, 2]", r"a.json:1: expected an object for each row, found 1; write an array of objects"),
         ('[["a", "x"]]', r"a.json:1: expected an object for each row, found \['a', 'x'\]"),
         ('{"train": [{"a": 1}], "test": [{"a": 1}]}', r"a.json: expected one list of rows, found 'train', 'test'"),
+        (
+            '["good", "pos"]\n["bad", "neg"]',
+            r"a.json:2: expected one array of texts, found more .* an array of objects",
+        ),
+        ('[{"text": "a"}]\n["b"]', r"a.json:2: expected objects, or one array of texts alone, found several"),
         ("[" + "[" * 500 + "]" * 501, r"nested at most 100 deep"),
     ],
 )

@@ -61,85 +61,36 @@ def test_a_cell_that_is_neither_yes_nor_no_is_an_error_with_its_line(tmp_path, o
             read(tmp_path / "a.csv", THREE)
 
 
+def test_each_indicator_column_may_have_its_own_spelling(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("text,u,v,w\nk,y,x,1\nl,n,,0\nm,y,,TRUE\n")
+    assert read_examples(path, DataConfig(label_column=("u", "v", "w"))).labels == [("u", "v", "w"), (), ("u", "w")]
+
+
+def test_indicator_columns_that_all_say_yes_to_one_label_are_single_label(tmp_path):
+    path = tmp_path / "a.csv"
+    for names, options in (("p_POS,p_NEG", DataConfig()), ("POS,NEG", DataConfig(label_column=("POS", "NEG")))):
+        path.write_text(f"text,{names}\nk,1.0,0.0\nl,0.0,1.0\n")
+        columns = "+".join(map(repr, names.split(",")))
+        told = f"every row of {columns} holds one label: read as single-label; --multi-label if a text may have"
+        examples = read_examples(path, options)
+        assert (examples.labels, examples.multi_label) == ([("POS",), ("NEG",)], False)
+        assert any(notice.startswith(told) for notice in examples.notices)
+        assert (check(path, options).multi_label, examples.form.indicators) == (False, True)
+        assert read_examples(path, options, multi_label=True).multi_label
+        again = read_examples(path, options, like=examples.schema)
+        assert (again.labels, again.multi_label, again.notices) == (examples.labels, False, ())
+        path.write_text(f"text,{names}\nk,1.0,0.0\nl,1,1.0\n")
+        assert read_examples(path, options).multi_label
+        with pytest.raises(
+            DataError, match=r"a\.csv:3: expected one label because multi_label is false, found \['POS'"
+        ):
+            read_examples(path, options, multi_label=False)
+
+
 def test_columns_of_names_that_are_single_letters_stay_names():
     data = {"text": ["k", "l"], "a": ["x", "t"], "b": ["y", "x"]}
     assert read_examples(data, DataConfig(label_column=("a", "b"))).labels == [("x", "y"), ("t", "x")]
-
-
-# ---------------------------------------------------------------------------------------- vectors and dictionaries
-
-HOT = [[0, 1, 1, 1], [1, 0, 1, 0], [0, 0, 0, 0], [0, 0, 1, 0]]
-NAMES = [("1", "2", "3"), ("0", "2"), (), ("2",)]
-
-
-@pytest.mark.parametrize("kind", [int, float, bool, str, np.float32, np.bool_])
-def test_multi_hot_vectors(kind):
-    rows = [[kind(item) for item in row] for row in HOT] if kind is not str else [list(map(str, row)) for row in HOT]
-    for cells in (rows, [json.dumps(np.array(row).tolist()) for row in rows], [str(tuple(row)) for row in HOT[:0]]):
-        if cells:
-            examples = of(cells)
-            assert (examples.labels, examples.multi_label) == (NAMES, True)
-            assert any("zeros and ones: its positions are the labels" in told for told in examples.notices)
-
-
-def test_vectors_of_arrays_parquet_and_numpys_text(tmp_path):
-    texts = [str(n) for n in range(4)]
-    (tmp_path / "a.parquet").write_bytes(parquet_bytes({"text": texts, "labels": HOT}))
-    sources = [(texts, np.array(HOT)), tmp_path / "a.parquet", pyarrow.table({"text": texts, "label": HOT})]
-    sources += [{"text": texts, "label": [str(np.array(row, float)) for row in HOT]}]
-    for source in sources:
-        assert read_examples(source).labels == NAMES
-
-
-@pytest.mark.parametrize(
-    ("odd", "found"), [([0, 2, 0, 1], "2"), ([0, 1], "2 items"), ([0, 0.5, 0, 0], "0.5"), ([0, None, 1, 1], "None")]
-)
-def test_an_odd_vector_is_an_error_with_its_line(odd, found):
-    with pytest.raises(DataError, match=rf"<list>:5: expected 4 zeros and ones, .* found {found} in"):
-        of([*HOT, odd])
-
-
-def test_lists_of_numbers_that_are_names_stay_names():
-    examples = of([[0, 1], [2], [1], [2, 0]])
-    assert examples.labels == [("0", "1"), ("2",), ("1",), ("2", "0")]
-    assert of([[0], [1], [0]]).labels == [("0",), ("1",), ("0",)]
-
-
-def test_test_rows_are_read_as_the_training_rows_were():
-    train = of(HOT)
-    assert of([[0, 1, 0, 1]], like=train.schema).labels == [("1", "3")]
-    names = of([[0, 1], [1, 2], [2]])
-    assert of([[0, 1], [1, 0]], like=names.schema).labels == [("0", "1"), ("1", "0")]
-    commas = of(["a, b", "b", "a", "b, a"])
-    assert commas.form.separator == ","
-    assert of(["a", "b, c", "d", "d", "d", "d"], like=commas.schema).labels[1] == ("b", "c")
-    one_hot = of([[0, 1], [1, 0], [0, 1]])
-    assert (one_hot.multi_label, one_hot.labels) == (False, [("1",), ("0",), ("1",)])
-    assert of([[1, 0]], like=one_hot.schema).labels == [("0",)]
-
-
-def test_dictionaries_of_zeros_and_ones(tmp_path):
-    cells = [{"POS": 1.0, "NEG": 0.0}, {"POS": 0, "NEG": 1}, {"POS": True, "NEG": True}, {"POS": None, "NEG": False}]
-    wanted = [("POS",), ("NEG",), ("POS", "NEG"), ()]
-    assert of(cells).labels == wanted
-    path = tmp_path / "a.jsonl"
-    path.write_text("".join(json.dumps({"text": "k", "cats": cell}) + "\n" for cell in cells))
-    assert read_examples(path).labels == wanted
-    assert of([str(cell) for cell in cells]).labels == wanted
-    assert of([json.dumps(cell) for cell in cells]).labels == wanted
-    assert not of(cells[:2]).multi_label
-    for odd in (0.7, "y", [1]):
-        with pytest.raises(DataError, match=r"<list>:2: expected a label, .*'NEG' is"):
-            of([cells[0], {"POS": 0, "NEG": odd}])
-
-
-def test_columns_with_a_prefix_are_labels(tmp_path):
-    path = tmp_path / "a.csv"
-    path.write_bytes(csv_bytes([["text", "p_POS", "p_NEG"], ["k", "1.0", "0.0"], ["l", "0.0", "1.0"]]))
-    assert read_examples(path).labels == [("POS",), ("NEG",)]
-    path.write_bytes(csv_bytes([["text", "p_POS", "p_NEG"], ["k", "1.0", "0.0"], ["l", "0", "1"], ["m", "0.9", "0"]]))
-    with pytest.raises(DataError, match=r"a\.csv:4: expected a yes or a no for the label 'p_POS'.*found '0\.9'"):
-        read_examples(path)
 
 
 # ------------------------------------------------------------------------------------------------ lists in a cell
@@ -183,6 +134,19 @@ def test_lists_in_a_cell(tmp_path, write):
         ('{"a b",NULL,c}', ["a b", None, "c"]),
         ("{don't,can't}", ["don't", "can't"]),
         ("['a' 'b'\n 'c']", ["a", "b", "c"]),
+        ("[np.str_('a'), np.str_('b')]", ["a", "b"]),
+        ("{np.str_(\"it's\"), 'b'}", ["it's", "b"]),
+        ("array(['a', 'b'], dtype=object)", ["a", "b"]),
+        ("array([1., 0.], dtype=float32)", ["1.", "0."]),
+        ("tensor([1, 0], device='cuda:0')", [1, 0]),
+        ("[np.float64(1.0), np.float64(nan)]", ["1.0", None]),
+        ("[np.True_, np.False_]", [True, False]),
+        ("frozenset({'a'})", ["a"]),
+        ("set()", []),
+        ("{'a': np.float64(1.0)}", {"a": 1.0}),
+        ("(0, 1.0, 1)", ["0", "1.0", "1"]),
+        ("(1)", None),
+        ("array of x", None),
         ("[0. 1. 1.]", ["0.", "1.", "1."]),
         ("{'a': 1.0, 'b': False}", {"a": 1.0, "b": False}),
         ("(none)", None),
@@ -205,6 +169,12 @@ def test_lists_of_python_and_json_come_back(names):
 @given(st.text("[]{}()'\",: ab\\0.", max_size=40))
 def test_no_text_is_too_odd_to_parse(text):
     parse_list(text)
+
+
+def test_lists_of_one_bare_word_are_read_as_those_of_training():
+    trained = of(["{sport}", "{sport,news}", "{news}"])
+    assert trained.form.as_text
+    assert of(["{sport}", "{news}"], like=trained.schema).labels == [("sport",), ("news",)]
 
 
 def test_names_in_brackets_are_names():
@@ -283,7 +253,18 @@ def test_numbers_of_one_value_are_one_label_in_every_format(tmp_path):
 
 def test_spellings_of_an_old_model_are_kept():
     old = Schema(names=("0.0", "1.0"))
-    assert of(["1.0", "0", "2.0"], like=old).labels == [("1.0",), ("0",), ("2",)]
+    assert of(["1.0", "0", "2.0"], like=old).labels == [("1.0",), ("0.0",), ("2",)]
+    assert of([1.0, 0], like=old).labels == [("1.0",), ("0.0",)]
+    assert of(["1", "1.0", True], like=Schema(names=("1.0", "1", "True"))).labels == [("1",), ("1.0",), ("True",)]
+
+
+def test_a_short_float_is_a_label_as_it_is_printed(tmp_path):
+    values = np.array([0.1, 2.0, np.nan], np.float32)
+    columns = {"text": ["k", "l", "m"], "label": values}
+    (tmp_path / "a.parquet").write_bytes(parquet_bytes(columns))
+    for source in (columns, pd.DataFrame(columns), pyarrow.table(columns), tmp_path / "a.parquet"):
+        assert read_examples(source).labels == [("0.1",), ("2",)]
+    assert of([np.float32(0.1), np.float16(0.1)]).labels == [("0.1",), ("0.1",)]
 
 
 # ------------------------------------------------------------------------------------------------- ids as labels

@@ -130,6 +130,16 @@ def test_files_of_other_programs_are_called_what_they_are(tmp_path, monkeypatch,
             read(name if name == "-" else written(tmp_path / name, FOREIGN[what]), **options)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+@pytest.mark.parametrize("what", ["a PDF document", "a Word document", "a PNG picture"])
+def test_files_of_other_programs_in_a_folder_per_class(tmp_path, what, encoding):
+    (tmp_path / "good").mkdir()
+    written(tmp_path / "good" / "a.txt", "fine")
+    written(tmp_path / "good" / "b", FOREIGN[what])
+    with pytest.raises(DataError, match=rf"good/b: expected a table or texts, found {what}"):
+        read(tmp_path, encoding=encoding)
+
+
 def test_a_tar_archive_that_is_packed(tmp_path):
     with pytest.raises(DataError, match=r"found a tar archive; unpack it"):
         read(written(tmp_path / "a.tar.gz", gzip.compress(tar())))

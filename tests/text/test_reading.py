@@ -232,10 +232,11 @@ def test_columns_with_other_cells_hold_labels(write):
 
 
 def test_several_label_columns_are_not_single_label(write):
-    with pytest.raises(
-        DataError, match=r"expected one label column because multi_label is false, found 'anger', 'joy'"
-    ):
-        open_rows(write("text,anger,joy\n"), DataConfig(label_column=("anger", "joy"), multi_label=False))
+    path = write("text,anger,joy\na,mild,strong\n")
+    expected = r"a\.csv:2: expected a yes or a no in each of the columns 'anger', 'joy'.* found \('mild', 'strong'\)"
+    for read in (read_examples, lambda *given: list(open_rows(*given))):
+        with pytest.raises(DataError, match=expected):
+            read(path, DataConfig(label_column=("anger", "joy"), multi_label=False))
 
 
 # ----------------------------------------------------------------------------------------------------- examples

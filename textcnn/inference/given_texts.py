@@ -72,7 +72,8 @@ def _cells(rows: Any) -> list[Any]:
     shape = getattr(rows, "shape", None)
     if isinstance(shape, tuple) and len(shape) != 1:
         if len(shape) != 2 or shape[1] != 1:
-            raise DataError(f"expected one text a row, got an array of shape {shape}; select one column, as rows[:, 0]")
+            way = "select one column, as rows[:, 0]" if shape else "write [text] for a single one"
+            raise DataError(f"expected one text a row, got an array of shape {shape}; {way}")
         rows = rows.ravel()
     for method in ("tolist", "to_pylist", "to_list"):
         if hasattr(rows, method):
@@ -87,13 +88,15 @@ def _of_table(rows: Any, schema: Schema) -> list[str]:
     from textcnn.text.memory import memory_table
     from textcnn.text.reading import Rows
 
-    is_rows = isinstance(rows, list)
     if isinstance(rows, Mapping) and type(rows).__module__.partition(".")[0] != "datasets" and _is_empty(rows):
-        _require(schema, tuple(map(str, rows)), None, is_rows)
-        return []
-    table = memory_table(rows)
-    _require(schema, table.columns, table, is_rows)
-    found = Rows(table, DataConfig(text_column=schema.text_columns), "ignored")
+        names = tuple(map(str, rows))
+        table = Table("<dict>", "columns", lambda _: (names, iter(())))
+    else:
+        table = memory_table(rows)
+    try:
+        found = Rows(table, DataConfig(text_column=schema.text_columns), "ignored")
+    except DataError as err:
+        raise _absent(schema, table, is_rows=isinstance(rows, list)) from err
     texts = [row.text for row in found]
     for notice in found.warnings():
         warn_of_data(notice)
@@ -106,28 +109,20 @@ def _is_empty(columns: Mapping[Any, Any]) -> bool:
     )
 
 
-def _require(schema: Schema, columns: tuple[str, ...], table: Table | None, is_rows: bool) -> None:
-    """Refuse a table without the columns of training, or, if they are not known, without one of a usual name."""
-    from textcnn.text.read_columns import LISTED, TEXT_NAMES
+def _absent(schema: Schema, table: Table, *, is_rows: bool) -> DataError:
+    """The error for a table without the columns of training, or, if they are not known, without a usual one."""
+    from textcnn.text.read_columns import LISTED, TEXT_NAMES, first_usual
 
-    lower = [name.lower() for name in columns]
-    if schema.text_columns and set(schema.text_columns) <= set(columns):
-        return
-    usual = next((columns[lower.index(name)] for name in TEXT_NAMES if name in lower), None)
-    if not schema.text_columns and usual is not None:
-        return
     wanted = "+".join(map(repr, schema.text_columns)) or "of a usual name, as 'text'"
-    listed = ", ".join(map(repr, columns[:LISTED])) + (", ..." if len(columns) > LISTED else "")
-    best = usual or _longest(table) or (columns[0] if columns else "text")
+    listed = ", ".join(map(repr, table.columns[:LISTED])) + (", ..." if len(table.columns) > LISTED else "")
+    best = first_usual(table.columns, TEXT_NAMES) or _longest(table) or "text"
     way = f"[row[{best!r}] for row in rows]" if is_rows else f"rows[{best!r}]"
     trained = " that the model was trained on" if schema.text_columns else ""
-    raise DataError(f"expected the column {wanted}{trained}, found {listed or 'none'}; select the texts, as {way}")
+    return DataError(f"expected the column {wanted}{trained}, found {listed or 'none'}; select the texts, as {way}")
 
 
-def _longest(table: Table | None) -> str | None:
+def _longest(table: Table) -> str | None:
     """The column of the most characters in strings, by the first rows."""
-    if table is None:
-        return None
     sizes = dict.fromkeys(table.columns, 0)
     for (_, cells), _ in zip(table, range(_SEEN), strict=False):
         for name, cell in cells.items():

@@ -21,6 +21,7 @@ from textcnn.text.corpus import add_wide, encode_corpus
 from textcnn.text.lexicon import build_lexicon
 from textcnn.text.overlap import count_conflicts, count_shared, digest, fingerprints
 from textcnn.text.pipeline import EncodedTexts, TextPipeline
+from textcnn.text.read_notices import counted
 from textcnn.text.reading import Examples, read_examples
 from textcnn.text.schema import Schema
 from textcnn.text.statistics import expected_unknown, text_statistics
@@ -180,10 +181,12 @@ def _hold_out(
 def _warn_of_copies(train: Examples, others: dict[str, Examples | None], reporter: Reporter) -> None:
     known = fingerprints(train.texts)
     if conflicts := count_conflicts(known, train.labels):
-        reporter.say(f"warning: {conflicts:,} texts occur with different labels in the training data")
+        texts = f"{counted(conflicts, 'text')} occur{'s' if conflicts == 1 else ''}"
+        reporter.say(f"warning: {texts} with different labels in the training data")
     for name, part in others.items():
         if part is not None and (shared := count_shared(known, fingerprints(part.texts))):
-            reporter.say(f"warning: {shared:,} {name} texts are training texts too")
+            texts = f"{counted(shared, f'{name} text')} {'is a training text' if shared == 1 else 'are training texts'}"
+            reporter.say(f"warning: {texts} too")
 
 
 def _part(inputs: TextPipeline, tokens: EncodedTexts, examples: Examples, reporter: Reporter) -> Part[EncodedTexts]:

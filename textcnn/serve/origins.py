@@ -62,7 +62,7 @@ class Origins:
 
 
 def checked_origins(given: Sequence[str]) -> tuple[str, ...]:
-    """The origins as browsers send them: lower case, without a path.
+    """The origins as browsers send them: lower case, without a path or the usual port.
 
     Raises:
         ConfigError: one is no origin.
@@ -78,4 +78,5 @@ def _checked(origin: str) -> str:
         is_origin = False
     if not is_origin or parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
         raise ConfigError(f"--allow-origin expects an origin as https://example.org, or {ANY}, got {origin!r}")
-    return f"{parts.scheme}://{parts.netloc}".lower()
+    default = {"http": ":80", "https": ":443"}.get(parts.scheme, "")  # which browsers leave out
+    return f"{parts.scheme}://{parts.netloc.removesuffix(default)}".lower()

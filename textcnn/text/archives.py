@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import struct
 import sys
@@ -18,11 +19,9 @@ from textcnn.errors import DataError
 from textcnn.text.read_table import one_line
 
 MOST_INFLATION = 1032  # deflate cannot make more bytes of one
-# What the zipfile module and numpy raise for damage; a size that no memory has is damage too.
-DAMAGE = (
-    *(zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError),
-    *(ValueError, KeyError, RuntimeError, OverflowError, MemoryError),
-)
+# What decoders raise for damage; what numpy raises for it; a size that no memory has is damage too.
+UNPACKING_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
+DAMAGE = (*UNPACKING_ERRORS, struct.error, ValueError, KeyError, RuntimeError, OverflowError, MemoryError)
 
 
 def checked_member(archive: zipfile.ZipFile, member: str, path: str | Path) -> zipfile.ZipInfo:

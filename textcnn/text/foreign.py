@@ -21,11 +21,8 @@ MARKS: tuple[tuple[bytes, str, str], ...] = (
     (b"\x09\x08\x10\0\0\x06\x05\0", "an old Excel sheet (.xls)", _SHEET),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
     (b"Rar!\x1a\x07", "a RAR archive", _UNPACK),
-    (
-        b"PK\x03\x04",
-        "arrays of numpy (.npz), or a zip archive in a packed file",
-        _PANDAS,
-    ),  # other archives are unpacked or refused before
+    # Other archives are unpacked or refused before.
+    (b"PK\x03\x04", "arrays of numpy (.npz), or a zip archive in a packed file", _PANDAS),
     (b"PK\x05\x06", "an empty zip archive", "name a file with rows"),
     (b"PK\x07\x08", "a part of a zip archive", _UNPACK),
     (b"\x1f\x9d", "a file packed by compress (.Z)", _UNPACK),

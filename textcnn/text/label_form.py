@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from textcnn.text.label_words import NO, are_indicators, is_blank, is_yes, is_zero_or_one, word
+from textcnn.text.label_words import NO, are_indicators, is_blank, is_yes, word
 from textcnn.text.read_table import is_list, shown
 from textcnn.text.schema import LabelForm
 from textcnn.text.written_lists import parse_list
@@ -45,27 +45,43 @@ def decide_form(columns: Sequence[str], seen: Sequence[Seen], asked: Asked) -> t
     """How these cells are to be read, and what of that was guessed, a sentence each."""
     filled = [(cells, count) for cells, _, count in seen if not all(map(is_blank, cells))]
     if len(columns) > 1:
-        return _of_columns(filled, asked), []
+        return _of_columns(columns, [cells for cells, _, _ in seen], filled, asked)
     return _OneColumn(columns[0] if columns else "", [(cells[0], count) for cells, count in filled], asked).decide()
 
 
-def _of_columns(filled: Sequence[tuple[Cells, int]], asked: Asked) -> LabelForm:
-    words: Counter[str] = Counter()
-    for cells, count in filled:
-        for cell in cells:
-            words[word(cell)] += count * (not is_blank(cell))
-    words = +words  # without the blanks
-    indicators = are_indicators(words) if asked.like is None or asked.like.indicators is None else asked.like.indicators
-    blank_is_no = indicators and not words.keys() & NO
-    if asked.like is not None and asked.like.indicators:
-        blank_is_no = asked.like.blank_is_no
+def _of_columns(
+    columns: Sequence[str], seen: Sequence[Cells], filled: Sequence[tuple[Cells, int]], asked: Asked
+) -> tuple[LabelForm, list[str]]:
+    words = [_words((cells[place], count) for cells, count in filled) for place in range(len(columns))]
+    like = asked.like
+    indicators = are_indicators(words) if like is None or like.indicators is None else like.indicators
+    blank_is_no = like.blank_is_no if like is not None and like.indicators else indicators and not _has_no(words)
+    multi_label, notices = asked.multi_label, []
+    if multi_label is None:
+        rows = seen if blank_is_no else [cells for cells, _ in filled]
+        counts = {sum(is_yes(cell) is not False for cell in cells) for cells in rows}
+        multi_label = not indicators or counts != {1}
+        if not multi_label:
+            notices.append(_one_label(f"row of {'+'.join(map(repr, columns))}"))
     separator = PIPE if asked.separator is None else asked.separator
-    return LabelForm(
-        True if asked.multi_label is None else asked.multi_label,
-        separator,
-        indicators=indicators,
-        blank_is_no=blank_is_no,
-    )
+    return LabelForm(multi_label, separator, indicators=indicators, blank_is_no=blank_is_no), notices
+
+
+def _words(cells: Iterable[tuple[Any, int]]) -> Counter[str]:
+    """The words of cells that are not blank, and how often they occur."""
+    words: Counter[str] = Counter()
+    for cell, count in cells:
+        if not is_blank(cell):
+            words[word(cell)] += count
+    return words
+
+
+def _has_no(words: Iterable[Counter[str]]) -> bool:
+    return any(found.keys() & NO for found in words)
+
+
+def _one_label(what: str) -> str:
+    return f"every {what} holds one label: read as single-label; --multi-label if a text may have any number of labels"
 
 
 class _OneColumn:
@@ -74,6 +90,7 @@ class _OneColumn:
     def __init__(self, column: str, cells: list[tuple[Any, int]], asked: Asked) -> None:
         self._column, self._cells, self._asked = column, cells, asked
         self._total = sum(count for _, count in cells)
+        self._blank_is_no = False  # of the items of vectors
         self._notices: list[str] = []
 
     def decide(self) -> tuple[LabelForm, list[str]]:
@@ -82,15 +99,18 @@ class _OneColumn:
         as_text = self._is_text_of_lists()
         if as_text:
             self._cells = [(_parsed(cell), count) for cell, count in self._cells]
-        vector = self._vector() if asked.like is None else asked.like.vector
+        between = self._between_items() if asked.like is None else None
+        vector = self._vector(self._cells) if asked.like is None else asked.like.vector
         lists = [(cell, count) for cell, count in self._cells if is_list(cell) or isinstance(cell, dict)]
-        separator = self._separator(all_separators=not lists)
+        separator = between or self._separator(all_separators=not lists)
         if multi_label is None:
             joined = bool(separator) and any(isinstance(cell, str) and separator in cell for cell, _ in self._cells)
             multi_label = joined or self._has_several(lists, vector)
-        form = LabelForm(multi_label, separator, as_text, vector, indicators=False)
+        blank_is_no = self._blank_is_no if asked.like is None else asked.like.blank_is_no
+        form = LabelForm(multi_label, separator, as_text, vector, indicators=False, blank_is_no=blank_is_no)
         if vector and asked.like is None:
-            self._tell(f"each list of {self._column!r} holds {vector} zeros and ones: its positions are the labels")
+            what = "list" if between is None else "cell"
+            self._tell(f"each {what} of {self._column!r} holds {vector} zeros and ones: its positions are the labels")
         return form, self._notices
 
     def _is_text_of_lists(self) -> bool:
@@ -98,13 +118,15 @@ class _OneColumn:
         if self._asked.separator == "" and self._asked.like is None:
             return False
         written = {cell: found for cell, _ in self._cells if (found := _written(cell)) is not None}
+        if self._asked.like is not None and self._asked.like.as_text:
+            return bool(written)
         if not any(map(_is_evident, written, written.values())):  # labels may be called [INST] or {name}
             return False
         count = sum(count for cell, count in self._cells if isinstance(cell, str) and cell in written)
         example = shown(next(iter(written)))
         if self._asked.like is not None:
-            return self._asked.like.as_text or 2 * count >= self._total
-        if self._asked.multi_label is False and not all(len(found) == 1 for found in written.values()):
+            return 2 * count >= self._total
+        if self._asked.multi_label is False and not self._may_be_single([*written.values()]):
             return False
         if 2 * count >= self._total:
             self._tell(f"cells of {self._column!r} hold lists as text, such as {example}: their items are the labels")
@@ -115,21 +137,46 @@ class _OneColumn:
         )
         return False
 
-    def _vector(self) -> int:
+    def _may_be_single(self, written: list[Any]) -> bool:
+        """Whether each of these lists may stand for one label: zeros and ones, a dictionary of them, or one item."""
+        lists = [(found, 1) for found in written if not isinstance(found, dict)]
+        return self._vector(lists) > 0 or all(len(found) == 1 for found, _ in lists)
+
+    def _between_items(self) -> str | None:
+        """What stands between a yes or a no for each label, as in ``0,1,0``, at which the cells are cut; else None."""
+        texts = {cell: count for cell, count in self._cells if isinstance(cell, str)}
+        asked = self._asked.separator
+        # Of the blank: two numbers may be a score.
+        for separator in (PIPE, *OTHERS, " ") if asked is None else filter(None, [asked]):
+            if _holding(texts, separator) < self._total or (separator == "," and all(map(_is_decimal, texts))):
+                continue
+            vectors = [(cell.split(separator), count) for cell, count in texts.items()]
+            length = self._vector(vectors)
+            is_several = any(_num_labels(items, length) != 1 for items, _ in vectors)
+            if length > (2 if separator == " " else 0) and (self._asked.multi_label is not False or not is_several):
+                self._cells = list(vectors)
+                return separator
+        return None
+
+    def _vector(self, cells: Sequence[tuple[Any, int]]) -> int:
         """The length of multi-hot vectors; 0 where these are no such vectors.
 
         Labels in a list do not repeat, zeros and ones do: vectors are what more than half of the lists must be.
         """
-        lists = [(_items(cell), count) for cell, count in self._cells if is_list(cell)]
+        lists = [(_items(cell), count) for cell, count in cells if is_list(cell)]
+        vectors = [(items, count) for items, count in lists if _says_yes_or_no(items)]
         lengths: Counter[int] = Counter()
-        for items, count in lists:
-            if len(items) > 1 and all(map(is_zero_or_one, items)):
-                lengths[len(items)] += count
+        for items, count in vectors:
+            lengths[len(items)] += count
         if not lengths:
             return 0
         (length, count), total = lengths.most_common(1)[0], sum(count for _, count in lists)
-        whole = count == total or any(_repeats(items) for items, _ in lists if len(items) == length)
-        return length if 2 * count > total and whole else 0
+        whole = count == total or any(_repeats(items) for items, _ in vectors if len(items) == length)
+        words = _words((item, count) for items, count in vectors if len(items) == length for item in items)
+        if 2 * count <= total or not whole or not are_indicators([words]):
+            return 0
+        self._blank_is_no = not _has_no([words])
+        return length
 
     def _has_several(self, lists: Sequence[tuple[Any, int]], vector: int) -> bool:
         """Whether some list has not exactly one label; if every one has, a notice says so."""
@@ -137,10 +184,7 @@ class _OneColumn:
             return False
         if any(_num_labels(cell, vector) != 1 for cell, _ in lists):
             return True
-        self._tell(
-            f"every list of {self._column!r} holds one label: read as single-label; --multi-label if a text may have "
-            "any number of labels"
-        )
+        self._tell(_one_label(f"list of {self._column!r}"))
         return False
 
     def _separator(self, *, all_separators: bool) -> str:
@@ -205,6 +249,11 @@ def _parsed(cell: Any) -> Any:
 
 def _items(cell: Any) -> list[Any]:
     return list(cell.tolist() if hasattr(cell, "tolist") else cell)
+
+
+def _says_yes_or_no(items: Sequence[Any]) -> bool:
+    """Whether several items all are a yes, a no or blank."""
+    return len(items) > 1 and None not in map(is_yes, items)
 
 
 def _repeats(items: list[Any]) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from textcnn.text.read_table import is_list, is_missing
+from textcnn.text.read_table import is_list, is_missing, plain
 
 YES = frozenset(("1", "true", "yes", "y", "t", "x"))
 NO = frozenset(("0", "false", "no", "n", "f"))
@@ -30,6 +31,12 @@ def canonical(name: str) -> str:
     return str(int(value)) if value.is_integer() else repr(value)
 
 
+def spellings(names: Iterable[str]) -> dict[str, str]:
+    """Each of these names by itself, and, where it is not one of them, by its usual spelling (:func:`canonical`)."""
+    names = [*names]
+    return {canonical(name): name for name in reversed(names)} | {name: name for name in names}
+
+
 def is_blank(cell: Any) -> bool:
     """Whether a cell holds nothing, or a text of blanks."""
     return is_missing(cell) or (isinstance(cell, str) and not cell.strip())
@@ -39,20 +46,16 @@ def word(cell: Any) -> str:
     """A cell as one would write a yes or a no: 1, 1.0, "1.0" are the same here, and so are True and "TRUE"."""
     if is_list(cell) or isinstance(cell, (dict, bytes)):
         return "a list"
-    cell = cell.item() if hasattr(cell, "item") else cell
-    return canonical(str(cell).strip()).lower()
+    return canonical(str(plain(cell)).strip()).lower()
 
 
-def are_indicators(words: Mapping[str, int]) -> bool:
-    """Whether most of these words, with their counts, say yes and no."""
-    letters = [pair for pair in _LETTERS if pair & words.keys()]
+def are_indicators(columns: Iterable[Mapping[str, int]]) -> bool:
+    """Whether most words of these columns, with their counts, say yes and no, in each column by one pair of letters."""
+    columns = [*columns]
+    words = sum(map(Counter, columns), Counter[str]())
     said = sum(count for found, count in words.items() if found in YES or found in NO)
-    return len(letters) < 2 and 2 * said > sum(words.values())
-
-
-def is_zero_or_one(item: Any) -> bool:
-    """Whether an item of a list is 0, 1, 0.0, 1.0, true or false, also as text."""
-    return not is_missing(item) and word(item) in ("0", "1", "true", "false")
+    mixed = any(sum(bool(pair & column.keys()) for pair in _LETTERS) > 1 for column in columns)
+    return not mixed and 2 * said > sum(words.values())
 
 
 def is_yes(cell: Any) -> bool | None:

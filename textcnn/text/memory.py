@@ -9,7 +9,7 @@ from typing import Any
 
 from textcnn.errors import DataError
 from textcnn.text.read_parquet import batch_records
-from textcnn.text.read_table import PEEK, Opened, Record, Table, is_list, shown, unique_columns
+from textcnn.text.read_table import PEEK, SHORT_FLOATS, Opened, Record, Table, is_list, shown, unique_columns
 
 CHUNK = 1000  # rows taken from a frame or data set at a time
 ACCEPTED = (
@@ -107,6 +107,8 @@ def _columns_table(name: str, columns: dict[str, list[Any]]) -> Table:
 
 def _as_list(column: Any, name: str) -> list[Any]:
     """A list, array, Series or Arrow column as a list of Python values."""
+    if getattr(getattr(column, "dtype", None), "name", "") in SHORT_FLOATS:  # 0.1, and not 0.10000000149011612
+        column = column.astype(str).astype(float)
     for method in ("tolist", "to_pylist", "to_list"):
         if hasattr(column, method):
             return list(getattr(column, method)())
@@ -126,7 +128,9 @@ def _numbered(chunks: Any) -> Iterator[Record]:
 def _frame_table(frame: Any) -> Table:
     def start(_: Counter[str]) -> Opened:
         parts = (frame.iloc[first : first + CHUNK] for first in range(0, len(frame), CHUNK))
-        return columns, _numbered({name: part.iloc[:, i].tolist() for i, name in enumerate(columns)} for part in parts)
+        return columns, _numbered(
+            {name: _as_list(part.iloc[:, i], name) for i, name in enumerate(columns)} for part in parts
+        )
 
     columns = unique_columns(list(frame.columns), "<DataFrame>")
     return Table("<DataFrame>", "pandas", start)

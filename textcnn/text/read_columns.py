@@ -155,10 +155,10 @@ def _find(table: Table, name: str, option: str) -> str:
 
 def _usual_text(table: Table, columns: Sequence[str], label: Sequence[str]) -> tuple[str, ...]:
     rest = [name for name in columns if name not in label]
-    if named := _first_usual(rest, TEXT_NAMES):
+    if named := first_usual(rest, TEXT_NAMES):
         return (named,)
     if len(columns) == 2:
-        other = label or (_first_usual(rest, LABEL_NAMES),)
+        other = label or (first_usual(rest, LABEL_NAMES),)
         text = tuple(name for name in columns if name not in other)
         if len(text) == 1:
             return text
@@ -171,7 +171,7 @@ def _usual_text(table: Table, columns: Sequence[str], label: Sequence[str]) -> t
 
 def _usual_label(table: Table, columns: Sequence[str], text: Sequence[str], required: bool) -> tuple[str, ...]:
     rest = [name for name in columns if name not in text]
-    if named := _first_usual(rest, LABEL_NAMES):
+    if named := first_usual(rest, LABEL_NAMES):
         return (named,)
     indicators = tuple(name for name in rest if name.startswith(LABEL_PREFIX) and name != LABEL_PREFIX)
     if len(indicators) > 1:
@@ -187,7 +187,8 @@ def _usual_label(table: Table, columns: Sequence[str], text: Sequence[str], requ
     )
 
 
-def _first_usual(columns: Sequence[str], usual: Sequence[str]) -> str | None:
+def first_usual(columns: Sequence[str], usual: Sequence[str]) -> str | None:
+    """The column of the likeliest usual name, in any case."""
     by_lower = {name.lower(): name for name in reversed(columns)}
     return next((by_lower[name] for name in usual if name in by_lower), None)
 

@@ -6,19 +6,18 @@ import csv
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
 from textcnn.config import DataConfig
 from textcnn.errors import DataError
-from textcnn.text.read_header import Header
-from textcnn.text.read_source import LONGEST, Source, too_long
+from textcnn.text.read_header import SEP, Header
+from textcnn.text.read_source import LONGEST, MARK, Source, too_long
 from textcnn.text.read_table import PEEK, Opened, Table
 from textcnn.text.read_tabs import Reader, tab_cells
 
 DELIMITERS = {"csv": ",\t;|", "tsv": "\t,;|"}  # the usual one first: it wins a tie
-_SEP = re.compile(r'\s*"?sep=(\\t|[^\w"\r\n])?"?[,;|\t]*\s*$', re.IGNORECASE)  # Excel's own line before a header
 _BACKSLASH = re.compile(r'(\\[\\"])|\\')
 
 
@@ -42,7 +41,7 @@ def csv_table(source: Source, format: str, options: DataConfig) -> Table:
     is_tabs = delimiter == "\t" and options.quotes == "auto"
 
     def start(notices: Counter[str]) -> Opened:
-        rows = tab_cells(source, notices, reader) if is_tabs else _cells(source, notices, reader)
+        rows = (tab_cells if is_tabs else _cells)(_lines(source, notices), notices, reader, source.name)
         if declared is not None:
             notices["sep_line"] += 1
             next(rows, None)
@@ -52,18 +51,26 @@ def csv_table(source: Source, format: str, options: DataConfig) -> Table:
         first = list(itertools.islice(rows, 1))
         if Header.is_in_doubt(names, [cells for _, cells in first]):
             first += itertools.islice(rows, PEEK if source.again else 0)
-        header = Header(names, [cells for _, cells in first], notices, source.name, delimiter)
+        has_sep = declared is not None
+        header = Header(names, [cells for _, cells in first], notices, source.name, delimiter, has_sep=has_sep)
         return header.columns, header.records(itertools.chain(first, rows))
 
     return Table(source.name, format, start, again=source.again, strip_labels=True, delimiter=delimiter)
 
 
-def first_rows(lines: list[str]) -> tuple[str, list[list[str]]]:
-    """The delimiter of a table that begins with these lines, and the cells of each."""
+def first_rows(lines: list[str]) -> tuple[str, list[str], list[str] | None]:
+    """The delimiter of a table that begins with these lines, the cells of its header, and those of the row below.
+
+    There are none of that row (None) where it does not end in these lines, or its quotes do not pair up.
+    """
     declared, lines = _declared(lines)
     delimiter = declared or _delimiter(lines, DELIMITERS["csv"])
-    rows = csv.reader(lines, delimiter=delimiter)
-    return delimiter, [[cell.strip() for cell in cells] for cells in rows]
+    names = next(csv.reader(lines[:1], delimiter=delimiter), [])
+    try:
+        row = next(csv.reader(lines[1:], delimiter=delimiter, strict=True), None)
+    except csv.Error:
+        row = None
+    return delimiter, [name.strip() for name in names], row
 
 
 def has_sep_line(lines: list[str]) -> bool:
@@ -73,7 +80,7 @@ def has_sep_line(lines: list[str]) -> bool:
 
 def _declared(lines: list[str]) -> tuple[str | None, list[str]]:
     """The delimiter that a line ``sep=`` tells, empty if it tells none; no such line: None. And the other lines."""
-    if not lines or (found := _SEP.match(lines[0])) is None:
+    if not lines or (found := SEP.match(lines[0])) is None:
         return None, lines
     return {None: "", "\\t": "\t"}.get(found[1], found[1]), lines[1:]
 
@@ -93,15 +100,26 @@ def _reader(delimiter: str, options: DataConfig, lines: Any) -> Any:
     )
 
 
-def _cells(source: Source, notices: Counter[str], reader: Reader) -> Iterator[tuple[int, list[str]]]:
+def _lines(source: Source, notices: Counter[str]) -> Iterator[str]:
+    """The lines with their ends; where files were joined, no byte order mark stands between quoted cells."""
+    for line in source.lines(notices, newline=""):
+        if MARK in line:
+            notices["marks"] += line.count(f'"{MARK}"')
+            line = line.replace(f'"{MARK}"', '""')
+        yield line
+
+
+def _cells(
+    all_lines: Iterable[str], notices: Counter[str], reader: Reader, name: str
+) -> Iterator[tuple[int, list[str]]]:
     line = held = 0
 
     def lines() -> Iterator[str]:
         nonlocal held
-        for part in source.lines(notices, newline=""):
+        for part in all_lines:
             held += len(part)
             if held > LONGEST:
-                raise too_long("a row", source.name, line)
+                raise too_long("a row", name, line)
             yield part
 
     rows = reader(lines())
@@ -113,7 +131,7 @@ def _cells(source: Source, notices: Counter[str], reader: Reader) -> Iterator[tu
             raise DataError(
                 f'expected quotes that pair up, found: {err}; write a quoted cell as "..." and a quote in it as "", '
                 r"or, where they are written as \", say --escape backslash; where quotes are text, say --quotes text",
-                path=source.name,
+                path=name,
                 line=line,
             ) from err
         if cells is None:

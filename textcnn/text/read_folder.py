@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from textcnn.errors import DataError
+from textcnn.text.foreign import refuse_foreign
 from textcnn.text.read_source import LONGEST, SURROGATE, Source, too_long
 from textcnn.text.read_table import Record, Table
 
@@ -39,7 +40,9 @@ def folder_table(path: Path, format: str, encoding: str) -> Table:
                     notices["files_aside"] += 1
                     continue
                 name = SURROGATE.sub("\ufffd", file.name)
-                text = _whole_text(Source(file, encoding), notices)
+                source = Source(file, encoding)
+                refuse_foreign(source.head(), source.name)
+                text = _whole_text(source, notices)
                 yield next(numbers), {"text": text, "label": folder.name, "file": f"{folder.name}/{name}"}
 
     columns = ("text", "label", "file")

@@ -4,33 +4,41 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from textcnn.errors import DataError
-from textcnn.text.read_source import LONGEST, SURROGATE, Source
+from textcnn.text.read_source import LONGEST, Source, without_halves
 from textcnn.text.read_table import DEEPEST, PEEK, Opened, Record, Table, is_deep, shown
 
 PIECE = 2**16  # characters of a document that are read at once
 _CUT = 2_000  # characters: where the first bytes of a file hold no line end after as many, they have cut the line
 _BLANK = re.compile("[ \t\r\n\ufeff]*")
 _ROWS = ("data", "rows")  # what a list of rows is called where there are others
+_TEXT = r'"(?:[^"\\\n]|\\.)*"'
+# An array of texts, whole, or cut off behind the first.
+_TEXTS = re.compile(rf'\s*\[\s*{_TEXT}\s*(?:,\s*{_TEXT}\s*)*(?:\]\s*|,\s*(?:"(?:[^"\\\n]|\\.)*\\?)?)?')
 _DECODER = json.JSONDecoder()
 _ADVICE = "write an array of objects, or an object a line (in pandas: to_json(orient='records', lines=True))"
 
 
-def json_table(source: Source) -> Table:
+def json_table(source: Source, names: Sequence[str] = ()) -> Table:
     """The table of JSON lines or of a document, as the first line shows; the keys of the first objects are columns.
 
     A document is an array of objects or of texts, an object that holds such an array, as ``{"data": [...]}``, an object
     of columns, or several objects or arrays one after the other.
+
+    Args:
+        source: the file.
+        names: what columns of texts are called, the likeliest first: an object that has one may be a row itself.
     """
-    is_document = _is_document(source.head_text(), source.name)
+    is_document = _is_document(source.head_text(), source.name, names)
 
     def start(notices: Counter[str]) -> Opened:
-        records = _Document(source, notices).rows() if is_document else _objects(source, notices)
+        records = _Document(source, notices, names).rows() if is_document else _objects(source, notices)
         head = list(itertools.islice(records, PEEK if source.again else 1))  # a pipe may be slow: do not wait for 100
         columns = dict.fromkeys(key for _, record in head for key in record)
         return tuple(columns), itertools.chain(head, records)
@@ -39,20 +47,22 @@ def json_table(source: Source) -> Table:
 
 
 def looks_like_json(head: str) -> bool:
-    """Whether a file begins with an object, or with an array of objects; texts may begin with a bracket too."""
+    """Whether a file begins with an object, or an array of objects or of texts; texts may begin with a bracket too."""
     first = head.lstrip().partition("\n")[0].rstrip()
     if first.startswith("{"):
         return isinstance(_parsed(first), dict) or (first[1:].lstrip()[:1] in ('"', "") and _is_cut(head.lstrip()))
-    return re.match(r'\s*\[\s*(\{\s*(["}]|$)|$)', head) is not None
+    return re.match(r'\s*\[\s*(\{\s*(["}]|$)|$)', head) is not None or _TEXTS.fullmatch(head) is not None
 
 
-def _is_document(head: str, name: str) -> bool:
+def _is_document(head: str, name: str, names: Sequence[str]) -> bool:
     """Whether there is not an object a line; a lone object may be either, and its values tell."""
     head = head.lstrip()
     first, _, rest = head.partition("\n")
     if head.startswith("{"):
         found = _parsed(first)
-        return not rest.strip() and _unfolded(found, name) is not None if isinstance(found, dict) else _is_cut(head)
+        if isinstance(found, dict):
+            return not rest.strip() and _unfolded(found, name, names) is not None
+        return _is_cut(head)
     return head.startswith("[")
 
 
@@ -79,6 +89,7 @@ def _is_cut(head: str) -> bool:
 
 
 def _objects(source: Source, notices: Counter[str]) -> Iterator[Record]:
+    number = 0
     for number, line in enumerate(source.lines(notices), start=1):
         if not line.strip():
             notices["blank_lines"] += 1
@@ -92,6 +103,8 @@ def _objects(source: Source, notices: Counter[str]) -> Iterator[Record]:
         if not isinstance(record, dict):
             raise DataError(f"expected one JSON object a line, found {shown(record)}", path=source.name, line=number)
         yield number, record
+    if number == 1:
+        notices["lone_row"] += _has_lists(record)
 
 
 def _checked(value: Any, raw: str, notices: Counter[str], name: str, line: int) -> Any:
@@ -103,11 +116,9 @@ def _checked(value: Any, raw: str, notices: Counter[str], name: str, line: int) 
 
 
 def _without_surrogates(value: Any, notices: Counter[str]) -> Any:
-    """Halves of surrogate pairs, which JSON can escape but UTF-8 cannot write, become U+FFFD and are counted."""
+    """A value whose texts have no halves of surrogate pairs, which JSON can escape."""
     if isinstance(value, str):
-        text, count = SURROGATE.subn("\ufffd", value)
-        notices["surrogates"] += count
-        return text
+        return without_halves(value, notices)
     if isinstance(value, list):
         return [_without_surrogates(item, notices) for item in value]
     if isinstance(value, dict):
@@ -121,28 +132,38 @@ def _without_surrogates(value: Any, notices: Counter[str]) -> Any:
 class _Document:
     """The values of a document, one after the other; of its text no more is held than the value that is read."""
 
-    def __init__(self, source: Source, notices: Counter[str]) -> None:
+    def __init__(self, source: Source, notices: Counter[str], names: Sequence[str]) -> None:
         self._name = source.name
         self._notices = notices
+        self._names = names
         self._pieces = source.lines(notices, longest=PIECE)
         self._text, self._at, self._line = "", 0, 1
-        self._rows = itertools.count(1)
+        self._numbers = itertools.count(1)
 
     def rows(self) -> Iterator[Record]:
-        """The rows, numbered from 1; the lines of a document say little."""
-        is_first = True
+        """The rows, numbered from 1: the line of a value in a document helps nobody to find it."""
+        is_first, has_texts = True, False
         while first := self._next():
+            if has_texts:
+                raise self._error(f"expected one array of texts, found more behind it; {_ADVICE}")
             if first == "[":
-                yield from self._elements()
+                for value in self._elements():
+                    has_texts |= isinstance(value, str)
+                    if has_texts and not is_first:
+                        raise self._error(f"expected objects, or one array of texts alone, found several; {_ADVICE}")
+                    yield self._numbered(value)
             else:
                 yield from self._object(is_first)
             is_first = False
 
-    def _elements(self) -> Iterator[Record]:
-        """The rows of the array that begins here."""
+    def _numbered(self, value: Any) -> Record:
+        return next(self._numbers), self._row(value)
+
+    def _elements(self) -> Iterator[Any]:
+        """The values of the array that begins here."""
         self._skip("[")
         while self._next() != "]":
-            yield next(self._rows), self._row(self._value())
+            yield self._value()
             if self._next() != "]":
                 self._skip(",")
         self._skip("]")
@@ -152,24 +173,37 @@ class _Document:
         if value is None:
             yield from self._long_object()
             return
-        is_alone = is_first and not self._next()
-        unfolded = _unfolded(value, self._name) if is_alone and isinstance(value, dict) else None
-        for row in [value] if unfolded is None else unfolded:
-            yield next(self._rows), self._row(row)
+        is_alone = is_first and not self._next() and isinstance(value, dict)
+        unfolded = _unfolded(value, self._name, self._names) if is_alone else None
+        if is_alone and unfolded is None:
+            self._notices["lone_row"] += _has_lists(value)
+        yield from map(self._numbered, [value] if unfolded is None else unfolded)
 
     def _long_object(self) -> Iterator[Record]:
-        """The rows of an array within an object that is too long to be held; its other values are left out."""
+        """The rows of the one array of objects within an object that is too long to be held; the rest is left out."""
         self._skip("{")
+        found, others = None, dict[str, Any]()
         while self._next() != "}":
-            self._value()
+            key = self._value()
             self._skip(":")
-            if self._next() == "[":
-                yield from self._elements()
+            if self._next() != "[":
+                others[key] = self._value()
             else:
-                self._value()
+                is_rows = False
+                for place, value in enumerate(self._elements()):
+                    if place == 0 and isinstance(value, dict) and found not in _ROWS:
+                        if found is not None or _is_row(others, [value], self._names):
+                            raise self._error(f"expected one list of rows in an object, found {key!r} too; {_ADVICE}")
+                        found, is_rows = key, True
+                    if is_rows:
+                        yield self._numbered(value)
             if self._next() != "}":
                 self._skip(",")
         self._skip("}")
+        if found is None:
+            raise self._error(
+                f"expected a list of objects in an object of {LONGEST:,} characters, found none; {_ADVICE}"
+            )
 
     def _row(self, value: Any) -> dict[str, Any]:
         if isinstance(value, str):
@@ -248,20 +282,22 @@ class _Document:
         return DataError(problem, path=self._name, line=self._line)
 
 
-def _unfolded(document: dict[str, Any], name: str) -> list[Any] | None:
+def _unfolded(document: dict[str, Any], name: str, names: Sequence[str]) -> list[Any] | None:
     """The rows that one object holds; None if it is a row itself.
 
     Raises:
         DataError: it holds several lists of rows.
     """
     values = list(document.values())
-    lists = [key for key, value in document.items() if _all(dict, value)]
+    lists = {key: value for key, value in document.items() if _all(dict, value)}
     if lists:
-        chosen = next((key for key in _ROWS if key in lists), lists[0])
+        if _is_row(document, [rows[0] for rows in lists.values()], names):
+            return None
+        chosen = next((key for key in _ROWS if key in lists), next(iter(lists)))
         if len(lists) > 1 and chosen not in _ROWS:
-            found = ", ".join(map(shown, lists[:10]))
+            found = ", ".join(map(shown, list(lists)[:10]))
             raise DataError(f"expected one list of rows, found {found}; save one of them as a file", path=name)
-        return list(document[chosen])
+        return list(lists[chosen])
     header: Any = document.get("columns")
     rows: Any = document.get("data")
     if _all(str, header) and _all(list, rows):  # pandas: orient="split"
@@ -273,6 +309,20 @@ def _unfolded(document: dict[str, Any], name: str) -> list[Any] | None:
     if values and all(isinstance(value, list) for value in values) and len({len(value) for value in values}) == 1:
         return _of_columns(document)
     return None
+
+
+def _is_row(document: dict[str, Any], others: Sequence[dict[str, Any]], names: Sequence[str]) -> bool:
+    """Whether an object has a text of its own, by a name that is as likely as those in the objects that it holds."""
+
+    def rank(row: dict[str, Any]) -> float:
+        texts = {key.lower() for key, value in row.items() if isinstance(value, str)}
+        return next((place for place, name in enumerate(names) if name.lower() in texts), math.inf)
+
+    return rank(document) <= min(map(rank, others)) and rank(document) < math.inf
+
+
+def _has_lists(row: dict[str, Any]) -> bool:
+    return any(_all(dict, value) for value in row.values())
 
 
 def _all(kind: type, value: Any) -> bool:

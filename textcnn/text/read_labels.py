@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from textcnn.errors import DataError
 from textcnn.text.label_form import Asked, Cells, Seen, decide_form
 from textcnn.text.label_words import canonical, is_blank, is_yes
 from textcnn.text.read_columns import LABEL_PREFIX
+from textcnn.text.read_notices import counted
 from textcnn.text.read_table import cell_text, is_list, is_missing, shown
 from textcnn.text.schema import LabelForm
 from textcnn.text.written_lists import parse_list
@@ -25,7 +26,7 @@ class LabelReader:
         name: the source, for messages.
         form: how the cells are written, as far as it is known; a cell is split only where ``multi_label`` is True.
         strip: blanks around a label do not count.
-        known: spellings of labels that are kept, though others are usual for their numbers.
+        known: the spelling that a model has of a label, by that spelling and by the usual one of its number.
         spellings: filled with the spelling of each label that had another.
     """
 
@@ -33,16 +34,8 @@ class LabelReader:
     name: str
     form: LabelForm = LabelForm()
     strip: bool = False
-    known: frozenset[str] = frozenset()
+    known: Mapping[str, str] = field(default_factory=dict)
     spellings: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.form.multi_label is False and len(self.columns) > 1:
-            raise DataError(
-                f"expected one label column because multi_label is false, found {', '.join(map(repr, self.columns))}; "
-                "name one column or leave multi_label out",
-                path=self.name,
-            )
 
     def decide(self, seen: Sequence[Seen], asked: Asked) -> tuple[LabelReader, list[str]]:
         """The same reader with the form that all rows show, and what of that was guessed."""
@@ -78,6 +71,13 @@ class LabelReader:
                 if yes is None:
                     raise self._odd(cell, f"a yes or a no for the label {column!r}", line)
             return [name for name, yes in zip(_label_names(self.columns), said, strict=True) if yes]
+        if self.form.multi_label is False:
+            raise DataError(
+                f"expected a yes or a no in each of the columns {', '.join(map(repr, self.columns))}, of which "
+                f"multi_label=False lets one say yes, found {shown(cells)}; name one column or leave multi_label out",
+                path=self.name,
+                line=line,
+            )
         return [name for cell in cells for name in self._from_cell(cell, line) or ()]
 
     def _from_cell(self, cell: Any, line: int) -> list[str] | None:
@@ -90,6 +90,8 @@ class LabelReader:
             if self.form.vector:
                 return self._from_vector(items, line)
             return [name for item in items if (name := self._label(item, line)) is not None]
+        if self.form.vector and isinstance(cell, str) and not is_blank(cell):
+            return self._from_vector(cell.split(self.form.separator or None), line)
         if self.form.multi_label and self.form.separator and isinstance(cell, str) and self.form.separator in cell:
             pieces = cell.split(self.form.separator)
             return [self._spelled(piece.strip()) for piece in pieces if piece.strip()] or None
@@ -107,9 +109,10 @@ class LabelReader:
         return [str(name) for name, value in cell.items() if is_yes(value)]
 
     def _from_vector(self, items: list[Any], line: int) -> list[str]:
-        said = [None if is_list(item) or is_missing(item) else is_yes(item) for item in items]
+        said = [None if is_blank(item) and not self.form.blank_is_no else is_yes(item) for item in items]
         if len(items) != self.form.vector or None in said:
-            odd = f"{len(items)} items" if len(items) != self.form.vector else shown(items[said.index(None)])
+            found = counted(len(items), "item")
+            odd = found if len(items) != self.form.vector else shown(items[said.index(None)])
             raise DataError(
                 f"expected {self.form.vector} zeros and ones, as the other lists hold, found {odd} in {shown(items)}; "
                 "correct the row, or write the names of the labels",
@@ -127,7 +130,8 @@ class LabelReader:
 
     def _spelled(self, name: str) -> str:
         """The name of a label in the one spelling that its number or boolean has."""
-        spelled = name if name in self.known else canonical(name)
+        usual = canonical(name)
+        spelled = self.known.get(name) or self.known.get(usual, usual)
         if spelled != name:
             self.spellings.setdefault(name, spelled)
         return spelled

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-WORDING = {  # one, several
+WORDING: dict[str, str | tuple[str, str]] = {  # one and several, or what needs no count
     "empty_texts": ("1 text is empty", "{} texts are empty"),
     "missing_labels": ("1 row has no label", "{} rows have no label"),
     "dropped": ("1 row without a label was dropped", "{} rows without a label were dropped"),
@@ -31,22 +31,22 @@ WORDING = {  # one, several
         "1 cell beyond the named columns was not read",
         "{} cells beyond the named columns were not read",
     ),
-    "row_numbers": (
-        "rows have one cell more than the header: their first, a row number, is read as 'column 1'",
-        "rows have one cell more than the header: their first, a row number, is read as 'column 1'",
-    ),
+    "row_numbers": "rows have one cell more than the header: their first, a row number, is read as 'column 1'",
     "sep_line": (
         "the first line, sep=, gives the delimiter and was skipped",
-        "the first line, sep=, gives the delimiter and was skipped",
+        "{} lines sep= were skipped, the first gives the delimiter; were files joined?",
+    ),
+    "over_lines": (
+        "1 quoted last cell goes on in the next lines; where quotes are text, say --quotes text",
+        "{} quoted last cells go on in the next lines; where quotes are text, say --quotes text",
     ),
     "literal_quotes": (
         "in 1 line quotes do not pair up and were read as text; if cells go over several lines, say --quotes csv",
         "in {} lines quotes do not pair up and were read as text; if cells go over several lines, say --quotes csv",
     ),
-    "tabs": (
-        "the lines hold tabs; if these are cells, put a line with column names before them and say --format tsv",
-        "the lines hold tabs; if these are cells, put a line with column names before them and say --format tsv",
-    ),
+    "tabs": "the lines hold tabs; if these are cells, put a line with column names before them and say --format tsv",
+    "column_names": "the first line may be names of columns, and is read as text; if it is a header, say --format csv",
+    "lone_row": "the file holds one object, read as one row; if a list in it holds the rows, save that list as a file",
     "members_aside": (
         "1 other file in the archive was not read",
         "{} other files in the archive were not read",
@@ -61,8 +61,12 @@ WORDING = {  # one, several
 
 def sentences(notices: Counter[str]) -> list[str]:
     """One sentence for each kind of notice that was counted."""
-    found = [(notices[kind], wording) for kind, wording in WORDING.items()]
-    return [one if count == 1 else several.format(f"{count:,}") for count, (one, several) in found if count]
+    found = []
+    for kind, wording in WORDING.items():
+        one, several = (wording, wording) if isinstance(wording, str) else wording
+        if count := notices[kind]:
+            found.append(one if count == 1 else several.format(f"{count:,}"))
+    return found
 
 
 def respelled(spellings: dict[str, str]) -> list[str]:

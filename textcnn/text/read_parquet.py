@@ -53,6 +53,8 @@ def batch_records(batches: Iterator[Any], columns: tuple[str, ...], name: str) -
 
 def _values(column: Any, title: str, name: str) -> list[Any]:
     try:
+        if str(column.type) == "float":  # of 32 bits: 0.1, as it is printed, and not 0.10000000149011612
+            column = column.cast("string").cast("double")
         return list(column.to_pylist())
     except Exception as err:  # each type of value has its own way to fail
         raise DataError(

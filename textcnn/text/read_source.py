@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from textcnn.errors import ConfigError, DataError
+from textcnn.text.archives import UNPACKING_ERRORS
 from textcnn.text.endings import unpacked_name
 from textcnn.text.read_table import one_line
-from textcnn.text.unpacking import DAMAGE, unpacked
+from textcnn.text.unpacking import unpacked
 
 HEAD = 8192  # bytes, of which the first lines tell the format
 HINTED = 2**20  # bytes that are looked at for the encoding to propose
@@ -71,9 +72,10 @@ class Source:
         self.name = name or ("<stdin>" if path is None else str(path))
         self.again = opener is not None or (path is not None and path.is_file())
         self._opener = opener or partial(open, self.name, "rb")
-        self.encoding = self.used = _known(encoding)  # asked for, and found by a byte order mark
+        self.encoding = _known(encoding)
         self.file_name, self.aside = unpacked_name(self.name), 0
         self._file: Any = None
+        self._head: bytes | None = None
         self._pipe = None if self.again else self._open_pipe()
 
     @contextlib.contextmanager
@@ -88,7 +90,7 @@ class Source:
                     unpacked(self._file, self.name) as (stream, self.file_name, self.aside),
                 ):
                     yield stream
-        except DAMAGE as err:
+        except UNPACKING_ERRORS as err:
             raise DataError(f"expected a readable file, found: {one_line(err)}", path=self.name) from err
 
     @contextlib.contextmanager
@@ -126,8 +128,15 @@ class Source:
 
     def head(self) -> bytes:
         """The first bytes, some thousands of them, which stay to be read; of a pipe, those that came with a line."""
-        with self.open() as stream:
-            return bytes(stream.read(HEAD) if self.again else stream.peek(HEAD))
+        if self._head is None:
+            with self.open() as stream:
+                self._head = bytes(stream.read(HEAD) if self.again else stream.peek(HEAD))
+        return self._head
+
+    @property
+    def used(self) -> str:
+        """The encoding of the text: the one that was asked for, or that of its byte order mark."""
+        return self._encoding(self.head())
 
     def head_lines(self) -> list[str]:
         """The first lines that are not blank; the last of them may be cut."""
@@ -135,8 +144,11 @@ class Source:
 
     def head_text(self) -> str:
         """The first characters, without a byte order mark."""
-        head = self.head()
-        return codecs.getincrementaldecoder(self._encoding(head))("replace").decode(head).removeprefix(MARK)
+        return codecs.getincrementaldecoder(self.used)("replace").decode(self.head()).removeprefix(MARK)
+
+    def is_cut(self) -> bool:
+        """Whether the last of the first lines may go on."""
+        return not self.head_text().endswith("\n") and (not self.again or len(self.head()) >= HEAD)
 
     def lines(self, notices: Counter[str], newline: str | None = None, *, longest: int = LONGEST) -> Iterator[str]:
         r"""Lines with their ends: as ``"\n"``, or, with ``newline=""``, as they are.
@@ -156,7 +168,7 @@ class Source:
             notices["members_aside"] = self.aside
             counted = _Counted(stream)
             buffer: Any = counted
-            encoding = self.used = self._encoding(bytes(stream.peek(4)))
+            encoding = self._encoding(bytes(stream.peek(4)))
             try:
                 text = io.TextIOWrapper(buffer, encoding, newline=newline)
                 for number, line in enumerate(iter(partial(text.readline, longest), "")):
@@ -165,9 +177,10 @@ class Source:
                     if line[0] == MARK:
                         line = line[1:]
                         notices["marks"] += number > 0
+                        if not line:  # after the last line end, as of an empty file that was joined
+                            continue
                     if encoding in _ESCAPED:
-                        line, count = SURROGATE.subn("\ufffd", line)
-                        notices["surrogates"] += count
+                        line = without_halves(line, notices)
                     elif encoding.startswith("iso8859") and not line.isascii():
                         notices["controls"] += len(CONTROLS.findall(line))
                     if "\0" in line:
@@ -179,8 +192,8 @@ class Source:
                 more = stream.read(HINTED) if self.again else b""  # of a pipe, no more is waited for
                 raise DataError(
                     f"expected text in {encoding.removesuffix('-sig')}, found byte {err.object[err.start]:#04x} "
-                    f"at byte offset {offset}; say what the file is in with --encoding, "
-                    f"e.g. --encoding {_likely(err.object[err.start :] + more)}",
+                    f"at byte offset {offset}; say what the file is in with --encoding"
+                    f"{_hint(err.object + more, err.start, encoding)}",
                     path=self.name,
                 ) from err
 
@@ -217,7 +230,7 @@ class Source:
         try:
             stream, self.file_name, self.aside = opened.enter_context(unpacked(pipe, self.name))
             return _Arriving(stream)
-        except DAMAGE as err:
+        except UNPACKING_ERRORS as err:
             raise DataError(f"expected a readable file, found: {one_line(err)}", path=self.name) from err
 
 
@@ -273,10 +286,43 @@ class _Arriving(io.BufferedIOBase):
         return held
 
 
-def _likely(data: bytes) -> str:
-    """The encoding to propose for bytes that are not UTF-8: of those of one byte, only cp1252 prints 0x80 to 0x9f."""
-    alone = data.decode("utf-8", "surrogateescape")  # an undecodable byte b becomes U+DC00 + b
-    return "cp1252" if re.search("[\udc80-\udc9f]", alone) else "latin-1"
+def _hint(data: bytes, start: int, used: str) -> str:
+    """The end of a message that proposes an encoding for bytes that are not of the one in use; empty: none is likely.
+
+    Args:
+        data: a part of the file.
+        start: of the first byte in it that is not of the encoding.
+        used: the encoding.
+    """
+    if used not in ("utf-8", "utf-8-sig") and _is_utf8(data[max(start - 3, 0) :]):
+        return ", e.g. --encoding utf-8"
+    text = data.decode("utf-8", "surrogateescape")  # in which a byte b that is not UTF-8 is U+DC00 + b
+    alone = "".join(re.findall("[\udc80-\udcff]", text))
+    runs = re.findall(rb"[\x80-\xff]+", data)
+    if len(text) - len(alone) - sum(map(str.isascii, text)) > len(alone):
+        return "; most of it is UTF-8: were files of several encodings joined, or is it damaged?"
+    if len(runs) > 1 and sum(map(len, runs)) >= 3 * len(runs):  # Western accents and quotes stand alone
+        return "; so many such bytes in a row are no Western text, but as gb18030, big5, shift_jis, euc-kr or cp1251"
+    likely = "cp1252" if re.search("[\udc80-\udc9f]", alone) else "latin-1"  # of both only cp1252 prints 0x80 to 0x9f
+    if likely == "cp1252" and re.search("[\udc81\udc8d\udc8f\udc90\udc9d]", alone):  # which are no characters of it
+        return "; it is not cp1252" if used != "cp1252" else ""
+    return f", e.g. --encoding {likely}" if likely != used else ""
+
+
+def _is_utf8(data: bytes) -> bool:
+    """Whether bytes from the middle of a text are UTF-8; the first ones may be the end of a character."""
+    for start in range(4):
+        with contextlib.suppress(UnicodeDecodeError):
+            codecs.getincrementaldecoder("utf-8")().decode(data[start:])
+            return b"\0" not in data
+    return False
+
+
+def without_halves(text: str, notices: Counter[str]) -> str:
+    """The text with U+FFFD for each half of a surrogate pair, which UTF-8 cannot write; they are counted."""
+    text, count = SURROGATE.subn("\ufffd", text)
+    notices["surrogates"] += count
+    return text
 
 
 def too_long(what: str, name: str, line: int | None = None) -> DataError:

@@ -15,6 +15,7 @@ Record = tuple[int, dict[str, Any]]  # line or row number from 1, and the cells 
 Opened = tuple[tuple[str, ...], Iterator[Record]]  # what opening a source gives: its columns, then its rows
 Start = Callable[[Counter[str]], Opened]
 
+SHORT_FLOATS = ("float16", "float32")  # types of numpy that are no Python float
 PEEK = 100  # rows without a header whose keys make the columns
 DEEPEST = 100  # lists and objects within each other in JSON; some hundreds are more than Python goes through
 
@@ -94,7 +95,14 @@ def is_missing(value: Any) -> bool:
 
 def is_number(value: Any) -> bool:
     """Whether a cell is a float, numpy's included."""
-    return isinstance(value, float) or type(value).__name__ in ("float16", "float32")
+    return isinstance(value, float) or type(value).__name__ in SHORT_FLOATS
+
+
+def plain(value: Any) -> Any:
+    """A scalar of numpy as one of Python: a short float as it is printed, 0.1 and not 0.10000000149011612."""
+    if type(value).__name__ in SHORT_FLOATS:
+        return float(str(value))
+    return value.item() if hasattr(value, "item") else value
 
 
 def is_list(value: Any) -> bool:
@@ -114,7 +122,7 @@ def cell_text(value: Any, expected: str, name: str, line: int) -> str | None:
         return None
     if is_list(value) or isinstance(value, (dict, bytes)):
         raise DataError(f"expected {expected}, found {shown(value)}", path=name, line=line)
-    value = value.item() if hasattr(value, "item") else value  # numpy's scalars as Python's
+    value = plain(value)
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():

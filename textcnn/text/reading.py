@@ -19,15 +19,16 @@ import numpy.typing as npt
 
 from textcnn.config import DataConfig
 from textcnn.errors import DataError
-from textcnn.text.formats import file_table, source_table
+from textcnn.text.formats import NEW, file_table, source_table
 from textcnn.text.label_form import Asked
+from textcnn.text.label_words import spellings
 from textcnn.text.memory import ACCEPTED, memory_table
 from textcnn.text.read_columns import OtherTexts, choose_columns
 from textcnn.text.read_hub import hub_table, is_hub_id
 from textcnn.text.read_labels import DistinctCells, LabelReader
 from textcnn.text.read_notices import counted, respelled, sentences
 from textcnn.text.read_rare import check_repeated
-from textcnn.text.read_source import SURROGATE, Source
+from textcnn.text.read_source import SURROGATE, Source, without_halves
 from textcnn.text.read_table import Record, Table, cell_text, shown
 from textcnn.text.read_weights import read_weight
 from textcnn.text.schema import LabelForm, Schema
@@ -71,15 +72,15 @@ class Rows:
         self.name = table.name
         self.notices: Counter[str] = table.notices
         separator = options.label_separator if table.split_labels else ""
-        several = len(self.label_columns) > 1
-        is_alike = like is not None and like.label_columns and (len(like.label_columns) > 1) == several
+        trained = () if like is None else like.label_columns
+        is_alike = bool(trained) and (len(trained) > 1) == (len(self.label_columns) > 1)
         self.asked = Asked(separator, options.multi_label, like.form if like is not None and is_alike else None)
         self.label_reader = LabelReader(
             self.label_columns,
             table.name,
             LabelForm(options.multi_label, "|" if separator is None else separator),
             strip=table.strip_labels,
-            known=frozenset(() if like is None else like.names),
+            known={} if like is None else spellings(like.names),
         )
         self._table = table
         self._told = chosen.notices
@@ -154,8 +155,7 @@ class Rows:
             self.notices["nul_bytes"] += text.count("\0")
             text = text.replace("\0", " ")
         if not text.isascii() and SURROGATE.search(text):
-            text, count = SURROGATE.subn("\ufffd", text)
-            self.notices["surrogates"] += count
+            text = without_halves(text, self.notices)
         return text
 
 
@@ -180,19 +180,19 @@ def open_rows(
         ConfigError: an unknown format or encoding.
         DataError: nothing there, not what its format says, or without the columns. Iterating raises it too.
     """
-    return Rows(_table(data, options), options, labels, like)
+    return Rows(_table(data, options, like or NEW), options, labels, like)
 
 
-def _table(data: Any, options: DataConfig) -> Table:
+def _table(data: Any, options: DataConfig, like: Schema) -> Table:
     if isinstance(data, Source):
-        return source_table(data, options)
+        return source_table(data, options, like)
     if not isinstance(data, (str, os.PathLike)):
         return memory_table(data)
     name = os.fspath(data)
     if name == "-":
-        return file_table(None, options)
+        return file_table(None, options, like)
     if os.path.exists(name):
-        return file_table(Path(name), options)
+        return file_table(Path(name), options, like)
     if isinstance(data, str) and is_hub_id(name):
         return hub_table(name)
     raise DataError(f"expected {ACCEPTED}, found no file or folder {shown(name, 200)}")

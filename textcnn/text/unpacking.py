@@ -13,19 +13,17 @@ import re
 import shutil
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import IO, Any, NamedTuple
 
 from textcnn.errors import DataError
-from textcnn.text.archives import DAMAGE as ZIP_DAMAGE
+from textcnn.text.archives import DAMAGE
 from textcnn.text.endings import EXTENSIONS, extension, unpacked_name
 from textcnn.text.foreign import zip_content
 from textcnn.text.read_table import one_line
 
-DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 MEMORY = 2**28  # bytes; `xz -9` needs a quarter of it
 _ZIP = b"PK\x03\x04"
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
@@ -68,7 +66,7 @@ def unpacked(stream: Any, name: str) -> Iterator[Unpacked]:
             if zip_content(archive.namelist(), name) != "npz":
                 member = _only_file(archive, name)
                 inside = archive.open(member)
-        except ZIP_DAMAGE as err:
+        except DAMAGE as err:
             raise DataError(f"expected a whole zip archive, found: {one_line(err)}", path=name) from err
         if member is None:  # word vectors and images may be in arrays of numpy
             file.seek(0)
@@ -179,7 +177,7 @@ class _OfArrow(io.RawIOBase):
 
 
 class _Kept:
-    """A stream that pyarrow may read, as far as it has come, but not close."""
+    """A stream that pyarrow cannot close, of which a read gives what is there, without waiting for more."""
 
     def __init__(self, stream: Any) -> None:
         self._stream, self.closed = stream, False

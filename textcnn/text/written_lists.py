@@ -10,6 +10,12 @@ _QUOTED = r"""(?:"((?:[^"\\]|\\.|"")*)"|'((?:[^'\\]|\\.|'')*)')"""
 # A quoted item may be followed by the next without a comma, as numpy prints it; a bare one ends at a comma.
 _ITEM = re.compile(rf"\s*(?:{_QUOTED}|([^,\s\"'][^,]*))\s*(?:,|$|(?=[\"']))", re.DOTALL)
 _PAIR = re.compile(rf"\s*{_QUOTED}\s*:\s*([^,\"']+?)\s*(?:,|$)", re.DOTALL)
+# What numpy, torch and Python print around the brackets, and numpy 2 around each item: array(['a', np.str_('b')]).
+_CALL = re.compile(
+    r"(?:np\.|numpy\.|torch\.)?(?:array|tensor|set|frozenset|list|tuple)\((.*?)(?:,\s*(?:dtype|device)=[^()]*)?\)",
+    re.DOTALL,
+)
+_SCALAR = re.compile(r"\b(?:np|numpy)\.(?:(True|False)_|\w+\(('[^']*'|\"[^\"]*\"|[^()'\"]*)\))")
 _BOOLEANS = {"True": True, "False": False, "true": True, "false": False}
 _NOTHING = ("None", "null", "NULL", "nan", "NaN")
 
@@ -17,17 +23,18 @@ _NOTHING = ("None", "null", "NULL", "nan", "NaN")
 def parse_list(text: str) -> list[Any] | dict[str, Any] | None:
     """The list or dictionary that ``text`` writes; None if it is no such text.
 
-    Brackets are those of JSON and Python (``[...]``), of a Python tuple of strings (``('a', 'b')``), of a set or a
-    Postgres array (``{a,"b c"}``), or of a dictionary (``{'a': 1.0}``). Words outside quotes that stand for nothing
-    (``None``, ``null``) are None.
+    Brackets are those of JSON and Python (``[...]``), of a Python tuple of strings or numbers (``('a', 'b')``), of a
+    set or a Postgres array (``{a,"b c"}``), of a dictionary (``{'a': 1.0}``), or of numpy (``array([np.True_])``).
+    Words outside quotes that stand for nothing (``None``, ``null``) are None.
     """
-    text = text.strip()
+    text = _plain(text.strip())
     brackets = text[:1] + text[-1:]
     if len(text) < 2 or brackets not in ("[]", "{}", "()"):
         return None
     body = text[1:-1].strip()
     if brackets == "()" and body[:1] not in ("'", '"'):
-        return None
+        parts = [part.strip() for part in body.removesuffix(",").split(",")]
+        return list(map(_bare, parts)) if len(parts) > 1 and _are_numbers(parts) else None
     if brackets != "()":
         try:
             found = json.loads(text)
@@ -45,6 +52,13 @@ def parse_list(text: str) -> list[Any] | dict[str, Any] | None:
     if len(values) == 1 and items[0][3] is not None and brackets == "[]" and _are_numbers(words := body.split()):
         return list(map(_bare, words))  # numpy prints numbers with blanks between them
     return values
+
+
+def _plain(text: str) -> str:
+    """The text without what is printed around brackets and items."""
+    if call := _CALL.fullmatch(text):
+        text = call[1].strip() or "[]"
+    return _SCALAR.sub(lambda found: found[1] or found[2], text) if "np." in text or "numpy." in text else text
 
 
 def _matches(pattern: re.Pattern[str], body: str) -> list[re.Match[str]] | None:
