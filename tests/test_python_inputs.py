@@ -16,6 +16,8 @@ from api_runs import PAIRS, TINY
 
 import textcnn
 from textcnn.errors import DataError
+from textcnn.inference.given_texts import given_texts
+from textcnn.text.schema import Schema
 
 ASKED = ["a good film", "bad", "the worst number"]
 COLUMN = {"text": ASKED, "id": ["7", "8", "9"]}
@@ -99,6 +101,12 @@ def test_a_table_without_it_is_told_which_column_to_select(model, kind):
     way = r"\[row\['words'\] for row in rows\]" if kind in row else r"rows\['words'\]"
     with pytest.raises(DataError, match=rf"expected the column 'text' that the model was trained on, found .*{way}"):
         model.predict(TABLES[kind]({"id": ["1", "2", "3"], "words": ASKED}))
+
+
+def test_columns_that_are_not_known_are_guessed_as_the_command_line_does():
+    assert given_texts({"words": ASKED, "label": [1, 2, 3]}, Schema()) == ASKED
+    with pytest.raises(DataError, match=r"expected the column of a usual name, as 'text', found .*rows\['words'\]"):
+        given_texts({"id": ["1", "2", "3"], "words": ASKED}, Schema())
 
 
 def test_as_many_rows_as_columns_are_no_exception(model):
