@@ -63,6 +63,9 @@ class ManyTexts:
 
 def blocks(offsets: npt.NDArray[np.int64], num_tokens: int) -> Iterator[slice]:
     """All texts in neighbours of about so many tokens, at most so many texts, that memory is bounded."""
+    if 0 < len(offsets) - 1 <= BLOCK_TEXTS and offsets[-1] - offsets[0] <= num_tokens:
+        yield slice(0, len(offsets) - 1)
+        return
     by_tokens = np.searchsorted(offsets, np.arange(offsets[0], offsets[-1], num_tokens))
     cuts = np.unique(np.concatenate([by_tokens, np.arange(0, len(offsets) - 1, BLOCK_TEXTS), [len(offsets) - 1]]))
     for start, stop in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
