@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import textcnn
-from textcnn.core import binding
+from textcnn.core import binding, plain, twin
 from textcnn.core.binding import Core, address
 from textcnn.errors import ConfigError
 
@@ -36,6 +36,16 @@ def test_it_is_not_used_when_that_is_asked_for(load, monkeypatch):
     monkeypatch.setenv("TEXTCNN_THREADS", "2")
     assert binding.library() is None
     assert textcnn.backend_info() == ("numpy and torch", "", 2, why)
+
+
+def test_within_plain_numpy_answers_and_what_the_core_has_made_goes_on(core):
+    table, data, ends = twin("chunks").ChunkTable(), np.frombuffer(b"a b", np.uint8), np.array([3])
+    with plain():
+        assert binding.library() is None
+        assert textcnn.backend_info().reason == "numpy and torch were asked for"
+        assert twin("chunks").__name__ == "textcnn.core.chunks_numpy"
+        assert table.number(data, ends)[0].tolist() == [0, 1]
+    assert binding.library() is core
 
 
 def test_every_instruction_set_of_this_processor_can_be_asked_for(core, load):
