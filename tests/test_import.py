@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from one_layer_models import make
 
 import textcnn
 
@@ -27,6 +28,16 @@ def test_evaluation_knows_no_torch():
     code = "import sys, textcnn.evaluation.metrics, textcnn.evaluation.calibration; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_default_model_answers_without_the_tokenizers_package(core, tmp_path):
+    make().save(tmp_path / "model")
+    code = (
+        f"import sys, textcnn; textcnn.load({str(tmp_path / 'model')!r}).predict(['a good film', 'ünseen ’ 漢'])\n"
+        "print('tokenizers' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
 
 
 def test_every_name_it_offers_is_there():

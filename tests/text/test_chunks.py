@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import gzip
+import json
 import multiprocessing
 import pickle
 import sys
@@ -20,7 +21,7 @@ from tokenizers import models, normalizers, pre_tokenizers, processors
 
 from textcnn.config import TOKENIZERS, TextConfig
 from textcnn.core import tokens_numpy
-from textcnn.core.word_form import WORD_PATTERN
+from textcnn.core.word_form import WORD_PATTERN, WordForm
 from textcnn.text import chunks, words
 from textcnn.text.chunks import ChunkMemory, refusal
 from textcnn.text.lexicon import Lexicon
@@ -138,6 +139,14 @@ def test_names_of_reserved_ids_stay_plain_characters():
     tokens, _ = memory.encode(["[PAD] [UNK]"] * 2)
     assert tokens.lengths.tolist() == [6, 6]
     assert 0 not in tokens.ids
+
+
+def test_types_that_no_text_has_take_no_ids_of_others():
+    vocabulary = {"[UNK]": 1, "good": 4, "good film": 2, " x": 3, "": 0, "film": 7, "x": 9, "’": 8}
+    tokenizer = Tokenizer.from_json(json.dumps(WordForm().document(vocabulary)))
+    rows = ["good film x", " x", "Good\u00adness ’ '", "film"]
+    assert tokenizer.is_default
+    assert_same(ChunkMemory(tokenizer).encode(rows), TextPipeline(tokenizer)._ids(rows))
 
 
 # ------------------------------------------------------------------------------------------- which pipelines

@@ -63,8 +63,8 @@ class WordForm(NamedTuple):
     Attributes:
         normalization: one of :data:`textcnn.config.NORMALIZATIONS`.
         lowercase: fold case: lower case, then the dotted capital I is i and the final sigma is sigma.
-        is_earlier: the one of artifacts before format 5: nothing is dropped, apostrophes stay as they are, and case is
-            lower case alone.
+        is_earlier: the one of folders from before there was more to it: nothing is dropped, apostrophes stay as they
+            are, and case is lower case alone.
     """
 
     normalization: str = NORMALIZATIONS[0]
