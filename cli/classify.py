@@ -109,9 +109,9 @@ def classify(
         counts, notes = classify_folder(model, input, output, data, top_k=top_k, threshold=threshold, **how)
         _tell(counts, notes, read_config(model).get("max_length"))
         return
+    from textcnn.core.threads import num_cores
     from textcnn.inference.answers import AnswerForm
     from textcnn.inference.streaming import answer_in_processes, answer_stream
-    from textcnn.inference.threads import num_cores
     from textcnn.inference.type_rows import CACHE_BYTES
     from textcnn.inference.writing import is_json_lines, write_lines, write_rows
     from textcnn.text.reading import open_rows

@@ -116,7 +116,6 @@ TORCH_FREE = (
     "inference.pieces",
     "inference.quantized",
     "inference.streaming",
-    "inference.threads",
     "inference.type_rows",
     "inference.writing",
     "report",

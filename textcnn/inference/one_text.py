@@ -77,7 +77,7 @@ class OneText:
             longest=pipeline.max_length,
             sizes=own.sizes,
             first_taps=filters.first_taps,
-            ngrams=None if wide is None else wide._index,
+            ngrams=None if wide is None else wide.index,
             idf=np.zeros(0, np.float32) if wide is None else wide.idf,
             logarithms=1 + first_logarithms(_LOGARITHMS),
             table=np.zeros((0, model.num_labels), np.float32) if model.table is None else model.table,

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from textcnn.core.threads import num_cores
 from textcnn.errors import TextCNNError
 from textcnn.inference.answers import Answerer, AnswerForm, InputRow, answer_rows, chunks_of
-from textcnn.inference.threads import num_cores
 from textcnn.inference.workers import WorkerLostError, Workers
 from textcnn.inference.writing import json_line
 

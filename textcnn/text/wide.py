@@ -72,10 +72,10 @@ class WideFeatures:
 
     def transform(self, tokens: Ragged) -> WideRows:
         """Features of texts; what was not seen in training has none, and does not count in the norm either."""
-        return WideRows(*self._index.weigh(tokens.ids, tokens.offsets, self.idf, 1 + _logarithms_for(tokens)))
+        return WideRows(*self.index.weigh(tokens.ids, tokens.offsets, self.idf, 1 + _logarithms_for(tokens)))
 
     @cached_property
-    def _index(self) -> Any:
+    def index(self) -> Any:
         """Finds the rows of n-grams: made once, for texts come in many parts."""
         return core.twin("features").NgramIndex(self.keys)
 
