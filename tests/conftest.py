@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from textcnn.core import Core, backend_info, library
+from textcnn.core.threads import set_threads
 from textcnn.text.ragged import Ragged
 
 DATA_VARIABLE = "TEXTCNN_DATA"
@@ -68,8 +69,9 @@ def data_folder() -> Path:
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
-    """A run may have set the threads of this process; the bits of a product depend on them."""
+    """A run may have set the threads of this process; the bits of torch's products depend on them."""
     torch.set_num_threads(1)
+    set_threads(None)
 
 
 @pytest.fixture(autouse=True)

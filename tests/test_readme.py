@@ -88,7 +88,12 @@ def test_tables_are_made_from_the_json_beside_them():
         "scale": "scale_table",
     }
     of_tests = {"guards": "guarantees.tables", "faults": "faults.run", "rows": "faults.rows"}
-    of_tests |= {"ray-rows": "faults.ray_rows", "fuzz": "fuzzing.fuzz", "bombs": "fuzzing.bombs"}
+    of_tests |= {
+        "train": "benchmarks.train_result",
+        "ray-rows": "faults.ray_rows",
+        "fuzz": "fuzzing.fuzz",
+        "bombs": "fuzzing.bombs",
+    }
     for source in sorted((ROOT / "docs/benchmarks").glob("*.json")):
         document = json.loads(source.read_text(encoding="utf-8"))
         name = document["benchmark"]

@@ -133,11 +133,3 @@ def test_workers_end_with_their_parent(model, tmp_path, how):
     while time.monotonic() < deadline and any(os.path.exists(f"/proc/{worker}") for worker in workers):
         time.sleep(0.05)
     assert not [worker for worker in workers if os.path.exists(f"/proc/{worker}")]
-
-
-def test_compiling_is_announced_and_done_once(model, tmp_path):
-    path = write_file(tmp_path / "in.csv", 0.1)
-    env = {**ENVIRONMENT, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-    command = [*COMMAND, str(model), "--input", str(path), "--output", str(tmp_path / "out.jsonl")]
-    said = [subprocess.run(command, capture_output=True, text=True, env=env, check=True).stderr for _ in range(2)]
-    assert [text.count("compiling kernels, once") for text in said] == [1, 0]
