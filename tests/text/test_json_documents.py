@@ -153,3 +153,9 @@ def test_halves_of_pairs_in_a_document(tmp_path):
     rows = open_rows(written(tmp_path / "a.json", '[{"text": "\\ud800"}]'))
     assert [row.text for row in rows] == ["\ufffd"]
     assert rows.warnings() == ["1 half of a surrogate pair was replaced by U+FFFD"]
+
+
+@pytest.mark.parametrize("content", ["\n", " \n", "\ufeff\n"])
+def test_a_file_of_one_blank_line_has_no_rows(tmp_path, content):
+    with pytest.raises(DataError, match="expected"):
+        read(written(tmp_path / "a.jsonl", content))

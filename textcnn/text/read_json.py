@@ -89,7 +89,7 @@ def _is_cut(head: str) -> bool:
 
 
 def _objects(source: Source, notices: Counter[str]) -> Iterator[Record]:
-    number = 0
+    record, count = None, 0
     for number, line in enumerate(source.lines(notices), start=1):
         if not line.strip():
             notices["blank_lines"] += 1
@@ -102,8 +102,9 @@ def _objects(source: Source, notices: Counter[str]) -> Iterator[Record]:
         record = _checked(record, line, notices, source.name, number)
         if not isinstance(record, dict):
             raise DataError(f"expected one JSON object a line, found {shown(record)}", path=source.name, line=number)
+        count += 1
         yield number, record
-    if number == 1:
+    if count == 1 and record is not None:
         notices["lone_row"] += _has_lists(record)
 
 
