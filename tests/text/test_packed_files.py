@@ -49,6 +49,16 @@ def test_joined_and_damaged_zstd(tmp_path):
         read(written(path, pack(CSV)[:-5]))
 
 
+def test_a_zip_archive_with_an_empty_name(tmp_path):
+    def without_name(**files):
+        return zipped(**files).replace(b"Qx", b"\0x")  # a name ends at a NUL
+
+    path = written(tmp_path / "a.zip", without_name(**{"Qx": b"x", "rows.csv": CSV}))
+    assert read(path)[0] == ROWS
+    with pytest.raises(DataError, match="expected one readable file in a zip archive, found 0"):
+        read(written(path, without_name(Qx=CSV)))
+
+
 def test_zip_archives(tmp_path):
     path = tmp_path / "a.zip"
     found, said, _ = read(written(path, zipped(**{"train.csv": CSV, "README.md": b"read me", "LICENSE": b""})))

@@ -101,7 +101,8 @@ def _only_file(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
 def _is_file(member: zipfile.ZipInfo) -> bool:
     """Whether it is one that a user has put there: systems add folders and hidden files of their own."""
     parts = PurePosixPath(member.filename).parts
-    return not member.is_dir() and not any(part.startswith((".", "__MACOSX")) for part in parts)
+    # ZipInfo.is_dir looks at the last character of a name, which an archive may leave empty.
+    return member.filename[-1:] not in ("", "/") and not any(part.startswith((".", "__MACOSX")) for part in parts)
 
 
 @contextmanager
