@@ -182,17 +182,17 @@ def busy_neighbour(plan: Plan) -> Part:
     measured = {}
     for edition, repetitions in ((plan.ours, plan.repetitions), (plan.first(), 1)):
         plan.train(name, "--epochs", "1", edition=edition)
-        runs: dict[str, list[TrainingRun]] = {"alone": [], "beside": []}
+        runs: dict[str, list[TrainingRun]] = {"alone": [], "busy": []}
         for _ in range(repetitions):
             runs["alone"].append(plan.train(name, edition=edition))
             with neighbour():
-                runs["beside"].append(plan.train(name, edition=edition))
+                runs["busy"].append(plan.train(name, edition=edition))
         measured[edition.name] = {how: [asdict(one) for one in found] for how, found in runs.items()}
         for field, what in (("seconds", "whole train"), ("loop_seconds", "loop")):
-            alone, beside = (float(np.median([getattr(one, field) for one in found])) for found in runs.values())
+            alone, busy = (float(np.median([getattr(one, field) for one in found])) for found in runs.values())
             floor, aim = (2.5, 2.0) if edition is plan.ours else (None, None)
-            about = f"busy neighbour, {what}, {name}: beside it / alone, {edition.name}"
-            rows.append(Row(about, beside / alone, floor, aim, less=True, note=f"{beside:.2f} s / {alone:.2f} s"))
+            about = f"busy neighbour, {what}, {name}: with it / alone, {edition.name}"
+            rows.append(Row(about, busy / alone, floor, aim, less=True, note=f"{busy:.2f} s / {alone:.2f} s"))
     return Part(rows, measured)
 
 

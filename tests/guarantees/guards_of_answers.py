@@ -120,7 +120,7 @@ ANSWERS = (
     Guard(
         10,
         "textcnn/runs/by_core.py",
-        "_objective",
+        "objective_of",
         "class_weights=weights,",
         "class_weights=None,",
         "tests/test_api_edges.py::test_class_weights_move_the_answer[balanced]",

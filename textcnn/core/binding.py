@@ -39,7 +39,10 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "tc_log": (c_double, [c_double]),
 }
 # Functions of :mod:`textcnn.core.functions` whose number may be a large one.
-_COUNTING = ("tc_split_words", "tc_largest_count", "tc_weigh_ngrams", "tc_unique_types")
+_COUNTING = (
+    *("tc_split_words", "tc_room_for_points", "tc_room_for_words"),
+    *("tc_largest_count", "tc_weigh_ngrams", "tc_unique_types"),
+)
 
 
 class BackendInfo(NamedTuple):

@@ -48,7 +48,7 @@ def compiler() -> list[str] | None:
     for name in ("cc", "gcc", "clang"):
         if (found := shutil.which(name)) and _works(found):
             return [found]
-    if sys.platform not in ("linux", "darwin"):  # zig is told no other target here
+    if sys.platform not in ("linux", "darwin"):  # zig_target knows no other system
         return None
     zig = subprocess.run([sys.executable, "-m", "ziglang", "version"], capture_output=True, check=False)
     return [sys.executable, "-m", "ziglang", "cc", *zig_target()] if zig.returncode == 0 else None

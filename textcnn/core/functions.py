@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from textcnn.core.binding import address, loaded
 from textcnn.core.pools import lent
+from textcnn.errors import NoMemoryError
 
 Array = npt.NDArray[Any]
 
@@ -69,11 +70,11 @@ def call(name: str, *arguments: Any) -> int:
 
     Raises:
         ValueError: sizes or numbers do not fit together.
-        MemoryError: there is not enough memory.
+        NoMemoryError: there is not enough memory.
     """
     found = int(getattr(loaded().c, name)(*arguments))
     if found == NO_MEMORY:
-        raise MemoryError(f"{name}: there is not enough memory")
+        raise NoMemoryError(f"{name}: expected memory for a part of the texts, found none; classify fewer at a time")
     if found < 0:
         raise ValueError(f"{name}: sizes or numbers of the arrays do not fit together")
     return found
@@ -89,7 +90,7 @@ def call_with_pool(name: str, threads: int | None, *arguments: Any) -> int:
 
     Raises:
         ValueError: as for :func:`call`.
-        MemoryError: as for :func:`call`.
+        NoMemoryError: as for :func:`call`.
     """
     if threads == 1:
         return call(name, None, *arguments)

@@ -1,7 +1,7 @@
 """Kernels of the look-up runtime: the definition, in numpy. :mod:`textcnn.core.lookup` is its fast twin in C.
 
 Every function fills ``out`` and adds in an order that its text alone decides: window by window, token by token. Sums of
-integers are exact. So both twins give the same bits, whatever stands beside a text and however many threads run; numpy
+integers are exact. So both twins give the same bits, whatever the other texts and however many threads run; numpy
 answers on one.
 
 Shapes: R rows of a table, S taps of a row, G sizes, F filters of a size (a multiple of 16), C labels, B texts of N

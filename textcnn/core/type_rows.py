@@ -16,8 +16,6 @@ from textcnn.core.type_rows_numpy import Array, Floats, Integers, RowLayout, Vec
 
 __all__ = ["RowLayout", "VectorTables", "compose", "fill_rows"]
 
-_FEW = 64  # types, fewer than two threads share
-
 
 class _Tables(ctypes.Structure):
     _fields_ = (
@@ -47,7 +45,7 @@ def compose(
     """As :func:`textcnn.core.type_rows_numpy.compose`."""
     out = np.empty((len(types), tables.dim), np.float32)
     given = _given(tables, types, bags, offsets)
-    call_with_pool("tc_compose_vectors", _threads(types, threads), *given, pointer(out, np.float32, None, None))
+    call_with_pool("tc_compose_vectors", threads, *given, pointer(out, np.float32, None, None))
     return out
 
 
@@ -81,7 +79,7 @@ def fill_rows(
     )
     out = pointer(rows, kind, len(types), *layout.row_shape), pointer(shares, np.int64, len(types), layout.num_shares)
     given = own, byref(weights), byref(form), *others, *out, pointer(clipped, np.bool_, len(types))
-    call_with_pool("tc_fill_rows", _threads(types, threads), *given)
+    call_with_pool("tc_fill_rows", threads, *given)
 
 
 def _given(tables: VectorTables, types: Integers, bags: npt.NDArray[np.int32], offsets: Integers) -> tuple[Any, ...]:
@@ -98,7 +96,3 @@ def _given(tables: VectorTables, types: Integers, bags: npt.NDArray[np.int32], o
     if ngrams is not None and len(offsets) != len(types) + 1:
         raise TypeError(f"expected {len(types) + 1} offsets, got {len(offsets)}")
     return byref(found), pointer(types, np.int64), whole(len(types)), byref(own)
-
-
-def _threads(types: Integers, threads: int | None) -> int | None:
-    return 1 if len(types) < _FEW else threads

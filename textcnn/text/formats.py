@@ -28,7 +28,7 @@ FORMATS = ("auto", "csv", "tsv", "jsonl", "json", "parquet", "fasttext", "folder
 LABEL = "__label__"
 _FASTTEXT_LABEL = re.compile(rf"\s*{LABEL}(\S*)")
 _LONGEST_NAME = 40  # characters of a column's name, where there is no more than the name to tell a header by
-_ABOUT_FILES = ("title", "description", "message", "comment", "query", "headline", "abstract")  # beside rows in JSON
+_ABOUT_FILES = ("title", "description", "message", "comment", "query", "headline", "abstract")  # of a whole JSON file
 _USUAL = {*TEXT_NAMES, *LABEL_NAMES}
 NEW = Schema()  # of no model
 

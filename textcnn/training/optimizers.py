@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -33,9 +34,9 @@ class RowOptimizer(Optimizer):
                     self._move(weight, weight.grad, self.state[weight], group)
         return loss
 
+    @abstractmethod
     def _move(self, weight: Tensor, grad: Tensor, state: dict[str, Tensor], group: Mapping[str, Any]) -> None:
         """Move the rows of one table; ``state`` is empty at first."""
-        raise NotImplementedError
 
 
 class RowAdam(RowOptimizer):

@@ -2,26 +2,14 @@
 
 #include <string.h>
 
+#include "checks.h"
+
 #define AHEAD 32 /* chunks that are looked for together */
 #define FNV_BASIS 14695981039346656037ULL
 #define FNV_PRIME 1099511628211ULL
 
 static int is_blank(uint8_t byte) {
     return byte == ' ' || (byte >= '\t' && byte <= '\r');
-}
-
-static int is_power_of_two(int64_t number) {
-    return number > 0 && (number & (number - 1)) == 0;
-}
-
-/* Whether `ends` ascends from at least 0 to at most `bound`. */
-static int are_ends(const int64_t *ends, int64_t count, int64_t bound) {
-    int64_t before = 0;
-    for (int64_t k = 0; k < count; k++) {
-        if (ends[k] < before || ends[k] > bound) return 0;
-        before = ends[k];
-    }
-    return 1;
 }
 
 /* The slot of a chunk, or the empty one where it is to go; -1 if the table is full or not a table. */
@@ -99,9 +87,9 @@ int tc_number_chunks(
     const uint8_t *data, int64_t num_bytes, const int64_t *ends, int64_t num_texts, tc_chunk_table *t,
     tc_chunk_progress *progress, int64_t *numbers, int64_t most_numbers, int64_t *offsets
 ) {
-    if (num_bytes < 0 || num_texts < 0 || !is_power_of_two(t->num_slots) || t->used < 0 || t->used > t->most_chunks
+    if (num_bytes < 0 || num_texts < 0 || !tc_is_power_of_two(t->num_slots) || t->used < 0 || t->used > t->most_chunks
         || progress->text < 0 || progress->text > num_texts || progress->place < 0 || progress->count < 0
-        || t->starts[t->used] < 0 || t->starts[t->used] > t->most_bytes || !are_ends(ends, num_texts, num_bytes))
+        || t->starts[t->used] < 0 || t->starts[t->used] > t->most_bytes || !tc_are_ascending(ends, num_texts, 0, num_bytes))
         return -1;
     chunk found[AHEAD];
     offsets[0] = 0;
@@ -122,7 +110,7 @@ int tc_number_chunks(
 }
 
 int tc_move_chunks(const uint64_t *table, int64_t num_slots, uint64_t *larger, int64_t num_larger) {
-    if (!is_power_of_two(num_slots) || !is_power_of_two(num_larger) || num_larger <= num_slots) return -1;
+    if (!tc_is_power_of_two(num_slots) || !tc_is_power_of_two(num_larger) || num_larger <= num_slots) return -1;
     uint64_t mask = (uint64_t)num_larger - 1;
     for (int64_t k = 0; k < num_slots; k++) {
         if (table[2 * k + 1] == 0) continue;
@@ -138,7 +126,7 @@ int tc_take_ragged(
     const int32_t *values, int64_t num_values, const int64_t *offsets, int64_t num_ragged, const int64_t *rows,
     int64_t num_rows, const int64_t *out_offsets, int32_t *out, int64_t num_out
 ) {
-    if (num_rows < 0 || out_offsets[0] != 0 || !are_ends(out_offsets, num_rows + 1, num_out)) return -1;
+    if (num_rows < 0 || out_offsets[0] != 0 || !tc_are_ascending(out_offsets, num_rows + 1, 0, num_out)) return -1;
     for (int64_t k = 0; k < num_rows; k++) {
         int64_t row = rows[k], length = out_offsets[k + 1] - out_offsets[k];
         if (row < 0 || row >= num_ragged) return -1;
@@ -155,8 +143,8 @@ int tc_place_tokens(
     int64_t num_numbers, const int64_t *spans, int64_t num_chunks, const int64_t *lows, const int64_t *highs,
     int64_t num_spans, int64_t *starts, int64_t *stops, int64_t num_tokens, int64_t *offsets
 ) {
-    if (num_bytes < 0 || num_texts < 0 || num_chunks < 0 || !are_ends(ends, num_texts, num_bytes)
-        || !are_ends(spans, num_chunks + 1, num_spans))
+    if (num_bytes < 0 || num_texts < 0 || num_chunks < 0 || !tc_are_ascending(ends, num_texts, 0, num_bytes)
+        || !tc_are_ascending(spans, num_chunks + 1, 0, num_spans))
         return -1;
     int64_t place = 0, chunk = 0, token = 0;
     offsets[0] = 0;
@@ -185,7 +173,7 @@ int tc_place_tokens(
 }
 
 int tc_hash_texts(const uint8_t *data, int64_t num_bytes, const int64_t *ends, int64_t num_texts, uint64_t *hashes) {
-    if (num_bytes < 0 || num_texts < 0 || !are_ends(ends, num_texts, num_bytes)) return -1;
+    if (num_bytes < 0 || num_texts < 0 || !tc_are_ascending(ends, num_texts, 0, num_bytes)) return -1;
     int64_t place = 0;
     for (int64_t b = 0; b < num_texts; b++) {
         uint64_t hash = FNV_BASIS;

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "checks.h"
 #include "fpmode.h"
 #include "mix.h"
 
@@ -10,15 +11,9 @@
 #define AHEAD 32   /* pairs whose slots are fetched from memory before they are looked at */
 #define FEW_ROWS 48 /* sorted by insertion */
 
-static int is_power_of_two(int64_t number) {
-    return number > 0 && (number & (number - 1)) == 0;
-}
-
 static int are_texts(tc_texts t) {
-    if (t.num_texts < 0 || t.num_texts >= INT32_MAX || t.num_ids < 0 || t.offsets[0] < 0 || t.offsets[t.num_texts] > t.num_ids)
-        return 0;
-    for (int64_t b = 0; b < t.num_texts; b++)
-        if (t.offsets[b + 1] < t.offsets[b]) return 0;
+    if (t.num_texts < 0 || t.num_texts >= INT32_MAX || t.num_ids < 0) return 0;
+    if (!tc_are_ascending(t.offsets, t.num_texts + 1, 0, t.num_ids)) return 0;
     for (int64_t j = t.offsets[0]; j < t.offsets[t.num_texts]; j++)
         if (t.ids[j] < 0) return 0;
     return 1;
@@ -94,7 +89,7 @@ int tc_count_pairs(
     const int64_t *keys, const int32_t *numbers, int64_t count, int64_t *table, int64_t num_slots, int64_t *done,
     int64_t *used
 ) {
-    if (count < 0 || *done < 0 || *done > count || *used < 0 || num_slots < 2 || !is_power_of_two(num_slots)) return -1;
+    if (count < 0 || *done < 0 || *done > count || *used < 0 || num_slots < 2 || !tc_is_power_of_two(num_slots)) return -1;
     int bits = bits_of(num_slots);
     int64_t mask = num_slots - 1;
     for (int64_t k = *done; k < count; k++) {
@@ -124,7 +119,7 @@ static void put_pair(int64_t *table, int64_t num_slots, int bits, int64_t key, i
 }
 
 int tc_move_pairs(const int64_t *table, int64_t num_slots, int64_t *larger, int64_t num_larger) {
-    if (!is_power_of_two(num_slots) || !is_power_of_two(num_larger) || num_larger <= num_slots) return -1;
+    if (!tc_is_power_of_two(num_slots) || !tc_is_power_of_two(num_larger) || num_larger <= num_slots) return -1;
     int bits = bits_of(num_larger);
     for (int64_t slot = 0; slot < num_slots; slot++)
         if (table[2 * slot] >= 0) put_pair(larger, num_larger, bits, table[2 * slot], table[2 * slot + 1]);
@@ -134,7 +129,7 @@ int tc_move_pairs(const int64_t *table, int64_t num_slots, int64_t *larger, int6
 int tc_index_ngrams(
     const int64_t *keys, int64_t num_keys, int32_t *word_rows, int64_t num_words, int64_t *table, int64_t num_slots
 ) {
-    if (num_keys < 0 || num_keys > INT32_MAX || num_words < 0 || !is_power_of_two(num_slots) || num_slots < 2 * num_keys)
+    if (num_keys < 0 || num_keys > INT32_MAX || num_words < 0 || !tc_is_power_of_two(num_slots) || num_slots < 2 * num_keys)
         return -1;
     int bits = bits_of(num_slots);
     for (int64_t row = 0; row < num_keys; row++) {
@@ -226,7 +221,7 @@ __attribute__((noinline)) static int64_t weigh_ngrams(
     int64_t num_features, const double *logarithms, int64_t num_logarithms, int32_t *rows, float *weights, int64_t most,
     int64_t *counts, int32_t *scratch, double *exact, int64_t longest
 ) {
-    if (num_words < 0 || !is_power_of_two(num_slots) || num_features < 0 || !are_texts(texts)) return -1;
+    if (num_words < 0 || !tc_is_power_of_two(num_slots) || num_features < 0 || !are_texts(texts)) return -1;
     ngram_index index = {word_rows, table, num_words, num_slots, num_features, bits_of(num_slots)};
     int bits = bits_of(num_features);
     int64_t written = 0;
@@ -286,12 +281,7 @@ int tc_count_labels(
 }
 
 static int are_words(const int64_t *ends, int64_t num_words, int64_t num_bytes) {
-    int64_t before = 0;
-    for (int64_t k = 0; k < num_words; k++) {
-        if (ends[k] < before || ends[k] > num_bytes) return 0;
-        before = ends[k];
-    }
-    return num_words >= 0 && num_bytes >= 0;
+    return num_words >= 0 && num_bytes >= 0 && tc_are_ascending(ends, num_words, 0, num_bytes);
 }
 
 static int starts_character(uint8_t byte) {

@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "checks.h"
 #include "cpu.h"
 #include "fpmode.h"
 #include "lookup_state.h"
@@ -13,55 +14,35 @@
 #define AHEAD 8           /* features whose rows are fetched from memory before they are added */
 #define UNIT (1.0 / 16777216.0) /* 2^-24, of the weights and of the table of the wide branch; a product has its square */
 #define LARGEST 16384.0   /* weight, so that a product of both stays far inside 64 bits */
-#define MOST (INT64_C(1) << 40) /* of anything that is multiplied with something else */
 
-extern const tc_lookup_kernels tc_lookup_baseline;
-#ifdef TC_HAS_X86_SETS
-extern const tc_lookup_kernels tc_lookup_avx2, tc_lookup_avx512;
-#endif
-
-const tc_lookup_kernels *tc_lookup_kernels_of_set(void) {
-#ifdef TC_HAS_X86_SETS
-    int set = tc_instruction_set();
-    if (set == TC_AVX512) return &tc_lookup_avx512;
-    if (set == TC_AVX2) return &tc_lookup_avx2;
-#endif
-    return &tc_lookup_baseline;
-}
+TC_KERNELS_OF_SET(tc_lookup_kernels, tc_lookup)
 
 /* ---- checks */
 
-static int is_between(int64_t x, int64_t least, int64_t most) {
-    return x >= least && x <= most;
-}
-
 static int are_offsets(const int64_t *offsets, int64_t count, int64_t bound) {
-    if (!is_between(count, 0, MOST) || !is_between(bound, 0, MOST) || offsets[0] < 0 || offsets[count] > bound) return 0;
-    for (int64_t b = 0; b < count; b++)
-        if (offsets[b + 1] < offsets[b]) return 0;
-    return 1;
+    return tc_is_between(count, 0, TC_MOST) && tc_is_between(bound, 0, TC_MOST) && tc_are_ascending(offsets, count + 1, 0, bound);
 }
 
 int tc_are_products(const tc_products *p) {
-    if (!is_between(p->num_rows, 0, MOST) || !is_between(p->num_taps, 0, 1 << 20) || !is_between(p->width, 0, 1 << 20)
-        || p->width % TC_LOOKUP_LANES != 0 || !is_between(p->num_sizes, 0, 1 << 20))
+    if (!tc_is_between(p->num_rows, 0, TC_MOST) || !tc_is_between(p->num_taps, 0, 1 << 20) || !tc_is_between(p->width, 0, 1 << 20)
+        || p->width % TC_LOOKUP_LANES != 0 || !tc_is_between(p->num_sizes, 0, 1 << 20))
         return 0;
     for (int64_t g = 0; g < p->num_sizes; g++)
-        if (!is_between(p->sizes[g], 1, p->num_taps) || !is_between(p->first_taps[g], 0, p->num_taps - p->sizes[g])) return 0;
+        if (!tc_is_between(p->sizes[g], 1, p->num_taps) || !tc_is_between(p->first_taps[g], 0, p->num_taps - p->sizes[g])) return 0;
     return 1;
 }
 
 int tc_are_row_texts(const tc_row_texts *texts, int64_t num_rows) {
     if (!are_offsets(texts->offsets, texts->num_texts, texts->num_tokens)) return 0;
     for (int64_t n = 0; n < texts->num_tokens; n++)
-        if (!is_between(texts->rows[n], 0, num_rows - 1)) return 0;
+        if (!tc_is_between(texts->rows[n], 0, num_rows - 1)) return 0;
     return 1;
 }
 
 int tc_are_wide_features(const tc_wide_features *wide, int64_t num_texts) {
-    if (!is_between(wide->num_features, 0, MOST) || !are_offsets(wide->offsets, num_texts, wide->num_entries)) return 0;
+    if (!tc_is_between(wide->num_features, 0, TC_MOST) || !are_offsets(wide->offsets, num_texts, wide->num_entries)) return 0;
     for (int64_t n = 0; n < wide->num_entries; n++)
-        if (!is_between(wide->rows[n], 0, wide->num_features - 1)) return 0;
+        if (!tc_is_between(wide->rows[n], 0, wide->num_features - 1)) return 0;
     return 1;
 }
 
@@ -98,7 +79,7 @@ typedef struct {
 void tc_windows_of_text(const tc_products *p, const tc_row_texts *texts, int64_t b, void *best, int32_t *places) {
     int64_t first = texts->offsets[b], length = texts->offsets[b + 1] - first, count = p->num_sizes * p->width;
     if (length > 0) {
-        const tc_lookup_kernels *kernels = tc_lookup_kernels_of_set();
+        const tc_lookup_kernels *kernels = tc_lookup_of_set();
         (p->is_whole ? kernels->of_whole : kernels->of_floats)(p, texts->rows + first, length, best, places);
         return;
     }
@@ -135,7 +116,7 @@ int tc_find_winners(tc_pool *pool, const tc_products *products, const tc_row_tex
 
 /* ---- head */
 
-void tc_head_of_text(const float *features, int64_t num_features, const float *weights, int64_t num_labels, double *out) {
+static void head_of_text(const float *features, int64_t num_features, const float *weights, int64_t num_labels, double *out) {
     for (int64_t k = 0; k < num_features; k++) {
         double x = features[k];
         if (x == 0.0) continue; /* half of them, after a ReLU; adding 0 changes no bit */
@@ -152,75 +133,73 @@ static float hyperbolic_tangent(float score) {
     return (float)value;
 }
 
-void tc_activate_text(
-    const float *best, int64_t num_sizes, int64_t width, const float *bias, int64_t num_filters, int64_t activation,
-    float *features
-) {
-    for (int64_t g = 0; g < num_sizes; g++) {
-        const float *from = best + g * width, *shift = bias + g * num_filters;
-        float *to = features + g * num_filters;
-        for (int64_t f = 0; f < num_filters; f++) to[f] = from[f] + shift[f];
-        if (activation == TC_ACTIVATE_RELU)
-            for (int64_t f = 0; f < num_filters; f++) to[f] = to[f] > 0.0f ? to[f] : 0.0f;
-        else if (activation == TC_ACTIVATE_LEAKY_RELU)
-            for (int64_t f = 0; f < num_filters; f++) to[f] = to[f] > 0.0f ? to[f] : to[f] * 0.01f;
-        else if (activation == TC_ACTIVATE_TANH)
-            for (int64_t f = 0; f < num_filters; f++) to[f] = hyperbolic_tangent(to[f]);
-    }
+static void activate(const float *best, const float *bias, int64_t count, int64_t activation, float *features) {
+    for (int64_t f = 0; f < count; f++) features[f] = best[f] + bias[f];
+    if (activation == TC_ACTIVATE_RELU)
+        for (int64_t f = 0; f < count; f++) features[f] = features[f] > 0.0f ? features[f] : 0.0f;
+    else if (activation == TC_ACTIVATE_LEAKY_RELU)
+        for (int64_t f = 0; f < count; f++) features[f] = features[f] > 0.0f ? features[f] : features[f] * 0.01f;
+    else if (activation == TC_ACTIVATE_TANH)
+        for (int64_t f = 0; f < count; f++) features[f] = hyperbolic_tangent(features[f]);
+}
+
+void tc_scores_of_text(const tc_scores *s, const float *best, double *out) {
+    float features[256];
+    for (int64_t g = 0; g < s->num_sizes; g++)
+        for (int64_t f = 0; f < s->num_filters; f += 256) {
+            int64_t count = s->num_filters - f < 256 ? s->num_filters - f : 256, at = g * s->num_filters + f;
+            activate(best + g * s->width + f, s->bias + at, count, s->activation, features);
+            head_of_text(features, count, s->weights + at * s->num_labels, s->num_labels, out);
+        }
 }
 
 typedef struct {
-    const float *features, *best, *bias, *weights;
-    int64_t num_features, num_sizes, width, num_filters, num_labels, activation;
-    const uint8_t *empty;
+    const float *features, *weights;
+    int64_t num_features, num_labels;
     double *out;
 } heads;
 
 static void some_heads(void *context, int64_t first, int64_t last) {
     const heads *h = context;
     for (int64_t b = first; b < last; b++)
-        tc_head_of_text(h->features + b * h->num_features, h->num_features, h->weights, h->num_labels, h->out + b * h->num_labels);
+        head_of_text(h->features + b * h->num_features, h->num_features, h->weights, h->num_labels, h->out + b * h->num_labels);
 }
 
 int tc_add_head(
     tc_pool *pool, const float *features, int64_t num_texts, int64_t num_features, const float *weights, int64_t num_labels,
     double *out
 ) {
-    if (!is_between(num_texts, 0, MOST) || !is_between(num_features, 0, 1 << 20) || !is_between(num_labels, 0, 1 << 24)) return -1;
-    heads h = {.features = features, .weights = weights, .num_features = num_features, .num_labels = num_labels, .out = out};
+    if (!tc_is_between(num_texts, 0, TC_MOST) || !tc_is_between(num_features, 0, 1 << 20) || !tc_is_between(num_labels, 0, 1 << 24)) return -1;
+    heads h = {features, weights, num_features, num_labels, out};
     tc_run_ranges(pool, num_texts, num_texts * num_features * num_labels / 64, some_heads, &h);
     return 0;
 }
 
-/* Activations of some features at a time: their order is that of the widths, and of the filters of each. */
+typedef struct {
+    tc_scores scores;
+    const float *best;
+    const uint8_t *empty;
+    double *out;
+} many_scores;
+
 static void some_scores(void *context, int64_t first, int64_t last) {
-    const heads *h = context;
-    float features[256];
-    for (int64_t b = first; b < last; b++) {
-        if (h->empty[b]) continue;
-        for (int64_t g = 0; g < h->num_sizes; g++)
-            for (int64_t f = 0; f < h->num_filters; f += 256) {
-                int64_t count = h->num_filters - f < 256 ? h->num_filters - f : 256, at = g * h->num_filters + f;
-                const float *best = h->best + (b * h->num_sizes + g) * h->width + f;
-                tc_activate_text(best, 1, h->width, h->bias + at, count, h->activation, features);
-                tc_head_of_text(features, count, h->weights + at * h->num_labels, h->num_labels, h->out + b * h->num_labels);
-            }
-    }
+    const many_scores *m = context;
+    const tc_scores *s = &m->scores;
+    for (int64_t b = first; b < last; b++)
+        if (!m->empty[b]) tc_scores_of_text(s, m->best + b * s->num_sizes * s->width, m->out + b * s->num_labels);
 }
 
 int tc_add_scores(
     tc_pool *pool, const float *best, int64_t num_texts, int64_t num_sizes, int64_t width, const float *bias,
     int64_t num_filters, const float *weights, int64_t num_labels, int64_t activation, const uint8_t *empty, double *out
 ) {
-    if (!is_between(num_texts, 0, MOST) || !is_between(num_sizes, 0, 1 << 20) || !is_between(width, 0, 1 << 20)
-        || !is_between(num_filters, 0, width) || !is_between(num_labels, 0, 1 << 24)
-        || !is_between(activation, TC_ACTIVATE_RELU, TC_ACTIVATE_IDENTITY))
+    if (!tc_is_between(num_texts, 0, TC_MOST) || !tc_is_between(num_sizes, 0, 1 << 20) || !tc_is_between(width, 0, 1 << 20)
+        || !tc_is_between(num_filters, 0, width) || !tc_is_between(num_labels, 0, 1 << 24)
+        || !tc_is_between(activation, TC_ACTIVATE_RELU, TC_ACTIVATE_IDENTITY))
         return -1;
-    heads h = {
-        .best = best, .bias = bias, .weights = weights, .num_sizes = num_sizes, .width = width, .num_filters = num_filters,
-        .num_labels = num_labels, .activation = activation, .empty = empty, .out = out
-    };
-    tc_run_ranges(pool, num_texts, num_texts * num_sizes * num_filters * num_labels / 64, some_scores, &h);
+    tc_scores scores = {bias, weights, num_sizes, width, num_filters, num_labels, activation};
+    many_scores m = {scores, best, empty, out};
+    tc_run_ranges(pool, num_texts, num_texts * num_sizes * num_filters * num_labels / 64, some_scores, &m);
     return 0;
 }
 
@@ -277,14 +256,14 @@ static void some_sums(void *context, int64_t first, int64_t last) {
 int tc_add_whole_rows(
     tc_pool *pool, const int64_t *table, int64_t num_rows, int64_t num_labels, const tc_row_texts *texts, int64_t *out
 ) {
-    if (!is_between(num_rows, 0, MOST) || !is_between(num_labels, 0, 1 << 24) || !tc_are_row_texts(texts, num_rows)) return -1;
+    if (!tc_is_between(num_rows, 0, TC_MOST) || !tc_is_between(num_labels, 0, 1 << 24) || !tc_are_row_texts(texts, num_rows)) return -1;
     sums s = {.texts = texts, .means = table, .num_labels = num_labels, .mean_sums = out};
     tc_run_ranges(pool, texts->num_texts, texts->num_tokens, some_sums, &s);
     return 0;
 }
 
 int tc_add_features(tc_pool *pool, const tc_wide_features *wide, int64_t num_texts, int64_t num_labels, int64_t *out) {
-    if (!is_between(num_labels, 0, 1 << 24) || !tc_are_wide_features(wide, num_texts)) return -1;
+    if (!tc_is_between(num_labels, 0, 1 << 24) || !tc_are_wide_features(wide, num_texts)) return -1;
     sums s = {.wide = wide, .num_labels = num_labels, .wide_sums = out};
     tc_run_ranges(pool, num_texts, wide->num_entries, some_sums, &s);
     return 0;
@@ -294,7 +273,7 @@ int tc_collect(
     tc_pool *pool, const tc_products *products, const tc_row_texts *texts, const int64_t *means, int64_t num_labels,
     const tc_wide_features *wide, void *best, int64_t *mean_sums, int64_t *wide_sums
 ) {
-    if (!tc_are_products(products) || !tc_are_row_texts(texts, products->num_rows) || !is_between(num_labels, 0, 1 << 24)
+    if (!tc_are_products(products) || !tc_are_row_texts(texts, products->num_rows) || !tc_is_between(num_labels, 0, 1 << 24)
         || !tc_are_wide_features(wide, texts->num_texts))
         return -1;
     sums s = {products, texts, means, wide, num_labels, best, mean_sums, wide_sums};

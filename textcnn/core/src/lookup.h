@@ -2,7 +2,7 @@
  *
  * All arrays belong to the caller. Functions give -1 where sizes or numbers do not fit together. Texts are tasks of a pool
  * (NULL: this thread alone), and a text adds in an order of its own, so results depend neither on the number of threads
- * nor on the texts beside it, nor on the instruction set. textcnn/core/lookup_numpy.py is the definition. */
+ * nor on the other texts, nor on the instruction set. textcnn/core/lookup_numpy.py is the definition. */
 #ifndef TEXTCNN_LOOKUP_H
 #define TEXTCNN_LOOKUP_H
 

@@ -126,13 +126,8 @@ static void add_filters(answer *a) {
     tc_windows_of_text(p, &texts, 0, a->best, NULL);
     if (p->is_whole) return;
     for (int64_t c = 0; c < m->num_labels; c++) a->logits[c] = 0.0;
-    for (int64_t g = 0; a->size > 0 && g < p->num_sizes; g++)
-        for (int64_t f = 0; f < m->num_filters; f += 256) {
-            float features[256];
-            int64_t count = m->num_filters - f < 256 ? m->num_filters - f : 256, at = g * m->num_filters + f;
-            tc_activate_text((const float *)a->best + g * p->width + f, 1, p->width, m->bias + at, count, m->activation, features);
-            tc_head_of_text(features, count, m->head + at * m->num_labels, m->num_labels, a->logits);
-        }
+    const tc_scores scores = {m->bias, m->head, p->num_sizes, p->width, m->num_filters, m->num_labels, m->activation};
+    if (a->size > 0) tc_scores_of_text(&scores, a->best, a->logits);
     for (int64_t c = 0; c < m->num_labels; c++) a->logits[c] += (double)a->rest[c] * UNIT;
 }
 

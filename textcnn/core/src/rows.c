@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "checks.h"
 #include "fpmode.h"
 
 #define TASKS 32 /* parts of a loop; fixed, whatever the number of threads */
@@ -49,10 +50,8 @@ int tc_sum_table_rows(
     tc_pool *pool, const int64_t *offsets, int64_t num_sums, const int64_t *rows, const float *weights, int64_t num_entries,
     const float *table, int64_t num_rows, int64_t width, float *out
 ) {
-    if (num_sums < 0 || width < 0 || offsets[0] < 0 || offsets[num_sums] > num_entries || !are_rows(rows, num_entries, num_rows))
-        return -1;
-    for (int64_t k = 0; k < num_sums; k++)
-        if (offsets[k + 1] < offsets[k]) return -1;
+    if (num_sums < 0 || width < 0 || !are_rows(rows, num_entries, num_rows)) return -1;
+    if (!tc_are_ascending(offsets, num_sums + 1, 0, num_entries)) return -1;
     sums s = {offsets, rows, weights, table, num_sums, width, out};
     run_exactly(pool, sum_some, &s);
     return 0;

@@ -5,50 +5,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checks.h"
 #include "cpu.h"
 #include "fpmode.h"
 #include "gemm.h"
 #include "train_state.h"
 
-#define MOST (INT64_C(1) << 40) /* of anything that is multiplied with something else */
-
-extern const tc_train_kernels tc_train_baseline;
-#ifdef TC_HAS_X86_SETS
-extern const tc_train_kernels tc_train_avx2, tc_train_avx512;
-#endif
-
-static const tc_train_kernels *kernels(void) {
-#ifdef TC_HAS_X86_SETS
-    int set = tc_instruction_set();
-    if (set == TC_AVX512) return &tc_train_avx512;
-    if (set == TC_AVX2) return &tc_train_avx2;
-#endif
-    return &tc_train_baseline;
-}
-
-static int is_between(int64_t x, int64_t least, int64_t most) {
-    return x >= least && x <= most;
-}
+TC_KERNELS_OF_SET(tc_train_kernels, tc_train)
 
 static int has_widths(const tc_network *n) {
-    if (!is_between(n->num_widths, 0, TC_MOST_WIDTHS)) return 0;
+    if (!tc_is_between(n->num_widths, 0, TC_MOST_WIDTHS)) return 0;
     for (int64_t g = 0; g < n->num_widths; g++) {
-        if (!is_between(n->widths[g], 1, 1 << 16)) return 0;
-        if (!is_between(n->first_taps[g], 0, n->num_taps - n->widths[g])) return 0;
+        if (!tc_is_between(n->widths[g], 1, 1 << 16)) return 0;
+        if (!tc_is_between(n->first_taps[g], 0, n->num_taps - n->widths[g])) return 0;
         if (n->is_nested && (n->first_taps[g] != 0 || (g > 0 && n->widths[g] <= n->widths[g - 1]))) return 0;
     }
     return 1;
 }
 
 static int is_sound(const tc_network *n) {
-    return is_between(n->dim, TC_LANES, 1 << 20) && n->dim % TC_LANES == 0 && is_between(n->own_dim, 1, n->dim)
-           && is_between(n->num_filters, TC_LANES, 1 << 20) && n->num_filters % TC_LANES == 0
-           && is_between(n->own_filters, 1, n->num_filters) && is_between(n->num_taps, 1, 1 << 16) && has_widths(n)
-           && n->num_widths > 0 && is_between(n->num_types, 1, INT32_MAX) && is_between(n->num_ngrams, 0, INT32_MAX)
-           && n->num_types + n->num_ngrams <= INT32_MAX && is_between(n->num_features, 0, INT32_MAX)
-           && is_between(n->num_labels, 1, 1 << 24) && is_between(n->max_length, 0, MOST)
+    return tc_is_between(n->dim, TC_LANES, 1 << 20) && n->dim % TC_LANES == 0 && tc_is_between(n->own_dim, 1, n->dim)
+           && tc_is_between(n->num_filters, TC_LANES, 1 << 20) && n->num_filters % TC_LANES == 0
+           && tc_is_between(n->own_filters, 1, n->num_filters) && tc_is_between(n->num_taps, 1, 1 << 16) && has_widths(n)
+           && n->num_widths > 0 && tc_is_between(n->num_types, 1, INT32_MAX) && tc_is_between(n->num_ngrams, 0, INT32_MAX)
+           && n->num_types + n->num_ngrams <= INT32_MAX && tc_is_between(n->num_features, 0, INT32_MAX)
+           && tc_is_between(n->num_labels, 1, 1 << 24) && tc_is_between(n->max_length, 0, TC_MOST)
            && (n->num_outputs == n->num_labels || (n->num_outputs == 1 && n->num_labels == 2 && !n->is_multi_label))
-           && is_between(n->activation, TC_RELU, TC_IDENTITY) && n->word != NULL && n->dense != NULL
+           && tc_is_between(n->activation, TC_RELU, TC_IDENTITY) && n->word != NULL && n->dense != NULL
            && (n->num_ngrams == 0 || n->ngram != NULL) && (!n->has_fixed_channel || n->fixed != NULL)
            && (!n->has_wide || n->wide != NULL);
 }
@@ -64,7 +47,7 @@ tc_trainer *tc_trainer_new(const tc_network *network, const tc_objective *object
     *status = TC_NO_MEMORY;
     tc_trainer *trainer = calloc(1, sizeof *trainer);
     if (trainer == NULL) return NULL;
-    trainer->kernels = kernels();
+    trainer->kernels = tc_train_of_set();
     trainer->network = *network;
     trainer->objective = *objective;
     trainer->pool = pool;
@@ -138,10 +121,7 @@ int tc_all_finite(tc_pool *pool, const float *numbers, int64_t count) {
 
 /* Offsets that begin at 0 and do not fall. */
 static int are_offsets(const int64_t *offsets, int64_t count) {
-    if (offsets[0] != 0) return 0;
-    for (int64_t i = 0; i < count; i++)
-        if (offsets[i + 1] < offsets[i]) return 0;
-    return 1;
+    return offsets[0] == 0 && tc_are_ascending(offsets, count + 1, 0, INT64_MAX);
 }
 
 static int are_below(const int32_t *numbers, int64_t count, int64_t bound) {
@@ -151,7 +131,7 @@ static int are_below(const int32_t *numbers, int64_t count, int64_t bound) {
 }
 
 int tc_corpus_check(const tc_network *network, const tc_corpus *corpus) {
-    int ok = corpus->num_texts >= 0 && is_between(corpus->num_ids, network->num_types, INT32_MAX)
+    int ok = corpus->num_texts >= 0 && tc_is_between(corpus->num_ids, network->num_types, INT32_MAX)
              && corpus->num_features == network->num_features && corpus->ids != NULL && corpus->offsets != NULL
              && are_offsets(corpus->offsets, corpus->num_texts)
              && are_below(corpus->ids, corpus->offsets[corpus->num_texts], corpus->num_ids);
