@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -58,8 +58,10 @@ def audit(
     from textcnn.inference.predictor import Predictor
     from textcnn.text.reading import read_examples
 
-    how: dict[str, Any] = {"label_separator": label_separator, "quotes": quotes, "escape": escape}
-    reading = options.data_config(text_column, label_column, format, encoding, **how)
+    columns = text_column, label_column
+    reading = options.data_config(
+        *columns, format, encoding, label_separator=label_separator, quotes=quotes, escape=escape
+    )
     like = Predictor.load(model).schema
     examples = read_examples(data, replace(reading, weight_column=weight_column), like=like)
     console.say_what_was_read(examples)

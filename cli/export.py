@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -45,10 +45,11 @@ def export(
             f"expected --format ({' or '.join(FORMATS)}) or --max-size, got {'neither' if format is None else 'both'}"
         )
     if max_size is not None:
-        how: dict[str, Any] = {"label_separator": label_separator, "quotes": quotes, "escape": escape}
-        _smaller(
-            model, output, max_size, data, options.data_config(text_column, label_column, data_format, encoding, **how)
+        columns = text_column, label_column
+        reading = options.data_config(
+            *columns, data_format, encoding, label_separator=label_separator, quotes=quotes, escape=escape
         )
+        _smaller(model, output, max_size, data, reading)
         return
     if format not in FORMATS:
         raise ConfigError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")

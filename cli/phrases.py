@@ -63,8 +63,10 @@ def phrases(
     from textcnn.inference.lookup import LookupModel
 
     if data is not None:
-        how: dict[str, Any] = {"label_separator": label_separator, "quotes": quotes, "escape": escape}
-        reading = options.data_config(text_column, label_column, format, encoding, **how)
+        columns = text_column, label_column
+        reading = options.data_config(
+            *columns, format, encoding, label_separator=label_separator, quotes=quotes, escape=escape
+        )
         _show_seen(LookupModel.load(model), data, reading, label, top, min_support, json)
         return
     books = [

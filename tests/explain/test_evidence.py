@@ -11,12 +11,12 @@ import pytest
 from one_layer_models import OPTIONS, make
 
 from textcnn.api import train
+from textcnn.core.lookup_numpy import activate
 from textcnn.errors import ArtifactError, ConfigError
 from textcnn.explain.evidence import find_evidence, load_evidence, with_evidence
 from textcnn.explain.evidence_index import OUTSIDE, build_evidence
 from textcnn.inference.answers import classify_rows
 from textcnn.inference.evidence import EvidenceIndex
-from textcnn.inference.filters import activate
 from textcnn.inference.predictor import Predictor
 from textcnn.runs.settings import train_text
 from textcnn.text.reading import open_rows

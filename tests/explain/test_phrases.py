@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from one_layer_models import OPTIONS, TRAIN, make
 
+from textcnn.core.lookup_numpy import activate
+from textcnn.core.type_rows_numpy import UNIT
 from textcnn.errors import ConfigError
 from textcnn.explain.best_windows import EDGES, ranked
 from textcnn.explain.blinding import write_blinded
@@ -18,9 +20,7 @@ from textcnn.explain.difference import difference
 from textcnn.explain.phrases import phrase_book
 from textcnn.explain.seen import seen_phrases
 from textcnn.explain.winners import winning_ngrams
-from textcnn.inference.filters import activate
 from textcnn.inference.lookup import LookupModel
-from textcnn.inference.quantized import UNIT
 from textcnn.text.tokenizer import UNKNOWN
 
 TOP = 6

@@ -15,8 +15,9 @@ from one_layer_models import ASKED, OPTIONS, make
 import textcnn
 from textcnn.core import plain, twin
 from textcnn.core.exact import ExactProduct
+from textcnn.core.lookup_numpy import hyperbolic_tangent
 from textcnn.errors import ConfigError
-from textcnn.inference.filters import FilterWeights, hyperbolic_tangent
+from textcnn.inference.filters import FilterWeights
 from textcnn.inference.lookup import LookupModel
 from textcnn.inference.quantized import IntegerFilters
 from textcnn.text.tokenizer import Tokenizer

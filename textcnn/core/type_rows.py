@@ -14,8 +14,6 @@ from textcnn.core.exact import ExactProduct
 from textcnn.core.functions import call_with_pool, pointer, whole
 from textcnn.core.type_rows_numpy import Array, Floats, Integers, RowLayout, VectorTables
 
-__all__ = ["RowLayout", "VectorTables", "compose", "fill_rows"]
-
 
 class _Tables(ctypes.Structure):
     _fields_ = (

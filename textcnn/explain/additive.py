@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from textcnn.core.lookup_numpy import WIDE_UNIT
+from textcnn.core.type_rows_numpy import UNIT
 from textcnn.explain.winners import Integers, Terms, Winners
 from textcnn.inference.filters import Doubles
-from textcnn.inference.quantized import UNIT
 
 MEAN, WIDE = "mean", "wide"
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.inference.filters import activate
+from textcnn.core.lookup_numpy import activate
 from textcnn.inference.lookup import LookupModel
 from textcnn.inference.type_rows import BLOCK
 from textcnn.text.lexicon import Unseen

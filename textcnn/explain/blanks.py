@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from textcnn import core
 from textcnn.core.lookup_numpy import WIDE_UNIT
+from textcnn.core.type_rows_numpy import UNIT
 from textcnn.errors import ConfigError
 from textcnn.explain.additive import WIDE, reasons
 from textcnn.explain.decision import Decision
@@ -22,7 +23,6 @@ from textcnn.explain.winners import Winners, check_exact
 from textcnn.inference.answering import Booleans
 from textcnn.inference.filters import Doubles, FloatFilters
 from textcnn.inference.lookup import LookupModel
-from textcnn.inference.quantized import UNIT
 from textcnn.text.pipeline import EncodedTexts
 from textcnn.text.ragged import Ragged
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from textcnn import core
 from textcnn.core.lookup_numpy import WIDE_UNIT
+from textcnn.core.type_rows_numpy import UNIT
 from textcnn.explain.additive import MEAN, WIDE
 from textcnn.explain.winners import Integers, Terms
 from textcnn.inference.filters import Doubles
 from textcnn.inference.lookup import LookupModel
-from textcnn.inference.quantized import UNIT
 from textcnn.text.pipeline import EncodedTexts
 
 

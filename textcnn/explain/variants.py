@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from textcnn.core.type_rows_numpy import UNIT
 from textcnn.explain.wide_changes import WideChanges, pairs
 from textcnn.explain.winners import Integers, check_exact
 from textcnn.inference.filters import Doubles, FloatFilters
 from textcnn.inference.lookup import LookupModel
-from textcnn.inference.quantized import UNIT
 from textcnn.text.lexicon import Unseen
 
 Array = npt.NDArray[Any]

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn import core
+from textcnn.core.lookup_numpy import activate
 from textcnn.errors import ConfigError
-from textcnn.inference.filters import Doubles, activate
+from textcnn.inference.filters import Doubles
 from textcnn.inference.lookup import LookupModel
 from textcnn.text.pipeline import EncodedTexts
 

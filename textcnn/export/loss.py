@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from textcnn.core.lookup_numpy import activate
 from textcnn.errors import ConfigError
 from textcnn.evaluation.metrics import score
 from textcnn.evaluation.probabilities import Floats, decide, probabilities
-from textcnn.inference.filters import FilterWeights, activate
+from textcnn.inference.filters import FilterWeights
 from textcnn.inference.lookup import LookupModel
 from textcnn.inference.type_rows import BLOCK
 from textcnn.text.lexicon import Unseen

@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn import core
+from textcnn.core.type_rows_numpy import UNIT
 from textcnn.errors import ArtifactError
 from textcnn.inference.answering import Booleans
 from textcnn.inference.filters import FloatFilters
 from textcnn.inference.gathering import Gathered
 from textcnn.inference.one_layer import OneLayer
-from textcnn.inference.quantized import UNIT, IntegerFilters, certified_labels
+from textcnn.inference.quantized import IntegerFilters, certified_labels
 
 Array = npt.NDArray[Any]
 Doubles = npt.NDArray[np.float64]

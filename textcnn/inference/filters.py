@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.core.lookup_numpy import activate as activate
-from textcnn.core.lookup_numpy import hyperbolic_tangent as hyperbolic_tangent
+from textcnn.core.lookup_numpy import activate
 from textcnn.core.type_rows_numpy import RowLayout
 
 Array = npt.NDArray[Any]

@@ -12,10 +12,11 @@ import numpy.typing as npt
 
 from textcnn.config import ModelConfig
 from textcnn.core.exact import ExactProduct
+from textcnn.core.type_rows_numpy import UNIT
 from textcnn.errors import ArtifactError
 from textcnn.inference.filters import FilterWeights
 from textcnn.inference.folder import CONFIG, WEIGHTS
-from textcnn.inference.quantized import UNIT, steps_of
+from textcnn.inference.quantized import steps_of
 from textcnn.inference.type_rows import BLOCK, TypeVectors
 from textcnn.labels import MULTI_LABEL, Labels
 from textcnn.text.lexicon import Lexicon, Unseen

@@ -18,8 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.core.lookup_numpy import hyperbolic_tangent
-from textcnn.core.type_rows_numpy import LARGEST, RowLayout
-from textcnn.core.type_rows_numpy import UNIT as UNIT
+from textcnn.core.type_rows_numpy import LARGEST, UNIT, RowLayout
 from textcnn.errors import ConfigError
 from textcnn.inference.filters import Array, Doubles, FilterWeights, own_taps
 
