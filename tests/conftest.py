@@ -6,7 +6,6 @@ import importlib.util
 import logging
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 # Tests run tiny tensors, here and in the processes they start: a second thread would only wait for the first.
@@ -75,12 +74,12 @@ def _one_thread() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _quiet_logger() -> Iterator[None]:
-    """A command adds a handler to the library's logger; in the next test of this process it would be heard too."""
+def _quiet_logger() -> None:
+    """A command, in a test or in a fixture of a whole file, adds a handler to the library's logger; it ends here."""
     logger = logging.getLogger("textcnn")
-    before = logger.handlers[:], logger.level, logger.propagate
-    yield
-    logger.handlers[:], logger.level, logger.propagate = before
+    logger.handlers.clear()
+    logger.setLevel(logging.NOTSET)
+    logger.propagate = True
 
 
 @pytest.fixture(scope="session")
