@@ -37,7 +37,10 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "tc_log": (c_double, [c_double]),
 }
 # Functions of :mod:`textcnn.core.functions` whose number may be a large one.
-_COUNTING = ("tc_split_words", "tc_largest_count", "tc_weigh_ngrams", "tc_unique_types")
+_COUNTING = (
+    *("tc_split_words", "tc_largest_count", "tc_weigh_ngrams", "tc_unique_types"),
+    *("tc_join_rows", "tc_write_fractions"),
+)
 
 
 class BackendInfo(NamedTuple):

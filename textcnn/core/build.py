@@ -16,7 +16,10 @@ from pathlib import Path
 
 VARIABLE = "TEXTCNN_CORE"  # none: neither built nor loaded; else the instruction set that is to be used
 SOURCES = Path(__file__).parent / "src"
-ONCE = ("chunks.c", "cpu.c", "features.c", "numeric.c", "pool.c", "rows.c", "train_batch.c", "train.c")
+ONCE = (
+    *("chunks.c", "cpu.c", "features.c", "format.c", "numeric.c", "pool.c", "rows.c", "scan.c"),
+    *("scan_json.c", "train_batch.c", "train.c"),
+)
 FOR_EACH_SET = ("train_step.c",)
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 LIBRARY = f"textcnn_core{SUFFIX}"

@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn import core
+from textcnn.text.arrow_texts import ArrowTexts
 from textcnn.text.lexicon import Lexicon, Unseen, joined, renumber
 from textcnn.text.normal_form import is_ours
 from textcnn.text.ragged import Ragged, gather, with_room
 from textcnn.text.tokenizer import WORD_SPLIT, Tokenizer, steps_of
-from textcnn.text.words import JOINED, Words, names_of, slices, utf8
+from textcnn.text.words import JOINED, SLICE, Words, names_of, slices, utf8
 
 MOST_CHUNKS = 2**19  # remembered at once: about 50 MB with their ids and the tables
 MOST_CHARACTERS = 2**23  # of all remembered chunks
@@ -103,7 +104,11 @@ class ChunkMemory:
 
     def encode(self, texts: Sequence[str]) -> tuple[Ragged, Unseen]:
         """Token ids of all texts, and the words that have temporary ones among them."""
-        return joined([self._encode(part) for part in slices(texts)], self._size)
+        if isinstance(texts, ArrowTexts):
+            parts = [self._encode(part.bytes, part.ends) for part in texts.slices(SLICE)]
+        else:
+            parts = [self._encode(*utf8(part)) for part in slices(texts)]
+        return joined(parts, self._size)
 
     @property
     def lock(self) -> threading.Lock:
@@ -131,12 +136,12 @@ class ChunkMemory:
         self._names: list[str] = []
         self._bags = _Rows()
 
-    def _encode(self, texts: Sequence[str]) -> tuple[Ragged, Unseen]:
+    def _encode(self, data: npt.NDArray[np.uint8], ends: npt.NDArray[np.int64]) -> tuple[Ragged, Unseen]:
         with self.lock:
             if len(self._table) > self._bounds[0] or self._table.size > self._bounds[1]:
                 self._clear()
             try:
-                numbers, offsets = self._table.number(*utf8(texts))
+                numbers, offsets = self._table.number(data, ends)
                 if len(self._table) > len(self._chunks):
                     self._learn(*self._table.chunks(len(self._chunks)))
             except BaseException:  # Ctrl-C as well: no number may stay without its ids

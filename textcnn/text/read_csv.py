@@ -6,16 +6,19 @@ import csv
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import partial
 from typing import Any
 
 from textcnn.config import DataConfig
+from textcnn.core.scan import Quotes, TableForm, scan_rows
 from textcnn.errors import DataError
+from textcnn.text.blocks import BlockRecords
 from textcnn.text.read_header import Header
 from textcnn.text.read_source import LONGEST, Source, too_long
-from textcnn.text.read_table import PEEK, Opened, Table
-from textcnn.text.read_tabs import Reader, tab_cells
+from textcnn.text.read_table import PEEK, Opened, Record, Table
+from textcnn.text.read_tabs import Reader, is_open, tab_cells
+from textcnn.text.scanning import Scanner, can_scan
 
 DELIMITERS = {"csv": ",\t;|", "tsv": "\t,;|"}  # the usual one first: it wins a tie
 _SEP = re.compile(r'\s*"?sep=(\\t|[^\w"\r\n])?"?[,;|\t]*\s*$', re.IGNORECASE)  # Excel's own line before a header
@@ -37,25 +40,32 @@ def csv_table(source: Source, format: str, options: DataConfig) -> Table:
     """
     declared, head = _declared(source.head_lines())
     candidates = DELIMITERS[format] if options.format == "auto" else DELIMITERS[format][0]
-    delimiter = declared or _delimiter(head, candidates)
-    reader = partial(_reader, delimiter, options)
-    is_tabs = delimiter == "\t" and options.quotes == "auto"
+    cells = Cells(source, declared or _delimiter(head, candidates), options)
 
     def start(notices: Counter[str]) -> Opened:
-        rows = tab_cells(source, notices, reader) if is_tabs else _cells(source, notices, reader)
+        lines = Lines(source.lines(notices, newline=""))
+        rows = cells.rows(lines, notices)
         if declared is not None:
             notices["sep_line"] += 1
             next(rows, None)
         _, names = next(rows, (0, None))
         if names is None:
             raise DataError("expected a header line with the names of the columns, found no line", path=source.name)
+        skipped, is_plain, seen = lines.count, lines.are_plain, Counter(notices)
         first = list(itertools.islice(rows, 1))
-        if Header.is_in_doubt(names, [cells for _, cells in first]):
+        if Header.is_in_doubt(names, [row for _, row in first]):
             first += itertools.islice(rows, PEEK if source.again else 0)
-        header = Header(names, [cells for _, cells in first], notices, source.name, delimiter)
-        return header.columns, header.records(itertools.chain(first, rows))
+        is_scanned = is_plain and cells.can_scan() and not any('"' in name for name in names)
+        if is_scanned:  # which sees all rows behind the header, the first ones too
+            lines.close()
+            notices.clear()
+            notices.update(seen)
+        header = Header(names, [row for _, row in first], notices, source.name, cells.delimiter)
+        if not is_scanned:
+            return header.columns, header.records(itertools.chain(first, rows))
+        return header.columns, BlockRecords(cells.scanner(header, len(names), notices).blocks(skipped))
 
-    return Table(source.name, format, start, again=source.again, strip_labels=True, delimiter=delimiter)
+    return Table(source.name, format, start, again=source.again, strip_labels=True, delimiter=cells.delimiter)
 
 
 def first_rows(lines: list[str]) -> tuple[str, list[list[str]]]:
@@ -93,27 +103,101 @@ def _reader(delimiter: str, options: DataConfig, lines: Any) -> Any:
     )
 
 
-def _cells(source: Source, notices: Counter[str], reader: Reader) -> Iterator[tuple[int, list[str]]]:
+class Lines:
+    """Lines that are counted as they are taken.
+
+    Args:
+        lines: with their ends as they are in the file.
+    """
+
+    def __init__(self, lines: Generator[str, None, None]) -> None:
+        self._lines, self.count, self.are_plain = lines, 0, True
+
+    def __iter__(self) -> Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.count += 1
+        self.are_plain = self.are_plain and line.endswith("\n")  # and not by a carriage return alone
+        return line
+
+    def close(self) -> None:
+        """Close the file."""
+        self._lines.close()
+
+
+class Cells:
+    """How the lines of a file are cut into cells.
+
+    Args:
+        source: the file.
+        delimiter: between cells.
+        options: whether quotes are text, and what escapes them.
+    """
+
+    def __init__(self, source: Source, delimiter: str, options: DataConfig) -> None:
+        self.delimiter, self._source, self._options = delimiter, source, options
+        self._reader = partial(_reader, delimiter, options)
+        self._is_tabs = delimiter == "\t" and options.quotes == "auto"
+
+    def rows(
+        self, lines: Iterator[str], notices: Counter[str], *, before: int = 0, width: int = 0
+    ) -> Iterator[tuple[int, list[str]]]:
+        """The cells of each row with the line it begins on.
+
+        Args:
+            lines: with their ends.
+            notices: counts what is worth a warning.
+            before: lines before these.
+            width: cells of a row, as far as they are known.
+        """
+        if self._is_tabs:
+            return tab_cells(lines, self._source.name, notices, self._reader, before=before, width=width)
+        return _cells(lines, self._source.name, notices, self._reader, before)
+
+    def can_scan(self) -> bool:
+        """Whether the core may cut the file."""
+        return not self._options.escape and can_scan(self._source, self.delimiter)
+
+    def scanner(self, header: Header, width: int, notices: Counter[str]) -> Scanner:
+        """What cuts the rows behind a header of ``width`` cells."""
+
+        def careful(stream: Any, before: tuple[int, int]) -> Iterator[Record]:
+            lines = self._source.lines_of(stream, "utf-8", notices, "", before=before)
+            return header.records(self.rows(lines, notices, before=before[1], width=width))
+
+        is_text = self._options.quotes == "text"
+        quotes = Quotes.ODD if self._is_tabs else Quotes.TEXT if is_text else Quotes.SYNTAX
+        names = header.known if len(header.columns) > 1 else ()
+        form = TableForm(len(header.columns), LONGEST, self.delimiter, quotes, names=tuple(names))
+        goes_on = partial(is_open, width=width, reader=self._reader) if self._is_tabs else None
+        return Scanner(self._source, header.columns, partial(scan_rows, form=form), careful, goes_on)
+
+
+def _cells(
+    lines: Iterator[str], name: str, notices: Counter[str], reader: Reader, before: int
+) -> Iterator[tuple[int, list[str]]]:
     line = held = 0
 
-    def lines() -> Iterator[str]:
+    def counted() -> Iterator[str]:
         nonlocal held
-        for part in source.lines(notices, newline=""):
+        for part in lines:
             held += len(part)
             if held > LONGEST:
-                raise too_long("a row", source.name, line)
+                raise too_long("a row", name, line)
             yield part
 
-    rows = reader(lines())
+    rows = reader(counted())
     while True:
-        line, held = rows.line_num + 1, 0
+        line, held = before + rows.line_num + 1, 0
         try:
             cells = next(rows, None)
         except csv.Error as err:
             raise DataError(
                 f'expected quotes that pair up, found: {err}; write a quoted cell as "..." and a quote in it as "", '
                 r"or, where they are written as \", say --escape backslash; where quotes are text, say --quotes text",
-                path=source.name,
+                path=name,
                 line=line,
             ) from err
         if cells is None:

@@ -43,6 +43,7 @@ class Header:
             count -= 1
         named = [name or f"column {number}" for number, name in enumerate(self._names[:count], start=1)]
         self.columns = unique_columns(named, path)
+        self.known = set(self.columns) | set(self._names)  # a row that begins with one of them may be a header
         self._notices, self._path, self._delimiter = notices, path, delimiter
 
     @staticmethod
@@ -56,7 +57,7 @@ class Header:
         Raises:
             DataError: a row has more or fewer cells than there are columns, or is another header.
         """
-        columns, known = self.columns, set(self.columns) | set(self._names)
+        columns, known = self.columns, self.known
         for line, cells in rows:
             if len(cells) != len(columns):
                 cells = self._fitted(cells, line)

@@ -7,16 +7,21 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
+from textcnn.core.scan import scan_objects
 from textcnn.errors import DataError
+from textcnn.text.blocks import BlockRecords
 from textcnn.text.read_source import LONGEST, SURROGATE, Source
 from textcnn.text.read_table import DEEPEST, PEEK, Opened, Record, Table, is_deep, shown
+from textcnn.text.scanning import Scanner, can_scan
 
 PIECE = 2**16  # characters of a document that are read at once
 _CUT = 2_000  # characters: where the first bytes of a file hold no line end after as many, they have cut the line
 _BLANK = re.compile("[ \t\r\n\ufeff]*")
 _ROWS = ("data", "rows")  # what a list of rows is called where there are others
+_NEEDS_ESCAPE = re.compile('["\\\\\x00-\x1f\ud800-\udfff]')  # in a key
 _DECODER = json.JSONDecoder()
 _ADVICE = "write an array of objects, or an object a line (in pandas: to_json(orient='records', lines=True))"
 
@@ -30,12 +35,25 @@ def json_table(source: Source) -> Table:
     is_document = _is_document(source.head_text(), source.name)
 
     def start(notices: Counter[str]) -> Opened:
-        records = _Document(source, notices).rows() if is_document else _objects(source, notices)
+        lines = source.lines(notices, longest=PIECE if is_document else LONGEST)
+        records = _Document(source.name, notices, lines).rows() if is_document else _objects(lines, source.name, notices)
         head = list(itertools.islice(records, PEEK if source.again else 1))  # a pipe may be slow: do not wait for 100
-        columns = dict.fromkeys(key for _, record in head for key in record)
-        return tuple(columns), itertools.chain(head, records)
+        columns = tuple(dict.fromkeys(key for _, record in head for key in record))
+        if is_document or not columns or not can_scan(source) or any(map(_NEEDS_ESCAPE.search, columns)):
+            return columns, itertools.chain(head, records)
+        lines.close()
+        notices.clear()  # all rows are seen again
+        notices["members_aside"] = source.aside
+        return columns, BlockRecords(_scanner(source, columns, notices).blocks())
 
     return Table(source.name, "json" if is_document else "jsonl", start, again=source.again, strip_labels=True)
+
+
+def _scanner(source: Source, columns: tuple[str, ...], notices: Counter[str]) -> Scanner:
+    def careful(stream: Any, before: tuple[int, int]) -> Iterator[Record]:
+        return _objects(source.lines_of(stream, "utf-8", notices, before=before), source.name, notices, before[1])
+
+    return Scanner(source, columns, partial(scan_objects, keys=columns, longest=LONGEST), careful)
 
 
 def looks_like_json(head: str) -> bool:
@@ -78,8 +96,8 @@ def _is_cut(head: str) -> bool:
 # ------------------------------------------------------------------------------------------------- an object a line
 
 
-def _objects(source: Source, notices: Counter[str]) -> Iterator[Record]:
-    for number, line in enumerate(source.lines(notices), start=1):
+def _objects(lines: Iterator[str], name: str, notices: Counter[str], before: int = 0) -> Iterator[Record]:
+    for number, line in enumerate(lines, start=before + 1):
         if not line.strip():
             notices["blank_lines"] += 1
             continue
@@ -87,10 +105,10 @@ def _objects(source: Source, notices: Counter[str]) -> Iterator[Record]:
             record = json.loads(line)
         except (ValueError, RecursionError) as err:
             problem = f"expected one JSON object a line, found {shown(line)} ({err})"
-            raise DataError(problem, path=source.name, line=number) from err
-        record = _checked(record, line, notices, source.name, number)
+            raise DataError(problem, path=name, line=number) from err
+        record = _checked(record, line, notices, name, number)
         if not isinstance(record, dict):
-            raise DataError(f"expected one JSON object a line, found {shown(record)}", path=source.name, line=number)
+            raise DataError(f"expected one JSON object a line, found {shown(record)}", path=name, line=number)
         yield number, record
 
 
@@ -121,10 +139,10 @@ def _without_surrogates(value: Any, notices: Counter[str]) -> Any:
 class _Document:
     """The values of a document, one after the other; of its text no more is held than the value that is read."""
 
-    def __init__(self, source: Source, notices: Counter[str]) -> None:
-        self._name = source.name
+    def __init__(self, name: str, notices: Counter[str], pieces: Iterator[str]) -> None:
+        self._name = name
         self._notices = notices
-        self._pieces = source.lines(notices, longest=PIECE)
+        self._pieces = pieces
         self._text, self._at, self._line = "", 0, 1
         self._rows = itertools.count(1)
 

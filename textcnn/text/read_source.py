@@ -120,9 +120,10 @@ class Source:
         """How much of the file has been read, packed as it is, 0 to 1; none of a pipe."""
         if self._file is None:
             return None
-        if self._file.closed:
+        try:
+            return float(self._file.tell() / max(os.fstat(self._file.fileno()).st_size, 1))
+        except ValueError:  # it is closed, perhaps just now by the thread that reads
             return 1.0
-        return float(self._file.tell() / max(os.fstat(self._file.fileno()).st_size, 1))
 
     def head(self) -> bytes:
         """The first bytes, some thousands of them, which stay to be read; of a pipe, those that came with a line."""
@@ -136,7 +137,8 @@ class Source:
     def head_text(self) -> str:
         """The first characters, without a byte order mark."""
         head = self.head()
-        return codecs.getincrementaldecoder(self._encoding(head))("replace").decode(head).removeprefix(MARK)
+        self.used = self._encoding(head)
+        return codecs.getincrementaldecoder(self.used)("replace").decode(head).removeprefix(MARK)
 
     def lines(self, notices: Counter[str], newline: str | None = None, *, longest: int = LONGEST) -> Iterator[str]:
         r"""Lines with their ends: as ``"\n"``, or, with ``newline=""``, as they are.
@@ -154,35 +156,57 @@ class Source:
         """
         with self.open() as stream:
             notices["members_aside"] = self.aside
-            counted = _Counted(stream)
-            buffer: Any = counted
-            encoding = self.used = self._encoding(bytes(stream.peek(4)))
-            try:
-                text = io.TextIOWrapper(buffer, encoding, newline=newline)
-                for number, line in enumerate(iter(partial(text.readline, longest), "")):
-                    if len(line) == LONGEST:
-                        raise too_long("a line", self.name, number + 1)
-                    if line[0] == MARK:
-                        line = line[1:]
-                        notices["marks"] += number > 0
-                    if encoding in _ESCAPED:
-                        line, count = SURROGATE.subn("\ufffd", line)
-                        notices["surrogates"] += count
-                    elif encoding.startswith("iso8859") and not line.isascii():
-                        notices["controls"] += len(CONTROLS.findall(line))
-                    if "\0" in line:
-                        notices["nul_bytes"] += line.count("\0")
-                        line = line.replace("\0", " ")
-                    yield line
-            except UnicodeDecodeError as err:
-                offset = counted.total - len(err.object) + err.start
-                more = stream.read(HINTED) if self.again else b""  # of a pipe, no more is waited for
-                raise DataError(
-                    f"expected text in {encoding.removesuffix('-sig')}, found byte {err.object[err.start]:#04x} "
-                    f"at byte offset {offset}; say what the file is in with --encoding, "
-                    f"e.g. --encoding {_likely(err.object[err.start :] + more)}",
-                    path=self.name,
-                ) from err
+            self.used = self._encoding(bytes(stream.peek(4)))
+            yield from self.lines_of(stream, self.used, notices, newline, longest=longest)
+
+    def lines_of(
+        self,
+        stream: Any,
+        encoding: str,
+        notices: Counter[str],
+        newline: str | None = None,
+        *,
+        longest: int = LONGEST,
+        before: tuple[int, int] = (0, 0),
+    ) -> Iterator[str]:
+        """The lines of a part of the unpacked bytes, as :meth:`lines` gives those of all.
+
+        Args:
+            stream: the part, with ``read1``.
+            encoding: of its text.
+            notices: as for :meth:`lines`.
+            newline: likewise.
+            longest: likewise.
+            before: bytes and lines before the part.
+        """
+        counted = _Counted(stream, before[0])
+        buffer: Any = counted
+        try:
+            text = io.TextIOWrapper(buffer, encoding, newline=newline)
+            for number, line in enumerate(iter(partial(text.readline, longest), ""), start=before[1]):
+                if len(line) == LONGEST:
+                    raise too_long("a line", self.name, number + 1)
+                if line[0] == MARK:
+                    line = line[1:]
+                    notices["marks"] += number > 0
+                if encoding in _ESCAPED:
+                    line, count = SURROGATE.subn("\ufffd", line)
+                    notices["surrogates"] += count
+                elif encoding.startswith("iso8859") and not line.isascii():
+                    notices["controls"] += len(CONTROLS.findall(line))
+                if "\0" in line:
+                    notices["nul_bytes"] += line.count("\0")
+                    line = line.replace("\0", " ")
+                yield line
+        except UnicodeDecodeError as err:
+            offset = counted.total - len(err.object) + err.start
+            more = stream.read(HINTED) if self.again else b""  # of a pipe, no more is waited for
+            raise DataError(
+                f"expected text in {encoding.removesuffix('-sig')}, found byte {err.object[err.start]:#04x} "
+                f"at byte offset {offset}; say what the file is in with --encoding, "
+                f"e.g. --encoding {_likely(err.object[err.start :] + more)}",
+                path=self.name,
+            ) from err
 
     def _encoding(self, head: bytes) -> str:
         """A byte order mark tells more than the default; an encoding that was asked for tells more than a mark."""
@@ -224,9 +248,9 @@ class Source:
 class _Counted(io.BufferedIOBase):
     """A stream that knows how many bytes it has given, so that an undecodable one can be located."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, total: int) -> None:
         self.stream = stream
-        self.total = 0
+        self.total = total
 
     def readable(self) -> bool:
         return True
