@@ -165,7 +165,11 @@ def reasons(plan: Plan) -> Part:
     found = plan.repeat(contestants)
     plain, explained = (float(np.median(found[who])) for who in contestants)
     row = Row(
-        f"classify / classify --explain, {name}: time", plain / explained, 0.4, 0.7, note=f"{plain:.2f} / {explained:.2f} s"
+        f"classify / classify --explain, {name}: time",
+        plain / explained,
+        0.4,
+        0.7,
+        note=f"{plain:.2f} / {explained:.2f} s",
     )
     return Part([row], {who: spread(seconds) for who, seconds in found.items()})
 

@@ -17,7 +17,7 @@ import random
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO
 from urllib.parse import quote, unquote
 
@@ -80,5 +80,5 @@ def labelled_words(data: str, words: re.Pattern[str]) -> Iterator[tuple[str, str
 
 if __name__ == "__main__":
     task, *arguments = sys.argv[1:]
-    tasks = {"train": train, "accuracy": accuracy, "classify": classify}
+    tasks: dict[str, Callable[..., dict[str, float]]] = {"train": train, "accuracy": accuracy, "classify": classify}
     print(json.dumps(tasks[task](*arguments)))  # the answer of this process

@@ -60,7 +60,8 @@ def to_markdown(document: Mapping[str, Any], title: str) -> str:
     lines = [
         f"# {title}",
         "",
-        f"Made by `make bench-{document['benchmark']}`. Whole processes, medians of the repetitions; a ratio is of one run.",
+        f"Made by `make bench-{document['benchmark']}`. Whole processes, medians of the repetitions; "
+        "a ratio is of one run.",
         "",
         "| | what | measured | floor | aim | met | from |",
         "| --- | --- | ---: | ---: | ---: | --- | --- |",

@@ -33,7 +33,11 @@ def piece_of(texts, form):
 
 
 @settings(max_examples=500, deadline=None)
-@given(st.lists(st.one_of(st.floats(), st.floats(0, 1), st.floats(1e-4, 1), st.integers(0, 10**17).map(lambda n: n / 10**17))))
+@given(
+    st.lists(
+        st.one_of(st.floats(), st.floats(0, 1), st.floats(1e-4, 1), st.integers(0, 10**17).map(lambda n: n / 10**17))
+    )
+)
 def test_fractions_are_written_as_repr_writes_them(values):
     assert forms(values) == list(map(repr, values))
 
@@ -57,7 +61,9 @@ def test_many_fractions_and_those_at_the_bounds():
 def test_strings_of_json(texts):
     data, ends = join_rows([literal("> "), piece_of(texts, As.JSON), literal("\n")], len(texts))
     assert data.tobytes().decode() == "".join(f"> {json.dumps(text, ensure_ascii=False)}\n" for text in texts)
-    assert ends.tolist() == np.cumsum([len(json.dumps(text, ensure_ascii=False).encode()) + 3 for text in texts]).tolist()
+    assert (
+        ends.tolist() == np.cumsum([len(json.dumps(text, ensure_ascii=False).encode()) + 3 for text in texts]).tolist()
+    )
 
 
 @pytest.mark.parametrize("delimiter", [",", "\t"])

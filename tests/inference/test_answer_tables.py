@@ -1,4 +1,4 @@
-"""Answers column by column: the bytes that dictionaries row by row give, in every format and for every form of answer."""
+"""Answers column by column: the bytes that dictionaries row by row give, in every format and form of answer."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_a_saved_model_in_both_precisions(tmp_path, predictor, ending, precision
 def test_columns_of_other_types(tmp_path, lookup, monkeypatch, ending):
     monkeypatch.setattr(writing, "_ROW_GROUP", 7)
     columns = {
-        "text": ["good\0 film", "bad", "", None, "é 漢 \"x\"", "a\nb"] * 5,
+        "text": ["good\0 film", "bad", "", None, 'é 漢 "x"', "a\nb"] * 5,
         "id": pa.array([1, 2, None, 4, 5, 6] * 5, pa.int32()),
         "score": [0.5, math.nan, None, 1e300, -0.0, 1 / 3] * 5,
         "is_new": [True, None, False] * 10,

@@ -59,7 +59,9 @@ def test_columns_of_arrow(given_texts, start, kind):
 def test_other_columns_are_not_taken():
     for column in (pa.array(["a", None]), pa.array([1]), pa.array(["a"]).dictionary_encode()):
         assert ArrowTexts.of_arrow(column) is None
-    broken = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(np.array([0, 1], np.int32)), pa.py_buffer(b"\xff")])
+    broken = pa.Array.from_buffers(
+        pa.string(), 1, [None, pa.py_buffer(np.array([0, 1], np.int32)), pa.py_buffer(b"\xff")]
+    )
     assert ArrowTexts.of_arrow(broken) is None
 
 

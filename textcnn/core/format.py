@@ -1,6 +1,6 @@
 """Rows as bytes by the core in C: JSON lines, CSV, joined texts, fractions in their shortest form (``src/format.h``).
 
-There is no twin: the definition is Python's own ``json``, ``csv`` and ``repr``, which write where the core does not run.
+There is no twin: the definition is Python's ``json``, ``csv`` and ``repr``, which write where the core does not run.
 """
 
 from __future__ import annotations
@@ -95,7 +95,9 @@ def fractions(values: npt.NDArray[np.float64]) -> Piece:
     out = np.empty(len(values) * _FRACTION_BYTES, np.uint8)
     begins, ends = np.empty(len(values), np.int64), np.empty(len(values), np.int64)
     places = pointer(begins, np.int64), pointer(ends, np.int64)
-    missing = call("tc_write_fractions", pointer(values, np.float64), whole(len(values)), pointer(out, np.uint8), *places)
+    missing = call(
+        "tc_write_fractions", pointer(values, np.float64), whole(len(values)), pointer(out, np.uint8), *places
+    )
     if not missing:
         return Piece(out, begins, ends)
     rows = np.flatnonzero(begins == ends)

@@ -1,4 +1,4 @@
-"""Rows of delimited text and of JSON lines by the core in C: cut into cells where they have one meaning (``src/scan.h``).
+"""Rows of delimited text and JSON lines by the core in C: cut into cells where they have one meaning (``src/scan.h``).
 
 There is no twin: the definition is the careful readers (:mod:`textcnn.text.read_csv`, :mod:`textcnn.text.read_json`),
 which read all rows where the core does not run, and every row that is odd.
@@ -149,7 +149,11 @@ class _Room:
         self._spans, self._lines = np.empty((most_rows, 2), np.int64), np.empty(most_rows, np.int64)
         self._odd = np.empty(most_rows, np.uint8)
         self.cells = [pointer(table, np.int64, None, None) for table in (self._begins, self._ends)]
-        self.rows = pointer(self._spans, np.int64, None, None), pointer(self._lines, np.int64), pointer(self._odd, np.uint8)
+        self.rows = (
+            pointer(self._spans, np.int64, None, None),
+            pointer(self._lines, np.int64),
+            pointer(self._odd, np.uint8),
+        )
 
     def scanned(self, progress: _Progress, state: int, scalars: Any = None) -> Scanned:
         """What a scan has found."""

@@ -1,4 +1,4 @@
-"""Answers to neighbouring rows, column by column: the same as dictionaries of :mod:`textcnn.inference.answers` row by row."""
+"""Answers to neighbouring rows, column by column: what :mod:`textcnn.inference.answers` gives as dictionaries."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class AnswerTable:
 
 
 def answer_table(answerer: Answerer, block: RowBlock, form: AnswerForm) -> tuple[AnswerTable, Counter[str]]:
-    """The answers to a block, its other columns with them, and counts as of :func:`textcnn.inference.answers.answer_rows`."""
+    """The answers to a block with its other columns, and counts of rows, tokens, unknown tokens, empty and cut rows."""
     answers = answerer.answer(block.texts, threshold=form.threshold)
     own: dict[str, Cells] = {"text": block.texts, **_columns(answerer.labels, answers, form.top_k)}
     return AnswerTable(own | carried(block.columns, own, form)), counts_of(answers, len(block))

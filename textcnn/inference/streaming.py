@@ -74,12 +74,16 @@ def answer_stream(
 
 
 def write_parts(
-    parts: Iterable[Part], output: str, finish: Callable[[Dictionaries], Dictionaries] | None = None, *, keep: bool = True
+    parts: Iterable[Part],
+    output: str,
+    finish: Callable[[Dictionaries], Dictionaries] | None = None,
+    *,
+    keep: bool = True,
 ) -> None:
     """Write answers as they come.
 
     Args:
-        parts: with lines, if :func:`textcnn.inference.writing.is_json_lines` says so of the output and nothing finishes.
+        parts: with lines, if the output is of JSON lines and nothing finishes.
         output: as for :func:`textcnn.inference.writing.write_rows`.
         finish: is given dictionaries, and gives those to write.
         keep: as for ``write_rows``.

@@ -1,4 +1,4 @@
-"""Tables of answers as bytes of JSON lines and CSV, and as Arrow's: what :mod:`textcnn.inference.writing` makes of rows."""
+"""Tables of answers as bytes of JSON lines and CSV, and as columns of Arrow: what :mod:`json` and :mod:`csv` make."""
 
 from __future__ import annotations
 

@@ -129,7 +129,11 @@ class ArrowTexts(Sequence[str]):
         """The texts with blanks in the place of NUL characters, and how many there were."""
         nuls = self.bytes == 0
         count = int(np.count_nonzero(nuls))
-        return (ArrowTexts(np.where(nuls, 0x20, self.bytes).astype(np.uint8), self.ends_from_0()), count) if count else (self, 0)
+        return (
+            (ArrowTexts(np.where(nuls, 0x20, self.bytes).astype(np.uint8), self.ends_from_0()), count)
+            if count
+            else (self, 0)
+        )
 
     def ends_from_0(self) -> Integers:
         """``(N + 1,)``, offsets within :attr:`bytes`."""
@@ -140,7 +144,11 @@ class ArrowTexts(Sequence[str]):
         import pyarrow
 
         kind, offsets = pyarrow.string(), self.ends_from_0()
-        buffers = [None, pyarrow.py_buffer(offsets.astype(np.int32)), pyarrow.py_buffer(np.ascontiguousarray(self.bytes))]
+        buffers = [
+            None,
+            pyarrow.py_buffer(offsets.astype(np.int32)),
+            pyarrow.py_buffer(np.ascontiguousarray(self.bytes)),
+        ]
         return pyarrow.Array.from_buffers(kind, len(self), buffers)
 
 

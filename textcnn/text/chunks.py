@@ -188,9 +188,9 @@ class ChunkMemory:
     def _remember(self, unseen: Unseen) -> None:
         """Number those of the unseen words that are new."""
         new = [k for k, name in enumerate(unseen.names) if name not in self._unseen]
-        for k in new:
-            self._unseen[unseen.names[k]] = len(self._names)
-            self._names.append(unseen.names[k])
+        names = [unseen.names[k] for k in new]
+        self._unseen.update(zip(names, range(len(self._names), len(self._names) + len(names)), strict=True))
+        self._names += names
         self._bags.append(unseen.bags.take(np.array(new, np.int64)))
 
 

@@ -23,7 +23,7 @@ from textcnn.text.read_csv import DELIMITERS, csv_table, first_rows, has_sep_lin
 from textcnn.text.read_folder import folder_table
 from textcnn.text.read_json import json_table, looks_like_json
 from textcnn.text.read_parquet import parquet_table
-from textcnn.text.read_source import LONGEST, Source
+from textcnn.text.read_source import LONGEST, Part, Source
 from textcnn.text.read_table import Opened, Record, Table
 from textcnn.text.scanning import Scanner, can_scan
 
@@ -144,8 +144,8 @@ def _line_table(
             return columns, records(source.lines(notices), notices)
         notices["members_aside"] = source.aside
 
-        def careful(stream: Any, before: tuple[int, int]) -> Iterator[Record]:
-            return records(source.lines_of(stream, "utf-8", notices, before=before), notices, before[1])
+        def careful(part: Part) -> Iterator[Record]:
+            return records(source.lines(notices, part=part), notices, part.before[1])
 
         form = TableForm(len(columns), LONGEST, keeps_blank=True)
         return columns, BlockRecords(Scanner(source, columns, partial(scan_rows, form=form), careful).blocks())

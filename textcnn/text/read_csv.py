@@ -15,7 +15,7 @@ from textcnn.core.scan import Quotes, TableForm, scan_rows
 from textcnn.errors import DataError
 from textcnn.text.blocks import BlockRecords
 from textcnn.text.read_header import Header
-from textcnn.text.read_source import LONGEST, Source, too_long
+from textcnn.text.read_source import LONGEST, Part, Source, too_long
 from textcnn.text.read_table import PEEK, Opened, Record, Table
 from textcnn.text.read_tabs import Reader, is_open, tab_cells
 from textcnn.text.scanning import Scanner, can_scan
@@ -163,9 +163,9 @@ class Cells:
     def scanner(self, header: Header, width: int, notices: Counter[str]) -> Scanner:
         """What cuts the rows behind a header of ``width`` cells."""
 
-        def careful(stream: Any, before: tuple[int, int]) -> Iterator[Record]:
-            lines = self._source.lines_of(stream, "utf-8", notices, "", before=before)
-            return header.records(self.rows(lines, notices, before=before[1], width=width))
+        def careful(part: Part) -> Iterator[Record]:
+            lines = self._source.lines(notices, "", part=part)
+            return header.records(self.rows(lines, notices, before=part.before[1], width=width))
 
         is_text = self._options.quotes == "text"
         quotes = Quotes.ODD if self._is_tabs else Quotes.TEXT if is_text else Quotes.SYNTAX

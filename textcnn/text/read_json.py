@@ -13,7 +13,7 @@ from typing import Any
 from textcnn.core.scan import scan_objects
 from textcnn.errors import DataError
 from textcnn.text.blocks import BlockRecords
-from textcnn.text.read_source import LONGEST, SURROGATE, Source
+from textcnn.text.read_source import LONGEST, SURROGATE, Part, Source
 from textcnn.text.read_table import DEEPEST, PEEK, Opened, Record, Table, is_deep, shown
 from textcnn.text.scanning import Scanner, can_scan
 
@@ -36,7 +36,9 @@ def json_table(source: Source) -> Table:
 
     def start(notices: Counter[str]) -> Opened:
         lines = source.lines(notices, longest=PIECE if is_document else LONGEST)
-        records = _Document(source.name, notices, lines).rows() if is_document else _objects(lines, source.name, notices)
+        records = (
+            _Document(source.name, notices, lines).rows() if is_document else _objects(lines, source.name, notices)
+        )
         head = list(itertools.islice(records, PEEK if source.again else 1))  # a pipe may be slow: do not wait for 100
         columns = tuple(dict.fromkeys(key for _, record in head for key in record))
         if is_document or not columns or not can_scan(source) or any(map(_NEEDS_ESCAPE.search, columns)):
@@ -50,8 +52,8 @@ def json_table(source: Source) -> Table:
 
 
 def _scanner(source: Source, columns: tuple[str, ...], notices: Counter[str]) -> Scanner:
-    def careful(stream: Any, before: tuple[int, int]) -> Iterator[Record]:
-        return _objects(source.lines_of(stream, "utf-8", notices, before=before), source.name, notices, before[1])
+    def careful(part: Part) -> Iterator[Record]:
+        return _objects(source.lines(notices, part=part), source.name, notices, part.before[1])
 
     return Scanner(source, columns, partial(scan_objects, keys=columns, longest=LONGEST), careful)
 

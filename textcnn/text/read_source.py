@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from textcnn.errors import ConfigError, DataError
 from textcnn.text.endings import unpacked_name
@@ -37,6 +37,18 @@ MARKS = (  # UTF-32 before UTF-16, whose mark it begins with
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+
+
+class Part(NamedTuple):
+    """A part of the unpacked bytes of a file.
+
+    Attributes:
+        stream: the part, with ``read1``.
+        before: bytes and lines before it.
+    """
+
+    stream: Any
+    before: tuple[int, int]
 
 
 class Source:
@@ -140,7 +152,9 @@ class Source:
         self.used = self._encoding(head)
         return codecs.getincrementaldecoder(self.used)("replace").decode(head).removeprefix(MARK)
 
-    def lines(self, notices: Counter[str], newline: str | None = None, *, longest: int = LONGEST) -> Iterator[str]:
+    def lines(
+        self, notices: Counter[str], newline: str | None = None, *, longest: int = LONGEST, part: Part | None = None
+    ) -> Iterator[str]:
         r"""Lines with their ends: as ``"\n"``, or, with ``newline=""``, as they are.
 
         NUL characters become blanks and are counted as ``nul_bytes``; byte order marks at the start of a line, as
@@ -150,63 +164,45 @@ class Source:
             notices: counts what is worth a warning.
             newline: as for :func:`open`.
             longest: lines of as many characters come in pieces, below ``LONGEST``; from there they are an error.
+            part: of the unpacked bytes; none: all.
 
         Raises:
             DataError: a byte that is not of the encoding, with its offset; a line of ``LONGEST`` characters.
         """
-        with self.open() as stream:
-            notices["members_aside"] = self.aside
-            self.used = self._encoding(bytes(stream.peek(4)))
-            yield from self.lines_of(stream, self.used, notices, newline, longest=longest)
-
-    def lines_of(
-        self,
-        stream: Any,
-        encoding: str,
-        notices: Counter[str],
-        newline: str | None = None,
-        *,
-        longest: int = LONGEST,
-        before: tuple[int, int] = (0, 0),
-    ) -> Iterator[str]:
-        """The lines of a part of the unpacked bytes, as :meth:`lines` gives those of all.
-
-        Args:
-            stream: the part, with ``read1``.
-            encoding: of its text.
-            notices: as for :meth:`lines`.
-            newline: likewise.
-            longest: likewise.
-            before: bytes and lines before the part.
-        """
-        counted = _Counted(stream, before[0])
-        buffer: Any = counted
-        try:
-            text = io.TextIOWrapper(buffer, encoding, newline=newline)
-            for number, line in enumerate(iter(partial(text.readline, longest), ""), start=before[1]):
-                if len(line) == LONGEST:
-                    raise too_long("a line", self.name, number + 1)
-                if line[0] == MARK:
-                    line = line[1:]
-                    notices["marks"] += number > 0
-                if encoding in _ESCAPED:
-                    line, count = SURROGATE.subn("\ufffd", line)
-                    notices["surrogates"] += count
-                elif encoding.startswith("iso8859") and not line.isascii():
-                    notices["controls"] += len(CONTROLS.findall(line))
-                if "\0" in line:
-                    notices["nul_bytes"] += line.count("\0")
-                    line = line.replace("\0", " ")
-                yield line
-        except UnicodeDecodeError as err:
-            offset = counted.total - len(err.object) + err.start
-            more = stream.read(HINTED) if self.again else b""  # of a pipe, no more is waited for
-            raise DataError(
-                f"expected text in {encoding.removesuffix('-sig')}, found byte {err.object[err.start]:#04x} "
-                f"at byte offset {offset}; say what the file is in with --encoding, "
-                f"e.g. --encoding {_likely(err.object[err.start :] + more)}",
-                path=self.name,
-            ) from err
+        with self.open() if part is None else contextlib.nullcontext(part.stream) as stream:
+            if part is None:
+                notices["members_aside"] = self.aside
+                self.used = self._encoding(bytes(stream.peek(4)))
+            bytes_before, lines_before = (0, 0) if part is None else part.before
+            encoding = self.used if part is None else self.used.removesuffix("-sig")
+            counted = _Counted(stream, bytes_before)
+            buffer: Any = counted
+            try:
+                text = io.TextIOWrapper(buffer, encoding, newline=newline)
+                for number, line in enumerate(iter(partial(text.readline, longest), ""), start=lines_before):
+                    if len(line) == LONGEST:
+                        raise too_long("a line", self.name, number + 1)
+                    if line[0] == MARK:
+                        line = line[1:]
+                        notices["marks"] += number > 0
+                    if encoding in _ESCAPED:
+                        line, count = SURROGATE.subn("\ufffd", line)
+                        notices["surrogates"] += count
+                    elif encoding.startswith("iso8859") and not line.isascii():
+                        notices["controls"] += len(CONTROLS.findall(line))
+                    if "\0" in line:
+                        notices["nul_bytes"] += line.count("\0")
+                        line = line.replace("\0", " ")
+                    yield line
+            except UnicodeDecodeError as err:
+                offset = counted.total - len(err.object) + err.start
+                more = stream.read(HINTED) if self.again else b""  # of a pipe, no more is waited for
+                raise DataError(
+                    f"expected text in {encoding.removesuffix('-sig')}, found byte {err.object[err.start]:#04x} "
+                    f"at byte offset {offset}; say what the file is in with --encoding, "
+                    f"e.g. --encoding {_likely(err.object[err.start :] + more)}",
+                    path=self.name,
+                ) from err
 
     def _encoding(self, head: bytes) -> str:
         """A byte order mark tells more than the default; an encoding that was asked for tells more than a mark."""

@@ -1,4 +1,4 @@
-"""Delimited text and JSON lines in blocks of rows, cut by the core; what has more than one meaning goes to the careful reader.
+"""Delimited text and JSON lines in blocks of rows, cut by the core; all that is in doubt goes to the careful reader.
 
 The careful reader is the definition. It is given the bytes of a row that is odd (another number of cells, a NUL, a byte
 order mark, what may be another header), or, where nobody knows where a row ends (quotes that do not pair up, a lone
@@ -22,7 +22,7 @@ from textcnn.core.scan import Scanned, take_bytes
 from textcnn.errors import DataError
 from textcnn.text.arrow_texts import ArrowTexts
 from textcnn.text.blocks import Block, Column, LooseBlock
-from textcnn.text.read_source import LONGEST, Source
+from textcnn.text.read_source import LONGEST, Part, Source
 from textcnn.text.read_table import Record
 from textcnn.text.unpacking import DAMAGE
 
@@ -36,10 +36,11 @@ _UTF8 = ("utf-8", "utf-8-sig")
 class Cut(Protocol):
     """Cuts bytes into rows."""
 
-    def __call__(self, data: npt.NDArray[np.uint8], /, *, is_last: bool, most_rows: int) -> Scanned: ...
+    def __call__(self, data: npt.NDArray[np.uint8], /, *, is_last: bool, most_rows: int) -> Scanned:
+        """The whole rows that ``data`` begins with."""
 
 
-Careful = Callable[[Any, tuple[int, int]], Iterator[Record]]  # a stream, and bytes and lines before it
+Careful = Callable[[Part], Iterator[Record]]
 
 
 def can_scan(source: Source, delimiter: str = "") -> bool:
@@ -109,9 +110,9 @@ class Scanner:
             if self.goes_on is not None and self.goes_on(data[begin:end]):
                 stop = row
                 break
-            part = io.BytesIO(data[begin:end])
+            part = Part(io.BytesIO(data[begin:end]), (before[0] + begin, before[1] + int(found.lines[row])))
             try:
-                for record in self.careful(part, (before[0] + begin, before[1] + int(found.lines[row]))):
+                for record in self.careful(part):
                     kept[row] = instead.put(row, record)
             except DataError as err:
                 stop, error = row, err
@@ -140,7 +141,7 @@ class Scanner:
         records: list[Record] = []
         size = 0
         try:
-            for record in self.careful(pieces, before):
+            for record in self.careful(Part(pieces, before)):
                 records.append(record)
                 size += sum(len(cell) for cell in record[1].values() if isinstance(cell, str))
                 if len(records) == _CAREFUL_ROWS or size > _CAREFUL_CHARACTERS:
