@@ -41,7 +41,18 @@ GIGABYTE = 1e9
 def classified(edition: Edition, model: Path, data: Path, answers: Path, *options: str) -> float:
     """Seconds of a whole `textcnn classify` from file to file."""
     began = time.perf_counter()
-    command = [edition.python, "-m", "textcnn_cli", "classify", model, "--input", data, "--output", answers, *options]
+    command: list[str | Path] = [
+        edition.python,
+        "-m",
+        "textcnn_cli",
+        "classify",
+        model,
+        "--input",
+        data,
+        "--output",
+        answers,
+        *options,
+    ]
     run(command, edition.environment, answers.parent)
     return time.perf_counter() - began
 
@@ -51,9 +62,10 @@ def _race(plan: Plan, name: str, data: Path, ours: Mapping[str, Callable[[], flo
     peer = Fasttext(plan.rows(name), plan.folder)
     peer.train()
     theirs = partial(peer.classify, peer_data, plan.folder / "fasttext.jsonl")
-    for one in (*ours.values(), theirs):
+    contestants: dict[str, Callable[[], float]] = {**ours, "fasttext": theirs}
+    for one in contestants.values():
         one()
-    found = plan.repeat({**ours, "fasttext": theirs})
+    found = plan.repeat(contestants)
     middle = {who: float(np.median(seconds)) for who, seconds in found.items()}
     bounds = {"float32": (1.3, 2.0), "int8": (1.5, 2.5), "parquet": (1.5, 2.5), "short": (1.0, 1.5)}
     rows = [
@@ -135,7 +147,10 @@ def _predict(edition: Edition, model: Path, folder: Path) -> float:
 def starts(plan: Plan) -> Part:
     """Whole processes that do next to nothing."""
     model = _trained(plan, "trec")
-    commands = {"classify MODEL 'a sentence'": ["classify", model, SENTENCE], "--help": ["--help"]}
+    commands: dict[str, list[str | Path]] = {
+        "classify MODEL 'a sentence'": ["classify", model, SENTENCE],
+        "--help": ["--help"],
+    }
     bounds = {"classify MODEL 'a sentence'": (0.32, 0.25), "--help": (0.25, 0.15)}
 
     def seconds(arguments: list[str | Path]) -> float:

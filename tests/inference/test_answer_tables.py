@@ -134,7 +134,7 @@ def test_rows_before_an_error_are_answered(tmp_path, predictor):
     (tmp_path / "in.csv").write_bytes(b"text,label\n" + b"good,x\n" * 3000 + b'"bad\n')
     rows = open_rows(tmp_path / "in.csv", labels="ignored")
     output = str(tmp_path / "out.jsonl")
-    with pytest.raises(DataError, match=r"in\.csv, line 3002: expected quotes that pair up"):
+    with pytest.raises(DataError, match=r"in\.csv:3002: expected quotes that pair up"):
         write_parts(answer_stream(rows, predictor, AnswerForm(("text",)), as_lines=True), output)
     lines = (tmp_path / "out.jsonl.partial").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["text"] for line in lines] == ["good"] * 3000

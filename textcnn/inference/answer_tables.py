@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from textcnn.inference.answering import Answers
     from textcnn.text.reading import RowBlock
 
-FLAGS = ([], ["empty"], ["cut"], ["empty", "cut"])
+FLAGS: Sequence[list[str]] = ([], ["empty"], ["cut"], ["empty", "cut"])
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ class ArrowTexts(Sequence[str]):
     @property
     def ends(self) -> Integers:
         """``(N,)``, where each text ends in :attr:`bytes`."""
-        return self.offsets[1:] - self.offsets[0]
+        return np.asarray(self.offsets[1:] - self.offsets[0])
 
     @overload
     def __getitem__(self, place: int) -> str: ...
@@ -123,7 +123,7 @@ class ArrowTexts(Sequence[str]):
         filled = np.flatnonzero(~is_empty)
         first = self.data[begins[filled]]
         doubtful = filled[(first <= 0x20) | (first >= 0x80)]  # what else is blank in Unicode
-        return int(is_empty.sum()) + sum(self[place].isspace() for place in doubtful.tolist())
+        return int(is_empty.sum()) + sum(1 for place in doubtful.tolist() if self[place].isspace())
 
     def without_nuls(self) -> tuple[ArrowTexts, int]:
         """The texts with blanks in the place of NUL characters, and how many there were."""
@@ -137,7 +137,7 @@ class ArrowTexts(Sequence[str]):
 
     def ends_from_0(self) -> Integers:
         """``(N + 1,)``, offsets within :attr:`bytes`."""
-        return self.offsets - self.offsets[0]
+        return np.asarray(self.offsets - self.offsets[0])
 
     def to_arrow(self) -> Any:
         """A pyarrow Array of strings, without a copy of their bytes."""

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -154,7 +154,7 @@ class Source:
 
     def lines(
         self, notices: Counter[str], newline: str | None = None, *, longest: int = LONGEST, part: Part | None = None
-    ) -> Iterator[str]:
+    ) -> Generator[str, None, None]:
         r"""Lines with their ends: as ``"\n"``, or, with ``newline=""``, as they are.
 
         NUL characters become blanks and are counted as ``nul_bytes``; byte order marks at the start of a line, as
