@@ -10,8 +10,8 @@ from textcnn.inference.ahead import ahead
 
 
 def test_all_items_in_order():
-    assert list(ahead(iter(range(100)))) == list(range(100))
-    assert list(ahead(iter(()))) == []
+    assert list(ahead(iter(range(100)), 2)) == list(range(100))
+    assert list(ahead(iter(()), 2)) == []
 
 
 def test_a_few_are_made_before_they_are_asked_for():
@@ -22,7 +22,7 @@ def test_a_few_are_made_before_they_are_asked_for():
             made.append(number)
             yield number
 
-    for number in ahead(items(), most=3):
+    for number in ahead(items(), 3):
         assert len(made) <= number + 5
 
 
@@ -32,7 +32,7 @@ def test_an_error_comes_behind_the_items_before_it():
         yield 2
         raise ValueError("the third")
 
-    line = ahead(items())
+    line = ahead(items(), 2)
     assert [next(line), next(line)] == [1, 2]
     with pytest.raises(ValueError, match="the third"):
         next(line)
@@ -49,7 +49,7 @@ def test_who_stops_early_closes_the_items_and_ends_the_thread():
         finally:
             closed.append(threading.current_thread().name)
 
-    line = ahead(ahead(items()))
+    line = ahead(ahead(items(), 2), 2)
     assert next(line) == 1
     line.close()
     assert closed == ["textcnn-ahead"]

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 
-def ahead(items: Iterator[Item], most: int = 2) -> Generator[Item, None, None]:
+def ahead(items: Iterator[Item], most: int) -> Generator[Item, None, None]:
     """The same items in the same order; at most ``most`` of them are made before they are asked for.
 
     Whoever closes this waits for the item that is being made, and the items are closed.

@@ -108,12 +108,12 @@ def _answer_blocks(
     blocks: Iterator[RowBlock], predictor: Answerer, form: AnswerForm, as_lines: bool
 ) -> Generator[Part, None, None]:
     def answered() -> Generator[Part | tuple[AnswerTable, Counter[str]], None, None]:
-        with closing(ahead(blocks)) as read:
+        with closing(ahead(blocks, 1)) as read:
             for block in read:
                 rows = block.rows
                 yield answer_table(predictor, block, form) if rows is None else _answer(predictor, rows, form, as_lines)
 
-    with closing(ahead(answered())) as found:
+    with closing(ahead(answered(), 1)) as found:
         for part in found:
             if isinstance(part, Part):
                 yield part

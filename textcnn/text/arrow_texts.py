@@ -129,11 +129,9 @@ class ArrowTexts(Sequence[str]):
         """The texts with blanks in the place of NUL characters, and how many there were."""
         nuls = self.bytes == 0
         count = int(np.count_nonzero(nuls))
-        return (
-            (ArrowTexts(np.where(nuls, 0x20, self.bytes).astype(np.uint8), self.ends_from_0()), count)
-            if count
-            else (self, 0)
-        )
+        if not count:
+            return self, 0
+        return ArrowTexts(np.where(nuls, 0x20, self.bytes).astype(np.uint8), self.ends_from_0()), count
 
     def ends_from_0(self) -> Integers:
         """``(N + 1,)``, offsets within :attr:`bytes`."""

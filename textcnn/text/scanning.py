@@ -26,7 +26,7 @@ from textcnn.text.read_source import LONGEST, Part, Source
 from textcnn.text.read_table import Record
 from textcnn.text.unpacking import DAMAGE
 
-BLOCK = 2**20  # bytes that are cut at once
+BLOCK = 2**19  # bytes that are cut at once
 ROWS = 2**14  # at most in a block
 _PIECE = 2**16  # bytes of a read
 _CAREFUL_ROWS, _CAREFUL_CHARACTERS = 512, 2**20  # of a block from the careful reader
