@@ -22,7 +22,7 @@ from textcnn.benchmark.peers_files import write_texts
 from textcnn.benchmark.process_memory import watched_run
 from textcnn.text.reading import read_examples
 
-SENTENCE = "the story is slow but the two leads are so good that nobody will look at the clock"
+SENTENCE = "the story is slow but the two leads are so good that nobody will look at the clock once again"
 PREDICT = """
 import json, sys, time, textcnn
 model, sentence = textcnn.load(sys.argv[1]), sys.argv[2]
