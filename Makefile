@@ -6,7 +6,7 @@ INSTALLED = $(VENV)/.installed
 CORE = $(VENV)/.core
 EXTRAS = demo,image,plot,report,serve,tune,hub,tensorboard,explain,export,ray,spark,docs,dev
 
-.PHONY: setup core demo test test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz fuzz-tokens vulnerabilities other-pythons build clean bench-train core-check
+.PHONY: setup core demo test test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz fuzz-tokens vulnerabilities other-pythons build clean bench-train bench-classify core-check
 
 setup: $(INSTALLED) $(CORE)
 
@@ -64,6 +64,10 @@ bench: setup
 # ONLY=a,b measures these parts again; the others stay as they are in the document.
 bench-train: setup
 	$(BIN)/python -m benchmarks.train $(if $(ONLY),--only $(ONLY)) --output $(RESULTS)/train.json --table $(RESULTS)/train.md
+
+# Classifying files, sentences and a file of 1 GB, against fastText; as above.
+bench-classify: setup
+	$(BIN)/python -m benchmarks.classify $(if $(ONLY),--only $(ONLY)) --output $(RESULTS)/classify.json --table $(RESULTS)/classify.md
 
 bench-step: setup
 	$(BIN)/python -m textcnn.benchmark.step --output docs/benchmarks/step.json --table docs/benchmarks/step.md

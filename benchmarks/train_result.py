@@ -1,4 +1,4 @@
-"""What a part of the training benchmark finds, and the table of all parts."""
+"""What a part of a benchmark finds, and the table of all parts."""
 
 from __future__ import annotations
 
@@ -55,12 +55,13 @@ def spread(values: Sequence[float]) -> dict[str, Any]:
     return {"min": min(values), "median": float(np.median(values)), "all": list(values)}
 
 
-def to_markdown(document: Mapping[str, Any]) -> str:
+def to_markdown(document: Mapping[str, Any], title: str) -> str:
     """The document for readers: a table of all rows, then where and when each part was measured."""
     lines = [
-        "# Training in seconds: floors and aims",
+        f"# {title}",
         "",
-        "Made by `make bench-train`. Whole processes, medians of the repetitions; a ratio is of one run.",
+        f"Made by `make bench-{document['benchmark']}`. Whole processes, medians of the repetitions; "
+        "a ratio is of one run.",
         "",
         "| | what | measured | floor | aim | met | from |",
         "| --- | --- | ---: | ---: | ---: | --- | --- |",

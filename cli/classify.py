@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -111,14 +110,14 @@ def classify(
         return
     from textcnn.core.threads import num_cores
     from textcnn.inference.answers import AnswerForm
-    from textcnn.inference.streaming import answer_in_processes, answer_stream
+    from textcnn.inference.streaming import answer_in_processes, answer_stream, write_parts
     from textcnn.inference.type_rows import CACHE_BYTES
-    from textcnn.inference.writing import is_json_lines, write_lines, write_rows
+    from textcnn.inference.writing import is_json_lines
     from textcnn.text.reading import open_rows
     from textcnn.text.schema import schema_of
 
-    finish = _with_evidence(model, abstain_label) if evidence or abstain_label is not None else iter
-    as_lines = is_json_lines(output) and finish is iter
+    finish = _with_evidence(model, abstain_label) if evidence or abstain_label is not None else None
+    as_lines = is_json_lines(output) and finish is None
     threads, cache_bytes = max(num_cores() // workers, 1), CACHE_BYTES // workers  # workers share cores and memory
     load = partial(load_predictor, model, threshold, precision, explain, threads=threads, cache_bytes=cache_bytes)
     predictor = load() if workers == 1 else None  # each worker has its own
@@ -136,10 +135,7 @@ def classify(
     counts = Counter()
     parts = _watched(parts, counts, rows)
     with closing(parts):  # however writing ends, so do the processes
-        if as_lines:
-            write_lines((part.lines for part in parts), output)
-        else:
-            write_rows(chain.from_iterable(finish(part.rows) for part in parts), output)
+        write_parts(parts, output, finish)
     _tell(counts, rows.warnings(), config.get("max_length"))
 
 

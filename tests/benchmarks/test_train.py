@@ -12,7 +12,8 @@ import pytest
 from benchmarks import steps
 from benchmarks.editions import checkout
 from benchmarks.fasttext_runs import Fasttext
-from benchmarks.train import parts, read_document, run
+from benchmarks.runner import parts, read_document, run
+from benchmarks.train import TRAIN
 from benchmarks.train_parts import PARTS, Plan
 from benchmarks.train_result import Row, to_markdown
 from textcnn.errors import ConfigError, DataError, MissingExtraError
@@ -33,9 +34,9 @@ def plan(tmp_path):
 
 
 def test_parts_are_chosen_by_their_letters():
-    assert parts("c, a") == ["c", "a"]
+    assert parts(TRAIN, "c, a") == ["c", "a"]
     with pytest.raises(ConfigError, match=r"--only must name some of a, b, .*, got z"):
-        parts("a,z")
+        parts(TRAIN, "a,z")
 
 
 def test_a_row_meets_what_it_must_reach():
@@ -55,15 +56,15 @@ def test_a_part_is_measured_and_the_others_stay(plan, tmp_path):
     earlier = {"title": "earlier", "date": "2000-01-01", "machine": machine, "repetitions": 3, "quick": False}
     parts = {"f": {**earlier, "rows": rows, "measured": {}}, "g": {}}
     output.write_text(json.dumps({"benchmark": "train", "format_version": 1, "parts": parts}))
-    document = run(["g"], plan, output, table)
-    assert document == read_document(output)
+    document = run(TRAIN, ["g"], plan, output, table)
+    assert document == read_document(TRAIN, output)
     assert document["parts"]["f"] == parts["f"]
     (row,) = document["parts"]["g"]["rows"]
     assert row["floor"] == 0.95
     (runs,) = document["parts"]["g"]["measured"].values()
     assert row["value"] == runs["2"][0]["tokens_per_second"] / runs["1"][0]["tokens_per_second"]
     assert all(run["seconds"] > run["loop_seconds"] > 0 for (run,) in runs.values())
-    assert table.read_text() == to_markdown(document)
+    assert table.read_text() == to_markdown(document, TRAIN.title)
     assert "| f | an earlier figure | 3.00 | at most 2.5 | at most 2 | no | |" in table.read_text().replace("  ", " ")
     assert "| g | loop, trec: two threads / one |" in table.read_text()
 
@@ -72,10 +73,10 @@ def test_a_document_of_something_else_is_not_touched(tmp_path):
     path = tmp_path / "train.json"
     path.write_text('{"benchmark": "speed", "format_version": 1, "parts": {}}')
     with pytest.raises(DataError, match="expected benchmark 'train' of format 1, found"):
-        read_document(path)
+        read_document(TRAIN, path)
     path.write_text("[]")
     with pytest.raises(DataError, match="expected what `python -m benchmarks"):
-        read_document(path)
+        read_document(TRAIN, path)
 
 
 @pytest.mark.slow  # the first run of each compiles

@@ -265,7 +265,7 @@ def test_memory_is_bounded(tmp_path):
     assert sum(1 for _ in open_rows(path)) == 20_000
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 1_000_000
+    assert peak < 8_000_000  # some blocks of 1 MB
 
 
 def test_import_is_light():
@@ -299,10 +299,10 @@ def test_real_data(name, rows, labels, multi_label):
 
 def test_how_much_of_a_file_has_been_read(tmp_path):
     for name in ("a.csv", "a.csv.gz"):
-        content = b"text\n" + b"".join(b"good film %d\n" % n for n in range(40_000))
+        content = b"text\n" + b"".join(b"good film %d\n" % n for n in range(400_000))
         (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
         rows = open_rows(tmp_path / name, labels="ignored")
-        seen = [rows.fraction_read() for n, _ in enumerate(rows) if n % 1_000 == 0]
+        seen = [rows.fraction_read() for n, _ in enumerate(rows) if n % 10_000 == 0]
         assert seen == sorted(seen)
         assert 0 < seen[0] < 0.5 < seen[-1] <= 1
         assert rows.fraction_read() == 1

@@ -141,7 +141,7 @@ def classify_files(model: Path, paths: Sequence[Path], folder: Path) -> Classifi
     began = time.perf_counter()
     lookup, counts = LookupModel.load(model, threads=1), Counter[str]()
 
-    def lines(parts: Iterable[Part]) -> Iterator[str]:
+    def lines(parts: Iterable[Part]) -> Iterator[str | bytes]:
         for part in parts:
             counts.update(part.counts)
             yield part.lines

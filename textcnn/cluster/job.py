@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,8 @@ from textcnn.cluster.units import Unit
 from textcnn.config import DataConfig
 from textcnn.errors import DataError, TextCNNError
 from textcnn.inference.answers import Answerer, AnswerForm
-from textcnn.inference.streaming import Part, answer_stream
-from textcnn.inference.writing import FORMATS, write_lines, write_rows
+from textcnn.inference.streaming import Part, answer_stream, write_parts
+from textcnn.inference.writing import FORMATS
 from textcnn.text.reading import Rows, open_rows
 from textcnn.text.schema import Schema
 
@@ -99,10 +98,7 @@ def _write(path: str, job: Job, rows: Rows, predictor: Answerer, counts: Counter
     as_lines = job.ending == "jsonl"
     form = AnswerForm(rows.text_columns, job.top_k, job.threshold)
     parts = _counted(answer_stream(rows, predictor, form, as_lines=as_lines), counts)
-    if as_lines:
-        write_lines((part.lines for part in parts), path, keep=False)
-    else:
-        write_rows(chain.from_iterable(part.rows for part in parts), path, keep=False)
+    write_parts(parts, path, keep=False)
 
 
 def _counted(parts: Iterator[Part], counts: Counter[str]) -> Iterator[Part]:

@@ -42,6 +42,7 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
 _COUNTING = (
     *("tc_split_words", "tc_room_for_points", "tc_room_for_words"),
     *("tc_largest_count", "tc_weigh_ngrams", "tc_unique_types"),
+    *("tc_join_rows", "tc_write_fractions"),
 )
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 VARIABLE = "TEXTCNN_CORE"  # none: neither built nor loaded; else the instruction set that is to be used
 SOURCES = Path(__file__).parent / "src"
 ONCE = (
-    *("chunks.c", "cpu.c", "features.c", "lookup.c", "numeric.c", "one_text.c", "pool.c", "rows.c", "shares.c"),
-    *("tokens.c", "train_batch.c", "train.c", "type_rows.c"),
+    *("chunks.c", "cpu.c", "features.c", "format.c", "lookup.c", "numeric.c", "one_text.c", "pool.c", "rows.c"),
+    *("scan.c", "scan_json.c", "shares.c", "tokens.c", "train_batch.c", "train.c", "type_rows.c"),
 )
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 LIBRARY = f"textcnn_core{SUFFIX}"

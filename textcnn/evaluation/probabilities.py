@@ -29,4 +29,5 @@ def decide(probs: Floats, labels: Labels, thresholds: Sequence[float]) -> list[t
     if labels.multi_label:
         reached = probs >= np.asarray(thresholds, np.float64)
         return [tuple(labels.names[i] for i in np.flatnonzero(row)) for row in reached]
-    return [(labels.names[i],) for i in probs.argmax(axis=1)]
+    single = [(name,) for name in labels.names]
+    return [single[i] for i in probs.argmax(axis=1).tolist()]

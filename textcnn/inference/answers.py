@@ -114,19 +114,22 @@ def answer_rows(
 ) -> tuple[list[dict[str, Any]], Counter[str]]:
     """One dictionary for each row, and counts of rows, tokens, unknown tokens, empty and cut rows."""
     answers = predictor.answer([row.text for row in rows], threshold=form.threshold)
-    counts = Counter(
-        rows=len(rows),
+    found = []
+    for row, answer in zip(rows, answers_of(predictor.labels, answers, top_k=form.top_k), strict=True):
+        own = {"text": row.text, **answer}
+        found.append(own | carried(row.columns, own, form))
+    return found, counts_of(answers, len(rows))
+
+
+def counts_of(answers: Answers, num_rows: int) -> Counter[str]:
+    """Counts of rows, tokens, unknown tokens, empty and cut rows."""
+    return Counter(
+        rows=num_rows,
         tokens=answers.num_tokens,
         unknown=answers.num_unknown,
         empty=int(answers.empty.sum()),
         cut=int(answers.cut.sum()),
     )
-    found = []
-    skip_text = form.text_columns == ("text",)
-    for row, answer in zip(rows, answers_of(predictor.labels, answers, top_k=form.top_k), strict=True):
-        own = {"text": row.text, **answer}
-        found.append(own | _carried(row.columns, own, skip_text))
-    return found, counts
 
 
 def classify_images(
@@ -187,12 +190,13 @@ def answers_of(labels: Labels, answers: Answers, *, top_k: int | None = None) ->
         yield answer
 
 
-def _carried(columns: Mapping[str, Any], own: Mapping[str, Any], skip_text: bool) -> dict[str, Any]:
-    carried: dict[str, Any] = {}
+def carried(columns: Mapping[str, Any], own: Mapping[str, Any], form: AnswerForm) -> dict[str, Any]:
+    """The columns of a row, or of many, to carry through, by names that are not those of its ``own`` answer."""
+    found: dict[str, Any] = {}
     for name, value in columns.items():
-        if name == "text" and skip_text:
+        if name == "text" and form.text_columns == ("text",):
             continue
-        while name in own or name in carried:
+        while name in own or name in found:
             name = f"input_{name}"
-        carried[name] = value
-    return carried
+        found[name] = value
+    return found

@@ -5,18 +5,19 @@ One row in, one text out: a missing cell of a column or table is an empty text, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from textcnn.errors import DataError, warn_of_data
+from textcnn.text.arrow_texts import ArrowTexts, arrow_column
 from textcnn.text.read_table import Table, is_missing, shown
 from textcnn.text.schema import Schema
 
 _SEEN = 100  # rows by which the column of texts is guessed
 
 
-def given_texts(rows: Any, schema: Schema) -> list[str]:
-    """The texts.
+def given_texts(rows: Any, schema: Schema) -> Sequence[str]:
+    """The texts; a column that is laid out as Arrow's stays so.
 
     Args:
         rows: a list, tuple, generator, array, or column of texts; or a data frame, a table, a data set, a dictionary of
@@ -28,10 +29,14 @@ def given_texts(rows: Any, schema: Schema) -> list[str]:
     """
     if isinstance(rows, (str, bytes)):
         raise DataError(f"expected a list of texts, got the single text {rows[:40]!r}; write [text]")
+    if isinstance(rows, ArrowTexts):
+        return rows
     if isinstance(rows, (set, frozenset)):
         raise DataError(f"expected texts in an order, got a {type(rows).__name__}; write sorted(...) or a list")
     if _is_table(rows):
         return _of_table(rows, schema)
+    if (column := arrow_column(rows)) is not None:
+        return column
     texts = _cells(rows)
     if texts and isinstance(texts[0], Mapping):
         return _of_table(texts, schema)
@@ -83,7 +88,7 @@ def _cells(rows: Any) -> list[Any]:
     return list(rows)
 
 
-def _of_table(rows: Any, schema: Schema) -> list[str]:
+def _of_table(rows: Any, schema: Schema) -> Sequence[str]:
     from textcnn.config import DataConfig
     from textcnn.text.memory import memory_table
     from textcnn.text.reading import Rows
@@ -97,7 +102,10 @@ def _of_table(rows: Any, schema: Schema) -> list[str]:
         found = Rows(table, DataConfig(text_column=schema.text_columns), "ignored")
     except DataError as err:
         raise _absent(schema, table, is_rows=isinstance(rows, list)) from err
-    texts = [row.text for row in found]
+    if found.has_blocks:
+        texts: Sequence[str] = ArrowTexts.concatenate([block.texts for block in found.blocks()])
+    else:
+        texts = [row.text for row in found]
     for notice in found.warnings():
         warn_of_data(notice)
     return texts

@@ -6,17 +6,22 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, islice
 from typing import Any
 
 from textcnn.core.threads import num_cores
 from textcnn.errors import TextCNNError
+from textcnn.inference.ahead import ahead
+from textcnn.inference.answer_tables import AnswerTable, answer_table
 from textcnn.inference.answers import Answerer, AnswerForm, InputRow, answer_rows, chunks_of
 from textcnn.inference.workers import WorkerLostError, Workers
-from textcnn.inference.writing import json_line
+from textcnn.inference.writing import is_json_lines, json_line, table_lines, write_lines, write_rows, write_tables
+from textcnn.text.reading import RowBlock, Rows
 
+Dictionaries = Iterable[dict[str, Any]]
 _AHEAD = 2  # chunks that wait for each process: while one is answered, the next is there
 _THREADS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "RAYON_NUM_THREADS")
 
@@ -25,17 +30,23 @@ Load = Callable[[], Answerer]
 
 @dataclass(frozen=True)
 class Part:
-    """The answers to one chunk of rows.
+    """The answers to some neighbouring rows.
 
     Attributes:
-        rows: one dictionary a row; empty if they were wanted as lines.
-        lines: the same as lines of JSON.
         counts: rows, tokens, unknown tokens, empty and cut rows.
+        lines: the answers as lines of JSON, if they were wanted so.
+        rows: else one dictionary a row, of rows that came one by one.
+        table: else the same column by column.
     """
 
-    rows: list[dict[str, Any]]
-    lines: str
     counts: Counter[str]
+    lines: str | bytes = ""
+    rows: list[dict[str, Any]] | None = None
+    table: AnswerTable | None = None
+
+    def dictionaries(self) -> Iterable[dict[str, Any]]:
+        """One dictionary a row, where the answers are not lines."""
+        return self.table.rows() if self.table is not None else self.rows or []
 
 
 def answer_stream(
@@ -46,17 +57,69 @@ def answer_stream(
     as_lines: bool,
     ready: Callable[[], bool] = lambda: True,
 ) -> Generator[Part, None, None]:
-    """Answers in this process.
+    """Answers in this process. Of a source that has blocks, reading and answering are ahead, in threads of their own.
 
     Args:
-        rows: are read only as far as they are needed.
+        rows: are read only as far as they are needed, or, in blocks, a little further.
         predictor: answers texts.
         form: what a row of answers holds.
-        as_lines: make lines of JSON, not dictionaries.
+        as_lines: make lines of JSON, not dictionaries or tables.
         ready: whether the next row can be read without waiting; if not, those read so far are answered first.
     """
+    if isinstance(rows, Rows) and rows.has_blocks and (as_lines or rows.are_alike):
+        yield from _answer_blocks(rows.blocks(), predictor, form, as_lines)
+        return
     for chunk in chunks_of(rows, ready):
         yield _answer(predictor, chunk, form, as_lines)
+
+
+def write_parts(
+    parts: Iterable[Part],
+    output: str,
+    finish: Callable[[Dictionaries], Dictionaries] | None = None,
+    *,
+    keep: bool = True,
+) -> None:
+    """Write answers as they come.
+
+    Args:
+        parts: with lines, if the output is of JSON lines and nothing finishes.
+        output: as for :func:`textcnn.inference.writing.write_rows`.
+        finish: is given dictionaries, and gives those to write.
+        keep: as for ``write_rows``.
+
+    Raises:
+        DataError: as ``write_rows``.
+    """
+    if finish is None and is_json_lines(output):
+        write_lines((part.lines for part in parts), output, keep=keep)
+        return
+    parts = iter(parts)
+    head = list(islice(parts, 1))
+    parts = chain(head, parts)
+    if finish is None and head and head[0].table is not None:
+        write_tables((part.table for part in parts if part.table is not None), output, keep=keep)
+    else:
+        found = (part.dictionaries() for part in parts)
+        write_rows(chain.from_iterable(found if finish is None else map(finish, found)), output, keep=keep)
+
+
+def _answer_blocks(
+    blocks: Iterator[RowBlock], predictor: Answerer, form: AnswerForm, as_lines: bool
+) -> Generator[Part, None, None]:
+    def answered() -> Generator[Part | tuple[AnswerTable, Counter[str]], None, None]:
+        with closing(ahead(blocks, 1)) as read:
+            for block in read:
+                rows = block.rows
+                yield answer_table(predictor, block, form) if rows is None else _answer(predictor, rows, form, as_lines)
+
+    with closing(ahead(answered(), 1)) as found:
+        for part in found:
+            if isinstance(part, Part):
+                yield part
+            else:
+                table, counts = part
+                yield Part(counts, lines=table_lines(table)) if as_lines else Part(counts, table=table)
 
 
 def answer_in_processes(
@@ -100,7 +163,7 @@ def answer_in_processes(
 
 def _answer(predictor: Answerer, rows: Sequence[InputRow], form: AnswerForm, as_lines: bool) -> Part:
     answers, counts = answer_rows(predictor, rows, form)
-    return Part([], "".join(map(json_line, answers)), counts) if as_lines else Part(answers, "", counts)
+    return Part(counts, lines="".join(map(json_line, answers))) if as_lines else Part(counts, rows=answers)
 
 
 @contextmanager

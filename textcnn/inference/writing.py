@@ -18,6 +18,8 @@ from typing import IO, Any, TextIO, TypeVar
 
 from textcnn.atomic import is_replaceable, replaced_file
 from textcnn.errors import DataError
+from textcnn.inference.answer_tables import AnswerTable
+from textcnn.inference.table_bytes import arrow_column, csv_header, csv_lines, json_lines
 from textcnn.text.read_table import is_missing
 
 FORMATS = (".jsonl", ".csv", ".tsv", ".parquet")
@@ -68,17 +70,43 @@ def write_rows(rows: Iterable[Row], output: str, *, keep: bool = True) -> int:
             text.detach()  # which writes what it holds; the file is closed by who opened it
 
 
-def write_lines(parts: Iterable[str], output: str, *, keep: bool = True) -> None:
+def write_tables(tables: Iterable[AnswerTable], output: str, *, keep: bool = True) -> None:
+    """Write the rows of tables with the same columns to CSV, TSV or Parquet: the bytes that :func:`write_rows` writes.
+
+    Arguments and errors are those of :func:`write_rows`.
+    """
+    ending, path = _kind(output)[0], Path(output)
+    tables = _started(tables)
+    with _opened(output, keep) as file:
+        if ending == ".parquet":
+            _write_arrow(_regrouped(tables), file, path)
+            return
+        delimiter = "\t" if ending == ".tsv" else ","
+        for number, table in enumerate(tables):
+            file.write(csv_header(list(table.columns), delimiter) if number == 0 else b"")
+            file.write(csv_lines(table, delimiter, _json))
+
+
+def write_lines(parts: Iterable[str | bytes], output: str, *, keep: bool = True) -> None:
     """Write parts of JSON lines to ``output``; each has left this process before the next is asked for.
 
     Arguments and errors are those of :func:`write_rows`.
     """
     parts = _started(parts)
     if output in STDOUT:
-        _write_parts(parts, sys.stdout)
+        _write_parts((part if isinstance(part, str) else part.decode() for part in parts), sys.stdout)
         return
     with _opened(output, keep) as file:
-        _write_parts((part.encode("utf-8", "backslashreplace") for part in parts), file)
+        _write_parts((part if isinstance(part, bytes) else _encoded(part) for part in parts), file)
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")
+
+
+def table_lines(table: AnswerTable) -> bytes:
+    """The rows of a table as lines of JSON: the bytes that :func:`write_rows` writes."""
+    return json_lines(table, _json)
 
 
 def is_json_lines(output: str) -> bool:
@@ -154,18 +182,37 @@ def _write_csv(rows: Iterable[Row], file: TextIO, delimiter: str, path: Path) ->
 
 
 def _write_parquet(rows: Iterable[Row], file: IO[bytes], path: Path) -> int:
+    count = 0
+
+    def columns() -> Iterator[dict[str, Any]]:
+        nonlocal count
+        for names, group in _groups(rows, path):
+            count += len(group)
+            yield {name: [row.get(name) for row in group] for name in names}
+
+    _write_columns(columns(), file, path)
+    return count
+
+
+def _write_arrow(tables: Iterable[AnswerTable], file: IO[bytes], path: Path) -> None:
+    _write_columns(
+        ({name: arrow_column(column, _json) for name, column in table.columns.items()} for table in tables), file, path
+    )
+
+
+def _write_columns(groups: Iterable[dict[str, Any]], file: IO[bytes], path: Path) -> None:
+    """Write groups of columns, lists of values or arrays of pyarrow; the first group tells the types."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     writer: pq.ParquetWriter | None = None
-    count = 0
     try:
-        for columns, group in _groups(rows, path):
+        for group in groups:
             if writer is None:
-                schema = pa.schema([(name, _type([row.get(name) for row in group], pa)) for name in columns])
+                schema = pa.schema([(name, _type(cells, pa)) for name, cells in group.items()])
                 writer = pq.ParquetWriter(file, schema)
-            writer.write_table(pa.Table.from_pylist(_as_schema(group, schema, pa), schema=schema))
-            count += len(group)
+            arrays = [_array(group[field.name], field.type, pa) for field in schema]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as err:
         raise DataError(
             f"a carried column has values of several types: {err}; write .jsonl instead", path=path
@@ -175,7 +222,23 @@ def _write_parquet(rows: Iterable[Row], file: IO[bytes], path: Path) -> int:
             writer.close()
     if writer is None:
         pq.write_table(pa.table({}), file)
-    return count
+
+
+def _regrouped(tables: Iterable[AnswerTable]) -> Iterator[AnswerTable]:
+    """The same rows, :data:`_ROW_GROUP` at a time."""
+    held: list[AnswerTable] = []
+    count = 0
+    for table in tables:
+        start = 0
+        while start < len(table):
+            stop = min(start + _ROW_GROUP - count, len(table))
+            held.append(table.part(start, stop))
+            count, start = count + stop - start, stop
+            if count == _ROW_GROUP:
+                yield AnswerTable.concatenate(held)
+                held, count = [], 0
+    if held:
+        yield AnswerTable.concatenate(held)
 
 
 def _groups(rows: Iterable[Row], path: Path) -> Iterator[tuple[list[str], list[Row]]]:
@@ -197,23 +260,32 @@ def _groups(rows: Iterable[Row], path: Path) -> Iterator[tuple[list[str], list[R
         yield columns, group
 
 
-def _type(cells: list[Any], pa: Any) -> Any:
+def _type(cells: Any, pa: Any) -> Any:
     """The type of a column: text if there is text in it, or if it holds nothing yet and may hold anything later."""
+    if isinstance(cells, pa.Array):
+        return cells.type
+    cells = list(map(_flat_cell, cells))
     if any(isinstance(cell, str) for cell in cells):
         return pa.string()
     found = pa.array(cells).type
     return pa.string() if pa.types.is_null(found) else found
 
 
-def _as_schema(group: list[Row], schema: Any, pa: Any) -> list[Row]:
-    texts = {f.name for f in schema if pa.types.is_string(f.type)}
-    return [
-        {name: str(cell) if name in texts and cell is not None else cell for name, cell in row.items()} for row in group
-    ]
+def _array(cells: Any, kind: Any, pa: Any) -> Any:
+    """The cells as an array of that type; texts are made of what is none."""
+    if isinstance(cells, pa.Array) and cells.type == kind:
+        return cells
+    values = cells.to_pylist() if isinstance(cells, pa.Array) else list(map(_flat_cell, cells))
+    is_text = pa.types.is_string(kind)
+    return pa.array([str(cell) if is_text and cell is not None else cell for cell in values], kind)
 
 
 def _flat(row: Row) -> Row:
-    return {name: _json(cell) if isinstance(cell, (list, dict)) else cell for name, cell in row.items()}
+    return {name: _flat_cell(cell) for name, cell in row.items()}
+
+
+def _flat_cell(cell: Any) -> Any:
+    return _json(cell) if isinstance(cell, (list, dict)) else cell
 
 
 def _json(value: Any) -> str:

@@ -16,10 +16,11 @@ import numpy.typing as npt
 
 from textcnn import core
 from textcnn.core.word_form import JOINED, UNKNOWN, WORD_SPLIT, is_ours
+from textcnn.text.arrow_texts import ArrowTexts
 from textcnn.text.lexicon import Lexicon, Unseen, joined, renumber
 from textcnn.text.ragged import Ragged, gather, with_room
 from textcnn.text.tokenizer import Tokenizer, steps_of
-from textcnn.text.words import Words, names_of, slices, utf8
+from textcnn.text.words import SLICE, Words, names_of, slices, utf8
 
 MOST_CHUNKS = 2**19  # remembered at once: about 50 MB with their ids and the tables
 MOST_CHARACTERS = 2**23  # of all remembered chunks
@@ -103,7 +104,11 @@ class ChunkMemory:
 
     def encode(self, texts: Sequence[str]) -> tuple[Ragged, Unseen]:
         """Token ids of all texts, and the words that have temporary ones among them."""
-        return joined([self._encode(part) for part in slices(texts)], self._size)
+        if isinstance(texts, ArrowTexts):
+            parts = [self._encode(part.bytes, part.ends) for part in texts.slices(SLICE)]
+        else:
+            parts = [self._encode(*utf8(part)) for part in slices(texts)]
+        return joined(parts, self._size)
 
     @property
     def lock(self) -> threading.Lock:
@@ -133,12 +138,12 @@ class ChunkMemory:
         self._names: list[str] = []
         self._bags = _Rows()
 
-    def _encode(self, texts: Sequence[str]) -> tuple[Ragged, Unseen]:
+    def _encode(self, data: npt.NDArray[np.uint8], ends: npt.NDArray[np.int64]) -> tuple[Ragged, Unseen]:
         with self.lock:
             if len(self._table) > self._bounds[0] or self._table.size > self._bounds[1]:
                 self._clear()
             try:
-                numbers, offsets = self._table.number(*utf8(texts))
+                numbers, offsets = self._table.number(data, ends)
                 if len(self._table) > len(self._chunks):
                     self._learn(*self._table.chunks(len(self._chunks)))
             except BaseException:  # Ctrl-C as well: no number may stay without its ids
@@ -183,9 +188,9 @@ class ChunkMemory:
     def _remember(self, unseen: Unseen) -> None:
         """Number those of the unseen words that are new."""
         new = [k for k, name in enumerate(unseen.names) if name not in self._unseen]
-        for k in new:
-            self._unseen[unseen.names[k]] = len(self._names)
-            self._names.append(unseen.names[k])
+        names = [unseen.names[k] for k in new]
+        self._unseen.update(zip(names, range(len(self._names), len(self._names) + len(names)), strict=True))
+        self._names += names
         self._bags.append(unseen.bags.take(np.array(new, np.int64)))
 
 

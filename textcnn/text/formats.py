@@ -8,11 +8,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from textcnn.config import ESCAPES, QUOTES, DataConfig
+from textcnn.core.scan import TableForm, scan_rows
 from textcnn.errors import ConfigError, DataError
+from textcnn.text.blocks import BlockRecords
 from textcnn.text.endings import EXTENSIONS, extension
 from textcnn.text.foreign import refuse_foreign, refuse_page
 from textcnn.text.read_columns import LABEL_NAMES, TEXT_NAMES
@@ -20,8 +23,9 @@ from textcnn.text.read_csv import DELIMITERS, csv_table, first_rows, has_sep_lin
 from textcnn.text.read_folder import folder_table
 from textcnn.text.read_json import json_table, looks_like_json
 from textcnn.text.read_parquet import parquet_table
-from textcnn.text.read_source import Source
-from textcnn.text.read_table import Record, Table
+from textcnn.text.read_source import LONGEST, Part, Source
+from textcnn.text.read_table import Opened, Record, Table
+from textcnn.text.scanning import Scanner, can_scan
 from textcnn.text.schema import Schema
 
 FORMATS = ("auto", "csv", "tsv", "jsonl", "json", "parquet", "fasttext", "folder", "lines")
@@ -165,17 +169,26 @@ def _line_table(
 ) -> Table:
     columns = tuple(cells(""))
 
-    def records(notices: Counter[str]) -> Iterator[Record]:
-        notices.update(seen)
-        for number, line in enumerate(source.lines(notices), start=1):
+    def records(lines: Iterator[str], notices: Counter[str], before: int = 0) -> Iterator[Record]:
+        for number, line in enumerate(lines, start=before + 1):
             if line.strip() or format == "lines":
                 yield number, cells(line.removesuffix("\n"))
             else:
                 notices["blank_lines"] += 1
 
-    return Table(
-        source.name, format, lambda notices: (columns, records(notices)), again=source.again, split_labels=split_labels
-    )
+    def start(notices: Counter[str]) -> Opened:
+        notices.update(seen)
+        if format != "lines" or not can_scan(source):
+            return columns, records(source.lines(notices), notices)
+        notices["members_aside"] = source.aside
+
+        def careful(part: Part) -> Iterator[Record]:
+            return records(source.lines(notices, part=part), notices, part.before[1])
+
+        form = TableForm(len(columns), LONGEST, keeps_blank=True)
+        return columns, BlockRecords(Scanner(source, columns, partial(scan_rows, form=form), careful).blocks())
+
+    return Table(source.name, format, start, again=source.again, split_labels=split_labels)
 
 
 def _fasttext_cells(line: str) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from textcnn.errors import DataError
-from textcnn.text.read_parquet import batch_records
+from textcnn.text.blocks import BlockRecords
+from textcnn.text.read_parquet import batch_blocks
 from textcnn.text.read_table import PEEK, SHORT_FLOATS, Opened, Record, Table, is_list, shown, unique_columns
 
 CHUNK = 1000  # rows taken from a frame or data set at a time
@@ -147,7 +148,7 @@ def _arrow_table(table: Any) -> Table:
 
     def start(_: Counter[str]) -> Opened:
         batches = table.to_batches(max_chunksize=CHUNK) if hasattr(table, "to_batches") else [table]
-        return columns, batch_records(iter(batches), columns, "<Table>")
+        return columns, BlockRecords(batch_blocks(iter(batches), columns, "<Table>"))
 
     columns = unique_columns(table.schema.names, "<Table>")
     return Table("<Table>", "arrow", start)

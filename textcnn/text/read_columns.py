@@ -114,9 +114,14 @@ class OtherTexts:
         self._texts: Counter[str] = Counter()
         self._rows = 0
 
+    @property
+    def has_seen(self) -> bool:
+        """Whether no more rows are looked at."""
+        return self._rows == SAMPLE or not self._columns
+
     def look(self, cells: Mapping[str, Any]) -> None:
         """See the cells of the next row; after the first ones nothing is done."""
-        if self._rows == SAMPLE or not self._columns:
+        if self.has_seen:
             return
         self._rows += 1
         for name in self._columns:

@@ -6,18 +6,22 @@ import csv
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterator
 from functools import partial
 from typing import Any
 
 from textcnn.config import DataConfig
+from textcnn.core.scan import Quotes, TableForm, scan_rows
 from textcnn.errors import DataError
-from textcnn.text.read_header import SEP, Header
-from textcnn.text.read_source import LONGEST, MARK, Source, too_long
-from textcnn.text.read_table import PEEK, Opened, Table
-from textcnn.text.read_tabs import Reader, tab_cells
+from textcnn.text.blocks import BlockRecords
+from textcnn.text.read_header import SEP, Header, is_numbered
+from textcnn.text.read_source import LONGEST, MARK, Part, Source, too_long
+from textcnn.text.read_table import PEEK, Opened, Record, Table
+from textcnn.text.read_tabs import Reader, may_go_on, tab_cells
+from textcnn.text.scanning import Scanner, can_scan
 
 DELIMITERS = {"csv": ",\t;|", "tsv": "\t,;|"}  # the usual one first: it wins a tie
+_JOINED_MARK = f'"{MARK}"'
 _BACKSLASH = re.compile(r'(\\[\\"])|\\')
 
 
@@ -36,26 +40,34 @@ def csv_table(source: Source, format: str, options: DataConfig) -> Table:
     """
     declared, head = _declared(source.head_lines())
     candidates = DELIMITERS[format] if options.format == "auto" else DELIMITERS[format][0]
-    delimiter = declared or _delimiter(head, candidates)
-    reader = partial(_reader, delimiter, options)
-    is_tabs = delimiter == "\t" and options.quotes == "auto"
+    cells = Cells(source, declared or _delimiter(head, candidates), options)
 
     def start(notices: Counter[str]) -> Opened:
-        rows = (tab_cells if is_tabs else _cells)(_lines(source, notices), notices, reader, source.name)
+        lines = Lines(_lines(source, notices))
+        rows = cells.rows(lines, notices)
         if declared is not None:
             notices["sep_line"] += 1
             next(rows, None)
         _, names = next(rows, (0, None))
         if names is None:
             raise DataError("expected a header line with the names of the columns, found no line", path=source.name)
+        skipped, is_plain, seen = lines.count, lines.are_plain, Counter(notices)
         first = list(itertools.islice(rows, 1))
-        if Header.is_in_doubt(names, [cells for _, cells in first]):
+        if Header.is_in_doubt(names, [row for _, row in first]):
             first += itertools.islice(rows, PEEK if source.again else 0)
+        is_scanned = is_plain and declared is None and cells.can_scan() and not any('"' in name for name in names)
+        if is_scanned:  # which sees all rows behind the header, the first ones too
+            lines.close()
+            notices.clear()
+            notices.update(seen)
         has_sep = declared is not None
-        header = Header(names, [cells for _, cells in first], notices, source.name, delimiter, has_sep=has_sep)
-        return header.columns, header.records(itertools.chain(first, rows))
+        header = Header(names, [row for _, row in first], notices, source.name, cells.delimiter, has_sep=has_sep)
+        if not is_scanned:
+            return header.columns, header.records(itertools.chain(first, rows))
+        width = len(names) + (bool(first) and is_numbered(first[0][1], len(names)))
+        return header.columns, BlockRecords(cells.scanner(header, width, notices).blocks(skipped))
 
-    return Table(source.name, format, start, again=source.again, strip_labels=True, delimiter=delimiter)
+    return Table(source.name, format, start, again=source.again, strip_labels=True, delimiter=cells.delimiter)
 
 
 def first_rows(lines: list[str]) -> tuple[str, list[str], list[str] | None]:
@@ -100,31 +112,104 @@ def _reader(delimiter: str, options: DataConfig, lines: Any) -> Any:
     )
 
 
-def _lines(source: Source, notices: Counter[str]) -> Iterator[str]:
+def _lines(source: Source, notices: Counter[str], part: Part | None = None) -> Generator[str, None, None]:
     """The lines with their ends; where files were joined, no byte order mark stands between quoted cells."""
-    for line in source.lines(notices, newline=""):
+    for line in source.lines(notices, newline="", part=part):
         if MARK in line:
-            notices["marks"] += line.count(f'"{MARK}"')
-            line = line.replace(f'"{MARK}"', '""')
+            notices["marks"] += line.count(_JOINED_MARK)
+            line = line.replace(_JOINED_MARK, '""')
         yield line
 
 
+class Lines:
+    """Lines that are counted as they are taken.
+
+    Args:
+        lines: with their ends as they are in the file.
+    """
+
+    def __init__(self, lines: Generator[str, None, None]) -> None:
+        self._lines, self.count, self.are_plain = lines, 0, True
+
+    def __iter__(self) -> Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.count += 1
+        self.are_plain = self.are_plain and line.endswith("\n")  # and not by a carriage return alone
+        return line
+
+    def close(self) -> None:
+        """Close the file."""
+        self._lines.close()
+
+
+class Cells:
+    """How the lines of a file are cut into cells.
+
+    Args:
+        source: the file.
+        delimiter: between cells.
+        options: whether quotes are text, and what escapes them.
+    """
+
+    def __init__(self, source: Source, delimiter: str, options: DataConfig) -> None:
+        self.delimiter, self._source, self._options = delimiter, source, options
+        self._reader = partial(_reader, delimiter, options)
+        self._is_tabs = delimiter == "\t" and options.quotes == "auto"
+
+    def rows(
+        self, lines: Iterator[str], notices: Counter[str], *, before: int = 0, width: int = 0
+    ) -> Iterator[tuple[int, list[str]]]:
+        """The cells of each row with the line it begins on.
+
+        Args:
+            lines: with their ends.
+            notices: counts what is worth a warning.
+            before: lines before these.
+            width: cells of a row; 0: these are the first lines, which show it.
+        """
+        if self._is_tabs:
+            return tab_cells(lines, notices, self._reader, self._source.name, before=before, width=width)
+        return _cells(lines, notices, self._reader, self._source.name, before)
+
+    def can_scan(self) -> bool:
+        """Whether the core may cut the file."""
+        return not self._options.escape and can_scan(self._source, self.delimiter)
+
+    def scanner(self, header: Header, width: int, notices: Counter[str]) -> Scanner:
+        """What cuts the rows behind a header, of which each has ``width`` cells."""
+
+        def careful(part: Part) -> Iterator[Record]:
+            lines = _lines(self._source, notices, part)
+            return header.records(self.rows(lines, notices, before=part.before[1], width=width))
+
+        is_text = self._options.quotes == "text"
+        quotes = Quotes.ODD if self._is_tabs else Quotes.TEXT if is_text else Quotes.SYNTAX
+        names = header.known if len(header.columns) > 1 else ()
+        form = TableForm(len(header.columns), LONGEST, self.delimiter, quotes, names=tuple(names))
+        goes_on = partial(may_go_on, width=width, reader=self._reader) if self._is_tabs else None
+        cut = partial(scan_rows, form=form)
+        return Scanner(self._source, header.columns, cut, careful, goes_on, _JOINED_MARK.encode())
+
+
 def _cells(
-    all_lines: Iterable[str], notices: Counter[str], reader: Reader, name: str
+    lines: Iterator[str], notices: Counter[str], reader: Reader, name: str, before: int
 ) -> Iterator[tuple[int, list[str]]]:
     line = held = 0
 
-    def lines() -> Iterator[str]:
+    def counted() -> Iterator[str]:
         nonlocal held
-        for part in all_lines:
+        for part in lines:
             held += len(part)
             if held > LONGEST:
                 raise too_long("a row", name, line)
             yield part
 
-    rows = reader(lines())
+    rows = reader(counted())
     while True:
-        line, held = rows.line_num + 1, 0
+        line, held = before + rows.line_num + 1, 0
         try:
             cells = next(rows, None)
         except csv.Error as err:

@@ -56,6 +56,7 @@ class Header:
             count -= 1
         named = [name or f"column {number}" for number, name in enumerate(self._names[:count], start=1)]
         self.columns = unique_columns(named, path)
+        self.known = set(self.columns) | set(self._names)  # a row that begins with one of them may be a header
         self._notices, self._path, self._delimiter, self._has_sep = notices, path, delimiter, has_sep
 
     def _ends_as_given(self, cells: Sequence[str]) -> bool:
@@ -74,7 +75,7 @@ class Header:
         Raises:
             DataError: a row has more or fewer cells than there are columns, or is another header.
         """
-        columns, known = self.columns, set(self.columns) | set(self._names)
+        columns, known = self.columns, self.known
         for line, cells in rows:
             if self._has_sep and SEP.match(self._delimiter.join(cells)):
                 self._notices["sep_line"] += 1

@@ -8,11 +8,15 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
+from textcnn.core.scan import scan_objects
 from textcnn.errors import DataError
-from textcnn.text.read_source import LONGEST, Source, without_halves
+from textcnn.text.blocks import BlockRecords
+from textcnn.text.read_source import LONGEST, Part, Source, without_halves
 from textcnn.text.read_table import DEEPEST, PEEK, Opened, Record, Table, is_deep, shown
+from textcnn.text.scanning import Scanner, can_scan
 
 PIECE = 2**16  # characters of a document that are read at once
 _CUT = 2_000  # characters: where the first bytes of a file hold no line end after as many, they have cut the line
@@ -21,6 +25,7 @@ _ROWS = ("data", "rows")  # what a list of rows is called where there are others
 _TEXT = r'"(?:[^"\\\n]|\\.)*"'
 # An array of texts, whole, or cut off behind the first.
 _TEXTS = re.compile(rf'\s*\[\s*{_TEXT}\s*(?:,\s*{_TEXT}\s*)*(?:\]\s*|,\s*(?:"(?:[^"\\\n]|\\.)*\\?)?)?')
+_NEEDS_ESCAPE = re.compile('["\\\\\x00-\x1f\ud800-\udfff]')  # in a key
 _DECODER = json.JSONDecoder()
 _ADVICE = "write an array of objects, or an object a line (in pandas: to_json(orient='records', lines=True))"
 
@@ -38,12 +43,29 @@ def json_table(source: Source, names: Sequence[str] = ()) -> Table:
     is_document = _is_document(source.head_text(), source.name, names)
 
     def start(notices: Counter[str]) -> Opened:
-        records = _Document(source, notices, names).rows() if is_document else _objects(source, notices)
+        lines = source.lines(notices, longest=PIECE if is_document else LONGEST)
+        if is_document:
+            records = _Document(source.name, notices, names, lines).rows()
+        else:
+            records = _with_lone_row_told(_objects(lines, source.name, notices), notices)
         head = list(itertools.islice(records, PEEK if source.again else 1))  # a pipe may be slow: do not wait for 100
-        columns = dict.fromkeys(key for _, record in head for key in record)
-        return tuple(columns), itertools.chain(head, records)
+        columns = tuple(dict.fromkeys(key for _, record in head for key in record))
+        is_scanned = not is_document and len(head) > 1 and can_scan(source)
+        if not is_scanned or not columns or any(map(_NEEDS_ESCAPE.search, columns)):
+            return columns, itertools.chain(head, records)
+        lines.close()
+        notices.clear()  # all rows are seen again
+        notices["members_aside"] = source.aside
+        return columns, BlockRecords(_scanner(source, columns, notices).blocks())
 
     return Table(source.name, "json" if is_document else "jsonl", start, again=source.again, strip_labels=True)
+
+
+def _scanner(source: Source, columns: tuple[str, ...], notices: Counter[str]) -> Scanner:
+    def careful(part: Part) -> Iterator[Record]:
+        return _objects(source.lines(notices, part=part), source.name, notices, part.before[1])
+
+    return Scanner(source, columns, partial(scan_objects, keys=columns, longest=LONGEST), careful)
 
 
 def looks_like_json(head: str) -> bool:
@@ -88,9 +110,8 @@ def _is_cut(head: str) -> bool:
 # ------------------------------------------------------------------------------------------------- an object a line
 
 
-def _objects(source: Source, notices: Counter[str]) -> Iterator[Record]:
-    record, count = None, 0
-    for number, line in enumerate(source.lines(notices), start=1):
+def _objects(lines: Iterator[str], name: str, notices: Counter[str], before: int = 0) -> Iterator[Record]:
+    for number, line in enumerate(lines, start=before + 1):
         if not line.strip():
             notices["blank_lines"] += 1
             continue
@@ -98,14 +119,21 @@ def _objects(source: Source, notices: Counter[str]) -> Iterator[Record]:
             record = json.loads(line)
         except (ValueError, RecursionError) as err:
             problem = f"expected one JSON object a line, found {shown(line)} ({err})"
-            raise DataError(problem, path=source.name, line=number) from err
-        record = _checked(record, line, notices, source.name, number)
+            raise DataError(problem, path=name, line=number) from err
+        record = _checked(record, line, notices, name, number)
         if not isinstance(record, dict):
-            raise DataError(f"expected one JSON object a line, found {shown(record)}", path=source.name, line=number)
-        count += 1
+            raise DataError(f"expected one JSON object a line, found {shown(record)}", path=name, line=number)
         yield number, record
-    if count == 1 and record is not None:
-        notices["lone_row"] += _has_lists(record)
+
+
+def _with_lone_row_told(records: Iterator[Record], notices: Counter[str]) -> Iterator[Record]:
+    """The rows of a whole file; it is counted if there is one alone, with lists, which may be columns."""
+    count, cells = 0, dict[str, Any]()
+    for line, cells in records:
+        count += 1
+        yield line, cells
+    if count == 1:
+        notices["lone_row"] += _has_lists(cells)
 
 
 def _checked(value: Any, raw: str, notices: Counter[str], name: str, line: int) -> Any:
@@ -133,11 +161,11 @@ def _without_surrogates(value: Any, notices: Counter[str]) -> Any:
 class _Document:
     """The values of a document, one after the other; of its text no more is held than the value that is read."""
 
-    def __init__(self, source: Source, notices: Counter[str], names: Sequence[str]) -> None:
-        self._name = source.name
+    def __init__(self, name: str, notices: Counter[str], names: Sequence[str], pieces: Iterator[str]) -> None:
+        self._name = name
         self._notices = notices
         self._names = names
-        self._pieces = source.lines(notices, longest=PIECE)
+        self._pieces = pieces
         self._text, self._at, self._line = "", 0, 1
         self._numbers = itertools.count(1)
 

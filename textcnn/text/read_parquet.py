@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from textcnn.errors import DataError
+from textcnn.text.arrow_texts import ArrowTexts
+from textcnn.text.blocks import Block, BlockRecords, Column
 from textcnn.text.read_source import Source
-from textcnn.text.read_table import Opened, Record, Table, one_line, unique_columns
+from textcnn.text.read_table import Opened, Table, one_line, unique_columns
 
 _ROWS = 256  # at once: a dictionary can hold one long text for all of them
+_BYTES, _BLOCKS = 2**20, 64  # of texts, and batches, of a block
 
 
 def parquet_table(source: Source) -> Table:
@@ -20,7 +24,7 @@ def parquet_table(source: Source) -> Table:
     def start(notices: Counter[str]) -> Opened:
         batches = _parquet_batches(source)
         columns = unique_columns(next(batches), source.name)
-        return columns, batch_records(batches, columns, source.name)
+        return columns, BlockRecords(_joined(batch_blocks(batches, columns, source.name)))
 
     return Table(source.name, "parquet", start, again=source.again)
 
@@ -38,24 +42,45 @@ def _parquet_batches(source: Source) -> Iterator[Any]:
             raise DataError(f"expected a Parquet file, found: {one_line(err)}", path=source.name) from err
 
 
-def batch_records(batches: Iterator[Any], columns: tuple[str, ...], name: str) -> Iterator[Record]:
-    """The rows of pyarrow's record batches as dictionaries of Python values, numbered from 1.
+def batch_blocks(batches: Iterator[Any], columns: tuple[str, ...], name: str) -> Iterator[Block]:
+    """The blocks of pyarrow's record batches, their rows numbered from 1.
 
     Raises:
         DataError: values that Python does not have, as a date in the year 300,000, or text that is not UTF-8.
     """
-    numbers = itertools.count(1)
+    count = 0
     for batch in batches:
         cells = [_values(column, title, name) for column, title in zip(batch.columns, columns, strict=True)]
-        for row in zip(*cells, strict=True):
-            yield next(numbers), dict(zip(columns, row, strict=True))
+        yield Block(dict(zip(columns, cells, strict=True)), np.arange(count + 1, count + len(batch) + 1))
+        count += len(batch)
 
 
-def _values(column: Any, title: str, name: str) -> list[Any]:
+def _joined(blocks: Iterator[Block]) -> Iterator[Block]:
+    """The same rows in larger blocks."""
+    held: list[Block] = []
+    size = 0
+    try:
+        for block in blocks:
+            held.append(block)
+            size += block.num_bytes
+            if size >= _BYTES or len(held) == _BLOCKS:
+                yield Block.concatenate(held)
+                held, size = [], 0
+    except DataError:
+        if held:  # the rows before the error
+            yield Block.concatenate(held)
+        raise
+    if held:
+        yield Block.concatenate(held)
+
+
+def _values(column: Any, title: str, name: str) -> Column:
     try:
         if str(column.type) == "float":  # of 32 bits: 0.1, as it is printed, and not 0.10000000149011612
             column = column.cast("string").cast("double")
-        return list(column.to_pylist())
+            return list(column.to_pylist())
+        texts = ArrowTexts.of_arrow(column)
+        return list(column.to_pylist()) if texts is None else texts
     except Exception as err:  # each type of value has its own way to fail
         raise DataError(
             f"expected values that Python can read in column {title!r}, found {column.type}: {one_line(err)}; "

@@ -13,10 +13,10 @@ import sys
 import tempfile
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from textcnn.errors import ConfigError, DataError
 from textcnn.text.archives import UNPACKING_ERRORS
@@ -38,6 +38,18 @@ MARKS = (  # UTF-32 before UTF-16, whose mark it begins with
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+
+
+class Part(NamedTuple):
+    """A part of the unpacked bytes of a file.
+
+    Attributes:
+        stream: the part, with ``read1``.
+        before: bytes and lines before it.
+    """
+
+    stream: Any
+    before: tuple[int, int]
 
 
 class Source:
@@ -122,9 +134,10 @@ class Source:
         """How much of the file has been read, packed as it is, 0 to 1; none of a pipe."""
         if self._file is None:
             return None
-        if self._file.closed:
+        try:
+            return float(self._file.tell() / max(os.fstat(self._file.fileno()).st_size, 1))
+        except ValueError:  # it is closed, perhaps just now by the thread that reads
             return 1.0
-        return float(self._file.tell() / max(os.fstat(self._file.fileno()).st_size, 1))
 
     def head(self) -> bytes:
         """The first bytes, some thousands of them, which stay to be read; of a pipe, those that came with a line."""
@@ -150,7 +163,9 @@ class Source:
         """Whether the last of the first lines may go on."""
         return not self.head_text().endswith("\n") and (not self.again or len(self.head()) >= HEAD)
 
-    def lines(self, notices: Counter[str], newline: str | None = None, *, longest: int = LONGEST) -> Iterator[str]:
+    def lines(
+        self, notices: Counter[str], newline: str | None = None, *, longest: int = LONGEST, part: Part | None = None
+    ) -> Generator[str, None, None]:
         r"""Lines with their ends: as ``"\n"``, or, with ``newline=""``, as they are.
 
         NUL characters become blanks and are counted as ``nul_bytes``; byte order marks at the start of a line, as
@@ -160,18 +175,23 @@ class Source:
             notices: counts what is worth a warning.
             newline: as for :func:`open`.
             longest: lines of as many characters come in pieces, below ``LONGEST``; from there they are an error.
+            part: of the unpacked bytes; none: all.
 
         Raises:
             DataError: a byte that is not of the encoding, with its offset; a line of ``LONGEST`` characters.
         """
-        with self.open() as stream:
-            notices["members_aside"] = self.aside
-            counted = _Counted(stream)
+        with self.open() if part is None else contextlib.nullcontext(part.stream) as stream:
+            if part is None:
+                notices["members_aside"] = self.aside
+                encoding = self._encoding(bytes(stream.peek(4)))
+            else:
+                encoding = self.used.removesuffix("-sig")
+            bytes_before, lines_before = (0, 0) if part is None else part.before
+            counted = _Counted(stream, bytes_before)
             buffer: Any = counted
-            encoding = self._encoding(bytes(stream.peek(4)))
             try:
                 text = io.TextIOWrapper(buffer, encoding, newline=newline)
-                for number, line in enumerate(iter(partial(text.readline, longest), "")):
+                for number, line in enumerate(iter(partial(text.readline, longest), ""), start=lines_before):
                     if len(line) == LONGEST:
                         raise too_long("a line", self.name, number + 1)
                     if line[0] == MARK:
@@ -237,9 +257,9 @@ class Source:
 class _Counted(io.BufferedIOBase):
     """A stream that knows how many bytes it has given, so that an undecodable one can be located."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, total: int) -> None:
         self.stream = stream
-        self.total = 0
+        self.total = total
 
     def readable(self) -> bool:
         return True

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from textcnn.errors import DataError
 
 if TYPE_CHECKING:
+    from textcnn.text.blocks import Block
     from textcnn.text.read_source import Source
 
 Record = tuple[int, dict[str, Any]]  # line or row number from 1, and the cells by column
@@ -57,6 +58,13 @@ class Table:
         self._again = again
         self.columns, records = start(self.notices)
         self._first: Iterator[Record] | None = records
+        self.has_blocks = hasattr(records, "blocks")  # of :class:`textcnn.text.blocks.BlockRecords`
+
+    def blocks(self) -> Iterator[Block]:
+        """Neighbouring rows together, column by column, if :attr:`has_blocks`; as iterating, a pass through all."""
+        records: Any = iter(self)
+        blocks: Iterator[Block] = records.blocks
+        return blocks
 
     def __iter__(self) -> Iterator[Record]:
         records, self._first = self._first, None

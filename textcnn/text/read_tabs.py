@@ -10,14 +10,14 @@ from typing import Any
 
 from textcnn.errors import DataError
 from textcnn.text.read_header import SEP, is_numbered
-from textcnn.text.read_source import LONGEST
+from textcnn.text.read_source import LONGEST, MARK
 from textcnn.text.read_table import shown
 
 Reader = Callable[[Iterable[str]], Any]  # csv.reader with its settings
 
 
 def tab_cells(
-    lines: Iterable[str], notices: Counter[str], reader: Reader, name: str
+    lines: Iterable[str], notices: Counter[str], reader: Reader, name: str, *, before: int = 0, width: int = 0
 ) -> Iterator[tuple[int, list[str]]]:
     """The cells of each row with the line it begins on; lines where quotes are text are counted.
 
@@ -30,12 +30,14 @@ def tab_cells(
         notices: counts what is worth a warning.
         reader: knows quotes, and what escapes them.
         name: of the file, for messages.
+        before: lines before these.
+        width: cells of a row; 0: these are the first lines, which show it.
 
     Raises:
         DataError: a row has too few cells, and a quote that is not closed before the next row.
     """
-    ahead = _Ahead(lines)
-    widths: list[int] = []  # of the header and of the row below it, which may have a row number before it
+    ahead = _Ahead(lines, before)
+    widths = [width, 0] if width else []  # of the header and of the row below it, which may have a row number before it
     for number, line in ahead:
         width = max(widths, default=0)
         cells = line.rstrip("\r\n").split("\t")
@@ -62,8 +64,8 @@ def tab_cells(
 class _Ahead:
     """Lines with their numbers, of which the next ones can be seen before they are taken."""
 
-    def __init__(self, lines: Iterable[str]) -> None:
-        self._lines = enumerate(lines, start=1)
+    def __init__(self, lines: Iterable[str], before: int) -> None:
+        self._lines = enumerate(lines, start=before + 1)
         self._seen: deque[tuple[int, str]] = deque()
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
@@ -88,6 +90,23 @@ class _Ahead:
         count = len(self._seen)
         self._seen.extend(itertools.islice(self._lines, 1))
         return len(self._seen) > count
+
+
+def may_go_on(row: bytes, following: bytes, *, width: int, reader: Reader) -> bool:
+    """Whether a line of UTF-8 may begin a row of several lines.
+
+    Args:
+        row: the line, with its end.
+        following: the line behind it; empty where it is not known.
+        width: cells of a row.
+        reader: as for :func:`tab_cells`.
+    """
+    line = row.decode().removeprefix(MARK).replace("\0", " ")
+    if '"' not in line or _parsed([line], reader) is not None:
+        return False
+    cells = line.rstrip("\r\n").split("\t")
+    is_last_open = len(cells) == width and cells[-1].startswith('"') and following.count(b"\t") + 1 != width
+    return len(cells) < width or is_last_open
 
 
 def _parsed(lines: Iterable[str], reader: Reader) -> list[str] | None:

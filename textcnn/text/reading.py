@@ -17,8 +17,11 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from textcnn import core
 from textcnn.config import DataConfig
 from textcnn.errors import DataError
+from textcnn.text.arrow_texts import ArrowTexts
+from textcnn.text.blocks import Block, Column, LooseBlock
 from textcnn.text.formats import NEW, file_table, source_table
 from textcnn.text.label_form import Asked
 from textcnn.text.label_words import spellings
@@ -56,6 +59,24 @@ class Row:
     parts: tuple[tuple[str, int, int], ...] = ()
 
 
+@dataclass(frozen=True)
+class RowBlock:
+    """Some neighbouring rows of a source.
+
+    Args:
+        texts: the text of each.
+        columns: every cell as read, by column.
+        rows: in their place, where the rows do not all have the same columns.
+    """
+
+    texts: ArrowTexts
+    columns: dict[str, Column]
+    rows: Sequence[Row] | None = None
+
+    def __len__(self) -> int:
+        return len(self.texts) if self.rows is None else len(self.rows)
+
+
 class Rows:
     """The rows of a source as a stream, and what has been decided about it.
 
@@ -88,6 +109,35 @@ class Rows:
 
     def __iter__(self) -> Iterator[Row]:
         return map(self._row, self._table)
+
+    @property
+    def has_blocks(self) -> bool:
+        """Whether there are :meth:`blocks`: a file that can be read ahead, or a table in memory that Arrow holds."""
+        return self._table.has_blocks and core.library() is not None
+
+    @property
+    def are_alike(self) -> bool:
+        """Whether all rows have the same columns."""
+        return self.format != "jsonl"
+
+    def blocks(self) -> Iterator[RowBlock]:
+        """The rows without their labels, neighbours together; as iterating, a pass through the source."""
+        return map(self._row_block, self._table.blocks())
+
+    def _row_block(self, block: Block) -> RowBlock:
+        if isinstance(block, LooseBlock):
+            return RowBlock(ArrowTexts.of(()), {}, [self._row(record) for record in block.records()])
+        column = block.columns.get(self.text_columns[0])
+        if len(self.text_columns) > 1 or not isinstance(column, ArrowTexts):
+            texts = ArrowTexts.of(self._text(cells, line)[0] for line, cells in block.records())
+            return RowBlock(texts, block.columns)
+        if self._others is not None and not self._others.has_seen:
+            for _, cells in block.records():
+                self._others.look(cells)
+        texts, count = column.without_nuls()
+        self.notices["nul_bytes"] += count
+        self.notices["empty_texts"] += texts.blank()
+        return RowBlock(texts, block.columns)
 
     def warnings(self) -> list[str]:
         """What has been noticed so far, a sentence each."""
