@@ -209,11 +209,12 @@ class Source:
                     yield line
             except UnicodeDecodeError as err:
                 offset = counted.total - len(err.object) + err.start
-                more = stream.read(HINTED) if self.again else b""  # of a pipe, no more is waited for
+                after = err.object[err.start :] + (stream.read(HINTED) if self.again else b"")  # a pipe may be slow
+                before = self.head()[:offset]
                 raise DataError(
                     f"expected text in {encoding.removesuffix('-sig')}, found byte {err.object[err.start]:#04x} "
                     f"at byte offset {offset}; say what the file is in with --encoding"
-                    f"{_hint(err.object + more, err.start, encoding)}",
+                    f"{_hint(before + after[:HINTED], len(before), encoding)}",
                     path=self.name,
                 ) from err
 
