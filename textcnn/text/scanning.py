@@ -23,7 +23,7 @@ from textcnn.errors import DataError
 from textcnn.text.archives import DAMAGE
 from textcnn.text.arrow_texts import ArrowTexts
 from textcnn.text.blocks import Block, Column, LooseBlock
-from textcnn.text.read_source import LONGEST, Part, Source
+from textcnn.text.read_source import LONGEST, MARK, Part, Source
 from textcnn.text.read_table import Record
 
 BLOCK = 2**19  # bytes that are cut at once
@@ -77,7 +77,9 @@ class Scanner:
         """
         with self.source.open() as stream:
             pieces = _Pieces(stream)
-            yield from self._blocks(pieces, pieces.skip(skipped))
+            size = pieces.drop(MARK.encode()) if self.source.used == "utf-8-sig" else 0
+            behind, lines = pieces.skip(skipped)
+            yield from self._blocks(pieces, (size + behind, lines))
 
     def _blocks(self, pieces: _Pieces, before: tuple[int, int]) -> Iterator[Block]:
         wanted, most_rows = BLOCK, max(min(ROWS, BLOCK // len(self.columns)), 1)
@@ -234,6 +236,13 @@ class _Pieces(io.BufferedIOBase):
     def give_back(self, data: bytes) -> None:
         """These bytes come next."""
         self._held = data + self._held
+
+    def drop(self, start: bytes) -> int:
+        """Pass these bytes, if they come next; how many are passed."""
+        data = self.take(len(start))
+        size = len(start) if data.startswith(start) else 0
+        self.give_back(data[size:])
+        return size
 
     def skip(self, lines: int) -> tuple[int, int]:
         """Pass so many lines; the bytes and lines that are behind."""
