@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks.classify_parts import PARTS
 from benchmarks.runner import Benchmark, main
 
-CLASSIFY = Benchmark("classify", "Classifying in seconds: floors and aims", __doc__, PARTS)
+CLASSIFY = Benchmark("classify", __doc__, PARTS)
 
 if __name__ == "__main__":
     main(CLASSIFY)

@@ -37,13 +37,11 @@ class Benchmark:
 
     Attributes:
         kind: by which its documents are known, and the name of its module.
-        title: of its table.
         description: of its command line.
         parts: by letters, what each is about, and what measures it.
     """
 
     kind: str
-    title: str
     description: str
     parts: Mapping[str, tuple[str, Callable[[Plan], Part]]]
 
@@ -105,7 +103,7 @@ def run(
         if output is not None:
             write_document(document, output)
         if table is not None:
-            table.write_text(to_markdown(document, benchmark.title), encoding="utf-8")
+            table.write_text(to_markdown(document), encoding="utf-8")
     return document
 
 
@@ -154,6 +152,6 @@ def main(benchmark: Benchmark) -> None:
                 plan = dataclasses.replace(plan, quick=True, repetitions=1)
             else:
                 plan = dataclasses.replace(plan, repetitions=given.repetitions)
-            print(to_markdown(run(benchmark, keys, plan, given.output, given.table), benchmark.title), end="")
+            print(to_markdown(run(benchmark, keys, plan, given.output, given.table)), end="")
     except TextCNNError as err:
         sys.exit(f"error: {err}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks.runner import Benchmark, main
 from benchmarks.train_parts import PARTS
 
-TRAIN = Benchmark("train", "Training in seconds: floors and aims", __doc__, PARTS)
+TRAIN = Benchmark("train", __doc__, PARTS)
 
 if __name__ == "__main__":
     main(TRAIN)

@@ -55,10 +55,16 @@ def spread(values: Sequence[float]) -> dict[str, Any]:
     return {"min": min(values), "median": float(np.median(values)), "all": list(values)}
 
 
-def to_markdown(document: Mapping[str, Any], title: str) -> str:
+TITLES = {
+    "train": "Training in seconds: floors and aims",
+    "classify": "Classifying in seconds: floors and aims",
+}
+
+
+def to_markdown(document: Mapping[str, Any]) -> str:
     """The document for readers: a table of all rows, then where and when each part was measured."""
     lines = [
-        f"# {title}",
+        f"# {TITLES[document['benchmark']]}",
         "",
         f"Made by `make bench-{document['benchmark']}`. Whole processes, medians of the repetitions; "
         "a ratio is of one run.",

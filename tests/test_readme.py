@@ -89,7 +89,7 @@ def test_tables_are_made_from_the_json_beside_them():
     }
     of_tests = {"guards": "guarantees.tables", "faults": "faults.run", "rows": "faults.rows"}
     of_tests |= {
-        "train": "benchmarks.train_result",
+        **dict.fromkeys(("train", "classify"), "benchmarks.train_result"),
         "ray-rows": "faults.ray_rows",
         "fuzz": "fuzzing.fuzz",
         "bombs": "fuzzing.bombs",

@@ -27,7 +27,7 @@ WATCHED = ("-O1", "-g", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all", 
 def run(*words: str | Path, env: dict[str, str] | None = None) -> None:
     """Say a command and run it; the first that fails ends the checks."""
     print("+", *words, flush=True)
-    done = subprocess.run([*map(str, words)], env={**os.environ, **(env or {})}, cwd=ROOT, check=False, timeout=600)
+    done = subprocess.run([*map(str, words)], env={**os.environ, **(env or {})}, cwd=ROOT, check=False, timeout=2400)
     if done.returncode != 0:
         for report in PLACE.glob("report.*"):
             print(report.read_text(encoding="utf-8", errors="replace"), flush=True)

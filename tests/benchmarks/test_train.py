@@ -64,7 +64,7 @@ def test_a_part_is_measured_and_the_others_stay(plan, tmp_path):
     (runs,) = document["parts"]["g"]["measured"].values()
     assert row["value"] == runs["2"][0]["tokens_per_second"] / runs["1"][0]["tokens_per_second"]
     assert all(run["seconds"] > run["loop_seconds"] > 0 for (run,) in runs.values())
-    assert table.read_text() == to_markdown(document, TRAIN.title)
+    assert table.read_text() == to_markdown(document)
     assert "| f | an earlier figure | 3.00 | at most 2.5 | at most 2 | no | |" in table.read_text().replace("  ", " ")
     assert "| g | loop, trec: two threads / one |" in table.read_text()
 

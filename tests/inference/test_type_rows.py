@@ -28,7 +28,7 @@ def test_a_full_cache_keeps_the_rows_of_frequent_types():
         made.extend(types.tolist())
         fill(types, unseen, rows)
 
-    cache = RowCache(counted, NOTHING, NUM_TYPES, capacity=9)
+    cache = RowCache(counted, NOTHING, NUM_TYPES, capacity=12)
     cache.find(np.arange(8), Unseen())
     made.clear()
     cache.find(np.array([20, 21]), Unseen())  # no room: 0 to 5 are kept

@@ -105,7 +105,8 @@ class NgramIndex:
     def __init__(self, keys: Integers) -> None:
         num_words = int(keys[: np.searchsorted(keys, 1 << 32)].max(initial=-1)) + 1
         self._word_rows = np.full(num_words, -1, np.int32)
-        self._table = np.full((1 << max(4, int(2 * len(keys)).bit_length()), 2), -1, np.int64)
+        num_pairs = int(np.count_nonzero(keys >= 1 << 32))
+        self._table = np.full((1 << max(4, (4 * num_pairs // 3).bit_length()), 2), -1, np.int64)
         self._num_features = len(keys)
         call("tc_index_ngrams", pointer(keys, np.int64), whole(len(keys)), *self._pointers())
 

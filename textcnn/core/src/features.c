@@ -129,13 +129,14 @@ int tc_move_pairs(const int64_t *table, int64_t num_slots, int64_t *larger, int6
 int tc_index_ngrams(
     const int64_t *keys, int64_t num_keys, int32_t *word_rows, int64_t num_words, int64_t *table, int64_t num_slots
 ) {
-    if (num_keys < 0 || num_keys > INT32_MAX || num_words < 0 || !tc_is_power_of_two(num_slots) || num_slots < 2 * num_keys)
-        return -1;
+    if (num_keys < 0 || num_keys > INT32_MAX || num_words < 0 || !tc_is_power_of_two(num_slots)) return -1;
     int bits = bits_of(num_slots);
+    int64_t num_pairs = 0;
     for (int64_t row = 0; row < num_keys; row++) {
         int64_t key = keys[row];
         if (key < 0 || (key >> 32 == 0 && key >= num_words)) return -1;
         if (key >> 32 == 0) word_rows[key] = (int32_t)row;
+        else if (4 * ++num_pairs > 3 * num_slots) return -1;
         else put_pair(table, num_slots, bits, key, row);
     }
     return 0;

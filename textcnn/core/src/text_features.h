@@ -38,8 +38,8 @@ int tc_count_pairs(
 /* Put the entries of a table of pairs into a larger one, which is all -1. */
 int tc_move_pairs(const int64_t *table, int64_t num_slots, int64_t *larger, int64_t num_larger);
 
-/* Rows of ascending keys: of words in word_rows (num_words), -1 where a word has none, of pairs in a table, all -1, of at
- * least twice as many slots as there are keys. */
+/* Rows of ascending keys: of words in word_rows (num_words), -1 where a word has none, of pairs in a table, all -1, of
+ * which a quarter must stay empty. */
 int tc_index_ngrams(
     const int64_t *keys, int64_t num_keys, int32_t *word_rows, int64_t num_words, int64_t *table, int64_t num_slots
 );
