@@ -28,12 +28,12 @@ def test_a_full_cache_keeps_the_rows_of_frequent_types():
         made.extend(types.tolist())
         fill(types, unseen, rows)
 
-    cache = RowCache(counted, NOTHING, NUM_TYPES, capacity=12)
+    cache = RowCache(counted, NOTHING, NUM_TYPES, capacity=10)
     cache.find(np.arange(8), Unseen())
     made.clear()
-    cache.find(np.array([20, 21]), Unseen())  # no room: 0 to 5 are kept
+    cache.find(np.array([20, 21]), Unseen())  # no room: 0 to 4 are kept
     assert made == [20, 21]
-    cache.find(np.arange(6), Unseen())
+    cache.find(np.arange(5), Unseen())
     assert made == [20, 21]
     cache.find(np.array([7]), Unseen())
     assert made == [20, 21, 7]
