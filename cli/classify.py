@@ -108,6 +108,7 @@ def classify(
         counts, notes = classify_folder(model, input, output, data, top_k=top_k, threshold=threshold, **how)
         _tell(counts, notes, read_config(model).get("max_length"))
         return
+    from textcnn.core.memory import use_one_arena
     from textcnn.core.threads import num_cores
     from textcnn.inference.answers import AnswerForm
     from textcnn.inference.streaming import answer_in_processes, answer_stream, write_parts
@@ -116,6 +117,8 @@ def classify(
     from textcnn.text.reading import open_rows
     from textcnn.text.schema import schema_of
 
+    if input is not None:
+        use_one_arena()
     finish = _with_evidence(model, abstain_label) if evidence or abstain_label is not None else None
     as_lines = is_json_lines(output) and finish is None
     threads, cache_bytes = max(num_cores() // workers, 1), CACHE_BYTES // workers  # workers share cores and memory

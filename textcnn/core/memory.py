@@ -6,6 +6,7 @@ which takes longer than the row.
 
 from __future__ import annotations
 
+import ctypes
 import math
 import mmap
 import sys
@@ -18,6 +19,7 @@ import numpy.typing as npt
 
 from textcnn.errors import NoMemoryError
 
+_M_ARENA_MAX = -8  # malloc.h of glibc
 PAGE = 2**21
 LINE = 64  # bytes of a cache line
 
@@ -43,6 +45,15 @@ def zeros(shapes: Mapping[str, Sequence[int]]) -> dict[str, npt.NDArray[np.float
         found[name] = data[start : start + 4 * math.prod(shape)].view(np.float32).reshape(shape)
         start += sizes[name]
     return found
+
+
+def use_one_arena() -> None:
+    """Let the threads of this process allocate from one arena (mallopt(3)); nothing where the C library is not glibc.
+
+    Threads that pass large arrays on to each other leave as much memory unused in arenas of their own.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").mallopt(_M_ARENA_MAX, 1)
 
 
 def _pages(size: int) -> npt.NDArray[np.uint8]:
