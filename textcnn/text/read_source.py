@@ -136,7 +136,7 @@ class Source:
             return None
         try:
             return float(self._file.tell() / max(os.fstat(self._file.fileno()).st_size, 1))
-        except ValueError:  # it is closed, perhaps just now by the thread that reads
+        except (OSError, ValueError):  # it is closed, perhaps just now by the thread that reads
             return 1.0
 
     def head(self) -> bytes:
