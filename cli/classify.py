@@ -109,9 +109,9 @@ def classify(
         _tell(counts, notes, read_config(model).get("max_length"))
         return
     from textcnn.core.memory import use_one_arena
-    from textcnn.core.threads import num_cores
+    from textcnn.core.threads import num_threads
     from textcnn.inference.answers import AnswerForm
-    from textcnn.inference.streaming import answer_in_processes, answer_stream, write_parts
+    from textcnn.inference.streaming import answer_in_processes, answer_stream, are_blocks, write_parts
     from textcnn.inference.type_rows import CACHE_BYTES
     from textcnn.inference.writing import is_json_lines
     from textcnn.text.reading import open_rows
@@ -121,18 +121,21 @@ def classify(
         use_one_arena()
     finish = _with_evidence(model, abstain_label) if evidence or abstain_label is not None else None
     as_lines = is_json_lines(output) and finish is None
-    threads, cache_bytes = max(num_cores() // workers, 1), CACHE_BYTES // workers  # workers share cores and memory
-    load = partial(load_predictor, model, threshold, precision, explain, threads=threads, cache_bytes=cache_bytes)
+    config = read_config(model)
+    rows = open_rows(list(texts) if texts else input, data, labels="ignored", like=schema_of(config))
+    threads, cache_bytes = max(num_threads() // workers, 1), CACHE_BYTES // workers  # workers share cores and memory
+    in_blocks = workers == 1 and are_blocks(rows, as_lines=as_lines)  # one thread answers each
+    at_once = {"threads": 1 if in_blocks else threads, "cache_bytes": cache_bytes}
+    load = partial(load_predictor, model, threshold, precision, explain, **at_once)
     predictor = load() if workers == 1 else None  # each worker has its own
     if predictor is not None:
         console.detail(f"runtime: {predictor.runtime.describe()}")
-    config = read_config(model)
-    rows = open_rows(list(texts) if texts else input, data, labels="ignored", like=schema_of(config))
     if input is not None:
         console.say(rows.describe())
     form = AnswerForm(rows.text_columns, top_k, threshold)
     if predictor is not None:
-        parts = answer_stream(rows, predictor, form, as_lines=as_lines, ready=rows.ready)
+        threads = threads if predictor.runtime.name == "look-up" else 1  # torch has threads of its own
+        parts = answer_stream(rows, predictor, form, as_lines=as_lines, threads=threads, ready=rows.ready)
     else:
         parts = answer_in_processes(rows, load, form, as_lines=as_lines, workers=workers, ready=rows.ready)
     counts = Counter()
@@ -152,14 +155,17 @@ def load_predictor(
     model: Path, threshold: float | None, precision: str, explain: str | None, *, threads: int, cache_bytes: int
 ) -> Predictor | Explainer:
     """The predictor in a folder, if it can do what is asked for; worker processes are given this function."""
-    from textcnn.explain.explaining import Explainer
     from textcnn.inference.predictor import Predictor
 
     console.say_what_is_logged()
     predictor = Predictor.load(model, precision=precision, threads=threads, cache_bytes=cache_bytes)
     predictor.text_inputs()
     predictor.thresholds(threshold)
-    return predictor if explain is None else Explainer(predictor, labels=explain, top=EXPLAINED)
+    if explain is None:
+        return predictor
+    from textcnn.explain.explaining import Explainer
+
+    return Explainer(predictor, labels=explain, top=EXPLAINED)
 
 
 def _watched(parts: Generator[Part, None, None], counts: Counter[str], rows: Rows) -> Generator[Part, None, None]:

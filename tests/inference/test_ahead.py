@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from textcnn.inference.ahead import ahead
+from textcnn.inference.ahead import ahead, in_threads
 
 
 def test_all_items_in_order():
@@ -54,3 +54,30 @@ def test_who_stops_early_closes_the_items_and_ends_the_thread():
     line.close()
     assert closed == ["textcnn-ahead"]
     assert not [thread for thread in threading.enumerate() if thread.name == "textcnn-ahead"]
+
+
+def test_results_of_threads_come_in_the_order_of_the_items():
+    begun = threading.Barrier(3)
+
+    def work(number):
+        if number < 3:
+            begun.wait(timeout=30)  # three at once
+        return 2 * number
+
+    assert list(in_threads(work, iter(range(50)), 3)) == [2 * number for number in range(50)]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_an_error_of_items_or_of_work_comes_behind_the_results_before_it(threads):
+    def items():
+        yield from (1, 2)
+        raise ValueError("the third")
+
+    results = in_threads(str, items(), threads)
+    assert [next(results), next(results)] == ["1", "2"]
+    with pytest.raises(ValueError, match="the third"):
+        next(results)
+    results = in_threads(lambda number: 6 // number, iter([3, 2, 0, 1]), threads)
+    assert [next(results), next(results)] == [2, 3]
+    with pytest.raises(ZeroDivisionError):
+        next(results)

@@ -1,13 +1,41 @@
-"""Items that are made in a thread of their own, so that reading, answering and writing overlap."""
+"""Items that are made in other threads, in their order, so that reading, answering and writing overlap."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def in_threads(work: Callable[[Item], Result], items: Iterator[Item], threads: int) -> Generator[Result, None, None]:
+    """What ``work`` makes of each item, in the order of the items; an error comes behind the results before it.
+
+    Args:
+        work: is called for several items at once.
+        items: are taken in the caller's thread, at most ``threads`` + 1 before the first result is asked for.
+        threads: that work.
+    """
+    waiting: deque[Future[Result]] = deque()
+    error: Exception | None = None
+    is_over = False
+    with ThreadPoolExecutor(threads, "textcnn-work") as executor:
+        while waiting or not is_over:
+            while not is_over and len(waiting) <= threads:
+                try:
+                    waiting.append(executor.submit(work, next(items)))
+                except StopIteration:
+                    is_over = True
+                except Exception as err:
+                    error, is_over = err, True
+            if waiting:
+                yield waiting.popleft().result()
+    if error is not None:
+        raise error
 
 
 def ahead(items: Iterator[Item], most: int) -> Generator[Item, None, None]:

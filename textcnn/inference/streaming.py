@@ -14,7 +14,7 @@ from typing import Any
 
 from textcnn.core.threads import num_cores
 from textcnn.errors import TextCNNError
-from textcnn.inference.ahead import ahead
+from textcnn.inference.ahead import ahead, in_threads
 from textcnn.inference.answer_tables import AnswerTable, answer_table
 from textcnn.inference.answers import Answerer, AnswerForm, InputRow, answer_rows, chunks_of
 from textcnn.inference.workers import WorkerLostError, Workers
@@ -55,6 +55,7 @@ def answer_stream(
     form: AnswerForm,
     *,
     as_lines: bool,
+    threads: int = 1,
     ready: Callable[[], bool] = lambda: True,
 ) -> Generator[Part, None, None]:
     """Answers in this process. Of a source that has blocks, reading and answering are ahead, in threads of their own.
@@ -64,13 +65,19 @@ def answer_stream(
         predictor: answers texts.
         form: what a row of answers holds.
         as_lines: make lines of JSON, not dictionaries or tables.
+        threads: that answer blocks, each a block of its own (:func:`are_blocks`).
         ready: whether the next row can be read without waiting; if not, those read so far are answered first.
     """
-    if isinstance(rows, Rows) and rows.has_blocks and (as_lines or rows.are_alike):
-        yield from _answer_blocks(rows.blocks(), predictor, form, as_lines)
+    if isinstance(rows, Rows) and are_blocks(rows, as_lines=as_lines):
+        yield from _answer_blocks(rows.blocks(), predictor, form, as_lines, threads)
         return
     for chunk in chunks_of(rows, ready):
         yield _answer(predictor, chunk, form, as_lines)
+
+
+def are_blocks(rows: Rows, *, as_lines: bool) -> bool:
+    """Whether these rows are answered block by block, as lines of JSON or not."""
+    return rows.has_blocks and (as_lines or rows.are_alike)
 
 
 def write_parts(
@@ -105,21 +112,16 @@ def write_parts(
 
 
 def _answer_blocks(
-    blocks: Iterator[RowBlock], predictor: Answerer, form: AnswerForm, as_lines: bool
+    blocks: Iterator[RowBlock], predictor: Answerer, form: AnswerForm, as_lines: bool, threads: int
 ) -> Generator[Part, None, None]:
-    def answered() -> Generator[Part | tuple[AnswerTable, Counter[str]], None, None]:
-        with closing(ahead(blocks, 1)) as read:
-            for block in read:
-                rows = block.rows
-                yield answer_table(predictor, block, form) if rows is None else _answer(predictor, rows, form, as_lines)
+    def answered(block: RowBlock) -> Part:
+        if block.rows is not None:
+            return _answer(predictor, block.rows, form, as_lines)
+        table, counts = answer_table(predictor, block, form)
+        return Part(counts, lines=table_lines(table)) if as_lines else Part(counts, table=table)
 
-    with closing(ahead(answered(), 1)) as found:
-        for part in found:
-            if isinstance(part, Part):
-                yield part
-            else:
-                table, counts = part
-                yield Part(counts, lines=table_lines(table)) if as_lines else Part(counts, table=table)
+    with closing(ahead(blocks, 1)) as read, closing(in_threads(answered, read, threads)) as parts:
+        yield from parts
 
 
 def answer_in_processes(

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from textcnn.errors import ConfigError
-from textcnn.inference.hub import model_folder
 
 
 @dataclass(frozen=True)
@@ -79,6 +78,8 @@ def model_sources(arguments: Sequence[str]) -> tuple[ModelSource, ...]:
         ArtifactError: a model of the hub cannot be fetched.
         ConfigError: two models of one name, or an empty name.
     """
+    from textcnn.inference.hub import model_folder  # which needs numpy, and `textcnn --help` does not
+
     found: dict[str, ModelSource] = {}
     for argument in arguments:
         name, equals, folder = argument.partition("=")
