@@ -1,0 +1,7 @@
+"""``python -m textcnn.core --wasm``: compile the reader of tables into this installation; without it, the library."""
+
+import sys
+
+from textcnn.core.build import main
+
+main(sys.argv[1:])
