@@ -18,7 +18,8 @@ VARIABLE = "TEXTCNN_CORE"  # none: neither built nor loaded; else the instructio
 SOURCES = Path(__file__).parent / "src"
 ONCE = (
     *("chunks.c", "cpu.c", "features.c", "lookup.c", "numeric.c", "one_text.c", "pool.c", "rows.c", "shares.c"),
-    *("tables.c", "tables_answer.c", "tokens.c", "train_batch.c", "train.c", "type_rows.c", "whole_scores.c"),
+    *("tables.c", "tables_answer.c", "tables_file.c", "tokens.c", "train_batch.c", "train.c", "type_rows.c"),
+    "whole_scores.c",
 )
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 LIBRARY = f"textcnn_core{SUFFIX}"
@@ -28,7 +29,7 @@ WASM_TARGET = Path(__file__).parents[1] / "export" / WASM
 # The reader of tables and what it is made of; it is the same on every platform.
 _WASM_SOURCES = (
     *("cpu.c", "features.c", "lookup.c", "lookup_windows.c", "numeric.c", "pool_serial.c", "tables.c"),
-    *("tables_answer.c", "tokens.c", "type_rows.c", "type_rows_fill.c", "whole_scores.c"),
+    *("tables_answer.c", "tables_file.c", "tokens.c", "type_rows.c", "type_rows_fill.c", "whole_scores.c"),
 )
 _WASM_EXPORTS = (
     *("malloc", "free", "tc_sources", "textcnn_tables_open", "textcnn_tables_close", "textcnn_tables_num_labels"),
