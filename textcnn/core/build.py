@@ -26,8 +26,8 @@ LIBRARY = f"textcnn_core{SUFFIX}"
 
 WASM = "textcnn.wasm"
 WASM_TARGET = Path(__file__).parents[1] / "export" / WASM
-# The reader of tables and what it is made of; it is the same on every platform.
-_WASM_SOURCES = (
+# The reader of tables and what it is made of, for one thread.
+READER = (
     *("cpu.c", "features.c", "lookup.c", "lookup_windows.c", "numeric.c", "pool_serial.c", "tables.c"),
     *("tables_answer.c", "tables_file.c", "tokens.c", "type_rows.c", "type_rows_fill.c", "whole_scores.c"),
 )
@@ -140,7 +140,7 @@ def build_wasm(target: Path = WASM_TARGET) -> None:
     flags = [flag for flag in (*FLAGS, *_EXACT) if flag != "-fPIC"]
     with tempfile.TemporaryDirectory() as place:
         made = Path(place) / WASM
-        sources = [str(SOURCES / name) for name in _WASM_SOURCES]
+        sources = [str(SOURCES / name) for name in READER]
         command = [*_ZIG, "cc", *machine, *flags, "-Werror", "-O2", "-s", "-DTC_SET=baseline", _sources_flag(), *exports]
         _run([*command, *sources, "-o", str(made)], _zig_cache(place))
         made.chmod(0o644)  # nobody runs it as a program
