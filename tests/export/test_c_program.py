@@ -53,7 +53,16 @@ def test_the_example_gives_the_labels_of_the_command(program, tmp_path, precisio
     with (tmp_path / "texts.txt").open() as texts:
         command = [str(program), str(tmp_path / "model.tables")]
         said = subprocess.run(command, stdin=texts, capture_output=True, text=True, check=True).stdout
-    asked = ["classify", tmp_path / "model", "-i", tmp_path / "texts.txt", "--format", "lines", "--precision", precision]
+    asked = [
+        "classify",
+        tmp_path / "model",
+        "-i",
+        tmp_path / "texts.txt",
+        "--format",
+        "lines",
+        "--precision",
+        precision,
+    ]
     expected = [json.loads(line) for line in CliRunner().invoke(app, list(map(str, asked))).stdout.splitlines()]
     found = [line.split("\t") for line in said.splitlines()]
     assert [label for label, _ in found] == [row["label"] for row in expected]
@@ -63,7 +72,10 @@ def test_the_example_gives_the_labels_of_the_command(program, tmp_path, precisio
 
 def test_the_example_says_what_is_wrong(program, tmp_path):
     (tmp_path / "x.tables").write_bytes(b"PK\3\4" + bytes(99))
-    for given, message in [("x.tables", "expected a tables file, which begins with 'textcnn'"), ("none", "cannot be read")]:
+    for given, message in [
+        ("x.tables", "expected a tables file, which begins with 'textcnn'"),
+        ("none", "cannot be read"),
+    ]:
         done = subprocess.run([str(program), str(tmp_path / given)], capture_output=True, text=True, check=False)
         assert (done.returncode, message in done.stderr) == (1, True)
 
@@ -79,7 +91,11 @@ def test_whole_logits_are_those_of_every_machine(tmp_path, machine):
     skip_without(machine != "here" or shutil.which("gcc") is not None, "gcc")
     flags = (*STRICT, "-O2", "-ffp-contract=off", "-DTC_SET=baseline", "-I", str(build.SOURCES))
     program = str(tmp_path / "logits")
-    env = {"ZIG_GLOBAL_CACHE_DIR": str(ROOT / "build/zig"), "ZIG_LOCAL_CACHE_DIR": str(ROOT / "build/zig"), **os.environ}
+    env = {
+        "ZIG_GLOBAL_CACHE_DIR": str(ROOT / "build/zig"),
+        "ZIG_LOCAL_CACHE_DIR": str(ROOT / "build/zig"),
+        **os.environ,
+    }
     source = str(ROOT / "tests" / "core" / "tables_logits.c")
     subprocess.run([*compiler, *flags, source, *SOURCES, "-lm", "-o", program], check=True, env=env)
     (tmp_path / "model.tables").write_bytes(data_of(fixed_lookup(tmp_path / "model")))

@@ -1,4 +1,7 @@
-"""Compiles the C core to one shared library, and the reader of tables to WebAssembly; imports nothing that is not Python's own, for installing needs it too."""
+"""Compiles the C core to a shared library, and the reader of tables to WebAssembly, with Python's own modules alone.
+
+Installing needs it too.
+"""
 
 from __future__ import annotations
 
@@ -127,6 +130,11 @@ def build(target: Path, *, command: Sequence[str] | None = None, more: Sequence[
         put(library, target)
 
 
+def is_current(wasm: Path) -> bool:
+    """Whether the file is there and the reader of tables of these sources."""
+    return wasm.is_file() and fingerprint().encode() in wasm.read_bytes()
+
+
 def build_wasm(target: Path = WASM_TARGET) -> None:
     """Compile the reader of tables to WebAssembly, which needs nothing of the page; ``target`` is replaced then.
 
@@ -135,14 +143,13 @@ def build_wasm(target: Path = WASM_TARGET) -> None:
     """
     if not has_zig():
         raise CompilerError(f"found no compiler for {WASM}: `pip install ziglang`")
+    machine = ("-target", "wasm32-wasi", "-mexec-model=reactor", "-msimd128", "-DTC_SET=baseline", "-s")
+    flags = [flag for flag in (*FLAGS, *_EXACT, "-Werror", "-O2", _sources_flag()) if flag != "-fPIC"]
     exports = [f"-Wl,--export={name}" for name in _WASM_EXPORTS]
-    machine = ("-target", "wasm32-wasi", "-mexec-model=reactor", "-msimd128")
-    flags = [flag for flag in (*FLAGS, *_EXACT) if flag != "-fPIC"]
     with tempfile.TemporaryDirectory() as place:
         made = Path(place) / WASM
         sources = [str(SOURCES / name) for name in READER]
-        command = [*_ZIG, "cc", *machine, *flags, "-Werror", "-O2", "-s", "-DTC_SET=baseline", _sources_flag(), *exports]
-        _run([*command, *sources, "-o", str(made)], _zig_cache(place))
+        _run([*_ZIG, "cc", *machine, *flags, *exports, *sources, "-o", str(made)], _zig_cache(place))
         made.chmod(0o644)  # nobody runs it as a program
         put(made, target)
 
@@ -152,7 +159,7 @@ def _sources_flag() -> str:
 
 
 def _zig_cache(place: str) -> dict[str, str]:
-    """The environment of a compiler: zig keeps what it makes in HOME, which may be read-only, if nothing else is said."""
+    """The environment of a compiler: left alone, zig keeps what it makes in HOME, which may be read-only."""
     return {"ZIG_GLOBAL_CACHE_DIR": place, "ZIG_LOCAL_CACHE_DIR": place} | dict(os.environ)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.core.build import WASM, fingerprint
+from textcnn.core.build import WASM, WASM_TARGET, is_current
 from textcnn.core.lookup_numpy import ACTIVATIONS
 from textcnn.core.word_form import WordForm
 from textcnn.errors import ArtifactError, ConfigError
@@ -66,13 +66,13 @@ def reader_bytes() -> bytes:
     Raises:
         ArtifactError: it was not built when the package was installed, or from other sources.
     """
-    file, build = files("textcnn.export") / WASM, "`pip install ziglang`, then `python -m textcnn.core --wasm`"
-    if not file.is_file():
-        raise ArtifactError(f"expected the reader of tables, {WASM}, in this installation, found none; {build}")
-    content = file.read_bytes()
-    if fingerprint().encode() not in content:
-        raise ArtifactError(f"expected {WASM} of the sources of this installation, found one of others; {build}")
-    return content
+    if not is_current(WASM_TARGET):
+        found = "one of other sources" if WASM_TARGET.is_file() else "none"
+        raise ArtifactError(
+            f"expected the reader of tables, {WASM_TARGET}, found {found}; `pip install ziglang`, then "
+            f"`python -m textcnn.core --wasm` builds it"
+        )
+    return WASM_TARGET.read_bytes()
 
 
 def tables_bytes(sections: Mapping[str, npt.NDArray[Any]]) -> bytes:
@@ -201,7 +201,7 @@ def _bytes(data: bytes) -> npt.NDArray[np.uint8]:
 
 
 def _in_fewer_bytes(name: str, vectors: npt.NDArray[np.float32]) -> Sections:
-    """Vectors in int8 with a scale for each row where that is exact, as in models of ``--max-size``, else as they are."""
+    """Vectors in int8 and a scale for each row where that is exact, as in models of ``--max-size``; else float32."""
     small = packed({name: vectors}, "int8")
     is_exact = (unpacked(small, Path())[name] == vectors).all()
     return small if is_exact else {name: vectors}
