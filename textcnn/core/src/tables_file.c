@@ -10,7 +10,7 @@
 #define HEADER 64 /* bytes of the header, of the entry of a section, and of what a section begins at a multiple of */
 #define MOST_SECTIONS 256
 
-/* ---- messages: what printf would do, without its forty kilobytes */
+/* ---- messages, without printf, which would be the largest part of the reader in a page */
 
 static void say(tc_file *f, const char *text) {
     for (; *text && f->written + 1 < f->room; text++) f->problem[f->written++] = *text;
