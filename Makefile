@@ -6,7 +6,7 @@ INSTALLED = $(VENV)/.installed
 CORE = $(VENV)/.core
 EXTRAS = demo,image,plot,report,serve,tune,hub,tensorboard,explain,export,ray,spark,docs,dev
 
-.PHONY: setup core demo test test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz fuzz-tokens vulnerabilities other-pythons build clean bench-train bench-classify core-check
+.PHONY: setup core wasm demo test test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz fuzz-tokens vulnerabilities other-pythons build clean bench-train bench-classify core-check
 
 setup: $(INSTALLED) $(CORE)
 
@@ -15,10 +15,16 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
 	touch $@ $(CORE)
 
-# A library that is older than its sources is refused, and torch trains in its place.
+# A library that is older than its sources is refused, and torch trains in its place; so is the reader of tables in a page.
 $(CORE): $(wildcard textcnn/core/src/*) textcnn/core/build.py | $(INSTALLED)
 	$(BIN)/python textcnn/core/build.py
+	$(WASM)
 	touch $@
+
+# What zig has compiled of its own C library is kept: it takes longer than the reader.
+WASM = ZIG_GLOBAL_CACHE_DIR=$(CURDIR)/build/zig ZIG_LOCAL_CACHE_DIR=$(CURDIR)/build/zig $(BIN)/python -m textcnn.core --wasm
+wasm: $(INSTALLED)
+	$(WASM)
 
 demo: setup
 	$(BIN)/textcnn data get bbc-news -o demo
@@ -39,6 +45,7 @@ test-lowest:
 # The core in C, built again into the checkout; and its checks: warnings, cppcheck, sanitizers.
 core: setup
 	$(BIN)/python textcnn/core/build.py
+	$(WASM)
 
 core-check: setup
 	$(BIN)/python tools/core_check.py

@@ -1,7 +1,8 @@
-"""The build backend: setuptools, which also compiles the core in C where there is a compiler.
+"""The build backend: setuptools, which also compiles the core in C, and for pages to WebAssembly, where it can.
 
 ``TEXTCNN_CORE=none`` asks for a build without the core. Where it could not be compiled the package is built without it,
-and one line on stderr says why.
+and one line on stderr says why. The reader of tables, ``textcnn.wasm``, is the same on every platform: one that was
+built in the source tree goes along, else zig builds it where it is here.
 """
 
 from __future__ import annotations
@@ -101,6 +102,13 @@ class BuildWithCore(build_py):
             target.unlink(missing_ok=True)
         else:
             core.put(library, target)  # processes that have loaded the one before keep it
+        self._put_reader(CORE.parent if self.editable_mode else Path(self.build_lib) / CORE.parent)
+
+    def _put_reader(self, package: Path) -> None:
+        """Build the reader of tables, if the source tree has none of these sources."""
+        target = package / core.WASM_TARGET.relative_to(core.WASM_TARGET.parents[1])
+        if not core.is_current(target) and core.has_zig():
+            core.build_wasm(target)
 
 
 class PlatformWheel(bdist_wheel):

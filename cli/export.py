@@ -22,6 +22,9 @@ def export(
     max_size: Annotated[
         str | None, typer.Option("--max-size", metavar="SIZE", help="a smaller model folder, of 2M at most, say")
     ] = None,
+    precision: Annotated[
+        str, typer.Option("--precision", help="of --format tables: float32, or int8: integer logits")
+    ] = "float32",
     data: Annotated[
         str | None, typer.Option("--data", help="with --max-size: labelled texts to measure the loss with")
     ] = None,
@@ -36,7 +39,7 @@ def export(
     """Write a model in another form, or a smaller one.
 
     onnx: a graph from token ids (or pixels) to logits, and the tokenizer beside it. tables: what a one-layer model
-    needs to answer in a browser, and textcnn.js, which does it.
+    needs to answer in a browser or a C program, and textcnn.js and textcnn.wasm, which read it in a page.
 
     Example: textcnn export model --format onnx -o model.onnx
     """
@@ -53,7 +56,12 @@ def export(
         return
     if format not in FORMATS:
         raise ConfigError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")
-    {"onnx": _onnx, "tables": _tables}[format](model, output)
+    if format == "tables":
+        _tables(model, output, precision)
+    elif precision != "float32":
+        raise ConfigError(f"--precision is for --format tables, got {precision!r} with --format {format}")
+    else:
+        _onnx(model, output)
 
 
 def _onnx(model: str, output: Path) -> None:
@@ -68,12 +76,13 @@ def _onnx(model: str, output: Path) -> None:
     )
 
 
-def _tables(model: str, output: Path) -> None:
+def _tables(model: str, output: Path, precision: str) -> None:
     from textcnn.export.tables import write_tables
     from textcnn.inference.lookup import LookupModel
 
-    found = write_tables(LookupModel.load(model), output)
-    console.say(f"wrote {found.path}, {found.path.stat().st_size:,} bytes, and {found.reader.name}, which reads it")
+    found = write_tables(LookupModel.load(model, precision=precision), output)
+    beside = f"{found.loader.name} and {found.reader.name}"
+    console.say(f"wrote {found.path}, {found.path.stat().st_size:,} bytes, and {beside}, which read it")
 
 
 def _smaller(model: str, output: Path, max_size: str, data: str | None, how: DataConfig) -> None:

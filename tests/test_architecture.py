@@ -93,7 +93,6 @@ TORCH_FREE = (
     "runs.settings",
     "runs.text",
     "explain",
-    "export.characters",
     "export.tables",
     "export.written",
     "text.spans",

@@ -46,10 +46,10 @@ def test_a_format_that_there_is_not(model, tmp_path):
 
 
 def test_tables_and_their_reader_are_written(model, tmp_path):
-    said = run(model, "--format", "tables", "-o", tmp_path / "film.safetensors").stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["film.safetensors", "textcnn.js"]
-    assert "film.safetensors, " in said
-    assert "and textcnn.js, which reads it" in said
+    said = run(model, "--format", "tables", "-o", tmp_path / "film.tables").stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["film.tables", "textcnn.js", "textcnn.wasm"]
+    assert "film.tables, " in said
+    assert "and textcnn.js and textcnn.wasm, which read it" in said
 
 
 def test_a_smaller_folder_is_written_and_its_loss_is_told(model, tmp_path):

@@ -15,9 +15,11 @@ import sysconfig
 import venv
 
 import pytest
+from conftest import skip_without
 from page_reader import ROOT
 from typer.main import get_command
 
+from textcnn.core.build import WASM_TARGET, is_current
 from textcnn_cli.main import app
 
 SKIPPED = shutil.ignore_patterns(".git", ".venv", "build", "dist", "demo", "*.egg-info", "__pycache__", ".*_cache")
@@ -95,6 +97,12 @@ def test_every_command_describes_itself(programs):
         assert code == 0, output
         assert f"Usage: {' '.join(['textcnn', *words])}" in " ".join(output.split()), words
     assert "textcnn" in run(programs, programs / "textcnn", "--version")
+
+
+def test_the_reader_of_tables_is_in_it(programs):
+    skip_without(is_current(WASM_TARGET), f"{WASM_TARGET.name} (`make wasm`)")
+    code = "from textcnn.export.tables import reader_bytes; print(len(reader_bytes()))"
+    assert run(programs, programs / "python", "-c", code) == f"{WASM_TARGET.stat().st_size}\n"
 
 
 def test_the_tutorial_works_from_it(programs, tmp_path):

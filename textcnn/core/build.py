@@ -1,4 +1,7 @@
-"""Compiles the C core to one shared library; imports nothing that is not Python's own, for installing needs it too."""
+"""Compiles the C core to a shared library, and the reader of tables to WebAssembly, with Python's own modules alone.
+
+Installing needs it too.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,23 @@ VARIABLE = "TEXTCNN_CORE"  # none: neither built nor loaded; else the instructio
 SOURCES = Path(__file__).parent / "src"
 ONCE = (
     *("chunks.c", "cpu.c", "features.c", "format.c", "lookup.c", "numeric.c", "one_text.c", "pool.c", "rows.c"),
-    *("scan.c", "scan_json.c", "shares.c", "tokens.c", "train_batch.c", "train.c", "type_rows.c"),
+    *("scan.c", "scan_json.c", "shares.c", "tables.c", "tables_answer.c", "tables_file.c", "tokens.c"),
+    *("train_batch.c", "train.c", "type_rows.c", "whole_scores.c"),
 )
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 LIBRARY = f"textcnn_core{SUFFIX}"
+
+WASM = "textcnn.wasm"
+WASM_TARGET = Path(__file__).parents[1] / "export" / WASM
+# The reader of tables and what it is made of, for one thread.
+READER = (
+    *("cpu.c", "features.c", "lookup.c", "lookup_windows.c", "numeric.c", "pool_serial.c", "tables.c"),
+    *("tables_answer.c", "tables_file.c", "tokens.c", "type_rows.c", "type_rows_fill.c", "whole_scores.c"),
+)
+_WASM_EXPORTS = (
+    *("malloc", "free", "tc_sources", "textcnn_tables_open", "textcnn_tables_close", "textcnn_tables_num_labels"),
+    *("textcnn_tables_label", "textcnn_tables_classify", "textcnn_tables_words"),
+)
 
 FLAGS = ("-std=c99", "-O3", "-fPIC", "-fno-math-errno", "-fvisibility=default", "-Wall", "-Wextra")
 # Look-up and features give the same bits everywhere; the products of training may be fused.
@@ -37,6 +53,9 @@ _X86_SETS = {
 _LINK = ("-Wl,-z,noexecstack", "-Wl,-Bsymbolic") if sys.platform == "linux" else ()
 
 
+_ZIG = (sys.executable, "-m", "ziglang")
+
+
 class CompilerError(Exception):
     """There is no C compiler, or it has refused the sources; the message is one line."""
 
@@ -50,8 +69,12 @@ def compiler() -> list[str] | None:
             return [found]
     if sys.platform not in ("linux", "darwin"):  # zig_target knows no other system
         return None
-    zig = subprocess.run([sys.executable, "-m", "ziglang", "version"], capture_output=True, check=False)
-    return [sys.executable, "-m", "ziglang", "cc", *zig_target()] if zig.returncode == 0 else None
+    return [*_ZIG, "cc", *zig_target()] if has_zig() else None
+
+
+def has_zig() -> bool:
+    """Whether the package ziglang is here, a compiler of C for many targets."""
+    return subprocess.run([*_ZIG, "version"], capture_output=True, check=False).returncode == 0
 
 
 def zig_target() -> list[str]:
@@ -88,7 +111,7 @@ def build(target: Path, *, command: Sequence[str] | None = None, more: Sequence[
     has_sets = (machine or platform.machine()).lower() in ("x86_64", "amd64")
     sets = _X86_SETS if has_sets else {"baseline": ()}
     flags = [*FLAGS, *(("-DTC_HAS_X86_SETS",) if has_sets else ()), *more]
-    flags.append(f'-DTC_SOURCES="{fingerprint()}"')
+    flags.append(_sources_flag())
     jobs: list[tuple[str, str, Sequence[str]]] = [(name, name, _EXACT) for name in ONCE]
     for name, sums in FOR_EACH_SET.items():
         jobs += [(name, f"{chosen}-{name}", (*sums, *own, f"-DTC_SET={chosen}")) for chosen, own in sets.items()]
@@ -100,13 +123,44 @@ def build(target: Path, *, command: Sequence[str] | None = None, more: Sequence[
             for (source, _, own), made in zip(jobs, objects, strict=True)
         ]
         library = Path(place) / LIBRARY
-        cache = {"ZIG_GLOBAL_CACHE_DIR": place, "ZIG_LOCAL_CACHE_DIR": place} | dict(
-            os.environ
-        )  # HOME may be read-only
+        cache = _zig_cache(place)
         for _ in pool.map(_run, commands, [cache] * len(commands)):
             pass
         _run([*command, "-shared", *_LINK, *more, *objects, "-lm", "-lpthread", "-o", str(library)], cache)
         put(library, target)
+
+
+def is_current(wasm: Path) -> bool:
+    """Whether the file is there and the reader of tables of these sources."""
+    return wasm.is_file() and fingerprint().encode() in wasm.read_bytes()
+
+
+def build_wasm(target: Path = WASM_TARGET) -> None:
+    """Compile the reader of tables to WebAssembly, which needs nothing of the page; ``target`` is replaced then.
+
+    Raises:
+        CompilerError: there is no zig, or it has failed.
+    """
+    if not has_zig():
+        raise CompilerError(f"found no compiler for {WASM}: `pip install ziglang`")
+    machine = ("-target", "wasm32-wasi", "-mexec-model=reactor", "-msimd128", "-DTC_SET=baseline", "-s")
+    flags = [flag for flag in (*FLAGS, *_EXACT, "-Werror", "-O2", _sources_flag()) if flag != "-fPIC"]
+    exports = [f"-Wl,--export={name}" for name in _WASM_EXPORTS]
+    with tempfile.TemporaryDirectory() as place:
+        made = Path(place) / WASM
+        sources = [str(SOURCES / name) for name in READER]
+        _run([*_ZIG, "cc", *machine, *flags, *exports, *sources, "-o", str(made)], _zig_cache(place))
+        made.chmod(0o644)  # nobody runs it as a program
+        put(made, target)
+
+
+def _sources_flag() -> str:
+    return f'-DTC_SOURCES="{fingerprint()}"'
+
+
+def _zig_cache(place: str) -> dict[str, str]:
+    """The environment of a compiler: left alone, zig keeps what it makes in HOME, which may be read-only."""
+    return {"ZIG_GLOBAL_CACHE_DIR": place, "ZIG_LOCAL_CACHE_DIR": place} | dict(os.environ)
 
 
 def _works(program: str) -> bool:
@@ -150,5 +204,16 @@ def _run(command: Sequence[str], env: dict[str, str]) -> None:
         raise failure
 
 
+def main(arguments: Sequence[str]) -> None:
+    """Build the library into this package, or with ``--wasm`` the reader of tables."""
+    try:
+        if list(arguments) == ["--wasm"]:
+            build_wasm()
+        else:
+            build(Path(__file__).parent / LIBRARY, more=("-Werror",))
+    except CompilerError as err:
+        sys.exit("\n".join([str(err), *getattr(err, "__notes__", [])]))
+
+
 if __name__ == "__main__":
-    build(Path(__file__).parent / LIBRARY, more=("-Werror",))
+    main(sys.argv[1:])

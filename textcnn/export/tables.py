@@ -1,8 +1,12 @@
-"""Tables: all that a one-layer model needs to answer by look-up, in one safetensors file that a browser reads."""
+"""Tables: all that a one-layer model needs to answer by look-up, in one file that a browser or a C program reads.
+
+The reader is the core in C (``core/src/tables.h``), compiled to WebAssembly for a page. docs/export.md describes the
+sections of the file.
+"""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -10,132 +14,194 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import safetensors.numpy
 
-from textcnn.errors import ConfigError
-from textcnn.export.characters import characters_of
+from textcnn.core.build import WASM, WASM_TARGET, is_current
+from textcnn.core.lookup_numpy import ACTIVATIONS
+from textcnn.core.word_form import WordForm
+from textcnn.errors import ArtifactError, ConfigError
 from textcnn.export.written import write_whole
 from textcnn.inference.lookup import LookupModel
+from textcnn.inference.quantized import IntegerFilters
 from textcnn.inference.storage import packed, unpacked
 from textcnn.inference.type_rows import BLOCK
 from textcnn.text.lexicon import Unseen
+from textcnn.text.tokenizer import Tokenizer, steps_of
 from textcnn.text.wide import first_logarithms
 
-TABLES_VERSION = 2
-READER = "textcnn.js"
-LOGARITHMS = 256  # counts of a feature in one text; beyond, the reader's own logarithm
-MOST_TYPES = 2**21  # a pair of ids is one float64
+MAGIC, VERSION, ALIGNMENT = b"textcnn\n", 3, 64
+LOADER = "textcnn.js"
+LOGARITHMS = 1024  # counts of a feature in one text; beyond, the reader's own logarithm
+_ALL = -1  # a bound that there is not
 
-Arrays = dict[str, npt.NDArray[Any]]
+Sections = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class TablesExport:
-    """What was written: the tables, and the reader beside them."""
+    """What was written: the tables, and the loader and the reader beside them."""
 
     path: Path
+    loader: Path
     reader: Path
 
 
 def write_tables(model: LookupModel, path: str | Path) -> TablesExport:
-    """Write the tables of a model, and its reader as ``textcnn.js`` in the same folder.
+    """Write the tables of a model in its precision, and in the same folder what reads them in a page.
 
     Raises:
-        ConfigError: the model's tokenizer is not the one that the reader repeats, or words are blinded.
-        ArtifactError: the place cannot be written.
+        ConfigError: the model's tokenizer is not the one that the reader has, or words are blinded.
+        ArtifactError: the reader was not built, or the place cannot be written.
     """
-    path = Path(path)
-    tensors, about = tables_of(model)
-    metadata = {"textcnn": json.dumps(about, ensure_ascii=False, separators=(",", ":"))}
-    content = safetensors.numpy.save(tensors, metadata=metadata)
-    write_whole(path, content)
-    reader = path.with_name(READER)
-    write_whole(reader, (files("textcnn.export") / READER).read_bytes())
-    return TablesExport(path, reader)
+    path, wasm = Path(path), reader_bytes()
+    write_whole(path, tables_bytes(sections_of(model)))
+    found = TablesExport(path, path.with_name(LOADER), path.with_name(WASM))
+    write_whole(found.loader, (files("textcnn.export") / LOADER).read_bytes())
+    write_whole(found.reader, wasm)
+    return found
 
 
-def tables_of(model: LookupModel) -> tuple[Arrays, dict[str, Any]]:
-    """Tensors by name, and what else the reader must know.
+def reader_bytes() -> bytes:
+    """The reader as WebAssembly.
+
+    Raises:
+        ArtifactError: it was not built when the package was installed, or from other sources.
+    """
+    if not is_current(WASM_TARGET):
+        found = "one of other sources" if WASM_TARGET.is_file() else "none"
+        raise ArtifactError(
+            f"expected the reader of tables, {WASM_TARGET}, found {found}; `pip install ziglang`, then "
+            f"`python -m textcnn.core --wasm` builds it"
+        )
+    return WASM_TARGET.read_bytes()
+
+
+def tables_bytes(sections: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """A tables file: a header, an entry for each section, and the sections, all at multiples of 64 bytes."""
+    offset = ALIGNMENT * (1 + len(sections))
+    entries, parts = [], []
+    for name, array in sections.items():
+        data = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
+        kind = f"{array.dtype.kind}{array.dtype.itemsize}"
+        numbers = np.array([offset, len(data)], "<u8").tobytes()
+        entries.append(name.encode().ljust(32, b"\0") + kind.encode().ljust(8, b"\0") + numbers.ljust(24, b"\0"))
+        parts.append(data.ljust(-(-len(data) // ALIGNMENT) * ALIGNMENT, b"\0"))
+        offset += len(parts[-1])
+    header = MAGIC + np.array([VERSION, len(sections)], "<u4").tobytes() + np.array([offset], "<u8").tobytes()
+    return b"".join([header.ljust(ALIGNMENT, b"\0"), *entries, *parts])
+
+
+def sections_of(model: LookupModel) -> Sections:
+    """The sections of a model's tables, by name.
 
     Raises:
         ConfigError: as for :func:`write_tables`.
     """
-    inputs = model.inputs
-    characters = characters_of(inputs.tokenizer)
-    if inputs.blinded:
+    if model.inputs.blinded:
         raise ConfigError(
             "this model cannot be exported to tables: it is blind to words, which their reader cannot hide; serve it"
         )
-    if len(inputs.tokenizer) > MOST_TYPES:
-        raise ConfigError(
-            f"tables hold at most {MOST_TYPES:,} words, the model has {len(inputs.tokenizer):,}; `--max-size` makes a "
-            f"model of fewer"
-        )
-    weights, product = model.model, model.model.product()
-    filters = weights.filters
-    # The reader has taps of every width, one behind the other.
-    columns = np.concatenate([filters.layout(0).columns, np.arange(len(filters.taps), len(product.scales))])
-    tensors: Arrays = {
-        "kind_starts": characters.starts,
-        "kinds": characters.kinds,
-        "vocabulary": np.frombuffer("\n".join(inputs.tokenizer.types()).encode(), np.uint8),
-        "vectors": _vectors(model),
-        "weights": product.whole.T[columns].astype(np.int32),
-        "weight_scales": product.scales[columns],
-        "filter_bias": filters.bias,
-        "head": filters.head,
-        "bias": weights.bias.astype(np.float64),
-    }
-    if weights.features is not None and weights.table is not None:
-        tensors["wide_keys"] = weights.features.keys.astype(np.float64)
-        tensors["wide_idf"], tensors["wide_table"] = weights.features.idf, weights.table
-        tensors["logarithms"] = first_logarithms(LOGARITHMS)
-    ngrams = weights.vectors.ngrams
-    if inputs.lexicon is not None and ngrams is not None:
-        tensors["buckets"], tensors["ngram_vectors"] = inputs.lexicon.buckets.astype(np.int32), ngrams
-    rule = None if "buckets" not in tensors or inputs.lexicon is None else inputs.lexicon.rule
-    about = {
-        "tables_version": TABLES_VERSION,
-        "labels": list(model.labels.names),
-        "problem_type": model.labels.problem_type,
-        "temperature": model.temperature,
-        "thresholds": model.own_thresholds,
-        "max_length": inputs.max_length,
-        "unknown_id": inputs.tokenizer.unknown_id,
-        "lower": characters.lower,
-        "steps": characters.steps,
-        "subwords": None
-        if rule is None
-        else {
-            "ngram_min": rule.n_min,
-            "ngram_max": rule.n_max,
-            "ngram_buckets": rule.buckets,
-            "ngrams_per_token": rule.most,
-        },
-        "dim": tensors["vectors"].shape[1],
-        "ngram_dim": 0 if ngrams is None else ngrams.shape[1],
-        "vector_bits": product.bits,
-        "sizes": filters.sizes.tolist(),
-        "num_filters": filters.num_filters,
-        "num_taps": len(filters.layout(0).columns),
-        "activation": filters.activation,
-        "wide_scale": weights.scale,
-    }
-    return {name: np.ascontiguousarray(value) for name, value in _in_fewer_bytes(tensors).items()}, about
+    return {**_text_sections(model), **_vector_sections(model), **_filter_sections(model), **_wide_sections(model)}
 
 
-def _in_fewer_bytes(tensors: Arrays) -> Arrays:
-    """The same with vectors in int8 and a scale for each row, where that is exact: in models of ``--max-size``."""
-    vectors = {"vectors": tensors["vectors"]}
-    small = packed(vectors, "int8")
-    if (unpacked(small, Path())["vectors"] != tensors["vectors"]).any():
-        return tensors
-    return {name: value for name, value in tensors.items() if name not in vectors} | small
+def word_form_of(tokenizer: Tokenizer) -> WordForm:
+    """The form of a default tokenizer.
 
-
-def _vectors(model: LookupModel) -> npt.NDArray[np.float32]:
-    """The vector of every type of the vocabulary, ``(V, D)``, composed."""
-    size, compose = len(model.inputs.tokenizer), model.model.vectors
-    return np.concatenate(
-        [compose(np.arange(start, min(start + BLOCK, size)), Unseen()) for start in range(0, size, BLOCK)]
+    Raises:
+        ConfigError: it is another one than ``--tokenizer word`` makes; the message names it.
+    """
+    if (form := tokenizer.word_form) is not None:
+        return form
+    parts = tokenizer.components()
+    steps = [*steps_of(parts["normalizer"], "normalizers"), *steps_of(parts["pre_tokenizer"], "pretokenizers")]
+    names = ", ".join([parts["model"], *(step["type"] for step in steps)])
+    raise ConfigError(
+        f"expected the tokenizer that `--tokenizer word` makes, which the reader of tables has too, got another one "
+        f"({names}); use `--format onnx`"
     )
+
+
+def _text_sections(model: LookupModel) -> Sections:
+    """From bytes to ids, and the labels."""
+    inputs = model.inputs
+    form, types = word_form_of(inputs.tokenizer), inputs.tokenizer.types()
+    if any("\n" in name for name in types):
+        raise ConfigError("this model cannot be exported to tables: a word of its vocabulary holds a line end")
+    labels = [name.encode() for name in model.labels.names]
+    return {
+        "form": _whole(form.bits),
+        "words": _bytes("".join(f"{name}\n" for name in types).encode()),
+        "unknown": _whole(inputs.tokenizer.unknown_id),
+        "max_length": _whole(inputs.max_length),
+        "labels": _bytes(b"".join(labels)),
+        "label_ends": np.cumsum([len(name) for name in labels], dtype=np.int64),
+        "multi_label": _whole(model.labels.multi_label),
+        "thresholds": np.array(model.own_thresholds, np.float64),
+        "temperature": np.array([model.temperature]),
+        "bias": model.model.bias,
+    }
+
+
+def _vector_sections(model: LookupModel) -> Sections:
+    """Vectors of all types, composed, and what those of unseen words are made of."""
+    weights, lexicon = model.model.vectors, model.inputs.lexicon
+    fixed = weights.tables.fixed
+    size, fixed_dim = len(model.inputs.tokenizer), 0 if fixed is None else fixed.shape[1]
+    blocks = [weights(np.arange(at, min(at + BLOCK, size)), Unseen()) for at in range(0, size, BLOCK)]
+    vectors = np.concatenate(blocks)
+    found: Sections = {"fixed_dim": _whole(fixed_dim), "dim": _whole(vectors.shape[1] - fixed_dim)}
+    found |= _in_fewer_bytes("vectors", vectors[:, fixed_dim:])
+    if fixed_dim:
+        found |= _in_fewer_bytes("fixed", vectors[:, :fixed_dim])
+    if lexicon is not None and weights.ngrams is not None:
+        rule = lexicon.rule
+        found |= {"buckets": lexicon.buckets.astype(np.int32), "ngram_vectors": weights.ngrams}
+        found |= {"ngram_min": _whole(rule.n_min), "ngram_max": _whole(rule.n_max)}
+        found |= {"ngram_buckets": _whole(rule.buckets), "ngrams_per_token": _whole(rule.most)}
+    return found
+
+
+def _filter_sections(model: LookupModel) -> Sections:
+    """Taps and head, in the precision of the model."""
+    filters, product = model.model.filters, model.model.product()
+    found: Sections = {
+        "weights": product.panels.astype(np.int32),
+        "weight_scales": product.scales,
+        "vector_bits": _whole(product.bits),
+        "sizes": filters.sizes,
+        "num_filters": _whole(filters.num_filters),
+        "nested": _whole(filters.is_nested),
+        "activation": _whole(ACTIVATIONS.index(filters.activation)),
+    }
+    if isinstance(model.filters, IntegerFilters):
+        whole = model.filters.whole_weights
+        return found | {"steps": whole.steps, "filter_bias": whole.bias, "head": whole.head}
+    return found | {"filter_bias": filters.bias, "head": filters.head}
+
+
+def _wide_sections(model: LookupModel) -> Sections:
+    """Words and pairs of the wide branch, if there is one."""
+    weights = model.model
+    if weights.features is None or weights.table is None:
+        return {}
+    return {
+        "wide_keys": weights.features.keys,
+        "wide_idf": weights.features.idf,
+        "wide_table": weights.table,
+        "wide_scale": np.array([weights.scale], np.float64),
+        "logarithms": 1 + first_logarithms(LOGARITHMS),
+    }
+
+
+def _whole(value: int | None) -> npt.NDArray[np.int64]:
+    return np.array([_ALL if value is None else value], np.int64)
+
+
+def _bytes(data: bytes) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(data, np.uint8)
+
+
+def _in_fewer_bytes(name: str, vectors: npt.NDArray[np.float32]) -> Sections:
+    """Vectors in int8 and a scale for each row where that is exact, as in models of ``--max-size``; else float32."""
+    small = packed({name: vectors}, "int8")
+    is_exact = (unpacked(small, Path())[name] == vectors).all()
+    return small if is_exact else {name: vectors}

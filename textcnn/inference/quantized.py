@@ -12,7 +12,7 @@ for the label given and every other one, float32 gives the label too.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,20 @@ def steps_of(products: Doubles, weights: FilterWeights) -> Doubles:
     top = np.abs(products).max(axis=0, initial=0)[weights.layout(0).columns].reshape(-1, weights.num_filters)
     starts = np.concatenate([[0], np.cumsum(weights.sizes)[:-1]])
     return np.asarray(np.maximum.reduceat(top, starts, axis=0).reshape(-1) / LARGEST)
+
+
+class WholeWeights(NamedTuple):
+    """What whole logits are made of.
+
+    Attributes:
+        steps: ``(G * F,)``, of the filters.
+        bias: ``(G * F,)``, of the filters in parts of a step.
+        head: ``(G * F, C)``, whole numbers.
+    """
+
+    steps: Doubles
+    bias: Doubles
+    head: Doubles
 
 
 class IntegerFilters:
@@ -75,6 +89,11 @@ class IntegerFilters:
             raise ConfigError(
                 "precision int8 needs logits below 65,536 in size, this model's may be larger; use float32"
             )
+
+    @property
+    def whole_weights(self) -> WholeWeights:
+        """What whole logits are made of, for other runtimes."""
+        return WholeWeights(self._steps, self._bias, self._head)
 
     def layout(self, num_shares: int) -> RowLayout:
         """How products, and behind them shares of the mean, become rows."""

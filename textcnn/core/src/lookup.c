@@ -7,12 +7,14 @@
 #include "cpu.h"
 #include "fpmode.h"
 #include "lookup_state.h"
+#include "numeric.h"
 #include "whole_numbers.h"
 
 #define RANGES 64         /* of a loop over texts; fixed, whatever the number of threads */
 #define LITTLE 4096       /* words: it takes longer to wake a thread than to look them up */
 #define AHEAD 8           /* features whose rows are fetched from memory before they are added */
 #define UNIT (1.0 / 16777216.0) /* 2^-24, of the weights and of the table of the wide branch; a product has its square */
+#define WIDE_SHIFT 12     /* from 2^-48, which that is, to the 2^-36 of other parts of logits */
 #define LARGEST 16384.0   /* weight, so that a product of both stays far inside 64 bits */
 
 TC_KERNELS_OF_SET(tc_lookup_kernels, tc_lookup)
@@ -125,14 +127,6 @@ static void head_of_text(const float *features, int64_t num_features, const floa
     }
 }
 
-/* tanh(2 y) = 2 tanh(y) / (1 + tanh(y)^2), six times, from a quotient that is exact to 1e-13 for y < 1/3. */
-static float hyperbolic_tangent(float score) {
-    double x = score, y = (x < -20.0 ? -20.0 : x > 20.0 ? 20.0 : x) / 64.0, square = y * y;
-    double value = y * (945.0 + square * (105.0 + square)) / (945.0 + square * (420.0 + square * 15.0));
-    for (int i = 0; i < 6; i++) value = 2.0 * value / (1.0 + value * value);
-    return (float)value;
-}
-
 static void activate(const float *best, const float *bias, int64_t count, int64_t activation, float *features) {
     for (int64_t f = 0; f < count; f++) features[f] = best[f] + bias[f];
     if (activation == TC_ACTIVATE_RELU)
@@ -140,7 +134,7 @@ static void activate(const float *best, const float *bias, int64_t count, int64_
     else if (activation == TC_ACTIVATE_LEAKY_RELU)
         for (int64_t f = 0; f < count; f++) features[f] = features[f] > 0.0f ? features[f] : features[f] * 0.01f;
     else if (activation == TC_ACTIVATE_TANH)
-        for (int64_t f = 0; f < count; f++) features[f] = hyperbolic_tangent(features[f]);
+        for (int64_t f = 0; f < count; f++) features[f] = (float)tc_tanh(features[f]);
 }
 
 void tc_scores_of_text(const tc_scores *s, const float *best, double *out) {
@@ -224,6 +218,24 @@ void tc_features_of_text(const tc_wide_features *w, int64_t first, int64_t last,
             int64_t whole = tc_whole(tc_within((double)row[c] * w->scale, LARGEST) / UNIT);
             add(out + c, (int64_t)((uint64_t)whole * (uint64_t)weight));
         }
+    }
+}
+
+/* The quotient of whole numbers, rounded down. */
+static int64_t floor_of(int64_t number, int64_t divisor) {
+    int64_t quotient = number / divisor;
+    return quotient - (number % divisor < 0);
+}
+
+void tc_rest_of_text(
+    const int64_t *means, const int64_t *rows, int64_t length, const int64_t *bias, int64_t num_labels, int64_t *rest
+) {
+    for (int64_t c = 0; c < num_labels; c++) {
+        int64_t mean = 0;
+        for (int64_t n = 0; means != NULL && n < length; n++) add(&mean, means[rows[n] * num_labels + c]);
+        rest[c] = floor_of(rest[c], INT64_C(1) << WIDE_SHIFT);
+        add(rest + c, floor_of(mean, length > 0 ? length : 1));
+        add(rest + c, bias[c]);
     }
 }
 

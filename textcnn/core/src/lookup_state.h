@@ -23,6 +23,12 @@ void tc_rows_of_text(const int64_t *table, int64_t num_labels, const int64_t *ro
 /* Features `first` to `last` of the entries. */
 void tc_features_of_text(const tc_wide_features *wide, int64_t first, int64_t last, int64_t num_labels, int64_t *out);
 
+/* All but the filters' part of the logits, in 2^-36: the mean of the rows of `length` words in `means` (NULL: no mean),
+ * the bias, and the sums of the wide branch, which `rest` holds in 2^-48 before. */
+void tc_rest_of_text(
+    const int64_t *means, const int64_t *rows, int64_t length, const int64_t *bias, int64_t num_labels, int64_t *rest
+);
+
 /* What scores are made of: the filters' biases and activation, and the head. */
 typedef struct {
     const float *bias, *weights; /* (num_sizes * num_filters), (num_sizes * num_filters, num_labels) */

@@ -1,4 +1,4 @@
-/* Exponential and logarithm of our own: the same bits on every machine, which a C library does not promise. */
+/* Exponential, logarithm and hyperbolic tangent of our own: the same bits on every machine, which a C library does not promise. */
 #ifndef TEXTCNN_NUMERIC_H
 #define TEXTCNN_NUMERIC_H
 
@@ -7,5 +7,8 @@ double tc_exp(double x);
 
 /* Natural logarithm, within 2 units of the last place; 0 gives -infinity, a negative number or NaN gives NaN. */
 double tc_log(double x);
+
+/* Hyperbolic tangent within 1e-13; NaN gives NaN. textcnn.core.lookup_numpy.hyperbolic_tangent is its twin. */
+double tc_tanh(double x);
 
 #endif

@@ -7,7 +7,6 @@
 
 #define MOST TC_MOST_TOKENS
 #define MOST_CHUNKS (MOST + 32) /* they are numbered some at a time */
-#define WIDE_SHIFT 12           /* from 2^-48 to 2^-36 */
 #define UNIT (1.0 / 68719476736.0) /* 2^-36 */
 
 /* What is made of one text on the way to its logits. */
@@ -97,12 +96,6 @@ static int add_wide(const answer *a, int64_t *sums) {
     return TC_ANSWERED;
 }
 
-/* The quotient of whole numbers, rounded down. */
-static int64_t floor_of(int64_t number, int64_t divisor) {
-    int64_t quotient = number / divisor;
-    return quotient - (number % divisor < 0);
-}
-
 static int add_rest(answer *a) {
     const tc_one_text *m = a->model;
     for (int64_t c = 0; c < m->num_labels; c++) a->rest[c] = 0;
@@ -110,11 +103,7 @@ static int add_rest(answer *a) {
         int status = add_wide(a, a->rest);
         if (status != TC_ANSWERED) return status;
     }
-    for (int64_t c = 0; c < m->num_labels; c++) {
-        int64_t shift = floor_of(a->rest[c], INT64_C(1) << WIDE_SHIFT), mean = 0;
-        for (int64_t i = 0; i < a->size; i++) mean = (int64_t)((uint64_t)mean + (uint64_t)m->means[a->rows[i] * m->num_labels + c]);
-        a->rest[c] = floor_of(mean, a->size > 0 ? a->size : 1) + shift + m->output_bias[c];
-    }
+    tc_rest_of_text(m->means, a->rows, a->size, m->output_bias, m->num_labels, a->rest);
     return TC_ANSWERED;
 }
 

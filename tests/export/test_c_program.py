@@ -1,0 +1,105 @@
+"""Tables in C programs: the example of the documentation, and the logits of another processor."""
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import skip_without
+from tables_reader import GOLDEN, TEXTS, data_of, fixed_lookup, hash_of
+from typer.testing import CliRunner
+
+import textcnn
+from textcnn.core import build
+from textcnn_cli import console
+from textcnn_cli.main import app
+
+ROOT = Path(__file__).parents[2]
+STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror")
+# What the reader is made of, without the threads that it does not need.
+SOURCES = [str(build.SOURCES / name) for name in build.READER]
+TRAIN = [(f"a good film {n}", "pos") for n in range(12)] + [(f"a bad plot {n}", "neg") for n in range(12)]
+
+
+@pytest.fixture(autouse=True)
+def as_before():
+    yield
+    console.set_level(0)
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory, core):
+    """The example, linked with the library of the package."""
+    skip_without(shutil.which("gcc") is not None, "gcc")
+    made, folder = tmp_path_factory.mktemp("program") / "classify", Path(build.__file__).parent
+    library = (str(folder / build.LIBRARY), f"-Wl,-rpath,{folder}")
+    source = str(ROOT / "examples" / "classify.c")
+    subprocess.run(["gcc", *STRICT, "-I", str(build.SOURCES), source, *library, "-o", str(made)], check=True)
+    return made
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_the_example_gives_the_labels_of_the_command(program, tmp_path, precision):
+    textcnn.train(TRAIN, epochs=8, threads=1, embedding_dim=8, num_filters=4).save(tmp_path / "model")
+    lookup = textcnn.load(tmp_path / "model", precision=precision).lookup()
+    (tmp_path / "model.tables").write_bytes(data_of(lookup))
+    lines = [" ".join(text.split()) for text in TEXTS if "\ud800" not in text and "\0" not in text]
+    (tmp_path / "texts.txt").write_text("".join(f"{line}\n" for line in lines if line))
+    with (tmp_path / "texts.txt").open() as texts:
+        command = [str(program), str(tmp_path / "model.tables")]
+        said = subprocess.run(command, stdin=texts, capture_output=True, text=True, check=True).stdout
+    asked = [
+        "classify",
+        tmp_path / "model",
+        "-i",
+        tmp_path / "texts.txt",
+        "--format",
+        "lines",
+        "--precision",
+        precision,
+    ]
+    expected = [json.loads(line) for line in CliRunner().invoke(app, list(map(str, asked))).stdout.splitlines()]
+    found = [line.split("\t") for line in said.splitlines()]
+    assert [label for label, _ in found] == [row["label"] for row in expected]
+    assert {label for label, _ in found} == {"pos", "neg"}
+    np.testing.assert_allclose([float(p) for _, p in found], [row["probability"] for row in expected], atol=1e-6)
+
+
+def test_the_example_says_what_is_wrong(program, tmp_path):
+    (tmp_path / "x.tables").write_bytes(b"PK\3\4" + bytes(99))
+    for given, message in [
+        ("x.tables", "expected a tables file, which begins with 'textcnn'"),
+        ("none", "cannot be read"),
+    ]:
+        done = subprocess.run([str(program), str(tmp_path / given)], capture_output=True, text=True, check=False)
+        assert (done.returncode, message in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("machine", ["here", "aarch64"])
+def test_whole_logits_are_those_of_every_machine(tmp_path, machine):
+    """The sources of the reader alone, compiled for the processor; another one is run by qemu."""
+    compiler, runner = ["gcc"], []
+    if machine == "aarch64":
+        skip_without(shutil.which("qemu-aarch64") is not None, "qemu-aarch64")
+        skip_without(importlib.util.find_spec("ziglang") is not None, "ziglang")
+        compiler, runner = [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-linux-musl"], ["qemu-aarch64"]
+    skip_without(machine != "here" or shutil.which("gcc") is not None, "gcc")
+    flags = (*STRICT, "-O2", "-ffp-contract=off", "-DTC_SET=baseline", "-I", str(build.SOURCES))
+    program = str(tmp_path / "logits")
+    env = {
+        "ZIG_GLOBAL_CACHE_DIR": str(ROOT / "build/zig"),
+        "ZIG_LOCAL_CACHE_DIR": str(ROOT / "build/zig"),
+        **os.environ,
+    }
+    source = str(ROOT / "tests" / "core" / "tables_logits.c")
+    subprocess.run([*compiler, *flags, source, *SOURCES, "-lm", "-o", program], check=True, env=env)
+    (tmp_path / "model.tables").write_bytes(data_of(fixed_lookup(tmp_path / "model")))
+    given = b"".join(text.encode(errors="surrogatepass") + b"\xff" for text in TEXTS)
+    command = [*runner, program, str(tmp_path / "model.tables")]
+    said = subprocess.run(command, input=given, capture_output=True, check=True).stdout
+    assert hash_of([[float(x) for x in line.split()] for line in said.splitlines()]) == GOLDEN

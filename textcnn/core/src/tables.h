@@ -1,0 +1,47 @@
+/* Classify texts by a tables file, which `textcnn export --format tables` writes: what other programs call.
+ *
+ *     textcnn_tables *tables = textcnn_tables_open(bytes, size, problem, sizeof problem);
+ *     const textcnn_answer *answer = textcnn_tables_classify(tables, "what a film", 11);
+ *
+ * Logits are those of textcnn's look-up runtime to the bit, in the precision that the file was written with. Tables
+ * remember the rows of the words that they have met, so they are for one caller at a time. A file may come from anywhere:
+ * whatever its bytes are, nothing outside of them is read. docs/export.md describes the format. */
+#ifndef TEXTCNN_TABLES_H
+#define TEXTCNN_TABLES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct textcnn_tables textcnn_tables;
+
+/* The answer to a text. Its arrays have an entry for each label; they are valid until the next call with the tables. */
+typedef struct {
+    const double *logits, *probabilities; /* logits before temperature */
+    const uint8_t *is_given; /* 1 for labels that the text is given: the best one, or (multi-label) those from their
+                                threshold on */
+    size_t best;       /* the label with the largest logit */
+    size_t num_tokens; /* words of the text; 0 if there was nothing to classify */
+    size_t num_seen;   /* words that the filters have seen; the model's max_length cuts the others off */
+} textcnn_answer;
+
+/* Tables over the bytes of a file, which stay where they are until the tables are closed and begin at a multiple of 8.
+ *
+ * Gives NULL where the bytes are not those of such a file, or without memory; then `problem`, which has room for so many
+ * bytes, says what is wrong. */
+textcnn_tables *textcnn_tables_open(const void *bytes, size_t size, char *problem, size_t room);
+
+void textcnn_tables_close(textcnn_tables *tables);
+
+size_t textcnn_tables_num_labels(const textcnn_tables *tables);
+
+/* The name of a label in UTF-8, of `length` bytes, without a zero behind them; NULL if there is no such label. */
+const char *textcnn_tables_label(const textcnn_tables *tables, size_t label, size_t *length);
+
+/* The answer to a text of `length` bytes of UTF-8; what is no UTF-8 is read as U+FFFD. NULL without
+ * memory, or for a text of more than 1 GiB. */
+const textcnn_answer *textcnn_tables_classify(textcnn_tables *tables, const void *text, size_t length);
+
+/* The words of a text, a line end behind each: `written` bytes, valid until the next call. NULL likewise. */
+const char *textcnn_tables_words(textcnn_tables *tables, const void *text, size_t length, size_t *written);
+
+#endif
