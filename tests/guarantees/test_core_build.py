@@ -17,7 +17,7 @@ import pytest
 from page_reader import ROOT
 
 from textcnn.core import build
-from textcnn.core.binding import INSTRUCTION_SETS
+from textcnn.core.binding import INSTRUCTION_SETS, BackendInfo
 
 PARTS = ("pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "build_backend", "textcnn", "cli", "data")
 SKIPPED = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
@@ -90,9 +90,9 @@ def test_a_wheel_has_the_library_and_its_platform(source, quick_compiler, tmp_pa
     assert "-any." not in name
     assert said == []
     assert has_library(tmp_path / name)
-    backend, instruction_set, *others = ask_installed(tmp_path / name)
-    assert (backend, others) == ("core", [1, ""])
-    assert instruction_set in INSTRUCTION_SETS
+    found = BackendInfo(*ask_installed(tmp_path / name))
+    assert (found.backend, found.threads, found.reason) == ("core", 1, "")
+    assert found.instruction_set in INSTRUCTION_SETS
 
 
 INSTALLED = """
