@@ -6,7 +6,7 @@ INSTALLED = $(VENV)/.installed
 CORE = $(VENV)/.core
 EXTRAS = demo,image,plot,report,serve,tune,hub,tensorboard,explain,export,ray,spark,docs,dev
 
-.PHONY: setup core demo test test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz fuzz-tokens vulnerabilities other-pythons build clean bench-train core-check
+.PHONY: setup core demo test test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz fuzz-tokens vulnerabilities other-pythons lean build clean bench-train core-check
 
 setup: $(INSTALLED) $(CORE)
 
@@ -248,6 +248,17 @@ other-pythons: setup
 	  $$place/bin/python -m pip install --quiet $(LIGHT) || exit 1; done
 	TEXTCNN_PYTHONS=$$(for python in $(PYTHONS); do printf '%s:' $(CURDIR)/build/pythons/$$(basename $$python)/bin/python; done) \
 	  $(BIN)/python -m pytest -q tests/guarantees/test_other_pythons.py
+
+# Training, classifying, explaining and evaluating without torch and what comes with it, in a real environment; its size.
+LEAN = build/lean
+LEAN_PACKAGES = numpy tokenizers safetensors typer rich pyarrow
+lean: setup
+	test -x $(LEAN)/bin/python || $(PYTHON) -m venv --without-pip $(LEAN)
+	$(BIN)/python -m pip --python $(LEAN)/bin/python install --quiet -c constraints.txt $(LEAN_PACKAGES)
+	rm -rf build/lib build/bdist.*
+	$(BIN)/python -m pip --python $(LEAN)/bin/python install --quiet --no-deps .
+	TEXTCNN_LEAN=$(CURDIR)/$(LEAN)/bin/python $(BIN)/python -m pytest -q tests/guarantees/test_lean.py
+	du -sh --apparent-size $(LEAN)/lib/python3*/site-packages
 
 # Known vulnerabilities of what is installed here. It asks a database in the network; out of its reach the check says
 # so, and fails with 3. No test depends on it.

@@ -11,6 +11,7 @@ import typer
 
 from textcnn import __version__
 from textcnn.errors import TextCNNError
+from textcnn.extras import absent_dependency
 from textcnn_cli import benchmark, console, data, documents, image, signals, streams
 from textcnn_cli.audit import audit
 from textcnn_cli.classify import classify
@@ -96,6 +97,10 @@ def main() -> None:
         sys.stdout.flush()
     except TextCNNError as err:
         code = _failed(str(err))
+    except ModuleNotFoundError as err:
+        if (message := absent_dependency(err)) is None:
+            raise
+        code = _failed(message)
     except KeyboardInterrupt:
         code = signals.exit_code()
     except BrokenPipeError:  # the reader of our output has gone (`| head`)
