@@ -6,7 +6,7 @@ INSTALLED = $(VENV)/.installed
 CORE = $(VENV)/.core
 EXTRAS = demo,image,plot,report,serve,tune,hub,tensorboard,explain,export,ray,spark,docs,dev
 
-.PHONY: setup core wasm demo test test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz fuzz-tokens vulnerabilities other-pythons build clean bench-train bench-classify core-check
+.PHONY: setup core wasm demo test test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz fuzz-core vulnerabilities other-pythons lean build wheels clean bench-train bench-classify core-check
 
 setup: $(INSTALLED) $(CORE)
 
@@ -242,13 +242,11 @@ fuzz: setup
 	$(BIN)/python -m tests.fuzzing.fuzz --seconds $(FUZZ_SECONDS) --output $(RESULTS)/fuzz.json
 	$(BIN)/python -m tests.fuzzing.bombs --output $(RESULTS)/bombs.json
 
-# The words of any bytes by libFuzzer, on code that watches memory and undefined behaviour. It needs clang.
-fuzz-tokens: setup
-	mkdir -p build/fuzz/tokens
-	clang -std=c99 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -iquote textcnn/core/src \
-	  tests/core/fuzz_tokens.c textcnn/core/src/tokens.c -o build/fuzz/fuzz-tokens
-	$(BIN)/python -c 'import sys; sys.path.insert(0, "tests"); from fuzzing import seeds; [open(f"build/fuzz/tokens/seed{k}", "wb").write(s[:1] + b"\x20" + s[1:]) for k, s in enumerate(seeds.texts_of_words())]'
-	build/fuzz/fuzz-tokens -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 build/fuzz/tokens
+# Entry points of the core by libFuzzer, on code that watches memory and undefined behaviour, EXECUTIONS of each target.
+# It needs clang.
+EXECUTIONS ?= 10000000
+fuzz-core: setup
+	$(BIN)/python tools/fuzz_core.py --executions $(EXECUTIONS) --output $(RESULTS)/fuzz-core.json
 
 # What needs no torch, on other Pythons: make other-pythons PYTHONS='python3.12 python3.13'.
 PYTHONS ?= python3.12 python3.13
@@ -260,6 +258,17 @@ other-pythons: setup
 	TEXTCNN_PYTHONS=$$(for python in $(PYTHONS); do printf '%s:' $(CURDIR)/build/pythons/$$(basename $$python)/bin/python; done) \
 	  $(BIN)/python -m pytest -q tests/guarantees/test_other_pythons.py
 
+# Training, classifying, explaining and evaluating without torch and what comes with it, in a real environment; its size.
+LEAN = build/lean
+LEAN_PACKAGES = numpy tokenizers safetensors typer rich pyarrow
+lean: setup
+	test -x $(LEAN)/bin/python || $(PYTHON) -m venv --without-pip $(LEAN)
+	$(BIN)/python -m pip --python $(LEAN)/bin/python install --quiet -c constraints.txt $(LEAN_PACKAGES)
+	rm -rf build/lib build/bdist.*
+	$(BIN)/python -m pip --python $(LEAN)/bin/python install --quiet --no-deps .
+	TEXTCNN_LEAN=$(CURDIR)/$(LEAN)/bin/python $(BIN)/python -m pytest -q tests/guarantees/test_lean.py
+	du -sh --apparent-size $(LEAN)/lib/python3*/site-packages
+
 # Known vulnerabilities of what is installed here. It asks a database in the network; out of its reach the check says
 # so, and fails with 3. No test depends on it.
 AUDIT = build/audit
@@ -269,6 +278,10 @@ vulnerabilities: setup
 
 build: setup
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+# Wheels of Linux (glibc and musl), macOS and Windows, built by zig and checked, in build/wheels.
+wheels: setup
+	$(BIN)/python tools/wheels.py --output $(RESULTS)/wheels.json
 
 clean:
 	rm -rf $(VENV) build dist demo *.egg-info

@@ -3,6 +3,8 @@
 ``TEXTCNN_CORE=none`` asks for a build without the core. Where it could not be compiled the package is built without it,
 and one line on stderr says why. The reader of tables, ``textcnn.wasm``, is the same on every platform: one that was
 built in the source tree goes along, else zig builds it where it is here.
+and one line on stderr says why. ``TEXTCNN_PLATFORM`` asks for a wheel of another platform, built with the core or not
+at all.
 """
 
 from __future__ import annotations
@@ -79,12 +81,15 @@ _place = tempfile.TemporaryDirectory(prefix="textcnn-core-")  # for as long as t
 @cache
 def _library() -> Path | None:
     """The library, compiled when it is first asked for; none where that cannot be done."""
-    target = Path(_place.name) / core.LIBRARY
     try:
+        tag = core.asked_platform()
+        target = Path(_place.name) / (core.PLATFORMS[tag].library if tag else core.LIBRARY)
         if os.environ.get(core.VARIABLE) == "none":
             raise core.CompilerError(f"{core.VARIABLE}=none asks for that")
-        core.build(target)
+        core.build(target, tag=tag)
     except core.CompilerError as err:
+        if os.environ.get(core.FOREIGN):
+            raise SystemExit(f"{os.environ[core.FOREIGN]}: the core in C is not built: {err}") from err
         sys.stderr.write(f"textcnn is built without its core in C, numpy and torch answer in its place: {err}\n")
         return None
     return target
@@ -97,11 +102,12 @@ class BuildWithCore(build_py):
         """Copy both; a library of an earlier build is taken away where there is none now."""
         super().run()
         place = CORE if self.editable_mode else Path(self.build_lib) / CORE
-        library, target = _library(), place / core.LIBRARY
-        if library is None:
-            target.unlink(missing_ok=True)
-        else:
-            core.put(library, target)  # processes that have loaded the one before keep it
+        library = _library()
+        for name in {core.LIBRARY, *(other.library for other in core.PLATFORMS.values())}:
+            if library is None or name != library.name:
+                (place / name).unlink(missing_ok=True)
+        if library is not None:
+            core.put(library, place / library.name)  # processes that have loaded the one before keep it
         self._put_reader(CORE.parent if self.editable_mode else Path(self.build_lib) / CORE.parent)
 
     def _put_reader(self, package: Path) -> None:
@@ -122,6 +128,6 @@ class PlatformWheel(bdist_wheel):
         super().run()
 
     def get_tag(self) -> tuple[str, str, str]:
-        """``py3-none-linux_x86_64`` or the like, or ``py3-none-any``."""
+        """``py3-none-linux_x86_64`` or the like, that of another platform if one is asked for, or ``py3-none-any``."""
         _, _, place = super().get_tag()
-        return "py3", "none", place.replace("universal2", platform.machine())
+        return "py3", "none", core.asked_platform() or place.replace("universal2", platform.machine())

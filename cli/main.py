@@ -11,6 +11,7 @@ import typer
 
 from textcnn import __version__
 from textcnn.errors import TextCNNError
+from textcnn.extras import absent_dependency
 from textcnn_cli import benchmark, console, data, documents, image, signals, streams
 from textcnn_cli.audit import audit
 from textcnn_cli.classify import classify
@@ -51,18 +52,33 @@ app.add_typer(data.app, name="data")
 app.add_typer(documents.app, name="documents")
 
 
-def _show_version(value: bool) -> None:
+def _show_version(context: typer.Context, value: bool) -> None:
     if value:
-        typer.echo(f"textcnn {__version__}")
+        typer.echo("\n".join([f"textcnn {__version__}", *(_describe_backend() if context.params["verbose"] else ())]))
         raise typer.Exit
+
+
+def _describe_backend() -> list[str]:
+    """Lines that say what does the work here and why: three, or two without the core, which has instruction sets."""
+    from textcnn.core import backend_info
+
+    found = backend_info()
+    chosen = [("backend", found.backend, found.reason), ("threads", found.threads, found.threads_reason)]
+    if found.instruction_set:
+        chosen.insert(1, ("instruction set", found.instruction_set, found.instruction_set_reason))
+    return [f"{name}: {value}" + (f" ({why})" if why else "") for name, value, why in chosen]
 
 
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and stop.")
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, help="Show the version and stop; with -v, what does the work."
+        ),
     ] = False,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Say more on stderr.")] = False,
+    # Eager, so that it is known when --version, before or behind it, is answered.
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", is_eager=True, help="Say more on stderr.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say only errors on stderr.")] = False,
 ) -> None:
     """Options of every command."""
@@ -81,6 +97,10 @@ def main() -> None:
         sys.stdout.flush()
     except TextCNNError as err:
         code = _failed(str(err))
+    except ModuleNotFoundError as err:
+        if (message := absent_dependency(err)) is None:
+            raise
+        code = _failed(message)
     except KeyboardInterrupt:
         code = signals.exit_code()
     except BrokenPipeError:  # the reader of our output has gone (`| head`)

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 import textcnn
 from textcnn.config import DataConfig, ModelConfig, TextConfig, TrainingConfig, describe
+from textcnn.core import plain
 from textcnn_cli import console
 from textcnn_cli.main import app, main
 
@@ -88,6 +89,32 @@ def test_help_loads_nothing_heavy(args):
 def test_the_version_is_that_of_the_library():
     found = CliRunner().invoke(app, ["--version"])
     assert (found.stdout, found.exit_code) == (f"textcnn {textcnn.__version__}\n", 0)
+
+
+@pytest.mark.parametrize("args", [["--version", "-v"], ["-v", "--version"]])
+def test_the_version_says_on_request_what_does_the_work_and_why(args, core, monkeypatch):
+    monkeypatch.setenv("TEXTCNN_THREADS", "3")
+    found = CliRunner().invoke(app, args)
+    version, backend, instructions, threads = found.stdout.splitlines()
+    assert (version, backend, found.exit_code) == (f"textcnn {textcnn.__version__}", "backend: core", 0)
+    assert instructions.startswith(f"instruction set: {core.instruction_set} (")
+    assert threads == "threads: 3 (TEXTCNN_THREADS=3)"
+
+
+def test_the_version_says_on_request_why_there_is_no_core(monkeypatch):
+    monkeypatch.setenv("TEXTCNN_THREADS", "2")
+    with plain():
+        found = CliRunner().invoke(app, ["--version", "--verbose"])
+    assert found.stdout.splitlines()[1:] == [
+        "backend: numpy and torch (numpy and torch were asked for)",
+        "threads: 2 (TEXTCNN_THREADS=2)",
+    ]
+
+
+def test_a_variable_that_cannot_be_used_is_one_line():
+    done = run("--version", "-v", TEXTCNN_CORE="sse")
+    assert done.stderr == b"error: TEXTCNN_CORE must be none or one of baseline, avx2, avx512, got 'sse'\n"
+    assert (done.stdout, done.returncode) == (b"", 2)
 
 
 OWNERS = {

@@ -23,10 +23,29 @@ def load(core, monkeypatch):
     core.use_instruction_set(before)
 
 
-def test_what_is_told(core, monkeypatch):
-    monkeypatch.setenv("TEXTCNN_THREADS", "3")
-    assert textcnn.backend_info() == ("core", core.instruction_set, 3, "")
-    assert core.instruction_set in core.instruction_sets
+def test_what_is_told(core, load, monkeypatch):
+    load(TEXTCNN_CORE="", TEXTCNN_THREADS="3")
+    core.use_instruction_set(core.instruction_sets[-1])
+    best = "the best that this processor and the library have"
+    assert textcnn.backend_info() == ("core", core.instruction_sets[-1], 3, "", best, "TEXTCNN_THREADS=3")
+
+
+def test_why_it_is_that_instruction_set(core, load, monkeypatch):
+    best = f"; the best of this processor is {core.instruction_sets[-1]}"
+    load(TEXTCNN_CORE="baseline")
+    found = textcnn.backend_info()
+    assert (found.instruction_set, found.instruction_set_reason) == (
+        "baseline",
+        f"TEXTCNN_CORE=baseline asks for it{best}",
+    )
+    monkeypatch.delenv("TEXTCNN_CORE")
+    for name in core.instruction_sets[:-1]:
+        core.use_instruction_set(name)
+        found = textcnn.backend_info()
+        assert (found.instruction_set, found.instruction_set_reason) == (
+            name,
+            f"use_instruction_set asked for it{best}",
+        )
 
 
 def test_it_is_not_used_when_that_is_asked_for(load, monkeypatch):
@@ -35,7 +54,7 @@ def test_it_is_not_used_when_that_is_asked_for(load, monkeypatch):
     monkeypatch.setattr(binding, "_loaded", lambda: why)
     monkeypatch.setenv("TEXTCNN_THREADS", "2")
     assert binding.library() is None
-    assert textcnn.backend_info() == ("numpy and torch", "", 2, why)
+    assert textcnn.backend_info() == ("numpy and torch", "", 2, why, "", "TEXTCNN_THREADS=2")
 
 
 def test_within_plain_numpy_answers_and_what_the_core_has_made_goes_on(core):

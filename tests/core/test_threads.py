@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from textcnn.core.threads import num_cores, num_threads
+from textcnn.core.threads import available_cores, choose_threads, num_cores, num_threads, set_threads
 from textcnn.errors import ConfigError
 
 MINE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -66,3 +66,25 @@ def test_a_container_limits_them(root, group, files, cores):
 
 def test_no_control_groups_no_limit(root):
     assert num_cores(root) == 64
+
+
+def test_the_reason_is_told(root, monkeypatch):
+    monkeypatch.setenv("TEXTCNN_THREADS", "3")
+    assert choose_threads(2) == (2, "asked for by the caller")
+    assert choose_threads() == (3, "TEXTCNN_THREADS=3")
+    set_threads(4)
+    assert choose_threads() == (4, "the setting threads of this process")
+    set_threads(None)
+    assert available_cores(root) == (64, "the cores that this process may use")
+    write(root, "0::/\n", cpu_max="150000 100000\n")
+    available_cores.cache_clear()
+    assert available_cores(root) == (2, "the control group (cgroup) limits this process to 1.5 cores")
+
+
+def test_ranks_share_the_cores(monkeypatch):
+    monkeypatch.delenv("TEXTCNN_THREADS", raising=False)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "1000")
+    assert choose_threads() == (
+        1,
+        f"a share of {num_cores()} cores among LOCAL_WORLD_SIZE=1000 processes; {available_cores().reason}",
+    )

@@ -17,7 +17,7 @@ import pytest
 from page_reader import ROOT
 
 from textcnn.core import build
-from textcnn.core.binding import INSTRUCTION_SETS
+from textcnn.core.binding import INSTRUCTION_SETS, BackendInfo
 
 PARTS = ("pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "build_backend", "textcnn", "cli", "data")
 SKIPPED = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
@@ -66,9 +66,23 @@ def quick_compiler(tmp_path_factory):
 @pytest.fixture
 def no_compiler(tmp_path):
     """Variables of an environment without a compiler: none on the path, and a package ziglang that does not work."""
-    (tmp_path / "stub" / "ziglang").mkdir(parents=True)
-    (tmp_path / "stub" / "ziglang" / "__main__.py").write_text("raise SystemExit(1)\n")
-    return {"PATH": str(tmp_path), "PYTHONPATH": str(tmp_path / "stub")}
+    return {"PATH": str(tmp_path), **ziglang_in_place(tmp_path, "raise SystemExit(1)\n")}
+
+
+def ziglang_in_place(place, code):
+    """Variables with which ``python -m ziglang`` runs this code, whether the package is installed or not."""
+    package = place / "stub" / "ziglang"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text(code, encoding="utf-8")
+    return {"PYTHONPATH": str(package.parent)}
+
+
+STAND_IN = """
+import subprocess, sys
+words = [word for word in sys.argv[2:] if not word.startswith(("-m", "-target", "x86_64-windows"))]
+sys.exit(subprocess.run(["cc", *words, "-O0"]).returncode)
+"""
 
 
 def has_library(wheel):
@@ -90,9 +104,9 @@ def test_a_wheel_has_the_library_and_its_platform(source, quick_compiler, tmp_pa
     assert "-any." not in name
     assert said == []
     assert has_library(tmp_path / name)
-    backend, instruction_set, *others = ask_installed(tmp_path / name)
-    assert (backend, others) == ("core", [1, ""])
-    assert instruction_set in INSTRUCTION_SETS
+    found = BackendInfo(*ask_installed(tmp_path / name))
+    assert (found.backend, found.threads, found.reason) == ("core", 1, "")
+    assert found.instruction_set in INSTRUCTION_SETS
 
 
 INSTALLED = """
@@ -178,6 +192,29 @@ def test_zig_is_asked_for_only_where_it_is_needed(source, no_compiler):
         assert hook(source, name, **no_compiler)[0] == ["ziglang>=0.13"]
     for reason in ({"TEXTCNN_CORE": "none"}, {"PIP_NO_INDEX": "1"}, {"CC": "some-cc"}):
         assert hook(source, "_compiler_package", **no_compiler, **reason)[0] == []
+
+
+@NEEDS_COMPILER
+def test_a_wheel_of_another_platform_has_its_tag_and_its_library_alone(source, tmp_path):
+    quick = ziglang_in_place(tmp_path, STAND_IN)  # it compiles for this machine; `make wheels` has the real one
+    stale = source / "build" / "lib" / "textcnn" / "core" / build.LIBRARY
+    stale.parent.mkdir(parents=True, exist_ok=True)
+    stale.write_bytes(b"of an earlier build")
+    name, said = hook(source, "build_wheel", tmp_path, TEXTCNN_PLATFORM="win_amd64", **quick)
+    assert name.endswith("-py3-none-win_amd64.whl")
+    assert said == []
+    names = zipfile.ZipFile(tmp_path / name).namelist()
+    assert [one for one in names if "textcnn_core" in one] == ["textcnn/core/textcnn_core.dll"]
+
+
+def test_a_wheel_of_another_platform_is_never_without_its_library(source, no_compiler):
+    for platform, reason in (
+        ("amiga", "TEXTCNN_PLATFORM must be one of manylinux_2_17_x86_64, "),
+        ("win_amd64", "exit status 1"),
+    ):
+        with pytest.raises(subprocess.CalledProcessError) as caught:
+            hook(source, "_library", TEXTCNN_PLATFORM=platform, **no_compiler)
+        assert f"{platform}: the core in C is not built: {reason}" in caught.value.stderr.splitlines()[-1]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of Linux")

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.core.build import LIBRARY, SOURCES, VARIABLE, fingerprint
-from textcnn.core.threads import num_threads
+from textcnn.core.threads import choose_threads
 from textcnn.errors import ConfigError
 
 INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
@@ -47,19 +47,23 @@ _COUNTING = (
 
 
 class BackendInfo(NamedTuple):
-    """What does the work in this process.
+    """What does the work in this process, and why.
 
     Attributes:
         backend: ``core``, or ``numpy and torch`` where the compiled core is not used.
         instruction_set: of the core; empty without it.
         threads: of a loop of the core, unless a setting says otherwise.
         reason: why the core is not used; empty where it is.
+        instruction_set_reason: why it is that one; empty without the core.
+        threads_reason: why there are so many.
     """
 
     backend: str
     instruction_set: str
     threads: int
     reason: str
+    instruction_set_reason: str
+    threads_reason: str
 
 
 class Core:
@@ -160,15 +164,26 @@ def library() -> Core | None:
 
 
 def backend_info() -> BackendInfo:
-    """Whether the compiled core does the work, with which instruction set and how many threads, and if not, why.
+    """Whether the compiled core does the work, with which instruction set and how many threads, each with its reason.
 
     Raises:
         ConfigError: the variable TEXTCNN_CORE or TEXTCNN_THREADS has a value that cannot be used.
     """
-    found = _refusal.get() or _loaded()
+    found, threads = _refusal.get() or _loaded(), choose_threads()
     if isinstance(found, Core):
-        return BackendInfo("core", found.instruction_set, num_threads(), "")
-    return BackendInfo("numpy and torch", "", num_threads(), found)
+        name = found.instruction_set
+        return BackendInfo("core", name, threads.number, "", _why_instruction_set(found, name), threads.reason)
+    return BackendInfo("numpy and torch", "", threads.number, found, "", threads.reason)
+
+
+def _why_instruction_set(core: Core, name: str) -> str:
+    """Why the core runs with the instruction set of this name."""
+    best = core.instruction_sets[-1]
+    if name == os.environ.get(VARIABLE):
+        return f"{VARIABLE}={name} asks for it; the best of this processor is {best}"
+    if name != best:
+        return f"use_instruction_set asked for it; the best of this processor is {best}"
+    return "the best that this processor and the library have"
 
 
 def address(

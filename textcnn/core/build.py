@@ -16,16 +16,18 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 VARIABLE = "TEXTCNN_CORE"  # none: neither built nor loaded; else the instruction set that is to be used
+FOREIGN = "TEXTCNN_PLATFORM"  # a tag of PLATFORMS: the wheel is built for it, by zig
 SOURCES = Path(__file__).parent / "src"
 ONCE = (
     *("chunks.c", "cpu.c", "features.c", "format.c", "lookup.c", "numeric.c", "one_text.c", "pool.c", "rows.c"),
     *("scan.c", "scan_json.c", "shares.c", "tables.c", "tables_answer.c", "tables_file.c", "tokens.c"),
     *("train_batch.c", "train.c", "type_rows.c", "whole_scores.c"),
 )
-SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
-LIBRARY = f"textcnn_core{SUFFIX}"
+SUFFIXES = {"win32": ".dll", "darwin": ".dylib"}
+LIBRARY = f"textcnn_core{SUFFIXES.get(sys.platform, '.so')}"
 
 WASM = "textcnn.wasm"
 WASM_TARGET = Path(__file__).parents[1] / "export" / WASM
@@ -50,7 +52,30 @@ _X86_SETS = {
     "avx512": ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx2", "-mfma", "-mprefer-vector-width=512"),
 }
 # Symbols of the same name in a library that was loaded before must not take the place of ours.
-_LINK = ("-Wl,-z,noexecstack", "-Wl,-Bsymbolic") if sys.platform == "linux" else ()
+_LINK = {"linux": ("-Wl,-z,noexecstack", "-Wl,-Bsymbolic"), "darwin": ("-Wl,-install_name,textcnn_core.dylib",)}
+
+
+class Platform(NamedTuple):
+    """What zig compiles for, from any machine: its target, its processor, and what Python calls the system."""
+
+    target: str
+    machine: str
+    system: str
+
+    @property
+    def library(self) -> str:
+        """The name of the library there."""
+        return f"textcnn_core{SUFFIXES.get(self.system, '.so')}"
+
+
+PLATFORMS = {  # by the platform tag of their wheels
+    "manylinux_2_17_x86_64": Platform("x86_64-linux-gnu.2.17", "x86_64", "linux"),
+    "manylinux_2_17_aarch64": Platform("aarch64-linux-gnu.2.17", "aarch64", "linux"),
+    "musllinux_1_2_x86_64": Platform("x86_64-linux-musl", "x86_64", "linux"),
+    "musllinux_1_2_aarch64": Platform("aarch64-linux-musl", "aarch64", "linux"),
+    "macosx_11_0_arm64": Platform("aarch64-macos.11.0", "arm64", "darwin"),
+    "win_amd64": Platform("x86_64-windows-gnu", "amd64", "win32"),
+}
 
 
 _ZIG = (sys.executable, "-m", "ziglang")
@@ -93,22 +118,38 @@ def fingerprint() -> str:
     return found.hexdigest()[:16]
 
 
-def build(target: Path, *, command: Sequence[str] | None = None, more: Sequence[str] = (), machine: str = "") -> None:
+def asked_platform() -> str | None:
+    """The tag of the platform that the variable TEXTCNN_PLATFORM asks for; none: this one.
+
+    Raises:
+        CompilerError: it is none of PLATFORMS.
+    """
+    tag = os.environ.get(FOREIGN)
+    if tag and tag not in PLATFORMS:
+        raise CompilerError(f"{FOREIGN} must be one of {', '.join(PLATFORMS)}, got {tag!r}")
+    return tag or None
+
+
+def build(target: Path, *, tag: str | None = None, more: Sequence[str] = ()) -> None:
     """Compile the library to ``target``, which is replaced when that is done.
 
     Args:
         target: its path.
-        command: the compiler; none: :func:`compiler`.
+        tag: of PLATFORMS, whose library zig makes; none: that of this machine, by :func:`compiler`.
         more: further flags, such as ``-Werror`` or those of a sanitizer.
-        machine: the processor it is for; empty: this one.
 
     Raises:
         CompilerError: there is no compiler, or it has failed.
     """
-    command = list(command or compiler() or ())
+    if tag is not None:
+        _, machine, system = PLATFORMS[tag]
+        command = [*_ZIG, "cc", "-target", PLATFORMS[tag].target, "-g0"]
+    else:
+        machine, system = platform.machine().lower(), sys.platform
+        command = compiler() or []
     if not command:
         raise CompilerError("found no C compiler: neither cc, gcc nor clang, nor the package ziglang")
-    has_sets = (machine or platform.machine()).lower() in ("x86_64", "amd64")
+    has_sets = machine in ("x86_64", "amd64")
     sets = _X86_SETS if has_sets else {"baseline": ()}
     flags = [*FLAGS, *(("-DTC_HAS_X86_SETS",) if has_sets else ()), *more]
     flags.append(_sources_flag())
@@ -126,7 +167,8 @@ def build(target: Path, *, command: Sequence[str] | None = None, more: Sequence[
         cache = _zig_cache(place)
         for _ in pool.map(_run, commands, [cache] * len(commands)):
             pass
-        _run([*command, "-shared", *_LINK, *more, *objects, "-lm", "-lpthread", "-o", str(library)], cache)
+        flags = ["-shared", *_LINK.get(system, ()), *more]
+        _run([*command, *flags, *objects, "-lm", "-lpthread", "-o", str(library)], cache)
         put(library, target)
 
 

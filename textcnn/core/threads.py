@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from textcnn.errors import ConfigError
 
@@ -18,6 +18,13 @@ Result = TypeVar("Result")
 VARIABLE = "TEXTCNN_THREADS"
 MOST = 256  # of a pool
 _default: int | None = None
+
+
+class Threads(NamedTuple):
+    """A number of threads, and why it is that."""
+
+    number: int
+    reason: str
 
 
 def num_threads(asked: int | None = None) -> int:
@@ -31,14 +38,23 @@ def num_threads(asked: int | None = None) -> int:
     Raises:
         ConfigError: the variable is not a whole number from 1 on.
     """
-    asked = _default if asked is None else asked
-    if asked is None and (said := os.environ.get(VARIABLE)):
+    return choose_threads(asked).number
+
+
+def choose_threads(asked: int | None = None) -> Threads:
+    """The number that :func:`num_threads` gives, with its reason; arguments and errors are the same."""
+    if asked is not None:
+        return Threads(min(asked, MOST), "asked for by the caller")
+    if _default is not None:
+        return Threads(min(_default, MOST), "the setting threads of this process")
+    if said := os.environ.get(VARIABLE):
         if not (said.isdecimal() and int(said) >= 1):
             raise ConfigError(f"{VARIABLE} must be a whole number of threads, 1 or more, got {said!r}")
-        asked = int(said)
-    if asked is None:
-        asked = max(num_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 1)
-    return min(asked, MOST)
+        return Threads(min(int(said), MOST), f"{VARIABLE}={said}")
+    cores, reason = available_cores()
+    if (ranks := int(os.environ.get("LOCAL_WORLD_SIZE", "1"))) > 1:
+        reason = f"a share of {cores} cores among LOCAL_WORLD_SIZE={ranks} processes; {reason}"
+    return Threads(min(max(cores // ranks, 1), MOST), reason)
 
 
 def set_threads(threads: int | None) -> None:
@@ -47,15 +63,23 @@ def set_threads(threads: int | None) -> None:
     _default = threads
 
 
-@cache
 def num_cores(root: Path = Path("/")) -> int:
     """Cores that this process may use: those it is bound to, or its container's limit, rounded up, if that is less.
 
     Args:
         root: of the file system that tells the limit.
     """
+    return available_cores(root).number
+
+
+@cache
+def available_cores(root: Path = Path("/")) -> Threads:
+    """The number that :func:`num_cores` gives, with its reason; arguments are the same."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min([cores, *(math.ceil(limit) for limit in _limits(root))]))
+    limit = min(_limits(root), default=math.inf)
+    if limit <= cores - 1:  # rounded up it is less
+        return Threads(max(1, math.ceil(limit)), f"the control group (cgroup) limits this process to {limit:g} cores")
+    return Threads(cores, "the cores that this process may use")
 
 
 def _limits(root: Path) -> Iterator[float]:

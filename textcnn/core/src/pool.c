@@ -143,14 +143,34 @@ tc_pool *tc_pool_new(int threads) {
     return pool;
 }
 
-/* Start the workers; fewer where the system gives no more. Signals are for the threads of the program. */
+/* Signals are for the threads of the program: a new thread takes those that the one that starts it takes. */
+#ifdef _WIN32 /* no thread takes them there */
+typedef int signals;
+static void block_signals(signals *before) {
+    *before = 0;
+}
+static void restore_signals(const signals *before) {
+    (void)before;
+}
+#else
+typedef sigset_t signals;
+static void block_signals(signals *before) {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, before);
+}
+static void restore_signals(const signals *before) {
+    pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+#endif
+
+/* Start the workers; fewer where the system gives no more. */
 static void start(tc_pool *pool) {
     pthread_attr_t attributes;
-    sigset_t all, before;
+    signals before;
     if (pthread_attr_init(&attributes) != 0) return;
     pthread_attr_setstacksize(&attributes, STACK);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    block_signals(&before);
     while (pool->started < pool->threads - 1) {
         worker *own = &pool->workers[pool->started];
         own->pool = pool;
@@ -158,7 +178,7 @@ static void start(tc_pool *pool) {
         if (pthread_create(&pool->ids[pool->started], &attributes, work, own) != 0) break;
         pool->started++;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    restore_signals(&before);
     pthread_attr_destroy(&attributes);
 }
 

@@ -77,7 +77,7 @@ tc_trainer *tc_trainer_new(const tc_network *network, const tc_objective *object
 
 void tc_trainer_free(tc_trainer *trainer) {
     if (trainer == NULL) return;
-    for (size_t k = 0; k < sizeof trainer->rooms / sizeof *trainer->rooms; k++) free(trainer->rooms[k].data);
+    for (size_t k = 0; k < sizeof trainer->rooms / sizeof *trainer->rooms; k++) free(trainer->rooms[k].block);
     free(trainer->marks);
     free(trainer->row_marks);
     free(trainer);

@@ -14,18 +14,18 @@
 void *tc_room_for(tc_room *room, int64_t count, size_t size) {
     size_t bytes = (size_t)(count > 0 ? count : 1) * size + 64;
     if (bytes > room->size) {
-        void *fresh = NULL;
-        free(room->data);
-        room->data = NULL;
-        room->size = 0;
+        free(room->block);
+        *room = (tc_room){NULL, NULL, 0};
         bytes += bytes / 2;
         if (bytes >= LARGE) bytes = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-        if (posix_memalign(&fresh, bytes < LARGE ? 64 : HUGE_PAGE, bytes) != 0) return NULL;
+        size_t boundary = bytes < LARGE ? 64 : HUGE_PAGE;
+        char *block = malloc(bytes + boundary); /* aligned by hand: no function of all systems does it */
+        if (block == NULL) return NULL;
+        char *data = block + (boundary - (uintptr_t)block % boundary);
 #ifdef MADV_HUGEPAGE
-        if (bytes >= LARGE) madvise(fresh, bytes, MADV_HUGEPAGE); /* rows are visited at random */
+        if (bytes >= LARGE) madvise(data, bytes, MADV_HUGEPAGE); /* rows are visited at random */
 #endif
-        room->data = fresh;
-        room->size = bytes;
+        *room = (tc_room){block, data, bytes};
     }
     return room->data;
 }

@@ -12,7 +12,7 @@ enum { BATCH_ROOMS = 0, ROW_ROOMS = 6, DENSE_GRADS_ROOM = 14, PANELS_ROOM = 15, 
 
 /* Memory that grows and is kept from step to step. */
 typedef struct {
-    void *data;
+    void *block, *data; /* of malloc, and where a cache line or a page begins in it */
     size_t size;
 } tc_room;
 
