@@ -93,6 +93,8 @@ def test_tables_are_made_from_the_json_beside_them():
         "ray-rows": "faults.ray_rows",
         "fuzz": "fuzzing.fuzz",
         "bombs": "fuzzing.bombs",
+        "fuzz-core": "tools.fuzz_core",
+        "wheels": "tools.wheels",
     }
     for source in sorted((ROOT / "docs/benchmarks").glob("*.json")):
         document = json.loads(source.read_text(encoding="utf-8"))

@@ -131,7 +131,7 @@ int tc_take_ragged(
         int64_t row = rows[k], length = out_offsets[k + 1] - out_offsets[k];
         if (row < 0 || row >= num_ragged) return -1;
         int64_t begin = offsets[row];
-        if (begin < 0 || begin > num_values - length || length > offsets[row + 1] - begin) return -1;
+        if (begin < 0 || begin > num_values - length || offsets[row + 1] < begin + length) return -1;
         int32_t *to = out + out_offsets[k];
         for (int64_t i = 0; i < length; i++) to[i] = values[begin + i];
     }
@@ -161,8 +161,8 @@ int tc_place_tokens(
             if (end - first > num_tokens - token) return -1;
             chunk++;
             for (int64_t k = first; k < end; k++, token++) {
-                starts[token] = character + lows[k];
-                stops[token] = character + highs[k];
+                starts[token] = (int64_t)((uint64_t)character + (uint64_t)lows[k]); /* beyond 64 bits as numpy's */
+                stops[token] = (int64_t)((uint64_t)character + (uint64_t)highs[k]);
             }
             for (; place < ends[b] && !is_blank(data[place]); place++)
                 character += (data[place] & 0xC0) != 0x80; /* other bytes go on with a character */

@@ -348,7 +348,7 @@ int tc_ngram_buckets(
         int64_t size = ends[k] - begin, characters = 2;
         for (int64_t i = 0; i < size; i++) characters += starts_character(data[begin + i]);
         int64_t ngrams = count_word_ngrams(characters, shortest, longest, most);
-        if (offsets[k + 1] - offsets[k] != ngrams || offsets[k + 1] > num_ngrams) return -1;
+        if (offsets[k + 1] != offsets[k] + ngrams || offsets[k + 1] > num_ngrams) return -1;
         hash_word(data + begin, size, characters, shortest, longest, most, num_buckets, buckets + offsets[k]);
         begin = ends[k];
     }

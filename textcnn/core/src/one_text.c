@@ -43,11 +43,11 @@ static int find_ids(answer *a) {
         return TC_NOT_MET;
     a->length = a->facts->unknown = 0;
     for (int64_t k = 0; k < offsets[1]; k++) {
-        int64_t first = m->chunk_offsets[numbers[k]], count = m->chunk_offsets[numbers[k] + 1] - first;
-        if (first < 0 || count < 0 || first > m->num_chunk_ids - count) return -1;
-        if (count > MOST - a->length) return TC_NOT_MET;
-        for (int64_t i = 0; i < count; i++) {
-            int32_t id = m->chunk_ids[first + i];
+        int64_t first = m->chunk_offsets[numbers[k]], last = m->chunk_offsets[numbers[k] + 1];
+        if (first < 0 || last < first || last > m->num_chunk_ids) return -1;
+        if (last - first > MOST - a->length) return TC_NOT_MET;
+        for (int64_t i = first; i < last; i++) {
+            int32_t id = m->chunk_ids[i];
             a->ids[a->length++] = id;
             a->facts->unknown += id >= m->num_types || id == m->unknown;
         }

@@ -2,17 +2,13 @@
 
 #include <stddef.h>
 
+#include "checks.h"
 #include "lookup_state.h"
 
-#define MOST (INT64_C(1) << 40) /* of anything that is multiplied with something else */
-#define WORK 64                 /* a value of these loops is as much work as this part of a word's rows */
-
-static int is_between(int64_t x, int64_t least, int64_t most) {
-    return x >= least && x <= most;
-}
+#define WORK 64 /* a value of these loops is as much work as this part of a word's rows */
 
 static int have_sizes(const tc_window_words *w) {
-    return is_between(w->num_texts, 0, MOST) && is_between(w->num_filters, 0, 1 << 20) && is_between(w->widest, 1, 1 << 20);
+    return tc_is_between(w->num_texts, 0, TC_MOST) && tc_is_between(w->num_filters, 0, 1 << 20) && tc_is_between(w->widest, 1, 1 << 20);
 }
 
 static double size_of(double value) {
@@ -111,7 +107,7 @@ static int are_parted(const tc_window_words *w, int64_t num_words) {
     for (int64_t b = 0; b < w->num_texts; b++) {
         int64_t next = end;
         for (int64_t k = b * w->num_filters; k < (b + 1) * w->num_filters; k++) {
-            if (!is_between(w->inside[k], 0, w->widest) || (w->inside[k] > 0 && !is_between(w->first[k], end, num_words - w->inside[k])))
+            if (!tc_is_between(w->inside[k], 0, w->widest) || (w->inside[k] > 0 && !tc_is_between(w->first[k], end, num_words - w->inside[k])))
                 return 0;
             if (w->inside[k] > 0 && w->first[k] + w->inside[k] > next) next = w->first[k] + w->inside[k];
         }
@@ -124,7 +120,7 @@ int tc_spread_shares(
     tc_pool *pool, const tc_window_words *windows, const double *reach, const double *features, const double *heads,
     int64_t num_labels, int64_t num_words, double *words, double *ngrams, uint8_t *won
 ) {
-    if (!have_sizes(windows) || !is_between(num_labels, 0, 1 << 24) || !is_between(num_words, 0, MOST) || !are_parted(windows, num_words))
+    if (!have_sizes(windows) || !tc_is_between(num_labels, 0, 1 << 24) || !tc_is_between(num_words, 0, TC_MOST) || !are_parted(windows, num_words))
         return -1;
     spreading s = {windows, reach, features, heads, num_labels, words, ngrams, won};
     tc_run_ranges(pool, windows->num_texts, windows->num_texts * windows->num_filters * num_labels / WORK, spread_some, &s);
@@ -175,12 +171,12 @@ int tc_find_strongest(
     tc_pool *pool, const int64_t *offsets, int64_t num_texts, const double *values, int64_t num_values, int64_t top,
     const int64_t *ends, int64_t *order, int64_t num_order, double *rest
 ) {
-    if (!is_between(num_texts, 0, MOST) || top < 0 || offsets[0] < 0 || offsets[num_texts] > num_values || ends[0] < 0
-        || ends[num_texts] > num_order)
+    if (!tc_is_between(num_texts, 0, TC_MOST) || top < 0 || !tc_are_ascending(offsets, num_texts + 1, 0, num_values)
+        || !tc_are_ascending(ends, num_texts + 1, 0, num_order))
         return -1;
     for (int64_t b = 0; b < num_texts; b++) {
         int64_t length = offsets[b + 1] - offsets[b];
-        if (length < 0 || ends[b + 1] - ends[b] != (length < top ? length : top)) return -1;
+        if (ends[b + 1] - ends[b] != (length < top ? length : top)) return -1;
     }
     choosing c = {offsets, ends, values, top, order, rest};
     tc_run_ranges(pool, num_texts, num_values, choose_some, &c);
