@@ -31,7 +31,17 @@ TARGETS = {
     "tokens": ("tokens.c", "chunks.c"),
     "features": ("chunks.c", "features.c"),
     "lookup": (
-        *("chunks.c", "cpu.c", "features.c", "lookup.c", "lookup_windows.c", "one_text.c", "pool.c", "shares.c"),
+        *(
+            "chunks.c",
+            "cpu.c",
+            "features.c",
+            "lookup.c",
+            "lookup_windows.c",
+            "numeric.c",
+            "one_text.c",
+            "pool.c",
+            "shares.c",
+        ),
         *("type_rows.c", "type_rows_fill.c"),
     ),
 }
