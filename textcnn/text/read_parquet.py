@@ -14,8 +14,8 @@ from textcnn.text.blocks import Block, BlockRecords, Column
 from textcnn.text.read_source import Source
 from textcnn.text.read_table import Opened, Table, one_line, unique_columns
 
-_ROWS = 16  # at once: a dictionary can hold one long text for all of them, and several blocks are on their way
-_BYTES, _BLOCKS = 2**20, 1024  # of texts, and batches, of a block
+_ROWS = 4  # at once: a dictionary can hold one long text for all of them, and several blocks are on their way
+_BYTES, _BLOCKS = 2**20, 4096  # of texts, and batches, of a block
 
 
 def parquet_table(source: Source) -> Table:
