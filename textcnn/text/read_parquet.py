@@ -14,8 +14,8 @@ from textcnn.text.blocks import Block, BlockRecords, Column
 from textcnn.text.read_source import Source
 from textcnn.text.read_table import Opened, Table, one_line, unique_columns
 
-_ROWS = 4  # at once: a dictionary can hold one long text for all of them, and several blocks are on their way
-_BYTES, _BLOCKS = 2**20, 4096  # of texts, and batches, of a block
+_ROWS = 128  # decoded at once: a dictionary can hold one long text for all of them
+_BYTES, _BATCHES = 2**20, 128  # of a block: several are on their way at once
 
 
 def parquet_table(source: Source) -> Table:
@@ -24,7 +24,7 @@ def parquet_table(source: Source) -> Table:
     def start(notices: Counter[str]) -> Opened:
         batches = _parquet_batches(source)
         columns = unique_columns(next(batches), source.name)
-        return columns, BlockRecords(_joined(batch_blocks(batches, columns, source.name)))
+        return columns, BlockRecords(batch_blocks(_resized(batches), columns, source.name))
 
     return Table(source.name, "parquet", start, again=source.again)
 
@@ -55,23 +55,40 @@ def batch_blocks(batches: Iterator[Any], columns: tuple[str, ...], name: str) ->
         count += len(batch)
 
 
-def _joined(blocks: Iterator[Block]) -> Iterator[Block]:
-    """The same rows in larger blocks."""
-    held: list[Block] = []
+def _resized(batches: Iterator[Any]) -> Iterator[Any]:
+    """The same rows in tables of about :data:`_BYTES`: large batches are cut without a copy, small ones are joined."""
+    from pyarrow import Table as ArrowTable
+
+    held: list[Any] = []
     size = 0
     try:
-        for block in blocks:
-            held.append(block)
-            size += block.num_bytes
-            if size >= _BYTES or len(held) == _BLOCKS:
-                yield Block.concatenate(held)
-                held, size = [], 0
+        for batch in map(_decoded, batches):
+            rows = max(len(batch) * _BYTES // max(batch.nbytes, 1), 1)
+            for start in range(0, len(batch), rows):
+                held.append(batch.slice(start, rows))
+                size += held[-1].nbytes
+                if size >= _BYTES or len(held) == _BATCHES or _has_nested(batch):
+                    yield ArrowTable.from_batches(held)
+                    held, size = [], 0
     except DataError:
         if held:  # the rows before the error
-            yield Block.concatenate(held)
+            yield ArrowTable.from_batches(held)
         raise
     if held:
-        yield Block.concatenate(held)
+        yield ArrowTable.from_batches(held)
+
+
+def _decoded(batch: Any) -> Any:
+    """The batch with cells in the place of indices into a dictionary, so that its size is that of its cells."""
+    from pyarrow import RecordBatch
+
+    columns = [c.dictionary_decode() if hasattr(c, "dictionary_decode") else c for c in batch.columns]
+    return RecordBatch.from_arrays(columns, batch.schema.names)
+
+
+def _has_nested(batch: Any) -> bool:
+    """Whether a column holds lists or records, which may hold dictionaries, so that nobody knows their size."""
+    return any(field.type.num_fields for field in batch.schema)
 
 
 def _values(column: Any, title: str, name: str) -> Column:
