@@ -110,7 +110,7 @@ def parquet_file(plan: Plan) -> Part:
 
 
 def short_rows(plan: Plan) -> Part:
-    """Many rows of a question each: what a row costs beside its words."""
+    """Many rows of a question each: what a row costs apart from its words."""
     model, rows = _trained(plan, "trec"), plan.folder / "questions.csv"
     questions = list(read_examples(plan.rows("trec")).texts)
     with rows.open("w", encoding="utf-8", newline="") as file:

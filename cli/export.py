@@ -81,8 +81,8 @@ def _tables(model: str, output: Path, precision: str) -> None:
     from textcnn.inference.lookup import LookupModel
 
     found = write_tables(LookupModel.load(model, precision=precision), output)
-    beside = f"{found.loader.name} and {found.reader.name}"
-    console.say(f"wrote {found.path}, {found.path.stat().st_size:,} bytes, and {beside}, which read it")
+    readers = f"{found.loader.name} and {found.reader.name}"
+    console.say(f"wrote {found.path}, {found.path.stat().st_size:,} bytes, and {readers}, which read it")
 
 
 def _smaller(model: str, output: Path, max_size: str, data: str | None, how: DataConfig) -> None:

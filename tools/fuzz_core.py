@@ -86,7 +86,7 @@ def fuzz(name: str, executions: int) -> dict[str, Any]:
         old.unlink()
     words = [f"-runs={executions}", f"-max_len={LONGEST}", f"-timeout={SLOWEST}", f"-artifact_prefix={place}/found-"]
     words += ["-seed=1", "-reduce_inputs=0", "-print_final_stats=1", "-verbosity=1"]
-    # Where a block was allocated is found again by running the input; what is kept of freed blocks needs not be much.
+    # Where a block was allocated is found again by running the input; so a small quarantine of freed blocks is enough.
     env = {**os.environ, "ASAN_OPTIONS": "malloc_context_size=0:quarantine_size_mb=4"}
     began = time.perf_counter()
     done = subprocess.run(
@@ -132,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--executions", type=int, default=10_000_000, help="of each target")
     parser.add_argument("--only", choices=TARGETS, action="append", help="these targets")
-    parser.add_argument("--output", type=Path, help="a JSON file; its table is written beside it")
+    parser.add_argument("--output", type=Path, help="a JSON file; its table is written to the same folder")
     given = parser.parse_args(arguments)
     if not shutil.which("clang"):
         parser.error("expected clang, with its libFuzzer, found none; install it")

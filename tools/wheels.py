@@ -178,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Build and check all wheels, or those of some platforms."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=PLATFORMS, action="append", help="of this platform; repeatable")
-    parser.add_argument("--output", type=Path, help="a JSON file; its table is written beside it")
+    parser.add_argument("--output", type=Path, help="a JSON file; its table is written to the same folder")
     given = parser.parse_args(arguments)
     os.environ.setdefault("ZIG_GLOBAL_CACHE_DIR", str(ROOT / "build" / "zig-cache"))
     source, results = unpack_source(), []

@@ -10,8 +10,8 @@ from textcnn.inference.ahead import ahead, in_threads
 
 
 def test_all_items_in_order():
-    assert list(ahead(iter(range(100)), 2)) == list(range(100))
-    assert list(ahead(iter(()), 2)) == []
+    assert list(ahead((number for number in range(100)), 2)) == list(range(100))
+    assert list(ahead((number for number in ()), 2)) == []
 
 
 def test_a_few_are_made_before_they_are_asked_for():
@@ -52,8 +52,8 @@ def test_who_stops_early_closes_the_items_and_ends_the_thread():
     line = ahead(ahead(items(), 2), 2)
     assert next(line) == 1
     line.close()
-    assert closed == ["textcnn-ahead"]
-    assert not [thread for thread in threading.enumerate() if thread.name == "textcnn-ahead"]
+    assert closed == ["textcnn-ahead_0"]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("textcnn-ahead")]
 
 
 def test_results_of_threads_come_in_the_order_of_the_items():

@@ -63,7 +63,7 @@ def careful(monkeypatch):
 
 
 def found_in(path, options):
-    """Columns, rows, notices, what is told of the file, and the error that ends it all."""
+    """Columns, rows, notices, format and delimiter, and the error that ends it all."""
     rows, table, error = [], None, None
     try:
         table = file_table(path, options)

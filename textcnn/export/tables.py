@@ -38,7 +38,7 @@ Sections = dict[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True)
 class TablesExport:
-    """What was written: the tables, and the loader and the reader beside them."""
+    """What was written: the tables, the loader and the reader, in one folder."""
 
     path: Path
     loader: Path

@@ -6,7 +6,7 @@
 const ANSWER = 6; // pointers and sizes of a textcnn_answer
 const PROBLEM = 256; // bytes of a message
 
-/** The bytes of a file beside the page, of a local one in node, or those that are given. */
+/** The bytes of a file that the page's server has, of a local one in node, or those that are given. */
 async function bytesOf(source) {
   if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) return source;
   const url = new URL(source, globalThis.location?.href ?? import.meta.url);
@@ -19,7 +19,7 @@ async function bytesOf(source) {
 export class Model {
   #core; #tables; #text = 0; #room = 0;
 
-  /** A model of a tables file, each given as an address or as bytes; the reader stands beside this file. */
+  /** A model of a tables file, each given as an address or as bytes; the reader is in the folder of this file. */
   static async load(tables, reader = new URL("textcnn.wasm", import.meta.url)) {
     const [bytes, code] = await Promise.all([bytesOf(tables), bytesOf(reader)]);
     const { instance } = await WebAssembly.instantiate(code);

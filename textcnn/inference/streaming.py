@@ -112,7 +112,7 @@ def write_parts(
 
 
 def _answer_blocks(
-    blocks: Iterator[RowBlock], predictor: Answerer, form: AnswerForm, as_lines: bool, threads: int
+    blocks: Generator[RowBlock, None, None], predictor: Answerer, form: AnswerForm, as_lines: bool, threads: int
 ) -> Generator[Part, None, None]:
     def answered(block: RowBlock) -> Part:
         if block.rows is not None:

@@ -25,21 +25,8 @@ class Block:
     def __init__(self, columns: dict[str, Column], lines: npt.NDArray[np.int64]) -> None:
         self.columns, self.lines = columns, lines
 
-    @classmethod
-    def concatenate(cls, blocks: list[Block]) -> Block:
-        """All rows, those of the first block first."""
-        if len(blocks) == 1:
-            return blocks[0]
-        columns = {name: _joined([block.columns[name] for block in blocks]) for name in blocks[0].columns}
-        return cls(columns, np.concatenate([block.lines for block in blocks]))
-
     def __len__(self) -> int:
         return len(self.lines)
-
-    @property
-    def num_bytes(self) -> int:
-        """Bytes of the columns of texts."""
-        return sum(column.num_bytes for column in self.columns.values() if isinstance(column, ArrowTexts))
 
     def records(self) -> Iterator[Record]:
         """The rows one by one."""
@@ -80,10 +67,3 @@ class BlockRecords:
 
     def __next__(self) -> Record:
         return next(self._records)
-
-
-def _joined(parts: list[Column]) -> Column:
-    texts = [part for part in parts if isinstance(part, ArrowTexts)]
-    if len(texts) == len(parts):
-        return ArrowTexts.concatenate(texts)
-    return [cell for part in parts for cell in part]

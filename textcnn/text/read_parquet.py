@@ -19,7 +19,7 @@ _BYTES, _BATCHES = 2**20, 128  # of a block: several are on their way at once
 
 
 def parquet_table(source: Source) -> Table:
-    """The table of a Parquet file, some hundreds of rows at a time."""
+    """The table of a Parquet file, in blocks of about a megabyte."""
 
     def start(notices: Counter[str]) -> Opened:
         batches = _parquet_batches(source)
@@ -67,7 +67,7 @@ def _resized(batches: Iterator[Any]) -> Iterator[Any]:
             for start in range(0, len(batch), rows):
                 held.append(batch.slice(start, rows))
                 size += held[-1].nbytes
-                if size >= _BYTES or len(held) == _BATCHES or _has_nested(batch):
+                if size >= _BYTES or len(held) == _BATCHES or _hides_its_size(batch):
                     yield ArrowTable.from_batches(held)
                     held, size = [], 0
     except DataError:
@@ -86,9 +86,9 @@ def _decoded(batch: Any) -> Any:
     return RecordBatch.from_arrays(columns, batch.schema.names)
 
 
-def _has_nested(batch: Any) -> bool:
-    """Whether a column holds lists or records, which may hold dictionaries, so that nobody knows their size."""
-    return any(field.type.num_fields for field in batch.schema)
+def _hides_its_size(batch: Any) -> bool:
+    """Whether a column holds lists or records of entries of a dictionary, each of which may be long."""
+    return any("dictionary<" in str(field.type) for field in batch.schema)
 
 
 def _values(column: Any, title: str, name: str) -> Column:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -120,9 +120,10 @@ class Rows:
         """Whether all rows have the same columns."""
         return self.format != "jsonl"
 
-    def blocks(self) -> Iterator[RowBlock]:
+    def blocks(self) -> Generator[RowBlock, None, None]:
         """The rows without their labels, neighbours together; as iterating, a pass through the source."""
-        return map(self._row_block, self._table.blocks())
+        for block in self._table.blocks():
+            yield self._row_block(block)
 
     def _row_block(self, block: Block) -> RowBlock:
         if isinstance(block, LooseBlock):

@@ -56,7 +56,7 @@ class Scanner:
     Attributes:
         source: the file.
         columns: names of the cells of a row.
-        cut: cuts bytes into rows; is told whether the file ends with them, and how many rows may be cut.
+        cut: cuts bytes into rows; its arguments say whether the file ends with them, and how many rows may be cut.
         careful: the careful reader's rows of a part of the file.
         goes_on: whether a row that is odd may go on in the next line, which it is given too; none: it never does.
         foreign: bytes that only the careful reader understands; from the first of them on it reads the rest.
