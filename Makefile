@@ -13,6 +13,7 @@ setup: $(INSTALLED) $(CORE)
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
+	$(WASM)
 	touch $@ $(CORE)
 
 # A library that is older than its sources is refused, and torch trains in its place; so is the reader of tables in a page.
