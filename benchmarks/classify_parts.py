@@ -7,19 +7,20 @@ import gzip
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.editions import Edition, run
+from benchmarks.editions import FIRST_COMMIT, Edition, run
 from benchmarks.fasttext_runs import SETTINGS, Fasttext
 from benchmarks.train_parts import Plan
 from benchmarks.train_result import Part, Row, spread
 from textcnn.benchmark.peers_files import write_texts
 from textcnn.benchmark.process_memory import watched_run
+from textcnn.errors import ConfigError
 from textcnn.text.reading import read_examples
 
 SENTENCE = "the story is slow but the two leads are so good that nobody will look at the clock once again"
@@ -34,6 +35,8 @@ for _ in range(7):
     taken.append((time.perf_counter() - began) / 300)
 print(json.dumps(sorted(taken)[3]))
 """
+# Of the first edition on the machine for which the bounds in seconds were written.
+FIRST_SECONDS = {"sentence": 103e-6, "classify MODEL 'a sentence'": 0.40, "--help": 0.34}
 SHORT_ROWS = 1_000_000
 GIGABYTE = 1e9
 
@@ -123,21 +126,43 @@ def short_rows(plan: Plan) -> Part:
 
 
 def one_sentence(plan: Plan) -> Part:
-    """`predict` of one sentence of 20 words again and again, with the compiled core and without."""
+    """`predict` of one sentence of 20 words again and again, with the compiled core and without.
+
+    The bounds are those of the machine on which the first edition took :data:`FIRST_SECONDS`; on another one its share
+    of the time that the first edition takes there says more.
+    """
     (name,) = plan.sets("imdb")
-    model = _trained(plan, name)
+    first, ours = editions = (plan.first(), plan.ours)
+    old, new = _models(plan, name, editions)
     found = plan.repeat(
         {
-            how: partial(_predict, plan.ours.with_environment(**environment), model, plan.folder)
-            for how, environment in {"compiled": {}, "numpy": {"TEXTCNN_CORE": "none"}}.items()
+            "compiled": partial(_predict, ours, new, plan.folder),
+            "numpy": partial(_predict, ours.with_environment(TEXTCNN_CORE="none"), new, plan.folder),
+            first.name: partial(_predict, first, old, plan.folder),
         }
     )
+    middle = {who: 1e6 * float(np.median(taken)) for who, taken in found.items()}
     bounds = {"compiled": (25, 12), "numpy": (400, 250)}
-    rows = [
-        Row(f"one sentence, {how}: microseconds", 1e6 * float(np.median(found[how])), *bounds[how], less=True)
-        for how in found
-    ]
-    return Part(rows, {how: spread(seconds) for how, seconds in found.items()})
+    rows = [Row(f"one sentence, {how}: microseconds", middle[how], *bounds[how], less=True) for how in bounds]
+    share, note = middle["compiled"] / middle[first.name], f"{middle[first.name]:.1f} microseconds there"
+    rows.append(_share("one sentence, compiled", share, bounds["compiled"], FIRST_SECONDS["sentence"] * 1e6, note))
+    return Part(rows, {who: spread(seconds) for who, seconds in found.items()})
+
+
+def _models(plan: Plan, name: str, editions: Sequence[Edition]) -> list[Path]:
+    """A model of the default settings from each edition."""
+    places = []
+    for number, edition in enumerate(editions):
+        plan.train(name, edition=edition)
+        places.append((plan.folder / "model").rename(plan.folder / f"model-{number}"))
+    return places
+
+
+def _share(what: str, share: float, bounds: tuple[float, float], first: float, note: str) -> Row:
+    """The time as a share of the first edition's; its bounds are what ``bounds`` were of ``first``."""
+    return Row(
+        f"{what}: share of the time of {FIRST_COMMIT}", share, *(b / first for b in bounds), less=True, note=note
+    )
 
 
 def _predict(edition: Edition, model: Path, folder: Path) -> float:
@@ -145,22 +170,50 @@ def _predict(edition: Edition, model: Path, folder: Path) -> float:
 
 
 def starts(plan: Plan) -> Part:
-    """Whole processes that do next to nothing."""
-    model = _trained(plan, "trec")
-    commands: dict[str, list[str | Path]] = {
-        "classify MODEL 'a sentence'": ["classify", model, SENTENCE],
-        "--help": ["--help"],
+    """Whole processes that do next to nothing, of this checkout and of the first edition in turn."""
+    editions = (plan.first(), plan.ours)
+    models = _models(plan, "trec", editions)
+    commands: dict[str, list[list[str | Path]]] = {
+        "classify MODEL 'a sentence'": [["classify", model, SENTENCE] for model in models],
+        "--help": [["--help"]] * len(models),
     }
     bounds = {"classify MODEL 'a sentence'": (0.32, 0.25), "--help": (0.25, 0.15)}
 
-    def seconds(arguments: list[str | Path]) -> float:
+    def seconds(edition: Edition, arguments: Sequence[str | Path]) -> float:
         began = time.perf_counter()
-        run([plan.ours.python, "-m", "textcnn_cli", *arguments], plan.ours.environment, plan.folder)
+        run([edition.python, "-m", "textcnn_cli", *arguments], edition.environment, plan.folder)
         return time.perf_counter() - began
 
-    found = plan.repeat({what: partial(_middle, partial(seconds, command)) for what, command in commands.items()})
-    rows = [Row(f"textcnn {what}: s", float(np.median(found[what])), *bounds[what], less=True) for what in found]
-    return Part(rows, {what: spread(taken) for what, taken in found.items()})
+    rows, measured = [], {}
+    for what, words in commands.items():
+        both = zip(editions, words, strict=True)
+        found = plan.repeat({one.name: partial(_middle, partial(seconds, one, given)) for one, given in both})
+        before, now = (float(np.median(found[one.name])) for one in editions)
+        rows.append(Row(f"textcnn {what}: s", now, *bounds[what], less=True))
+        rows.append(_share(f"textcnn {what}", now / before, bounds[what], FIRST_SECONDS[what], f"{before:.2f} s there"))
+        measured[what] = {who: spread(taken) for who, taken in found.items()}
+    return Part(rows, measured)
+
+
+def server(plan: Plan) -> Part:
+    """Single questions a second of a server with one worker, this checkout's and the first edition's in turn."""
+    editions = (plan.first(), plan.ours)
+    models = _models(plan, "trec", editions)
+
+    def rate(edition: Edition, model: Path) -> float:
+        words: list[str | Path] = ["benchmark", "serve", model, plan.rows("trec", "test")]
+        words += ["--workers", "1", "--seconds", "2" if plan.quick else "10", "--json"]
+        (found,) = edition.call(*words, folder=plan.folder)["runs"]
+        if found["errors"]:
+            raise ConfigError(f"expected answers of the server of {edition.name}, found {found['problems']}")
+        return float(found["requests_per_second"])
+
+    both = zip(editions, models, strict=True)
+    found = plan.repeat({edition.name: partial(rate, edition, model) for edition, model in both})
+    before, now = (float(np.median(found[edition.name])) for edition in editions)
+    note = f"{now:,.0f} / {before:,.0f} requests a second"
+    what = f"serve, single questions, one worker: requests a second / those of {FIRST_COMMIT}"
+    return Part([Row(what, now / before, 1.2, 2, note=note)], {who: spread(rates) for who, rates in found.items()})
 
 
 def _middle(timed: Callable[[], float]) -> float:
@@ -214,4 +267,5 @@ PARTS: Mapping[str, tuple[str, Callable[[Plan], Part]]] = {
     "e": ("starting", starts),
     "f": ("reasons", reasons),
     "g": ("memory of a big file", big_file),
+    "h": ("single questions to a server", server),
 }

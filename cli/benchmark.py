@@ -23,7 +23,7 @@ from textcnn_cli.reasons import reasons
 from textcnn_cli.scale import scale
 from textcnn_cli.studies import audit, evidence, imbalance, kim2014
 
-app = typer.Typer(help="Measure speed and accuracy.", no_args_is_help=True)
+app = typer.Typer(name="benchmark", help="Measure speed and accuracy.", no_args_is_help=True, add_completion=False)
 
 
 app.command("accuracy")(accuracy)

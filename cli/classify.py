@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from textcnn.inference.streaming import Part
     from textcnn.text.reading import Rows
 
+Command = options.OptionalValue
 EXPLAINED = 10  # n-grams and words of each row
 
 
@@ -111,7 +112,7 @@ def classify(
     from textcnn.core.memory import use_one_arena
     from textcnn.core.threads import num_threads
     from textcnn.inference.answers import AnswerForm
-    from textcnn.inference.streaming import answer_in_processes, answer_stream, are_blocks, write_parts
+    from textcnn.inference.streaming import answer_stream, are_blocks, write_parts
     from textcnn.inference.type_rows import CACHE_BYTES
     from textcnn.inference.writing import is_json_lines
     from textcnn.text.reading import open_rows
@@ -137,6 +138,8 @@ def classify(
         threads = threads if predictor.runtime.name == "look-up" else 1  # torch has threads of its own
         parts = answer_stream(rows, predictor, form, as_lines=as_lines, threads=threads, ready=rows.ready)
     else:
+        from textcnn.inference.workers import answer_in_processes
+
         parts = answer_in_processes(rows, load, form, as_lines=as_lines, workers=workers, ready=rows.ready)
     counts = Counter()
     parts = _watched(parts, counts, rows)

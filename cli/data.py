@@ -13,7 +13,7 @@ from textcnn_cli import console
 if TYPE_CHECKING:
     from textcnn.catalogue import Report
 
-app = typer.Typer(help="Data sets: list, get, check.", no_args_is_help=True)
+app = typer.Typer(name="data", help="Data sets: list, get, check.", no_args_is_help=True, add_completion=False)
 
 LABELS_SHOWN = 40
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]

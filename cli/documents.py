@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from textcnn.text.reading import Row
 
 app = typer.Typer(
+    name="documents",
     help="Documents whose parts lie in several files: exactly as if each was one text (train --preset pure).",
     no_args_is_help=True,
+    add_completion=False,
 )
 Precision = Annotated[str, typer.Option("--precision", help="float32, or int8; the same for map and reduce")]
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from textcnn.explain.entries import Entry, Explanation
 
+Command = options.WithTexts
 SHOWN = 20  # n-grams in the view for people
 
 

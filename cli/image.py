@@ -10,7 +10,7 @@ import typer
 
 from textcnn_cli import console, evaluate, options, signals, train
 
-app = typer.Typer(help="The same verbs for images.", no_args_is_help=True)
+app = typer.Typer(name="image", help="The same verbs for images.", no_args_is_help=True, add_completion=False)
 DEFAULT_ARCHITECTURE = "lenet"
 DEFAULT_DATA = "digits"
 SOURCES = "an npz or idx file, a folder of one or of pictures, a hub id"

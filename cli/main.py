@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from contextlib import suppress
@@ -12,44 +13,17 @@ import typer
 from textcnn import __version__
 from textcnn.errors import TextCNNError
 from textcnn.extras import absent_dependency
-from textcnn_cli import benchmark, console, data, documents, image, signals, streams
-from textcnn_cli.audit import audit
-from textcnn_cli.classify import classify
-from textcnn_cli.evaluate import evaluate
-from textcnn_cli.explain import explain
-from textcnn_cli.export import export
-from textcnn_cli.inspect import inspect
-from textcnn_cli.options import OptionalValue, WithTexts
-from textcnn_cli.phrases import phrases
-from textcnn_cli.push import push
-from textcnn_cli.serve import serve
-from textcnn_cli.train import train
-from textcnn_cli.tune import tune
-from textcnn_cli.what_if import what_if
+from textcnn_cli import console, signals, streams
+from textcnn_cli.commands import Commands
 
 app = typer.Typer(
     name="textcnn",
+    cls=Commands,
     help="Train a small text classifier on a labelled file, classify with it, and measure it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("train")(train)
-app.command("tune")(tune)
-app.command("classify", cls=OptionalValue)(classify)
-app.command("evaluate")(evaluate)
-app.command("explain", cls=WithTexts)(explain)
-app.command("what-if", cls=WithTexts)(what_if)
-app.command("inspect")(inspect)
-app.command("phrases")(phrases)
-app.command("audit")(audit)
-app.command("export")(export)
-app.command("push")(push)
-app.command("serve")(serve)
-app.add_typer(image.app, name="image")
-app.add_typer(benchmark.app, name="benchmark")
-app.add_typer(data.app, name="data")
-app.add_typer(documents.app, name="documents")
 
 
 def _show_version(context: typer.Context, value: bool) -> None:
@@ -89,6 +63,9 @@ def options(
 def main() -> None:
     """Run the command line: a user's error is one line and exit 2, Ctrl-C is exit 130, a bug keeps its traceback."""
     streams.prepare()
+    gc.set_threshold(
+        50_000
+    )  # imports make many objects, none of which is garbage: looking for it took a tenth of a start
     # Threads that wait for work should not burn the cores others need: with spinning ones, a busy machine made training
     # eight times slower. It must be said before torch loads its thread library.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")

@@ -13,6 +13,8 @@ from textcnn_cli import console, options
 if TYPE_CHECKING:
     from textcnn.inference.predictor import Predictor
 
+Command = options.WithTexts
+
 
 def what_if(
     model: options.Model,

@@ -4,7 +4,6 @@ import dataclasses
 import json
 
 import pytest
-from typer.main import get_command
 from typer.testing import CliRunner
 
 from textcnn.config import Config, DataConfig, ImageConfig, ModelConfig, TextConfig, TrainingConfig
@@ -12,6 +11,7 @@ from textcnn.errors import ConfigError, TextCNNError
 from textcnn.inference.folder import TRAINING, WEIGHTS
 from textcnn.models.registry import MODALITIES, settings_of
 from textcnn_cli import options
+from textcnn_cli.commands import command
 from textcnn_cli.main import app
 
 SECTIONS = {
@@ -163,8 +163,9 @@ COMMANDS = ("train", "image train", "tune")
 
 
 def command_called(name):
-    found = get_command(app)
-    for part in name.split():
+    first, *others = name.split()
+    found = command(first)
+    for part in others:
         found = found.commands[part]
     return found
 

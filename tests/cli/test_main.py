@@ -9,13 +9,13 @@ import threading
 
 import pytest
 import torch
-import typer
 from typer.testing import CliRunner
 
 import textcnn
 from textcnn.config import DataConfig, ModelConfig, TextConfig, TrainingConfig, describe
 from textcnn.core import plain
 from textcnn_cli import console
+from textcnn_cli.commands import COMMANDS, command
 from textcnn_cli.main import app, main
 
 COMMAND = [sys.executable, "-W", "error", "-m", "textcnn_cli"]
@@ -56,11 +56,11 @@ def model(tmp_path_factory):
 def test_every_command_that_reads_a_table_knows_quotes_and_escapes():
     def options_of(command, name):
         for inner, found in getattr(command, "commands", {}).items():
-            if inner != "benchmark":
-                yield from options_of(found, f"{name} {inner}")
+            yield from options_of(found, f"{name} {inner}")
         yield name, {option for parameter in command.params for option in parameter.opts}
 
-    found = {name: options for name, options in options_of(typer.main.get_command(app), "") if "--encoding" in options}
+    every = [pair for name in COMMANDS if name != "benchmark" for pair in options_of(command(name), f" {name}")]
+    found = {name: options for name, options in every if "--encoding" in options}
     assert {" classify", " audit", " phrases", " export", " documents map"} <= found.keys()
     assert {name for name, options in found.items() if not {"--quotes", "--escape"} <= options} == set()
 
@@ -84,6 +84,22 @@ def test_help_loads_nothing_heavy(args):
     done = run(*args, command=[sys.executable, "-W", "error", "-c", LOADED])
     assert done.stderr.decode().split("\n")[0] == "0 []"
     assert done.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_of_the_list_is_there_under_its_name(name):
+    found = command(name)
+    assert found.name == name
+    assert found.help
+    done = CliRunner().invoke(app, [name, "-h"])
+    assert (done.exit_code, f" {name} " in done.stdout.split("\n")[1]) == (0, True)
+
+
+def test_the_list_of_commands_imports_none_of_them():
+    code = LOADED.replace('("torch", "datasets", "sklearn", "tokenizers", "pyarrow")', '("numpy", "textcnn_cli.train")')
+    done = run("--help", command=[sys.executable, "-c", code])
+    assert done.stderr.decode().split("\n")[0] == "0 []"
+    assert all(name in done.stdout.decode() for name in COMMANDS)
 
 
 def test_the_version_is_that_of_the_library():
@@ -126,10 +142,10 @@ OWNERS = {
 
 @pytest.mark.parametrize("path", [("train",), ("classify",), ("evaluate",), ("image", "train")])
 def test_options_are_explained_by_the_documentation_of_their_settings(path):
-    command = typer.main.get_command(app)
-    for name in path:
-        command = command.commands[name]
-    shared = [parameter for parameter in command.params if parameter.name in OWNERS and parameter.name != "config"]
+    found = command(path[0])
+    for name in path[1:]:
+        found = found.commands[name]
+    shared = [parameter for parameter in found.params if parameter.name in OWNERS and parameter.name != "config"]
     assert len(shared) >= 3
     for parameter in shared:
         assert parameter.help == describe(OWNERS[parameter.name], parameter.name)

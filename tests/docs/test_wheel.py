@@ -17,10 +17,9 @@ import venv
 import pytest
 from conftest import skip_without
 from page_reader import ROOT
-from typer.main import get_command
 
 from textcnn.core.build import WASM_TARGET, is_current
-from textcnn_cli.main import app
+from textcnn_cli.commands import COMMANDS, command
 
 SKIPPED = shutil.ignore_patterns(".git", ".venv", "build", "dist", "demo", "*.egg-info", "__pycache__", ".*_cache")
 HELPS = """
@@ -89,7 +88,7 @@ def test_everything_comes_from_the_wheel(programs):
 
 
 def test_every_command_describes_itself(programs):
-    wanted = list(commands(get_command(app)))
+    wanted = [[], *(words for name in COMMANDS for words in commands(command(name), (name,)))]
     assert ["benchmark", "serve"] in wanted
     assert len(wanted) > 25
     found = json.loads(run(programs, programs / "python", "-c", HELPS, json.dumps(wanted)))

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from one_layer_models import ASKED, OPTIONS, make
@@ -48,6 +49,11 @@ def same(found, expected):
     return found.labels == expected.labels
 
 
+def named(answers, labels):
+    """What `predict` makes of answers."""
+    return answers.labels if labels.multi_label else [names[0] for names in answers.labels]
+
+
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 @pytest.mark.parametrize("name", OPTIONS)
 @settings(deadline=None, max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -56,6 +62,7 @@ def test_every_fact_is_that_of_the_long_way(folders, name, precision, rows):
     slow, fast = (loaded(folders[name], precision, kernels) for kernels in ("numpy", "core"))
     for row in [*rows, *rows, *ASKED[:2], *ASKED[:2]]:  # the second time by memory
         assert same(fast.answer([row]), plainly(slow, row))
+        assert fast.predict([row]) == named(plainly(slow, row), slow.labels)
 
 
 def test_words_met_before_take_the_short_way(folders):
@@ -65,6 +72,25 @@ def test_words_met_before_take_the_short_way(folders):
         assert model.one_text()(row) is not None
     assert model.one_text()("film unseen good") is not None
     assert model.one_text()("another unseen film") is None
+
+
+def test_the_label_alone_is_given_where_it_leads_by_enough(folders):
+    model = LookupModel.load(folders["default"])
+    model.predict(["a good film"])
+    one, logits = model.one_text(), model.answer(["a good film"]).probabilities
+    assert one.label("a good film", 0.0) == logits.argmax()
+    assert one.label("a good film", 1e9) is None  # no margin is so large
+    assert one.label("another film", 0.0) is None  # it has a word that was not met
+
+
+def test_labels_of_one_logit_are_decided_by_their_probabilities(tmp_path):
+    artifact = make(wide=False, pooling="max")
+    with torch.no_grad():
+        artifact.network.head.weight.zero_()
+        artifact.network.head.bias.zero_()
+    model = LookupModel.load(artifact.save(tmp_path / "model"))
+    assert model.predict(["a good film"]) == model.predict(["a good film"]) == ["neg"]
+    assert model.one_text().label("a good film", 0.0) is None
 
 
 def test_a_text_longer_than_its_room_takes_the_long_way(folders):

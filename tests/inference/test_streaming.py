@@ -15,7 +15,8 @@ import pytest
 from textcnn.errors import TextCNNError
 from textcnn.inference.answers import _CHARACTERS, CHUNK, AnswerForm, chunks_of, classify_rows
 from textcnn.inference.predictor import Predictor
-from textcnn.inference.streaming import answer_in_processes, answer_stream
+from textcnn.inference.streaming import answer_stream
+from textcnn.inference.workers import answer_in_processes
 from textcnn.inference.writing import json_line
 
 FORM = AnswerForm(("text",), top_k=2)

@@ -87,6 +87,8 @@ def _sized(table: npt.NDArray[np.int64]) -> tuple[Any, Any]:
 
 def _ranges(offsets: Integers, num_tokens: int) -> Iterator[tuple[int, int]]:
     """First and last text of parts of about so many tokens each; one part at least."""
+    if offsets[-1] - offsets[0] <= num_tokens:
+        return iter([(0, len(offsets) - 1)])
     places = np.arange(offsets[0], offsets[-1] + 1, num_tokens)
     bounds = np.unique(np.append(np.searchsorted(offsets[:-1], places), len(offsets) - 1))
     return pairwise(bounds.tolist() if len(bounds) > 1 else [0, len(offsets) - 1])

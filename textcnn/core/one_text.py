@@ -88,9 +88,9 @@ class Memory(NamedTuple):
 
 
 class Facts(ctypes.Structure):
-    """What else is known of a text: its tokens, the unknown ones, and whether a product left the range of int8."""
+    """What else is known of a text, as ``tc_text_facts`` of one_text.h has it."""
 
-    _fields_ = (*((name, c_int64) for name in ("tokens", "unknown", "clipped")),)
+    _fields_ = (*((name, c_int64) for name in ("tokens", "unknown", "clipped", "label")), ("margin", c_double))
 
 
 class _Model(ctypes.Structure):

@@ -34,6 +34,7 @@ from textcnn.text.schema import Schema, schema_of
 Array = npt.NDArray[Any]
 
 PRECISIONS = ("float32", "int8")
+_MARGIN = 1e-6  # logits that differ by less, over the temperature, may have one probability, which the first label wins
 
 
 class LookupModel(Answering):
@@ -59,6 +60,7 @@ class LookupModel(Answering):
         self._closing = Closing(model, self.filters, temperature=self.temperature, multi_label=self._labels.multi_label)
         self._many = ManyTexts(self._gatherer, self._closing, self.threads)
         self._one: OneText | None = None
+        self._least_margin = _MARGIN * self.temperature
 
     def __reduce__(self) -> Any:
         """Weights and settings go along to other processes; what has been made of them is made again there."""
@@ -183,6 +185,13 @@ class LookupModel(Answering):
             logits, certified = self.close_certified(found.best, found.rest, empty, clipped, thresholds)
         assert logits is not None
         return Measured(logits, empty, cut, found.num_tokens, found.num_unknown, certified)
+
+    def label_of(self, text: str) -> str | None:
+        """The label of a text whose words have been met; none as well where two labels are too near to each other."""
+        if self._labels.multi_label or (one := self._one or self.one_text()) is None:
+            return None
+        number = one.label(text, self._least_margin)
+        return None if number is None else self._labels.names[number]
 
     def one_text(self) -> OneText | None:
         """The shorter way for a single text, where the core and the tokenizer allow it."""

@@ -90,25 +90,42 @@ class OneText:
         self._answerer = Answerer(core, weights)
         self._known: Integers | None = None
         self._names: list[str] | None = None
+        self._changes: tuple[int, int] | None = None  # of memory and cache, when they were looked at
         self._row_of_unseen: Integers = np.full(0, -1, np.int64)
 
     def __call__(self, text: str) -> Answered | None:
         """The answer to this text; none where a word has not been met, or the text is long."""
         data, one = text.encode("utf-8", "surrogatepass"), self._answerer
         with self._memory.lock, self._cache.lock:
-            remembered, held = self._memory.remembered(), self._cache.held()
-            if remembered is None or self._known is not held.known or self._names is not remembered.names:
-                return None
-            seed, table, starts, letters, ids, offsets = remembered.arrays
-            chunks, rows = (table, starts, letters, ids, offsets), held.rows
-            of_types = held.known, self._row_of_unseen, rows.products, rows.means, rows.clipped
-            memory = Memory(*chunks, *of_types)
-            one.remember(memory, int(seed), len(self._memory))
-            if not one(data):
+            if not (self._remember() and one(data)):
                 return None
             facts, rest = one.facts, one.rest.copy()
             logits, best = (None, one.best.copy()) if self._is_whole else (one.logits.copy(), None)
             return Answered(logits, best, rest, facts.tokens, facts.unknown, bool(facts.clipped))
+
+    def label(self, text: str, least_margin: float) -> int | None:
+        """The number of the label of the largest logit; none where it leads by less, or :meth:`__call__` gives none."""
+        data, one = text.encode("utf-8", "surrogatepass"), self._answerer
+        with self._memory.lock, self._cache.lock:
+            if not (self._remember() and one(data)):
+                return None
+            facts = one.facts
+            return facts.label if facts.label >= 0 and facts.margin > least_margin else None
+
+    def _remember(self) -> bool:
+        """Whether rows of all that is remembered can be found; both locks are held."""
+        changes = self._memory.changes, self._cache.changes
+        if changes == self._changes:
+            return True
+        remembered, held = self._memory.remembered(), self._cache.held()
+        if remembered is None or self._known is not held.known or self._names is not remembered.names:
+            return False
+        seed, *chunks = remembered.arrays
+        rows = held.rows
+        memory = Memory(*chunks, held.known, self._row_of_unseen, rows.products, rows.means, rows.clipped)
+        self._answerer.remember(memory, int(seed), len(self._memory))
+        self._changes = changes
+        return True
 
     def learn(self, unseen: Unseen) -> None:
         """Find the rows of the unseen words of a text that has been answered the long way."""
@@ -116,6 +133,7 @@ class OneText:
             remembered, held = self._memory.remembered(), self._cache.held()
             if remembered is None:
                 return
+            self._changes = None
             if self._known is not held.known or self._names is not remembered.names:
                 self._known, self._names = held.known, remembered.names
                 self._row_of_unseen = np.full(0, -1, np.int64)

@@ -236,6 +236,10 @@ class Predictor(Answering):
             super().certify(encoded, thresholds) if self._lookup is None else self._lookup.certify(encoded, thresholds)
         )
 
+    def label_of(self, text: str) -> str | None:
+        """The label of a text, by the look-up runtime's shorter way."""
+        return None if self._lookup is None else self._lookup.label_of(text)
+
     def measure(self, texts: Sequence[str], thresholds: Sequence[float]) -> Measured:
         """Logits of texts, and what their answers say beside them."""
         return super().measure(texts, thresholds) if self._lookup is None else self._lookup.measure(texts, thresholds)

@@ -20,7 +20,7 @@ from textcnn.text.ragged import Ragged
 Array = npt.NDArray[Any]
 Integers = npt.NDArray[np.int64]
 
-CACHE_BYTES = 96 * 2**20  # memory for the rows of types, where nobody says otherwise; once more half of it at times
+CACHE_BYTES = 80 * 2**20  # memory for the rows of types, where nobody says otherwise; once more half of it at times
 BLOCK = 1024  # types whose rows are made or moved at once: bounds what is held beside the tables
 
 
@@ -121,6 +121,7 @@ class RowCache:
 
     Attributes:
         num_made: rows made so far; those of a type may be made again after the cache was full.
+        changes: how often rows were added or given up; to be read while :attr:`lock` is held.
     """
 
     def __init__(
@@ -128,7 +129,7 @@ class RowCache:
     ) -> None:
         self._fill, self._num_types, self._capacity = fill, num_types, capacity
         self.lock = threading.Lock()
-        self.num_made = 0
+        self.num_made = self.changes = 0
         self._nothing = nothing.grown(1)
         self._start_again()
         _caches.add(self)
@@ -176,6 +177,7 @@ class RowCache:
         self._rows, self._used = self._nothing.grown(self._capacity), 1
         self._known = np.full(self._num_types + 1, -1, np.int64)
         self._named: dict[str, int] = {}
+        self.changes += 1
 
     def _keep_frequent(self, num_wanted: int) -> None:
         old, known = self._rows, self._known
@@ -196,6 +198,7 @@ class RowCache:
         return numbers
 
     def _add(self, types: Integers, unseen: Unseen) -> None:
+        self.changes += 1
         needed = self._used + len(types)
         if needed > len(self._rows.products):  # one call needs more than the capacity
             self._rows = self._rows.grown(needed)

@@ -1,4 +1,4 @@
-"""Processes that work through what they are sent, each over a line of its own.
+"""Processes that work through what they are sent, each over a line of its own, and answer texts.
 
 A pool of `concurrent.futures` has one queue for the results of all: a process that is killed while it writes into it
 keeps the lock, and all others, and who asked them, wait for ever. Here the end of a process is the end of its line.
@@ -10,12 +10,24 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from functools import partial
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.connection import Connection
 from typing import Any
+
+from textcnn.core.threads import num_cores
+from textcnn.errors import TextCNNError
+from textcnn.inference.answers import Answerer, AnswerForm, InputRow, chunks_of
+from textcnn.inference.streaming import Part, answer
+
+_AHEAD = 2  # chunks that wait for each process: while one is answered, the next is there
+_THREADS = ("OMP_NUM_THREADS", "RAYON_NUM_THREADS")
+
+Load = Callable[[], Answerer]
 
 
 class WorkerLostError(Exception):
@@ -127,3 +139,71 @@ def _end_with_parent() -> None:
     if parent is not None:
         connection.wait([parent.sentinel])
         os._exit(1)
+
+
+def answer_in_processes(
+    rows: Iterable[InputRow],
+    load: Load,
+    form: AnswerForm,
+    *,
+    as_lines: bool,
+    workers: int,
+    ready: Callable[[], bool] = lambda: True,
+) -> Generator[Part, None, None]:
+    """Answers from ``workers`` processes, in the order of the rows; at most a few chunks are in memory.
+
+    Args:
+        rows: are read in this process.
+        load: makes the predictor, in each process; it is pickled, so a function of a module, or ``partial`` of one.
+        form: what a row of answers holds.
+        as_lines: make lines of JSON, not dictionaries.
+        workers: how many processes.
+        ready: as for :func:`textcnn.inference.streaming.answer_stream`.
+
+    Raises:
+        TextCNNError: a process has ended before its work; or what ``load`` or an answer raises.
+    """
+    waiting: deque[Future[Part]] = deque()
+    try:
+        with Workers(workers, partial(_answerer, load, form, as_lines)) as processes:
+            with _threads_for(workers):
+                for chunk in chunks_of(rows, ready):
+                    waiting.append(processes.submit(chunk))
+                    while waiting and (len(waiting) > _AHEAD * workers or not ready()):
+                        yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+    except WorkerLostError as err:
+        raise TextCNNError(
+            f"one of {workers} worker processes ended before its work, perhaps killed for want of memory; "
+            f"try fewer --workers"
+        ) from err
+
+
+@contextmanager
+def _threads_for(workers: int) -> Iterator[None]:
+    """Processes started in here share the cores: thread libraries read these variables when they are loaded."""
+    threads = str(max(num_cores() // workers, 1))
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, threads))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _answerer(load: Load, form: AnswerForm, as_lines: bool) -> Callable[[list[InputRow]], Part]:
+    """What a process does with each chunk. An error of ``load`` is told with every chunk: here it would be a crash."""
+    try:
+        predictor = load()
+    except TextCNNError as err:
+        return partial(_fail, err)
+    return partial(answer, predictor, form=form, as_lines=as_lines)
+
+
+def _fail(err: TextCNNError, chunk: list[InputRow]) -> Part:
+    raise err

@@ -79,6 +79,9 @@ class ChunkMemory:
         lexicon: gives unseen words temporary ids and their n-gram rows.
         most_chunks: chunks remembered at once.
         most_characters: of the remembered chunks, in bytes.
+
+    Attributes:
+        changes: how often something was remembered or forgotten; to be read while :attr:`lock` is held.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class ChunkMemory:
         self._tokenizer, self._lexicon = tokenizer, lexicon
         self._bounds = most_chunks, most_characters
         self._size = len(tokenizer)
+        self.changes = 0
         self._forget()
 
     def __reduce__(self) -> Any:
@@ -128,6 +132,7 @@ class ChunkMemory:
         self._clear()
 
     def _clear(self) -> None:
+        self.changes += 1
         self._table = core.twin("chunks").ChunkTable()
         self._chunks = _Rows()  # ids of each chunk; V + k is the k-th of the unseen words remembered here
         form = self._tokenizer.word_form
@@ -145,6 +150,7 @@ class ChunkMemory:
             try:
                 numbers, offsets = self._table.number(data, ends)
                 if len(self._table) > len(self._chunks):
+                    self.changes += 1
                     self._learn(*self._table.chunks(len(self._chunks)))
             except BaseException:  # Ctrl-C as well: no number may stay without its ids
                 self._clear()

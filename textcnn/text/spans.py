@@ -14,9 +14,11 @@ from textcnn.core.word_form import JOINED
 from textcnn.text.chunks import MOST_CHUNKS, refusal
 from textcnn.text.ragged import with_room
 from textcnn.text.tokenizer import Tokenizer
-from textcnn.text.words import names_of, utf8
+from textcnn.text.words import utf8
 
+Bytes = npt.NDArray[np.uint8]
 Integers = npt.NDArray[np.int64]
+_LINE_END = ord("\n")
 
 
 class Places(NamedTuple):
@@ -80,26 +82,55 @@ class Spans:
     def _by_memory(self, texts: Sequence[str]) -> Places:
         data, ends = utf8(texts)
         numbers, _ = self._table.number(data, ends)
-        self._learn(names_of(*self._table.chunks(self._used)))
+        if len(self._table) > self._used:
+            self._learn(*self._table.chunks(self._used))
         chunks = self._offsets[: self._used + 1], self._starts, self._ends
         return Places(*core.twin("chunks").place_tokens(data, ends, numbers, *chunks))
 
-    def _learn(self, chunks: list[str]) -> None:
+    def _learn(self, data: Bytes, ends: Integers) -> None:
         """Remember the spans of new chunks."""
-        for first in range(0, len(chunks), JOINED):
-            group = chunks[first : first + JOINED]
+        form = self._tokenizer.word_form
+        counts, lengths = np.zeros(len(ends), np.int64), np.zeros(0, np.int64)
+        if form is not None:
+            words, counts = core.twin("tokens").split_words(data, ends, form)
+            lengths = np.diff(np.flatnonzero(words == _LINE_END), prepend=-1) - 1
+        # Case alone changes in a chunk of ASCII; where nothing is dropped either, its words are side by side.
+        sizes = np.diff(ends, prepend=0)
+        high = np.concatenate([[0], np.cumsum(data >= 0x80)])
+        kept = np.bincount(np.repeat(np.arange(len(ends)), counts), lengths, minlength=len(ends))
+        is_plain = (high[ends] == high[ends - sizes]) & (kept == sizes) & (form is not None)
+        plain = lengths[np.repeat(is_plain, counts)]
+        odd = np.flatnonzero(~is_plain)
+        spans, counts[odd] = self._odd([data[ends[k] - sizes[k] : ends[k]] for k in odd.tolist()])
+        of_plain = np.repeat(is_plain, counts)
+        starts, stops = np.empty((2, len(of_plain)), np.int64)
+        starts[~of_plain], stops[~of_plain] = spans.T
+        begins = np.repeat(np.cumsum(sizes[is_plain]) - sizes[is_plain], counts[is_plain])
+        stops[of_plain] = np.cumsum(plain) - begins
+        starts[of_plain] = stops[of_plain] - plain
+        self._append(starts, stops, counts)
+
+    def _odd(self, chunks: list[Bytes]) -> tuple[Integers, Integers]:
+        """The spans of chunks by the tokenizer ``(n, 2)``, and how many each has."""
+        names = [chunk.tobytes().decode("utf-8", "surrogatepass") for chunk in chunks]
+        found, counts = [np.empty((0, 2), np.int64)], [np.zeros(0, np.int64)]
+        for first in range(0, len(names), JOINED):
+            group = names[first : first + JOINED]
             begins = np.zeros(len(group) + 1, np.int64)
             np.cumsum([len(chunk) + 1 for chunk in group], out=begins[1:])
             spans = np.array(self._tokenizer.spans("\n".join(group)), np.int64).reshape(-1, 2)
-            ends = np.searchsorted(spans[:, 0], begins)
-            spans -= np.repeat(begins[:-1], np.diff(ends))[:, None]
-            held, count = int(self._offsets[self._used]), len(spans)
-            self._starts = with_room(self._starts, held, count)
-            self._ends = with_room(self._ends, held, count)
-            self._offsets = with_room(self._offsets, self._used + 1, len(group))
-            self._starts[held : held + count], self._ends[held : held + count] = spans.T
-            self._offsets[self._used + 1 : self._used + 1 + len(group)] = held + ends[1:]
-            self._used += len(group)
+            counts.append(np.diff(np.searchsorted(spans[:, 0], begins)))
+            found.append(spans - np.repeat(begins[:-1], counts[-1])[:, None])
+        return np.concatenate(found), np.concatenate(counts)
+
+    def _append(self, starts: Integers, stops: Integers, counts: Integers) -> None:
+        held = int(self._offsets[self._used])
+        self._starts = with_room(self._starts, held, len(starts))
+        self._ends = with_room(self._ends, held, len(stops))
+        self._offsets = with_room(self._offsets, self._used + 1, len(counts))
+        self._starts[held : held + len(starts)], self._ends[held : held + len(stops)] = starts, stops
+        self._offsets[self._used + 1 : self._used + 1 + len(counts)] = held + np.cumsum(counts)
+        self._used += len(counts)
 
 
 def _by_tokenizer(tokenizer: Tokenizer, texts: Sequence[str]) -> Places:

@@ -1,5 +1,6 @@
 #include "one_text.h"
 
+#include <math.h>
 #include <stddef.h>
 
 #include "lookup_state.h"
@@ -60,6 +61,8 @@ static int find_rows(answer *a) {
     a->size = a->length < m->longest ? a->length : m->longest;
     a->facts->tokens = a->length;
     a->facts->clipped = 0;
+    a->facts->label = -1;
+    a->facts->margin = 0.0;
     for (int64_t i = 0; i < a->size; i++) {
         int64_t id = a->ids[i], row = -1;
         if (id < 0) return -1;
@@ -107,6 +110,22 @@ static int add_rest(answer *a) {
     return TC_ANSWERED;
 }
 
+static void find_label(answer *a) {
+    double best = -INFINITY, second = -INFINITY;
+    for (int64_t c = 0; c < a->model->num_labels; c++) {
+        double logit = a->logits[c];
+        if (!isfinite(logit)) {
+            a->facts->label = -1;
+            return;
+        }
+        if (logit > best)
+            second = best, best = logit, a->facts->label = c;
+        else if (logit > second)
+            second = logit;
+    }
+    a->facts->margin = best - second;
+}
+
 static void add_filters(answer *a) {
     const tc_one_text *m = a->model;
     const tc_products *p = &m->products;
@@ -118,6 +137,7 @@ static void add_filters(answer *a) {
     const tc_scores scores = {m->bias, m->head, p->num_sizes, p->width, m->num_filters, m->num_labels, m->activation};
     if (a->size > 0) tc_scores_of_text(&scores, a->best, a->logits);
     for (int64_t c = 0; c < m->num_labels; c++) a->logits[c] += (double)a->rest[c] * UNIT;
+    find_label(a);
 }
 
 static void answer_text(void *context, int64_t first, int64_t last) {

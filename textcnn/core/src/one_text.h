@@ -40,6 +40,8 @@ typedef struct {
 
 typedef struct {
     int64_t tokens, unknown, clipped; /* words in all, unknown ones; whether a product left the range of int8 */
+    int64_t label; /* of the largest logit; -1: rows are not float32, or a logit is not finite */
+    double margin; /* from the second largest logit to it; infinite where there is one label */
 } tc_text_facts;
 
 /* best (num_sizes, width), the largest sums; rest (num_labels), what the mean, the wide branch and the bias add, in 2^-36;
