@@ -160,9 +160,8 @@ def _models(plan: Plan, name: str, editions: Sequence[Edition]) -> list[Path]:
 
 def _share(what: str, share: float, bounds: tuple[float, float], first: float, note: str) -> Row:
     """The time as a share of the first edition's; its bounds are what ``bounds`` were of ``first``."""
-    return Row(
-        f"{what}: share of the time of {FIRST_COMMIT}", share, *(b / first for b in bounds), less=True, note=note
-    )
+    floor, aim = (bound / first for bound in bounds)
+    return Row(f"{what}: share of the time of {FIRST_COMMIT}", share, floor, aim, less=True, note=note)
 
 
 def _predict(edition: Edition, model: Path, folder: Path) -> float:

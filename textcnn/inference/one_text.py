@@ -120,8 +120,8 @@ class OneText:
         remembered, held = self._memory.remembered(), self._cache.held()
         if remembered is None or self._known is not held.known or self._names is not remembered.names:
             return False
-        seed, *chunks = remembered.arrays
-        rows = held.rows
+        seed, table, starts, letters, ids, offsets = remembered.arrays
+        chunks, rows = (table, starts, letters, ids, offsets), held.rows
         memory = Memory(*chunks, held.known, self._row_of_unseen, rows.products, rows.means, rows.clipped)
         self._answerer.remember(memory, int(seed), len(self._memory))
         self._changes = changes

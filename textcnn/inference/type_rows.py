@@ -20,7 +20,7 @@ from textcnn.text.ragged import Ragged
 Array = npt.NDArray[Any]
 Integers = npt.NDArray[np.int64]
 
-CACHE_BYTES = 80 * 2**20  # memory for the rows of types, where nobody says otherwise; once more half of it at times
+CACHE_BYTES = 64 * 2**20  # memory for the rows of types, where nobody says otherwise; once more half of it at times
 BLOCK = 1024  # types whose rows are made or moved at once: bounds what is held beside the tables
 
 
