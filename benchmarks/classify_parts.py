@@ -150,11 +150,12 @@ def one_sentence(plan: Plan) -> Part:
 
 
 def _models(plan: Plan, name: str, editions: Sequence[Edition]) -> list[Path]:
-    """A model of the default settings from each edition."""
-    places = []
-    for number, edition in enumerate(editions):
-        plan.train(name, edition=edition)
-        places.append((plan.folder / "model").rename(plan.folder / f"model-{number}"))
+    """A model of the default settings from each edition, trained for the first part that needs it."""
+    places = [plan.folder / f"{name}-{edition.name}" for edition in editions]
+    for edition, place in zip(editions, places, strict=True):
+        if not place.exists():
+            plan.train(name, edition=edition)
+            (plan.folder / "model").rename(place)
     return places
 
 
