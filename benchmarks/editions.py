@@ -116,7 +116,7 @@ def first_edition() -> Edition:
         shutil.unpack_archive(archive, source, filter="data")
         run([sys.executable, "-m", "venv", venv], environment, FIRST_FOLDER)
         pip: list[str | Path] = [python, "-m", "pip", "install", "--quiet"]
-        run([*pip, "-c", source / "constraints.txt", source], environment, FIRST_FOLDER)
+        run([*pip, "-c", source / "constraints.txt", f"{source}[serve]"], environment, FIRST_FOLDER)
         built.touch()
     return Edition(FIRST_COMMIT, str(python), environment)
 

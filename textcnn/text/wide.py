@@ -17,6 +17,7 @@ from textcnn.text.ragged import Ragged, gather, ranges
 
 Integers = npt.NDArray[np.int64]
 LOGARITHMS = 4_096  # counts whose logarithms are all made; an exact one takes 0.1 ms
+FEW = 256  # words of a text
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,9 @@ def logarithms(counts: Integers) -> npt.NDArray[np.float64]:
 
 def _logarithms_for(tokens: Ragged) -> npt.NDArray[np.float64]:
     """Logarithms of 1, 2, ..., as many as a text holds a word at most; beyond some thousands those that are needed."""
-    largest = core.twin("features").largest_count(tokens.ids, tokens.offsets)
+    largest = int(tokens.lengths.max(initial=0))
+    if largest > FEW:  # else counting takes longer than it saves
+        largest = core.twin("features").largest_count(tokens.ids, tokens.offsets)
     if largest <= LOGARITHMS:
         return first_logarithms(8 if largest <= 8 else max(256, 1 << (largest - 1).bit_length()))
     table = np.zeros(largest)
