@@ -170,12 +170,14 @@ def answers_of(labels: Labels, answers: Answers, *, top_k: int | None = None) ->
     if labels.multi_label or (top_k or 1) > 1:
         every = len(labels) if labels.multi_label else min(top_k or 1, len(labels))
         order = np.argsort(-answers.probabilities, axis=1, kind="stable")[:, :every]
-    else:  # the same place, sooner
-        order = answers.probabilities.argmax(axis=1)[:, None]
-    ranked = zip(order.tolist(), np.take_along_axis(answers.probabilities, order, axis=1).tolist(), strict=True)
+        places, values = order.tolist(), np.take_along_axis(answers.probabilities, order, axis=1).tolist()
+    else:  # the same, sooner
+        places = [[place] for place in answers.probabilities.argmax(axis=1).tolist()]
+        values = [[value] for value in answers.probabilities.max(axis=1).tolist()]
+    ranked = zip(places, values, strict=True)
     flags = {"empty": answers.empty.tolist(), "cut": answers.cut.tolist()}
-    for number, (places, values) in enumerate(ranked):
-        pairs = zip(places, values, strict=True)
+    for number, row in enumerate(ranked):
+        pairs = zip(*row, strict=True)
         entries = [{"label": labels.names[place], "probability": value} for place, value in pairs]
         answer: dict[str, Any] = dict(entries[0])
         if top_k is not None:

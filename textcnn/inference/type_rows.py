@@ -20,7 +20,7 @@ from textcnn.text.ragged import Ragged
 Array = npt.NDArray[Any]
 Integers = npt.NDArray[np.int64]
 
-CACHE_BYTES = 64 * 2**20  # memory for the rows of types, where nobody says otherwise; once more half of it at times
+CACHE_BYTES = 96 * 2**20  # memory for the rows of types, where nobody says otherwise; once more half of it at times
 BLOCK = 1024  # types whose rows are made or moved at once: bounds what is held beside the tables
 
 
@@ -181,7 +181,7 @@ class RowCache:
 
     def _keep_frequent(self, num_wanted: int) -> None:
         old, known = self._rows, self._known
-        most = min(self._capacity // 2, max(self._capacity - num_wanted, 0))
+        most = min(self._capacity // 3, max(self._capacity - num_wanted, 0))
         kept = np.flatnonzero(known >= 0)[:most]
         self._start_again()
         for block in np.split(kept, range(BLOCK, len(kept), BLOCK)):
