@@ -78,13 +78,13 @@ bench-classify: setup
 	$(BIN)/python -m benchmarks.classify $(if $(ONLY),--only $(ONLY)) --output $(RESULTS)/classify.json --table $(RESULTS)/classify.md
 
 bench-step: setup
-	$(BIN)/python -m textcnn.benchmark.step --output docs/benchmarks/step.json --table docs/benchmarks/step.md
-	$(BIN)/python -m textcnn.benchmark.step $$TEXTCNN_DATA/imdb/train.csv.gz \
+	$(BIN)/python -m benchmarks.step --output docs/benchmarks/step.json --table docs/benchmarks/step.md
+	$(BIN)/python -m benchmarks.step $$TEXTCNN_DATA/imdb/train.csv.gz \
 	  --output docs/benchmarks/step-imdb.json --table docs/benchmarks/step-imdb.md
 
 # Real data sets, in the folder that TEXTCNN_DATA names: the default with its parts and linear baselines, and plain kim.
 # KEEP=1 takes the baselines, which do not depend on this code, from the document that is there.
-PANEL = $(BIN)/textcnn benchmark panel $$TEXTCNN_DATA
+PANEL = $(BIN)/python -m benchmarks.panel $$TEXTCNN_DATA
 OTHERS = $(if $(KEEP),--baselines none --baselines-of $(RESULTS)/$(1).json,$(2))
 RESULTS = docs/benchmarks
 
@@ -121,13 +121,13 @@ words-only: setup
 # The look-up runtime on SST-2 sentences, with a model of their training rows whose best epoch the dev rows chose.
 bench-lookup: setup
 	$(BIN)/textcnn train $$TEXTCNN_DATA/sst2/train.csv.gz --dev $$TEXTCNN_DATA/sst2/dev.csv.gz -o build/lookup-model
-	$(BIN)/textcnn benchmark lookup build/lookup-model $$TEXTCNN_DATA/sst2/test.csv.gz \
+	$(BIN)/python -m benchmarks.lookup build/lookup-model $$TEXTCNN_DATA/sst2/test.csv.gz \
 	  --output $(RESULTS)/lookup.json --table $(RESULTS)/lookup.md
 
 # The server under load: single sentences of TREC over the loopback, one worker and two; a minute each.
 bench-serve: setup
 	$(BIN)/textcnn train $$TEXTCNN_DATA/trec/train.csv.gz -o build/served-model
-	$(BIN)/textcnn benchmark serve build/served-model $$TEXTCNN_DATA/trec/test.csv.gz \
+	$(BIN)/python -m benchmarks.serve build/served-model $$TEXTCNN_DATA/trec/test.csv.gz \
 	  --output $(RESULTS)/serve.json --table $(RESULTS)/serve.md
 
 # The server among faults: good, bad, slow and rude clients, reloads, kills. SECONDS of it.
@@ -135,7 +135,7 @@ SECONDS ?= 600
 soak: setup
 	$(BIN)/textcnn train $$TEXTCNN_DATA/trec/train.csv.gz -o build/served-model
 	$(BIN)/textcnn train $$TEXTCNN_DATA/trec/train.csv.gz --seed 2 -o build/served-model-2
-	$(BIN)/textcnn benchmark soak build/served-model build/served-model-2 $$TEXTCNN_DATA/trec/test.csv.gz \
+	$(BIN)/python -m benchmarks.soak build/served-model build/served-model-2 $$TEXTCNN_DATA/trec/test.csv.gz \
 	  --seconds $(SECONDS) --output $(RESULTS)/soak.json --table $(RESULTS)/soak.md
 
 # Requests made of the server's own description, EXAMPLES of each operation.
@@ -145,17 +145,17 @@ fuzz-serve: setup
 
 # Beside fastText (TEXTCNN_PEERS_PYTHON, as above) and a linear SVM; a stopped start goes on where it was.
 bench-peers: setup
-	$(BIN)/textcnn benchmark peers $$TEXTCNN_DATA/imdb/train.csv.gz $$TEXTCNN_DATA/imdb/test.csv.gz \
+	$(BIN)/python -m benchmarks.peers $$TEXTCNN_DATA/imdb/train.csv.gz $$TEXTCNN_DATA/imdb/test.csv.gz \
 	  --folder build/peers --output $(RESULTS)/peers.json --table $(RESULTS)/peers.md
 
 # Kim 2014 by its protocol; a stopped start goes on where it was.
 kim2014: setup
-	$(BIN)/textcnn benchmark kim2014 $$TEXTCNN_DATA/mr/all.csv.gz --vectors $$TEXTCNN_DATA/glove.100k.100d.txt.gz \
+	$(BIN)/python -m benchmarks.kim2014 $$TEXTCNN_DATA/mr/all.csv.gz --vectors $$TEXTCNN_DATA/glove.100k.100d.txt.gz \
 	  --output $(RESULTS)/kim2014.json --table $(RESULTS)/kim2014.md
 
 # Rare labels and wrong labels; likewise.
 imbalance: setup
-	$(BIN)/textcnn benchmark imbalance $$TEXTCNN_DATA --output $(RESULTS)/imbalance.json --table $(RESULTS)/imbalance.md
+	$(BIN)/python -m benchmarks.imbalance $$TEXTCNN_DATA --output $(RESULTS)/imbalance.json --table $(RESULTS)/imbalance.md
 
 # Every text architecture under one budget, without the wide branch that only kim has by default; likewise.
 # On IMDB that is one epoch and one seed: about two hours on one core, most of them of recurrent and character nets.
@@ -189,12 +189,12 @@ reasons: setup
 	  $(TRAIN)/$$set/train.csv.gz --preset $$preset --seed 1 -o $(REASONS)/$$set-$$preset || exit 1; done; done
 	for preset in default pure; do $(TRAIN)/goemotions/train.csv.gz --dev $$TEXTCNN_DATA/goemotions/dev.csv.gz \
 	  --preset $$preset --seed 1 -o $(REASONS)/goemotions-$$preset || exit 1; done
-	$(BIN)/textcnn benchmark reasons $$TEXTCNN_DATA $(REASONS) \
+	$(BIN)/python -m benchmarks.reasons $$TEXTCNN_DATA $(REASONS) \
 	  --output $(RESULTS)/reasons.json --table $(RESULTS)/reasons.md
 
 # Labels of SST-2 made wrong at random, three times, and how many of them an audit ranks first; likewise. With GloVe.
 audit: setup
-	$(BIN)/textcnn benchmark audit $$TEXTCNN_DATA/sst2/train.csv.gz --set threads=1 \
+	$(BIN)/python -m benchmarks.audit $$TEXTCNN_DATA/sst2/train.csv.gz --set threads=1 \
 	  --set vectors=$$TEXTCNN_DATA/glove.100k.100d.txt.gz --set keep_vectors=0 \
 	  --output $(RESULTS)/audit.json --table $(RESULTS)/audit.md
 
@@ -202,19 +202,19 @@ audit: setup
 evidence: setup
 	$(BIN)/textcnn train $$TEXTCNN_DATA/sst2/train.csv.gz --dev $$TEXTCNN_DATA/sst2/dev.csv.gz --evidence \
 	  -o build/evidence-model
-	$(BIN)/textcnn benchmark evidence build/evidence-model $$TEXTCNN_DATA/sst2/test.csv.gz \
+	$(BIN)/python -m benchmarks.evidence build/evidence-model $$TEXTCNN_DATA/sst2/test.csv.gz \
 	  --output $(RESULTS)/evidence.json --table $(RESULTS)/evidence.md
 
 # Peak memory of classify on a file of 1 GB.
 bench-memory: setup
 	$(BIN)/textcnn train $$TEXTCNN_DATA/imdb/train.csv.gz -o build/big-file-model
-	$(BIN)/textcnn benchmark memory build/big-file-model $$TEXTCNN_DATA/imdb/test.csv.gz \
+	$(BIN)/python -m benchmarks.memory build/big-file-model $$TEXTCNN_DATA/imdb/test.csv.gz \
 	  --output $(RESULTS)/memory.json --table $(RESULTS)/memory.md
 
 # Prices of files, rows, tokens and steps, fitted here and checked on other runs; what they say of 1, 10 and 100 nodes.
 # numpy's products take all cores unless they are told not to, and then two processes are more than twice as slow as one.
 bench-scale: setup
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/textcnn benchmark scale $$TEXTCNN_DATA/imdb/train.csv.gz --folder build/scale \
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.scale $$TEXTCNN_DATA/imdb/train.csv.gz --folder build/scale \
 	  --output $(RESULTS)/scale.json --table $(RESULTS)/scale.md
 
 # The documentation site, in build/site; a link that leads nowhere is an error.

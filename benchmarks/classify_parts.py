@@ -16,12 +16,12 @@ import numpy as np
 
 from benchmarks.editions import FIRST_COMMIT, Edition, run
 from benchmarks.fasttext_runs import SETTINGS, Fasttext
+from benchmarks.peers_files import write_texts
+from benchmarks.process_memory import watched_run
 from benchmarks.train_parts import Plan
 from benchmarks.train_result import Part, Row, spread
-from textcnn.benchmark.peers_files import write_texts
-from textcnn.benchmark.process_memory import watched_run
 from textcnn.errors import ConfigError
-from textcnn.text.reading import read_examples
+from textcnn.reading.rows import read_examples
 
 SENTENCE = "the story is slow but the two leads are so good that nobody will look at the clock once again"
 PREDICT = """
@@ -201,9 +201,10 @@ def server(plan: Plan) -> Part:
     models = _models(plan, "trec", editions)
 
     def rate(edition: Edition, model: Path) -> float:
-        words: list[str | Path] = ["benchmark", "serve", model, plan.rows("trec", "test")]
+        program = ["benchmarks.serve"] if edition is plan.ours else ["textcnn_cli", "benchmark", "serve"]
+        words: list[str | Path] = [edition.python, "-m", *program, model, plan.rows("trec", "test")]
         words += ["--workers", "1", "--seconds", "2" if plan.quick else "10", "--json"]
-        (found,) = edition.call(*words, folder=plan.folder)["runs"]
+        (found,) = json.loads(run(words, edition.environment, plan.folder))["runs"]
         if found["errors"]:
             raise ConfigError(f"expected answers of the server of {edition.name}, found {found['problems']}")
         return float(found["requests_per_second"])

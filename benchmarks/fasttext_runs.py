@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.editions import FOREIGN, run
-from textcnn.benchmark.fasttext_peer import WORDS, interpreter
-from textcnn.benchmark.peers_training import FASTTEXT
+from benchmarks.peers_training import FASTTEXT
+from textcnn.benchmark.baselines import WORDS, interpreter
 
 SETTINGS = FASTTEXT
 SCRIPT = Path(__file__).with_name("fasttext_process.py")

@@ -21,8 +21,7 @@ from typing import Any
 from benchmarks.editions import ROOT, checkout, first_edition
 from benchmarks.train_parts import Plan
 from benchmarks.train_result import Part, to_markdown
-from textcnn.benchmark.document import write_document
-from textcnn.benchmark.machine import describe_machine
+from textcnn.benchmark.document import describe_machine, write_document
 from textcnn.core import backend_info
 from textcnn.errors import ConfigError, DataError, TextCNNError
 

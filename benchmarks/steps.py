@@ -18,8 +18,8 @@ import torch
 from torch.nn import functional as F
 
 from benchmarks.editions import ROOT, Edition, checkout, run
-from textcnn.benchmark.matching import BASELINES
-from textcnn.benchmark.plain import PlainBiLSTM, PlainCNN
+from benchmarks.plain import PlainBiLSTM, PlainCNN
+from textcnn.benchmark.protocol import BASELINES
 from textcnn.models.base import num_parameters
 
 TYPES, DIM, FILTERS, SIZES = 50_000, 300, 100, (3, 4, 5)

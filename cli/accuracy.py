@@ -63,7 +63,7 @@ def accuracy(
         dev=dev,
         baselines=() if baselines == "none" else split_list("--baselines", baselines, str, "names") or (),
         output=output,
-        arguments=sys.argv[1:],
+        arguments=["textcnn", *sys.argv[1:]],
     )
     if table is not None:
         write_text(table, pareto.to_markdown(document))
@@ -74,42 +74,3 @@ def accuracy(
         return
     console.write_table(pareto.columns(document), pareto.rows(document))
     print(pareto.legend(document))
-
-
-def panel(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="holds NAME/{train,test}.csv.gz or NAME/all.csv.gz")],
-    sets: Annotated[str, typer.Option(metavar="S,S,...", help="names of the sets; NAME:N takes N seeds")],
-    seeds: Annotated[int, typer.Option(min=1, help="runs of each set, by seeds from 1")] = 3,
-    baselines: Baselines = "svm,svm-char,fasttext",
-    baselines_of: Annotated[
-        Path | None,
-        typer.Option(help="an earlier document: its baselines on the same rows are taken over, with their commit"),
-    ] = None,
-    set: options.Set = None,
-    output: Annotated[Path | None, typer.Option(help="write the JSON document to this file")] = None,
-    table: Annotated[Path | None, typer.Option(help="write the table to this Markdown file")] = None,
-    plot: Annotated[Path | None, typer.Option(help="draw the panel into this .png, .svg or .pdf file")] = None,
-) -> None:
-    """Our default, its branches alone, and baselines on every set of a folder."""
-    from textcnn.benchmark.panel import read_panel, run_panel, save_plot, to_markdown
-    from textcnn_cli.train import reporter
-
-    prepare_outputs(output, plot, table)
-    parts = [name.partition(":") for name in split_list("--sets", sets, str, "names") or ()]
-    wanted = {name: range(1, (int(count) if count else seeds) + 1) for name, _, count in parts}
-    beside = () if baselines == "none" else split_list("--baselines", baselines, str, "names") or ()
-    document = run_panel(
-        folder,
-        {name: list(numbers) for name, numbers in wanted.items()},
-        options.merge_settings(None, set, {}),
-        dict.fromkeys(wanted, beside),
-        reporter(),
-        earlier=None if baselines_of is None else read_panel(baselines_of),
-        output=output,
-        arguments=sys.argv[1:],
-    )
-    if table is not None:
-        write_text(table, to_markdown(document))
-    if plot is not None:
-        save_plot(document, plot)
-    print(to_markdown(document), end="")

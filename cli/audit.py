@@ -12,7 +12,7 @@ from textcnn_cli import console, options
 
 if TYPE_CHECKING:
     from textcnn.explain.audit import Audit
-    from textcnn.text.reading import Examples
+    from textcnn.reading.rows import Examples
 
 _TEXT = 70  # characters of a text that a table shows
 
@@ -55,8 +55,8 @@ def audit(
     """
     from textcnn.errors import ConfigError
     from textcnn.explain.audit import audit as audit_rows
-    from textcnn.inference.predictor import Predictor
-    from textcnn.text.reading import read_examples
+    from textcnn.prediction.predictor import Predictor
+    from textcnn.reading.rows import read_examples
 
     columns = text_column, label_column
     reading = options.data_config(
@@ -78,7 +78,7 @@ def audit(
 
 
 def _write(found: Audit, examples: Examples, output: str) -> None:
-    from textcnn.inference.writing import write_rows
+    from textcnn.prediction.writing import write_rows
 
     rows = ({**asdict(suspect), "text": examples.texts[suspect.row]} for suspect in found.suspects or ())
     write_rows(({**row, "given": "|".join(row["given"])} for row in rows), output)

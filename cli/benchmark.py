@@ -13,32 +13,13 @@ from textcnn.benchmark.protocol import MIN_BATCHES, PHASES, QUICK, SpeedConfig
 from textcnn.config import describe
 from textcnn.errors import ConfigError
 from textcnn_cli import console, options
-from textcnn_cli.accuracy import accuracy, panel
-from textcnn_cli.load import serve, soak
-from textcnn_cli.lookup import lookup
-from textcnn_cli.memory import memory
+from textcnn_cli.accuracy import accuracy
 from textcnn_cli.options import prepare_outputs, split_list, split_numbers
-from textcnn_cli.peers import peers
-from textcnn_cli.reasons import reasons
-from textcnn_cli.scale import scale
-from textcnn_cli.studies import audit, evidence, imbalance, kim2014
 
 app = typer.Typer(name="benchmark", help="Measure speed and accuracy.", no_args_is_help=True, add_completion=False)
 
 
 app.command("accuracy")(accuracy)
-app.command("panel")(panel)
-app.command("lookup")(lookup)
-app.command("serve")(serve)
-app.command("soak")(soak)
-app.command("peers")(peers)
-app.command("reasons")(reasons)
-app.command("kim2014")(kim2014)
-app.command("imbalance")(imbalance)
-app.command("audit")(audit)
-app.command("evidence")(evidence)
-app.command("scale")(scale)
-app.command("memory")(memory)
 
 
 @app.callback()
@@ -115,12 +96,12 @@ def _measure(
     format: str,
     encoding: str,
 ) -> dict[str, Any]:
-    from textcnn.benchmark.machine import command_line
+    from textcnn.benchmark.document import command_line
     from textcnn.benchmark.speed import run_speed
     from textcnn_cli.train import reporter
 
     reading = options.data_config(text_column, label_column, format, encoding)
-    return run_speed(config, reporter(), data=data, reading=reading, command=command_line(sys.argv[1:]))
+    return run_speed(config, reporter(), data=data, reading=reading, command=command_line(["textcnn", *sys.argv[1:]]))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -145,8 +126,7 @@ def _write(document: dict[str, Any], output: Path | None, plot: Path | None, tab
 
 
 def _show(document: dict[str, Any]) -> None:
-    from textcnn.benchmark.summary import summarize
-    from textcnn.benchmark.tables import LEGEND, columns, rows
+    from textcnn.benchmark.tables import LEGEND, columns, rows, summarize
 
     sizes = [f"{entry['architecture']} {entry['encoder_parameters']:,}" for entry in document["contestants"]]
     print(f"encoder parameters: {', '.join(sizes)}")

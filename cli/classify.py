@@ -20,10 +20,10 @@ from textcnn_cli.progress import RowsProgress
 Answers = Iterable[dict[str, Any]]
 
 if TYPE_CHECKING:
-    from textcnn.explain.explaining import Explainer
-    from textcnn.inference.predictor import Predictor
-    from textcnn.inference.streaming import Part
-    from textcnn.text.reading import Rows
+    from textcnn.explain.explainer import Explainer
+    from textcnn.prediction.predictor import Predictor
+    from textcnn.prediction.streaming import Part
+    from textcnn.reading.rows import Rows
 
 Command = options.OptionalValue
 EXPLAINED = 10  # n-grams and words of each row
@@ -96,7 +96,7 @@ def classify(
     """
     if bool(texts) == (input is not None):
         raise ConfigError("classify expects texts or --input, and not both; e.g. textcnn classify MODEL 'a text'")
-    from textcnn.inference.manifest import read_config
+    from textcnn.folder.config_json import read_config
 
     if input is not None and os.path.isfile(output) and os.path.exists(input) and os.path.samefile(input, output):
         raise ConfigError(f"--output is the file that is read, {output!r}; choose another")
@@ -111,12 +111,12 @@ def classify(
         return
     from textcnn.core.memory import use_one_arena
     from textcnn.core.threads import num_threads
-    from textcnn.inference.answers import AnswerForm
-    from textcnn.inference.streaming import answer_stream, are_blocks, write_parts
-    from textcnn.inference.type_rows import CACHE_BYTES
-    from textcnn.inference.writing import is_json_lines
-    from textcnn.text.reading import open_rows
-    from textcnn.text.schema import schema_of
+    from textcnn.prediction.answers import AnswerForm
+    from textcnn.prediction.streaming import answer_stream, are_blocks, write_parts
+    from textcnn.prediction.writing import is_json_lines
+    from textcnn.reading.rows import open_rows
+    from textcnn.reading.schema import schema_of
+    from textcnn.runtime.cache import CACHE_BYTES
 
     if input is not None:
         use_one_arena()
@@ -138,7 +138,7 @@ def classify(
         threads = threads if predictor.runtime.name == "look-up" else 1  # torch has threads of its own
         parts = answer_stream(rows, predictor, form, as_lines=as_lines, threads=threads, ready=rows.ready)
     else:
-        from textcnn.inference.workers import answer_in_processes
+        from textcnn.prediction.workers import answer_in_processes
 
         parts = answer_in_processes(rows, load, form, as_lines=as_lines, workers=workers, ready=rows.ready)
     counts = Counter()
@@ -158,7 +158,7 @@ def load_predictor(
     model: Path, threshold: float | None, precision: str, explain: str | None, *, threads: int, cache_bytes: int
 ) -> Predictor | Explainer:
     """The predictor in a folder, if it can do what is asked for; worker processes are given this function."""
-    from textcnn.inference.predictor import Predictor
+    from textcnn.prediction.predictor import Predictor
 
     console.say_what_is_logged()
     predictor = Predictor.load(model, precision=precision, threads=threads, cache_bytes=cache_bytes)
@@ -166,7 +166,7 @@ def load_predictor(
     predictor.thresholds(threshold)
     if explain is None:
         return predictor
-    from textcnn.explain.explaining import Explainer
+    from textcnn.explain.explainer import Explainer
 
     return Explainer(predictor, labels=explain, top=EXPLAINED)
 

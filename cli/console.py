@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from textcnn.inference.predictor import Predictor
-    from textcnn.text.reading import Examples
+    from textcnn.prediction.predictor import Predictor
+    from textcnn.reading.rows import Examples
 
 _level = 0
 

@@ -11,7 +11,7 @@ from textcnn.config import DataConfig, describe
 from textcnn_cli import console
 
 if TYPE_CHECKING:
-    from textcnn.catalogue import Report
+    from textcnn.datasets.catalogue import Report
 
 app = typer.Typer(name="data", help="Data sets: list, get, check.", no_args_is_help=True, add_completion=False)
 
@@ -22,7 +22,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 @app.command("list")
 def list_cards(json: Json = False) -> None:
     """The data sets that `get` knows."""
-    from textcnn.catalogue import cards
+    from textcnn.datasets.catalogue import cards
 
     found = cards()
     if json:
@@ -50,7 +50,7 @@ def get(
     seed: Annotated[int, typer.Option(min=0, help="Decides the test rows where the source has no split.")] = 0,
 ) -> None:
     """Fetch a data set, unless it is there already, and print its folder."""
-    from textcnn.catalogue import card, get
+    from textcnn.datasets.catalogue import card, get
 
     wanted = card(name)
     folder = get(name, output, seed=seed)
@@ -74,7 +74,7 @@ def check(
     json: Json = False,
 ) -> None:
     """Look at a labelled file before training on it: labels, duplicates, contradictions, lengths."""
-    from textcnn.catalogue import check
+    from textcnn.datasets.catalogue import check
 
     options = DataConfig(
         text_column=tuple(text_column or ()),

@@ -10,12 +10,12 @@ import typer
 
 from textcnn.atomic import replaced_file
 from textcnn.errors import DataError
-from textcnn.text.read_table import is_missing
+from textcnn.reading.table import is_missing
 from textcnn_cli import console, options
 
 if TYPE_CHECKING:
-    from textcnn.inference.documents import Documents
-    from textcnn.text.reading import Row
+    from textcnn.prediction.documents import Documents
+    from textcnn.reading.rows import Row
 
 app = typer.Typer(
     name="documents",
@@ -44,7 +44,7 @@ def map_parts(
 
     Example: textcnn documents map model shard-1.csv -o shard-1.state
     """
-    from textcnn.text.reading import open_rows
+    from textcnn.reading.rows import open_rows
 
     documents = _state(model, precision)
     rows = open_rows(
@@ -79,8 +79,8 @@ def reduce_states(
 
     Example: textcnn documents reduce model shard-1.state shard-2.state -o answers.jsonl
     """
-    from textcnn.inference.documents import Documents
-    from textcnn.inference.writing import write_rows
+    from textcnn.prediction.documents import Documents
+    from textcnn.prediction.writing import write_rows
 
     documents = _state(model, precision)
     for path in states:
@@ -112,7 +112,7 @@ def _numbered(row: Row, source: str, document_column: str, part_column: str) -> 
 
 
 def _answers(documents: Documents, top_k: int | None, threshold: float | None) -> Iterator[dict[str, Any]]:
-    from textcnn.inference.answers import answers_of
+    from textcnn.prediction.answers import answers_of
 
     for name, num_parts, answer in documents.answers(threshold=threshold):
         (row,) = answers_of(documents.pieces.model.labels, answer, top_k=top_k)
@@ -120,10 +120,9 @@ def _answers(documents: Documents, top_k: int | None, threshold: float | None) -
 
 
 def _state(model: Path, precision: str) -> Documents:
-    from textcnn.inference.documents import Documents
-    from textcnn.inference.folder import fingerprint
-    from textcnn.inference.lookup import LookupModel
-    from textcnn.inference.pieces import Pieces
+    from textcnn.folder.model_folder import fingerprint
+    from textcnn.prediction.documents import Documents, Pieces
+    from textcnn.runtime.lookup import LookupModel
 
     pieces = Pieces(LookupModel.load(model, precision=precision))
     return Documents(pieces, f"{fingerprint(model)} {precision}")

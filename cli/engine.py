@@ -61,14 +61,14 @@ def classify_folder(
         ConfigError: an option that does not fit.
         DataError: files that could not be read; all others are done.
     """
-    from textcnn.cluster.finished import total
+    from textcnn.cluster.filesystem import open_place
     from textcnn.cluster.job import ENDINGS, Job
-    from textcnn.cluster.places import open_place
-    from textcnn.cluster.run import classify_units
+    from textcnn.cluster.ray import classify_units
+    from textcnn.cluster.state import total
     from textcnn.cluster.units import find_units
-    from textcnn.inference.folder import fingerprint
-    from textcnn.inference.manifest import read_config
-    from textcnn.text.schema import schema_of
+    from textcnn.folder.config_json import read_config
+    from textcnn.folder.model_folder import fingerprint
+    from textcnn.reading.schema import schema_of
 
     ending = output_format or "jsonl"
     if ending not in ENDINGS:
@@ -109,7 +109,7 @@ def classify_folder(
 
 
 def _notes(notices: Counter[str], before: int, left_out: int) -> list[str]:
-    from textcnn.text.read_notices import counted, sentences
+    from textcnn.reading.messages import counted, sentences
 
     notes = sentences(notices)
     if before:

@@ -25,10 +25,10 @@ def evaluate(
 ) -> None:
     """Measure a model on labelled texts: accuracy, F1, calibration, and each label."""
     from textcnn.evaluation.drift import drift
-    from textcnn.inference.folder import TRAINING
-    from textcnn.inference.manifest import read_json
-    from textcnn.inference.predictor import Predictor
-    from textcnn.text.reading import read_examples
+    from textcnn.folder.config_json import read_json
+    from textcnn.folder.model_folder import TRAINING
+    from textcnn.prediction.predictor import Predictor
+    from textcnn.reading.rows import read_examples
 
     if report is not None:
         from textcnn.report import check_report

@@ -31,7 +31,7 @@ def explain(
 
     Example: textcnn explain model "what a film"
     """
-    from textcnn.inference.predictor import Predictor
+    from textcnn.prediction.predictor import Predictor
 
     predictor = Predictor.load(model)
     found = predictor.explain(texts, labels="all" if all_labels else labels or "predicted")

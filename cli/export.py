@@ -9,7 +9,7 @@ import typer
 
 from textcnn.config import DataConfig, describe
 from textcnn.errors import ConfigError
-from textcnn.inference.folder import require_writable
+from textcnn.folder.model_folder import require_writable
 from textcnn_cli import console, options
 
 FORMATS = ("onnx", "tables")
@@ -66,7 +66,7 @@ def export(
 
 def _onnx(model: str, output: Path) -> None:
     from textcnn.export.onnx_file import write_onnx
-    from textcnn.inference.artifact import load_artifact
+    from textcnn.prediction.artifact import load_artifact
 
     found = write_onnx(load_artifact(model), output)
     beside = "" if found.tokenizer is None else f" and {found.tokenizer.name}"
@@ -78,7 +78,7 @@ def _onnx(model: str, output: Path) -> None:
 
 def _tables(model: str, output: Path, precision: str) -> None:
     from textcnn.export.tables import write_tables
-    from textcnn.inference.lookup import LookupModel
+    from textcnn.runtime.lookup import LookupModel
 
     found = write_tables(LookupModel.load(model, precision=precision), output)
     readers = f"{found.loader.name} and {found.reader.name}"
@@ -88,10 +88,10 @@ def _tables(model: str, output: Path, precision: str) -> None:
 def _smaller(model: str, output: Path, max_size: str, data: str | None, how: DataConfig) -> None:
     """Make and write the model, and say what it costs: what is proved of all texts, and what the data show."""
     from textcnn.config_types import parse_size
-    from textcnn.export.loss import measured
-    from textcnn.export.shrink import folder_bytes, shrunk
-    from textcnn.inference.artifact import load_artifact
-    from textcnn.text.reading import read_examples
+    from textcnn.export.compress import folder_bytes, shrunk
+    from textcnn.export.error_bound import measured
+    from textcnn.prediction.artifact import load_artifact
+    from textcnn.reading.rows import read_examples
 
     most = parse_size("max-size", max_size)
     artifact = load_artifact(model)

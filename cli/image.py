@@ -98,7 +98,7 @@ def train_images(
 
 def _digits(test: str | None) -> tuple[str, str]:
     """Training and test rows of the data set that comes with scikit-learn."""
-    from textcnn.catalogue import get
+    from textcnn.datasets.catalogue import get
 
     folder = get(DEFAULT_DATA)
     console.say(f"no images given: those of {folder}")
@@ -120,9 +120,9 @@ def classify_images(
     top_k: Annotated[int | None, typer.Option("--top-k", min=1, help="list that many labels an image")] = None,
 ) -> None:
     """Classify images: one row for each, in order; pictures are named, other images numbered from 0."""
-    from textcnn.inference.answers import classify_images as answers
-    from textcnn.inference.predictor import Predictor
-    from textcnn.inference.writing import write_rows
+    from textcnn.prediction.answers import classify_images as answers
+    from textcnn.prediction.predictor import Predictor
+    from textcnn.prediction.writing import write_rows
     from textcnn.runs.images import read_like
 
     predictor = Predictor.load(model)
@@ -143,7 +143,7 @@ def evaluate_images(
     json: options.Json = False,
 ) -> None:
     """Measure a model on labelled images: accuracy, F1, calibration, and each label."""
-    from textcnn.inference.predictor import Predictor
+    from textcnn.prediction.predictor import Predictor
     from textcnn.runs.images import labelled_images, read_like
 
     predictor = Predictor.load(model)

@@ -13,7 +13,7 @@ from textcnn.errors import ConfigError
 from textcnn_cli import console, options
 
 if TYPE_CHECKING:
-    from textcnn.models.layers import LayerTable
+    from textcnn.models.summary.layers import LayerTable
 
     Inspected = tuple[LayerTable, dict[str, Any]]
 
@@ -68,7 +68,7 @@ def inspect(
             raise ConfigError(f"--list expects {' or '.join(MODALITIES)}, got {list!r}")
         console.write_json([*MODALITIES[list]]) if json else print(*MODALITIES[list], sep="\n")
         return
-    from textcnn.models.written import is_written
+    from textcnn.models.summary.trace import is_written
 
     if target is not None and target.startswith("hf://"):
         target = str(options.fetched(target))
@@ -97,7 +97,7 @@ def _check_drawing(path: Path) -> None:
 
 
 def _draw(path: Path, table: LayerTable, document: dict[str, Any], unit: str | None) -> None:
-    from textcnn.models import drawing
+    from textcnn.models.summary import drawing
 
     shape = document["input"].get("shape")
     image = None if shape is None or len(shape) != 3 else (shape[1], shape[2])
@@ -148,7 +148,8 @@ def _of_architecture(
     settings = options.merge_settings(None, assignments, {"architecture": name})
     from textcnn.config import Config
     from textcnn.labels import Labels
-    from textcnn.models import base, layers
+    from textcnn.models import base
+    from textcnn.models.summary import layers
 
     config = Config.from_flat({"vocabulary_size": NUM_TYPES, **settings})
     labels = Labels(tuple(map(str, range(NUM_LABELS))))
@@ -165,8 +166,9 @@ def _of_architecture(
 def _of_model(folder: str, shape: Shape | None, length: int | None, assignments: list[str] | None) -> Inspected:
     if assignments:
         raise ConfigError(f"--set is for architectures, and the settings of {folder!r} are fixed; leave it out")
-    from textcnn.inference.artifact import load_artifact
-    from textcnn.models import base, layers
+    from textcnn.models import base
+    from textcnn.models.summary import layers
+    from textcnn.prediction.artifact import load_artifact
 
     artifact = load_artifact(folder)
     _check_input(folder, artifact.modality, shape, length)
@@ -199,8 +201,8 @@ def _of_layers(written: str, sizes: Sizes | None, length: int | None, assignment
         raise ConfigError(f"layers take --input-shape alone, got --length or --set beside {written!r}; leave it out")
     if sizes is None:
         raise ConfigError("layers need the shape of their input; give it, e.g. --input-shape 3x256x256, or 100x50")
-    from textcnn.models.layers import block_layers
-    from textcnn.models.written import written_layers
+    from textcnn.models.summary.layers import block_layers
+    from textcnn.models.summary.trace import written_layers
 
     table = block_layers(written_layers(written, sizes[0], len(sizes) - 1), sizes)
     modality = "image" if len(sizes) == 3 else "text"

@@ -11,8 +11,7 @@ from typing import Annotated
 import typer
 
 from textcnn import __version__
-from textcnn.errors import TextCNNError
-from textcnn.extras import absent_dependency
+from textcnn.errors import TextCNNError, absent_dependency
 from textcnn_cli import console, signals, streams
 from textcnn_cli.commands import Commands
 
@@ -61,7 +60,12 @@ def options(
 
 
 def main() -> None:
-    """Run the command line: a user's error is one line and exit 2, Ctrl-C is exit 130, a bug keeps its traceback."""
+    """Run `textcnn`."""
+    run(app)
+
+
+def run(application: typer.Typer) -> None:
+    """Run a command line: a user's error is one line and exit 2, Ctrl-C is exit 130, a bug keeps its traceback."""
     streams.prepare()
     gc.set_threshold(
         50_000
@@ -70,7 +74,7 @@ def main() -> None:
     # eight times slower. It must be said before torch loads its thread library.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
-        code = _run()
+        code = _run(application)
         sys.stdout.flush()
     except TextCNNError as err:
         code = _failed(str(err))
@@ -88,10 +92,10 @@ def main() -> None:
     sys.exit(code)
 
 
-def _run() -> int | str | None:
+def _run(application: typer.Typer) -> int | str | None:
     """The exit code of the command; its errors are raised."""
     try:
-        app()
+        application()
     except SystemExit as end:
         if not streams.has_reader():  # typer ends where the reader goes
             raise BrokenPipeError from end

@@ -22,7 +22,7 @@ Value = TypeVar("Value")
 
 def fetched(name: str) -> Path:
     """The folder of a model, which is fetched first if it is of the hub; while a shell completes, nothing is."""
-    from textcnn.inference.hub import model_folder
+    from textcnn.folder.hub import model_folder
 
     return Path(name) if "_TEXTCNN_COMPLETE" in os.environ else model_folder(name)
 

@@ -13,7 +13,7 @@ from textcnn_cli import console, options
 
 if TYPE_CHECKING:
     from textcnn.explain.phrases import Page
-    from textcnn.inference.lookup import LookupModel
+    from textcnn.runtime.lookup import LookupModel
 
 TITLES = {"filters": "n-grams of the filters", "mean": "words of the mean", "wide": "n-grams of the wide branch"}
 
@@ -60,7 +60,7 @@ def phrases(
         _write_blinded(model, veto or [], blind, output, json)
         return
     from textcnn.explain.phrases import phrase_book
-    from textcnn.inference.lookup import LookupModel
+    from textcnn.runtime.lookup import LookupModel
 
     if data is not None:
         columns = text_column, label_column
@@ -74,7 +74,7 @@ def phrases(
         for folder in (model, *([] if other is None else [other]))
     ]
     if other is not None:
-        from textcnn.explain.difference import difference
+        from textcnn.explain.phrases import difference
 
         _show_difference(difference(*books), top, json)
     else:
@@ -145,8 +145,8 @@ def _show_seen(
     min_support: int,
     json: bool,
 ) -> None:
-    from textcnn.explain.seen import seen_phrases
-    from textcnn.text.reading import read_examples
+    from textcnn.explain.phrases import seen_phrases
+    from textcnn.reading.rows import read_examples
 
     examples = read_examples(data, reading, like=model.schema)
     console.say_what_was_read(examples)

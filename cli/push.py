@@ -19,6 +19,6 @@ def push(
 
     Example: textcnn push model owner/reviews; textcnn classify hf://owner/reviews "what a film"
     """
-    from textcnn.inference.hub import push as push_folder
+    from textcnn.folder.hub import push as push_folder
 
     print(push_folder(model, repo_id, private=not public, message=message))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from textcnn.serve.origins import checked_origins
+from textcnn.serve.cors import checked_origins
 from textcnn.serve.settings import Limits, ServerSettings, model_sources, token_of
 from textcnn_cli import console
 

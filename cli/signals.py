@@ -7,7 +7,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from textcnn.training.progress import Reporter
+    from textcnn.progress import Reporter
 
 _received = signal.SIGINT
 _is_new = False  # whether nobody has been told of it yet
@@ -33,7 +33,7 @@ def remembering(reporter: Reporter) -> Reporter:
     Where C code calls Python back (a finalizer), an exception is printed and forgotten, and with it the interrupt:
     training would go on.
     """
-    from textcnn.training.progress import Silent, Together
+    from textcnn.progress import Silent, Together
 
     class Remembering(Silent):
         def start(self, num_steps: int) -> None:

@@ -163,7 +163,7 @@ def shared(output: Path, *, resume: bool, seconds: float) -> Iterator[tuple[Proc
 
 def reporter(tensorboard: Path | None = None) -> Any:
     """Progress on stderr, unless the user asked for silence, and curves in a folder, if one is given."""
-    from textcnn.training.progress import Silent, TerminalReporter, Together
+    from textcnn.progress import Silent, TerminalReporter, Together
 
     shown = signals.remembering(Silent() if console.is_quiet() else TerminalReporter())
     if tensorboard is None:
@@ -215,7 +215,7 @@ def finish(
 
 def _report(run: Run, output: Path, folder: Path) -> None:
     """A page about the model as it was saved, on its test rows, else on its dev rows."""
-    from textcnn.inference.predictor import Predictor
+    from textcnn.prediction.predictor import Predictor
 
     part = "test" if "test" in run.held_out else "dev"
     console.write_report(Predictor.load(output), output, run.held_out.get(part), folder, part=part)

@@ -11,7 +11,7 @@ from textcnn.errors import ConfigError
 from textcnn_cli import console, options
 
 if TYPE_CHECKING:
-    from textcnn.inference.predictor import Predictor
+    from textcnn.prediction.predictor import Predictor
 
 Command = options.WithTexts
 
@@ -36,7 +36,7 @@ def what_if(
     Example: textcnn what-if model "what a film"
     """
     from textcnn.explain.what_if import WhatIf, read_synonyms
-    from textcnn.inference.predictor import Predictor
+    from textcnn.prediction.predictor import Predictor
 
     if (synonyms is not None) + vocabulary + smallest > 1:
         raise ConfigError("what-if expects one of --synonyms, --vocabulary and --smallest, got several; ask one by one")
@@ -57,7 +57,7 @@ def what_if(
 
 
 def _smallest(predictor: Predictor, text: str) -> dict[str, Any]:
-    from textcnn.explain.blanks import Blanked
+    from textcnn.explain.sufficient_words import Blanked
 
     model = predictor.lookup()
     assert model is not None

@@ -1,8 +1,8 @@
 """Small runs that several files of tests of the library start, and a reporter that remembers what it was told."""
 
 from textcnn.config import Config
+from textcnn.progress import Silent
 from textcnn.runs import run_text
-from textcnn.training.progress import Silent
 
 TINY = {"embedding_dim": 8, "num_filters": 4, "epochs": 2, "batch_size": 8}
 TEXTS = [f"{word} film number {n}" for n in range(12) for word in ("good", "bad")]

@@ -17,7 +17,7 @@ import torch
 
 from textcnn.core import Core, backend_info, library
 from textcnn.core.threads import set_threads
-from textcnn.text.ragged import Ragged
+from textcnn.tokenization.ragged import Ragged
 
 DATA_VARIABLE = "TEXTCNN_DATA"
 HAS_DATA = DATA_VARIABLE in os.environ
@@ -100,3 +100,15 @@ def toy_tokens(random: np.random.Generator) -> Ragged:
     """Texts of 0 to 12 tokens of 30 types, an empty one and a one-token one among them."""
     lengths = [0, 1, *random.integers(2, 13, 10).tolist()]
     return Ragged.from_lists([random.integers(2, 30, n).tolist() for n in lengths])
+
+
+@pytest.fixture(params=["core", "plain"], scope="module")
+def twin(request):
+    """Every law holds with the core, and with its twin in Python."""
+    if request.param == "core":
+        request.getfixturevalue("core")
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("textcnn.core.library", lambda: None)
+        yield

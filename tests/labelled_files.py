@@ -12,7 +12,7 @@ import pyarrow
 from table_files import csv_bytes, jsonl_bytes, parquet_bytes
 
 from textcnn.config import DataConfig
-from textcnn.text.reading import open_rows
+from textcnn.reading.rows import open_rows
 
 ROWS = [("great phone", "pos"), ("the screen, broken", "neg"), ("it is 5 inches", "pos")]
 TABLE = [("text", "label"), *ROWS]

@@ -6,13 +6,13 @@ import numpy as np
 import torch
 
 from textcnn.config import ModelConfig, TextConfig
-from textcnn.inference.artifact import Artifact
 from textcnn.labels import Labels
 from textcnn.models.base import build_text_classifier
-from textcnn.text.lexicon import build_lexicon
-from textcnn.text.pipeline import TextPipeline
-from textcnn.text.tokenizer import Tokenizer
-from textcnn.text.wide import WideFeatures
+from textcnn.prediction.artifact import Artifact
+from textcnn.tokenization.lexicon import build_lexicon
+from textcnn.tokenization.ngrams import WideFeatures
+from textcnn.tokenization.pipeline import TextPipeline
+from textcnn.tokenization.tokenizer import Tokenizer
 
 TRAIN = ["a good film with a good plot", "a bad film , really bad !", "it's fine and it's over", "musik für alle 漢字"]
 ASKED = ["", " ", "good", "a good film", "unseen wordless films", "漢 字漢", "x" * 70, "bad " * 90, "a b c \ud800 \0"]

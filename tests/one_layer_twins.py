@@ -18,10 +18,10 @@ from textcnn.labels import Labels
 from textcnn.models.base import build_text_classifier, weights_of
 from textcnn.models.kim_settings import KimSettings
 from textcnn.models.weights import num_outputs
-from textcnn.nn.step import Step
-from textcnn.text.batching import Batch
-from textcnn.text.masking import FEATURE_MASKS, random_state, uniform
-from textcnn.text.ragged import Ragged
+from textcnn.nn.dropout import Step
+from textcnn.tokenization.batch import Batch
+from textcnn.tokenization.masking import FEATURE_MASKS, random_state, uniform
+from textcnn.tokenization.ragged import Ragged
 from textcnn.training.losses import BranchLoss
 
 TYPES, UNSEEN, NGRAMS, FEATURES, TEXTS, UNKNOWN = 40, 6, 30, 25, 48, 1

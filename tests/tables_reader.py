@@ -13,8 +13,8 @@ from one_layer_models import ASKED, make
 
 from textcnn.core.binding import loaded
 from textcnn.export.tables import sections_of, tables_bytes
-from textcnn.inference.lookup import LookupModel
-from textcnn.inference.lookup_folder import read_lookup_folder
+from textcnn.runtime.lookup import LookupModel
+from textcnn.runtime.one_layer import read_lookup_folder
 
 HARD = [
     "ΑΣ ὈΔΥΣΣΕΎΣ İstanbul ẞ ﬁ Ǆ",  # lower case: final sigma, two characters, no lower case

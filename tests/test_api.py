@@ -13,10 +13,10 @@ from api_runs import LABELS, PAIRS, TEXTS, TINY, Heard, heard, weights
 import textcnn
 from textcnn.config import Config
 from textcnn.errors import ArtifactError, DataError
-from textcnn.inference.folder import CONFIG, FILES, TRAINING
-from textcnn.inference.predictor import Predictor
+from textcnn.folder.model_folder import CONFIG, FILES, TRAINING
+from textcnn.prediction.predictor import Predictor
+from textcnn.progress import Silent
 from textcnn.runs import run_text
-from textcnn.training.progress import Silent
 
 
 @pytest.fixture(scope="module")

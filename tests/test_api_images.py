@@ -9,15 +9,15 @@ from api_runs import Heard, weights
 import textcnn
 from textcnn.config import Config
 from textcnn.errors import DataError
+from textcnn.progress import Silent
 from textcnn.runs.images import run_images
-from textcnn.training.progress import Silent
 
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory) -> Path:
     from sklearn.datasets import load_digits
 
-    from textcnn.image.formats import write_npz
+    from textcnn.image.files import write_npz
 
     bunch = load_digits()
     folder = tmp_path_factory.mktemp("digits")
@@ -52,7 +52,7 @@ def test_images_with_dev_rows_and_a_fraction_are_one_too_many(digits):
 
 
 def test_an_image_label_unseen_in_training_is_told_and_counted_as_wrong(digits, tmp_path):
-    from textcnn.image.formats import write_npz
+    from textcnn.image.files import write_npz
 
     write_npz(tmp_path / "dev.npz", np.zeros((3, 8, 8), np.uint8), np.array([0, 1, 9]))
     reporter = Heard()

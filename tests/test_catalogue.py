@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from textcnn import catalogue, fetching
-from textcnn.catalogue import Card, card, cards, default_folder, get
+from textcnn.datasets import catalogue, fetching
+from textcnn.datasets.catalogue import Card, card, cards, default_folder, get
 from textcnn.errors import DataError
 from textcnn.image.reading import read_images
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textcnn.checking import check
 from textcnn.config import DataConfig
+from textcnn.datasets.checking import check
 from textcnn.errors import DataError
 
 

@@ -4,8 +4,7 @@ import sys
 
 import pytest
 
-from textcnn.errors import MissingExtraError, TextCNNError
-from textcnn.extras import import_extra
+from textcnn.errors import MissingExtraError, TextCNNError, import_extra
 
 
 def test_a_module_that_is_there_is_imported():

@@ -9,10 +9,10 @@ import tarfile
 
 import pytest
 
-from textcnn import fetching
-from textcnn.catalogue import card, get
+from textcnn.datasets import fetching
+from textcnn.datasets.catalogue import card, get
+from textcnn.datasets.fetching import Debian, PackageFolder, Sdist, folder_sha256, rated_rows, read_member, run
 from textcnn.errors import DataError, MissingExtraError
-from textcnn.fetching import Debian, PackageFolder, Sdist, folder_sha256, rated_rows, read_member, run
 from textcnn.image.reading import read_images
 from textcnn.splitting import Plan, fingerprint
 

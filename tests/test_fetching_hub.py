@@ -6,11 +6,10 @@ import sys
 import numpy as np
 import pytest
 
-from textcnn import catalogue
-from textcnn.cards import Card
-from textcnn.catalogue import get
+from textcnn.datasets import catalogue
+from textcnn.datasets.catalogue import Card, get
+from textcnn.datasets.sources import Hub
 from textcnn.errors import DataError
-from textcnn.fetching_hub import Hub
 from textcnn.image.reading import read_images
 from textcnn.splitting import Plan
 

@@ -8,12 +8,12 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from textcnn import fetching_vectors
-from textcnn.catalogue import get
+from textcnn.datasets import sources as fetching_vectors
+from textcnn.datasets.catalogue import get
+from textcnn.datasets.sources import WheelVectors, write_word2vec
 from textcnn.errors import DataError
-from textcnn.fetching_vectors import WheelVectors, write_word2vec
 from textcnn.splitting import Plan
-from textcnn.text.vectors import read_vectors
+from textcnn.vectors.pretrained import read_vectors
 
 ROWS = np.arange(15, dtype=np.float32).reshape(3, 5) / 7
 PLAN = Plan("mine", (), (), 0.0)

@@ -12,11 +12,11 @@ from typer.testing import CliRunner
 import textcnn
 from textcnn.config import Config
 from textcnn.errors import ConfigError, DataError
-from textcnn.inference.folder import CONFIG, TRAINING
-from textcnn.inference.predictor import Predictor
+from textcnn.folder.model_folder import CONFIG, TRAINING
+from textcnn.prediction.predictor import Predictor
+from textcnn.progress import Silent
 from textcnn.runs import run_text
-from textcnn.text.tokenizer import PAD, UNKNOWN
-from textcnn.training.progress import Silent
+from textcnn.tokenization.tokenizer import PAD, UNKNOWN
 from textcnn_cli.main import app
 
 TEXTS = [f"{word} film number {n}" for n in range(6) for word in ("good", "bad")]

@@ -16,8 +16,8 @@ from api_runs import PAIRS, TINY
 
 import textcnn
 from textcnn.errors import DataError
-from textcnn.inference.given_texts import given_texts
-from textcnn.text.schema import Schema
+from textcnn.reading.schema import Schema
+from textcnn.runtime.given_texts import given_texts
 
 ASKED = ["a good film", "bad", "the worst number"]
 COLUMN = {"text": ASKED, "id": ["7", "8", "9"]}

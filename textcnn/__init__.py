@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from textcnn.api import train as train
     from textcnn.core import backend_info as backend_info
     from textcnn.errors import DataWarning as DataWarning
-    from textcnn.inference.predictor import Predictor as Predictor
+    from textcnn.prediction.predictor import Predictor as Predictor
 
 __version__ = "0.1.0"
 __all__ = ["DataWarning", "Predictor", "__version__", "backend_info", "load", "train"]
@@ -20,7 +20,7 @@ __all__ = ["DataWarning", "Predictor", "__version__", "backend_info", "load", "t
 _HOMES = {
     "train": "textcnn.api",
     "load": "textcnn.api",
-    "Predictor": "textcnn.inference.predictor",
+    "Predictor": "textcnn.prediction.predictor",
     "backend_info": "textcnn.core",
     "DataWarning": "textcnn.errors",
 }

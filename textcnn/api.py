@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textcnn.errors import ConfigError
-from textcnn.inference.hub import model_folder
-from textcnn.inference.predictor import Predictor
+from textcnn.folder.hub import model_folder
+from textcnn.prediction.predictor import Predictor
 
 if TYPE_CHECKING:
-    from textcnn.training.progress import Reporter
+    from textcnn.progress import Reporter
 
 
 def train(
@@ -53,8 +53,8 @@ def train(
         ArtifactError: ``output`` cannot be written, or holds other files than a model's; before training starts.
         KeyboardInterrupt: training was interrupted; the best weights so far were saved if ``output`` was given.
     """
+    from textcnn.progress import Telling
     from textcnn.runs import checkpoints_beside, train_text  # what `load` does without
-    from textcnn.training.progress import Telling
 
     if output is None and resume:
         raise ConfigError("resume needs the folder of the model: give output")

@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from textcnn.errors import ArtifactError
+
 LOG = logging.getLogger("textcnn.atomic")
 PARTIAL = ".partial"  # behind the name of a file that is not whole
 _DESCRIPTORS = re.compile(r"/dev/(?:std(?P<name>out|err)|fd/(?P<number>\d+))|/proc/self/fd/(?P<same>\d+)")
@@ -110,3 +112,17 @@ def write_text(path: str | Path, text: str) -> None:
     """
     with replaced_file(path) as file:
         file.write(text)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file, its folder too where there is none; one that was there is replaced at once.
+
+    Raises:
+        ArtifactError: the place cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replaced_file(path, "wb") as file:
+            file.write(content)
+    except OSError as err:
+        raise ArtifactError(f"cannot write to {str(path)!r}: {err.strerror or err}; choose another -o") from err

@@ -14,12 +14,12 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
+from benchmarks.panel import load_splits, read_panel, run_panel, save_plot, to_markdown
 from textcnn.benchmark.accuracy import accuracy_benchmark
 from textcnn.benchmark.baselines import BASELINES, run_baseline
-from textcnn.benchmark.panel import load_splits, read_panel, run_panel, save_plot, to_markdown
 from textcnn.errors import ConfigError, DataError
 from textcnn.labels import Labels
-from textcnn.training.progress import Silent
+from textcnn.progress import Silent
 
 TEXTS = [f"{word} film number {i}" for i in range(30) for word in ("good", "bad")]
 LABELS = ["pos", "neg"] * 30

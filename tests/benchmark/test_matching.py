@@ -4,8 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textcnn.benchmark.contestants import describe, enter
-from textcnn.benchmark.matching import BASELINES, TOLERANCE
-from textcnn.benchmark.protocol import SpeedConfig
+from textcnn.benchmark.protocol import BASELINES, TOLERANCE, SpeedConfig
 from textcnn.config import ModelConfig
 from textcnn.errors import ConfigError
 from textcnn.labels import Labels

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from textcnn.benchmark import pareto
-from textcnn.benchmark.accuracy import accuracy_benchmark
-from textcnn.benchmark.tasks import TextTask
+from textcnn.benchmark.accuracy import TextTask, accuracy_benchmark
 from textcnn.errors import ConfigError, DataError
-from textcnn.image.formats import write_npz
-from textcnn.training.progress import Silent
+from textcnn.image.files import write_npz
+from textcnn.progress import Silent
 
 ROWS = ([f"{word} film {i}" for i in range(12) for word in ("good", "bad")], ["pos", "neg"] * 12)
 TINY = {"epochs": 1, "embedding_dim": 4, "threads": 1}

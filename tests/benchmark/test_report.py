@@ -1,11 +1,10 @@
 import matplotlib.image
 import pytest
 
-from textcnn import extras
+from textcnn import errors as extras
 from textcnn.benchmark.document import read_document, verdict, write_document
 from textcnn.benchmark.plot import check_plot, save_plot
-from textcnn.benchmark.summary import number, summarize
-from textcnn.benchmark.tables import columns, rows, to_markdown
+from textcnn.benchmark.tables import columns, number, rows, summarize, to_markdown
 from textcnn.errors import ConfigError, DataError, MissingExtraError
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from textcnn.benchmark.resumable import FinishedRuns
+from textcnn.benchmark.document import FinishedRuns
 from textcnn.errors import DataError
 
 

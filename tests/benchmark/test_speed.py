@@ -6,13 +6,12 @@ import subprocess
 import pytest
 import torch
 
-from textcnn.benchmark.machine import command_line, commit
+from textcnn.benchmark.document import command_line, commit
 from textcnn.benchmark.protocol import QUICK, SpeedConfig
 from textcnn.benchmark.speed import run_speed
-from textcnn.benchmark.summary import summarize
-from textcnn.benchmark.tables import to_markdown
+from textcnn.benchmark.tables import summarize, to_markdown
 from textcnn.errors import ConfigError
-from textcnn.training.progress import Silent
+from textcnn.progress import Silent
 
 TINY = {"embedding_dim": 8, "batches": 30, "cell_seconds": 0.0, "threads": 1, "vocabulary_size": 50}
 ROWS = [("a good film", "pos"), ("a bad one", "neg"), ("", "neg"), ("good", "pos")] * 40

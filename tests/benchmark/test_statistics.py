@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textcnn.benchmark.statistics import median_ratio, ratio_of_sums
+from textcnn.benchmark.document import median_ratio, ratio_of_sums
 
 
 def test_a_constant_ratio_has_an_interval_of_no_width(random):

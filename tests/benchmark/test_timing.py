@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from textcnn.benchmark.timing import interleave
+from textcnn.benchmark.speed import interleave
 
 
 def test_every_task_gets_every_item_and_the_warm_up_is_dropped():

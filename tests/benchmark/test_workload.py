@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from textcnn.benchmark.contestants import read_workload, synthetic_workload
 from textcnn.benchmark.protocol import SpeedConfig
-from textcnn.benchmark.workload import read_workload, synthetic_workload
 from textcnn.config import DataConfig
 from textcnn.errors import DataError
 

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from textcnn.config import Config, DataConfig, ImageConfig, ModelConfig, TextConfig, TrainingConfig
 from textcnn.errors import ConfigError, TextCNNError
-from textcnn.inference.folder import TRAINING, WEIGHTS
+from textcnn.folder.model_folder import TRAINING, WEIGHTS
 from textcnn.models.registry import MODALITIES, settings_of
 from textcnn_cli import options
 from textcnn_cli.commands import command

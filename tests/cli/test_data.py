@@ -5,7 +5,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from textcnn.catalogue import cards
+from textcnn.datasets.catalogue import cards
 from textcnn.errors import DataError
 from textcnn.image.reading import read_images
 from textcnn_cli import console
@@ -84,7 +84,7 @@ def test_labels_that_look_like_markup_are_labels(tmp_path):
 
 def test_help_and_list_import_nothing_heavy():
     code = (
-        "import sys, textcnn_cli.data, textcnn.catalogue; textcnn.catalogue.cards();"
+        "import sys, textcnn_cli.data, textcnn.datasets.catalogue; textcnn.datasets.catalogue.cards();"
         "print([m for m in ('torch', 'datasets', 'sklearn', 'pyarrow', 'tokenizers') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import textcnn
 from textcnn.errors import ArtifactError, ConfigError, DataError, TextCNNError
-from textcnn.image.formats import write_npz
+from textcnn.image.files import write_npz
 from textcnn_cli import console
 from textcnn_cli.main import app
 
@@ -184,7 +184,7 @@ def test_pictures_are_trained_on_named_and_scaled(pictures, tmp_path):
 
 
 def test_without_images_it_is_the_digits_that_come_with_scikit_learn(tmp_path, monkeypatch):
-    from textcnn import catalogue
+    from textcnn.datasets import catalogue
 
     monkeypatch.setattr(catalogue, "default_folder", lambda: tmp_path / "data")
     found = textcnn_("image", "train", "-o", tmp_path / "model", "--epochs", 1, "--json", *TINY)

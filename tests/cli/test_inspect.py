@@ -14,13 +14,14 @@ from typer.testing import CliRunner
 
 from textcnn.config import ModelConfig, TextConfig
 from textcnn.errors import ArtifactError, ConfigError
-from textcnn.image.batching import ImageInputs
-from textcnn.inference.artifact import Artifact
+from textcnn.image.batches import ImageInputs
 from textcnn.labels import Labels
-from textcnn.models import formulas, registry
+from textcnn.models import registry
 from textcnn.models.base import build_image_classifier, build_text_classifier
-from textcnn.text.pipeline import TextPipeline
-from textcnn.text.tokenizer import Tokenizer
+from textcnn.models.summary import formulas
+from textcnn.prediction.artifact import Artifact
+from textcnn.tokenization.pipeline import TextPipeline
+from textcnn.tokenization.tokenizer import Tokenizer
 from textcnn_cli import console, inspect
 from textcnn_cli.main import app
 

@@ -197,7 +197,7 @@ def test_ctrl_c_before_there_is_anything_to_save_is_exit_130(here, monkeypatch):
     def interrupt(folder, **settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("textcnn.inference.manifest.read_config", interrupt)
+    monkeypatch.setattr("textcnn.folder.config_json.read_config", interrupt)
     code, data, said = here("classify", "model", "text")
     assert (code, data) == (130, "")
     assert "Traceback" not in said

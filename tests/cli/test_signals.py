@@ -5,7 +5,7 @@ import sys
 
 PROGRAM = """
 import os, signal
-from textcnn.training.progress import Silent
+from textcnn.progress import Silent
 from textcnn_cli import signals
 
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -6,15 +6,14 @@ from dataclasses import replace
 import pytest
 from cluster_files import answers, write_inputs
 
-from textcnn.cluster.finished import claim, finished
-from textcnn.cluster.job import TRIES, Job, do_unit
-from textcnn.cluster.places import open_place
-from textcnn.cluster.shipping import model_here, pack
+from textcnn.cluster.filesystem import open_place
+from textcnn.cluster.job import TRIES, Job, do_unit, model_here, pack
+from textcnn.cluster.state import claim, finished
 from textcnn.cluster.units import find_units
 from textcnn.config import DataConfig
 from textcnn.errors import ArtifactError, ConfigError, DataError
-from textcnn.inference.folder import fingerprint
-from textcnn.inference.predictor import Predictor
+from textcnn.folder.model_folder import fingerprint
+from textcnn.prediction.predictor import Predictor
 
 
 @pytest.fixture

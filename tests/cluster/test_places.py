@@ -3,7 +3,7 @@
 import pytest
 from pyarrow import fs
 
-from textcnn.cluster.places import Place, open_place
+from textcnn.cluster.filesystem import Place, open_place
 from textcnn.errors import DataError
 
 

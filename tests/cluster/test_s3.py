@@ -13,7 +13,7 @@ import pytest
 from conftest import skip_without
 from pyarrow import fs
 
-from textcnn.cluster.places import open_place
+from textcnn.cluster.filesystem import open_place
 from textcnn.errors import DataError
 
 KEY, SECRET = "somebody", "a/secret+"

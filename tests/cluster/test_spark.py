@@ -13,7 +13,7 @@ from pyarrow import parquet
 
 import textcnn
 from textcnn.errors import ConfigError
-from textcnn.inference.answers import answers_of
+from textcnn.prediction.answers import answers_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # pyspark's own
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textcnn.core.format import As, Piece, fractions, join_rows, literal
-from textcnn.text.arrow_texts import ArrowTexts
+from textcnn.tokenization.arrow_texts import ArrowTexts
 
 pytestmark = pytest.mark.usefixtures("core")
 TEXTS = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=30), max_size=8)

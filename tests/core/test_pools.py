@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textcnn.core import build, pools
+from textcnn.core import build
+from textcnn.core import calls as pools
 
 HERE = Path(__file__).parent
 THREADS = (1, 2, 5)

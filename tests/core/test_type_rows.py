@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from textcnn.core import type_rows, type_rows_numpy
-from textcnn.core.exact import ExactProduct
+from textcnn.core.numeric import ExactProduct
 from textcnn.core.type_rows_numpy import RowLayout, VectorTables
 
 pytestmark = pytest.mark.usefixtures("core")

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
-from textcnn.evaluation.calibration import DEFAULT_THRESHOLD, fit_temperature, fit_thresholds
-from textcnn.evaluation.probabilities import decide, probabilities
+from textcnn.evaluation.calibration import DEFAULT_THRESHOLD, decide, fit_temperature, fit_thresholds, probabilities
 from textcnn.labels import Labels
 
 THREE = Labels(("a", "b", "c"))

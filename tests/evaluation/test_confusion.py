@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.metrics import confusion_matrix
 
-from textcnn.evaluation.confusion import OTHERS, Confusion, confusion
+from textcnn.evaluation.metrics import OTHERS, Confusion, confusion
 from textcnn.labels import Labels
 
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from textcnn.evaluation.calibration import decide
 from textcnn.evaluation.intervals import score_intervals
 from textcnn.evaluation.metrics import score
-from textcnn.evaluation.probabilities import decide
 from textcnn.labels import Labels
 
 NAMES = ("a", "b", "c")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from textcnn.evaluation.precision_recall import precision_recall
+from textcnn.evaluation.metrics import precision_recall
 from textcnn.labels import Labels
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from textcnn.evaluation.probabilities import decide, probabilities
+from textcnn.evaluation.calibration import decide, probabilities
 from textcnn.labels import Labels
 
 THREE = Labels(("a", "b", "c"))

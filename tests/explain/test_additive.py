@@ -7,10 +7,9 @@ from hypothesis import strategies as st
 from one_layer_models import ASKED, OPTIONS, make
 
 from textcnn.errors import ConfigError, DataError
-from textcnn.explain.additive import reasons
-from textcnn.explain.explaining import Explainer
-from textcnn.explain.winners import Winners
-from textcnn.inference.predictor import Predictor
+from textcnn.explain.attribution import Winners, reasons
+from textcnn.explain.explainer import Explainer
+from textcnn.prediction.predictor import Predictor
 
 TEXTS = [*ASKED, "A good, GOOD film wıth  a bad plot!", "it's e\u0301tude \u00a0 it's", "good bad good bad good"]
 

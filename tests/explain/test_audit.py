@@ -9,14 +9,13 @@ import pytest
 from one_layer_models import make
 
 from textcnn.config import DataConfig
-from textcnn.explain.audit import audit
-from textcnn.explain.label_errors import rank_rows
+from textcnn.explain.audit import audit, rank_rows
 from textcnn.explain.shortcuts import find_shortcuts
-from textcnn.inference.out_of_fold import OutOfFold
-from textcnn.inference.predictor import Predictor
+from textcnn.folder.training_rows import OutOfFold
 from textcnn.labels import Labels
-from textcnn.text.overlap import digest
-from textcnn.text.reading import read_examples
+from textcnn.prediction.predictor import Predictor
+from textcnn.reading.rows import read_examples
+from textcnn.reading.statistics import digest
 
 
 def folds(rows) -> OutOfFold:

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from one_layer_models import ASKED, OPTIONS, make
 
 from textcnn.errors import ConfigError
-from textcnn.explain.blanks import Blanked
-from textcnn.explain.decision import Decision
-from textcnn.inference.predictor import Predictor
+from textcnn.explain.sufficient_words import Blanked, Decision
+from textcnn.prediction.predictor import Predictor
 
 TEXTS = [*ASKED, "a good film with a bad plot!", "a a a", "good good good bad bad it's fine and really over !"]
 

@@ -11,10 +11,10 @@ from one_layer_models import OPTIONS, make
 
 from textcnn.errors import ArtifactError, ConfigError
 from textcnn.explain.blinding import read_words, write_blinded
-from textcnn.inference.artifact import load_artifact
-from textcnn.inference.lookup import LookupModel
-from textcnn.inference.predictor import Predictor
 from textcnn.models.base import build_text_classifier
+from textcnn.prediction.artifact import load_artifact
+from textcnn.prediction.predictor import Predictor
+from textcnn.runtime.lookup import LookupModel
 
 SYLLABLES = ["an", "be", "ca", "do", "el", "fi", "go", "ha", "il", "jo"]
 NAMES = [f"{a}{b}{c}" for a in SYLLABLES for b in SYLLABLES for c in SYLLABLES]  # 1,000 of them

@@ -13,14 +13,13 @@ from one_layer_models import OPTIONS, make
 from textcnn.api import train
 from textcnn.core.lookup_numpy import activate
 from textcnn.errors import ArtifactError, ConfigError
-from textcnn.explain.evidence import find_evidence, load_evidence, with_evidence
-from textcnn.explain.evidence_index import OUTSIDE, build_evidence
-from textcnn.inference.answers import classify_rows
-from textcnn.inference.evidence import EvidenceIndex
-from textcnn.inference.predictor import Predictor
+from textcnn.explain.evidence import OUTSIDE, build_evidence, find_evidence, load_evidence, with_evidence
+from textcnn.folder.training_rows import EvidenceIndex
+from textcnn.prediction.answers import classify_rows
+from textcnn.prediction.predictor import Predictor
+from textcnn.progress import Silent
+from textcnn.reading.rows import open_rows
 from textcnn.runs.settings import train_text
-from textcnn.text.reading import open_rows
-from textcnn.training.progress import Silent
 
 SUBJECTS, VERBS, THINGS = ["the cat", "the dog", "a man"], ["likes", "hates"], ["good films", "bad plots", "old songs"]
 ROWS = [(f"{s} {v} {t} .", "pos" if v == "likes" else "neg") for s in SUBJECTS for v in VERBS for t in THINGS] * 3
@@ -61,7 +60,7 @@ def test_rows_held_out_are_never_cited(folder):
 @pytest.mark.parametrize("option", ["default", "pure", "widths", "cut", "multi label", "vectors"])
 def test_shares_are_those_of_counting(option, tmp_path):
     make(**OPTIONS[option]).save(tmp_path)
-    from textcnn.inference.lookup import LookupModel
+    from textcnn.runtime.lookup import LookupModel
 
     model = LookupModel.load(tmp_path)
     texts = ["a good film", "a bad film", "a good plot with a film", "", "unseenish words"]
@@ -157,7 +156,7 @@ def test_evidence_goes_with_folds(name):
 
 def test_a_model_in_memory_has_the_answers_of_its_folder(tmp_path):
     from textcnn.config import ModelConfig
-    from textcnn.inference.lookup import LookupModel
+    from textcnn.runtime.lookup import LookupModel
 
     artifact = make()
     artifact.save(tmp_path)

@@ -7,7 +7,7 @@ import pytest
 from one_layer_models import make
 
 from textcnn.errors import MissingExtraError
-from textcnn.inference.predictor import Predictor
+from textcnn.prediction.predictor import Predictor
 
 TEXTS = ["", "good", "a good film, a bad plot"]
 

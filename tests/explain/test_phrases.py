@@ -14,14 +14,12 @@ from one_layer_models import OPTIONS, TRAIN, make
 from textcnn.core.lookup_numpy import activate
 from textcnn.core.type_rows_numpy import UNIT
 from textcnn.errors import ConfigError
-from textcnn.explain.best_windows import EDGES, ranked
+from textcnn.explain.attribution import winning_ngrams
 from textcnn.explain.blinding import write_blinded
-from textcnn.explain.difference import difference
-from textcnn.explain.phrases import phrase_book
-from textcnn.explain.seen import seen_phrases
-from textcnn.explain.winners import winning_ngrams
-from textcnn.inference.lookup import LookupModel
-from textcnn.text.tokenizer import UNKNOWN
+from textcnn.explain.phrases import difference, phrase_book, seen_phrases
+from textcnn.explain.top_windows import EDGES, ranked
+from textcnn.runtime.lookup import LookupModel
+from textcnn.tokenization.tokenizer import UNKNOWN
 
 TOP = 6
 BOOKS = ["one width", "leaky", "tanh", "identity", "vectors", "two channels", "sigmoid", "multi label", "bag"]

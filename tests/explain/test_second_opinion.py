@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from textcnn.explain import second_opinion
-from textcnn.explain.label_errors import rank_rows
-from textcnn.explain.second_opinion import LEAST, with_second_opinion
-from textcnn.inference.out_of_fold import OutOfFold
+from textcnn.explain import linear_ensemble as second_opinion
+from textcnn.explain.audit import rank_rows
+from textcnn.explain.linear_ensemble import LEAST, with_second_opinion
+from textcnn.folder.training_rows import OutOfFold
 from textcnn.labels import Labels
 
 TEXTS = [f"a {'good' if k % 2 else 'bad'} film, number {k}" for k in range(40)]

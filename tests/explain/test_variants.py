@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from one_layer_models import ASKED, OPTIONS, make
 
-from textcnn.explain.variants import Variants
-from textcnn.inference.predictor import Predictor
-from textcnn.text.pipeline import EncodedTexts
-from textcnn.text.ragged import Ragged
+from textcnn.explain.counterfactuals import Variants
+from textcnn.prediction.predictor import Predictor
+from textcnn.tokenization.pipeline import EncodedTexts
+from textcnn.tokenization.ragged import Ragged
 
 TEXTS = [*ASKED, "a good film with a bad plot!", "a a a", "good good good bad bad", "a good"]
 

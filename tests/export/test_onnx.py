@@ -16,13 +16,12 @@ import textcnn
 from textcnn.config import ModelConfig
 from textcnn.errors import ArtifactError, ConfigError, MissingExtraError
 from textcnn.export.onnx_file import METADATA, feeds, write_onnx
-from textcnn.image.batching import ImageInputs
-from textcnn.inference.artifact import Artifact
-from textcnn.inference.predictor import Predictor
+from textcnn.image.batches import ImageInputs
 from textcnn.labels import Labels
 from textcnn.models import registry
-from textcnn.models.base import build_image_classifier
-from textcnn.models.forward import logits_of
+from textcnn.models.base import build_image_classifier, logits_of
+from textcnn.prediction.artifact import Artifact
+from textcnn.prediction.predictor import Predictor
 
 pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

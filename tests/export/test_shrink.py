@@ -12,13 +12,13 @@ import textcnn
 from textcnn.config import TextConfig
 from textcnn.config_types import parse_size
 from textcnn.errors import ConfigError
-from textcnn.export import parts
-from textcnn.export.loss import bound_of, measured, num_features, whole_texts
-from textcnn.export.shrink import folder_bytes, shrunk
-from textcnn.inference.artifact import load_artifact
-from textcnn.inference.lookup import LookupModel
-from textcnn.models.forward import logits_of
-from textcnn.text.tokenizer import Tokenizer
+from textcnn.export import compress as parts
+from textcnn.export.compress import folder_bytes, shrunk
+from textcnn.export.error_bound import bound_of, measured, num_features, whole_texts
+from textcnn.models.base import logits_of
+from textcnn.prediction.artifact import load_artifact
+from textcnn.runtime.lookup import LookupModel
+from textcnn.tokenization.tokenizer import Tokenizer
 
 WORDS = [*" ".join(TRAIN).split(), "unseen", "filmy", "zzz"]
 
@@ -152,7 +152,7 @@ def test_what_is_no_size_is_told(text):
 
 
 def test_measured_on_real_texts_the_proofs_hold(data_folder, tmp_path):
-    from textcnn.text.reading import read_examples
+    from textcnn.reading.rows import read_examples
 
     train, test = (next((data_folder / "trec").glob(f"{part}.*")) for part in ("train", "test"))
     artifact = textcnn.train(train, epochs=1, threads=1, num_filters=20, embedding_dim=20).artifact

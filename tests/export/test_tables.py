@@ -24,10 +24,10 @@ from textcnn.core.build import SOURCES, WASM, WASM_TARGET
 from textcnn.core.word_form import FORMS, WordForm
 from textcnn.errors import ArtifactError, ConfigError
 from textcnn.export import tables as tables_module
-from textcnn.export.parts import with_storage, without_ngrams
+from textcnn.export.compress import with_storage, without_ngrams
 from textcnn.export.tables import LOADER, reader_bytes, sections_of, word_form_of, write_tables
-from textcnn.inference.lookup import LookupModel
-from textcnn.text.tokenizer import Tokenizer
+from textcnn.runtime.lookup import LookupModel
+from textcnn.tokenization.tokenizer import Tokenizer
 
 ROOT = Path(__file__).parents[2]
 RUN = """
@@ -203,7 +203,7 @@ def test_a_real_model_gives_the_same_logits_for_all_test_texts(page, tmp_path, d
     textcnn.train(train, epochs=1, threads=1).save(tmp_path / "folder")
     lookup = LookupModel.load(tmp_path / "folder", precision=precision)
     write_tables(lookup, tmp_path / "model.tables")
-    from textcnn.text.reading import read_examples
+    from textcnn.reading.rows import read_examples
 
     texts = [*read_examples(test).texts, *TEXTS, "good " * 3000]
     page.goto(page.address)

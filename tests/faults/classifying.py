@@ -11,7 +11,7 @@ from pathlib import Path
 
 from faults.rig import Loss, Rig, kill
 
-from textcnn.benchmark.process_memory import with_children
+from benchmarks.process_memory import with_children
 
 
 def killed(rig: Rig, place: Path) -> None:

@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from faults.rows import texts  # noqa: E402
 
-from textcnn.benchmark.process_memory import anonymous_bytes, watched_run  # noqa: E402
+from benchmarks.process_memory import anonymous_bytes, watched_run  # noqa: E402
 
 COMMAND = "python -m tests.faults.ray_rows"
 PROGRAM = [sys.executable, "-m", "textcnn_cli"]

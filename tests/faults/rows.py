@@ -21,7 +21,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from textcnn.benchmark.process_memory import watched_run  # noqa: E402
+from benchmarks.process_memory import watched_run  # noqa: E402
 
 COMMAND = "python -m tests.faults.rows"
 AWKWARD = ("", "  ", "NA", 'he said "no"', "one,two", "first\nsecond", "漢字 とかな")

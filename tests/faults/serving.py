@@ -15,7 +15,7 @@ from pathlib import Path
 
 from faults.rig import TRAINING, Loss, Rig, ended
 
-from textcnn.benchmark.process_memory import with_children
+from benchmarks.process_memory import with_children
 
 QUESTIONS = 60
 _PATIENCE = 60.0  # seconds in which the server must answer again

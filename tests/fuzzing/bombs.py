@@ -30,9 +30,9 @@ from fuzzing import seeds  # noqa: E402
 
 from textcnn.errors import TextCNNError  # noqa: E402
 from textcnn.image.reading import read_images  # noqa: E402
-from textcnn.inference.predictor import Predictor  # noqa: E402
-from textcnn.text.reading import open_rows, read_examples  # noqa: E402
-from textcnn.text.vectors import read_vectors  # noqa: E402
+from textcnn.prediction.predictor import Predictor  # noqa: E402
+from textcnn.reading.rows import open_rows, read_examples  # noqa: E402
+from textcnn.vectors.pretrained import read_vectors  # noqa: E402
 
 COMMAND = "python -m tests.fuzzing.bombs"
 GIGABYTE, PIECE = 2**30, 2**24

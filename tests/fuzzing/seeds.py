@@ -22,13 +22,12 @@ from safetensors.numpy import save as save_safetensors
 from table_files import csv_bytes, jsonl_bytes, parquet_bytes
 
 from textcnn.config import ModelConfig
-from textcnn.image.batching import ImageInputs
-from textcnn.image.formats import write_idx, write_npz
-from textcnn.inference.artifact import Artifact
-from textcnn.inference.evidence import EvidenceIndex
-from textcnn.inference.out_of_fold import OutOfFold
+from textcnn.folder.training_rows import EvidenceIndex, OutOfFold
+from textcnn.image.batches import ImageInputs
+from textcnn.image.files import write_idx, write_npz
 from textcnn.labels import Labels
 from textcnn.models.base import build_image_classifier
+from textcnn.prediction.artifact import Artifact
 
 TEXTS = ["a good film", 'bad, "really" bad', "naïve 映画 🎬", "שלום عالم", ""]
 LABELS = ["pos", "neg", "pos|neg", "neg", "pos"]

@@ -14,17 +14,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from fuzzing import seeds
 
-import textcnn.inference.artifact
-import textcnn.inference.lookup  # imported here, so that a fuzzer sees inside
+import textcnn.prediction.artifact
+import textcnn.runtime.lookup
 from textcnn.config import DataConfig
 from textcnn.core import library, tokens, tokens_numpy
 from textcnn.core.word_form import FORMS
 from textcnn.errors import TextCNNError
+from textcnn.folder.model_folder import CONFIG, EVIDENCE, FOLDS, TOKENIZER, TRAINING, WEIGHTS
 from textcnn.image.reading import read_images
-from textcnn.inference.folder import CONFIG, EVIDENCE, FOLDS, TOKENIZER, TRAINING, WEIGHTS
-from textcnn.inference.predictor import Predictor
-from textcnn.text.reading import open_rows, read_examples
-from textcnn.text.vectors import read_vectors
+from textcnn.prediction.predictor import Predictor
+from textcnn.reading.rows import open_rows, read_examples
+from textcnn.vectors.pretrained import read_vectors
 
 ASKED = ["", "a good film", "漢 字漢 unseen \ud800", "bad " * 9]
 LONGEST_MESSAGE = 3_000  # characters; it is one line on the screen
@@ -135,7 +135,7 @@ def _model(files: Callable[[], dict[str, bytes]], name: str) -> Target:
         (place / name).write_bytes(content)
         if files is seeds.image_model:
             with refused():
-                textcnn.inference.artifact.load_artifact(place)
+                textcnn.prediction.artifact.load_artifact(place)
             return
         for runtime, precision in (("look-up", "float32"), ("look-up", "int8"), ("torch", "float32")):
             with refused():

@@ -7,7 +7,7 @@ from guarantees.guard import PAINS_TEST, Guard
 RUNS = (
     Guard(
         11,
-        "textcnn/runs/by_core.py",
+        "textcnn/runs/core_run.py",
         "train_weights",
         "first_weights(prepared, training.seed)",
         "first_weights(prepared, id(prepared) % 2**32)",
@@ -15,7 +15,7 @@ RUNS = (
     ),
     Guard(
         11,
-        "textcnn/runs/run.py",
+        "textcnn/runs/finish.py",
         "finish_run",
         "for name, value in summary.items() if name not in timed}",
         "for name, value in summary.items()}",
@@ -47,7 +47,7 @@ RUNS = (
     ),
     Guard(
         13,
-        "textcnn/models/forward.py",
+        "textcnn/models/base.py",
         "evaluation_batches",
         " or end - start == most or (end - start + 1) * longest > budget:",
         ":",
@@ -63,7 +63,7 @@ RUNS = (
     ),
     Guard(
         14,
-        "textcnn/training/watch.py",
+        "textcnn/training/resource_limits.py",
         "Watch.reporter",
         "or self._clock() >= self._until",
         "",
@@ -71,7 +71,7 @@ RUNS = (
     ),
     Guard(
         14,
-        "textcnn/training/watch.py",
+        "textcnn/training/resource_limits.py",
         "Watch._look_at_memory",
         "if (found := self._resident()) > most:",
         "if (found := self._resident()) > 2 * most:",
@@ -79,7 +79,7 @@ RUNS = (
     ),
     Guard(
         15,
-        "textcnn/runs/limits.py",
+        "textcnn/runs/finish.py",
         "limit_wide",
         "if size <= most:",
         "if True:",
@@ -87,11 +87,11 @@ RUNS = (
     ),
     Guard(
         16,
-        "textcnn/inference/closing.py",
+        "textcnn/runtime/scores.py",
         "Closing.certified",
         "certified_labels(self._filters, best, logits, limits) & ~clipped",
         "certified_labels(self._filters, best, logits, limits)",
-        "tests/inference/test_quantized.py::test_a_clipped_row_is_not_certified",
+        "tests/runtime/test_quantized.py::test_a_clipped_row_is_not_certified",
     ),
     Guard(
         17,
@@ -135,7 +135,7 @@ RUNS = (
     ),
     Guard(
         19,
-        "textcnn/explain/additive.py",
+        "textcnn/explain/attribution.py",
         "reasons",
         "(call.mean_sums * UNIT)[chosen] / lengths[:, None]",
         "(call.mean_sums * UNIT)[chosen]",

@@ -12,10 +12,10 @@ from one_layer_models import make
 
 import textcnn
 from textcnn.config import Config
-from textcnn.evaluation.probabilities import probabilities
-from textcnn.inference.predictor import Predictor
+from textcnn.evaluation.calibration import probabilities
+from textcnn.prediction.predictor import Predictor
+from textcnn.reading.rows import open_rows
 from textcnn.runs import run_text
-from textcnn.text.reading import open_rows
 
 
 @pytest.fixture(scope="module")

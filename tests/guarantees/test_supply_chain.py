@@ -22,7 +22,7 @@ LOADERS = {"torch.load", "torch.jit.load", "torch.package.PackageImporter", "os.
 ARRAY_LOADERS = {"load", "read_array"}  # of numpy: plain arrays only where that is said
 
 # A benchmark measures how a linear model answers from a file of scikit-learn's; it reads only what it wrote before.
-MAY_UNPICKLE = {"textcnn/benchmark/svm_files.py", "textcnn/benchmark/peers_files.py"}
+MAY_UNPICKLE = {"benchmarks/svm_files.py", "benchmarks/peers_files.py"}
 
 
 def faults(path: Path) -> list[str]:

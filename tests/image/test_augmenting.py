@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from textcnn.image.augmenting import RandomShift
-from textcnn.image.batching import ImageInputs
+from textcnn.image.batches import ImageInputs, RandomShift
 
 ROWS = np.arange(400)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from textcnn.errors import DataError
-from textcnn.image.formats import read_idx, read_npz, write_idx, write_npz
+from textcnn.image.files import read_idx, read_npz, write_idx, write_npz
 from textcnn.image.reading import read_images, splits
 
 in_folder = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -19,15 +19,15 @@ from textcnn.models.dpcnn import DPCNNEncoder
 from textcnn.models.gated import GatedEncoder
 from textcnn.models.kim import KimEncoder
 from textcnn.models.kim_settings import POOLINGS
-from textcnn.models.layers import text_layers
 from textcnn.models.mlp import MLPEncoder
 from textcnn.models.rcnn import RCNNEncoder
 from textcnn.models.recurrent import GRUEncoder, LSTMEncoder, RNNEncoder
 from textcnn.models.registry import TEXT, settings_of
+from textcnn.models.summary.layers import text_layers
 from textcnn.models.tcn import TCNEncoder
 from textcnn.models.vdcnn import VDCNNEncoder
-from textcnn.nn.ngrams import HashedNgrams
-from textcnn.text.batching import Batch
+from textcnn.nn.embedding import HashedNgrams
+from textcnn.tokenization.batch import Batch
 
 D, F_, H, B = 7, 12, 5, 3
 FORMULAS = [

@@ -10,12 +10,11 @@ from textcnn import core
 from textcnn.config import ModelConfig, TextConfig, TrainingConfig
 from textcnn.labels import Labels
 from textcnn.models import registry
-from textcnn.models.base import build_text_classifier
-from textcnn.models.forward import logits_of
-from textcnn.models.layers import text_layers
-from textcnn.text.lexicon import build_lexicon
-from textcnn.text.pipeline import TextPipeline
-from textcnn.text.tokenizer import Tokenizer
+from textcnn.models.base import build_text_classifier, logits_of
+from textcnn.models.summary.layers import text_layers
+from textcnn.tokenization.lexicon import build_lexicon
+from textcnn.tokenization.pipeline import TextPipeline
+from textcnn.tokenization.tokenizer import Tokenizer
 from textcnn.training.losses import BranchLoss
 from textcnn.training.optimizers import build_optimizers, split_parameters
 

@@ -10,14 +10,19 @@ import torch
 
 from textcnn.config import ModelConfig
 from textcnn.errors import ConfigError
-from textcnn.evaluation.probabilities import probabilities
-from textcnn.image.batching import ImageInputs
+from textcnn.evaluation.calibration import probabilities
+from textcnn.image.batches import ImageInputs
 from textcnn.labels import Labels
 from textcnn.models import registry
-from textcnn.models.base import build_image_classifier, build_text_classifier, num_parameters
-from textcnn.models.forward import evaluation_batches, logits_of
-from textcnn.text.pipeline import TextPipeline
-from textcnn.text.ragged import Ragged
+from textcnn.models.base import (
+    build_image_classifier,
+    build_text_classifier,
+    evaluation_batches,
+    logits_of,
+    num_parameters,
+)
+from textcnn.tokenization.pipeline import TextPipeline
+from textcnn.tokenization.ragged import Ragged
 
 LABELS = Labels(("a", "b", "c"))
 NUM_TYPES = 30

@@ -8,11 +8,10 @@ import torch
 
 from textcnn.config import ModelConfig
 from textcnn.errors import ConfigError
-from textcnn.image.batching import ImageInputs
+from textcnn.image.batches import ImageInputs
 from textcnn.labels import Labels
 from textcnn.models import registry
-from textcnn.models.base import build_image_classifier, num_parameters
-from textcnn.models.forward import logits_of
+from textcnn.models.base import build_image_classifier, logits_of, num_parameters
 
 LABELS = Labels(("a", "b", "c"))
 

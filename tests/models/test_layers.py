@@ -16,15 +16,15 @@ from torch.utils.flop_counter import FlopCounterMode
 from textcnn.config import ModelConfig
 from textcnn.errors import ConfigError
 from textcnn.labels import Labels
-from textcnn.models import formulas, registry
+from textcnn.models import registry
 from textcnn.models.base import TextClassifier, build_image_classifier, build_text_classifier
-from textcnn.models.layers import block_layers, image_layers, text_layers
-from textcnn.nn.arithmetic import ReceptiveField
+from textcnn.models.summary import formulas
+from textcnn.models.summary.layers import block_layers, image_layers, text_layers
 from textcnn.nn.blocks import ConvBlock
 from textcnn.nn.embedding import WordEmbedding
-from textcnn.nn.head import Head
-from textcnn.nn.pooling import pool_time
-from textcnn.text.batching import Batch
+from textcnn.nn.heads import Head
+from textcnn.nn.pooling import ReceptiveField, pool_time
+from textcnn.tokenization.batch import Batch
 
 LABELS = Labels(("a", "b", "c"))
 VARIANTS = [

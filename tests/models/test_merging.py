@@ -6,9 +6,8 @@ from one_layer_models import ASKED, OPTIONS, make
 
 from textcnn.config import ModelConfig
 from textcnn.errors import ConfigError
-from textcnn.models.base import build_text_classifier, num_parameters, put_weights, weights_of
-from textcnn.models.forward import logits_of
-from textcnn.models.merging import merged_config, merged_weights
+from textcnn.models.base import build_text_classifier, logits_of, num_parameters, put_weights, weights_of
+from textcnn.models.weights import merged_config, merged_weights
 
 MERGED = [name for name, option in OPTIONS.items() if "bag" not in name and "two channels" not in name]
 

@@ -9,12 +9,11 @@ import torch
 from textcnn.config import ModelConfig, TextConfig
 from textcnn.labels import Labels
 from textcnn.models import registry
-from textcnn.models.base import build_text_classifier
-from textcnn.models.forward import logits_of
-from textcnn.text.lexicon import build_lexicon
-from textcnn.text.pipeline import TextPipeline
-from textcnn.text.tokenizer import Tokenizer
-from textcnn.text.wide import WideFeatures
+from textcnn.models.base import build_text_classifier, logits_of
+from textcnn.tokenization.lexicon import build_lexicon
+from textcnn.tokenization.ngrams import WideFeatures
+from textcnn.tokenization.pipeline import TextPipeline
+from textcnn.tokenization.tokenizer import Tokenizer
 from textcnn.training.losses import BranchLoss
 from textcnn.training.optimizers import split_parameters
 

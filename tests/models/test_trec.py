@@ -9,7 +9,7 @@ import pytest
 
 import textcnn
 from textcnn.models import registry
-from textcnn.text.reading import read_examples
+from textcnn.reading.rows import read_examples
 
 NUM_TRAIN, NUM_HELD = 800, 200
 SMALL = {

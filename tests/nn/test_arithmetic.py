@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textcnn.nn.arithmetic import ReceptiveField, output_size
+from textcnn.nn.pooling import ReceptiveField, output_size
 
 
 @given(st.integers(1, 40), st.integers(1, 7), st.integers(1, 4), st.integers(0, 4), st.integers(1, 3))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from textcnn.nn.head import Head
+from textcnn.nn.heads import Head
 
 
 def test_two_labels_through_a_sigmoid_are_a_softmax_of_zero_and_z():

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textcnn.errors import ConfigError
-from textcnn.models.layers import block_layers
-from textcnn.nn.kinds import KINDS, GatedBlock, InceptionBlock, ResidualBlock
+from textcnn.models.summary.layers import block_layers
+from textcnn.nn.block_variants import KINDS, GatedBlock, InceptionBlock, ResidualBlock
 from textcnn.nn.norms import NORMS
 
 VARIANTS = [

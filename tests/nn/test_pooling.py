@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from textcnn.errors import ConfigError
 from textcnn.nn.pooling import POOLINGS, mean_of_types, pool_time
-from textcnn.text.batching import Batch
+from textcnn.tokenization.batch import Batch
 
 PLAIN = {"max": lambda x: x.amax(0), "mean": lambda x: x.mean(0), "last": lambda x: x[-1]}
 

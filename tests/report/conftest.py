@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import textcnn
+from textcnn.reading.rows import read_examples
 from textcnn.report import gather
-from textcnn.text.reading import read_examples
 
 TINY = {"embedding_dim": 8, "num_filters": 4, "epochs": 3, "threads": 1}
 # What a page must not take for its own: a label and texts that would run or break it.

@@ -3,8 +3,8 @@
 import pytest
 
 import textcnn
+from textcnn.reading.rows import read_examples
 from textcnn.report import gather
-from textcnn.text.reading import read_examples
 
 
 @pytest.mark.parametrize("kind", ["single", "multi"])

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from textcnn.errors import DataError
 from textcnn.report.content import Reason
-from textcnn.report.highlights import highlight
+from textcnn.report.page import highlight
 
 SPANS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.floats(-2, 2)), max_size=6)
 

@@ -151,7 +151,7 @@ def test_rows_that_chose_the_epoch_are_told(reports, sources):
 
 
 def test_many_labels_are_folded_and_drawn_in_grey(reports):
-    from textcnn.evaluation.confusion import confusion
+    from textcnn.evaluation.metrics import confusion
     from textcnn.labels import Labels
 
     names = tuple(f"label {n:02}" for n in range(40))

@@ -3,12 +3,11 @@
 import pytest
 
 import textcnn
-from textcnn.explain.phrases import phrase_book
-from textcnn.explain.seen import seen_phrases
+from textcnn.explain.phrases import phrase_book, seen_phrases
+from textcnn.reading.rows import read_examples
 from textcnn.report import gather, with_reasons
+from textcnn.report.gather import PHRASES
 from textcnn.report.page import render
-from textcnn.report.reasons import PHRASES
-from textcnn.text.reading import read_examples
 
 
 @pytest.mark.parametrize("kind", ["single", "multi"])
@@ -39,7 +38,7 @@ def test_the_phrases_are_those_of_the_phrase_book(models, reports, kind):
 
 @pytest.mark.parametrize("kind", ["single", "multi"])
 def test_where_there_are_rows_the_phrases_are_those_that_win_in_them(models, reports, kind, monkeypatch):
-    monkeypatch.setattr("textcnn.report.reasons.MOST_ROWS", 5)
+    monkeypatch.setattr("textcnn.report.gather.MOST_ROWS", 5)
     label = "pos" if kind == "single" else ["glad"]
     predictor = textcnn.load(models / kind)
     examples = read_examples([("good film", label), ("bad film", label), ("a good one", label)] * 2)

@@ -3,7 +3,7 @@
 import time
 from types import SimpleNamespace
 
-from textcnn.report.speed import measure_speed
+from textcnn.report.content import measure_speed
 
 
 class SlowTwice:

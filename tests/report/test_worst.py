@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from textcnn.evaluation.probabilities import decide
+from textcnn.evaluation.calibration import decide
 from textcnn.labels import Labels
-from textcnn.report.worst import worst_errors
+from textcnn.report.content import worst_errors
 
 
 def test_the_surest_wrong_answers_come_first():

@@ -8,14 +8,14 @@ from typer.testing import CliRunner
 import textcnn
 from textcnn.config import TextConfig
 from textcnn.errors import ArtifactError, ConfigError
-from textcnn.inference.predictor import Predictor
 from textcnn.models.registry import TEXT
+from textcnn.prediction.predictor import Predictor
+from textcnn.progress import Silent
 from textcnn.runs import train_text
 from textcnn.runs.continuing import continued_config, extended_labels
-from textcnn.runs.prepared import prepare_text
+from textcnn.runs.prepare import prepare_text
 from textcnn.runs.text import train_prepared
-from textcnn.text.tokenizer import Tokenizer
-from textcnn.training.progress import Silent
+from textcnn.tokenization.tokenizer import Tokenizer
 from textcnn_cli.main import app
 
 TINY = {"embedding_dim": 8, "num_filters": 4, "epochs": 3, "batch_size": 8}
@@ -37,10 +37,10 @@ class Heard(Silent):
 def untouched(data, start, **settings):
     """The model as it stands before the first step."""
     prepared = prepare_text(data, continued_config(settings, start, "m"), Silent(), start=start)
-    from textcnn.inference.artifact import Artifact
     from textcnn.models.base import weights_of
-    from textcnn.runs.by_torch import fresh_model
-    from textcnn.runs.first_weights import start_from_rows
+    from textcnn.prediction.artifact import Artifact
+    from textcnn.runs.core_run import start_from_rows
+    from textcnn.runs.torch_run import fresh_model
 
     model = fresh_model(prepared.config.model, prepared.inputs, prepared.labels, 0).eval()
     start_from_rows(weights_of(model), prepared, 0)

@@ -9,11 +9,11 @@ from typer.testing import CliRunner
 import textcnn
 from textcnn.config import Config
 from textcnn.errors import ArtifactError, ConfigError, DataError
-from textcnn.inference.folder import FOLDS
+from textcnn.folder.model_folder import FOLDS
+from textcnn.progress import Silent
 from textcnn.runs import run_text
 from textcnn.runs.folds import run_text_folds
-from textcnn.training.order import stratified_folds
-from textcnn.training.progress import Silent
+from textcnn.training.sampler import stratified_folds
 from textcnn_cli.main import app
 
 TINY = {"embedding_dim": 8, "num_filters": 4, "epochs": 2, "batch_size": 8}

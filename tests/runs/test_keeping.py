@@ -9,12 +9,12 @@ from contextlib import suppress
 import pytest
 
 from textcnn.errors import ArtifactError
-from textcnn.runs.keeping import checkpoints_beside, checkpoints_folder
+from textcnn.runs.output_lock import checkpoints_beside, checkpoints_folder
 
 HOLD = """
 import sys
 from pathlib import Path
-from textcnn.runs.keeping import checkpoints_beside
+from textcnn.runs.output_lock import checkpoints_beside
 with checkpoints_beside(Path(sys.argv[1])):
     print("begun", flush=True)
     sys.stdin.read()

@@ -8,11 +8,11 @@ import pytest
 import textcnn
 from textcnn.config import Config
 from textcnn.errors import ConfigError
-from textcnn.inference.artifact import load_artifact
-from textcnn.inference.lookup import LookupModel
-from textcnn.models.forward import logits_of
+from textcnn.models.base import logits_of
+from textcnn.prediction.artifact import load_artifact
+from textcnn.progress import Silent, StopTraining
 from textcnn.runs.images import run_images
-from textcnn.training.progress import Silent, StopTraining
+from textcnn.runtime.lookup import LookupModel
 
 TEXTS = [f"{word} film number {i % 7} of the year" for i in range(40) for word in ("fine", "poor")]
 LABELS = ["good", "bad"] * 40

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from textcnn.config import Config
+from textcnn.progress import Silent
 from textcnn.runs import train_text
 from textcnn.runs.images import run_images
 from textcnn.training.checkpoints import Checkpoints
-from textcnn.training.progress import Silent
 
 ROWS = [(f"{'good' if n % 2 else 'bad'} film number {n % 7}", "pos" if n % 2 else "neg") for n in range(64)]
 SMALL = {"epochs": 2, "batch_size": 16, "embedding_dim": 8, "num_filters": 4, "threads": 1, "ngram_buckets": 100}

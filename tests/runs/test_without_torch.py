@@ -7,17 +7,17 @@ ROAD = """
 import sys
 from pathlib import Path
 from textcnn.config import Config
-from textcnn.inference.artifact import Artifact
-from textcnn.inference.predictor import Predictor
-from textcnn.runs.first_weights import first_weights
-from textcnn.runs.limits import limit_wide
-from textcnn.runs.members import train_members
-from textcnn.runs.prepared import prepare_text
-from textcnn.runs.run import finish_run
+from textcnn.prediction.artifact import Artifact
+from textcnn.prediction.predictor import Predictor
+from textcnn.runs.core_run import first_weights
+from textcnn.runs.finish import limit_wide
+from textcnn.runs.ensemble import train_members
+from textcnn.runs.prepare import prepare_text
+from textcnn.runs.finish import finish_run
 from textcnn.runs.text import add_evidence
-from textcnn.training.learned import Learned
+from textcnn.training.result import Learned
 from textcnn.training.loop import Fit
-from textcnn.training.progress import Silent
+from textcnn.progress import Silent
 
 folder = Path(sys.argv[1])
 rows = [(f"{word} film number {n}", label) for n in range(20) for word, label in (("good", "pos"), ("bad", "neg"))]

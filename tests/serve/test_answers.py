@@ -7,9 +7,9 @@ import threading
 import pytest
 
 import textcnn
-from textcnn.explain.explaining import Explainer
-from textcnn.inference.answers import AnswerForm, answer_rows
-from textcnn.inference.predictor import Predictor
+from textcnn.explain.explainer import Explainer
+from textcnn.prediction.answers import AnswerForm, answer_rows
+from textcnn.prediction.predictor import Predictor
 from textcnn.serve.models import EXPLAINED
 
 TEXTS = ["a good film", "a bad film", "", "nothing of that 😀 sort", "good good bad", "line\nbreak\t\u0000 <b>"]

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from textcnn.errors import ConfigError
-from textcnn.serve.origins import checked_origins
+from textcnn.serve.cors import checked_origins
 
 ASKED = b'{"texts": ["a good film"]}'
 JSON = {"Content-Type": "application/json"}

@@ -9,8 +9,8 @@ import time
 import pytest
 
 from textcnn.errors import ConfigError
-from textcnn.serve.guard import Guard
 from textcnn.serve.metrics import Metrics
+from textcnn.serve.middleware import Guard
 from textcnn.serve.settings import Limits, ServerSettings, model_sources, token_of
 
 TOKEN = {"Authorization": "Bearer sesame"}

@@ -7,13 +7,12 @@ import json
 import pytest
 from starlette.requests import ClientDisconnect
 
-from textcnn.inference import type_rows
+from textcnn.runtime import cache as type_rows
 from textcnn.serve.app import build_app
 from textcnn.serve.batching import Batcher
 from textcnn.serve.metrics import Metrics
 from textcnn.serve.models import Models, Question
-from textcnn.serve.quick import QuickPath
-from textcnn.serve.service import Service
+from textcnn.serve.service import QuickPath, Service
 from textcnn.serve.settings import Limits, model_sources
 
 LIMITS = Limits(max_texts=3, max_text_length=3_000)

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from textcnn.inference.folder import replaced_folder
+from textcnn.folder.model_folder import replaced_folder
 
 
 def replace(folder, other):

@@ -15,21 +15,21 @@ import torch.multiprocessing
 from torch import nn
 
 from textcnn.config import Config, ModelConfig, TextConfig, TrainingConfig
-from textcnn.image.formats import write_npz
+from textcnn.image.files import write_npz
 from textcnn.labels import Labels
 from textcnn.models import registry
 from textcnn.models.base import build_text_classifier, weights_of
+from textcnn.progress import Silent
 from textcnn.runs.images import run_images
-from textcnn.text.lexicon import build_lexicon
-from textcnn.text.masking import WordDropout
-from textcnn.text.pipeline import TextPipeline
-from textcnn.text.tokenizer import Tokenizer
-from textcnn.text.wide import WideFeatures
+from textcnn.tokenization.lexicon import build_lexicon
+from textcnn.tokenization.masking import WordDropout
+from textcnn.tokenization.ngrams import WideFeatures
+from textcnn.tokenization.pipeline import TextPipeline
+from textcnn.tokenization.tokenizer import Tokenizer
 from textcnn.training.distributed import ALONE, RankLostError, process_group, weights_digest
-from textcnn.training.learn import learn
-from textcnn.training.learned import Part
-from textcnn.training.progress import Silent
-from textcnn.training.watch import Watch
+from textcnn.training.fit import learn
+from textcnn.training.resource_limits import Watch
+from textcnn.training.result import Part
 
 LABELS = Labels(("a", "b", "c"))
 SIZES = {"num_filters": 8, "hidden_size": 8, "num_features": 8}

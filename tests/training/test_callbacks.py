@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from textcnn.training.progress import Silent, StopTraining, Together
+from textcnn.progress import Silent, StopTraining, Together
 
 PAGE = (Path(__file__).parents[2] / "docs" / "callbacks.md").read_text(encoding="utf-8")
 

@@ -12,11 +12,10 @@ from torch import nn
 from tests.training.distributed_runs import CASES, gradients, left_alone, run_ranks, start_ranks, train, train_images
 from textcnn.config import Config
 from textcnn.errors import ConfigError
-from textcnn.nn.dropout import Dropout
-from textcnn.nn.step import Step
-from textcnn.runs.run import shared_config
+from textcnn.nn.dropout import Dropout, Step
+from textcnn.progress import Silent
+from textcnn.runs.finish import shared_config
 from textcnn.training.distributed import ALONE, ProcessGroup, RanksDifferError, process_group, require_alone
-from textcnn.training.progress import Silent
 
 
 @pytest.fixture(scope="module")

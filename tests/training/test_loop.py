@@ -8,16 +8,15 @@ import torch
 
 from textcnn.config import ModelConfig, TrainingConfig
 from textcnn.labels import Labels
-from textcnn.models.base import build_text_classifier
-from textcnn.models.forward import logits_of
-from textcnn.text.pipeline import TextPipeline
-from textcnn.text.ragged import Ragged
+from textcnn.models.base import build_text_classifier, logits_of
+from textcnn.progress import Silent, StopTraining
+from textcnn.tokenization.pipeline import TextPipeline
+from textcnn.tokenization.ragged import Ragged
 from textcnn.training import loop
-from textcnn.training.learn import learn
-from textcnn.training.learned import Part, calibrated
+from textcnn.training.fit import learn
 from textcnn.training.loop import DivergedError, fit
 from textcnn.training.losses import BranchLoss
-from textcnn.training.progress import Silent, StopTraining
+from textcnn.training.result import Part, calibrated
 from textcnn.training.trainer import NetworkLearner
 
 LABELS = Labels(("a", "b"))
@@ -191,8 +190,8 @@ def test_an_interrupt_keeps_what_was_learned(toy):
 
 
 def test_estimating_moves_nothing(toy):
-    from textcnn.training.estimate import estimate
-    from textcnn.training.precision import Precision
+    from textcnn.training.batches import Precision
+    from textcnn.training.resource_limits import estimate
 
     model = model_of()
     targets = LABELS.encode(toy.truth)

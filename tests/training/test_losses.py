@@ -8,8 +8,8 @@ from torch.nn import functional as F
 from textcnn.errors import ConfigError
 from textcnn.labels import Labels
 from textcnn.models.base import Branches
-from textcnn.training.label_weights import class_weights, label_log_odds
 from textcnn.training.losses import BranchLoss
+from textcnn.training.sampler import class_weights, label_log_odds
 
 SINGLE, MULTI = Labels(("a", "b", "c")), Labels(("a", "b", "c"), multi_label=True)
 ROWS = [("a",)] * 6 + [("b",)] * 3 + [("c",)]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from textcnn.training.order import default_epochs, shuffled_batches, stratified_split
+from textcnn.training.sampler import default_epochs, shuffled_batches, stratified_split
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=300), st.integers(1, 16), st.integers(0, 9))

@@ -11,14 +11,14 @@ from textcnn.errors import ConfigError
 from textcnn.labels import Labels
 from textcnn.models import registry
 from textcnn.models.base import build_text_classifier
-from textcnn.text.pipeline import TextPipeline
-from textcnn.text.ragged import Ragged
-from textcnn.training.learn import learn
-from textcnn.training.learned import Part
+from textcnn.progress import Silent
+from textcnn.tokenization.pipeline import TextPipeline
+from textcnn.tokenization.ragged import Ragged
+from textcnn.training.batches import Precision
+from textcnn.training.fit import learn
 from textcnn.training.losses import BranchLoss
 from textcnn.training.optimizers import build_optimizers
-from textcnn.training.precision import Precision
-from textcnn.training.progress import Silent
+from textcnn.training.result import Part
 
 LABELS = Labels(("a", "b"))
 INPUTS = TextPipeline(None)  # type: ignore[arg-type]

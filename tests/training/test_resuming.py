@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from textcnn.config import ModelConfig, TrainingConfig
 from textcnn.labels import Labels
 from textcnn.models.base import build_text_classifier
-from textcnn.text.pipeline import TextPipeline
-from textcnn.text.ragged import Ragged
+from textcnn.progress import Silent
+from textcnn.tokenization.pipeline import TextPipeline
+from textcnn.tokenization.ragged import Ragged
 from textcnn.training import checkpoints
 from textcnn.training.checkpoints import Checkpoints
-from textcnn.training.learn import learn
-from textcnn.training.learned import Part
-from textcnn.training.progress import Silent
-from textcnn.training.watch import Watch
+from textcnn.training.fit import learn
+from textcnn.training.resource_limits import Watch
+from textcnn.training.result import Part
 
 LABELS = Labels(("a", "b"))
 INPUTS = TextPipeline(None)  # type: ignore[arg-type]

@@ -8,9 +8,8 @@ import pytest
 
 from textcnn.config import Config, TrainingConfig
 from textcnn.errors import ConfigError
-from textcnn.training.estimate import Estimate
-from textcnn.training.progress import StopTraining
-from textcnn.training.watch import OverMemoryError, Watch, resident_bytes
+from textcnn.progress import StopTraining
+from textcnn.training.resource_limits import Estimate, OverMemoryError, Watch, resident_bytes
 
 MIB = 2**20
 

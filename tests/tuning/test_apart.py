@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from tests.tuning.test_tune import HELD, IDENTITY, PAIRS, SMALL, Heard, space, weights
 from textcnn.errors import ConfigError, TextCNNError
-from textcnn.training.progress import Silent
-from textcnn.tuning import apart, tune
+from textcnn.progress import Silent
+from textcnn.tuning import parallel_trials as apart
+from textcnn.tuning import tune
 from textcnn.tuning.space import LINE
 from textcnn.tuning.study import Trials
 

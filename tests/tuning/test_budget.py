@@ -2,7 +2,7 @@
 
 import pytest
 
-from textcnn.training.progress import StopTraining
+from textcnn.progress import StopTraining
 from textcnn.tuning.budget import SLACK, AgainReporter, Budget, PrunedError, TrialReporter
 
 

@@ -9,11 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 import textcnn
-from textcnn import extras
+from textcnn import errors as extras
 from textcnn.config import Config
 from textcnn.errors import ConfigError, MissingExtraError
+from textcnn.progress import Silent
 from textcnn.runs.pretrained import decided
-from textcnn.training.progress import Silent
 from textcnn.tuning import tune
 from textcnn.tuning.plot import draw
 from textcnn.tuning.space import LINE, Space, combine

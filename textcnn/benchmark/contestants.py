@@ -1,35 +1,130 @@
-"""The models that run against each other: the CNN and recurrent nets of its size."""
+"""The texts of the benchmark: real ones or made-up ones, through the product's own tokenizer and batches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from textcnn.benchmark.matching import BASELINES, REFERENCE, TOLERANCE
-from textcnn.benchmark.protocol import SpeedConfig
-from textcnn.benchmark.workload import Drawn, Workload
-from textcnn.config import Config, ModelConfig, TrainingConfig
+from textcnn.benchmark.protocol import BASELINES, REFERENCE, TOLERANCE, SpeedConfig
+from textcnn.config import Config, DataConfig, ModelConfig, TextConfig, TrainingConfig
 from textcnn.core.training import Trainer as CoreTrainer
 from textcnn.core.training_inputs import Corpus
-from textcnn.errors import ConfigError
+from textcnn.errors import ConfigError, DataError
 from textcnn.labels import Labels
 from textcnn.models import registry
 from textcnn.models.base import build_text_classifier, num_parameters
 from textcnn.models.weights import initial_weights
-from textcnn.runs.by_core import core_trainer, plain_objective
-from textcnn.text.batching import Batch
-from textcnn.text.masking import WordDropout
-from textcnn.text.pipeline import TextPipeline
-from textcnn.training.core_learner import mask_states, peak_rates, plain_texts
+from textcnn.progress import Silent
+from textcnn.reading.rows import read_examples
+from textcnn.runs.core_run import core_trainer, plain_objective
+from textcnn.tokenization.batch import Batch
+from textcnn.tokenization.masking import WordDropout
+from textcnn.tokenization.pipeline import TextPipeline
+from textcnn.tokenization.ragged import Ragged
+from textcnn.tokenization.tokenizer import Tokenizer
+from textcnn.training.core_trainer import CORE, choose_road, mask_states, peak_rates, plain_texts
 from textcnn.training.losses import BranchLoss
-from textcnn.training.order import Rows
-from textcnn.training.progress import Silent
-from textcnn.training.road import CORE, choose_road
+from textcnn.training.sampler import Rows
 from textcnn.training.trainer import Trainer
+
+_SYNTHETIC_TEXTS = 2_000
+_SYNTHETIC_LENGTH = 100
+_RESERVED = 2  # [PAD] and [UNK] are types of every vocabulary
+Targets = npt.NDArray[np.int64] | npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Texts of one length, as ids, and their targets."""
+
+    tokens: Ragged
+    targets: Targets
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Encoded texts from which batches are cut.
+
+    Attributes:
+        name: the file's name, or ``synthetic``.
+        tokens: ids of all texts.
+        targets: what the loss compares each text with.
+        labels: their labels.
+        tokenizer: what made the ids.
+        config: how it was made, ``max_length`` included.
+    """
+
+    name: str
+    tokens: Ragged
+    targets: Targets
+    labels: Labels
+    tokenizer: Tokenizer
+    config: TextConfig
+
+    def draw(self, random: np.random.Generator, batch_size: int, length: int) -> Drawn:
+        """Texts that begin where texts of the workload begin, run on into the next ones, and end after ``length``."""
+        rows = random.integers(len(self.tokens), size=batch_size)
+        places = (self.tokens.offsets[rows][:, None] + np.arange(length)) % len(self.tokens.ids)
+        offsets = np.arange(batch_size + 1, dtype=np.int64) * length
+        return Drawn(Ragged(self.tokens.ids[places.ravel()], offsets), self.targets[rows])
+
+    def batch(self, drawn: Drawn) -> Batch:
+        """The product's batch of drawn texts, uncut."""
+        rows = np.arange(len(drawn.tokens))
+        return TextPipeline(self.tokenizer).batch(drawn.tokens, rows, labels=drawn.targets)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What is known of the texts, as JSON values."""
+        return {
+            "name": self.name,
+            "texts": len(self.tokens),
+            "tokens": len(self.tokens.ids),
+            "types": len(self.tokenizer),
+            "labels": len(self.labels),
+        }
+
+
+def read_workload(data: Any, reading: DataConfig, config: SpeedConfig) -> Workload:
+    """Real texts, with a tokenizer trained on them.
+
+    Raises:
+        DataError: the data cannot be read as asked, or holds no token.
+    """
+    examples = read_examples(data, reading)
+    labels = Labels.collect(examples.labels, multi_label=examples.multi_label)
+    name = PurePath(examples.name).name
+    text = TextConfig(vocabulary_size=config.vocabulary_size)
+    return _encode(name, examples.texts, examples.texts, labels, labels.encode(examples.labels), text)
+
+
+def synthetic_workload(config: SpeedConfig) -> Workload:
+    """Made-up texts whose words follow Zipf's law: the word of rank r is drawn with a probability of ``1 / r``."""
+    random = np.random.default_rng(config.seed)
+    num_words = config.vocabulary_size - _RESERVED
+    shares = np.cumsum(1 / np.arange(1, num_words + 1))
+    drawn = np.searchsorted(shares, random.random((_SYNTHETIC_TEXTS, _SYNTHETIC_LENGTH)) * shares[-1])
+    words = [f"w{rank}" for rank in range(num_words)]
+    texts = [" ".join(words[rank] for rank in row) for row in drawn.tolist()]
+    targets = random.integers(2, size=len(texts))
+    text = TextConfig(vocabulary_size=config.vocabulary_size)
+    return _encode("synthetic", [*texts, " ".join(words)], texts, Labels(("no", "yes")), targets, text)
+
+
+def _encode(
+    name: str, corpus: Sequence[str], texts: Sequence[str], labels: Labels, targets: Targets, config: TextConfig
+) -> Workload:
+    tokenizer = Tokenizer.train(corpus, config)
+    tokens = tokenizer.encode_batch(texts)
+    if not len(tokens.ids):
+        raise DataError(f"expected texts to time, found {len(texts):,} without a token", path=name)
+    return Workload(name, tokens, targets, labels, tokenizer, config)
+
 
 # The rate falls to 0 over so many steps, so it never does; its course costs the same whatever it is.
 _PLANNED_STEPS = 1_000_000

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from textcnn.extras import import_extra
+from textcnn.errors import import_extra
 
 _MARKERS = "os^Dv*XPhd<>p8"
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")  # Okabe & Ito

@@ -8,8 +8,7 @@ from typing import Any
 
 from textcnn.benchmark.document import comparisons
 from textcnn.benchmark.protocol import PHASES
-from textcnn.errors import ConfigError
-from textcnn.extras import import_extra
+from textcnn.errors import ConfigError, import_extra
 
 # Okabe & Ito's colours, told apart by colour-blind readers; batch sizes differ by marker and dashes as well.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")

@@ -1,26 +1,153 @@
-"""The speed benchmark: the CNN beside recurrent nets of its size, in one run, as one JSON document."""
+"""Taking times: all contestants on every batch, in turn, so that a slow moment of the machine hits them alike."""
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from itertools import chain, islice
+from typing import Any, TypeVar
 
 import numpy as np
 
-from textcnn.benchmark.contestants import Contestant, Entry, build, describe, enter
-from textcnn.benchmark.document import FORMAT_VERSION, KIND, ratio_to_reference
-from textcnn.benchmark.epoch import time_epoch
-from textcnn.benchmark.machine import describe_machine
-from textcnn.benchmark.matching import REFERENCE
-from textcnn.benchmark.protocol import MIN_BATCHES, PHASES, SpeedConfig
-from textcnn.benchmark.statistics import median_ratio
-from textcnn.benchmark.timing import interleave
-from textcnn.benchmark.workload import Workload, read_workload, synthetic_workload
-from textcnn.config import DataConfig, TrainingConfig
-from textcnn.training.learn import prepare
-from textcnn.training.progress import Reporter
+from textcnn.benchmark.contestants import (
+    Contestant,
+    Entry,
+    Workload,
+    build,
+    describe,
+    enter,
+    read_workload,
+    synthetic_workload,
+)
+from textcnn.benchmark.document import (
+    FORMAT_VERSION,
+    KIND,
+    Floats,
+    describe_machine,
+    median_ratio,
+    ratio_of_sums,
+    ratio_to_reference,
+)
+from textcnn.benchmark.protocol import MIN_BATCHES, PHASES, REFERENCE, SpeedConfig
+from textcnn.config import DataConfig, TextConfig, TrainingConfig
+from textcnn.progress import Reporter
+from textcnn.tokenization.pipeline import TextPipeline
+from textcnn.training.fit import prepare
+from textcnn.training.sampler import Rows, shuffled_batches
+
+Item = TypeVar("Item")
+
+
+def interleave(
+    tasks: Sequence[Callable[[Item], Any]],
+    items: Iterable[Item],
+    *,
+    warmup: int,
+    seed: int,
+    at_least: int = 0,
+    seconds: float = float("inf"),
+) -> Floats:
+    """Give every item to every task and take the time.
+
+    Args:
+        tasks: what is timed.
+        items: made between the timed calls.
+        warmup: items at the beginning whose times are dropped.
+        seed: decides the order of the tasks, drawn anew for each item.
+        at_least: timed items before ``seconds`` may end it.
+        seconds: wall time after which it ends, warm-up excluded.
+
+    Returns:
+        ``(tasks, N)`` seconds, N the timed items.
+    """
+    random = np.random.default_rng(seed)
+    times = []
+    deadline = float("inf")
+    with _no_garbage_collection():
+        for number, item in enumerate(items):
+            if number == warmup:
+                deadline = time.perf_counter() + seconds
+            taken = np.zeros(len(tasks))
+            for position in random.permutation(len(tasks)):
+                began = time.perf_counter()
+                tasks[position](item)
+                taken[position] = time.perf_counter() - began
+            if number >= warmup:
+                times.append(taken)
+            if len(times) >= at_least and time.perf_counter() > deadline:
+                break
+    return np.array(times).reshape(-1, len(tasks)).T
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """A collection would fall on one contestant, and not on the one that caused it."""
+    was_enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def time_epoch(
+    entries: Sequence[Entry], workload: Workload, config: SpeedConfig, training: TrainingConfig, reporter: Reporter
+) -> dict[str, Any]:
+    """Seconds and training tokens/s of an epoch, its texts cut as the product cuts them.
+
+    Args:
+        entries: all contestants; the reference and those named by ``config.epoch_baselines`` run.
+        workload: the texts.
+        config: which texts, and how many batches warm up.
+        training: batch size, word dropout and all else of the training loop.
+        reporter: is told of the progress.
+    """
+    names = (REFERENCE, *config.epoch_baselines)
+    running = [build(entry, workload, training) for entry in entries if entry.name in names]
+    inputs = TextPipeline(workload.tokenizer, TextConfig().max_length)
+    texts = np.random.default_rng(config.seed).permutation(len(workload.tokens))[: config.epoch_texts]
+    sizes = inputs.sizes(workload.tokens)[texts]
+    batches = shuffled_batches(sizes, training.batch_size, seed=training.seed, epoch=0)
+    order = [texts[rows] for rows in batches]
+    times = interleave(
+        [contestant.epoch_step(inputs, workload) for contestant in running],
+        chain(islice(order, config.warmup), _reported(order, len(running), reporter)),
+        warmup=min(config.warmup, len(order)),
+        seed=config.seed,
+    )
+    tokens = int(sizes.sum())
+    results = [
+        {
+            "architecture": contestant.name,
+            "seconds": float(taken.sum()),
+            "tokens_per_second": tokens / float(taken.sum()),
+            **ratio_to_reference(contestant.name, ratio_of_sums(taken, times[0], config.seed)),
+        }
+        for contestant, taken in zip(running, times, strict=True)
+    ]
+    return {
+        "texts": len(sizes),
+        "tokens": tokens,
+        "batch_size": training.batch_size,
+        "batches": len(order),
+        "results": results,
+    }
+
+
+def _reported(order: list[Rows], num_running: int, reporter: Reporter) -> Iterator[Rows]:
+    """The batches of the epoch; says once, after a few of them, how long it will take."""
+    began = time.perf_counter()
+    for number, rows in enumerate(order):
+        if number == 5:
+            expected = (time.perf_counter() - began) / number * len(order)
+            reporter.say(f"an epoch of {len(order):,} batches for {num_running} contestants: about {expected:.0f} s")
+        yield rows
+
 
 Cell = dict[str, Any]
 _BUSY = 0.3  # cores kept busy by others from which times are disturbed
@@ -39,7 +166,7 @@ def run_speed(
     Args:
         config: what to measure.
         reporter: is told of every cell.
-        data: labelled texts, as for :func:`textcnn.text.reading.read_examples`; none: made-up texts.
+        data: labelled texts, as for :func:`textcnn.reading.rows.read_examples`; none: made-up texts.
         reading: how they are read.
         command: the command line, for the record.
 

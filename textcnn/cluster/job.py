@@ -1,24 +1,57 @@
-"""The work on one unit: read it, answer its rows, write them whole. Needs no Ray."""
+"""The work on one unit: its rows answered and written whole; a model folder sent to other machines."""
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import textcnn
-from textcnn.cluster.finished import Done, as_json, begin, is_done, read_done, write_done
-from textcnn.cluster.places import Place
+from textcnn.cluster.filesystem import Place
+from textcnn.cluster.state import Done, as_json, begin, is_done, read_done, write_done
 from textcnn.cluster.units import Unit
 from textcnn.config import DataConfig
-from textcnn.errors import DataError, TextCNNError
-from textcnn.inference.answers import Answerer, AnswerForm
-from textcnn.inference.streaming import Part, answer_stream, write_parts
-from textcnn.inference.writing import FORMATS
-from textcnn.text.reading import Rows, open_rows
-from textcnn.text.schema import Schema
+from textcnn.errors import ArtifactError, DataError, TextCNNError
+from textcnn.folder.model_folder import CONFIG, TIMING, TOKENIZER, TRAINING, WEIGHTS, fingerprint
+from textcnn.prediction.answers import Answerer, AnswerForm
+from textcnn.prediction.streaming import Part, answer_stream, write_parts
+from textcnn.prediction.writing import FORMATS
+from textcnn.reading.rows import Rows, open_rows
+from textcnn.reading.schema import Schema
+
+Files = Mapping[str, bytes]
+
+_NEEDED = (CONFIG, WEIGHTS, TOKENIZER, TRAINING, TIMING)
+
+
+def pack(folder: Path) -> Files:
+    """The files of a model that are needed to answer."""
+    return {name: (folder / name).read_bytes() for name in _NEEDED if (folder / name).is_file()}
+
+
+@contextmanager
+def model_here(folder: Path, wanted: str, files: Files | None) -> Iterator[Path]:
+    """The model of this fingerprint on this machine: in its folder where that is here too, else unpacked to be loaded.
+
+    What is unpacked is deleted at the end of the block; mapped weights stay with who has mapped them.
+
+    Raises:
+        ArtifactError: it is not here, and was not sent.
+    """
+    if folder.is_dir() and fingerprint(folder) == wanted:
+        yield folder
+        return
+    if files is None:
+        raise ArtifactError(f"expected the model {wanted} in {str(folder)!r} on every machine, found another or none")
+    with tempfile.TemporaryDirectory(prefix="textcnn-model-") as place:
+        for name, content in files.items():
+            Path(place, name).write_bytes(content)
+        yield Path(place)
+
 
 TRIES = 5  # of a unit: what kills its worker must not do so for ever
 ENDINGS = tuple(format.removeprefix(".") for format in FORMATS)

@@ -8,14 +8,13 @@ from pathlib import Path
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any
 
-from textcnn.errors import ConfigError
-from textcnn.extras import import_extra
-from textcnn.inference.answers import answers_of
-from textcnn.inference.manifest import read_config
+from textcnn.errors import ConfigError, import_extra
+from textcnn.folder.config_json import read_config
 from textcnn.labels import MULTI_LABEL
+from textcnn.prediction.answers import answers_of
 
 if TYPE_CHECKING:
-    from textcnn.inference.predictor import Predictor
+    from textcnn.prediction.predictor import Predictor
 
 _PAIRS = "array<struct<label: string, probability: double>>"
 
@@ -71,7 +70,7 @@ def classify_udf(
 
 @lru_cache(maxsize=4)
 def _predictor(folder: str, precision: str) -> Predictor:
-    from textcnn.inference.predictor import Predictor
+    from textcnn.prediction.predictor import Predictor
 
     predictor = Predictor.load(folder, precision=precision, threads=1)  # Spark runs a worker for each core
     predictor.text_inputs()

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from textcnn.cluster.places import Entry, Place
+from textcnn.cluster.filesystem import Entry, Place
 from textcnn.errors import DataError
-from textcnn.text.endings import EXTENSIONS, extension
-from textcnn.text.read_source import Source
+from textcnn.reading.compression import EXTENSIONS, extension
+from textcnn.reading.source import Source
 
 UNIT_BYTES = 2**27  # a larger Parquet file is several units
 

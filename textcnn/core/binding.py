@@ -38,7 +38,7 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "tc_exp": (c_double, [c_double]),
     "tc_log": (c_double, [c_double]),
 }
-# Functions of :mod:`textcnn.core.functions` whose number may be a large one.
+# Functions of :mod:`textcnn.core.calls` whose number may be a large one.
 _COUNTING = (
     *("tc_split_words", "tc_room_for_points", "tc_room_for_words"),
     *("tc_largest_count", "tc_weigh_ngrams", "tc_unique_types"),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.core.functions import call, pointer, whole
+from textcnn.core.calls import call, pointer, whole
 
 Bytes = npt.NDArray[np.uint8]
 Integers = npt.NDArray[np.int64]

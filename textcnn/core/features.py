@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.core.functions import call, pointer, texts, whole
+from textcnn.core.calls import call, pointer, texts, whole
 from textcnn.core.threads import in_parallel
 
 Ids = npt.NDArray[np.int32]
@@ -206,7 +206,7 @@ def ngram_buckets(
         ends: ``(W,)``, where each ends.
         shortest: characters of an n-gram, at least.
         longest: at most.
-        num_buckets: the hash (:mod:`textcnn.text.subwords`) is taken modulo this.
+        num_buckets: the hash (:mod:`textcnn.tokenization.lexicon`) is taken modulo this.
         most: n-grams of a word, the first ones; none: all.
 
     Raises:

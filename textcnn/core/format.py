@@ -13,7 +13,7 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.core.functions import call, pointer, whole
+from textcnn.core.calls import call, pointer, whole
 
 Bytes = npt.NDArray[np.uint8]
 Integers = npt.NDArray[np.int64]

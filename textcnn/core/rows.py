@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.core.functions import call, call_with_pool, pointer, real, whole
+from textcnn.core.calls import call, call_with_pool, pointer, real, whole
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]

@@ -1,7 +1,7 @@
 """Rows of delimited text and JSON lines by the core in C: cut into cells where they have one meaning (``src/scan.h``).
 
-There is no twin: the definition is the careful readers (:mod:`textcnn.text.read_csv`, :mod:`textcnn.text.read_json`),
-which read all rows where the core does not run, and every row that is odd.
+There is no twin: the definition is the careful readers (:mod:`textcnn.reading.delimited` and
+:mod:`textcnn.reading.json_rows`), which read all rows where the core does not run, and every row that is odd.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.core.functions import call, pointer, whole
+from textcnn.core.calls import call, pointer, whole
 
 Bytes = npt.NDArray[np.uint8]
 Integers = npt.NDArray[np.int64]

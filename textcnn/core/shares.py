@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.core.binding import address
-from textcnn.core.functions import call_with_pool, pointer, whole
+from textcnn.core.calls import call_with_pool, pointer, whole
 from textcnn.core.lookup import products_of, row_texts
 from textcnn.core.shares_numpy import Booleans, Doubles, Integers
 

@@ -7,7 +7,7 @@ import ctypes
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.core.functions import call, pointer, whole
+from textcnn.core.calls import call, pointer, whole
 from textcnn.core.word_form import WordForm
 
 Bytes = npt.NDArray[np.uint8]

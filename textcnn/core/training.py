@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.core.binding import Core, address
+from textcnn.core.calls import borrow, give_back
 from textcnn.core.layout import Floats, PaddedWeights
 from textcnn.core.memory import zeros
-from textcnn.core.pools import borrow, give_back
 from textcnn.core.training_inputs import (
     Corpus,
     Integers,

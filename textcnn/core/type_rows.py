@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.core.binding import address
-from textcnn.core.exact import ExactProduct
-from textcnn.core.functions import call_with_pool, pointer, whole
+from textcnn.core.calls import call_with_pool, pointer, whole
+from textcnn.core.numeric import ExactProduct
 from textcnn.core.type_rows_numpy import Array, Floats, Integers, RowLayout, VectorTables
 
 

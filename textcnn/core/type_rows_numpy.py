@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.core.exact import ExactProduct
+from textcnn.core.numeric import ExactProduct
 
 Array = npt.NDArray[Any]
 Integers = npt.NDArray[np.int64]

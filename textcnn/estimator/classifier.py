@@ -14,11 +14,11 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
 from textcnn.estimator.targets import Array, arranged, is_multi_label, read_classes, read_indicators, read_weights
-from textcnn.inference.answering import Answering
-from textcnn.inference.predictor import Predictor
+from textcnn.prediction.predictor import Predictor
+from textcnn.progress import Telling, TerminalReporter
+from textcnn.reading.rows import Examples
 from textcnn.runs import train_text
-from textcnn.text.reading import Examples
-from textcnn.training.progress import Telling, TerminalReporter
+from textcnn.runtime.text_model import Answering
 
 # Of a label that no training row had: probability 0, and less than any logit, but finite for metrics that rank.
 _NEVER = -1e6

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from textcnn.text.read_table import is_missing
+from textcnn.reading.table import is_missing
 
 Array = npt.NDArray[Any]
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.evaluation.probabilities import Floats
+from textcnn.evaluation.calibration import Floats
 from textcnn.labels import Labels
 
 RESAMPLES = 2_000

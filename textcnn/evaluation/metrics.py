@@ -1,4 +1,4 @@
-"""How good predictions are: accuracy, precision, recall, F1 and calibration error."""
+"""How good predictions are: accuracy, F1, calibration error, confusions, precision and recall."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.evaluation.probabilities import Floats, decide
+from textcnn.evaluation.calibration import Floats, decide
 from textcnn.labels import Labels
 
 BINS = 15  # as in Guo et al. 2017 (arXiv 1706.04599)
@@ -113,3 +113,97 @@ def calibration_bins(truth: Sequence[Sequence[str]], probs: Floats, labels: Labe
 def calibration_error(truth: Sequence[Sequence[str]], probs: Floats, labels: Labels) -> float:
     """Expected calibration error over 15 equal bins (Guo et al. 2017): mean gap of confidence and success."""
     return calibration_bins(truth, probs, labels).error
+
+
+OTHERS = "(others)"
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """A table of labels against labels.
+
+    Attributes:
+        names: of rows and columns.
+        counts: ``(L, L)``. Single-label: rows with the true label of the line and the label given of the column.
+            Multi-label: on the diagonal, rows whose label was given rightly; elsewhere, rows that lack the label of the
+            line and were given that of the column wrongly.
+        folded: how many labels stand together in the last line and column, called ``(others)``; 0: all are shown.
+    """
+
+    names: tuple[str, ...]
+    counts: npt.NDArray[np.int64]
+    folded: int = 0
+
+    def pairs(self, most: int) -> list[tuple[str, str, int]]:
+        """The most frequent confusions: the label missed, the label given for it, and how often."""
+        off = self.counts.copy()
+        np.fill_diagonal(off, 0)
+        order = np.argsort(-off, axis=None, kind="stable")[:most]
+        places = zip(*np.unravel_index(order, off.shape), strict=True)
+        return [(self.names[i], self.names[j], int(off[i, j])) for i, j in places if off[i, j]]
+
+    def folded_to(self, most: int) -> Confusion:
+        """The ``most - 1`` labels with the most confusions as they are, the others together; no name is twice."""
+        if len(self.names) <= most:
+            return self
+        off = self.counts.sum(axis=0) + self.counts.sum(axis=1) - 2 * np.diag(self.counts)
+        kept = np.sort(np.argsort(-off, kind="stable")[: most - 1])
+        group = np.full(len(self.names), most - 1)
+        group[kept] = np.arange(most - 1)
+        counts = np.zeros((most, most), np.int64)
+        np.add.at(counts, (group[:, None], group[None, :]), self.counts)
+        return Confusion((*(self.names[i] for i in kept), OTHERS), counts, len(self.names) - most + 1)
+
+
+def confusion(truth: Sequence[Sequence[str]], given: Sequence[Sequence[str]], labels: Labels) -> Confusion:
+    """Compare labels with the true ones; those unseen in training have a line too."""
+    names = [*labels.names, *sorted({name for row in truth for name in row} - set(labels.names))]
+    index = {name: i for i, name in enumerate(names)}
+    counts = np.zeros((len(names), len(names)), np.int64)
+    for wanted, found in zip(map(set, truth), map(set, given), strict=True):
+        for name in wanted & found:
+            counts[index[name], index[name]] += 1
+        for missed in wanted - found:
+            for wrong in found - wanted:
+                counts[index[missed], index[wrong]] += 1
+    return Confusion(tuple(names), counts)
+
+
+@dataclass(frozen=True)
+class PrecisionRecall:
+    """The curve of one label.
+
+    Attributes:
+        precision: ``(P,)``.
+        recall: ``(P,)``, falling.
+        average: area under the steps (average precision).
+    """
+
+    precision: Floats
+    recall: Floats
+    average: float
+
+
+def precision_recall(
+    truth: Sequence[Sequence[str]], probs: Floats, labels: Labels, *, points: int = 200
+) -> dict[str, PrecisionRecall]:
+    """Curves of the labels that some row has and some row has not, by scikit-learn.
+
+    Args:
+        truth: the true labels of each row.
+        probs: ``(N, C)``.
+        labels: the labels of the columns.
+        points: a longer curve is thinned to about as many, evenly along it.
+    """
+    from sklearn.metrics import average_precision_score, precision_recall_curve
+
+    curves = {}
+    for column, name in enumerate(labels.names):
+        positive = np.array([name in row for row in truth])
+        if not positive.any() or positive.all():
+            continue
+        precision, recall, _ = precision_recall_curve(positive, probs[:, column])
+        kept = np.unique(np.linspace(0, len(recall) - 1, min(points, len(recall))).round().astype(int))
+        average = float(average_precision_score(positive, probs[:, column]))
+        curves[name] = PrecisionRecall(precision[kept], recall[kept], average)
+    return curves

@@ -1,4 +1,4 @@
-"""What may be wrong with labelled texts: labels, n-grams that give them away, and the same text twice."""
+"""What may be wrong with labelled texts: suspected label errors, n-grams that give labels away, duplicates."""
 
 from __future__ import annotations
 
@@ -7,16 +7,69 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from textcnn.explain.label_errors import Suspect, rank_rows
-from textcnn.explain.second_opinion import with_second_opinion
+import numpy as np
+import numpy.typing as npt
+
+from textcnn.explain.linear_ensemble import with_second_opinion
 from textcnn.explain.shortcuts import Shortcut, find_shortcuts
-from textcnn.inference.folder import FOLDS, TRAINING
-from textcnn.inference.manifest import read_json
-from textcnn.inference.out_of_fold import OutOfFold
-from textcnn.inference.predictor import Predictor
-from textcnn.text.near_duplicates import NearDuplicate, near_duplicates
-from textcnn.text.overlap import count_conflicts, digest, fingerprints
-from textcnn.text.reading import Examples
+from textcnn.folder.config_json import read_json
+from textcnn.folder.model_folder import FOLDS, TRAINING
+from textcnn.folder.training_rows import OutOfFold
+from textcnn.labels import Labels
+from textcnn.prediction.predictor import Predictor
+from textcnn.reading.rows import Examples
+from textcnn.reading.statistics import NearDuplicate, count_conflicts, digest, fingerprints, near_duplicates
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A training row and what the model that had not seen it says of its label.
+
+    Attributes:
+        row: its number, from 0, in the order the rows were read.
+        given: its label, or labels.
+        suggested: the label that is more probable than the given one; of a multi-label row, the label that is absent
+            where it should be there, or there where it should not. None: the given one is the most probable.
+        probability: that the given label is right, out of fold.
+    """
+
+    row: int
+    given: tuple[str, ...]
+    suggested: str | None
+    probability: float
+
+
+def rank_rows(folds: OutOfFold, labels: Labels, truth: Sequence[tuple[str, ...]]) -> list[Suspect]:
+    """Every row, the one with the least probability of its own label first (self-confidence, Northcutt et al. 2021).
+
+    A multi-label row is as probable as the least probable of its C decisions. A label that the artifact does not know
+    has probability 0.
+
+    Args:
+        folds: of these rows.
+        labels: those of the artifact.
+        truth: the labels of each row.
+    """
+    probs = folds.probabilities.astype(np.float64)
+    if labels.multi_label:
+        given = np.array([[name in row for name in labels.names] for row in truth], np.bool_).reshape(probs.shape)
+        right = np.where(given, probs, 1 - probs)
+        own, other = right.min(axis=1), right.argmin(axis=1)
+        doubtful = own < 0.5
+    else:
+        number = {name: k for k, name in enumerate(labels.names)}
+        column = np.array([number.get(row[0], -1) for row in truth], np.int64)
+        own = np.where(column >= 0, probs[np.arange(len(probs)), column], 0)
+        other = probs.argmax(axis=1)
+        doubtful = other != column
+    return [
+        Suspect(row, truth[row], labels.names[other[row]] if doubtful[row] else None, float(own[row]))
+        for row in _ascending(own).tolist()
+    ]
+
+
+def _ascending(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    return np.argsort(values, kind="stable")
 
 
 @dataclass(frozen=True)
@@ -27,7 +80,7 @@ class Audit:
         rows: N.
         suspects: all rows, the one whose label is least probable first; none: there is no cross validation of them.
         reason: why there are no suspects.
-        second_opinion: whether linear models were asked too (:mod:`textcnn.explain.second_opinion`).
+        second_opinion: whether linear models were asked too (:mod:`textcnn.explain.linear_ensemble`).
         conflicts: distinct texts that occur with more than one label.
         shortcuts: n-grams that decide a label alone.
         test_rows: texts that were compared with these; none: there were none.
@@ -74,7 +127,7 @@ def audit(
         folder: the model; with ``train --folds K`` it has what ranks the rows.
         examples: its training rows; of other rows nothing is ranked.
         test: texts that must not be among them.
-        similarity: from which on two texts are nearly the same (:mod:`textcnn.text.near_duplicates`).
+        similarity: from which on two texts are nearly the same (:mod:`textcnn.reading.statistics`).
         limits: of shortcuts, as :func:`textcnn.explain.shortcuts.find_shortcuts` has them.
 
     Raises:

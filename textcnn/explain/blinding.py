@@ -9,12 +9,12 @@ from pathlib import Path
 
 from textcnn.config import ModelConfig
 from textcnn.errors import ConfigError
-from textcnn.inference.card import model_card
-from textcnn.inference.folder import CARD, CONFIG, FILES, OPTIONAL_FILES, TOKENIZER, TRAINING, replaced_folder
-from textcnn.inference.manifest import read_config, read_json
-from textcnn.text.blinding import read_phrase
-from textcnn.text.lexicon import build_lexicon
-from textcnn.text.tokenizer import Tokenizer
+from textcnn.folder.card import model_card
+from textcnn.folder.config_json import read_config, read_json
+from textcnn.folder.model_folder import CARD, CONFIG, FILES, OPTIONAL_FILES, TOKENIZER, TRAINING, replaced_folder
+from textcnn.tokenization.lexicon import build_lexicon
+from textcnn.tokenization.masking import read_phrase
+from textcnn.tokenization.tokenizer import Tokenizer
 
 
 def write_blinded(

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from textcnn.explain.additive import WIDE, Reasons
-from textcnn.explain.winners import Integers, Terms
-from textcnn.extras import import_extra
-from textcnn.inference.filters import Doubles
-from textcnn.text.pipeline import EncodedTexts
+from textcnn.errors import import_extra
+from textcnn.explain.attribution import WIDE, Integers, Reasons, Terms
+from textcnn.runtime.filters import Doubles
+from textcnn.tokenization.pipeline import EncodedTexts
 
 if TYPE_CHECKING:
-    from textcnn.inference.predictor import Predictor
+    from textcnn.prediction.predictor import Predictor
 
 METHOD = "integrated gradients"
 ERROR = "error of the integral"

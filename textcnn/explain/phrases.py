@@ -1,22 +1,21 @@
-"""The phrase book: what a one-layer model answers to most, over its whole vocabulary and without any data.
-
-Every number is the most that an n-gram can add to a logit: of a filter if its window wins; of the mean and of the wide
-branch if the text is nothing else.
-"""
+"""The phrase book of a one-layer model: strongest n-grams of the vocabulary, and those seen in texts."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from textcnn.errors import ConfigError
-from textcnn.explain.best_windows import best_products, best_windows
-from textcnn.inference.lookup import LookupModel
-from textcnn.text.tokenizer import PAD
+from textcnn.explain.attribution import WinningNgrams, winning_ngrams
+from textcnn.explain.top_windows import best_products, best_windows
+from textcnn.runtime.lookup import LookupModel
+from textcnn.tokenization.pipeline import EncodedTexts
+from textcnn.tokenization.tokenizer import PAD
 
 Doubles = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -170,3 +169,115 @@ def _strongest(
                 found.append(Phrase(" ".join(named), float(values[k])))
         ends.append(found)
     return ends[0], ends[1]
+
+
+@dataclass(frozen=True)
+class SeenPhrase:
+    """An n-gram of the filters that texts hold.
+
+    Attributes:
+        text: its words with blanks between them.
+        contribution: what the filters that it wins add to the logit, the mean over the texts where it wins one.
+        support: the number of those texts.
+        labels: how many of them have each label.
+    """
+
+    text: str
+    contribution: float
+    support: int
+    labels: dict[str, int]
+
+
+@dataclass(frozen=True)
+class SeenPage:
+    """The strongest seen n-grams for and against a label."""
+
+    label: str
+    strongest: list[SeenPhrase]
+    weakest: list[SeenPhrase]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: ``{label, for, against}``."""
+        sides = {"for": self.strongest, "against": self.weakest}
+        return {"label": self.label, **{side: [asdict(phrase) for phrase in found] for side, found in sides.items()}}
+
+
+def seen_phrases(
+    model: LookupModel,
+    texts: Sequence[str],
+    truth: Sequence[tuple[str, ...]],
+    *,
+    top: int = 10,
+    labels: Sequence[str] | None = None,
+    min_support: int = 2,
+) -> list[SeenPage]:
+    """For every label the ``top`` n-grams for it and against it that win a filter in ``min_support`` texts or more.
+
+    Raises:
+        ConfigError: the model has no such label.
+    """
+    check_labels(model, labels)
+    encoded = model.inputs.encode(texts)
+    won = winning_ngrams(model, encoded)
+    ngrams, index = np.unique(_types_of(won, encoded), axis=0, return_inverse=True)
+    index = index.reshape(-1)
+    held = np.unique(np.stack([index, won.texts]), axis=1)  # (2, P): an n-gram may win twice in a text
+    support = np.bincount(held[0], minlength=len(ngrams))
+    names = [*model.inputs.tokenizer.types(), *encoded.unseen.names]
+
+    def phrase(ngram: int, contribution: float) -> SeenPhrase:
+        words = " ".join(names[k] for k in ngrams[ngram].tolist() if k >= 0)
+        counts = Counter(label for text in held[1, held[0] == ngram].tolist() for label in truth[text])
+        return SeenPhrase(words, contribution, int(support[ngram]), dict(sorted(counts.items())))
+
+    pages = []
+    for name in model.labels.names if labels is None else labels:
+        column = won.contributions[:, model.labels.names.index(name)]
+        mean = np.bincount(index, column, minlength=len(ngrams)) / np.maximum(support, 1)
+        ends = []
+        for sign in (1, -1):
+            values = np.where(support >= min_support, sign * mean, 0)
+            order = np.argsort(-values, kind="stable")[:top]
+            ends.append([phrase(k, float(mean[k])) for k in order.tolist() if values[k] > 0])
+        pages.append(SeenPage(name, *ends))
+    return pages
+
+
+def _types_of(won: WinningNgrams, encoded: EncodedTexts) -> npt.NDArray[np.int32]:
+    """The types ``(M, H)`` of every n-gram; below 0 behind its last word."""
+    lengths = won.last - won.first
+    types = np.full((len(lengths), int(lengths.max(initial=0))), -1, np.int32)
+    for i in range(types.shape[1]):
+        held = lengths > i
+        types[held, i] = encoded.ids[won.first[held] + i]
+    return types
+
+
+LISTS = ("filters", "mean", "wide")
+
+
+def difference(first: list[Page], second: list[Page]) -> list[dict[str, Any]]:
+    """For every label of both: the n-grams that one book lists and the other does not, and those of both.
+
+    Each entry has ``text`` and ``first`` and ``second``, the contributions; what a book does not list has none. Those
+    that differ most come first; what is listed once counts as 0 in the other book.
+    """
+    others = {page.label: page for page in second}
+    return [
+        {"label": page.label, **{name: _changes(page, others[page.label], name) for name in LISTS}}
+        for page in first
+        if page.label in others
+    ]
+
+
+def _changes(page: Page, other: Page, name: str) -> list[dict[str, Any]]:
+    one, two = _contributions(getattr(page, name)), _contributions(getattr(other, name))
+    entries = [
+        {"text": text, **({"at": at} if at else {}), "first": one.get((text, at)), "second": two.get((text, at))}
+        for text, at in {**one, **two}
+    ]
+    return sorted(entries, key=lambda entry: (-abs((entry["first"] or 0) - (entry["second"] or 0)), entry["text"]))
+
+
+def _contributions(lists: tuple[list[Phrase], list[Phrase]]) -> dict[tuple[str, str | None], float]:
+    return {(phrase.text, phrase.at): phrase.contribution for side in lists for phrase in side}

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.core.features_numpy import occurrences
-from textcnn.evaluation.probabilities import probabilities
-from textcnn.inference.answering import Answering
-from textcnn.text.pipeline import EncodedTexts
-from textcnn.text.ragged import Ragged
+from textcnn.evaluation.calibration import probabilities
+from textcnn.runtime.text_model import Answering
+from textcnn.tokenization.pipeline import EncodedTexts
+from textcnn.tokenization.ragged import Ragged
 
 Integers = npt.NDArray[np.int64]
 
@@ -100,7 +100,7 @@ def _texts_of(tokens: Ragged, min_support: int) -> tuple[Integers, list[Integers
 
 
 def _types(key: Any) -> tuple[int, ...]:
-    """The types of a word or pair (:class:`textcnn.text.wide.WideFeatures`)."""
+    """The types of a word or pair (:class:`textcnn.tokenization.ngrams.WideFeatures`)."""
     first, second = (int(key) >> 32) - 1, int(key) & 0xFFFFFFFF
     return (second,) if first < 0 else (first, second)
 

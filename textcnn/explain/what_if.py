@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from textcnn.errors import ConfigError, DataError
-from textcnn.explain.decision import Decision
-from textcnn.explain.variants import Array, Variants
-from textcnn.inference.predictor import Predictor
-from textcnn.text.lexicon import Unseen
-from textcnn.text.pipeline import EncodedTexts
-from textcnn.text.tokenizer import PAD, UNKNOWN
+from textcnn.explain.counterfactuals import Array, Variants
+from textcnn.explain.sufficient_words import Decision
+from textcnn.prediction.predictor import Predictor
+from textcnn.tokenization.lexicon import Unseen
+from textcnn.tokenization.pipeline import EncodedTexts
+from textcnn.tokenization.tokenizer import PAD, UNKNOWN
 
 NEAREST = 5  # replacements of each word that are listed
 

@@ -14,13 +14,11 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from textcnn.errors import ConfigError
+from textcnn.atomic import write_whole
+from textcnn.errors import ConfigError, import_extra
 from textcnn.export.onnx_graph import ImageGraph, TextGraph, has_unseen
-from textcnn.export.written import write_whole
-from textcnn.extras import import_extra
-from textcnn.inference.artifact import Artifact
-from textcnn.models.base import ImageClassifier, TextClassifier
-from textcnn.models.forward import logits_of
+from textcnn.models.base import ImageClassifier, TextClassifier, logits_of
+from textcnn.prediction.artifact import Artifact
 
 OPSET = 17  # of ONNX 1.12: runtimes of 2022 read it
 METADATA = "textcnn"  # the key under which the file holds its JSON

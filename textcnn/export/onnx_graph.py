@@ -13,14 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from textcnn.image.batching import ImageBatch, ImageInputs
+from textcnn.image.batches import ImageBatch, ImageInputs
 from textcnn.models.base import ImageClassifier, TextClassifier
 from textcnn.nn.embedding import MultichannelEmbedding, WordEmbedding
+from textcnn.nn.heads import WideBranch
 from textcnn.nn.pooling import is_outside
-from textcnn.nn.wide import WideBranch
-from textcnn.text.batching import Batch
-from textcnn.text.lexicon import Unseen
-from textcnn.text.pipeline import TextPipeline
+from textcnn.tokenization.batch import Batch
+from textcnn.tokenization.lexicon import Unseen
+from textcnn.tokenization.pipeline import TextPipeline
 
 _PAIR = 2**32  # key of a pair of words: (first + 1) * 2**32 + second
 
@@ -134,7 +134,7 @@ class TypeTable(nn.Module):
 
 
 class WideGraph(nn.Module):
-    """Logits ``(B, C)`` of the wide branch: the rows of :meth:`textcnn.text.wide.WideFeatures.transform`, from ids."""
+    """Logits ``(B, C)`` of the n-gram branch from ids: what `WideFeatures.transform` gives, times its table."""
 
     keys: Tensor
     idf: Tensor

@@ -15,18 +15,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from textcnn.atomic import write_whole
 from textcnn.core.build import WASM, WASM_TARGET, is_current
 from textcnn.core.lookup_numpy import ACTIVATIONS
 from textcnn.core.word_form import WordForm
 from textcnn.errors import ArtifactError, ConfigError
-from textcnn.export.written import write_whole
-from textcnn.inference.lookup import LookupModel
-from textcnn.inference.quantized import IntegerFilters
-from textcnn.inference.storage import packed, unpacked
-from textcnn.inference.type_rows import BLOCK
-from textcnn.text.lexicon import Unseen
-from textcnn.text.tokenizer import Tokenizer, steps_of
-from textcnn.text.wide import first_logarithms
+from textcnn.folder.tensors import packed, unpacked
+from textcnn.runtime.cache import BLOCK
+from textcnn.runtime.filters import IntegerFilters
+from textcnn.runtime.lookup import LookupModel
+from textcnn.tokenization.lexicon import Unseen
+from textcnn.tokenization.ngrams import first_logarithms
+from textcnn.tokenization.tokenizer import Tokenizer, steps_of
 
 MAGIC, VERSION, ALIGNMENT = b"textcnn\n", 3, 64
 LOADER = "textcnn.js"

@@ -12,10 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.errors import DataError
-from textcnn.image.formats import read_idx, read_npz
-from textcnn.image.pictures import EXTENSIONS, Size, picture_files, read_pictures
-from textcnn.text.archives import strings
-from textcnn.text.read_hub import hub_split, is_hub_id
+from textcnn.image.files import EXTENSIONS, Size, picture_files, read_idx, read_npz, read_pictures
+from textcnn.reading.compression import strings
+from textcnn.reading.formats import hub_split, is_hub_id
 
 IDX_IMAGES = "-images-idx3-ubyte"
 IDX_LABELS = "-labels-idx1-ubyte"

@@ -6,9 +6,9 @@ from torch import Tensor, nn
 
 from textcnn.errors import ConfigError
 from textcnn.nn.dropout import Dropout
-from textcnn.nn.ngrams import HashedNgrams
+from textcnn.nn.embedding import HashedNgrams
 from textcnn.nn.pooling import mean_of_types
-from textcnn.text.batching import Batch
+from textcnn.tokenization.batch import Batch
 
 
 class BagEncoder(nn.Module):

@@ -6,12 +6,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from textcnn.nn.blocks import ConvBlock
+from textcnn.nn.blocks import ConvBlock, Stack
 from textcnn.nn.dropout import Dropout
-from textcnn.nn.padded import padded_vectors, zero_empty
-from textcnn.nn.pooling import pool_time
-from textcnn.nn.stack import Stack
-from textcnn.text.batching import Batch
+from textcnn.nn.pooling import padded_vectors, pool_time, zero_empty
+from textcnn.tokenization.batch import Batch
 
 KERNEL_SIZES = (7, 7, 3, 3, 3, 3)
 POOLED = (0, 1, 5)  # the layers that a pooling by 3 follows

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from textcnn.models.recurrent import RecurrentLayer, StatePooling
 from textcnn.nn.blocks import ConvBlock
 from textcnn.nn.dropout import Dropout
-from textcnn.nn.padded import padded_vectors
-from textcnn.text.batching import Batch
+from textcnn.nn.pooling import padded_vectors
+from textcnn.tokenization.batch import Batch
 
 
 class CLSTMEncoder(nn.Module):

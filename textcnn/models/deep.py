@@ -8,12 +8,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from textcnn.errors import ConfigError
+from textcnn.nn.block_variants import KINDS
+from textcnn.nn.blocks import HALVING, Stack
 from textcnn.nn.dropout import Dropout
-from textcnn.nn.kinds import KINDS
-from textcnn.nn.padded import padded_vectors
-from textcnn.nn.pooling import pool_time
-from textcnn.nn.stack import HALVING, Stack
-from textcnn.text.batching import Batch
+from textcnn.nn.pooling import padded_vectors, pool_time
+from textcnn.tokenization.batch import Batch
 
 
 class DeepEncoder(nn.Module):
@@ -25,7 +24,7 @@ class DeepEncoder(nn.Module):
 
     Args:
         embedding_dim: D.
-        kind: of the blocks, a name of :data:`textcnn.nn.kinds.KINDS`.
+        kind: of the blocks, a name of :data:`textcnn.nn.block_variants.KINDS`.
         num_blocks: how many.
         num_filters: F, channels of each.
         kernel_size: h, odd; of inception blocks several.

@@ -6,13 +6,11 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from textcnn.nn.blocks import ConvBlock
+from textcnn.nn.blocks import HALVING, ConvBlock
 from textcnn.nn.dropout import Dropout
 from textcnn.nn.norms import mask_places
-from textcnn.nn.padded import padded_vectors
-from textcnn.nn.pooling import pool_time
-from textcnn.nn.stack import HALVING
-from textcnn.text.batching import Batch
+from textcnn.nn.pooling import padded_vectors, pool_time
+from textcnn.tokenization.batch import Batch
 
 
 class PyramidBlock(nn.Module):

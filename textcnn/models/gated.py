@@ -6,11 +6,10 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from textcnn.nn.block_variants import GatedBlock
 from textcnn.nn.dropout import Dropout
-from textcnn.nn.kinds import GatedBlock
-from textcnn.nn.padded import padded_vectors
-from textcnn.nn.pooling import pool_time
-from textcnn.text.batching import Batch
+from textcnn.nn.pooling import padded_vectors, pool_time
+from textcnn.tokenization.batch import Batch
 
 
 class GatedEncoder(nn.Module):

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from textcnn.models.sides import require_sides
+from textcnn.models.base import require_sides
+from textcnn.nn.block_variants import InceptionBlock
 from textcnn.nn.blocks import ConvBlock
 from textcnn.nn.dropout import Dropout
-from textcnn.nn.kinds import InceptionBlock
 
 
 class InceptionEncoder(nn.Module):

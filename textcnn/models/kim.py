@@ -8,15 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from textcnn import kernels
-from textcnn.kernels.padding import is_exporting
 from textcnn.models.kim_settings import KimSettings
 from textcnn.nn.blocks import make_activation
-from textcnn.nn.dropout import Dropout
-from textcnn.nn.padded import padded_vectors
-from textcnn.nn.pooling import k_max, mean_of_types, pool_time
-from textcnn.nn.step import running_step
-from textcnn.text.batching import Batch
+from textcnn.nn.dropout import Dropout, running_step
+from textcnn.nn.pooling import k_max, mean_of_types, padded_vectors, pool_time
+from textcnn.nn.reference import conv_max
+from textcnn.tokenization.batch import Batch, is_exporting
 
 
 class KimEncoder(nn.Module):
@@ -113,7 +110,7 @@ class KimEncoder(nn.Module):
             chance = self._chance(batch.num_rows, embedded.device)
             keep = (chance >= self.dropout.p).to(embedded.dtype).expand(batch.num_rows, -1)
         weights, biases = zip(*self.filters(), strict=True)
-        scores = kernels.conv_max(embedded, weights, biases, batch.inverse, batch.offsets, keep)
+        scores = conv_max(embedded, weights, biases, batch.inverse, batch.offsets, keep)
         maxima: Tensor = self.activation(scores)  # (B, filters); activation(0) is 0: a dropped feature stays 0
         if keep is not None:
             maxima = maxima / (1 - self.dropout.p)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from textcnn.models.sides import require_sides
+from textcnn.models.base import require_sides
 from textcnn.nn.blocks import ConvBlock
 from textcnn.nn.dropout import Dropout
 

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from textcnn.nn.dropout import Dropout
-from textcnn.nn.padded import padded_vectors, zero_empty
-from textcnn.text.batching import Batch
+from textcnn.nn.pooling import padded_vectors, zero_empty
+from textcnn.tokenization.batch import Batch
 
 
 class FirstPlaces(nn.Module):

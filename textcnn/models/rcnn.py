@@ -13,9 +13,8 @@ from textcnn.errors import ConfigError
 from textcnn.models.recurrent import Cell, RecurrentLayer
 from textcnn.nn.dropout import Dropout
 from textcnn.nn.norms import mask_places
-from textcnn.nn.padded import padded_vectors
-from textcnn.nn.pooling import pool_time
-from textcnn.text.batching import Batch
+from textcnn.nn.pooling import padded_vectors, pool_time
+from textcnn.tokenization.batch import Batch
 
 CELLS: Mapping[str, Cell] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 

@@ -9,9 +9,8 @@ from torch import Tensor, nn
 
 from textcnn.errors import ConfigError
 from textcnn.nn.dropout import Dropout
-from textcnn.nn.padded import padded_vectors
-from textcnn.nn.pooling import POOLINGS, AttentionPooling, pool_time
-from textcnn.text.batching import Batch
+from textcnn.nn.pooling import POOLINGS, AttentionPooling, padded_vectors, pool_time
+from textcnn.tokenization.batch import Batch
 
 Cell = type[nn.RNN] | type[nn.GRU] | type[nn.LSTM]
 

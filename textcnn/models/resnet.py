@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from textcnn.nn.block_variants import ResidualBlock
 from textcnn.nn.blocks import ConvBlock
 from textcnn.nn.dropout import Dropout
-from textcnn.nn.kinds import ResidualBlock
 
 
 class ResNetEncoder(nn.Module):

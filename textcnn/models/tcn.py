@@ -7,12 +7,11 @@ from typing import cast
 from torch import Tensor, nn
 
 from textcnn.errors import ConfigError
+from textcnn.nn.block_variants import ResidualBlock
+from textcnn.nn.blocks import Stack
 from textcnn.nn.dropout import Dropout
-from textcnn.nn.kinds import ResidualBlock
-from textcnn.nn.padded import padded_vectors
-from textcnn.nn.pooling import POOLINGS, pool_time
-from textcnn.nn.stack import Stack
-from textcnn.text.batching import Batch
+from textcnn.nn.pooling import POOLINGS, padded_vectors, pool_time
+from textcnn.tokenization.batch import Batch
 
 
 class TCNEncoder(nn.Module):

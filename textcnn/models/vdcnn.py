@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from textcnn.errors import ConfigError
-from textcnn.nn.blocks import Block, ConvBlock
+from textcnn.nn.block_variants import ResidualBlock
+from textcnn.nn.blocks import HALVING, Block, ConvBlock, Stack
 from textcnn.nn.dropout import Dropout
-from textcnn.nn.kinds import ResidualBlock
-from textcnn.nn.padded import padded_vectors, zero_empty
-from textcnn.nn.pooling import k_max
-from textcnn.nn.stack import HALVING, Stack
-from textcnn.text.batching import Batch
+from textcnn.nn.pooling import k_max, padded_vectors, zero_empty
+from textcnn.tokenization.batch import Batch
 
 PAIRS: Mapping[int, tuple[int, int, int, int]] = {9: (1, 1, 1, 1), 17: (2, 2, 2, 2), 29: (5, 5, 2, 2)}  # table 2
 

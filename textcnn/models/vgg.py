@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from textcnn.models.sides import require_sides
+from textcnn.models.base import require_sides
 from textcnn.nn.blocks import ConvBlock
 from textcnn.nn.dropout import Dropout
 

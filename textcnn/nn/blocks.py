@@ -1,4 +1,4 @@
-"""The one building block of text and images: convolution, norm, activation, pooling, in one or two dimensions."""
+"""Convolution, norm, activation and pooling as one block; stacks of blocks over texts and images."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from textcnn.errors import ConfigError
-from textcnn.nn.arithmetic import Size, output_size
 from textcnn.nn.norms import make_norm, mask_places
+from textcnn.nn.pooling import Size, output_size
 
 ACTIVATIONS: Mapping[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -188,3 +188,22 @@ def _number(padding: int | str, kernel_size: int, dilation: int) -> int:
     if not isinstance(padding, int) or padding < 0:
         raise ConfigError(f"padding must be 'same', 'causal' or a number from 0 up, got {padding!r}")
     return padding
+
+
+# Half the places, rounded up: unlike a window of 2, it keeps a text of one place.
+HALVING: Pooling = {"pool": "max", "pool_size": 3, "pool_stride": 2, "pool_padding": 1}
+
+
+class Stack(nn.ModuleList):
+    """Blocks one after another: ``(B, C, T)`` and lengths to ``(B, K, T')`` and lengths.
+
+    Args:
+        modules: each a :class:`textcnn.nn.blocks.Block` for sequences.
+    """
+
+    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Apply the blocks, and carry the lengths through them."""
+        for block in self:
+            assert isinstance(block, Block)
+            x, lengths = block(x, lengths), block.output_size(lengths)
+        return x, lengths

@@ -1,14 +1,74 @@
-"""Dropout whose masks are a function of the rows of a training step (Srivastava et al. 2014, JMLR 15)."""
+"""Dropout whose masks depend on the seed, the epoch and the row, not on the batch."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
 from torch import Tensor, nn
 
-from textcnn.nn.step import running_step
+from textcnn.tokenization.masking import FEATURE_MASKS, uniform_rows
+
+
+@dataclass
+class Step:
+    """A forward pass of training; masks are a function of its rows, not of a generator of random numbers.
+
+    Attributes:
+        seed: of the run.
+        epoch: from 0.
+        rows: ``(B,)`` numbers of the batch's rows among the training rows.
+        first: number of the first row of the whole batch, of which ``rows`` may be a part.
+        total: sums a tensor over the parts of the batch, differentiably; none: ``rows`` is the whole batch.
+        counts: whether ``rows`` are this part's own; without a row of its own it has borrowed one.
+    """
+
+    seed: int
+    epoch: int
+    rows: npt.NDArray[np.int64]
+    first: int
+    total: Callable[[Tensor], Tensor] | None = None
+    counts: bool = True
+    _masks: int = 0
+
+    def uniform(self, *sizes: int, shared: bool = False) -> Tensor:
+        """Numbers in [0, 1), ``(B, *sizes)``: a function of seed, epoch, row, place, and which call of the pass it is.
+
+        Args:
+            sizes: of a row.
+            shared: all rows have the same, those of the first row of the whole batch: ``(1, *sizes)``.
+        """
+        rows = np.array([self.first]) if shared else self.rows
+        self._masks += 1
+        found = uniform_rows(self.seed, self.epoch + FEATURE_MASKS * self._masks, rows, math.prod(sizes))
+        return torch.from_numpy(found.reshape(len(rows), *sizes))
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Layers see this step within the block."""
+        token = _running.set(self)
+        try:
+            yield
+        finally:
+            _running.reset(token)
+
+
+_running: ContextVar[Step | None] = ContextVar("step", default=None)
+
+
+def running_step() -> Step | None:
+    """The step that runs; none outside of training runs: masks come from torch's generator then."""
+    return _running.get()
 
 
 class Dropout(nn.Dropout):
-    """In a :class:`textcnn.nn.step.Step` the mask is a function of seed, epoch and row; elsewhere ``nn.Dropout``."""
+    """In a :class:`textcnn.nn.dropout.Step` the mask is a function of seed, epoch and row; elsewhere ``nn.Dropout``."""
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, ...)`` to the same shape; the first axis are the rows."""

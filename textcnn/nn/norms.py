@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from textcnn.errors import ConfigError
-from textcnn.kernels.padding import is_exporting
-from textcnn.nn.step import running_step
+from textcnn.nn.dropout import running_step
+from textcnn.tokenization.batch import is_exporting
 
 
 def is_inside(x: Tensor, lengths: Tensor) -> Tensor:
@@ -33,7 +33,7 @@ class BatchNorm(_BatchNorm):
     """Each channel by its mean and variance over a batch (Ioffe & Szegedy 2015, arXiv 1502.03167).
 
     Places behind a text's end do not count. A batch of fewer than two places is normalised as in evaluation. Where a
-    step has only a part of its batch here (:class:`textcnn.nn.step.Step`), mean and variance are those of all parts.
+    step has only a part of its batch here (:class:`textcnn.nn.dropout.Step`), mean and variance are those of all parts.
     """
 
     def _check_input_dim(self, input: Tensor) -> None:

@@ -1,16 +1,32 @@
-"""Pooling over the time steps of texts of different lengths: always masked by length."""
+"""Pooling over time, masked by the length of each text; output lengths of convolutions."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from textcnn import kernels
 from textcnn.errors import ConfigError
-from textcnn.kernels.padding import is_exporting
-from textcnn.nn.padded import padded_vectors
-from textcnn.text.batching import Batch
+from textcnn.nn import kernels
+from textcnn.tokenization.batch import Batch, is_exporting
+
+
+def padded_vectors(embedded: Tensor, batch: Batch) -> Tensor:
+    """Vectors of every token, ``(B, T, D)``, zeros behind each text; T is 1 at least, so that every layer can run."""
+    vectors = torch.cat([embedded, embedded.new_zeros(1, embedded.shape[1])])
+    index = batch.padded()
+    if index.shape[1] == 0:  # only empty texts
+        index = index.new_full((batch.num_rows, 1), len(embedded))
+    return F.embedding(index, vectors)
+
+
+def zero_empty(features: Tensor, lengths: Tensor) -> Tensor:
+    """``features (B, F)`` with zeros for texts without a token: what they get from the head is its bias alone."""
+    return features.masked_fill((lengths == 0)[:, None], 0.0)
+
 
 POOLINGS = ("max", "mean", "last")
 
@@ -96,3 +112,29 @@ def mean_of_types(embedded: Tensor, batch: Batch) -> Tensor:
     shares = 1 / lengths.clamp(min=1).to(embedded.dtype)
     weights = torch.repeat_interleave(shares, lengths, output_size=batch.num_tokens)
     return kernels.bag_sum(embedded, batch.inverse, batch.offsets, weights)
+
+
+Size = TypeVar("Size", int, Tensor)
+
+
+def output_size(size: Size, kernel_size: int, *, stride: int = 1, padding: int = 0, dilation: int = 1) -> Size:
+    """Windows that fit: ``(W - F + 2P) / S + 1``, rounded down, with ``F = dilation * (kernel_size - 1) + 1``.
+
+    ``size`` may be a number or an integer tensor of lengths; a size too small for one window gives 0.
+    """
+    span = dilation * (kernel_size - 1) + 1
+    # The 1 stands within: then what is divided is negative only where 0 comes out, however an exported graph rounds.
+    windows = (size + 2 * padding - span + stride) // stride
+    return windows.clamp(min=0) if isinstance(windows, Tensor) else max(windows, 0)
+
+
+@dataclass(frozen=True)
+class ReceptiveField:
+    """How far one unit of a layer sees: ``size`` input places, and ``stride`` input places from unit to unit."""
+
+    size: int = 1
+    stride: int = 1
+
+    def through(self, kernel_size: int, *, stride: int = 1, dilation: int = 1) -> ReceptiveField:
+        """The field behind one more window of that kernel size, stride and dilation."""
+        return ReceptiveField(self.size + dilation * (kernel_size - 1) * self.stride, self.stride * stride)

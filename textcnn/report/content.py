@@ -1,17 +1,127 @@
-"""What a report says, before it is a page."""
+"""What a report says of a model and labelled rows, before it is a page."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from textcnn.evaluation.confusion import Confusion
+import numpy as np
+
+from textcnn.evaluation.calibration import Floats
 from textcnn.evaluation.intervals import ScoreIntervals
-from textcnn.evaluation.metrics import CalibrationBins
-from textcnn.evaluation.precision_recall import PrecisionRecall
-from textcnn.report.speed import Speed
-from textcnn.report.worst import Mistake
+from textcnn.evaluation.metrics import CalibrationBins, Confusion, PrecisionRecall
+from textcnn.labels import Labels
+from textcnn.prediction.predictor import Predictor
+
+_SINGLE, _BATCH, _REPEATS = 200, 2_000, 3  # texts asked one by one, texts at once, how often
+_SECONDS = 0.5  # about what each of the two may take at most
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Times of classifying, from strings to labels.
+
+    Attributes:
+        runtime: which runtime answered.
+        single_ms: median milliseconds of one text asked alone.
+        single_ms_95: the slowest of 95 % of them.
+        batch_size: texts asked at once.
+        texts_per_second: of such a batch, the median of three.
+        tokens_per_second: the same in tokens.
+    """
+
+    runtime: str
+    single_ms: float
+    single_ms_95: float
+    batch_size: int
+    texts_per_second: float
+    tokens_per_second: float
+
+
+def measure_speed(predictor: Predictor, texts: Sequence[str]) -> Speed:
+    """Ask for texts one by one and all at once, for about a second; the first answers, which fill caches, not timed."""
+    rows = [texts[i] for i in range(min(len(texts), _BATCH))]
+    for _ in range(2):  # words that have been met are answered by code that is compiled when it first runs
+        predictor.answer(rows[:1])
+    single: list[float] = []
+    for text in rows[:_SINGLE]:
+        single.append(_seconds(predictor, [text]))
+        if sum(single) > _SECONDS:
+            break
+    most = max(1, int(_SECONDS / _REPEATS / float(np.median(single))))
+    batch = rows[:most]
+    num_tokens = predictor.answer(batch).num_tokens
+    seconds = float(np.median([_seconds(predictor, batch) for _ in range(_REPEATS)]))
+    middle, slow = np.quantile(single, [0.5, 0.95]) * 1000
+    return Speed(
+        predictor.runtime.name, float(middle), float(slow), len(batch), len(batch) / seconds, num_tokens / seconds
+    )
+
+
+def _seconds(predictor: Predictor, texts: list[str]) -> float:
+    began = time.perf_counter()
+    predictor.answer(texts)
+    return time.perf_counter() - began
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A row that was answered wrongly.
+
+    Attributes:
+        row: its number, from 1.
+        text: the text.
+        truth: its true labels.
+        given: the labels the model gave.
+        probabilities: of all labels in ``truth`` and ``given`` that the model knows.
+    """
+
+    row: int
+    text: str
+    truth: tuple[str, ...]
+    given: tuple[str, ...]
+    probabilities: dict[str, float]
+
+
+def worst_errors(
+    texts: Sequence[str],
+    truth: Sequence[tuple[str, ...]],
+    given: Sequence[tuple[str, ...]],
+    probs: Floats,
+    labels: Labels,
+    *,
+    most: int,
+) -> tuple[list[Mistake], int]:
+    """The ``most`` worst errors, the worst first, and how many rows are wrong.
+
+    An error is as bad as the largest gap between a probability and the truth (0 or 1) among the labels that were
+    decided wrongly. A row whose only fault is a label the model was never shown comes last.
+
+    Args:
+        texts: N texts.
+        truth: the true labels of each.
+        given: the labels the model gave each.
+        probs: ``(N, C)``.
+        labels: the labels of the columns.
+        most: how many.
+    """
+    index = {name: i for i, name in enumerate(labels.names)}
+    wrong = [row for row in range(len(truth)) if set(truth[row]) != set(given[row])]
+
+    def gap(row: int) -> float:
+        missed = [1 - probs[row, index[name]] for name in set(truth[row]) - set(given[row]) if name in index]
+        added = [probs[row, index[name]] for name in set(given[row]) - set(truth[row])]
+        return float(max(missed + added, default=0.0)) - (not set(truth[row]) <= set(index))
+
+    gaps = np.array([gap(row) for row in wrong])
+    mistakes = []
+    for row in (wrong[k] for k in np.argsort(-gaps, kind="stable")[:most]):
+        concerned = [name for name in dict.fromkeys((*truth[row], *given[row])) if name in index]
+        found = {name: float(probs[row, index[name]]) for name in concerned}
+        mistakes.append(Mistake(row + 1, texts[row], tuple(truth[row]), tuple(given[row]), found))
+    return mistakes, len(wrong)
 
 
 class Reason(NamedTuple):
@@ -46,7 +156,7 @@ class Measured:
         curves: precision against recall of each label.
         before: calibration as the network is, at temperature 1.
         after: calibration with the temperature of the model.
-        statistics: of the texts, by :func:`textcnn.text.statistics.text_statistics`.
+        statistics: of the texts, by :func:`textcnn.reading.statistics.text_statistics`.
         unknown_words: the most frequent words that the vocabulary does not have, and how often.
         mistakes: the worst errors, the worst first.
         num_mistakes: how many rows are wrong.

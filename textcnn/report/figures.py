@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from textcnn.evaluation.metrics import BINS, CalibrationBins
-from textcnn.evaluation.precision_recall import PrecisionRecall
-from textcnn.extras import import_extra
+from textcnn.errors import import_extra
+from textcnn.evaluation.metrics import BINS, CalibrationBins, PrecisionRecall
 
 FEATURE = "--report"
 SERIES = 6  # colours that the page has for lines

@@ -1,20 +1,51 @@
-"""The page itself: one HTML file that asks nothing of the network."""
+"""The page of a report: one HTML file that asks nothing of the network."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 import textcnn
 from textcnn.atomic import replaced_file
-from textcnn.errors import ConfigError, DataError
-from textcnn.extras import import_extra
+from textcnn.errors import ConfigError, DataError, import_extra
 from textcnn.labels import MULTI_LABEL
 from textcnn.report import figures
-from textcnn.report.content import Measured, Report
-from textcnn.report.highlights import Segment, highlight
+from textcnn.report.content import Measured, Reason, Report
+
+
+class Segment(NamedTuple):
+    """A part of a text, what it adds to the logit, and that as a share of the strongest part's (-1 to 1)."""
+
+    text: str
+    contribution: float = 0.0
+    strength: float = 0.0
+
+
+def highlight(text: str, reasons: Sequence[Reason]) -> list[Segment]:
+    """Cut ``text`` into parts of one contribution each; together they are the text again.
+
+    Raises:
+        DataError: a reason that does not lie inside the text.
+    """
+    added = np.zeros(len(text))
+    cuts = {0, len(text)}
+    for start, end, contribution in reasons:
+        if not 0 <= start <= end <= len(text):
+            raise DataError(f"expected a reason within the {len(text)} characters of its text, got {start} to {end}")
+        added[start:end] += contribution
+        cuts |= {start, end}
+    strongest = float(np.abs(added).max(initial=0.0)) or 1.0
+    places = sorted(cuts)
+    return [
+        Segment(text[start:end], float(added[start]), float(added[start]) / strongest)
+        for start, end in pairwise(places)
+    ]
+
 
 PAGE = "report.html"
 TABLE_LABELS = 16  # lines of the table of confusions

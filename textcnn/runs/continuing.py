@@ -11,12 +11,12 @@ import numpy.typing as npt
 
 from textcnn.config import PRESETS, Config, DataConfig, ModelConfig, TextConfig, TrainingConfig
 from textcnn.errors import ArtifactError, ConfigError
-from textcnn.inference.artifact import Artifact
 from textcnn.labels import Labels
 from textcnn.models import registry
 from textcnn.models.weights import WIDE_IDF, WIDE_KEYS, WIDE_TABLE, Weights
-from textcnn.text.pipeline import TextPipeline
-from textcnn.training.progress import Reporter
+from textcnn.prediction.artifact import Artifact
+from textcnn.progress import Reporter
+from textcnn.tokenization.pipeline import TextPipeline
 
 # They decide which new words there are, and may differ from those the model was made with.
 _FREE = ("vocabulary_size", "min_frequency")

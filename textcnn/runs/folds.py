@@ -10,15 +10,15 @@ import numpy.typing as npt
 
 from textcnn.config import Config
 from textcnn.errors import ConfigError, DataError
-from textcnn.inference.out_of_fold import OutOfFold
+from textcnn.folder.training_rows import OutOfFold
 from textcnn.labels import Labels
-from textcnn.runs.prepared import read_rows
-from textcnn.runs.run import Run
+from textcnn.progress import Reporter
+from textcnn.reading.rows import Examples
+from textcnn.runs.finish import Run
+from textcnn.runs.prepare import read_rows
 from textcnn.runs.text import run_text
-from textcnn.text.reading import Examples
-from textcnn.training.order import stratified_folds
-from textcnn.training.progress import Reporter
-from textcnn.training.watch import Watch
+from textcnn.training.resource_limits import Watch
+from textcnn.training.sampler import stratified_folds
 
 METRICS = ("accuracy", "macro_f1", "micro_f1")
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from textcnn.config import Config, parsed_size
 from textcnn.errors import DataError
 from textcnn.image.reading import Images, read_part
-from textcnn.inference.artifact import Artifact
 from textcnn.labels import Labels
-from textcnn.models.merging import merged_config
-from textcnn.runs.run import (
+from textcnn.models.weights import merged_config
+from textcnn.prediction.artifact import Artifact
+from textcnn.progress import Reporter
+from textcnn.runs.finish import (
     Others,
     Run,
     check_dev,
@@ -25,12 +26,11 @@ from textcnn.runs.run import (
 )
 from textcnn.training.checkpoints import Checkpoints
 from textcnn.training.distributed import ALONE, ProcessGroup
-from textcnn.training.learned import Part
-from textcnn.training.progress import Reporter
-from textcnn.training.watch import Watch
+from textcnn.training.resource_limits import Watch
+from textcnn.training.result import Part
 
 if TYPE_CHECKING:
-    from textcnn.image.batching import ImageInputs
+    from textcnn.image.batches import ImageInputs
 
 
 def run_images(
@@ -58,10 +58,9 @@ def run_images(
 
 
 def _run_images(data: Any, config: Config, reporter: Reporter, dev: Any, test: Any, watch: Watch) -> Run:
-    from textcnn.image.augmenting import RandomShift
-    from textcnn.image.batching import ImageInputs
+    from textcnn.image.batches import ImageInputs, RandomShift
     from textcnn.models.base import build_image_classifier
-    from textcnn.training.learn import learn, prepare
+    from textcnn.training.fit import learn, prepare
 
     check_dev(dev, config)
     if config.training.ensemble > 1:

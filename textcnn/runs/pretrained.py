@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from textcnn.config import EMBEDDING_LEARNING_RATES, KEEP_VECTORS, VECTOR_LEARNING_RATES, Config
 from textcnn.errors import ConfigError, DataError
-from textcnn.text.ragged import Ragged
-from textcnn.text.read_hub import local_file
-from textcnn.text.tokenizer import PAD, UNKNOWN, Tokenizer
-from textcnn.text.vectors import Vectors, read_vectors
+from textcnn.reading.formats import local_file
+from textcnn.tokenization.ragged import Ragged
+from textcnn.tokenization.tokenizer import PAD, UNKNOWN, Tokenizer
+from textcnn.vectors.pretrained import Vectors, read_vectors
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,15 @@ from typing import Any
 
 from textcnn.config import Config
 from textcnn.errors import ConfigError
-from textcnn.inference.artifact import Artifact, load_artifact
+from textcnn.prediction.artifact import Artifact, load_artifact
+from textcnn.progress import Remembering, Reporter
 from textcnn.runs.continuing import continued_config
+from textcnn.runs.finish import Run, ended, shared_config
 from textcnn.runs.folds import run_text_folds
-from textcnn.runs.run import Run, ended, shared_config
 from textcnn.runs.text import run_text
 from textcnn.training.checkpoints import Checkpoints
 from textcnn.training.distributed import ALONE, ProcessGroup
-from textcnn.training.progress import Remembering, Reporter
-from textcnn.training.watch import Watch
+from textcnn.training.resource_limits import Watch
 
 
 def train_text(

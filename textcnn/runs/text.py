@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from textcnn.config import Config, TrainingConfig
 from textcnn.errors import ConfigError
-from textcnn.explain.evidence_index import build_evidence, check_architecture
-from textcnn.inference.artifact import Artifact
+from textcnn.explain.evidence import build_evidence, check_architecture
 from textcnn.models.weights import Weights
-from textcnn.runs.by_core import logits_function, train_weights
-from textcnn.runs.limits import limit_wide, with_features
-from textcnn.runs.members import train_members
-from textcnn.runs.prepared import Prepared, prepare_text
-from textcnn.runs.run import Run, finish_run, num_measured, warn_of_labels
-from textcnn.training.learned import Learned
-from textcnn.training.progress import Reporter
-from textcnn.training.road import CORE, choose_road
-from textcnn.training.watch import Watch
+from textcnn.prediction.artifact import Artifact
+from textcnn.progress import Reporter
+from textcnn.runs.core_run import logits_function, train_weights
+from textcnn.runs.ensemble import train_members
+from textcnn.runs.finish import Run, finish_run, limit_wide, num_measured, warn_of_labels, with_features
+from textcnn.runs.prepare import Prepared, prepare_text
+from textcnn.training.core_trainer import CORE, choose_road
+from textcnn.training.resource_limits import Watch
+from textcnn.training.result import Learned
 
 if TYPE_CHECKING:
     from torch import nn
@@ -38,7 +37,7 @@ def run_text(
     """Train a text classifier.
 
     Args:
-        data: anything :func:`textcnn.text.reading.read_examples` reads, or the examples it gave.
+        data: anything :func:`textcnn.reading.rows.read_examples` reads, or the examples it gave.
         config: every setting.
         reporter: is told what happens.
         dev: rows that choose the best epoch and calibrate, as ``data``.
@@ -89,7 +88,7 @@ def train_prepared(prepared: Prepared, reporter: Reporter, watch: Watch | None =
     def train(training: TrainingConfig) -> tuple[nn.Module | Weights, Learned]:
         if road.name == CORE:
             return train_weights(prepared, training, road, reporter, watch)
-        from textcnn.runs.by_torch import train_network
+        from textcnn.runs.torch_run import train_network
 
         return train_network(prepared, training, road, reporter, watch)
 

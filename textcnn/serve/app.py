@@ -15,9 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 import textcnn
-from textcnn.serve.guard import RETRY_SECONDS, Guard
-from textcnn.serve.quick import QuickPath
-from textcnn.serve.refusals import HTTP_CODES, Refusal
+from textcnn.serve.http_errors import HTTP_CODES, Refusal
+from textcnn.serve.middleware import RETRY_SECONDS, Guard
 from textcnn.serve.schemas import (
     ClassifyResponse,
     ErrorResponse,
@@ -26,7 +25,7 @@ from textcnn.serve.schemas import (
     ReadyResponse,
     request_schema,
 )
-from textcnn.serve.service import JSON, Service
+from textcnn.serve.service import JSON, QuickPath, Service
 
 PAGE = Path(__file__).parent / "page"
 # What the guard may answer on any path, beside 401.

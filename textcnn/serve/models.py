@@ -11,11 +11,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from textcnn.errors import ArtifactError, ConfigError
-from textcnn.explain.explaining import Explainer
-from textcnn.inference.answers import Answerer, answers_of
-from textcnn.inference.manifest import read_config
-from textcnn.inference.one_layer import refusal
-from textcnn.inference.predictor import Predictor
+from textcnn.explain.explainer import Explainer
+from textcnn.folder.config_json import read_config
+from textcnn.prediction.answers import Answerer, answers_of
+from textcnn.prediction.predictor import Predictor
+from textcnn.runtime.one_layer import refusal
 from textcnn.serve.settings import ModelSource
 
 FEW = 8  # texts up to which look-up answers faster one by one than together

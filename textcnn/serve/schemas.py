@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from textcnn.serve.http_errors import Refusal
 from textcnn.serve.models import Question
-from textcnn.serve.refusals import Refusal
 from textcnn.serve.settings import Limits
 
 

@@ -14,8 +14,7 @@ from contextlib import suppress
 from multiprocessing.connection import wait
 from typing import Any
 
-from textcnn.errors import ArtifactError, ConfigError, TextCNNError
-from textcnn.extras import import_extra
+from textcnn.errors import ArtifactError, ConfigError, TextCNNError, import_extra
 from textcnn.serve.metrics import Metrics
 from textcnn.serve.models import Models
 from textcnn.serve.settings import ServerSettings

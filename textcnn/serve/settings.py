@@ -50,7 +50,7 @@ class ServerSettings:
         precision: ``float32`` or ``int8``.
         token: that requests must bring; none: nobody is asked.
         limits: see there.
-        origins: whose pages may ask, as :func:`textcnn.serve.origins.checked_origins` gave them.
+        origins: whose pages may ask, as :func:`textcnn.serve.cors.checked_origins` gave them.
     """
 
     models: tuple[ModelSource, ...]
@@ -78,7 +78,7 @@ def model_sources(arguments: Sequence[str]) -> tuple[ModelSource, ...]:
         ArtifactError: a model of the hub cannot be fetched.
         ConfigError: two models of one name, or an empty name.
     """
-    from textcnn.inference.hub import model_folder  # which needs numpy, and `textcnn --help` does not
+    from textcnn.folder.hub import model_folder
 
     found: dict[str, ModelSource] = {}
     for argument in arguments:

@@ -17,9 +17,9 @@ import uvicorn
 from textcnn.core.threads import num_cores
 from textcnn.serve.app import build_app
 from textcnn.serve.batching import Batcher
+from textcnn.serve.connection import close_silent
 from textcnn.serve.metrics import Metrics
 from textcnn.serve.models import Models
-from textcnn.serve.patience import close_silent
 from textcnn.serve.service import Service
 from textcnn.serve.settings import ServerSettings
 

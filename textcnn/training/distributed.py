@@ -16,7 +16,7 @@ from textcnn.errors import ConfigError, TextCNNError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from textcnn.training.progress import Reporter
+    from textcnn.progress import Reporter
 
 Value = TypeVar("Value")
 
@@ -32,7 +32,7 @@ class RanksDifferError(TextCNNError):
 
 
 class ProcessGroup:
-    """A group of one process; :class:`textcnn.training.torch_group.TorchGroup` is one of several.
+    """A group of one process; :class:`textcnn.training.torch_distributed.TorchGroup` is one of several.
 
     Arguments and return values are the same for both, so the training loop does not distinguish them.
 
@@ -137,7 +137,7 @@ def process_group() -> Iterator[ProcessGroup]:
             f"expected --max-restarts 0 where torchrun runs on several machines, found {restarts}; leave it out, and "
             f"start the run again with --resume on every machine when a rank was lost"
         )
-    from textcnn.training.torch_group import joined
+    from textcnn.training.torch_distributed import joined
 
     with joined() as group:
         yield group

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from textcnn.config import TrainingConfig
 from textcnn.errors import TextCNNError
+from textcnn.progress import Reporter, StopTraining
 from textcnn.training.checkpoints import FitCheckpoints, State, of_prefix, with_prefix
 from textcnn.training.distributed import ALONE, ProcessGroup, weights_digest
-from textcnn.training.progress import Reporter, StopTraining
 
 ROLLBACKS = 3  # times that training goes back to good weights with half the rates before it gives up
 

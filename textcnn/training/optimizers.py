@@ -10,12 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from textcnn import kernels
 from textcnn.config import EMBEDDING_LEARNING_RATES, TrainingConfig
-from textcnn.nn.embedding import WordEmbedding
-from textcnn.nn.ngrams import HashedNgrams
-from textcnn.nn.wide import WideBranch
-from textcnn.training.order import linear_decay
+from textcnn.nn import kernels
+from textcnn.nn.embedding import HashedNgrams, WordEmbedding
+from textcnn.nn.heads import WideBranch
+from textcnn.training.sampler import linear_decay
 
 # Which optimizer moves the sparse tables of a module; all other weights are dense.
 TABLE_OWNERS: Mapping[type[nn.Module], str] = {WordEmbedding: "rows", HashedNgrams: "rows", WideBranch: "wide"}

@@ -10,17 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.config import TrainingConfig
-from textcnn.evaluation.calibration import DEFAULT_THRESHOLD, fit_thresholds
+from textcnn.evaluation.calibration import DEFAULT_THRESHOLD, fit_thresholds, probabilities
 from textcnn.evaluation.metrics import score
-from textcnn.evaluation.probabilities import probabilities
 from textcnn.labels import Labels
+from textcnn.progress import Reporter, Together
 from textcnn.training.distributed import ALONE
-from textcnn.training.estimate import Estimate
-from textcnn.training.learned import Part
 from textcnn.training.loop import Evaluate, Fit, Learner, fit, is_finished
-from textcnn.training.order import default_epochs
-from textcnn.training.progress import Reporter, Together
-from textcnn.training.watch import Watch
+from textcnn.training.resource_limits import Estimate, Watch
+from textcnn.training.result import Part
+from textcnn.training.sampler import default_epochs
 
 Deciding = Callable[[], Mapping[str, Any]]
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from textcnn.errors import ConfigError
-from textcnn.extras import import_extra
-from textcnn.training.progress import Silent
+from textcnn.errors import ConfigError, import_extra
+from textcnn.progress import Silent
 
 
 class TensorBoard(Silent):

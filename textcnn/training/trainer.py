@@ -13,15 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from textcnn.config import TrainingConfig
-from textcnn.nn.head import Head
+from textcnn.nn.heads import Head
+from textcnn.progress import Reporter
+from textcnn.training.batches import Precision, loss_of
 from textcnn.training.checkpoints import of_prefix, with_prefix
 from textcnn.training.distributed import ALONE, ProcessGroup
 from textcnn.training.loop import Arrays, Place, diverged
 from textcnn.training.losses import BranchLoss
 from textcnn.training.optimizers import build_optimizers, split_parameters
-from textcnn.training.precision import Precision
-from textcnn.training.progress import Reporter
-from textcnn.training.shares import loss_of
 
 
 class TrainingBatch(Protocol):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from textcnn.training.progress import Silent, StopTraining
+from textcnn.progress import Silent, StopTraining
 
 Clock = Callable[[], float]
 SLACK = 1.1  # training again may take this much longer than it took

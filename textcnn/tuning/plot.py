@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from textcnn.extras import import_extra
+from textcnn.errors import import_extra
 from textcnn.tuning.tune import Tuned
 
 _BLUE, _ORANGE = "#0072B2", "#E69F00"  # Okabe & Ito's, told apart by colour-blind readers

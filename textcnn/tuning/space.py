@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from textcnn.config import PRESETS, Config
-from textcnn.extras import import_extra
+from textcnn.errors import import_extra
 from textcnn.models import registry
 
 WIDTH, COMBINATION = "kernel_width", "kernel_combination"  # together they are kernel_sizes

@@ -8,8 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from textcnn.errors import ConfigError
-from textcnn.extras import import_extra
+from textcnn.errors import ConfigError, import_extra
 from textcnn.tuning.space import LINE, Space
 
 _NAME = "textcnn"

@@ -13,16 +13,15 @@ from statistics import median
 from typing import Any
 
 from textcnn.config import Config
-from textcnn.errors import ConfigError
-from textcnn.extras import import_extra
-from textcnn.runs.prepared import Prepared, prepare_text
-from textcnn.runs.run import Run
+from textcnn.errors import ConfigError, import_extra
+from textcnn.progress import Reporter
+from textcnn.runs.finish import Run
+from textcnn.runs.prepare import Prepared, prepare_text
 from textcnn.runs.text import train_prepared
 from textcnn.training.loop import DivergedError
-from textcnn.training.order import default_epochs
-from textcnn.training.progress import Reporter
-from textcnn.tuning.apart import Work, run_apart
+from textcnn.training.sampler import default_epochs
 from textcnn.tuning.budget import SLACK, AgainReporter, Budget, Clock, PrunedError, TrialReporter
+from textcnn.tuning.parallel_trials import Work, run_apart
 from textcnn.tuning.space import Space
 from textcnn.tuning.study import Trials, number_of
 

@@ -29,7 +29,7 @@ static tc_loss loss_of_text(const tc_pass *pass, int64_t row) {
     };
 }
 
-/* textcnn.text.masking.uniform_rows is its twin. */
+/* textcnn.tokenization.masking.uniform_rows is its twin. */
 static void drop_some(
     float *restrict features, float *restrict slopes, int64_t count, uint32_t state, uint32_t first, float rate, float kept
 ) {

@@ -1,0 +1,163 @@
+"""Calls into the library of the core: arrays as addresses, pools of threads, errors of Python."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from ctypes import c_void_p
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from textcnn.core.binding import Core, address, loaded
+from textcnn.core.threads import num_threads
+from textcnn.errors import NoMemoryError
+
+_lock = threading.RLock()  # collected garbage may hold a trainer, which gives its pool back
+_free: dict[int, list[c_void_p]] = {}  # by number of threads
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A ``tc_pool`` that one caller has: its address, its number of threads, and the process that has made it."""
+
+    address: c_void_p
+    threads: int
+    process: int
+
+
+def borrow(core: Core, threads: int | None = None) -> Pool:
+    """A pool for this caller alone, until it is given back.
+
+    Args:
+        core: the library.
+        threads: none: :func:`textcnn.core.threads.num_threads`.
+
+    Raises:
+        NoMemoryError: there is no room for a pool.
+    """
+    count = num_threads(threads)
+    with _lock:
+        kept = _free.get(count)
+        address = kept.pop() if kept else c_void_p(core.c.tc_pool_new(count))
+    if not address:
+        raise NoMemoryError(f"expected memory for {count} threads, found none; set TEXTCNN_THREADS to fewer")
+    return Pool(address, count, os.getpid())
+
+
+def give_back(pool: Pool) -> None:
+    """Keep a borrowed pool and its threads for the next caller."""
+    if os.getpid() == pool.process:  # else the caller has forked, and the parent still has the threads
+        with _lock:
+            _free.setdefault(pool.threads, []).append(pool.address)
+
+
+@contextmanager
+def lent(core: Core, threads: int | None = None) -> Iterator[c_void_p]:
+    """A pool that is borrowed for as long as the block runs; arguments and errors as :func:`borrow`."""
+    pool = borrow(core, threads)
+    try:
+        yield pool.address
+    finally:
+        give_back(pool)
+
+
+def _forget() -> None:
+    """In a forked child the threads do not exist, and the lock may be held by one of them."""
+    global _lock
+    _lock = threading.RLock()
+    _free.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+Array = npt.NDArray[Any]
+
+NO_MEMORY = -2
+
+
+class Texts(ctypes.Structure):
+    """Encoded texts, ``tc_texts`` of text_features.h."""
+
+    _fields_ = (
+        ("ids", ctypes.c_void_p),
+        ("num_ids", ctypes.c_int64),
+        ("offsets", ctypes.c_void_p),
+        ("num_texts", ctypes.c_int64),
+    )
+
+
+def texts(ids: Array, offsets: Array) -> Texts:
+    """Texts for C; the arrays must live on.
+
+    Raises:
+        TypeError: ids are not int32, or offsets not int64, or there is none.
+    """
+    if not len(offsets):
+        raise TypeError("expected an offset at least, found none")
+    return Texts(
+        address(ids, np.int32, (None,), "ids"),
+        len(ids),
+        address(offsets, np.int64, (None,), "offsets"),
+        len(offsets) - 1,
+    )
+
+
+def pointer(array: Array, kind: type[np.generic], *shape: int | None) -> ctypes.c_void_p:
+    """An array of that kind and shape (one axis of any length, where none is given) for C.
+
+    Raises:
+        TypeError: it is of another kind or shape, or not contiguous.
+    """
+    wanted: Sequence[int | None] = shape or (None,)
+    return ctypes.c_void_p(address(array, kind, wanted, "an array"))
+
+
+def whole(number: int) -> ctypes.c_int64:
+    """A whole number for C."""
+    return ctypes.c_int64(int(number))
+
+
+def real(number: float) -> ctypes.c_float:
+    """A float32 number for C."""
+    return ctypes.c_float(float(number))
+
+
+def call(name: str, *arguments: Any) -> int:
+    """The number that a function of the core gives, which is 0 or more.
+
+    Raises:
+        ValueError: sizes or numbers do not fit together.
+        NoMemoryError: there is not enough memory.
+    """
+    found = int(getattr(loaded().c, name)(*arguments))
+    if found == NO_MEMORY:
+        raise NoMemoryError(f"{name}: expected memory for a part of the texts, found none; classify fewer at a time")
+    if found < 0:
+        raise ValueError(f"{name}: sizes or numbers of the arrays do not fit together")
+    return found
+
+
+def call_with_pool(name: str, threads: int | None, *arguments: Any) -> int:
+    """The number that a function gives which takes a pool first; one thread needs none.
+
+    Args:
+        name: of the function.
+        threads: of the pool; none: :func:`textcnn.core.threads.num_threads`.
+        arguments: behind the pool.
+
+    Raises:
+        ValueError: as for :func:`call`.
+        NoMemoryError: as for :func:`call`.
+    """
+    if threads == 1:
+        return call(name, None, *arguments)
+    with lent(loaded(), threads) as pool:
+        return call(name, pool, *arguments)

@@ -1,0 +1,1 @@
+"""Data sets by name: their cards, fetching them, and what to know of one before training."""

@@ -1,0 +1,259 @@
+"""The data sets known by name: their cards in ``data/*.toml``, and the folder that holds a fetched one."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+import os
+import sys
+import tempfile
+import tomllib
+import types
+import typing
+import warnings
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from textcnn.datasets.checking import Report, check
+from textcnn.datasets.fetching import Debian, PackageFolder, Sdist, Sklearn, check_sha256, file_sha256
+from textcnn.datasets.sources import Hub, WheelVectors
+from textcnn.errors import DataError
+from textcnn.splitting import Plan
+
+TASKS = ("single-label", "multi-label", "image", "vectors")
+Source = PackageFolder | Sdist | Sklearn | Debian | Hub | WheelVectors
+_KINDS: dict[str, type] = {kind.kind: kind for kind in (PackageFolder, Sdist, Sklearn, Debian, Hub, WheelVectors)}
+
+
+@dataclass(frozen=True)
+class Split:
+    """How many rows a split has, and the checksum of each of its files as `get` writes it with seed 0, where known."""
+
+    rows: int
+    sha256: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a data set; ``data/README.md`` says what each field means."""
+
+    name: str
+    title: str
+    task: str
+    language: str
+    licence: str
+    licence_note: str
+    columns: tuple[str, ...]
+    labels: tuple[str, ...] | int
+    splits: dict[str, Split]
+    source: tuple[Source, ...]
+    citation: str = ""
+    url: str = ""
+    notes: str = ""
+    test_fraction: float = 0.0
+
+    @property
+    def num_labels(self) -> int:
+        """How many labels there are, named on the card or not."""
+        return self.labels if isinstance(self.labels, int) else len(self.labels)
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> Card:
+        """Build a card from the tables of its TOML file.
+
+        Raises:
+            DataError: unknown, missing or wrong fields, all together.
+        """
+        problems = _problems(cls, saved)
+        if isinstance(saved.get("task"), str) and saved["task"] not in TASKS:
+            problems.append(f"task must be one of {', '.join(TASKS)}, found {saved['task']!r}")
+        sources = [dict(source) for source in saved.get("source", [])]
+        kinds = [source.pop("kind", None) for source in sources]
+        for kind, source in zip(kinds, sources, strict=True):
+            if kind in _KINDS:
+                problems += _problems(_KINDS[kind], source, f"source {kind}: ")
+            else:
+                problems.append(f"kind of source must be one of {', '.join(_KINDS)}, found {kind!r}")
+        for split, table in saved.get("splits", {}).items():
+            problems += _problems(Split, table, f"splits.{split}: ")
+        if problems:
+            raise DataError(f"the card {saved.get('name')!r} cannot be used: {'; '.join(problems)}")
+        parts = {
+            "source": tuple(_KINDS[kind](**_tuples(source)) for kind, source in zip(kinds, sources, strict=True)),
+            "splits": {split: Split(**table) for split, table in saved["splits"].items()},
+        }
+        return cls(**{**_tuples(saved), **parts})
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON values, each source with its kind."""
+        saved = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        saved["source"] = [{"kind": source.kind, **asdict(source)} for source in self.source]
+        return saved
+
+
+def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    """TOML has lists where we have tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+
+
+def _problems(kind: type, values: Mapping[str, Any], where: str = "") -> list[str]:
+    """Names in ``values`` that ``kind`` has no field for, fields without a value, values of another type."""
+    hints = typing.get_type_hints(kind)
+    known = {f.name: f for f in fields(kind)}
+    found = [f"{where}unknown field {name!r}; it has {', '.join(known)}" for name in values if name not in known]
+    found += [
+        f"{where}missing field {name!r}"
+        for name, f in known.items()
+        if name not in values and f.default is MISSING and f.default_factory is MISSING
+    ]
+    for name in [name for name in values if name in known]:
+        allowed = _plain_types(hints[name])
+        if not isinstance(_tuples(values)[name], allowed):
+            names = " or ".join("list" if kind is tuple else kind.__name__ for kind in allowed)
+            found.append(f"{where}{name} must be {names}, found {values[name]!r}")
+    return found
+
+
+def _plain_types(hint: Any) -> tuple[type, ...]:
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    return tuple(typing.get_origin(option) or option for option in options)
+
+
+__all__ = ["DEFAULT", "Card", "Report", "Split", "card", "cards", "check", "default_folder", "get"]
+
+DEFAULT = "bbc-news"
+RECEIPT = "fetched.json"
+
+
+def cards() -> list[Card]:
+    """All cards, sorted by name."""
+    files = [path for path in importlib.resources.files("textcnn_data").iterdir() if path.name.endswith(".toml")]
+    return sorted(
+        (Card.from_dict(tomllib.loads(path.read_text("utf-8"))) for path in files), key=lambda card: card.name
+    )
+
+
+def card(name: str) -> Card:
+    """The card called ``name``.
+
+    Raises:
+        DataError: there is none; the message lists those there are.
+    """
+    known = {card.name: card for card in cards()}
+    if name not in known:
+        raise DataError(f"expected the name of a data set, one of {', '.join(known)}; found {name!r}")
+    return known[name]
+
+
+def default_folder() -> Path:
+    """Where data sets go: ``data/`` of a checkout of this project, else a folder in the user's cache."""
+    root = Path(__file__).resolve().parents[1]
+    if (root / "pyproject.toml").is_file() and (root / "data" / f"{DEFAULT}.toml").is_file():
+        return root / "data"
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "textcnn" / "data"
+
+
+def get(name: str, folder: Path | None = None, *, seed: int = 0) -> Path:
+    """Fetch a data set, unless it is there already, and give the folder that holds its splits.
+
+    Args:
+        name: the name of a card.
+        folder: the data set goes to ``folder/NAME``; None: :func:`default_folder`.
+        seed: decides train and test rows where the source has no split of its own.
+
+    Raises:
+        DataError: no such card, no network, other content than the card says, or ``folder/NAME`` holds files that
+            were not written here.
+        MissingExtraError: the data set is in a package that is not installed.
+    """
+    wanted = card(name)
+    home = default_folder() if folder is None else Path(folder)
+    target = home / name
+    if _holds(target, wanted, seed):
+        return target
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        scratch = tempfile.TemporaryDirectory(prefix=f".{name}-", dir=home)
+    except OSError as err:
+        raise DataError(f"expected a folder to write to, found: {err.strerror}; give another one", path=home) from err
+    with scratch:
+        fresh = Path(scratch.name, "fresh")
+        fresh.mkdir()
+        rows = _fetch(wanted, fresh, seed)
+        files = {path.name: file_sha256(path) for path in sorted(fresh.iterdir())}
+        _compare(wanted, rows, files, seed)
+        (fresh / RECEIPT).write_text(
+            json.dumps({"name": name, "seed": seed, "sha256": files}, indent=2) + "\n", "utf-8"
+        )
+        try:
+            if target.exists():
+                target.rename(Path(scratch.name, "previous"))
+            fresh.rename(target)
+        except OSError as err:  # somebody else fetched it at the same time
+            if not _holds(target, wanted, seed):
+                raise DataError(f"expected to put the data set there, found: {err.strerror}", path=target) from err
+    return target
+
+
+def _fetch(wanted: Card, folder: Path, seed: int) -> dict[str, int]:
+    """Write the splits from the first source that can be had; how many rows each has."""
+    labels = () if isinstance(wanted.labels, int) else wanted.labels
+    plan = Plan(wanted.name, wanted.columns, labels, wanted.test_fraction, seed)
+    problems = []
+    for source in wanted.source:
+        try:
+            return source.write(folder, plan)
+        except DataError as err:
+            problems.append(str(err))
+    raise DataError("; and from the next source: ".join(problems))
+
+
+def _compare(wanted: Card, rows: Mapping[str, int], files: Mapping[str, str], seed: int) -> None:
+    """Compare what was written with the card: checksums where it has them, the number of rows in any case."""
+    expected = {split: known.rows for split, known in wanted.splits.items()}
+    pinned = any(known.sha256 for known in wanted.splits.values())
+    if rows != expected and pinned:
+        raise DataError(f"expected rows {expected!r} in {wanted.name!r}, found {dict(rows)!r}; the source has changed")
+    if rows != expected:
+        warnings.warn(f"{wanted.name}: the card says rows {expected!r}, the source has {dict(rows)!r}", stacklevel=3)
+    for name, checksum in _checksums(wanted, seed).items():
+        check_sha256(files.get(name, "no such file"), checksum, f"{name} of {wanted.name!r}")
+
+
+def _checksums(wanted: Card, seed: int) -> dict[str, str]:
+    """The checksums the card has for the files of this seed."""
+    if seed and wanted.test_fraction:
+        return {}
+    return {name: value for split in wanted.splits.values() for name, value in split.sha256.items()}
+
+
+def _holds(target: Path, wanted: Card, seed: int) -> bool:
+    """Whether ``target`` holds the data set whole; False where it may be replaced: absent, damaged, another seed.
+
+    Raises:
+        DataError: it holds something else, which is not ours to replace.
+    """
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return False
+    try:
+        receipt = json.loads((target / RECEIPT).read_text("utf-8"))
+        files, fetched_seed = dict(receipt["sha256"]), receipt["seed"]
+    except (OSError, ValueError, KeyError, TypeError) as err:
+        raise DataError(
+            f"expected a data set fetched earlier, or nothing, found no readable {RECEIPT}; give another folder",
+            path=target,
+        ) from err
+    there = {path.name for path in target.iterdir()}
+    if foreign := sorted(there - {RECEIPT, *files}):
+        raise DataError(f"expected only the files of {wanted.name!r}, found also {foreign!r}; move them", path=target)
+    whole = there >= files.keys() and all(file_sha256(target / name) == value for name, value in files.items())
+    same = _checksums(wanted, seed).items() <= files.items()
+    return whole and same and (fetched_seed == seed or not wanted.test_fraction)

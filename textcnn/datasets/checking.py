@@ -1,0 +1,171 @@
+"""What to know of a data set before training on it: counts of rows and labels, and what may be wrong with them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from textcnn.config import DataConfig
+from textcnn.errors import DataError
+from textcnn.labels import Labels
+from textcnn.reading.cells import rare_labels, rare_sentence
+from textcnn.reading.labels import DistinctCells
+from textcnn.reading.messages import respelled
+from textcnn.reading.rows import open_rows
+from textcnn.splitting import fingerprint
+
+SHOWN = 5
+QUANTILES = {"min": 0.0, "25%": 0.25, "50%": 0.5, "75%": 0.75, "95%": 0.95, "max": 1.0}
+_WORD = re.compile(r"\w")
+_TOKEN = re.compile(r"\w+(?:'\w+)?|[^\w\s]")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What :func:`check` found.
+
+    Attributes:
+        name: the source.
+        source: its format, columns, delimiter and encoding, as they were read.
+        rows: how many rows it has.
+        multi_label: whether some row has, or may have, several labels.
+        labels: rows of each label, the most frequent first.
+        missing_labels: rows without a label.
+        duplicates: rows whose text an earlier row has too, case and blanks aside.
+        conflicts: texts that occur with different labels.
+        near_empty: rows of fewer than 3 characters, or without a word character.
+        near_twins: pairs of labels that differ by case or blanks only.
+        words: quantiles of the length of a text, in words and punctuation marks.
+        lines: where the first few rows of each finding are: lines of a text file, else row numbers.
+        notices: what the reader noticed, a sentence each.
+    """
+
+    name: str
+    source: str
+    rows: int
+    multi_label: bool
+    labels: dict[str, int]
+    missing_labels: int
+    duplicates: int
+    conflicts: int
+    near_empty: int
+    near_twins: tuple[tuple[str, str], ...]
+    words: dict[str, int]
+    lines: dict[str, list[int]]
+    notices: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON values."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+
+def check(data: Any, options: DataConfig | None = None) -> Report:
+    """Read a labelled file once and report on it; of each text only a fingerprint of eight bytes is kept.
+
+    Args:
+        data: as for :func:`textcnn.reading.rows.open_rows`.
+        options: how to read it; a label column may be absent.
+
+    Raises:
+        ConfigError: an unknown format or encoding.
+        DataError: nothing there, no rows, or not what its format says.
+    """
+    options = options or DataConfig()
+    rows = open_rows(data, options, labels="optional")
+    counts, cells = _Counts(), DistinctCells()
+    for text, columns, line in rows.unread_labels():
+        counts.add(text, line, cells.append(rows.label_cells(columns), line))
+    if not counts.rows:
+        raise DataError("expected rows to check, found none", path=rows.name)
+    reader, guessed = rows.label_reader.decide(cells.seen, rows.asked)
+    labels_of = cells.read(reader)
+    labels: Counter[str] = Counter()
+    missing = 0
+    for names, (_, _, count) in zip(labels_of, cells.seen, strict=True):
+        missing += count * (names is None)
+        labels.update(dict.fromkeys(names or (), count))
+    if rows.label_columns:
+        rows.notices["missing_labels"] = missing
+    notices = rows.warnings()
+    conflicts = counts.conflicts(labels_of)
+    lines = {**counts.lines, "conflicts": [counts.first[text][0] for text in conflicts[:SHOWN]]}
+    found = Labels(tuple(sorted(labels)), multi_label=bool(reader.form.multi_label))
+    every = [labels_of[place] or () for place in cells.places]
+    if (distinct := rare_labels(every)) and not options.allow_rare_labels:
+        guessed.append(rare_sentence(rows, distinct, every))
+    return Report(
+        name=rows.name,
+        source=rows.describe(),
+        rows=counts.rows,
+        multi_label=found.multi_label,
+        labels=dict(sorted(labels.items(), key=lambda item: (-item[1], item[0]))),
+        missing_labels=missing,
+        duplicates=counts.duplicates,
+        conflicts=len(conflicts),
+        near_empty=counts.near_empty,
+        near_twins=tuple(found.near_twins()),
+        words=_quantiles(counts.lengths),
+        lines={finding: numbers for finding, numbers in lines.items() if numbers},
+        notices=(*notices, *guessed, *respelled(reader.spellings)),
+    )
+
+
+class _Counts:
+    """What is gathered in one pass; it grows with the distinct texts and label cells, not with the text."""
+
+    def __init__(self) -> None:
+        self.rows = self.duplicates = self.near_empty = 0
+        self.lengths: Counter[int] = Counter()
+        self.first: dict[bytes, tuple[int, int]] = {}
+        self.also: dict[bytes, set[int]] = {}
+        self.lines: dict[str, list[int]] = {}
+
+    def add(self, text: str, line: int, cells: int) -> None:
+        """Count one row, whose label cells have the place ``cells`` among the distinct ones."""
+        self.rows += 1
+        self.lengths[len(_TOKEN.findall(text))] += 1
+        if len(text.strip()) < 3 or not _WORD.search(text):
+            self.near_empty += 1
+            self._remember("near_empty", line)
+        if text.strip():
+            self._compare(fingerprint(text), line, cells)
+
+    def _compare(self, text: bytes, line: int, cells: int) -> None:
+        if text not in self.first:
+            self.first[text] = (line, cells)
+            return
+        self.duplicates += 1
+        self._remember("duplicates", line)
+        if cells != self.first[text][1]:
+            self.also.setdefault(text, set()).add(cells)
+
+    def _remember(self, finding: str, line: int) -> None:
+        lines = self.lines.setdefault(finding, [])
+        if len(lines) < SHOWN:
+            lines.append(line)
+
+    def conflicts(self, labels_of: Sequence[tuple[str, ...] | None]) -> list[bytes]:
+        """The texts that occur with different labels; a text without a label contradicts none."""
+        found = []
+        for text, others in self.also.items():
+            labels = {frozenset(labels_of[each] or ()) for each in (self.first[text][1], *others)} - {frozenset()}
+            if len(labels) > 1:
+                found.append(text)
+        return sorted(found, key=lambda text: self.first[text][0])
+
+
+def _quantiles(lengths: Counter[int]) -> dict[str, int]:
+    """The smallest length that at least a share of the texts do not exceed, for each share of :data:`QUANTILES`."""
+    total = sum(lengths.values())
+    found = {}
+    for name, share in QUANTILES.items():
+        below = 0
+        for length in sorted(lengths):
+            below += lengths[length]
+            if below >= share * total:
+                found[name] = length
+                break
+    return found

@@ -1,0 +1,250 @@
+"""Data sets inside packages: a class for each kind of source, which writes the splits of a card into a folder.
+
+Nothing of a package is imported or run here, and what was fetched is compared with the card's checksum before it is
+opened. The data sets library has :mod:`textcnn.datasets.sources`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import io
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from textcnn.config import DataConfig
+from textcnn.errors import DataError, MissingExtraError
+from textcnn.image.files import read_idx, write_idx, write_npz
+from textcnn.image.reading import IDX_IMAGES, IDX_LABELS, LABEL_NAMES
+from textcnn.reading.rows import open_rows
+from textcnn.splitting import Plan, split_and_write, split_indices
+
+_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class PackageFolder:
+    """A class folder (a sub-folder for each label) inside an installed package, which is found but not imported."""
+
+    kind: ClassVar[str] = "package-folder"
+    package: str
+    version: str
+    folder: str
+    extra: str
+    sha256: str
+    encodings: dict[str, str] = field(default_factory=dict)
+
+    def write(self, folder: Path, plan: Plan) -> dict[str, int]:
+        """Compare the files with the checksum, recode those in ``encodings``, split and write; rows of each split.
+
+        Raises:
+            MissingExtraError: the package is not installed.
+            DataError: it holds other files than the card says.
+        """
+        spec = importlib.util.find_spec(self.package)
+        if spec is None or not spec.submodule_search_locations:
+            raise MissingExtraError(
+                f"the data set {plan.name!r} needs the package {self.package!r}, which is not installed; "
+                f"run: pip install 'textcnn[{self.extra}]'"
+            )
+        source = Path(next(iter(spec.submodule_search_locations)), *self.folder.split("/"))
+        check_sha256(folder_sha256(source), self.sha256, f"the files of {self.package}=={self.version} in {source}")
+        with tempfile.TemporaryDirectory() as scratch:
+            copy = shutil.copytree(source, Path(scratch) / "copy")
+            for name, encoding in self.encodings.items():
+                (copy / name).write_bytes((copy / name).read_bytes().decode(encoding).encode("utf-8"))
+            rows = open_rows(copy, DataConfig(format="folder"), labels="required")
+            return split_and_write(folder, [(row.text, *(row.labels or ())) for row in rows], plan)
+
+
+@dataclass(frozen=True)
+class Sdist:
+    """Texts with a mean human rating, tab-separated, in the source archive of a package.
+
+    A rating above 0 makes a text positive, one below 0 negative; a text rated exactly 0 is left out.
+    ``members`` leads to the file: a member of the archive, which may be an archive itself, and so on.
+    """
+
+    kind: ClassVar[str] = "sdist"
+    package: str
+    version: str
+    members: tuple[str, ...]
+    sha256: str
+
+    def write(self, folder: Path, plan: Plan) -> dict[str, int]:
+        """Download the archive with pip, which also knows the checksum; read one file of it in memory; split.
+
+        Raises:
+            DataError: no pip, no network, or another archive than the card says.
+        """
+        with tempfile.TemporaryDirectory() as scratch:
+            wanted = Path(scratch, "wanted.txt")
+            wanted.write_text(f"{self.package}=={self.version} --hash=sha256:{self.sha256}\n", "utf-8")
+            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"]
+            run([*pip, "--no-deps", "--no-binary", ":all:", "--require-hashes", "-r", wanted.name], scratch, plan.name)
+            content = _only(scratch, "*.tar.gz").read_bytes()
+        check_sha256(hashlib.sha256(content).hexdigest(), self.sha256, f"{self.package}=={self.version}")
+        for member in self.members:
+            content = read_member(content, member)
+        return split_and_write(folder, list(rated_rows(content.decode("utf-8"), self.members[-1])), plan)
+
+
+@dataclass(frozen=True)
+class Sklearn:
+    """Images that scikit-learn ships; their values, 0 to 16, are stretched to 0 to 255."""
+
+    kind: ClassVar[str] = "sklearn"
+    loader: str
+
+    def write(self, folder: Path, plan: Plan) -> dict[str, int]:
+        """Split the images and write ``train.npz`` and ``test.npz``."""
+        import sklearn.datasets
+
+        loaded = getattr(sklearn.datasets, f"load_{self.loader}")()
+        images = np.rint(loaded.images * (255 / 16)).astype(np.uint8)
+        names = [plan.labels[number] for number in loaded.target]
+        train, test = split_indices(names, [image.tobytes() for image in images], plan.test_fraction, plan.seed)
+        for split, chosen in (("train", train), ("test", test)):
+            write_npz(folder / f"{split}.npz", images[chosen], np.array(names)[chosen])
+        return {"train": len(train), "test": len(test)}
+
+
+@dataclass(frozen=True)
+class Debian:
+    """Gzipped idx files in a Debian package, which is unpacked in a temporary folder, not installed."""
+
+    kind: ClassVar[str] = "debian"
+    package: str
+    folder: str
+    splits: dict[str, str]
+
+    def write(self, folder: Path, plan: Plan) -> dict[str, int]:
+        """Download with apt-get, unpack with dpkg (neither needs root), and write the idx files unzipped.
+
+        Raises:
+            DataError: no such tools, no network, no such package, or damaged files.
+        """
+        with tempfile.TemporaryDirectory() as scratch:
+            run(["apt-get", "--quiet=2", "download", self.package], scratch, plan.name)
+            run(["dpkg", "-x", _only(scratch, "*.deb").name, "unpacked"], scratch, plan.name)
+            source = Path(scratch, "unpacked", *self.folder.split("/"))
+            rows = {}
+            for split, prefix in self.splits.items():
+                images = read_idx(source / f"{prefix}{IDX_IMAGES}.gz", 3)
+                labels = read_idx(source / f"{prefix}{IDX_LABELS}.gz", 1)
+                rows[split] = write_image_split(folder, split, images, labels, plan)
+            return rows
+
+
+def write_image_split(
+    folder: Path, split: str, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], plan: Plan
+) -> int:
+    """Write images ``(N, H, W)`` and labels ``(N,)`` as idx files, the labels' names beside them; the number N."""
+    write_idx(folder / f"{split}{IDX_IMAGES}", images)
+    write_idx(folder / f"{split}{IDX_LABELS}", labels)
+    (folder / LABEL_NAMES).write_bytes("".join(f"{name}\n" for name in plan.labels).encode("utf-8"))
+    return len(images)
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def folder_sha256(folder: Path) -> str:
+    """One checksum for all files below ``folder``: the sha256 of its `sha256sum` list, sorted by path."""
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    lines = [f"{file_sha256(folder / name)}  {name}\n" for name in names]
+    return hashlib.sha256("".join(lines).encode("utf-8")).hexdigest()
+
+
+def check_sha256(found: str, expected: str, what: str) -> None:
+    """Refuse what is not, byte for byte, what the card was written for."""
+    if found != expected:
+        raise DataError(
+            f"expected sha256 {expected} for {what}, found {found}; it was changed or damaged on its way, try again"
+        )
+
+
+def run(command: Sequence[str], folder: str, name: str) -> None:
+    """Run a tool inside ``folder``; its output is shown only where it fails, as the last line of what it said.
+
+    Raises:
+        DataError: the tool is absent, fails, or takes longer than ten minutes.
+    """
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            timeout=_SECONDS,
+        )
+    except FileNotFoundError as err:
+        raise DataError(f"to fetch {name!r} the tool {command[0]!r} is needed, which is not on this machine") from err
+    except subprocess.TimeoutExpired as err:
+        raise DataError(f"to fetch {name!r} {command[0]!r} was given {_SECONDS} s, which was too little") from err
+    if done.returncode:
+        said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+        raise DataError(
+            f"expected {' '.join(command[:4])!r} to fetch {name!r}, found exit status {done.returncode}: "
+            f"{said[-1] if said else 'no message'}; check the network and the tool, and try again"
+        )
+
+
+def _only(folder: str, pattern: str) -> Path:
+    found = sorted(Path(folder).glob(pattern))
+    if len(found) != 1:
+        raise DataError(f"expected one file {pattern!r} to be downloaded, found {len(found)}")
+    return found[0]
+
+
+def read_member(archive: bytes, member: str) -> bytes:
+    """The bytes of one file of a tar.gz archive; nothing is written, so no member can escape a folder.
+
+    Raises:
+        DataError: no such member, not a file, or a damaged archive.
+    """
+    try:
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
+            file = tar.extractfile(member)
+            if file is None:
+                raise DataError(f"expected a file called {member!r} in the archive, found something else of that name")
+            return file.read()
+    except (tarfile.TarError, KeyError, EOFError, OSError, zlib.error) as err:
+        raise DataError(f"expected a tar.gz archive that holds {member!r}, found: {err}") from err
+
+
+def rated_rows(content: str, name: str) -> Iterator[tuple[str, str, str]]:
+    """Rows (text, label, rating) from lines ``id <tab> mean rating <tab> text``.
+
+    Raises:
+        DataError: a line of another form.
+    """
+    for number, line in enumerate(content.split("\n"), start=1):
+        fields = line.rstrip("\r").split("\t")
+        if fields == [""]:
+            continue
+        try:
+            _, rating, text = fields
+            score = float(rating)
+        except ValueError as err:
+            raise DataError(
+                f"expected id, rating and text between tabs, found {line!r}", path=name, line=number
+            ) from err
+        if score:
+            yield text, "positive" if score > 0 else "negative", rating

@@ -1,0 +1,125 @@
+"""Explanations of texts by any model: exact where it has one layer, else approximate and marked so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from textcnn.errors import ConfigError
+from textcnn.evaluation.calibration import probabilities
+from textcnn.explain.attribution import CHUNK, Integers, Winners, check_exact, reasons
+from textcnn.explain.entries import Explanation, entries, explanations, part_terms
+from textcnn.labels import Labels
+from textcnn.prediction.predictor import Predictor
+from textcnn.runtime.filters import Doubles
+from textcnn.runtime.given_texts import given_texts
+from textcnn.runtime.text_model import Answers, Runtime
+from textcnn.tokenization.offsets import Spans
+from textcnn.tokenization.pipeline import EncodedTexts
+
+
+class Explainer:
+    """``texts -> explanations`` of one model; keeps what several calls need.
+
+    Args:
+        predictor: a text model.
+        labels: ``predicted``, ``all``, or names.
+        top: how many n-grams and words to list; none: all.
+
+    Raises:
+        ArtifactError: the model is for images.
+        ConfigError: a label that there is not, or a model that was loaded with precision int8.
+    """
+
+    def __init__(
+        self, predictor: Predictor, *, labels: str | Sequence[str] = "predicted", top: int | None = None
+    ) -> None:
+        self._predictor, self._top = predictor, top
+        self._is_one = labels == "predicted"
+        self._columns = None if self._is_one else _columns(predictor, labels)
+        self._spans = Spans(predictor.text_inputs().tokenizer)
+        model = predictor.lookup()
+        self._model = None if model is None else check_exact(model)
+
+    def __call__(self, texts: Any) -> list[Explanation] | list[list[Explanation]]:
+        """The explanation of each text, or, where labels were named, a list for each text.
+
+        Raises:
+            DataError: a single text where a list belongs.
+            MissingExtraError: the model is of more than one layer and captum is not installed.
+        """
+        return list(self.answer(texts).explanations or ())
+
+    @property
+    def runtime(self) -> Runtime:
+        """Which runtime answers."""
+        return self._predictor.runtime
+
+    @property
+    def labels(self) -> Labels:
+        """The labels of the model."""
+        return self._predictor.labels
+
+    def answer(self, rows: Any, *, threshold: float | None = None) -> Answers:
+        """The predictor's answers, and with them the explanations: the windows are looked at once.
+
+        Raises:
+            ConfigError: a threshold for a single-label model, or outside 0 to 1.
+            DataError: as for a call.
+            MissingExtraError: as for a call.
+        """
+        predictor = self._predictor
+        texts = given_texts(rows, predictor.schema)
+        thresholds, encoded = predictor.thresholds(threshold), predictor.text_inputs().encode(texts)
+        logits = np.zeros((len(texts), len(self.labels)))
+        found = (self._approximate if self._model is None else self._exact)(texts, encoded, logits)
+        answers = predictor.decided(predictor.measured(encoded, logits), thresholds)
+        return replace(answers, explanations=[row[0] for row in found] if self._is_one else found)
+
+    def _exact(self, texts: Sequence[str], encoded: EncodedTexts, logits: Doubles) -> list[list[Explanation]]:
+        model = self._model
+        assert model is not None
+        found: list[list[Explanation]] = []
+        for start in range(0, len(texts), CHUNK):
+            part = slice(start, min(start + CHUNK, len(texts)))
+            won, own = Winners(model, encoded, part), texts[part]
+            logits[part] = won.logits()
+            columns, places = self._chosen(logits[part]), self._spans(own)
+            rows = explanations(reasons(won, columns), model.labels, own, places, self._top)
+            for b in range(len(own)) if self._top is None else ():
+                parts = part_terms(model, encoded, start + b, columns[b].tolist())
+                here = places.of(b)
+                for n, one in enumerate(rows[b]):
+                    for term in one["other"]:
+                        term["terms"] = entries(parts[term["name"]], n, own[b : b + 1], here, None)[0]
+            found += rows
+        return found
+
+    def _approximate(self, texts: Sequence[str], encoded: EncodedTexts, logits: Doubles) -> list[list[Explanation]]:
+        from textcnn.explain.gradients import METHOD, integrated_gradients
+
+        logits[:] = self._predictor.logits(encoded)
+        why = integrated_gradients(self._predictor, encoded, self._chosen(logits))
+        found = explanations(why, self._predictor.labels, texts, self._spans(texts), self._top)
+        return [[{**one, "approximate": METHOD} for one in row] for row in found]
+
+    def _chosen(self, logits: Doubles) -> Integers:
+        """The labels to explain ``(B, L)``."""
+        if self._columns is not None:
+            return np.tile(self._columns, (len(logits), 1))
+        probs = probabilities(logits, self._predictor.labels, self._predictor.temperature)
+        return np.asarray(probs.argmax(axis=1)[:, None])
+
+
+def _columns(predictor: Predictor, labels: str | Sequence[str]) -> Integers:
+    known = list(predictor.labels.names)
+    if labels == "all":
+        return np.arange(len(known))
+    names = [labels] if isinstance(labels, str) else list(labels)
+    if not names or (unknown := [name for name in names if name not in known]):
+        found = "none" if not names else repr(unknown[0])
+        raise ConfigError(f"labels must be 'predicted', 'all', or names of labels ({', '.join(known)}), got {found}")
+    return np.array([known.index(name) for name in names], np.int64)

@@ -1,0 +1,207 @@
+"""The words that are enough for the decision on a text, and what a decision is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from textcnn import core
+from textcnn.core.lookup_numpy import WIDE_UNIT
+from textcnn.core.type_rows_numpy import UNIT
+from textcnn.errors import ConfigError
+from textcnn.evaluation.calibration import Floats, decide, probabilities
+from textcnn.explain.attribution import WIDE, Winners, check_exact, reasons
+from textcnn.explain.entries import part_terms
+from textcnn.runtime.filters import Doubles, FloatFilters
+from textcnn.runtime.lookup import LookupModel
+from textcnn.runtime.text_model import Answering, Booleans
+from textcnn.tokenization.pipeline import EncodedTexts
+from textcnn.tokenization.ragged import Ragged
+
+
+class Decision:
+    """The label of a text, or its set of labels (multi-label).
+
+    Args:
+        model: what decides.
+        logits: ``(C,)`` of the text.
+    """
+
+    def __init__(self, model: Answering, logits: npt.NDArray[np.float64]) -> None:
+        self._model = model
+        self._limits = np.asarray(model.own_thresholds, np.float64)
+        own = self.probabilities(logits[None])
+        self.labels = self.names(logits[None])[0]
+        self.label = int(own[0].argmax())
+        self._given = own[0] >= self._limits if model.labels.multi_label else None
+
+    def probabilities(self, logits: npt.NDArray[np.float64]) -> Floats:
+        """Probabilities ``(D, C)`` of variants."""
+        return probabilities(logits, self._model.labels, self._model.temperature)
+
+    def names(self, logits: npt.NDArray[np.float64]) -> list[tuple[str, ...]]:
+        """The labels that each variant is given."""
+        return decide(self.probabilities(logits), self._model.labels, self._model.own_thresholds)
+
+    def keeps(self, logits: npt.NDArray[np.float64]) -> Booleans:
+        """Which of D variants are given the same, ``(D,)``."""
+        probs = self.probabilities(logits)
+        if self._given is None:
+            return np.asarray(probs.argmax(axis=1) == self.label)
+        return np.asarray(((probs >= self._limits) == self._given).all(axis=1))
+
+    def margins(self, logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """How surely each variant keeps it, ``(D,)``: a difference of logits, or, multi-label, of probabilities."""
+        if self._given is not None:
+            distance = self.probabilities(logits) - self._limits
+            return np.asarray(np.where(self._given, distance, -distance).min(axis=1))
+        others = np.delete(logits, self.label, axis=1)
+        return np.asarray(logits[:, self.label] - others.max(axis=1, initial=-np.inf))
+
+
+Array = npt.NDArray[Any]
+
+TOKENS = 100_000  # of variants looked at together
+_SHIFT = round(np.log2(UNIT / WIDE_UNIT**2))  # from the units of the wide branch to those of the logits
+PREFIXES = 64  # of the ranked n-grams, tried at once
+
+
+class Blanked:
+    """One text, of which some words are shown.
+
+    Args:
+        model: of precision float32.
+        encoded: texts as the model's inputs encode them.
+        number: of the text.
+    """
+
+    def __init__(self, model: LookupModel, encoded: EncodedTexts, number: int) -> None:
+        self._model, self._kernels = check_exact(model), core.twin("lookup")
+        self._encoded, self._number = encoded, number
+        self.ids = encoded.ids[encoded.offsets[number] : encoded.offsets[number + 1]]
+        seen = self.ids[: model.inputs.max_length]
+        held, numbers = model.rows(seen, encoded.unseen)
+        used, own = np.unique(numbers, return_inverse=True)
+        blank = np.full_like(held.products[:1], -np.inf)
+        self._products = np.concatenate([np.zeros_like(blank), held.products[used], blank])
+        self._rows, self._means = own + 1, held.means[numbers]
+
+    def logits(self, shown: Booleans) -> Doubles:
+        """Logits ``(D, C)`` of the text with the words ``shown (D, T)`` alone, in the runtime's own numbers."""
+        step = max(TOKENS // max(len(self.ids), 1), 1)
+        parts = [self._logits(shown[k : k + step]) for k in range(0, len(shown), step)]
+        return np.concatenate([np.zeros((0, self._model.model.num_labels)), *parts])
+
+    def sufficient(self) -> Booleans:
+        """The union of the windows that won, ``(T,)``: with these words alone every logit is the same, to the bit.
+
+        Raises:
+            ConfigError: the model has a mean or a wide branch, to which every word adds.
+        """
+        model = self._model.model
+        parts = {"a mean of word vectors": model.means is not None, "a wide branch": model.table is not None}
+        if found := [name for name, present in parts.items() if present]:
+            raise ConfigError(
+                f"words are sufficient where features are maxima alone, but this model has {' and '.join(found)}; "
+                f"train one with --preset pure"
+            )
+        why = reasons(self._winners(), np.zeros((1, 1), np.int64))
+        shown = np.zeros(len(self.ids), np.bool_)
+        for first, last in zip(why.ngrams.first.tolist(), why.ngrams.last.tolist(), strict=True):
+            shown[first:last] = True
+        return shown
+
+    def smallest(self) -> Booleans:
+        """The smallest set of words found, ``(T,)``, that alone is given what the text is given.
+
+        N-grams are shown, the strongest for the label first, until the label is there; then words are taken away one
+        after the other, that whose loss hurts least first, while it stays. A greedy search: there may be smaller sets.
+        """
+        whole = np.ones((1, len(self.ids)), np.bool_)
+        decision = Decision(self._model, self.logits(whole)[0])
+        shown = self._first_that_keeps(decision, whole[0])
+        while shown.any():
+            without = np.tile(shown, (int(shown.sum()), 1))
+            without[np.arange(len(without)), np.flatnonzero(shown)] = False
+            logits = self.logits(without)
+            margins = np.where(decision.keeps(logits), decision.margins(logits), -np.inf)
+            if margins.max() == -np.inf:
+                break
+            shown = without[int(margins.argmax())]
+        return shown
+
+    def _first_that_keeps(self, decision: Decision, whole: Booleans) -> Booleans:
+        """The union of as many of the strongest n-grams as are needed; the whole text at last."""
+        shown, runs = np.zeros_like(whole), self._ranked_runs(decision)
+        for k in range(0, len(runs) + 1, PREFIXES):
+            tried = []
+            for first, last in ([(0, 0)] if k == 0 else []) + runs[k : k + PREFIXES]:
+                shown = shown.copy()
+                shown[first:last] = True
+                tried.append(shown)
+            if tried and len(kept := np.flatnonzero(decision.keeps(self.logits(np.array(tried))))):
+                return np.asarray(tried[int(kept[0])])
+        return whole
+
+    def _ranked_runs(self, decision: Decision) -> list[tuple[int, int]]:
+        """Runs of words by what they add to the label beside the strongest other one, or, multi-label, to all given."""
+        model, labels = self._model, np.arange(self._model.model.num_labels)
+        why = reasons(self._winners(), labels[None])
+        terms = [why.ngrams]
+        if model.model.features is not None:
+            terms.append(part_terms(model, self._encoded, self._number, labels.tolist())[WIDE])
+        first, last = (np.concatenate([getattr(term, name) for term in terms]) for name in ("first", "last"))
+        adds = np.concatenate([term.contributions for term in terms])
+        if model.labels.multi_label:
+            given = [name in decision.labels for name in model.labels.names]
+            strength = adds @ np.where(given, 1.0, 0.0)
+        else:
+            others = np.where(labels == decision.label, -np.inf, why.logits[0])
+            strength = adds[:, decision.label] - adds[:, int(others.argmax())]
+        order = np.argsort(-strength, kind="stable")
+        return list(zip(first[order].tolist(), last[order].tolist(), strict=True))
+
+    def _winners(self) -> Winners:
+        return Winners(self._model, self._encoded, slice(self._number, self._number + 1))
+
+    def _logits(self, shown: Booleans) -> Doubles:
+        model, count = self._model.model, len(shown)
+        seen = shown[:, : len(self._rows)]
+        tokens = _shortened(np.where(seen, self._rows, len(self._products) - 1), seen)
+        best = np.empty((count, len(model.filters.sizes), self._products.shape[2]), np.float32)
+        rest = np.tile(model.bias, (count, 1))
+        if len(model.filters.sizes):
+            windows = tokens.ids.astype(np.int64), tokens.offsets, model.filters.sizes, model.filters.first_taps
+            self._kernels.pool(self._products, *windows, best)
+        if model.means is not None:
+            rest += (seen @ self._means) // np.maximum(seen.sum(axis=1), 1)[:, None]
+        if model.features is not None:
+            rest += self._wide(shown)
+        filters = self._model.filters
+        assert isinstance(filters, FloatFilters)
+        features = filters.features(best, np.asarray(~seen.any(axis=1)))
+        features[model.filters.flat(best) == -np.inf] = 0  # every window of the filter touches a blank
+        logits = np.zeros(rest.shape)
+        self._kernels.head(features, model.filters.head, logits)
+        return np.asarray(logits + rest * UNIT)
+
+    def _wide(self, shown: Booleans) -> npt.NDArray[np.int64]:
+        model = self._model.model
+        assert model.features is not None
+        nobody = len(self._model.inputs.tokenizer) + len(self._encoded.unseen.names)  # a type without a feature
+        wide = model.features.transform(_shortened(np.where(shown, self.ids, nobody), shown))
+        sums = np.zeros((len(shown), model.num_labels), np.int64)
+        if len(model.features.keys):
+            self._kernels.add_features(model.table, model.scale, wide.rows, wide.weights, wide.offsets, sums)
+        return np.asarray(sums >> _SHIFT, np.int64)
+
+
+def _shortened(rows: Array, shown: Booleans) -> Ragged:
+    """Rows ``(D, T)`` as texts in which blanks that stand together are one."""
+    kept = shown.copy()
+    kept[:, 1:] |= shown[:, :-1]
+    kept[:, :1] = True
+    offsets = np.concatenate([[0], np.cumsum(kept.sum(axis=1))]).astype(np.int64)
+    return Ragged(rows[kept].astype(np.int32), offsets)

@@ -1,0 +1,1 @@
+"""The model folder: its files, read and written without torch."""

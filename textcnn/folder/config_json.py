@@ -1,0 +1,170 @@
+"""config.json of a model folder: what it may hold, earlier formats, whether the weights fit it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from textcnn.config import Config, ModelConfig
+from textcnn.errors import ArtifactError, ConfigError
+from textcnn.folder.model_folder import CONFIG, TIMING, TOKENIZER, TRAINING, WEIGHTS, previous_folder
+from textcnn.folder.tensors import STORAGES, unpacked
+from textcnn.labels import MULTI_LABEL, SINGLE_LABEL
+from textcnn.reading.schema import is_reading
+from textcnn.reading.table import DEEPEST, is_deep, shown
+
+FORMAT_VERSION = 4
+READABLE = (1, 2, 3, FORMAT_VERSION)  # 3 was 2 with weights in smaller numbers (textcnn.folder.tensors)
+
+# What a text model of versions 1 to 3 had where its folder does not say it; from version 4 on the defaults are others.
+_EARLIER_DIM = 100
+_EARLIER_KIM = {"nested": False, "num_filters": 100}
+
+# What folders of version 1 lack if they were written before there were pretrained vectors, or scales of int8.
+_ADDED = {"vectors": None, "keep_vectors": None, "embedding_channels": "fine-tuned", "scales": None}
+_BIAS, _WIDE_BIAS = "head.bias", "wide.bias"
+
+
+def config_of_today(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Config.json with what that version left open: sizes and filters, and in version 1 the scale of the wide branch.
+
+    Then a multi-label model's ``wide_scale`` was as any other's. A folder of any version that does not say what its
+    model is blind to is blind to nothing; images always are. One that has no bound on the n-grams of a token has all.
+    """
+    config = {"blinded": [], "storage": "float32", "reading": None, "ngrams_per_token": None, **saved}
+    if saved["format_version"] < 4 and config.get("modality") == "text":
+        if config.get("embedding_dim", 0) is None:
+            config["embedding_dim"] = _EARLIER_DIM
+        if config.get("architecture") == "kim" and isinstance(config.get("settings"), dict):
+            config["settings"] = {**_EARLIER_KIM, **config["settings"]}
+    if saved["format_version"] != 1:
+        return config
+    config = {**_ADDED, **config}
+    if config.get("problem_type") == MULTI_LABEL and config.get("wide_scale", 0) is None:
+        config["wide_scale"] = 1.0 if config["vectors"] is None else 0.5
+    return config
+
+
+def weights_of_today(weights: Mapping[str, Any], saved: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """The tensors, of numpy or torch, by name, in float32 whatever they are stored in.
+
+    In version 1 the wide branch of a multi-label model had a bias. It is added to the head's bias, as much as it
+    counted, so the logits stay what they were up to rounding.
+
+    Raises:
+        ArtifactError: the bias is absent, or not of the shape of the head's.
+    """
+    today = unpacked(weights, path)
+    wide = "wide.keys" in today and _BIAS in today  # without a head's bias it is the reader's to complain
+    if saved["format_version"] == 1 and saved["problem_type"] == MULTI_LABEL and wide:
+        shape = tuple(today[_BIAS].shape)
+        bias = today.pop(_WIDE_BIAS, None)
+        if bias is None or tuple(bias.shape) != shape:
+            found = "none" if bias is None else f"{tuple(bias.shape)}"
+            raise ArtifactError(f"{path}: expected a tensor {_WIDE_BIAS!r} of shape {shape}, found {found}")
+        today[_BIAS] = today[_BIAS] + saved["wide_scale"] * bias
+    return today
+
+
+def read_config(folder: str | Path) -> dict[str, Any]:
+    """Config.json of a model folder, after the checks that need no weights: the folder, its files, its version.
+
+    Of an earlier version, what it left open is as that version meant it; ``format_version`` still says which it is.
+
+    Raises:
+        ArtifactError: there is no such folder, files are missing, the format is of another version, or a value of
+            config.json is not what it must be.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        previous = previous_folder(folder)
+        rescue = f"; an interrupted save left the previous model in {str(previous)!r}" if previous.is_dir() else ""
+        raise ArtifactError(f"expected a model folder at {str(folder)!r}, found none{rescue}")
+    wanted = [CONFIG, WEIGHTS, TRAINING, TIMING]
+    saved = read_json(folder / CONFIG) if (folder / CONFIG).is_file() else {}
+    if saved.get("modality", "text") == "text":
+        wanted.append(TOKENIZER)
+    missing = [name for name in wanted if not (folder / name).is_file()]
+    if missing:
+        found = ", ".join(sorted(path.name for path in folder.iterdir())) or "nothing"
+        raise ArtifactError(f"{folder}: the model folder lacks {', '.join(missing)}; it holds {found}")
+    version = saved.get("format_version")
+    if type(version) is not int or version not in READABLE:
+        raise ArtifactError(
+            f"{folder / CONFIG}: expected format_version {_either(READABLE)}, found {version!r}; "
+            f"use the textcnn that wrote it, or train again"
+        )
+    saved = config_of_today(saved)
+    _check_config(folder / CONFIG, saved)
+    return saved
+
+
+def _either(versions: tuple[int, ...]) -> str:
+    *others, last = map(str, versions)
+    return f"{', '.join(others)} or {last}"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Raises:
+        ArtifactError: it is something else, or damaged.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as err:
+        raise ArtifactError(f"{path}: expected a JSON object, but the file is damaged: {err}") from err
+    if not isinstance(found, dict):
+        raise ArtifactError(f"{path}: expected a JSON object, found {type(found).__name__}")
+    if is_deep(found):
+        raise ArtifactError(f"{path}: expected values nested at most {DEEPEST} deep, found deeper ones")
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a number that a float can be; JSON has whole numbers of any size."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def _is_list(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(check, value))
+
+
+_LONGEST = 300  # characters of one problem
+_CHECKS: Mapping[str, Callable[[Any], bool]] = {
+    "modality": ("text", "image").__contains__,
+    "labels": lambda value: _is_list(lambda name: isinstance(name, str))(value) and 0 < len(value) == len(set(value)),
+    "problem_type": (SINGLE_LABEL, MULTI_LABEL).__contains__,
+    "thresholds": _is_list(_is_number),
+    "temperature": lambda value: _is_number(value) and value > 0,
+    "storage": STORAGES.__contains__,
+    "scales": lambda value: value is None or _is_list(lambda step: _is_number(step) and step >= 0)(value),
+    "reading": is_reading,
+    "blinded": _is_list(lambda phrase: isinstance(phrase, str) and bool(phrase.strip())),
+}
+_IMAGE_CHECKS: Mapping[str, Callable[[Any], bool]] = {
+    "shape": lambda value: _is_list(lambda size: type(size) is int and size > 0)(value) and len(value) == 3,
+    "mean": _is_list(_is_number),
+    "std": _is_list(lambda value: _is_number(value) and value > 0),
+}
+
+
+def _check_config(path: Path, saved: dict[str, Any]) -> None:
+    checks = {**_CHECKS, **(_IMAGE_CHECKS if saved.get("modality") == "image" else {})}
+    settings = [*asdict(ModelConfig()), *(["max_length"] if saved.get("modality") == "text" else [])]
+    problems = [f"{name} is absent" for name in (*checks, *settings) if name not in saved]
+    problems += [f"{n} is {shown(saved[n])}" for n, check in checks.items() if n in saved and not check(saved[n])]
+    try:
+        Config.from_flat({name: saved[name] for name in settings if name in saved})
+    except ConfigError as err:
+        problems += [problem if len(problem) <= _LONGEST else f"{problem[:_LONGEST]}..." for problem in err.problems]
+    if not problems and len(saved["thresholds"]) != len(saved["labels"]):
+        problems.append(f"{len(saved['thresholds'])} thresholds for {len(saved['labels'])} labels")
+    if not problems and saved["modality"] == "image" and {len(saved["mean"]), len(saved["std"])} != {saved["shape"][0]}:
+        problems.append(f"mean and std have {len(saved['mean'])} and {len(saved['std'])} entries for {saved['shape']}")
+    if problems:
+        raise ArtifactError(f"{path}: damaged or written by something else: {'; '.join(problems)}")

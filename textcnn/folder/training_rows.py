@@ -1,0 +1,122 @@
+"""What a model folder keeps of its training rows: evidence, and out-of-fold probabilities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from textcnn.errors import ArtifactError
+from textcnn.folder.tensors import load_arrays, save_arrays
+
+Integers = npt.NDArray[np.int64]
+_ARRAYS = {
+    "keys": (np.int64, 1),
+    "counts": (np.int32, 1),
+    "rows": (np.int32, 2),
+    "numbers": (np.int64, 1),
+    "label_offsets": (np.int64, 1),
+    "label_ids": (np.int32, 1),
+    "threshold": (np.float64, 1),
+}
+
+
+@dataclass(frozen=True)
+class EvidenceIndex:
+    """P pairs of neighbouring words of winning n-grams, and some of the Q training rows that hold each.
+
+    Attributes:
+        keys: ``(P,)`` int64, ascending (:func:`textcnn.explain.evidence.pair_key`).
+        counts: ``(P,)`` int32, in the winning n-grams of how many training rows a pair is.
+        rows: ``(P, R)`` int32, places in the three arrays below of the rows where it counts most; -1: no more.
+        numbers: ``(Q,)`` int64, the numbers of the cited rows, from 0, in the order the training data were read.
+        label_offsets: ``(Q + 1,)`` int64, where the labels of each cited row begin.
+        label_ids: int32, their labels.
+        threshold: ``(1,)`` float64, the share of known pairs under which a text has no evidence.
+    """
+
+    keys: Integers
+    counts: npt.NDArray[np.int32]
+    rows: npt.NDArray[np.int32]
+    numbers: Integers
+    label_offsets: Integers
+    label_ids: npt.NDArray[np.int32]
+    threshold: npt.NDArray[np.float64]
+
+    def write(self, path: Path) -> None:
+        """Write the arrays as tensors of these names.
+
+        Raises:
+            ArtifactError: the place cannot be written.
+        """
+        save_arrays(path, {entry.name: getattr(self, entry.name) for entry in fields(self)})
+
+    @classmethod
+    def read(cls, path: Path, num_labels: int) -> EvidenceIndex:
+        """Read what :meth:`write` wrote.
+
+        Raises:
+            ArtifactError: the file is damaged, or is not of a model with ``num_labels`` labels.
+        """
+        index = cls(**load_arrays(path, _ARRAYS, "an index of evidence"))
+        if problem := index._problem(num_labels):
+            raise ArtifactError(f"{path}: expected an index of evidence, but {problem}; train again with --evidence")
+        return index
+
+    def _problem(self, num_labels: int) -> str:
+        """Whatever would make a look-up fail or cite a wrong row."""
+        num_pairs, num_rows = len(self.keys), len(self.numbers)
+        if self.counts.shape != (num_pairs,) or len(self.rows) != num_pairs:
+            return f"it has {num_pairs} pairs, counts of shape {self.counts.shape} and rows of shape {self.rows.shape}"
+        if self.rows.max(initial=-1) >= num_rows or self.rows.min(initial=0) < -1:
+            return f"it cites rows that are not among its {num_rows}"
+        offsets = self.label_offsets
+        if offsets.shape != (num_rows + 1,) or offsets[0] or (np.diff(offsets) < 0).any():
+            return f"its labels are not those of {num_rows} rows"
+        if offsets[-1] != len(self.label_ids):
+            return f"its labels are not those of {num_rows} rows"
+        if self.label_ids.max(initial=-1) >= num_labels or self.label_ids.min(initial=0) < 0:
+            return f"it has labels that are not among the {num_labels} of the model"
+        return "" if self.threshold.shape == (1,) else f"it has {self.threshold.size} thresholds"
+
+
+_FOLD_ARRAYS = {"probabilities": (np.float32, 2), "fold": (np.int32, 1)}
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """Answers to N training rows, in the order they were read (rows without a label are not among them).
+
+    Attributes:
+        probabilities: ``(N, C)`` float32, columns as the labels of the artifact; a label that the fold's own model did
+            not know has 0.
+        fold: ``(N,)`` int32, the fold a row was held out in, from 0.
+    """
+
+    probabilities: npt.NDArray[np.float32]
+    fold: npt.NDArray[np.int32]
+
+    def write(self, path: Path) -> None:
+        """Write both as tensors of these names.
+
+        Raises:
+            ArtifactError: the place cannot be written.
+        """
+        save_arrays(path, {"probabilities": self.probabilities, "fold": self.fold})
+
+    @classmethod
+    def read(cls, path: Path, num_labels: int) -> OutOfFold:
+        """Read what :meth:`write` wrote.
+
+        Raises:
+            ArtifactError: the file is damaged, or is not of a model with ``num_labels`` labels.
+        """
+        found = load_arrays(path, _FOLD_ARRAYS, "probabilities and folds")
+        probabilities, fold = found["probabilities"], found["fold"]
+        if probabilities.shape != (len(fold), num_labels):
+            raise ArtifactError(
+                f"{path}: expected probabilities of shape ({len(fold)}, {num_labels}), found {probabilities.shape}"
+            )
+        return cls(probabilities, fold)

@@ -1,1 +1,0 @@
-"""The artifact folder and the predictor that answers from it."""

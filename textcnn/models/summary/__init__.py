@@ -1,0 +1,1 @@
+"""What `inspect` shows of a model: shapes, receptive fields, parameters, drawings."""

@@ -1,0 +1,188 @@
+"""What each kind of layer makes of its input, by formula alone: output shape, receptive field, multiply-adds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from textcnn.errors import ConfigError
+from textcnn.models.mlp import FirstPlaces
+from textcnn.nn.block_variants import Gate, Join
+from textcnn.nn.blocks import ACTIVATIONS, CausalConv1d
+from textcnn.nn.heads import Head
+from textcnn.nn.norms import NORM_CLASSES
+from textcnn.nn.pooling import ReceptiveField, output_size
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Flow:
+    """What passes from layer to layer, whichever way its axes lie.
+
+    Attributes:
+        channels: C, D or F, the values at each place.
+        sides: ``(T,)`` of a text, ``(H, W)`` of an image; ``()`` behind a pooling over all places.
+        field: what one value sees of the input; none: all of it.
+    """
+
+    channels: int
+    sides: Shape
+    field: ReceptiveField | None = ReceptiveField()
+
+    @property
+    def channels_first(self) -> Shape:
+        """``(C, T)``, ``(C, H, W)`` or ``(F,)``, as convolutions have it."""
+        return (self.channels, *self.sides)
+
+    @property
+    def channels_last(self) -> Shape:
+        """``(T, D)`` or ``(F,)``, as embeddings, recurrent nets and linear maps have it."""
+        return (*self.sides, self.channels)
+
+
+Step = tuple[Flow, Shape]  # what a layer passes on, and the shape of its output without the batch axis
+
+
+def formula_of(module: nn.Module) -> Callable[[Any, Flow], Step] | None:
+    """The formula of a module's class, or of the nearest class it is derived from; none if there is no formula."""
+    return next((FORMULAS[kind] for kind in type(module).__mro__ if kind in FORMULAS), None)
+
+
+def is_silent(module: nn.Module) -> bool:
+    """Whether the module works value by value and has no weights: such layers get no line in a table."""
+    return isinstance(module, (*_SILENT, Gate, Join))
+
+
+def multiply_adds(module: nn.Module, behind: Flow) -> int:
+    """Products of the layer for one text or image: each weight is used once at every place of the output.
+
+    A look-up is no product; biases, norms, activations and pooling are not counted.
+    """
+    if isinstance(module, nn.Embedding):
+        return 0
+    return math.prod(behind.sides) * sum(p.numel() for p in module.parameters() if p.dim() > 1)
+
+
+def convolution(module: nn.Conv1d | nn.Conv2d, flow: Flow, *, overhang: int = 0) -> Step:
+    """``(C, sides) -> (K, sides')``; ``overhang``: what the caller pads at each end, beside the module."""
+    kernel_size, stride, dilation = _one(module.kernel_size), _one(module.stride), _one(module.dilation)
+    if module.padding == "same":
+        sides = flow.sides
+    else:
+        padding = overhang + (0 if isinstance(module.padding, str) else _one(module.padding))
+        sides = _sides(flow, kernel_size, stride, padding, dilation)
+    field = flow.field and flow.field.through(kernel_size, stride=stride, dilation=dilation)
+    behind = Flow(module.out_channels, sides, field)
+    return behind, behind.channels_first
+
+
+def _causal_convolution(module: CausalConv1d, flow: Flow) -> Step:
+    behind, _ = convolution(module, flow)
+    stride = _one(module.stride)
+    behind = Flow(behind.channels, tuple(output_size(side, 1, stride=stride) for side in flow.sides), behind.field)
+    return behind, behind.channels_first
+
+
+def _join(module: Join, flow: Flow) -> Step:
+    behind = Flow(module.out_channels, flow.sides, flow.field)
+    return behind, behind.channels_first
+
+
+def _gate(_module: Gate, flow: Flow) -> Step:
+    behind = Flow(flow.channels // 2, flow.sides, flow.field)
+    return behind, behind.channels_first
+
+
+def _max_pool(module: nn.MaxPool1d | nn.MaxPool2d, flow: Flow) -> Step:
+    return _pool(flow, module.kernel_size, module.stride, module.padding, module.dilation)
+
+
+def _average_pool(module: nn.AvgPool1d | nn.AvgPool2d, flow: Flow) -> Step:
+    return _pool(flow, module.kernel_size, module.stride, module.padding, 1)
+
+
+def _pool(
+    flow: Flow, kernel_size: int | Shape, stride: int | Shape, padding: int | Shape, dilation: int | Shape
+) -> Step:
+    window, step, spread = _one(kernel_size), _one(stride), _one(dilation)
+    sides = _sides(flow, window, step, _one(padding), spread)
+    behind = Flow(flow.channels, sides, flow.field and flow.field.through(window, stride=step, dilation=spread))
+    return behind, behind.channels_first
+
+
+def _first_places(module: FirstPlaces, flow: Flow) -> Step:
+    behind = Flow(module.embedding_dim, (module.num_places,), flow.field)
+    return behind, behind.channels_last
+
+
+def _flatten(_module: nn.Flatten, flow: Flow) -> Step:
+    behind = Flow(math.prod(flow.channels_first), (), flow.field)
+    return behind, behind.channels_first
+
+
+def _linear(module: nn.Linear, flow: Flow) -> Step:
+    # At each place of its own a linear map sees what its input saw; of pooled or flattened values it sees everything.
+    behind = Flow(module.out_features, flow.sides, flow.field if flow.sides else None)
+    return behind, behind.channels_last
+
+
+def _head(module: Head, _flow: Flow) -> Step:
+    behind = Flow(2 if module.binary_sigmoid else module.out_features, (), None)
+    return behind, behind.channels_last
+
+
+def _embedding(module: nn.Embedding, flow: Flow) -> Step:
+    # A vector is made once for each type, and a text of T different words has no more types than the vocabulary.
+    behind = Flow(module.embedding_dim, flow.sides, flow.field)
+    return behind, (min(math.prod(flow.sides), module.num_embeddings), module.embedding_dim)
+
+
+def _recurrent(module: nn.RNNBase, flow: Flow) -> Step:
+    width = (module.proj_size or module.hidden_size) * (2 if module.bidirectional else 1)
+    behind = Flow(width, flow.sides, None)
+    return behind, behind.channels_last
+
+
+def _unchanged(_module: nn.Module, flow: Flow) -> Step:
+    return flow, flow.channels_first
+
+
+_SILENT = (*ACTIVATIONS.values(), nn.Dropout)
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, *NORM_CLASSES)
+FORMULAS: Mapping[type[nn.Module], Callable[[Any, Flow], Step]] = {
+    CausalConv1d: _causal_convolution,
+    nn.Conv1d: convolution,
+    nn.Conv2d: convolution,
+    nn.MaxPool1d: _max_pool,
+    nn.MaxPool2d: _max_pool,
+    nn.AvgPool1d: _average_pool,
+    nn.AvgPool2d: _average_pool,
+    FirstPlaces: _first_places,
+    nn.Flatten: _flatten,
+    nn.Linear: _linear,
+    Head: _head,
+    nn.Embedding: _embedding,
+    nn.RNNBase: _recurrent,
+    Gate: _gate,
+    Join: _join,
+    **dict.fromkeys((*_SILENT, *_NORMS), _unchanged),
+}
+
+
+def _sides(flow: Flow, kernel_size: int, stride: int, padding: int, dilation: int) -> Shape:
+    return tuple(
+        output_size(side, kernel_size, stride=stride, padding=padding, dilation=dilation) for side in flow.sides
+    )
+
+
+def _one(sizes: int | Sequence[int]) -> int:
+    """The one size that all sides of a window share."""
+    found = {sizes} if isinstance(sizes, int) else set(sizes)
+    if len(found) != 1:
+        raise ConfigError(f"expected a window with equal sides, got {sizes!r}; layer tables know no other")
+    return found.pop()

@@ -1,0 +1,97 @@
+"""From features to logits: the classification head, and the linear branch of word n-grams."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from textcnn.nn.embedding import WeightedBag
+from textcnn.nn.ngram_weights import naive_bayes_table, num_bytes, smaller_table
+from textcnn.tokenization.batch import Batch
+from textcnn.tokenization.ngrams import WideFeatures, WideRows
+
+
+class Head(nn.Linear):
+    """Linear map ``(B, F) -> (B, C)``, read by a softmax (one label a text) or a sigmoid (any number).
+
+    Args:
+        in_features: F.
+        num_labels: C.
+        binary_sigmoid: for two labels, one row z through a sigmoid instead of two through a softmax. The logits are
+            then ``(0, z)``, whose softmax is ``(1 - sigmoid(z), sigmoid(z))``: nothing behind the head need know.
+    """
+
+    def __init__(self, in_features: int, num_labels: int, *, binary_sigmoid: bool = False) -> None:
+        super().__init__(in_features, 1 if binary_sigmoid else num_labels)
+        self.binary_sigmoid = binary_sigmoid
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits ``(B, C)``."""
+        logits = F.linear(features, self.weight, self.bias)
+        return torch.cat([torch.zeros_like(logits), logits], 1) if self.binary_sigmoid else logits
+
+
+class WideBranch(nn.Module):
+    """``Batch -> (B, C)``: a row of weights for every n-gram seen in training (Wang & Manning 2012; Cheng et al. 2016).
+
+    Args:
+        num_features: rows of the table.
+        num_labels: C. There is no bias: how frequent a label is, is known to the branch's loss and said by the
+            head, once.
+    """
+
+    keys: Tensor
+    idf: Tensor
+
+    def __init__(self, num_features: int, num_labels: int) -> None:
+        super().__init__()
+        self.is_float16 = False  # whether the weights are float16 numbers, and so in a file
+        self.table = WeightedBag(num_features, num_labels, merge=False)  # Adagrad counts every example of a row
+        nn.init.zeros_(self.table.weight)
+        self.register_buffer("keys", torch.zeros(num_features, dtype=torch.int64))
+        self.register_buffer("idf", torch.zeros(num_features))
+
+    @property
+    def features(self) -> WideFeatures:
+        """Which n-gram each row stands for."""
+        return WideFeatures(self.keys.cpu().numpy(), self.idf.cpu().numpy())
+
+    @torch.no_grad()
+    def fit_features(self, features: WideFeatures, rows: WideRows, targets: npt.NDArray[np.int64 | np.float32]) -> None:
+        """Set the keys, and start the table at a share of the naive-Bayes weights of the training rows.
+
+        Args:
+            features: the n-grams of the training texts.
+            rows: the features of every training text.
+            targets: ``(N,)`` label ids, or ``(N, C)`` of 0 and 1.
+        """
+        self.keys.copy_(torch.from_numpy(features.keys))
+        self.idf.copy_(torch.from_numpy(features.idf))
+        size, num_labels = self.table.weight.shape
+        self.table.weight.copy_(torch.from_numpy(naive_bayes_table(size, num_labels, rows, targets)))
+
+    @torch.no_grad()
+    def held_to(self, most: int) -> WideBranch:
+        """The branch itself if it takes at most ``most`` bytes in a file, else a smaller one that does.
+
+        Its weights are float16 numbers; in memory they stay float32, so that file and memory give the same answer. The
+        n-grams that are left out are as unseen: they do not count in the norm of a text either.
+        """
+        size, num_labels = self.table.weight.shape
+        if num_bytes(size, num_labels, float16=self.is_float16) <= most:
+            return self
+        table, kept = smaller_table(self.table.weight.numpy(), most)
+        small = WideBranch(len(kept), num_labels)
+        small.is_float16 = True
+        small.table.weight.copy_(torch.from_numpy(table))
+        small.keys.copy_(self.keys[torch.from_numpy(kept)])
+        small.idf.copy_(self.idf[torch.from_numpy(kept)])
+        return small.train(self.training)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits ``(B, C)``; a text without a known n-gram has zeros."""
+        logits: Tensor = self.table(batch.wide_rows, batch.wide_offsets, batch.wide_weights)
+        return logits

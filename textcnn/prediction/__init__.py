@@ -1,0 +1,1 @@
+"""From rows to answers: the predictor, streaming, worker processes, writing."""

@@ -1,0 +1,187 @@
+"""Answers column by column, and their bytes as JSON lines and CSV or columns of Arrow."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from textcnn.core.format import As, Piece, fractions, join_rows, literal
+from textcnn.labels import Labels
+from textcnn.prediction.answers import Answerer, AnswerForm, answers_of, carried, counts_of
+from textcnn.reading.table import is_missing
+from textcnn.tokenization.arrow_texts import ArrowTexts
+
+if TYPE_CHECKING:
+    from textcnn.reading.rows import RowBlock
+    from textcnn.runtime.text_model import Answers
+
+FLAGS: Sequence[list[str]] = ([], ["empty"], ["cut"], ["empty", "cut"])
+
+
+@dataclass(frozen=True)
+class Coded:
+    """Cells of few values.
+
+    Attributes:
+        codes: ``(N,)`` int32, which of the values each cell has.
+        values: all there are.
+    """
+
+    codes: npt.NDArray[np.int32]
+    values: Sequence[Any]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def tolist(self) -> list[Any]:
+        """The cells."""
+        return [self.values[code] for code in self.codes.tolist()]
+
+
+Cells = ArrowTexts | Coded | npt.NDArray[np.float64] | list[Any]
+
+
+@dataclass(frozen=True)
+class AnswerTable:
+    """Rows of answers with the same columns; numbers are probabilities."""
+
+    columns: dict[str, Cells]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The rows as dictionaries."""
+        cells = [column if isinstance(column, list) else column.tolist() for column in self.columns.values()]
+        for row in zip(*cells, strict=True):
+            yield dict(zip(self.columns, row, strict=True))
+
+    def part(self, start: int, stop: int) -> AnswerTable:
+        """The rows from ``start`` to ``stop``."""
+        return AnswerTable({name: _part(column, slice(start, stop)) for name, column in self.columns.items()})
+
+    @classmethod
+    def concatenate(cls, tables: Sequence[AnswerTable]) -> AnswerTable:
+        """All rows of tables with the same columns, those of the first table first."""
+        if len(tables) == 1:
+            return tables[0]
+        return cls({name: _joined([table.columns[name] for table in tables]) for name in tables[0].columns})
+
+
+def answer_table(answerer: Answerer, block: RowBlock, form: AnswerForm) -> tuple[AnswerTable, Counter[str]]:
+    """The answers to a block with its other columns, and counts of rows, tokens, unknown tokens, empty and cut rows."""
+    answers = answerer.answer(block.texts, threshold=form.threshold)
+    own: dict[str, Cells] = {"text": block.texts, **_columns(answerer.labels, answers, form.top_k)}
+    return AnswerTable(own | carried(block.columns, own, form)), counts_of(answers, len(block))
+
+
+def _columns(labels: Labels, answers: Answers, top_k: int | None) -> dict[str, Cells]:
+    """The answers without the texts."""
+    if labels.multi_label or top_k is not None:  # lists of entries, which are made one by one
+        found = list(answers_of(labels, answers, top_k=top_k))
+        return {name: [row[name] for row in found] for name in found[0]} if found else {}
+    best = answers.probabilities.argmax(axis=1)
+    columns: dict[str, Cells] = {
+        "label": Coded(best.astype(np.int32), labels.names),
+        "probability": np.take_along_axis(answers.probabilities, best[:, None], axis=1)[:, 0],
+    }
+    if answers.certified is not None:
+        columns["certified"] = Coded(answers.certified.astype(np.int32), (False, True))
+    columns["flags"] = Coded((answers.empty + 2 * answers.cut).astype(np.int32), FLAGS)
+    if answers.explanations is not None:
+        columns["explanation"] = list(answers.explanations)
+    return columns
+
+
+def _part(column: Cells, rows: slice) -> Cells:
+    return Coded(column.codes[rows], column.values) if isinstance(column, Coded) else column[rows]
+
+
+def _joined(parts: list[Any]) -> Cells:
+    first = parts[0]
+    if isinstance(first, Coded):
+        return Coded(np.concatenate([part.codes for part in parts]), first.values)
+    if all(isinstance(part, ArrowTexts) for part in parts):
+        return ArrowTexts.concatenate(parts)
+    if all(isinstance(part, np.ndarray) for part in parts):
+        return np.concatenate(parts)
+    return [cell for part in parts for cell in part]
+
+
+Encode = Callable[[Any], str]
+
+
+def json_lines(table: AnswerTable, encode: Encode) -> bytes:
+    """An object a line; ``encode`` gives the JSON of a value."""
+    pieces = []
+    for number, (name, column) in enumerate(table.columns.items()):
+        pieces.append(literal(f"{', ' if number else '{'}{encode(name)}: "))
+        pieces.append(_piece(column, As.JSON, encode))
+    return _joined_bytes([*pieces, literal("}\n")], len(table))
+
+
+def csv_lines(table: AnswerTable, delimiter: str, encode: Encode) -> bytes:
+    """A row of cells a line, as the ``csv`` module writes them; lists and dictionaries are cells of JSON."""
+    pieces: list[Piece] = []
+    for column in table.columns.values():
+        pieces += [literal(delimiter)] if pieces else []
+        pieces.append(_piece(column, As.CSV, lambda value: csv_cell(value, encode)))
+    return _joined_bytes([*pieces, literal("\r\n")], len(table), delimiter)
+
+
+def csv_header(names: Sequence[str], delimiter: str) -> bytes:
+    """The line of the names of the columns."""
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter).writerow(names)
+    return text.getvalue().encode()
+
+
+def csv_cell(value: Any, encode: Encode) -> str:
+    """A value as the ``csv`` module writes it, without quotes around it."""
+    if is_missing(value):
+        return ""
+    return encode(value) if isinstance(value, (list, dict)) else str(value)
+
+
+def arrow_column(column: Cells, encode: Encode) -> Any:
+    """A column for pyarrow: an array where the values are plain, else a list of them; lists become JSON."""
+    import pyarrow
+
+    if isinstance(column, ArrowTexts):
+        return column.to_arrow()
+    if isinstance(column, Coded):
+        values = [encode(value) if isinstance(value, (list, dict)) else value for value in column.values]
+        return pyarrow.array(values).take(pyarrow.array(column.codes))
+    return pyarrow.array(column) if isinstance(column, np.ndarray) else column
+
+
+def _piece(column: Cells, form: As, encode: Encode) -> Piece:
+    """A column's bytes. Strings that the core is to escape are given to it as they are, values to ``encode``."""
+    if isinstance(column, ArrowTexts):
+        return Piece(column.bytes, column.ends_from_0()[:-1], column.ends, form=form)
+    if isinstance(column, np.ndarray) and np.isfinite(column).all():
+        return fractions(np.ascontiguousarray(column))
+    values = list(column.values) if isinstance(column, Coded) else list(column)
+    texts = _texts(map(encode, values))
+    codes = column.codes if isinstance(column, Coded) else None
+    is_cell = form == As.CSV
+    return Piece(texts.bytes, texts.ends_from_0()[:-1], texts.ends, codes, As.CSV if is_cell else As.IT_IS)
+
+
+def _texts(texts: Iterator[str]) -> ArrowTexts:
+    """Halves of surrogate pairs, which UTF-8 cannot write, are written as escapes."""
+    parts = [text.encode("utf-8", "backslashreplace") for text in texts]
+    offsets = np.zeros(len(parts) + 1, np.int64)
+    np.cumsum([len(part) for part in parts], out=offsets[1:])
+    return ArrowTexts(np.frombuffer(b"".join(parts), np.uint8), offsets)
+
+
+def _joined_bytes(pieces: list[Piece], num_rows: int, delimiter: str = ",") -> bytes:
+    return join_rows(pieces, num_rows, delimiter)[0].tobytes()

@@ -1,0 +1,302 @@
+"""The artifact: one folder that holds all a prediction needs. Safetensors and JSON; loading runs no code from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import safetensors.numpy
+
+from textcnn.config import ModelConfig
+from textcnn.errors import ArtifactError, ConfigError
+from textcnn.folder.card import model_card
+from textcnn.folder.config_json import FORMAT_VERSION, read_config, read_json, weights_of_today
+from textcnn.folder.model_folder import (
+    CARD,
+    CONFIG,
+    EVIDENCE,
+    FOLDS,
+    TIMING,
+    TOKENIZER,
+    TRAINING,
+    WEIGHTS,
+    replaced_folder,
+)
+from textcnn.folder.tensors import packed
+from textcnn.folder.training_rows import EvidenceIndex, OutOfFold
+from textcnn.labels import MULTI_LABEL, Labels
+from textcnn.models.weights import Weights, num_parameters
+from textcnn.reading.schema import Schema, schema_of
+from textcnn.runtime.lookup import LookupModel
+from textcnn.runtime.one_layer import OneLayer, one_layer, refusal
+from textcnn.tokenization.pipeline import TextPipeline
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from textcnn.image.batches import ImageInputs
+
+LIBRARIES = ("textcnn", "torch", "tokenizers", "numpy", "safetensors")
+
+
+@dataclass
+class Artifact:
+    """A trained model and all it needs to answer.
+
+    Attributes:
+        network: the network, on the CPU, in evaluation mode; or the weights of a text model by name, of which
+            :attr:`model` builds it when somebody asks.
+        inputs: from raw rows to batches; its type is the modality.
+        labels: names of the logits' columns.
+        config: architecture and its settings.
+        temperature: logits are divided by it.
+        thresholds: ``(C,)``, from which probability a label is given (multi-label).
+        training: settings, seed, fingerprint of the data, history and metrics of the run.
+        timing: wall times, kept apart because they differ from run to run.
+        folds: what cross validation said of every training row, if there was one.
+        evidence: which training rows hold which winning word pairs, if that was asked for.
+        storage: how the weights stand in the file; one of :data:`textcnn.folder.tensors.STORAGES`.
+        reading: which columns it was trained on and how labels were written; none: not known, or of images.
+    """
+
+    network: nn.Module | Weights
+    inputs: TextPipeline | ImageInputs
+    labels: Labels
+    config: ModelConfig
+    temperature: float = 1.0
+    thresholds: list[float] = field(default_factory=list)
+    training: dict[str, Any] = field(default_factory=dict)
+    timing: dict[str, Any] = field(default_factory=dict)
+    folds: OutOfFold | None = None
+    evidence: EvidenceIndex | None = None
+    storage: str = "float32"
+    reading: Schema | None = None
+
+    @property
+    def has_network(self) -> bool:
+        """Whether the network has been given or built."""
+        return not isinstance(self.network, dict)
+
+    @property
+    def model(self) -> nn.Module:
+        """The network, built of the weights if there was none; what it learns from then on is what is saved."""
+        if isinstance(self.network, dict):
+            from textcnn.prediction.networks import text_network
+
+            self.network = text_network(self.config, self.labels, self.text_inputs(), self.network)
+        return self.network
+
+    @property
+    def weights(self) -> Weights:
+        """Weights and buffers by name; float16 where they are such numbers in the file. A network shares the others."""
+        if isinstance(self.network, dict):
+            return self.network
+        from textcnn.prediction.networks import saved_weights
+
+        return saved_weights(self.network)
+
+    def replace_weights(self, weights: Weights) -> None:
+        """Take other weights, perhaps of another number of n-grams; a network that was there is built of them."""
+        had_network, self.network = self.has_network, weights
+        if had_network:
+            self.network = self.model
+
+    @property
+    def lookup_refusal(self) -> str:
+        """Why the look-up runtime cannot answer with this model, or nothing."""
+        return refusal({"modality": self.modality, **asdict(self.config)})
+
+    @property
+    def num_parameters(self) -> int:
+        """Trainable numbers."""
+        if isinstance(self.network, dict):
+            return num_parameters(self.network, self.config)
+        from textcnn.models.base import num_parameters as of_network
+
+        return of_network(self.network)
+
+    @property
+    def modality(self) -> str:
+        """``text`` or ``image``."""
+        return "text" if isinstance(self.inputs, TextPipeline) else "image"
+
+    @property
+    def schema(self) -> Schema:
+        """What other tables are to be read like."""
+        return schema_of(self.describe())
+
+    def text_inputs(self) -> TextPipeline:
+        """The inputs of a text model.
+
+        Raises:
+            ArtifactError: this is an image model.
+        """
+        if not isinstance(self.inputs, TextPipeline):
+            raise ArtifactError("expected a text model, got an image model; use `textcnn image` for it")
+        return self.inputs
+
+    def image_inputs(self) -> ImageInputs:
+        """The inputs of an image model.
+
+        Raises:
+            ArtifactError: this is a text model.
+        """
+        if isinstance(self.inputs, TextPipeline):
+            raise ArtifactError("expected an image model, got a text model; use `textcnn` without `image` for it")
+        return self.inputs
+
+    def describe(self) -> dict[str, Any]:
+        """What config.json holds."""
+        own: dict[str, Any] = (
+            {"max_length": self.inputs.max_length, "blinded": list(self.inputs.blinded)}
+            if isinstance(self.inputs, TextPipeline)
+            else asdict(self.inputs)
+        )
+        return {
+            "format_version": FORMAT_VERSION,
+            "modality": self.modality,
+            **asdict(self.config),
+            "labels": list(self.labels.names),
+            "problem_type": self.labels.problem_type,
+            "thresholds": self.thresholds,
+            "temperature": self.temperature,
+            **own,
+            "storage": self.storage,
+            "reading": None if self.reading is None else self.reading.to_json(),
+            "versions": _versions(),
+        }
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the folder, whole or not at all; one that was there is replaced.
+
+        Raises:
+            ArtifactError: the place cannot be written.
+        """
+        folder = Path(folder)
+        state = {name: np.asarray(value, order="C") for name, value in packed(self.weights, self.storage).items()}
+        with replaced_folder(folder) as place:
+            try:
+                safetensors.numpy.save_file(state, place / WEIGHTS, metadata={"format": "pt"})
+            except safetensors.SafetensorError as err:  # a full disk, for one
+                raise ArtifactError(f"cannot write a model to {str(folder)!r}: {err}") from err
+            if self.folds is not None:
+                self.folds.write(place / FOLDS)
+            if self.evidence is not None:
+                self.evidence.write(place / EVIDENCE)
+            (place / WEIGHTS).chmod(0o644)
+            _write_json(place / CONFIG, {**self.describe(), "scales": self._scales(folder)})
+            _write_json(place / TRAINING, self.training)
+            _write_json(place / TIMING, self.timing)
+            if isinstance(self.inputs, TextPipeline):
+                _write(place / TOKENIZER, self.inputs.tokenizer.to_json())
+            _write(place / CARD, model_card(self.describe(), self.training))
+        return folder
+
+    def one_layer(self, folder: Path = Path("model")) -> OneLayer | None:
+        """The weights for the look-up runtime; none where the model is not one that it can answer.
+
+        Args:
+            folder: named in errors.
+        """
+        if self.lookup_refusal:
+            return None
+        inputs = self.text_inputs()
+        return one_layer(self.weights, self.describe(), len(inputs.tokenizer), inputs.lexicon, folder)
+
+    def _scales(self, folder: Path) -> list[float] | None:
+        """Steps of the filters for ``precision="int8"``."""
+        model = self.one_layer(folder)
+        return None if model is None else model.steps(len(self.text_inputs().tokenizer))
+
+    def lookup(self) -> LookupModel:
+        """The same model in the look-up runtime.
+
+        Raises:
+            ConfigError: it has none, and why.
+        """
+        model = self.one_layer()
+        if model is None:
+            raise ConfigError(f"expected a model with a look-up runtime, but {self.lookup_refusal}")
+        return LookupModel(model, self.text_inputs(), self.describe())
+
+    def logits_function(self) -> Callable[[Any], npt.NDArray[np.floating]]:
+        """Encoded rows to their logits ``(N, C)``, as the model is now: by look-up if no network has been built.
+
+        A network is built where look-up does not know the architecture.
+        """
+        if not self.has_network and not self.lookup_refusal:
+            return self.lookup().logits
+        from textcnn.models.base import logits_of
+
+        model, columns = self.model, len(self.labels)
+        return lambda encoded: logits_of(model, self.inputs, encoded).reshape(-1, columns)
+
+
+def load_artifact(folder: str | Path) -> Artifact:
+    """Read a folder that :meth:`Artifact.save` wrote, with its network.
+
+    Raises:
+        ArtifactError: there is no such folder, files are missing or damaged, the format is of another version, or the
+            parts do not fit each other.
+    """
+    from textcnn.prediction.networks import read_network
+
+    folder = Path(folder)
+    saved = read_config(folder)
+    labels = Labels(tuple(saved["labels"]), saved["problem_type"] == MULTI_LABEL)
+    config = ModelConfig(**{name: saved[name] for name in asdict(ModelConfig())})
+    weights = weights_of_today(_read_weights(folder / WEIGHTS), saved, folder / WEIGHTS)
+    network, inputs = read_network(folder, saved, config, labels, weights)
+    training, timing = (read_json(folder / name) for name in (TRAINING, TIMING))
+    folds = OutOfFold.read(folder / FOLDS, len(labels)) if (folder / FOLDS).is_file() else None
+    evidence = EvidenceIndex.read(folder / EVIDENCE, len(labels)) if (folder / EVIDENCE).is_file() else None
+    return Artifact(
+        network,
+        inputs,
+        labels,
+        config,
+        saved["temperature"],
+        list(saved["thresholds"]),
+        training,
+        timing,
+        folds,
+        evidence,
+        saved["storage"],
+        None if saved["reading"] is None else schema_of(saved),
+    )
+
+
+def _versions() -> dict[str, str]:
+    """Of the libraries that decide answers, those that are installed; none is imported for it."""
+    return {name: found for name in LIBRARIES if (found := _version(name))}
+
+
+@cache
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def _read_weights(path: Path) -> Weights:
+    try:
+        return safetensors.numpy.load_file(path)
+    except Exception as err:  # safetensors has one exception class for every fault, and OSError besides
+        raise ArtifactError(f"{path}: expected safetensors weights, but the file is damaged: {err}") from err
+
+
+def _write_json(path: Path, document: dict[str, Any]) -> None:
+    _write(path, json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    """UTF-8; of a path that is not, Python has lone surrogates, and a backslash escape of one is JSON's escape too."""
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")

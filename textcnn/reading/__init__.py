@@ -1,0 +1,1 @@
+"""Reading labelled texts: one reader for each format, columns, labels, stored corpora."""

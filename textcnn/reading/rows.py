@@ -1,0 +1,381 @@
+"""Texts and labels from any source: as a stream of rows (:func:`open_rows`) or in memory (:func:`read_examples`).
+
+Texts stay as they are, but for NUL characters (blanks) and halves of surrogate pairs (U+FFFD), which are counted.
+Labels stay as they are too; in text files (csv, tsv, jsonl) blanks around them do not count.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from textcnn import core
+from textcnn.config import DataConfig
+from textcnn.errors import DataError
+from textcnn.reading.cells import check_repeated, read_weight, spellings
+from textcnn.reading.columnar import ACCEPTED, memory_table
+from textcnn.reading.columns import OtherTexts, choose_columns
+from textcnn.reading.formats import NEW, file_table, hub_table, is_hub_id, source_table
+from textcnn.reading.label_form import Asked
+from textcnn.reading.labels import DistinctCells, LabelReader
+from textcnn.reading.messages import counted, respelled, sentences
+from textcnn.reading.schema import LabelForm, Schema
+from textcnn.reading.source import SURROGATE, Source, without_halves
+from textcnn.reading.stored import StoredTexts, TextWriter, memory_bound
+from textcnn.reading.table import Block, Column, LooseBlock, Record, Table, cell_text, shown
+from textcnn.tokenization.arrow_texts import ArrowTexts
+
+DEFAULTS = DataConfig()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a source.
+
+    Args:
+        text: the text; several text columns joined by a line end.
+        labels: its labels; None if it has none; empty only for an empty list or indicator columns that all say no.
+        columns: every cell as read, by column.
+        line: the line the row begins on, from 1, in text files, else the number of the row.
+        parts: ``(column, start, end)`` of each column within ``text``, where several were joined.
+    """
+
+    text: str
+    labels: tuple[str, ...] | None
+    columns: dict[str, Any]
+    line: int
+    parts: tuple[tuple[str, int, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class RowBlock:
+    """Some neighbouring rows of a source.
+
+    Args:
+        texts: the text of each.
+        columns: every cell as read, by column.
+        rows: in their place, where the rows do not all have the same columns.
+    """
+
+    texts: ArrowTexts
+    columns: dict[str, Column]
+    rows: Sequence[Row] | None = None
+
+    def __len__(self) -> int:
+        return len(self.texts) if self.rows is None else len(self.rows)
+
+
+class Rows:
+    """The rows of a source as a stream, and what has been decided about it.
+
+    While iterating, ``notices`` counts what is worth a warning. A second pass starts again; the standard input has
+    only one. Cells are split at the separator only where the options say ``multi_label=True``, for it takes all rows
+    to infer it: to score a model on a stream, set it to that of the model.
+    """
+
+    def __init__(self, table: Table, options: DataConfig, labels: str, like: Schema | None = None) -> None:
+        chosen = choose_columns(table, options, labels, like)
+        self.text_columns, self.label_columns, self.weight_column = chosen.text, chosen.label, chosen.weight
+        self.columns = table.columns
+        self.format = table.format
+        self.name = table.name
+        self.notices: Counter[str] = table.notices
+        separator = options.label_separator if table.split_labels else ""
+        trained = () if like is None else like.label_columns
+        is_alike = bool(trained) and (len(trained) > 1) == (len(self.label_columns) > 1)
+        self.asked = Asked(separator, options.multi_label, like.form if like is not None and is_alike else None)
+        self.label_reader = LabelReader(
+            self.label_columns,
+            table.name,
+            LabelForm(options.multi_label, "|" if separator is None else separator),
+            strip=table.strip_labels,
+            known={} if like is None else spellings(like.names),
+        )
+        self._table = table
+        self._told = chosen.notices
+        self._others = OtherTexts(self, self.text_columns) if chosen.guessed else None
+
+    def __iter__(self) -> Iterator[Row]:
+        return map(self._row, self._table)
+
+    @property
+    def has_blocks(self) -> bool:
+        """Whether there are :meth:`blocks`: a file that can be read ahead, or a table in memory that Arrow holds."""
+        return self._table.has_blocks and core.library() is not None
+
+    @property
+    def are_alike(self) -> bool:
+        """Whether all rows have the same columns."""
+        return self.format != "jsonl"
+
+    def blocks(self) -> Generator[RowBlock, None, None]:
+        """The rows without their labels, neighbours together; as iterating, a pass through the source."""
+        for block in self._table.blocks():
+            yield self._row_block(block)
+
+    def _row_block(self, block: Block) -> RowBlock:
+        if isinstance(block, LooseBlock):
+            return RowBlock(ArrowTexts.of(()), {}, [self._row(record) for record in block.records()])
+        column = block.columns.get(self.text_columns[0])
+        if len(self.text_columns) > 1 or not isinstance(column, ArrowTexts):
+            texts = ArrowTexts.of(self._text(cells, line)[0] for line, cells in block.records())
+            return RowBlock(texts, block.columns)
+        if self._others is not None and not self._others.has_seen:
+            for _, cells in block.records():
+                self._others.look(cells)
+        texts, count = column.without_nuls()
+        self.notices["nul_bytes"] += count
+        self.notices["empty_texts"] += texts.blank()
+        return RowBlock(texts, block.columns)
+
+    def warnings(self) -> list[str]:
+        """What has been noticed so far, a sentence each."""
+        return [*self.choices(), *sentences(self.notices)]
+
+    def choices(self) -> list[str]:
+        """What is worth to be known of the choice of columns, as far as rows have been read."""
+        return [*self._told, *([] if self._others is None else self._others.sentences())]
+
+    def ready(self) -> bool:
+        """Whether the next row can be read without waiting for who writes into a pipe; in doubt not."""
+        return self._table.source is None or self._table.source.ready()
+
+    def fraction_read(self) -> float | None:
+        """How much of the file has been read, 0 to 1; none where that is not known."""
+        known = self._table.source is not None and self.format != "parquet"  # of which the end is read first
+        return self._table.source.fraction_read() if known and self._table.source is not None else None
+
+    def describe(self) -> str:
+        """What is read, as ``reading a.csv as csv: text='text', label='label' (delimiter ',', encoding utf-8)``."""
+        source, delimiter = self._table.source, self._table.delimiter
+        details = [] if delimiter is None else [f"delimiter {delimiter!r}"]
+        if source is not None and self.format != "parquet":
+            details.append(f"encoding {source.used}")
+        ending = f" ({', '.join(details)})" if details else ""
+        return f"reading {self.name} as {self.format}: {_columns(self.text_columns, self.label_columns)}{ending}"
+
+    def _row(self, record: Record) -> Row:
+        line, cells = record
+        text, parts = self._text(cells, line)
+        labels = None
+        if self.label_columns:
+            labels = self.label_reader.read(self.label_cells(cells), line)
+            if labels is None:
+                self.notices["missing_labels"] += 1
+        return Row(text, labels, cells, line, parts)
+
+    def unread_labels(self) -> Iterator[tuple[str, dict[str, Any], int]]:
+        """The text of each row, its ``columns``, whose labels are not read yet, and its ``line``."""
+        for line, cells in self._table:
+            yield self._text(cells, line)[0], cells, line
+
+    def label_cells(self, cells: dict[str, Any]) -> tuple[Any, ...]:
+        """What ``label_reader`` reads of a row's ``columns``."""
+        return tuple([cells.get(column) for column in self.label_columns])
+
+    def _text(self, cells: dict[str, Any], line: int) -> tuple[str, tuple[tuple[str, int, int], ...]]:
+        if self._others is not None:
+            self._others.look(cells)
+        texts = [self._clean(cells.get(column), column, line) for column in self.text_columns]
+        if not texts[0] or texts[0].isspace():
+            self.notices["empty_texts"] += all(not text or text.isspace() for text in texts)
+        if len(texts) == 1:
+            return texts[0], ()
+        parts, start = [], 0
+        for column, text in zip(self.text_columns, texts, strict=True):
+            parts.append((column, start, start + len(text)))
+            start += len(text) + 1
+        return "\n".join(texts), tuple(parts)
+
+    def _clean(self, cell: Any, column: str, line: int) -> str:
+        is_text = type(cell) is str  # nearly always; the name of what was expected is not made for nothing
+        text = cell if is_text else cell_text(cell, f"a text in column {column!r}", self.name, line) or ""
+        if "\0" in text:
+            self.notices["nul_bytes"] += text.count("\0")
+            text = text.replace("\0", " ")
+        if not text.isascii() and SURROGATE.search(text):
+            text = without_halves(text, self.notices)
+        return text
+
+
+def open_rows(
+    data: Any,
+    options: DataConfig = DEFAULTS,
+    *,
+    labels: Literal["required", "optional", "ignored"] = "optional",
+    like: Schema | None = None,
+) -> Rows:
+    """Open a source of texts.
+
+    Args:
+        data: a file or folder, ``-`` (standard input), a hub id as ``owner/name`` or ``hf://owner/name/split``,
+            (texts, labels), a list of texts, of (text, label) pairs or of dicts, a dict of columns, a pandas DataFrame,
+            a pyarrow Table, a datasets.Dataset, or a :class:`~textcnn.reading.source.Source`.
+        options: format, encoding and columns, where they are not found out.
+        labels: whether there must, may, or need not be a label column.
+        like: of a model; the columns that it was trained on are read where they are there and no others are asked for.
+
+    Raises:
+        ConfigError: an unknown format or encoding.
+        DataError: nothing there, not what its format says, or without the columns. Iterating raises it too.
+    """
+    return Rows(_table(data, options, like or NEW), options, labels, like)
+
+
+def _table(data: Any, options: DataConfig, like: Schema) -> Table:
+    if isinstance(data, Source):
+        return source_table(data, options, like)
+    if not isinstance(data, (str, os.PathLike)):
+        return memory_table(data)
+    name = os.fspath(data)
+    if name == "-":
+        return file_table(None, options, like)
+    if os.path.exists(name):
+        return file_table(Path(name), options, like)
+    if isinstance(data, str) and is_hub_id(name):
+        return hub_table(name)
+    raise DataError(f"expected {ACCEPTED}, found no file or folder {shown(name, 200)}")
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Texts and their labels; many texts are in a file (:mod:`textcnn.reading.stored`).
+
+    Args:
+        texts: the texts.
+        labels: the labels of each; one for each text unless ``multi_label``.
+        multi_label: whether a text may have any number of labels.
+        notices: sentences to tell the user.
+        name: where they come from.
+        text_columns: the columns that were read as text.
+        label_columns: the columns that were read as labels.
+        weights: how much each row counts in the loss, ``(N,)`` float64, above 0; none: all the same.
+        form: how the labels were written.
+        source: what was read, as :meth:`Rows.describe` says it.
+    """
+
+    texts: Sequence[str]
+    labels: list[tuple[str, ...]]
+    multi_label: bool
+    notices: tuple[str, ...] = ()
+    name: str = ""
+    text_columns: tuple[str, ...] = ("text",)
+    label_columns: tuple[str, ...] = ("label",)
+    weights: npt.NDArray[np.float64] | None = None
+    form: LabelForm = LabelForm()
+    source: str = ""
+
+    @property
+    def schema(self) -> Schema:
+        """What other tables are to be read like."""
+        return Schema(self.text_columns, self.label_columns, replace(self.form, multi_label=self.multi_label))
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def subset(self, rows: Sequence[int] | npt.NDArray[Any]) -> Examples:
+        """The examples at these positions, or where a mask is true; without the notices, which are of the whole."""
+        positions = np.arange(len(self))[np.asarray(rows, None if len(rows) else np.int64)]
+        labels = [self.labels[i] for i in positions.tolist()]
+        weights = None if self.weights is None else self.weights[positions]
+        return replace(self, texts=_select(self.texts, positions), labels=labels, weights=weights, notices=())
+
+    def describe(self) -> str:
+        """One line, e.g. ``read 5,452 rows: text='text', label='label', 6 labels``."""
+        count = len({name for names in self.labels for name in names})
+        return (
+            f"read {counted(len(self), 'row')}: {_columns(self.text_columns, self.label_columns)}, "
+            f"{counted(count, 'label')}{', multi-label' if self.multi_label else ''}"
+        )
+
+
+def read_examples(
+    data: Any,
+    options: DataConfig = DEFAULTS,
+    *,
+    multi_label: bool | None = None,
+    like: Schema | None = None,
+    drop_unlabelled: bool = True,
+) -> Examples:
+    """Read labelled texts: into memory, or, as ``options.storage`` has it, into a file.
+
+    They are multi-label if that is said, or if there are lists of other than one label, several labels on a fastText
+    line, several label columns, or a separator in enough label cells (:mod:`textcnn.reading.label_form`). Rows of
+    weight 0 are left out, as if they were not there.
+
+    Args:
+        data: as for :func:`open_rows`.
+        options: as for :func:`open_rows`; with a ``weight_column`` there are weights.
+        multi_label: overrides that of ``options`` and of ``like``, and what would be inferred.
+        like: of a model or of its training rows, to read test rows alike.
+        drop_unlabelled: leave out rows without a label; else they stay, with no label.
+
+    Raises:
+        ConfigError: as for :func:`open_rows`.
+        DataError: as for :func:`open_rows`; also no row left, several labels where there must be one, a weight that
+            is no number of 0 or more, or, unless the options allow it or ``like`` is given, labels
+            that are nearly all different.
+    """
+    if multi_label is None and like is not None and options.multi_label is None:
+        multi_label = like.form.multi_label
+    if multi_label is not None:
+        options = replace(options, multi_label=multi_label)
+    rows = open_rows(data, options, labels="required", like=like)
+    writer, cells, weights = TextWriter(memory_bound(options.storage)), DistinctCells(), array("d")
+    for text, columns, line in rows.unread_labels():  # equal labels are read once, when all are known
+        writer.append(text)
+        cells.append(rows.label_cells(columns), line)
+        if rows.weight_column is not None:
+            weights.append(read_weight(columns.get(rows.weight_column), rows.weight_column, rows.name, line))
+    texts = writer.finish()
+    reader, guessed = rows.label_reader.decide(cells.seen, rows.asked)
+    labels_of = cells.read(reader)
+    found = [labels_of[place] for place in cells.places]
+    kept = np.array([i for i, names in enumerate(found) if names is not None or not drop_unlabelled], np.int64)
+    if not len(kept):
+        raise DataError(f"expected rows with a label, found none in {counted(len(texts), 'row')}", path=rows.name)
+    weightless = weights.count(0)
+    if weightless:
+        kept = kept[np.array(weights)[kept] > 0]
+    if not len(kept):
+        raise DataError(
+            f"expected a weight above 0 in column {rows.weight_column!r}, found none in {counted(len(texts), 'row')}",
+            path=rows.name,
+        )
+    labels = [found[i] or () for i in kept.tolist()]
+    if like is None and not options.allow_rare_labels:
+        check_repeated(rows, labels)
+    notices = Counter(rows.notices)
+    notices["dropped" if drop_unlabelled else "missing_labels"] = found.count(None)
+    notices["weightless"] = weightless
+    return Examples(
+        texts=_select(texts, kept),
+        labels=labels,
+        multi_label=bool(reader.form.multi_label),
+        notices=(*rows.choices(), *guessed, *respelled(reader.spellings), *sentences(notices)),
+        name=rows.name,
+        text_columns=rows.text_columns,
+        label_columns=rows.label_columns,
+        weights=np.array(weights)[kept] if weights else None,
+        form=reader.form,
+        source=rows.describe(),
+    )
+
+
+def _select(texts: Sequence[str], positions: npt.NDArray[np.int64]) -> Sequence[str]:
+    if len(positions) == len(texts):  # all of them, in their order: positions never repeat
+        return texts
+    return texts.select(positions) if isinstance(texts, StoredTexts) else [texts[i] for i in positions.tolist()]
+
+
+def _columns(text: Sequence[str], label: Sequence[str]) -> str:
+    shown_text = "text=" + "+".join(map(repr, text))
+    return f"{shown_text}, label={'+'.join(map(repr, label))}" if label else shown_text

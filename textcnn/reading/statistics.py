@@ -1,0 +1,206 @@
+"""What a set of texts is like: lengths, vocabulary, and texts that occur twice or nearly so."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from textcnn import core
+from textcnn.tokenization.pipeline import EncodedTexts, TextPipeline
+from textcnn.tokenization.ragged import Ragged
+from textcnn.tokenization.words import slices, utf8
+
+QUANTILES = 20  # steps between the shortest text and the longest
+
+
+def text_statistics(inputs: TextPipeline, encoded: EncodedTexts) -> dict[str, Any]:
+    """Numbers of rows, tokens and types, the spread of the lengths, and what the model cannot see.
+
+    Returns:
+        rows, tokens, types (distinct tokens), unknown (tokens that the vocabulary does not have), cut (rows longer than
+        ``max_length``), empty (rows without a token), and lengths: those at 0, 5, ... 100 % of the rows in their order.
+    """
+    sizes = encoded.lengths
+    at = np.linspace(0, 1, QUANTILES + 1)
+    return {
+        "rows": len(encoded),
+        "tokens": len(encoded.ids),
+        "types": int(np.count_nonzero(np.bincount(encoded.ids))) if len(encoded.ids) else 0,
+        "unknown": int(inputs.is_unknown(encoded).sum()),
+        "cut": int(inputs.cut_rows(encoded).sum()),
+        "empty": int((sizes == 0).sum()),
+        "lengths": np.quantile(sizes, at, method="inverted_cdf").tolist() if len(sizes) else [],
+    }
+
+
+def expected_unknown(inputs: TextPipeline, encoded: Ragged, *, known: int = 0) -> float | None:
+    """The share of unknown tokens to expect in further texts like these, on which the vocabulary was made.
+
+    It is what leaving out one text at a time would find: the tokens of types that no other text has, and those that the
+    vocabulary leaves out as it is. (A word whose ``min_frequency`` hangs on that text is not counted.)
+
+    Args:
+        inputs: the model's.
+        encoded: its training texts.
+        known: types that the vocabulary would have without these texts: its first ones.
+
+    Returns:
+        None where that says nothing: without a token, and for pieces of words, of which there is always one.
+    """
+    if not len(encoded.ids) or not inputs.tokenizer.has_whole_words:
+        return None
+    num_types = len(inputs.tokenizer)
+    first, last = np.full(num_types, -1, np.int64), np.full(num_types, -1, np.int64)
+    counts, unknown, row = np.zeros(num_types, np.int64), 0, 0
+    for block in encoded.blocks(500_000):  # several arrays of a block's size are made of it
+        outside = inputs.is_unknown(block)
+        rows = np.repeat(np.arange(row, row + len(block)), block.lengths)[~outside]
+        ids = block.ids[~outside]
+        last[ids] = rows  # of the same place written twice, the later value stays
+        begun = first[ids[::-1]] < 0
+        first[ids[::-1][begun]] = rows[::-1][begun]
+        counts += np.bincount(ids, minlength=num_types)
+        unknown, row = unknown + int(outside.sum()), row + len(block)
+    alone = first == last
+    alone[:known] = False
+    return (unknown + int(counts[alone].sum())) / len(encoded.ids)
+
+
+def frequent_unknown(inputs: TextPipeline, encoded: EncodedTexts, most: int) -> list[tuple[str, int]]:
+    """The most frequent words that the vocabulary does not have, and how often each occurs.
+
+    Words that are all one ``[UNK]`` to the model are not among them: those without a sub-word that was trained, and all
+    of a model without sub-words.
+    """
+    names = encoded.unseen.names
+    if not names:
+        return []
+    num_types = len(inputs.tokenizer)
+    counts = np.bincount(encoded.ids[encoded.ids >= num_types] - num_types, minlength=len(names))
+    order = sorted(range(len(names)), key=lambda k: (-counts[k], names[k]))
+    return [(names[k], int(counts[k])) for k in order[:most] if counts[k]]
+
+
+Fingerprints = npt.NDArray[np.uint64]
+
+
+def fingerprints(texts: Iterable[str]) -> Fingerprints:
+    """A number for each text, ``(N,)``; case and blanks aside, equal texts have equal numbers."""
+    hashes = [core.twin("chunks").hash_texts(*utf8(map(_folded, part))) for part in slices(texts)]
+    return np.concatenate([np.zeros(0, np.uint64), *hashes])
+
+
+def _folded(text: str) -> str:
+    """A text as it is where it is ASCII, whose case and blanks the hash leaves out; else without these."""
+    return text if text.isascii() else " ".join(text.split()).casefold()
+
+
+def count_conflicts(texts: Fingerprints, labels: Sequence[tuple[str, ...]]) -> int:
+    """Distinct texts that occur with more than one label (or set of labels)."""
+    code: dict[frozenset[str], int] = {}
+    codes = np.fromiter((code.setdefault(frozenset(row), len(code)) for row in labels), np.int64, len(labels))
+    order = np.lexsort((codes, texts))
+    texts, codes = texts[order], codes[order]
+    conflicting = (texts[1:] == texts[:-1]) & (codes[1:] != codes[:-1])
+    return len(np.unique(texts[1:][conflicting]))
+
+
+def count_shared(texts: Fingerprints, others: Fingerprints) -> int:
+    """How many of ``others`` are among ``texts``."""
+    return int(np.isin(others, texts).sum())
+
+
+def digest(
+    texts: Iterable[str], labels: Iterable[tuple[str, ...]], weights: npt.NDArray[np.float64] | None = None
+) -> str:
+    """A name for these very rows in this order (SHA-256): a model's training rows are known by it."""
+    found = hashlib.sha256()
+    for text, names in zip(texts, labels, strict=True):
+        found.update("\x1f".join([text, *names]).encode("utf-8", "surrogatepass") + b"\x1e")
+    if weights is not None:
+        found.update(weights.tobytes())
+    return found.hexdigest()
+
+
+Integers = npt.NDArray[np.int64]
+
+_WORD = re.compile(r"\w+|[^\w\s]")
+
+
+@dataclass(frozen=True)
+class NearDuplicate:
+    """A text of a test and the row that is most like it, by their numbers from 0."""
+
+    row: int
+    test_row: int
+    similarity: float
+
+
+def near_duplicates(rows: Iterable[str], test: Iterable[str], threshold: float = 0.8) -> list[NearDuplicate]:
+    """For every text of ``test`` that has any: its nearest text among ``rows``, the most alike first.
+
+    Case and blanks are ignored, nothing else; an empty text is like no other.
+
+    Args:
+        rows: texts, e.g. of training.
+        test: others.
+        threshold: the least similarity, in (0, 1].
+    """
+    numbers: dict[str, int] = {}
+    held, asked = ([_pairs(text, numbers) for text in texts] for texts in (rows, test))
+    pairs, counts = np.unique(np.concatenate([np.zeros(0, np.int64), *held]), return_counts=True)
+    holders: defaultdict[int, list[int]] = defaultdict(list)
+    for row, own in enumerate(held):
+        for pair in _rarest(own, pairs, counts, threshold):
+            holders[pair].append(row)
+    found = []
+    for number, own in enumerate(asked):
+        candidates = {row for pair in _rarest(own, pairs, counts, threshold) for row in holders.get(pair, ())}
+        best = max(((_jaccard(held[row], own), -row) for row in candidates), default=(0.0, 0))
+        if best[0] >= threshold:
+            found.append(NearDuplicate(-best[1], number, best[0]))
+    return sorted(found, key=lambda pair: (-pair.similarity, pair.test_row))
+
+
+def similarity(one: str, other: str) -> float:
+    """The similarity of two texts: the definition."""
+    first, second = set(pairwise(_words(one))), set(pairwise(_words(other)))
+    shared = len(first & second)
+    return shared / max(len(first) + len(second) - shared, 1)
+
+
+def _words(text: str) -> list[str]:
+    """The words of a text between its ends, which count as words; nothing for an empty text."""
+    words = _WORD.findall(text.casefold())
+    return ["", *words, ""] if words else []
+
+
+def _pairs(text: str, numbers: dict[str, int]) -> Integers:
+    """A number for each distinct pair of neighbours, ascending; new words are given the next number."""
+    ids = np.array([numbers.setdefault(word, len(numbers)) for word in _words(text)], np.int64)
+    return np.unique(ids[:-1] << 32 | ids[1:])
+
+
+def _jaccard(one: Integers, other: Integers) -> float:
+    shared = len(np.intersect1d(one, other, assume_unique=True))
+    return shared / max(len(one) + len(other) - shared, 1)
+
+
+def _rarest(own: Integers, pairs: Integers, counts: Integers, threshold: float) -> list[int]:
+    """So many of a text's rarest pairs that a text as similar as this must have one of them among its own rarest."""
+    if not len(own) or not len(pairs):
+        return []
+    place = np.minimum(np.searchsorted(pairs, own), len(pairs) - 1)
+    frequency = np.where(pairs[place] == own, counts[place], 0)
+    kept = len(own) - math.ceil(threshold * len(own) - 1e-9) + 1
+    ordered: list[int] = own[np.lexsort((own, frequency))][:kept].tolist()
+    return ordered

@@ -1,0 +1,207 @@
+"""A text run on the compiled core: the first weights of the one-layer network, and its training."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from textcnn.config import ModelConfig, TrainingConfig
+from textcnn.core import library
+from textcnn.core.layout import PaddedWeights, Shape
+from textcnn.core.threads import num_threads
+from textcnn.core.training import Trainer
+from textcnn.core.training_inputs import Network, Objective
+from textcnn.evaluation.calibration import DEFAULT_THRESHOLD
+from textcnn.labels import Labels
+from textcnn.models.kim_settings import KimSettings
+from textcnn.models.weights import WIDE_IDF, WIDE_KEYS, WIDE_TABLE, Weights, initial_weights, num_outputs, set_word_rows
+from textcnn.nn.ngram_weights import naive_bayes_table
+from textcnn.prediction.artifact import Artifact
+from textcnn.progress import Reporter
+from textcnn.runs.continuing import take_weights
+from textcnn.runs.prepare import Prepared, deciding
+from textcnn.tokenization.masking import WordDropout
+from textcnn.tokenization.pipeline import EncodedTexts
+from textcnn.training.core_trainer import CORE, CoreLearner, Road, estimate, logits_of, texts_of
+from textcnn.training.distributed import weights_digest
+from textcnn.training.loop import Learner
+from textcnn.training.planning import dev_scores, planned_fit
+from textcnn.training.resource_limits import Watch
+from textcnn.training.result import Learned, Logits
+from textcnn.training.sampler import Rows, class_weights, label_log_odds, shuffled_batches
+
+
+def first_weights(prepared: Prepared, seed: int) -> Weights:
+    """The weights that training of ``kim`` starts from, by name."""
+    inputs = prepared.inputs
+    weights = initial_weights(
+        prepared.config.model,
+        len(inputs.tokenizer),
+        0 if inputs.lexicon is None else inputs.lexicon.num_ngrams,
+        None if inputs.wide is None else len(inputs.wide.keys),
+        prepared.labels,
+        seed,
+    )
+    start_from_rows(weights, prepared, seed)
+    return weights
+
+
+def start_from_rows(weights: Weights, prepared: Prepared, seed: int) -> None:
+    """Put into fresh weights what is known before training: naive Bayes, pretrained vectors, the model started from.
+
+    Args:
+        weights: of any text architecture, changed in place.
+        prepared: the rows, and what goes with them.
+        seed: decides the rows of words that have no pretrained vector.
+    """
+    inputs, part = prepared.inputs, prepared.train
+    if WIDE_TABLE in weights and inputs.wide is not None and part.encoded.wide is not None:
+        targets = prepared.labels.encode(part.truth)
+        weights[WIDE_KEYS][:], weights[WIDE_IDF][:] = inputs.wide.keys, inputs.wide.idf
+        size, num_labels = weights[WIDE_TABLE].shape
+        weights[WIDE_TABLE][:] = naive_bayes_table(size, num_labels, part.encoded.wide, targets)
+    if prepared.pretrained is not None:
+        set_word_rows(weights, prepared.pretrained.word_rows(len(inputs.tokenizer), seed))
+    if prepared.start is not None:
+        take_weights(weights, inputs, prepared.start)
+
+
+def train_weights(
+    prepared: Prepared, training: TrainingConfig, road: Road, reporter: Reporter, watch: Watch | None
+) -> tuple[Weights, Learned]:
+    """Train one network with the seed of ``training``, which differs from that of ``prepared`` in an ensemble."""
+    inputs, part, labels, model = prepared.inputs, prepared.train, prepared.labels, prepared.config.model
+    truth = labels.encode(part.truth)
+    counts = None if part.weights is None else (part.weights / part.weights.mean()).astype(np.float32)
+    weights = first_weights(prepared, training.seed)
+    trainer = core_trainer(weights, model, labels, inputs.max_length, objective_of(prepared, training), training)
+    del weights  # the trainer has a copy
+    corpus = trainer.corpus(texts_of(inputs, part.encoded, truth, counts))
+    sizes = inputs.sizes(part.encoded)
+
+    def order(epoch: int) -> list[Rows]:
+        return shuffled_batches(
+            sizes, training.batch_size, seed=training.seed, epoch=epoch, batch_tokens=training.batch_tokens
+        )
+
+    first = order(0)
+
+    def build(config: TrainingConfig, listener: Reporter) -> Learner:
+        return CoreLearner(trainer, corpus, order, sizes, config, len(first) * (config.epochs or 0), listener)
+
+    dev = prepared.others["dev"]
+    evaluate = None
+    if dev is not None:
+        rows = trainer.corpus(texts_of(inputs, dev.encoded))
+        evaluate = dev_scores(lambda: logits_of(trainer, rows, model.scale), dev, labels)
+    fit, epochs = planned_fit(
+        build,
+        lambda: estimate(trainer, corpus, first, training),
+        training,
+        len(first),
+        len(part.truth),
+        reporter,
+        evaluate=evaluate,
+        metric="micro_f1" if labels.multi_label else "accuracy",
+        dev_rows=0 if dev is None else len(dev.truth),
+        watch=watch,
+        deciding=lambda: {
+            **deciding(prepared),
+            "road": road.name,
+            "weights before training": weights_digest(trainer.weights.weights()),
+        },
+    )
+    thresholds = [DEFAULT_THRESHOLD] * len(labels)
+    return trainer.weights.weights(), Learned(fit, epochs, thresholds=thresholds, road=road)
+
+
+def logits_function(artifact: Artifact, training: TrainingConfig) -> Logits:
+    """A function from encoded rows to the logits of the artifact's weights, by the core."""
+    inputs, config = artifact.text_inputs(), artifact.config
+
+    @cache
+    def trainer() -> Trainer:  # made when there are rows to answer
+        return core_trainer(artifact.weights, config, artifact.labels, inputs.max_length, Objective(), training)
+
+    def logits(encoded: EncodedTexts) -> npt.NDArray[np.float32]:
+        return logits_of(trainer(), trainer().corpus(texts_of(inputs, encoded)), config.scale)
+
+    return logits
+
+
+def core_trainer(
+    weights: Weights,
+    config: ModelConfig,
+    labels: Labels,
+    max_length: int | None,
+    objective: Objective,
+    training: TrainingConfig,
+) -> Trainer:
+    """A trainer of the core for weights of ``kim``, which are copied.
+
+    Args:
+        weights: by name.
+        config: of the model.
+        labels: names of the logits' columns.
+        max_length: tokens of a text that are seen; none: all.
+        objective: the loss and what is dropped.
+        training: says on how many threads.
+    """
+    core = library()
+    assert core is not None, f"the road {CORE!r} is chosen only where there is one"
+    settings = KimSettings.of(config)
+    two = config.embedding_channels == "multichannel"
+    shape = Shape(
+        settings.widths,
+        settings.nested,
+        settings.num_filters,
+        config.dim,
+        len(labels),
+        num_outputs(config, labels),
+        has_fixed_channel=two,
+        has_mean=settings.pooling == "max+mean",
+        has_ngrams="embedding.tuned.ngram.weight" in weights or "embedding.ngram.weight" in weights,
+        has_wide="wide.table.weight" in weights,
+    )
+    network = Network(
+        settings.activation,
+        adds_ngrams=two or config.vectors is not None,
+        trains_words=config.embedding_channels != "static",
+        is_multi_label=labels.multi_label,
+        max_length=max_length,
+    )
+    return Trainer(core, PaddedWeights(weights, shape), network, objective, num_threads(training.threads))
+
+
+def objective_of(prepared: Prepared, training: TrainingConfig) -> Objective:
+    """What the settings of a run and its training rows say of the loss and of what is dropped."""
+    labels, truth = prepared.labels, prepared.train.truth
+    weights = class_weights(training.class_weight, labels, truth)
+    return dataclasses.replace(
+        plain_objective(
+            prepared.config.model, training, WordDropout.of(prepared.inputs, prepared.train.encoded, training)
+        ),
+        class_weights=weights,
+        prior=label_log_odds(labels, truth, weights) if labels.multi_label else None,
+    )
+
+
+def plain_objective(config: ModelConfig, training: TrainingConfig, dropout: WordDropout | None = None) -> Objective:
+    """What the settings alone say of the loss and of what is dropped; none: no word is dropped."""
+    settings = KimSettings.of(config)
+    words: dict[str, Any] = {} if dropout is None else {"unknown_id": dropout.unknown_id, "word_dropout": dropout.rates}
+    return Objective(
+        smoothing=training.label_smoothing,
+        focal_gamma=training.focal_gamma,
+        dropout=settings.dropout,
+        shared_dropout=settings.shared_dropout,
+        clip_norm=training.clip_norm or 0.0,
+        max_norm=training.max_norm or 0.0,
+        weight_decay=training.weight_decay,
+        rows_by_adam=training.embedding_optimizer == "adam",
+        **words,
+    )

@@ -1,0 +1,224 @@
+"""Text runs until the model: rows are read, held out and encoded, and what was left open is decided."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from textcnn.config import MULTI_LABEL_SCALE, Config
+from textcnn.core.threads import set_threads
+from textcnn.evaluation.drift import label_counts
+from textcnn.labels import Labels
+from textcnn.prediction.artifact import Artifact
+from textcnn.progress import Reporter
+from textcnn.reading.messages import counted
+from textcnn.reading.rows import Examples, read_examples
+from textcnn.reading.schema import Schema
+from textcnn.reading.statistics import (
+    count_conflicts,
+    count_shared,
+    digest,
+    expected_unknown,
+    fingerprints,
+    text_statistics,
+)
+from textcnn.reading.stored import add_wide, encode_corpus
+from textcnn.runs.continuing import extended_labels
+from textcnn.runs.finish import Others, check_dev, split_rows
+from textcnn.runs.pretrained import Pretrained, decided, read_pretrained, sentence
+from textcnn.tokenization.lexicon import build_lexicon
+from textcnn.tokenization.ngrams import WideFeatures
+from textcnn.tokenization.pipeline import EncodedTexts, TextPipeline
+from textcnn.tokenization.tokenizer import Tokenizer
+from textcnn.training.result import Part
+
+# A multi-label model without dev rows would have to guess its thresholds.
+MULTI_LABEL_DEV_FRACTION = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """Rows as a model takes them and what decides its shape: the same for every model trained on them.
+
+    Attributes:
+        config: every setting, with what was left open decided.
+        inputs: tokenizer, lexicon and wide features of the training rows.
+        labels: names of the logits' columns.
+        train: the rows to learn from.
+        others: dev and test rows.
+        source: name and fingerprint of the data.
+        pretrained: vectors of the types, or none.
+        coverage: what is said of them.
+        start: the model that training starts from, or none.
+        held_out: dev and test rows as they were read, where there are any.
+        reading: which columns were read, and how labels were written.
+        rows: ``(N,)``, the numbers of the training rows among all that were read.
+    """
+
+    config: Config
+    inputs: TextPipeline
+    labels: Labels
+    train: Part[EncodedTexts]
+    others: Others
+    source: dict[str, Any]
+    pretrained: Pretrained | None = None
+    coverage: dict[str, Any] | None = None
+    start: Artifact | None = None
+    held_out: Mapping[str, Examples] = dataclasses.field(default_factory=dict)
+    reading: Schema | None = None
+    rows: npt.NDArray[np.int64] | None = None
+
+    def with_config(self, config: Config) -> Prepared:
+        """The same rows for other settings of model and training; those of data and text must be the same."""
+        dim, kept = config.model.embedding_dim or self.config.model.dim, self.config.model.keep_vectors or 0
+        config = _resolve(decided(config, dim, kept), self.inputs.tokenizer, self.labels)
+        return dataclasses.replace(self, config=config)
+
+
+def prepare_text(
+    data: Any,
+    config: Config,
+    reporter: Reporter,
+    *,
+    dev: Any = None,
+    test: Any = None,
+    start: Artifact | None = None,
+) -> Prepared:
+    """Everything before the model: read, hold out, tokenize. Arguments as for :func:`run_text`."""
+    check_dev(dev, config)
+    set_threads(config.training.threads)
+    examples = read_rows(data, config, reporter, like=None if start is None else start.schema)
+    like = dataclasses.replace(examples.schema, names=() if start is None else start.labels.names)
+    # Dev and test rows all count the same: a metric is of the rows as they are.
+    unweighted = dataclasses.replace(config, data=dataclasses.replace(config.data, weight_column=None))
+    given = {
+        name: None if source is None else read_rows(source, unweighted, reporter, like=like)
+        for name, source in {"dev": dev, "test": test}.items()
+    }
+    if start is None:
+        labels = Labels.collect(examples.labels, multi_label=examples.multi_label)
+    else:
+        labels = extended_labels(start.labels, examples.labels, reporter)
+    train, given["dev"], rows = _hold_out(examples, given["dev"], config, reporter)
+    _warn_of_copies(train, given, reporter)
+
+    pretrained, coverage = None, None
+    if start is None:
+        tokenizer = Tokenizer.train(train.texts, config.text)
+        config, tokenizer, pretrained = read_pretrained(config, tokenizer)
+    else:
+        tokenizer = start.text_inputs().tokenizer.with_words_of(train.texts, config.text)
+        reporter.say(f"{len(tokenizer) - len(start.text_inputs().tokenizer):,} new types")
+        config = decided(config, config.model.dim, config.model.keep_vectors or 0)
+    config = _resolve(config, tokenizer, labels)
+    blinded = () if start is None else start.text_inputs().blinded  # a model that goes on stays blind
+    inputs = TextPipeline(tokenizer, config.text.max_length, build_lexicon(tokenizer, config.model), blinded=blinded)
+    encoded = encode_corpus(inputs, train.texts)
+    if config.model.wide:
+        known = None if start is None else start.text_inputs().wide
+        fit = WideFeatures.fit if known is None else known.extended
+        fitted = fit(encoded, len(tokenizer))
+        inputs, encoded = dataclasses.replace(inputs, wide=fitted), add_wide(encoded, fitted, train.texts)
+    part = _part(inputs, encoded, train, reporter)
+    others: Others = {
+        name: None if rows is None else _part(inputs, encode_corpus(inputs, rows.texts), rows, reporter)
+        for name, rows in given.items()
+    }
+    if pretrained is not None:
+        coverage = pretrained.describe(part.encoded)
+        reporter.say(sentence(coverage))
+    source = {
+        "name": examples.name,
+        "source": examples.source,
+        "notices": list(examples.notices),
+        "fingerprint": digest(examples.texts, examples.labels, examples.weights),
+        "statistics": text_statistics(inputs, part.encoded),
+        "expected_unknown": expected_unknown(
+            inputs,
+            part.encoded,
+            known=0 if start is None else len(start.text_inputs().tokenizer),
+        ),
+        "labels": label_counts(train.labels),
+    }
+    held_out = {name: part for name, part in given.items() if part is not None}
+    return Prepared(config, inputs, labels, part, others, source, pretrained, coverage, start, held_out, like, rows)
+
+
+def read_rows(data: Any, config: Config, reporter: Reporter, *, like: Schema | None = None) -> Examples:
+    """Read labelled texts and say what was understood; examples are taken as they are.
+
+    Raises:
+        DataError: the data cannot be read as asked.
+    """
+    if isinstance(data, Examples):
+        return data
+    examples = read_examples(data, config.data, like=like)
+    reporter.say(examples.source)
+    reporter.say(examples.describe())
+    for notice in examples.notices:
+        reporter.say(f"note: {notice}")
+    return examples
+
+
+def _hold_out(
+    examples: Examples, dev: Examples | None, config: Config, reporter: Reporter
+) -> tuple[Examples, Examples | None, npt.NDArray[np.int64]]:
+    """Training rows, dev rows (those given, a share of the training rows, or none), and the training rows' numbers."""
+    fraction, every = config.training.dev_fraction, np.arange(len(examples))
+    if dev is not None:
+        return examples, dev, every
+    if not fraction and examples.multi_label:
+        fraction = MULTI_LABEL_DEV_FRACTION
+        reporter.say(f"multi-label without dev rows: {fraction:.0%} of the rows are held out to set the thresholds")
+    if not fraction:
+        reporter.say("no dev rows: all rows train for a fixed number of epochs, temperature 1, thresholds 0.5")
+        return examples, None, every
+    kept, held = split_rows(examples.labels, fraction, config)
+    if not len(held):
+        reporter.say(f"too few rows to hold some out: all {len(examples):,} rows train, thresholds 0.5")
+        return examples, None, every
+    return examples.subset(kept), examples.subset(held), kept
+
+
+def _warn_of_copies(train: Examples, others: dict[str, Examples | None], reporter: Reporter) -> None:
+    known = fingerprints(train.texts)
+    if conflicts := count_conflicts(known, train.labels):
+        texts = f"{counted(conflicts, 'text')} occur{'s' if conflicts == 1 else ''}"
+        reporter.say(f"warning: {texts} with different labels in the training data")
+    for name, part in others.items():
+        if part is not None and (shared := count_shared(known, fingerprints(part.texts))):
+            texts = f"{counted(shared, f'{name} text')} {'is a training text' if shared == 1 else 'are training texts'}"
+            reporter.say(f"warning: {texts} too")
+
+
+def _part(inputs: TextPipeline, tokens: EncodedTexts, examples: Examples, reporter: Reporter) -> Part[EncodedTexts]:
+    if cut := int(inputs.cut_rows(tokens).sum()):
+        reporter.say(f"note: {cut:,} of {len(tokens):,} texts are cut after {inputs.max_length} tokens")
+    return Part(tokens, examples.labels, examples.weights)
+
+
+def _resolve(config: Config, tokenizer: Tokenizer, labels: Labels) -> Config:
+    """Decide what was left open: sub-words belong to whole words, the wide branch to ``kim``; how much that counts."""
+    model, text = config.model, config.text
+    if model.subwords is None:
+        model = dataclasses.replace(model, subwords=tokenizer.has_whole_words and text.tokenizer != "char")
+    if model.wide is None:
+        model = dataclasses.replace(model, wide=model.architecture == "kim")
+    if model.wide_scale is None:
+        model = dataclasses.replace(model, wide_scale=MULTI_LABEL_SCALE if labels.multi_label else model.scale)
+    return dataclasses.replace(config, model=model)
+
+
+def deciding(prepared: Prepared) -> dict[str, Any]:
+    """What the weights follow from besides the settings of training, for the checkpoints."""
+    dev = prepared.held_out.get("dev")
+    return {
+        "model": dataclasses.asdict(prepared.config.model),
+        "text": dataclasses.asdict(prepared.config.text),
+        "training rows": prepared.source["fingerprint"],
+        "dev rows": None if dev is None else digest(dev.texts, dev.labels),
+    }

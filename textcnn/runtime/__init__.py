@@ -1,0 +1,1 @@
+"""The look-up runtime: answers of one-layer models without torch."""

@@ -1,0 +1,262 @@
+"""The weights and the tokenizer of a one-layer text model, read from its folder without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from textcnn.config import ModelConfig
+from textcnn.core.numeric import ExactProduct
+from textcnn.core.type_rows_numpy import UNIT
+from textcnn.errors import ArtifactError
+from textcnn.folder.config_json import read_config, weights_of_today
+from textcnn.folder.model_folder import CONFIG, TOKENIZER, WEIGHTS
+from textcnn.folder.tensors import mapped_tensors
+from textcnn.labels import MULTI_LABEL, Labels
+from textcnn.reading.table import shown
+from textcnn.runtime.cache import BLOCK, TypeVectors
+from textcnn.runtime.filters import FilterWeights, steps_of
+from textcnn.tokenization.lexicon import Lexicon, Unseen, build_lexicon
+from textcnn.tokenization.ngrams import WideFeatures
+from textcnn.tokenization.pipeline import TextPipeline
+from textcnn.tokenization.tokenizer import Tokenizer
+
+Array = npt.NDArray[Any]
+
+ARCHITECTURES = ("kim", "bag")
+POOLINGS = ("max+mean", "max")  # of kim, the first where its settings name none
+KERNEL_SIZES = (3, 4, 5)  # of kim, where its settings name none
+MOST_TAPS = 10_000  # of all nested widths together: what is read grows by no more than its square root
+ACTIVATION = "relu"  # of kim, where its settings name none
+ACTIVATIONS = ("relu", "leaky_relu", "tanh", "identity")
+_MARGIN = 1 + 1e-5  # of float32's products over exact ones
+SCALED_TYPES = 20_000  # the most frequent types, whose products set the steps of int8
+
+
+def refusal(saved: Mapping[str, Any]) -> str:
+    """Why the model of this config.json cannot be answered by look-up, or nothing."""
+    if saved["modality"] != "text":
+        return "it classifies images, look-up is for texts"
+    if saved["architecture"] not in ARCHITECTURES:
+        return (
+            f"architecture {saved['architecture']!r} is not one layer; look-up is for {' and '.join(ARCHITECTURES)}, "
+            f"whose scores are sums over words"
+        )
+    pooling = saved["settings"].get("pooling", POOLINGS[0])
+    if pooling not in POOLINGS:
+        return f"pooling {pooling!r} needs every window; look-up keeps the largest, for {' and '.join(POOLINGS)}"
+    if saved["settings"].get("word_ngrams", 1) != 1:
+        return "its word n-grams have vectors of their own; look-up is for bags of words alone"
+    return ""
+
+
+@dataclass(frozen=True)
+class OneLayer:
+    """``logits = activation(maxima) @ head + mean of the types' shares + bias + scale * wide``.
+
+    Attributes:
+        vectors: of types.
+        filters: their weights; none of them for ``bag``.
+        means: ``(C, D)`` float32, the head's weights of the mean of the vectors; none: no mean.
+        bias: ``(C,)`` int64, of the head, in units of ``UNIT``.
+        table: ``(features, C)`` float32, weights of the wide branch; none: no wide branch.
+        features: which n-gram each row of the table stands for.
+        scale: how much the wide branch counts.
+    """
+
+    vectors: TypeVectors
+    filters: FilterWeights
+    means: Array | None
+    bias: npt.NDArray[np.int64]
+    table: Array | None
+    features: WideFeatures | None
+    scale: float
+
+    @property
+    def num_labels(self) -> int:
+        """C, the number of labels."""
+        return len(self.bias)
+
+    def product(self) -> ExactProduct:
+        """Vectors to the products of all taps and, behind them, the shares of the mean."""
+        means = np.zeros((0, self.filters.taps.shape[1]), np.float32) if self.means is None else self.means
+        return ExactProduct(np.concatenate([self.filters.taps, means]))
+
+    def steps(self, num_types: int) -> list[float]:
+        """Steps of int8 for every filter, from the products of the most frequent types.
+
+        The products are float32's, since steps are stored in the model's folder and only there. The margin keeps the
+        largest exact product from being clipped.
+        """
+        taps = self.filters.taps
+        top = np.zeros((1, len(taps)))
+        for start in range(0, min(num_types, SCALED_TYPES), BLOCK):
+            types = np.arange(start, min(start + BLOCK, num_types, SCALED_TYPES))
+            products = np.abs(self.vectors(types, Unseen()) @ taps.T)
+            top = np.maximum(top, products.max(axis=0, initial=0) * _MARGIN)
+        return [float(step) for step in steps_of(top, self.filters)] if len(taps) else []
+
+
+def one_layer(
+    tensors: Mapping[str, Array],
+    saved: Mapping[str, Any],
+    num_types: int,
+    lexicon: Lexicon | None,
+    folder: Path,
+) -> OneLayer:
+    """Put the tensors of a model folder in their places.
+
+    Raises:
+        ArtifactError: tensors are missing, left over, or of another shape than config.json says.
+    """
+    config = ModelConfig(**{name: saved[name] for name in asdict(ModelConfig())})
+    labels = Labels(tuple(saved["labels"]), saved["problem_type"] == MULTI_LABEL)
+    rest = dict(tensors)
+    found = _Taker(rest, folder)
+    two = config.embedding_channels == "multichannel"
+    names = ("embedding.static.", "embedding.tuned.") if two else ("embedding.",)
+    for name in names:
+        found.take(f"{name}word.weight", num_types, config.dim)
+    if lexicon is not None and lexicon.num_ngrams:
+        found.take(f"{names[-1]}ngram.weight", lexicon.num_ngrams, config.dim)
+    dim = config.dim * len(names)
+    is_kim, has_bank = config.architecture == "kim", bool(config.settings.get("nested", True))
+    convs = []
+    if is_kim:
+        convs = _nested(found, dim, config, folder) if has_bank else _filters(found, dim)
+    num_maxima = sum(len(bias) for _, bias in convs)
+    num_outputs = 1 if config.binary_sigmoid and len(labels) == 2 and not labels.multi_label else len(labels)
+    averages = config.settings.get("pooling", POOLINGS[0]) == POOLINGS[0] or config.architecture == "bag"
+    head = found.take("head.weight", num_outputs, num_maxima + averages * dim)
+    bias = found.take("head.bias", num_outputs).astype(np.float64)
+    if num_outputs < len(labels):  # one output through a sigmoid: logits (0, z)
+        head, bias = np.concatenate([0 * head, head]), np.concatenate([0 * bias, bias])
+    table, features, scale = None, None, config.scale
+    if "wide.keys" in rest:
+        size = found.num_rows("wide.keys")
+        features = WideFeatures(found.take("wide.keys", size, kinds=(np.int64,)), found.take("wide.idf", size))
+        table = found.take("wide.table.weight", size, len(labels), kinds=(np.float32, np.float16))
+        table = np.asarray(table, np.float32)  # float16 where it was large
+    found.check_all_taken()
+    activation = config.settings.get("activation", ACTIVATION)
+    if activation not in ACTIVATIONS:
+        known = ", ".join(ACTIVATIONS)
+        raise ArtifactError(f"{folder / CONFIG}: expected an activation of {known}, found {shown(activation)}")
+    sizes, is_nested = np.array([weight.shape[2] for weight, _ in convs], np.int64), is_kim and has_bank
+    stored = convs[-1:] if is_nested else convs  # the widest has the taps of all
+    taps = [weight.transpose(2, 0, 1).reshape(-1, dim) for weight, _ in stored]  # (h * F, D)
+    filters = FilterWeights(
+        sizes,
+        np.concatenate([np.zeros((0, dim), np.float32), *taps]),
+        np.concatenate([np.zeros(0, np.float32), *(bias for _, bias in convs)]),
+        np.ascontiguousarray(head[:, :num_maxima].T),
+        activation,
+        is_nested,
+    )
+    return OneLayer(
+        TypeVectors(tensors, lexicon, adds=config.vectors is not None),
+        filters,
+        head[:, num_maxima:] if averages else None,
+        np.rint(bias / UNIT).astype(np.int64),
+        table,
+        features,
+        scale,
+    )
+
+
+def _nested(found: _Taker, dim: int, config: ModelConfig, folder: Path) -> list[tuple[Array, Array]]:
+    """Weights ``(F, D, h)`` and biases ``(F,)`` of every width: the first taps of the one bank of filters."""
+    sizes = config.settings.get("kernel_sizes", KERNEL_SIZES)
+    if not isinstance(sizes, list | tuple) or not all(type(size) is int and size > 0 for size in sizes):
+        raise ArtifactError(f"{folder / CONFIG}: expected kernel_sizes from 1 up, found {shown(sizes)}")
+    sizes = sorted(set(sizes))
+    if not sizes or sum(sizes) > MOST_TAPS:
+        raise ArtifactError(
+            f"{folder / CONFIG}: expected kernel_sizes of 1 to {MOST_TAPS:,} words in all, found {sum(sizes):,}"
+        )
+    name = "encoder.bank.weight"
+    num_filters = found.num_rows(name) if name in found.tensors else 0
+    bank = found.take(name, num_filters, dim, sizes[-1])
+    if not num_filters:
+        raise ArtifactError(f"{found.where}: expected filters in {name!r}, found none")
+    biases = found.take("encoder.bias", len(sizes), num_filters)
+    return [(bank[:, :, :size], bias) for size, bias in zip(sizes, biases, strict=True)]
+
+
+def _filters(found: _Taker, dim: int) -> list[tuple[Array, Array]]:
+    convs: list[tuple[Array, Array]] = []
+    while (name := f"encoder.convs.{len(convs)}.") + "weight" in found.tensors:
+        num_filters = len(convs[0][1]) if convs else found.num_rows(f"{name}weight")
+        width = max(found.tensors[f"{name}weight"].shape[-1:], default=0)
+        if not num_filters or not width:  # a window of no words, or one of any width that no number stands for
+            raise ArtifactError(f"{found.where}: expected filters in '{name}weight', found none")
+        convs.append((found.take(f"{name}weight", num_filters, dim, width), found.take(f"{name}bias", num_filters)))
+    return convs
+
+
+class _Taker:
+    """Takes tensors by name and shape, and knows which are left."""
+
+    def __init__(self, tensors: dict[str, Array], folder: Path) -> None:
+        self.tensors, self.where = tensors, folder / WEIGHTS
+
+    def num_rows(self, name: str) -> int:
+        """Rows of the tensor of that name."""
+        if not self.tensors[name].ndim:
+            raise ArtifactError(f"{self.where}: expected rows in {name!r}, found a single number")
+        return len(self.tensors[name])
+
+    def take(self, name: str, *shape: int, kinds: tuple[type, ...] = (np.float32,)) -> Array:
+        """The tensor of that name, which must have that shape and numbers of such a kind."""
+        if name not in self.tensors:
+            raise ArtifactError(f"{self.where}: expected a tensor {name!r} of shape {shape}, found none")
+        tensor = self.tensors.pop(name)
+        if tensor.shape != shape:
+            raise ArtifactError(f"{self.where}: expected {name!r} of shape {shape}, found {tensor.shape}")
+        if tensor.dtype not in kinds:
+            expected = " or ".join(str(np.dtype(kind)) for kind in kinds)
+            raise ArtifactError(f"{self.where}: expected {name!r} of {expected}, found {tensor.dtype}")
+        return tensor
+
+    def check_all_taken(self) -> None:
+        """No tensor may be left over: the network that wrote it would be another one."""
+        if self.tensors:
+            names = ", ".join(sorted(self.tensors))
+            raise ArtifactError(f"{self.where}: expected no further tensors, found {names}")
+
+
+class LookupFolder(NamedTuple):
+    """A folder as it was read.
+
+    Attributes:
+        model: the weights, mapped from the file.
+        pipeline: from strings to ids.
+        saved: config.json.
+    """
+
+    model: OneLayer
+    pipeline: TextPipeline
+    saved: dict[str, Any]
+
+
+def read_lookup_folder(folder: Path) -> LookupFolder:
+    """Read a folder that ``train`` wrote.
+
+    Raises:
+        ArtifactError: there is no such folder, it is damaged, or its model is not of one layer.
+    """
+    saved = read_config(folder)
+    if reason := refusal(saved):
+        raise ArtifactError(f"{folder}: this model has no look-up runtime: {reason}; use the torch runtime")
+    tokenizer = Tokenizer.load(folder / TOKENIZER)
+    config = ModelConfig(**{name: saved[name] for name in ModelConfig.__dataclass_fields__})
+    lexicon = build_lexicon(tokenizer, config)
+    tensors = weights_of_today(mapped_tensors(folder / WEIGHTS), saved, folder / WEIGHTS)
+    model = one_layer(tensors, saved, len(tokenizer), lexicon, folder)
+    pipeline = TextPipeline(tokenizer, saved["max_length"], lexicon, model.features, tuple(saved["blinded"]))
+    return LookupFolder(model, pipeline, saved)

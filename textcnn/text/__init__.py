@@ -1,1 +1,0 @@
-"""From labelled files to batches of token ids."""

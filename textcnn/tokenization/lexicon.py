@@ -1,0 +1,193 @@
+"""The lexicon: the rows of the character n-grams of every type, unseen words included."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from textcnn import core
+from textcnn.config import ModelConfig
+from textcnn.tokenization.ragged import Ragged
+from textcnn.tokenization.tokenizer import PAD, UNKNOWN, Tokenizer
+from textcnn.tokenization.words import utf8
+
+
+@dataclass(frozen=True)
+class SubwordRule:
+    """Which n-grams a word has, how many buckets they share, and how many n-grams a word has at most (none: all)."""
+
+    n_min: int = 2
+    n_max: int = 4
+    buckets: int = 100_000
+    most: int | None = None
+
+    def bags(self, words: Sequence[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Buckets of the n-grams of every word.
+
+        Args:
+            words: W words.
+
+        Returns:
+            ``(M,)`` buckets of all words, one word after another, and ``(W + 1,)`` offsets where each word begins.
+        """
+        data, ends = utf8(words)
+        rule = self.n_min, self.n_max, self.buckets, self.most
+        buckets, offsets = core.twin("features").ngram_buckets(data, ends, *rule)
+        return buckets, offsets
+
+
+NOTHING = Ragged(np.zeros(0, np.int32), np.zeros(1, np.int64))
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """The words of a corpus that the vocabulary does not have; the k-th has the temporary id V + k.
+
+    Temporary ids belong to the corpus they were made for, so that a lexicon never changes and any number of threads
+    may use it.
+
+    Attributes:
+        names: the words.
+        bags: the n-gram rows of each.
+    """
+
+    names: tuple[str, ...] = ()
+    bags: Ragged = field(default_factory=lambda: NOTHING)
+
+
+def joined(parts: Sequence[tuple[Ragged, Unseen]], num_types: int) -> tuple[Ragged, Unseen]:
+    """Several corpora as one: each has its own temporary ids, from ``num_types`` on; together they are by name."""
+    if len(parts) == 1 and not parts[0][1].names:
+        return parts[0]
+    names = sorted({name for _, unseen in parts for name in unseen.names})
+    if not names:
+        return Ragged.concatenate(tokens for tokens, _ in parts), Unseen()
+    number = {name: k for k, name in enumerate(names)}
+    tables = [np.array([number[name] for name in unseen.names], np.int64) for _, unseen in parts]
+    ids = []
+    for (tokens, _), table in zip(parts, tables, strict=True):
+        own = Ragged(tokens.ids.copy(), tokens.offsets)
+        renumber(own.ids, num_types, table)
+        ids.append(own)
+    together = np.concatenate([np.zeros(0, np.int64), *tables])
+    bags = Ragged.concatenate(unseen.bags for _, unseen in parts)
+    return Ragged.concatenate(ids), Unseen(tuple(names), bags.take(np.unique(together, return_index=True)[1]))
+
+
+def renumber(ids: npt.NDArray[np.int32], num_types: int, table: npt.NDArray[np.int64]) -> None:
+    """Give the k-th temporary id, ``num_types + k``, the number ``num_types + table[k]``, in place."""
+    behind = np.flatnonzero(ids >= num_types)
+    ids[behind] = num_types + table[ids[behind] - num_types]
+
+
+def build_lexicon(tokenizer: Tokenizer, config: ModelConfig) -> Lexicon | None:
+    """The lexicon of a model with sub-words; none for one without."""
+    if not config.subwords:
+        return None
+    rule = SubwordRule(config.ngram_min, config.ngram_max, config.ngram_buckets, config.ngrams_per_token)
+    return Lexicon(tokenizer, rule, num_kept=0 if config.vectors is None else config.keep_vectors or 0)
+
+
+class Lexicon:
+    """Which rows of the n-gram table make the vector of a type.
+
+    The table has a row for every bucket (:class:`SubwordRule`) that a word of the training texts touches, in
+    the order of the buckets; the others were never trained, and count for nothing. Derived from the tokenizer and the
+    rule, never saved.
+
+    Args:
+        tokenizer: its vocabulary, in its order, are the types 0..V-1.
+        rule: how n-grams are made and hashed.
+        num_kept: how many types at the end of the vocabulary came with pretrained vectors, not from training texts.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, rule: SubwordRule, *, num_kept: int = 0) -> None:
+        self._tokenizer, self._rule = tokenizer, rule
+        self._types = tokenizer.types()
+        buckets, offsets = rule.bags(self._types)
+        reserved = np.array([name in (PAD, UNKNOWN) for name in self._types], np.bool_)
+        kept = ~np.repeat(reserved, np.diff(offsets))
+        trained = np.arange(len(buckets)) < offsets[max(len(self._types) - num_kept, 0)]
+        touched = np.zeros(rule.buckets, np.bool_)
+        touched[buckets[kept & trained]] = True
+        self._buckets = np.flatnonzero(touched)
+        self._row_of = np.where(touched, np.cumsum(touched, dtype=np.int32) - np.int32(1), np.int32(-1))
+        self._bags = self._rows(buckets[kept], np.where(reserved, 0, np.diff(offsets)))
+
+    def __len__(self) -> int:
+        """V, the number of types of the vocabulary."""
+        return len(self._types)
+
+    @property
+    def num_ngrams(self) -> int:
+        """Rows of the n-gram table."""
+        return len(self._buckets)
+
+    @property
+    def rule(self) -> SubwordRule:
+        """How n-grams are made and hashed."""
+        return self._rule
+
+    @property
+    def buckets(self) -> npt.NDArray[np.int64]:
+        """The bucket of each row of the n-gram table, ascending."""
+        return self._buckets
+
+    def name(self, type_id: int, unseen: Unseen) -> str:
+        """The string of a type id, temporary or not."""
+        return self._types[type_id] if type_id < len(self) else unseen.names[type_id - len(self)]
+
+    def bags(self, types: npt.NDArray[np.int64], unseen: Unseen) -> Ragged:
+        """N-gram rows of each of ``types``, which are ascending; ``unseen`` knows the temporary ones."""
+        known = int(np.searchsorted(types, len(self)))
+        return Ragged.concatenate([self._bags.take(types[:known]), unseen.bags.take(types[known:] - len(self))])
+
+    def resolve(self, texts: Sequence[str], tokens: Ragged) -> tuple[Ragged, Unseen]:
+        """Replace each ``[UNK]`` in ``tokens``, the ids of ``texts``, by the temporary id of the word there.
+
+        A word without an n-gram that was trained stays ``[UNK]``; so do all of a tokenizer whose pieces are no words.
+        """
+        unknown = self._tokenizer.unknown_id
+        if not self._tokenizer.has_whole_words or unknown is None:
+            return tokens, Unseen()
+        places = np.flatnonzero(tokens.ids == unknown)
+        if not len(places):
+            return tokens, Unseen()
+        words = self._words_at(texts, tokens, places)
+        unseen = self.compose(sorted({word for word in words if word is not None}))
+        temporary = {name: len(self) + k for k, name in enumerate(unseen.names)}
+        ids = tokens.ids.copy()
+        ids[places] = [unknown if word is None else temporary.get(word, unknown) for word in words]
+        return Ragged(ids, tokens.offsets), unseen
+
+    def compose(self, words: Sequence[str]) -> Unseen:
+        """Those of the words that have an n-gram that was trained, in their order."""
+        buckets, offsets = self._rule.bags(words)
+        bags = self._rows(buckets, np.diff(offsets))
+        composed = np.flatnonzero(bags.lengths)
+        return Unseen(tuple(words[i] for i in composed.tolist()), bags.take(composed))
+
+    def _words_at(self, texts: Sequence[str], tokens: Ragged, places: npt.NDArray[np.int64]) -> list[str | None]:
+        """The word at each place of ``tokens``; none where the pieces of a text are not its tokens."""
+        rows = np.searchsorted(tokens.offsets, places, side="right") - 1
+        words: list[str | None] = []
+        pieces: list[str] = []
+        last = -1
+        for place, row in zip(places.tolist(), rows.tolist(), strict=True):
+            if row != last:
+                pieces, last = self._tokenizer.words(texts[row]), row
+            start, end = int(tokens.offsets[row]), int(tokens.offsets[row + 1])
+            # A tokenizer.json made elsewhere may have added tokens of several words.
+            words.append(pieces[place - start] if len(pieces) == end - start else None)
+        return words
+
+    def _rows(self, buckets: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> Ragged:
+        """Buckets as rows of the table, for bags of these ``lengths``; untrained buckets are left out."""
+        rows = self._row_of[buckets]
+        trained = rows >= 0
+        owner = np.repeat(np.arange(len(lengths)), lengths)[trained]
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=len(lengths)))])
+        return Ragged(rows[trained], offsets.astype(np.int64))

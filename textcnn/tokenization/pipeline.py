@@ -1,0 +1,127 @@
+"""From strings to token ids and features, without torch, and from these to the tensors of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from textcnn.tokenization.cache import ChunkMemory, refusal
+from textcnn.tokenization.lexicon import Lexicon, Unseen
+from textcnn.tokenization.masking import Blinding, WordDropout, unique_types
+from textcnn.tokenization.ngrams import WideFeatures, WideRows
+from textcnn.tokenization.ragged import Ragged
+from textcnn.tokenization.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from textcnn.tokenization.batch import Batch
+
+
+@dataclass(frozen=True)
+class EncodedTexts(Ragged):
+    """Token ids of N texts, and what sub-words and the wide branch need of them.
+
+    Attributes:
+        unseen: words that the vocabulary does not have, by their temporary ids.
+        wide: features of every text, made of all its tokens, whatever ``max_length`` is.
+    """
+
+    unseen: Unseen = field(default_factory=Unseen)
+    wide: WideRows | None = None
+
+
+@dataclass(frozen=True)
+class TextPipeline:
+    """From strings to ids: what training and every predictor share, so that a text is read and cut alike on every path.
+
+    Attributes:
+        tokenizer: strings to ids.
+        max_length: tokens of a text that the encoder sees; the wide branch sees all.
+        lexicon: n-gram rows of the types, for models with sub-words.
+        wide: the n-grams seen in training, for models with a wide branch.
+        blinded: words and phrases that are read as ``[UNK]`` (:mod:`textcnn.tokenization.masking`).
+    """
+
+    tokenizer: Tokenizer
+    max_length: int | None = None
+    lexicon: Lexicon | None = None
+    wide: WideFeatures | None = None
+    blinded: tuple[str, ...] = ()
+
+    def encode(self, texts: Sequence[str]) -> EncodedTexts:
+        """Token ids of all texts, uncut."""
+        tokens, unseen = self._ids(texts) if self._chunks is None else self._chunks.encode(texts)
+        if self.blinding is not None:
+            tokens, unseen = self.blinding(tokens, unseen)
+        wide = None if self.wide is None else self.wide.transform(tokens)
+        return EncodedTexts(tokens.ids, tokens.offsets, unseen, wide)
+
+    def compiled_memory(self) -> ChunkMemory | None:
+        """The memory of chunks for compiled code; none where the tokenizer allows no memory, or words are blinded.
+
+        What is remembered is what stands in the text, and only :meth:`encode` hides it.
+        """
+        return None if self.blinded else self._chunks
+
+    @cached_property
+    def blinding(self) -> Blinding | None:
+        """What replaces the blinded words, if there are any."""
+        return Blinding(self.tokenizer, self.blinded) if self.blinded else None
+
+    @cached_property
+    def _chunks(self) -> ChunkMemory | None:
+        """Remembered ids, where the tokenizer allows it."""
+        return None if refusal(self.tokenizer) else ChunkMemory(self.tokenizer, self.lexicon)
+
+    def _ids(self, texts: Sequence[str]) -> tuple[Ragged, Unseen]:
+        """The definition of ids and temporary ids, from the pipeline itself."""
+        tokens = self.tokenizer.encode_batch(texts)
+        return (tokens, Unseen()) if self.lexicon is None else self.lexicon.resolve(texts, tokens)
+
+    def is_unknown(self, tokens: Ragged) -> npt.NDArray[np.bool_]:
+        """Which tokens the vocabulary does not have, ``(T,)``."""
+        unknown = self.tokenizer.unknown_id
+        behind = tokens.ids >= len(self.tokenizer)
+        return behind if unknown is None else np.logical_or(behind, tokens.ids == unknown)
+
+    def sizes(self, tokens: Ragged) -> npt.NDArray[np.int64]:
+        """Tokens of each text as the model sees it, ``(N,)``."""
+        return tokens.lengths if self.max_length is None else np.minimum(tokens.lengths, self.max_length)
+
+    def cut_rows(self, tokens: Ragged) -> npt.NDArray[np.bool_]:
+        """Which texts are longer than ``max_length``, ``(N,)``."""
+        return tokens.lengths > self.sizes(tokens)
+
+    def batch(
+        self,
+        tokens: Ragged,
+        rows: npt.NDArray[np.int64],
+        *,
+        labels: npt.NDArray[np.int64] | npt.NDArray[np.float32] | None = None,
+        weights: npt.NDArray[np.float32] | None = None,
+        dropout: WordDropout | None = None,
+        epoch: int = 0,
+    ) -> Batch:
+        """The texts numbered ``rows`` as tensors, cut to ``max_length``; labels and weights are those of all texts."""
+        from textcnn.tokenization.batch import Batch
+
+        taken = tokens.take(rows, longest=self.max_length)
+        if dropout is not None:
+            taken = dropout(taken, rows, epoch)
+        unique, inverse = unique_types(taken.ids)
+        arrays: dict[str, npt.NDArray[Any]] = {"offsets": taken.offsets, "unique": unique, "inverse": inverse}
+        if labels is not None:
+            arrays["labels"] = labels[rows]
+        if weights is not None:
+            arrays["weights"] = weights[rows]
+        if isinstance(tokens, EncodedTexts) and self.lexicon is not None:
+            bags = self.lexicon.bags(unique, tokens.unseen)
+            arrays.update(bag_rows=bags.ids.astype(np.int64), bag_offsets=bags.offsets)
+        if isinstance(tokens, EncodedTexts) and tokens.wide is not None:
+            wide = tokens.wide.take(rows)
+            arrays.update(wide_rows=wide.rows.astype(np.int64), wide_weights=wide.weights, wide_offsets=wide.offsets)
+        return Batch.of(arrays)

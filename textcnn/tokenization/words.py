@@ -1,0 +1,122 @@
+"""Words of chunks, what stands between ASCII's blanks: each chunk is split once, each word has a number.
+
+That is for the default tokenizer (:mod:`textcnn.core.word_form`), whose words the core knows how to find.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from textcnn import core
+from textcnn.core.word_form import WordForm
+from textcnn.tokenization.ragged import Ragged
+
+if TYPE_CHECKING:
+    from textcnn.tokenization.tokenizer import Tokenizer
+
+Bytes = npt.NDArray[np.uint8]
+Integers = npt.NDArray[np.int64]
+
+MOST_CHUNKS = 2**20  # counted before their words are: it bounds the memory for corpora of any size
+SLICE = 2**20  # characters of texts looked at together
+
+
+def utf8(texts: Iterable[str]) -> tuple[Bytes, Integers]:
+    """The bytes of all texts, one after another, and where each ends."""
+    texts = list(texts)
+    sizes = [len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass")) for text in texts]
+    data = "".join(texts).encode("utf-8", "surrogatepass")
+    return np.frombuffer(data, np.uint8), np.cumsum(np.array(sizes, np.int64))
+
+
+def names_of(data: Bytes, ends: Integers) -> list[str]:
+    """Pieces of UTF-8, of which each ends where ``ends`` says, as strings."""
+    whole = data.tobytes().decode("utf-8", "surrogatepass")
+    if len(whole) < len(data):  # ends in characters
+        ends = np.concatenate([[0], np.cumsum((data & 0xC0) != 0x80)])[ends]
+    return [whole[a:b] for a, b in pairwise([0, *ends.tolist()])]
+
+
+def slices(texts: Iterable[str]) -> Iterator[list[str]]:
+    """The texts in turn, about :data:`SLICE` characters at a time."""
+    part: list[str] = []
+    size = 0
+    for text in texts:
+        part.append(text)
+        size += len(text)
+        if size >= SLICE:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+
+
+class Words:
+    """Numbers for the words of chunks: the next one to a word that is new.
+
+    Args:
+        form: what a word is.
+        vocabulary: ids of words, which have the first numbers.
+
+    Attributes:
+        ids: of the words of the vocabulary, by their numbers.
+    """
+
+    def __init__(self, form: WordForm, vocabulary: Mapping[str, int] | None = None) -> None:
+        self._form, self._table = form, core.twin("chunks").ChunkTable()
+        known = dict(vocabulary or {})
+        data, ends = utf8(known)
+        self._table.number(data, ends)
+        if (len(self._table), self._table.size) != (len(known), len(data)):
+            # A tokenizer.json made elsewhere may have types that no text has: empty ones, or ones with a blank.
+            known = {name: number for name, number in known.items() if name.encode().split() == [name.encode()]}
+            self._table = core.twin("chunks").ChunkTable()
+            self._table.number(*utf8(known))
+        self.ids = np.fromiter(known.values(), np.int32, len(known))
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def split(self, data: Bytes, ends: Integers) -> Ragged:
+        """Numbers of the words of each chunk; ``data`` are the bytes of all chunks, each ends where ``ends`` says."""
+        words, counts = core.twin("tokens").split_words(data, ends, self._form)
+        numbers, _ = self._table.number(words, np.array([len(words)]))
+        return Ragged(numbers.astype(np.int32), np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
+
+    def names(self, start: int) -> list[str]:
+        """The words numbered from ``start`` on."""
+        return names_of(*self._table.chunks(start))
+
+
+def count_words(texts: Iterable[str], tokenizer: Tokenizer) -> Counter[str]:
+    """How often each word occurs in the texts."""
+    if tokenizer.word_form is None:
+        return Counter(word for text in texts for word in tokenizer.words(text))
+    words, totals = Words(tokenizer.word_form), np.zeros(0, np.int64)
+    for data, ends, occurrences in _counted_chunks(texts):
+        rows = words.split(data, ends)
+        weights = np.repeat(occurrences, rows.lengths)
+        counts = np.bincount(rows.ids, weights, minlength=len(words)).astype(np.int64)
+        counts[: len(totals)] += totals
+        totals = counts
+    return Counter(dict(zip(words.names(0), totals.tolist(), strict=True)))
+
+
+def _counted_chunks(texts: Iterable[str]) -> Iterator[tuple[Bytes, Integers, Any]]:
+    """The distinct chunks of texts, their ends, and how often each occurs; the same again where there are very many."""
+    table, counts = core.twin("chunks").ChunkTable(), np.zeros(0, np.int64)
+    for part in slices(texts):
+        numbers, _ = table.number(*utf8(part))
+        found = np.bincount(numbers, minlength=len(table))
+        found[: len(counts)] += counts
+        counts = found
+        if len(table) > MOST_CHUNKS:
+            yield *table.chunks(0), counts
+            table, counts = core.twin("chunks").ChunkTable(), np.zeros(0, np.int64)
+    yield *table.chunks(0), counts
