@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textcnn.reading.statistics import near_duplicates, similarity
@@ -10,6 +10,7 @@ from textcnn.reading.statistics import near_duplicates, similarity
 TEXTS = st.lists(st.lists(st.sampled_from("abcd"), max_size=8).map(" ".join), max_size=8)
 
 
+@settings(deadline=None)
 @given(TEXTS, TEXTS, st.sampled_from([0.3, 0.5, 0.8, 1.0]))
 def test_none_is_missed_and_none_is_made_up(first, second, threshold):
     found = near_duplicates(first, second, threshold)
@@ -31,3 +32,12 @@ def test_one_changed_word_of_a_long_text():
     (pair,) = near_duplicates(["other words", text], [text.replace("w12", "x")])
     assert (pair.row, pair.test_row) == (1, 0)
     assert 0.8 < pair.similarity < 1
+
+
+def test_sentences_without_blanks_are_compared_word_by_word():
+    chinese = "我们昨天在北京的一家小餐馆里吃了非常好吃的烤鸭和很多其他的菜"
+    changed = chinese.replace("烤鸭", "火锅")
+    assert similarity(chinese, changed) > 0.8
+    japanese = "昨日は東京の小さなレストランでとてもおいしい寿司をたくさん食べました"
+    found = near_duplicates([chinese, japanese], [japanese.replace("寿司", "天丼"), changed], 0.8)
+    assert [(pair.row, pair.test_row) for pair in found] in ([(0, 1), (1, 0)], [(1, 0), (0, 1)])

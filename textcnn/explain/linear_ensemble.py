@@ -17,8 +17,9 @@ import numpy.typing as npt
 
 from textcnn.folder.training_rows import OutOfFold
 from textcnn.labels import Labels
+from textcnn.tokenization.words import words_of
 
-WORDS, WORD_NGRAMS = r"\w+(?:'\w+)?|[^\w\s]", (1, 2)
+WORD_NGRAMS = (1, 2)
 CHARACTER_NGRAMS, BUCKETS = (2, 5), 2**20
 SMOOTHING = 0.1  # added to sums of TF-IDF, of which words and characters have length 1 in a text each
 COST = 3.0  # C of the logistic regressions
@@ -81,16 +82,20 @@ def _features(texts: Sequence[str]) -> Any:
     from scipy.sparse import hstack
     from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfTransformer
 
-    words = CountVectorizer(token_pattern=WORDS, ngram_range=WORD_NGRAMS)
+    words = CountVectorizer(analyzer=_word_ngrams)
     characters = HashingVectorizer(
         analyzer="char_wb", ngram_range=CHARACTER_NGRAMS, n_features=BUCKETS, alternate_sign=False, norm=None
     )
     try:
-        counts = [words.fit_transform(texts), characters.transform(texts)]
+        counts = [words.fit_transform(words_of(texts)), characters.transform(texts)]
     except ValueError:  # not a single word
         counts = [characters.transform(texts)]
     features = hstack([TfidfTransformer(sublinear_tf=True).fit_transform(part) for part in counts]).tocsr()
     return features[:, np.union1d(features.indices, [0])]  # most buckets are empty; one column there must be
+
+
+def _word_ngrams(words: list[str]) -> list[str]:
+    return [" ".join(words[k : k + n]) for n in WORD_NGRAMS for k in range(len(words) - n + 1)]
 
 
 def _out_of_fold(features: Any, targets: npt.NDArray[np.bool_], fold: npt.NDArray[np.int32]) -> Doubles:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from textcnn import core
+from textcnn.core.word_form import WordForm
 from textcnn.tokenization.pipeline import EncodedTexts, TextPipeline
 from textcnn.tokenization.ragged import Ragged
-from textcnn.tokenization.words import slices, utf8
+from textcnn.tokenization.words import Words, as_lists, slices, utf8, word_numbers
 
 QUANTILES = 20  # steps between the shortest text and the longest
 
@@ -133,8 +132,6 @@ def digest(
 
 Integers = npt.NDArray[np.int64]
 
-_WORD = re.compile(r"\w+|[^\w\s]")
-
 
 @dataclass(frozen=True)
 class NearDuplicate:
@@ -148,15 +145,16 @@ class NearDuplicate:
 def near_duplicates(rows: Iterable[str], test: Iterable[str], threshold: float = 0.8) -> list[NearDuplicate]:
     """For every text of ``test`` that has any: its nearest text among ``rows``, the most alike first.
 
-    Case and blanks are ignored, nothing else; an empty text is like no other.
+    Words are those of the default tokenizer, so case, blanks and the forms of one character do not count; an empty text
+    is like no other.
 
     Args:
         rows: texts, e.g. of training.
         test: others.
         threshold: the least similarity, in (0, 1].
     """
-    numbers: dict[str, int] = {}
-    held, asked = ([_pairs(text, numbers) for text in texts] for texts in (rows, test))
+    words = Words(WordForm())
+    held, asked = (_pairs(texts, words) for texts in (rows, test))
     pairs, counts = np.unique(np.concatenate([np.zeros(0, np.int64), *held]), return_counts=True)
     holders: defaultdict[int, list[int]] = defaultdict(list)
     for row, own in enumerate(held):
@@ -172,21 +170,19 @@ def near_duplicates(rows: Iterable[str], test: Iterable[str], threshold: float =
 
 
 def similarity(one: str, other: str) -> float:
-    """The similarity of two texts: the definition."""
-    first, second = set(pairwise(_words(one))), set(pairwise(_words(other)))
-    shared = len(first & second)
-    return shared / max(len(first) + len(second) - shared, 1)
+    """The similarity of two texts by its definition: the share of their pairs of neighbouring words that both have."""
+    words = Words(WordForm())
+    (first,), (second,) = _pairs([one], words), _pairs([other], words)
+    return _jaccard(first, second)
 
 
-def _words(text: str) -> list[str]:
-    """The words of a text between its ends, which count as words; nothing for an empty text."""
-    words = _WORD.findall(text.casefold())
-    return ["", *words, ""] if words else []
+def _pairs(texts: Iterable[str], words: Words) -> list[Integers]:
+    """A number for each distinct pair of neighbours of each text, ascending; both ends of a text count as a word."""
+    return [_pairs_of(row) for row in as_lists(word_numbers(texts, words))]
 
 
-def _pairs(text: str, numbers: dict[str, int]) -> Integers:
-    """A number for each distinct pair of neighbours, ascending; new words are given the next number."""
-    ids = np.array([numbers.setdefault(word, len(numbers)) for word in _words(text)], np.int64)
+def _pairs_of(numbers: list[int]) -> Integers:
+    ids = np.array([0, *(number + 1 for number in numbers), 0] if numbers else [], np.int64)
     return np.unique(ids[:-1] << 32 | ids[1:])
 
 

@@ -94,6 +94,31 @@ class Words:
         return names_of(*self._table.chunks(start))
 
 
+def word_numbers(texts: Iterable[str], words: Words) -> Ragged:
+    """Numbers of the words of each text; those that are new are added to ``words``."""
+    table, rows, offsets = core.twin("chunks").ChunkTable(), [np.zeros(0, np.int64)], [np.zeros(1, np.int64)]
+    for part in slices(texts):
+        numbers, places = table.number(*utf8(part))
+        offsets.append(places[1:] + offsets[-1][-1])
+        rows.append(numbers)
+    tokens = words.split(*table.chunks(0)).take(np.concatenate(rows))
+    return Ragged(tokens.ids, tokens.offsets[np.concatenate(offsets)])
+
+
+def as_lists(tokens: Ragged) -> list[list[int]]:
+    """The ids of each text as a list of Python's integers."""
+    ids = tokens.ids.tolist()
+    return [ids[first:last] for first, last in pairwise(tokens.offsets.tolist())]
+
+
+def words_of(texts: Iterable[str]) -> list[list[str]]:
+    """The words of each text by the default tokenizer, in lower case and normal form."""
+    words = Words(WordForm())
+    tokens = word_numbers(texts, words)
+    names = words.names(0)
+    return [[names[number] for number in row] for row in as_lists(tokens)]
+
+
 def count_words(texts: Iterable[str], tokenizer: Tokenizer) -> Counter[str]:
     """How often each word occurs in the texts."""
     if tokenizer.word_form is None:
