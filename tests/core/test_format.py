@@ -87,3 +87,12 @@ def test_coded_pieces_and_the_only_entry():
         join_rows([names], 3)
     with pytest.raises(ValueError, match="do not fit together"):
         join_rows([Piece(names.data, names.begins, names.ends + 1)], 2)
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"), [(-(2**63), 0), (-1, 2**63 - 1), (2**63 - 1, 2**63 - 1), (2, 1), (0, 4), (-2, -2)]
+)
+def test_entries_that_are_not_in_the_bytes_are_refused(begin, end):
+    piece = Piece(np.frombuffer(b"abc", np.uint8), np.array([begin]), np.array([end]))
+    with pytest.raises(ValueError, match="do not fit together"):
+        join_rows([piece], 1)
