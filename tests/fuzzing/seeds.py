@@ -160,7 +160,7 @@ def text_model() -> dict[str, bytes]:
 
 @cache
 def tables_files() -> list[bytes]:
-    """Tables files that have all sections between them, small: few logarithms are written, the reader makes the others."""
+    """Tables files that have all sections between them, with few logarithms: the reader makes the others."""
     kinds = [("default", "float32"), ("own filters", "int8"), ("two channels", "int8"), ("multi label", "int8")]
     found = []
     for name, precision in [*kinds, ("bag of words", "float32"), ("tanh", "int8")]:
