@@ -18,6 +18,7 @@ from textcnn.core.format import As, Piece, fractions, join_rows, literal
 from textcnn.tokenization.arrow_texts import ArrowTexts
 
 pytestmark = pytest.mark.usefixtures("core")
+LARGEST = 2**63 - 1
 TEXTS = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=30), max_size=8)
 
 
@@ -87,3 +88,10 @@ def test_coded_pieces_and_the_only_entry():
         join_rows([names], 3)
     with pytest.raises(ValueError, match="do not fit together"):
         join_rows([Piece(names.data, names.begins, names.ends + 1)], 2)
+
+
+@pytest.mark.parametrize(("begin", "end"), [(-(2**63), 0), (-1, LARGEST), (LARGEST, LARGEST), (2, 1), (0, 4), (-2, -2)])
+def test_entries_that_are_not_in_the_bytes_are_refused(begin, end):
+    piece = Piece(np.frombuffer(b"abc", np.uint8), np.array([begin]), np.array([end]))
+    with pytest.raises(ValueError, match="do not fit together"):
+        join_rows([piece], 1)

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import skip_without
-from tables_reader import GOLDEN, TEXTS, data_of, fixed_lookup, hash_of
+from tables_reader import GOLDEN, TEXTS, Tables, data_of, fixed_lookup, hash_of
 from typer.testing import CliRunner
 
 import textcnn
 from textcnn.core import build
+from textcnn.export.tables import sections_of, tables_bytes
 from textcnn_cli import console
 from textcnn_cli.main import app
 
@@ -80,8 +81,29 @@ def test_the_example_says_what_is_wrong(program, tmp_path):
         assert (done.returncode, message in done.stderr) == (1, True)
 
 
+@pytest.fixture
+def logits_program(tmp_path):
+    """A compiler's program of the sources of the reader alone, which prints the logits of texts."""
+
+    def compiled(*compiler):
+        flags = (*STRICT, "-O2", "-ffp-contract=off", "-DTC_SET=baseline", "-I", str(build.SOURCES))
+        program, source = str(tmp_path / "logits"), str(ROOT / "tests" / "core" / "tables_logits.c")
+        caches = dict.fromkeys(("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"), str(ROOT / "build/zig"))
+        command = [*compiler, *flags, source, *SOURCES, "-lm", "-o", program]
+        subprocess.run(command, check=True, env=caches | os.environ)
+        return program
+
+    return compiled
+
+
+def logits_of(*command, texts=TEXTS):
+    given = b"".join(text.encode(errors="surrogatepass") + b"\xff" for text in texts)
+    said = subprocess.run(command, input=given, capture_output=True, check=True).stdout
+    return [[float(x) for x in line.split()] for line in said.splitlines()]
+
+
 @pytest.mark.parametrize("machine", ["here", "aarch64"])
-def test_whole_logits_are_those_of_every_machine(tmp_path, machine):
+def test_whole_logits_are_those_of_every_machine(tmp_path, logits_program, machine):
     """The sources of the reader alone, compiled for the processor; another one is run by qemu."""
     compiler, runner = ["gcc"], []
     if machine == "aarch64":
@@ -89,17 +111,21 @@ def test_whole_logits_are_those_of_every_machine(tmp_path, machine):
         skip_without(importlib.util.find_spec("ziglang") is not None, "ziglang")
         compiler, runner = [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-linux-musl"], ["qemu-aarch64"]
     skip_without(machine != "here" or shutil.which("gcc") is not None, "gcc")
-    flags = (*STRICT, "-O2", "-ffp-contract=off", "-DTC_SET=baseline", "-I", str(build.SOURCES))
-    program = str(tmp_path / "logits")
-    env = {
-        "ZIG_GLOBAL_CACHE_DIR": str(ROOT / "build/zig"),
-        "ZIG_LOCAL_CACHE_DIR": str(ROOT / "build/zig"),
-        **os.environ,
-    }
-    source = str(ROOT / "tests" / "core" / "tables_logits.c")
-    subprocess.run([*compiler, *flags, source, *SOURCES, "-lm", "-o", program], check=True, env=env)
     (tmp_path / "model.tables").write_bytes(data_of(fixed_lookup(tmp_path / "model")))
-    given = b"".join(text.encode(errors="surrogatepass") + b"\xff" for text in TEXTS)
-    command = [*runner, program, str(tmp_path / "model.tables")]
-    said = subprocess.run(command, input=given, capture_output=True, check=True).stdout
-    assert hash_of([[float(x) for x in line.split()] for line in said.splitlines()]) == GOLDEN
+    assert hash_of(logits_of(*runner, logits_program(*compiler), str(tmp_path / "model.tables"))) == GOLDEN
+
+
+def test_rows_take_the_memory_of_the_cache_and_of_the_text_whatever_their_size(tmp_path, logits_program):
+    """A file of 3 MB whose rows have 1.6 MB each: memory for a thousand of them is not taken before there is a text."""
+    skip_without(shutil.which("gcc") is not None, "gcc")
+    sections, times = sections_of(fixed_lookup(tmp_path / "model")), 20_000
+    sections["sizes"] = np.full(times, sections["sizes"][-1])
+    for name in ("steps", "filter_bias", "head"):
+        rows = sections[name].reshape(-1, sections["num_filters"][0], *sections[name].shape[1:])[:1]
+        sections[name] = np.tile(rows.reshape(1, -1), times)
+    file = tmp_path / "model.tables"
+    file.write_bytes(tables_bytes(sections))
+    limited = ("bash", "-c", 'ulimit -v 1000000; "$0" "$1"', logits_program("gcc"), str(file))
+    texts = ["a good film", "", "bad unseen film"]
+    expected = [Tables(file.read_bytes()).classify(text).logits for text in texts]
+    assert logits_of(*limited, texts=texts) == expected

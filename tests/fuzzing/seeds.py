@@ -20,8 +20,11 @@ import torch
 from PIL import Image
 from safetensors.numpy import save as save_safetensors
 from table_files import csv_bytes, jsonl_bytes, parquet_bytes
+from tables_reader import loaded_lookup
 
 from textcnn.config import ModelConfig
+from textcnn.export.tables import sections_of, tables_bytes
+from textcnn.folder.tensors import packed
 from textcnn.folder.training_rows import EvidenceIndex, OutOfFold
 from textcnn.image.batches import ImageInputs
 from textcnn.image.files import write_idx, write_npz
@@ -153,6 +156,23 @@ def text_model() -> dict[str, bytes]:
         threshold=np.array([0.5]),
     )
     return _files(artifact)
+
+
+@cache
+def tables_files() -> list[bytes]:
+    """Tables files that have all sections between them, with few logarithms: the reader makes the others."""
+    kinds = [("default", "float32"), ("own filters", "int8"), ("two channels", "int8"), ("multi label", "int8")]
+    found = []
+    for name, precision in [*kinds, ("bag of words", "float32"), ("tanh", "int8")]:
+        with tempfile.TemporaryDirectory() as folder:
+            sections = sections_of(loaded_lookup(Path(folder, "model"), precision, **one_layer_models.OPTIONS[name]))
+        if "logarithms" in sections:
+            sections["logarithms"] = sections["logarithms"][:2]
+        found.append(tables_bytes(sections))
+        for vectors in {"vectors", "fixed"} & sections.keys():  # as of a model that was made smaller
+            sections |= packed({vectors: sections.pop(vectors)}, "int8")
+        found.append(tables_bytes(sections))
+    return found
 
 
 @cache

@@ -81,8 +81,9 @@ static void put_csv(sink *to, const uint8_t *bytes, int64_t size, int delimiter)
 static int put_part(sink *to, const tc_part *part, int64_t row, int delimiter) {
     int64_t entry = part->codes != NULL ? part->codes[row] : part->num_entries == 1 ? 0 : row;
     if (entry < 0 || entry >= part->num_entries) return -1;
-    int64_t begin = part->begins[entry], size = part->ends[entry] - begin;
-    if (begin < 0 || size < 0 || begin > part->num_bytes - size) return -1;
+    int64_t begin = part->begins[entry], end = part->ends[entry];
+    if (begin < 0 || end < begin || end > part->num_bytes) return -1;
+    int64_t size = end - begin;
     if (part->form == TC_AS_JSON)
         put_json(to, part->data + begin, size);
     else if (part->form == TC_AS_CSV)

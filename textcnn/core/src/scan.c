@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "scan_state.h"
+
 /* Where a row is in its bytes. */
 typedef struct {
     int64_t place, lines, cells;
@@ -151,8 +153,7 @@ int tc_scan_rows(
     uint8_t *data, int64_t num_bytes, int is_last, const tc_table_form *form, tc_scan_progress *progress,
     int64_t *begins, int64_t *ends, int64_t *spans, int64_t *lines, uint8_t *odd, int64_t most_rows
 ) {
-    if (num_bytes < 0 || most_rows < 0 || form->num_columns < 1 || form->num_names < 0 || progress->place < 0
-        || progress->place > num_bytes || progress->rows < 0 || progress->rows > most_rows)
+    if (num_bytes < 0 || most_rows < 0 || form->num_columns < 1 || form->num_names < 0 || !tc_is_progress(progress, num_bytes, most_rows))
         return -1;
     while (progress->place < num_bytes) {
         int64_t r = progress->rows, *begin = begins + r * form->num_columns, *end = ends + r * form->num_columns;
@@ -179,8 +180,9 @@ int tc_take_bytes(
     if (num_bytes < 0 || stride < 1 || num_entries < 0) return -1;
     int64_t written = 0;
     for (int64_t k = 0; k < num_entries; k++) {
-        int64_t begin = begins[k * stride], size = ends[k * stride] - begin;
-        if (begin < 0 || size < 0 || begin > num_bytes - size || size > num_out - written) return -1;
+        int64_t begin = begins[k * stride], end = ends[k * stride];
+        if (begin < 0 || end < begin || end > num_bytes || end - begin > num_out - written) return -1;
+        int64_t size = end - begin;
         memcpy(out + written, data + begin, (size_t)size);
         out_ends[k] = written += size;
     }

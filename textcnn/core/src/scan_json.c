@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "scan.h"
+#include "scan_state.h"
 
 #define LONGEST_NUMBER 300 /* longer ones may be more than Python reads */
 
@@ -167,9 +167,7 @@ int tc_scan_objects(
     uint8_t *data, int64_t num_bytes, int is_last, const tc_object_form *form, tc_scan_progress *progress,
     int64_t *begins, int64_t *ends, uint8_t *kinds, int64_t *spans, int64_t *lines, uint8_t *odd, int64_t most_rows
 ) {
-    if (num_bytes < 0 || most_rows < 0 || form->num_columns < 1 || progress->place < 0 || progress->place > num_bytes
-        || progress->rows < 0 || progress->rows > most_rows)
-        return -1;
+    if (num_bytes < 0 || most_rows < 0 || form->num_columns < 1 || !tc_is_progress(progress, num_bytes, most_rows)) return -1;
     while (progress->place < num_bytes) {
         int64_t r = progress->rows, first = progress->place, left = num_bytes - first, c0 = r * form->num_columns;
         if (r == most_rows) return TC_SCAN_FULL;

@@ -11,7 +11,7 @@
 #define MOST_NUMBER (INT64_C(1) << 30) /* words, features, columns */
 #define MOST_SIZE (INT64_C(1) << 20)   /* numbers of a vector, labels, taps, filters */
 #define CACHE_BYTES (INT64_C(1) << 25) /* for the rows of words; a longer text takes what it needs */
-#define FEWEST_ROWS 1024
+#define MORE_ROWS 1024                 /* than there are words, for unseen ones */
 
 /* ---- memory */
 
@@ -227,8 +227,8 @@ static void read_model(tc_file *f, textcnn_tables *t) {
     t->probabilities = memory(f, t->num_labels, sizeof *t->probabilities);
     t->is_given = memory(f, t->num_labels, sizeof *t->is_given);
     if (f->has_failed) return;
-    int64_t all = t->words.count + FEWEST_ROWS, most = CACHE_BYTES / (t->row_size + 8 * t->layout.num_shares + 1);
-    if (tc_make_room_for_rows(t, most < FEWEST_ROWS ? FEWEST_ROWS : most < all ? most : all) != 0)
+    int64_t all = t->words.count + MORE_ROWS, most = CACHE_BYTES / (t->row_size + 8 * t->layout.num_shares + 1);
+    if (tc_make_room_for_rows(t, most < all ? most : all) != 0)
         tc_fail(f, "not enough memory for the rows of words");
 }
 
