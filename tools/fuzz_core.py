@@ -24,7 +24,6 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 SOURCES, TESTS, PLACE = ROOT / "textcnn" / "core" / "src", ROOT / "tests" / "core", ROOT / "build" / "fuzz-core"
-sys.path.insert(0, str(ROOT / "tests"))
 
 # Sources that each target is linked with. A parser of files from strangers gets a target of its own here.
 TARGETS = {

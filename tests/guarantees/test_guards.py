@@ -7,12 +7,13 @@ import json
 from pathlib import Path
 
 import pytest
-from guarantees import mutate
-from guarantees.guards import GUARDS
-from guarantees.pains import PAINS
-from guarantees.tables import guarantees_table
 
-ROOT = Path(__file__).parent.parent.parent
+from tools.robustness.guards import mutate
+from tools.robustness.guards.guards import GUARDS
+from tools.robustness.guards.pains import PAINS
+from tools.robustness.guards.tables import guarantees_table
+
+ROOT = Path(__file__).parents[2]
 
 
 def named(guard):
@@ -22,7 +23,9 @@ def named(guard):
 @pytest.mark.parametrize("guard", GUARDS, ids=named)
 def test_a_guard_stands_once_in_its_file_and_can_be_taken_away(guard):
     text = (ROOT / guard.file).read_text(encoding="utf-8")
-    assert text.count(guard.text) == 1, f"{guard.file}: mend tests/guarantees/guards_of_*.py, and run `make guards`"
+    assert text.count(guard.text) == 1, (
+        f"{guard.file}: mend tools/robustness/guards/guards_of_*.py, and run `make guards`"
+    )
     changed = text.replace(guard.text, guard.replacement)
     assert changed != text
     if guard.file.endswith(".py"):

@@ -14,13 +14,13 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import one_layer_models
 import pyarrow
 import torch
 from PIL import Image
 from safetensors.numpy import save as save_safetensors
-from table_files import csv_bytes, jsonl_bytes, parquet_bytes
 
+from tests.support import one_layer_models
+from tests.support.table_files import csv_bytes, jsonl_bytes, parquet_bytes
 from textcnn.config import ModelConfig
 from textcnn.folder.training_rows import EvidenceIndex, OutOfFold
 from textcnn.image.batches import ImageInputs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from guarantees.guard import Guard
+from tools.robustness.guards.guard import Guard
 
 SURROUNDINGS = (
     Guard(
