@@ -223,25 +223,25 @@ docs: setup
 
 # Each guard of docs/guarantees.md is taken away in a copy of the tree; its test must fail then.
 guards: setup
-	$(BIN)/python -m tests.guarantees.mutate --table
-	$(BIN)/python -m tests.guarantees.mutate
+	$(BIN)/python -m tools.robustness.guards.mutate --table
+	$(BIN)/python -m tools.robustness.guards.mutate
 
 # Harm done on purpose, 200 rounds of it, and ten million rows through classify: what is lost is counted.
 ROUNDS = 200
 faults: setup
-	$(BIN)/python -m tests.faults.run --rounds $(ROUNDS) --output $(RESULTS)/faults.json
-	$(BIN)/python -m tests.faults.rows --output $(RESULTS)/rows.json
+	$(BIN)/python -m tools.robustness.faults.run --rounds $(ROUNDS) --output $(RESULTS)/faults.json
+	$(BIN)/python -m tools.robustness.faults.rows --output $(RESULTS)/rows.json
 
 # RAY_ROWS rows in 40 Parquet files on three nodes, one of which is killed in the middle, beside a single process.
 RAY_ROWS = 10000000
 bench-ray: setup
-	$(BIN)/python -m tests.faults.ray_rows --rows $(RAY_ROWS) --output $(RESULTS)/ray.json
+	$(BIN)/python -m tools.robustness.faults.ray_rows --rows $(RAY_ROWS) --output $(RESULTS)/ray.json
 
 # Damaged files for every reader, so many seconds each, and files that unpack to gigabytes: an error of ours is all that may come.
 FUZZ_SECONDS ?= 10
 fuzz: setup
-	$(BIN)/python -m tests.fuzzing.fuzz --seconds $(FUZZ_SECONDS) --output $(RESULTS)/fuzz.json
-	$(BIN)/python -m tests.fuzzing.bombs --output $(RESULTS)/bombs.json
+	$(BIN)/python -m tools.robustness.fuzzing.fuzz --seconds $(FUZZ_SECONDS) --output $(RESULTS)/fuzz.json
+	$(BIN)/python -m tools.robustness.fuzzing.bombs --output $(RESULTS)/bombs.json
 
 # Entry points of the core by libFuzzer, on code that watches memory and undefined behaviour, EXECUTIONS of each target.
 # It needs clang.
@@ -275,7 +275,7 @@ lean: setup
 AUDIT = build/audit
 vulnerabilities: setup
 	test -x $(AUDIT)/bin/pip-audit || { $(PYTHON) -m venv $(AUDIT) && $(AUDIT)/bin/python -m pip install --quiet pip-audit; }
-	$(BIN)/python -m tests.guarantees.vulnerabilities $(AUDIT)/bin/pip-audit
+	$(BIN)/python -m tools.robustness.vulnerabilities $(AUDIT)/bin/pip-audit
 
 build: setup
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

@@ -1,4 +1,4 @@
-"""Shared fixtures: where the real data is, small deterministic texts, and how a missing tool is treated."""
+"""Shared fixtures: where the real data is, and small deterministic texts."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pytest
 import torch
+from skipping import skip_without
 
 from textcnn.core import Core, backend_info, library
 from textcnn.core.threads import set_threads
@@ -30,15 +31,6 @@ LONG = ("test_the_commands_run", "test_the_tutorial_works_from_it", "test_killed
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long ones first; the order is the same in every worker."""
     items.sort(key=lambda item: not item.name.startswith(LONG))
-
-
-def skip_without(available: bool, what: str) -> None:
-    """Skip a test that lacks its tool; where CI=true promises the tools, lacking one is a failure."""
-    if available:
-        return
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"CI must have {what}")
-    pytest.skip(f"needs {what}")
 
 
 @pytest.fixture(scope="module")

@@ -79,26 +79,19 @@ def test_tables_are_made_from_the_json_beside_them():
     import json
     from importlib import import_module
 
-    # otherwise the module that is named as the benchmark
-    makers = {
-        "speed": "tables",
-        "accuracy": "pareto",
-        "peers": "peers_table",
-        "soak": "soak_table",
-        "scale": "scale_table",
+    robustness = {
+        **{"guards": "guards.tables", "faults": "faults.run", "rows": "faults.rows", "ray-rows": "faults.ray_rows"},
+        **{"fuzz": "fuzzing.fuzz", "bombs": "fuzzing.bombs"},
     }
-    of_tests = {"guards": "guarantees.tables", "faults": "faults.run", "rows": "faults.rows"}
-    of_tests |= {
+    makers = {  # otherwise the module of benchmarks/ that is named as the benchmark
+        **{name: f"tools.robustness.{module}" for name, module in robustness.items()},
+        **{name: f"benchmarks.{name}_table" for name in ("peers", "soak", "scale")},
         **dict.fromkeys(("train", "classify"), "benchmarks.train_result"),
-        "ray-rows": "faults.ray_rows",
-        "fuzz": "fuzzing.fuzz",
-        "bombs": "fuzzing.bombs",
-        "fuzz-core": "tools.fuzz_core",
-        "wheels": "tools.wheels",
+        **{"speed": "textcnn.benchmark.tables", "accuracy": "textcnn.benchmark.pareto"},
+        **{"fuzz-core": "tools.fuzz_core", "wheels": "tools.wheels"},
     }
     for source in sorted((ROOT / "docs/benchmarks").glob("*.json")):
         document = json.loads(source.read_text(encoding="utf-8"))
         name = document["benchmark"]
-        module = of_tests.get(name, f"textcnn.benchmark.{makers.get(name, name)}")
-        made = import_module(module).to_markdown(document)
+        made = import_module(makers.get(name, f"benchmarks.{name}")).to_markdown(document)
         assert source.with_suffix(".md").read_text(encoding="utf-8") == made, source.name

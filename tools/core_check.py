@@ -81,7 +81,8 @@ def run_tests_watched() -> None:
         "OMP_NUM_THREADS": "1",
         "TEXTCNN_CHECKED_PACKAGE": str(package),  # tests/core/conftest.py makes sure of it
     }
-    run(sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "pythonpath=tests", TESTS, env=env)
+    pytest = [sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "pythonpath=tests/support"]
+    run(*pytest, TESTS, env=env)
 
 
 def race() -> None:

@@ -26,7 +26,6 @@ from textcnn.core.build import READER
 
 ROOT = Path(__file__).parents[1]
 SOURCES, TESTS, PLACE = ROOT / "textcnn" / "core" / "src", ROOT / "tests" / "core", ROOT / "build" / "fuzz-core"
-sys.path.insert(0, str(ROOT / "tests"))
 
 
 def no_seeds() -> list[bytes]:

@@ -139,7 +139,7 @@ def test_installed(wheel: Path) -> str:
     (purelib / "third-party.pth").write_text(f"{sysconfig.get_paths()['purelib']}\n", encoding="utf-8")
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     env |= {"TEXTCNN_CHECKED_PACKAGE": str(purelib / "textcnn"), "OMP_NUM_THREADS": "1"}
-    words = ["-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "pythonpath=tests", str(TESTS)]
+    words = ["-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "pythonpath=tests/support", str(TESTS)]
     done = subprocess.run([python, *words], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ValueError(f"tests of the core with {wheel.name}: {done.stdout[-3000:]}{done.stderr[-1000:]}")

@@ -10,7 +10,7 @@ import time
 
 import pytest
 from cluster_files import answers
-from conftest import skip_without
+from skipping import skip_without
 from typer.testing import CliRunner
 
 from textcnn.errors import ConfigError, TextCNNError

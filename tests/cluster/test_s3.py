@@ -10,8 +10,8 @@ from functools import partial
 from urllib.parse import quote
 
 import pytest
-from conftest import skip_without
 from pyarrow import fs
+from skipping import skip_without
 
 from textcnn.cluster.filesystem import open_place
 from textcnn.errors import DataError

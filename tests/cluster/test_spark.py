@@ -7,9 +7,9 @@ import sys
 
 import pyarrow as pa
 import pytest
-from conftest import skip_without
 from page_reader import DOCS, blocks
 from pyarrow import parquet
+from skipping import skip_without
 
 import textcnn
 from textcnn.errors import ConfigError

@@ -15,8 +15,8 @@ import sysconfig
 import venv
 
 import pytest
-from conftest import skip_without
 from page_reader import ROOT
+from skipping import skip_without
 
 from textcnn.core.build import WASM_TARGET, is_current
 from textcnn_cli.commands import COMMANDS, command
@@ -106,7 +106,7 @@ def test_the_reader_of_tables_is_in_it(programs):
 
 def test_the_tutorial_works_from_it(programs, tmp_path):
     code = (
-        f"import os, sys, textcnn; sys.path.append({str(ROOT / 'tests')!r})\n"
+        f"import os, sys, textcnn; sys.path.append({str(ROOT / 'tests' / 'support')!r})\n"
         f"assert textcnn.__file__.startswith({str(programs.parent)!r}), textcnn.__file__\n"
         "from pathlib import Path\n"
         "from page_reader import DOCS, read\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import skip_without
+from skipping import skip_without
 from tables_reader import GOLDEN, TEXTS, Tables, data_of, fixed_lookup, hash_of
 from typer.testing import CliRunner
 

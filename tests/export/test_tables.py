@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import skip_without
 from one_layer_models import OPTIONS, TRAIN, make
+from skipping import skip_without
 from tables_reader import GOLDEN, TEXTS, fixed_lookup, hash_of
 
 import textcnn

@@ -6,8 +6,9 @@ import csv
 import json
 
 import pytest
-from faults import rows, run
-from faults.rig import Loss
+
+from tools.robustness.faults import rows, run
+from tools.robustness.faults.rig import Loss
 
 
 class NoRig:

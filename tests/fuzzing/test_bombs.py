@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from fuzzing.bombs import BOMBS, to_markdown
+
+from tools.robustness.fuzzing.bombs import BOMBS, to_markdown
 
 SECONDS, MEGABYTES = 20, 700
 TOO_LONG = "expected a line of fewer than 16,777,216 characters, found a longer one"
@@ -63,7 +64,7 @@ ENDS = {
 def results(tmp_path_factory):
     """All bombs in a process of their own, whose memory is limited."""
     output = tmp_path_factory.mktemp("bombs") / "bombs.json"
-    command = [sys.executable, "-m", "tests.fuzzing.bombs", "--output", str(output)]
+    command = [sys.executable, "-m", "tools.robustness.fuzzing.bombs", "--output", str(output)]
     root = Path(__file__).parent.parent.parent
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]

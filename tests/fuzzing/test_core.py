@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import skip_without
+from skipping import skip_without
 
 from tools import fuzz_core
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from fuzzing.mutations import KINDS, mutated
-from fuzzing.targets import TARGETS, told
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from tools.robustness.fuzzing.mutations import KINDS, mutated
+from tools.robustness.fuzzing.targets import TARGETS, told
 
 EXAMPLES = 25
 

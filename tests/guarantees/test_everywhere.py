@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import skip_without
+from skipping import skip_without
 
 from textcnn.core import build
 from tools import wheels

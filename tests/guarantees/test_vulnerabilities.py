@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from tests.guarantees.vulnerabilities import NONE, SOME, UNKNOWN, audit
+from tools.robustness.vulnerabilities import NONE, SOME, UNKNOWN, audit
 
 CLEAN = {"name": "a", "version": "1.0", "vulns": []}
 BAD = {

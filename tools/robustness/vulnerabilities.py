@@ -1,6 +1,6 @@
 """Known vulnerabilities of what is installed, as pip-audit finds them; a database that is out of reach is no all-clear.
 
-    python -m tests.guarantees.vulnerabilities PIP_AUDIT [FOLDER]
+    python -m tools.robustness.vulnerabilities PIP_AUDIT [FOLDER]
 
 PIP_AUDIT is the program, from an environment of its own; FOLDER the site-packages to look at, else this interpreter's.
 Exit code 0: none is known; 1: some are; 3: nothing was checked.

@@ -1,8 +1,10 @@
-"""Millions of rows on a Ray cluster that loses a node, held against one process: ``python -m tests.faults.ray_rows``.
+"""Classify millions of rows on a Ray cluster that loses a node, and compare the answers with one process's.
 
-The rows of ``tests.faults.rows`` lie in a folder of Parquet files. `textcnn classify` answers each file in one process,
-and then all of them on three nodes of this machine, of which one is killed when half of the files are done. Every row
-of every file of answers is looked at, and the files are compared by their digests.
+    python -m tools.robustness.faults.ray_rows --rows 10000000
+
+The rows of :mod:`tools.robustness.faults.rows` lie in a folder of Parquet files. `textcnn classify` answers each file
+in one process, and then all of them on three nodes of this machine, of which one is killed when half of the files are
+done. Every row of every file of answers is checked, and the files are compared by their digests.
 """
 
 from __future__ import annotations
@@ -22,14 +24,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+from benchmarks.process_memory import anonymous_bytes, watched_run
+from tools.robustness.faults.rows import texts
 
-from faults.rows import texts  # noqa: E402
-
-from benchmarks.process_memory import anonymous_bytes, watched_run  # noqa: E402
-
-COMMAND = "python -m tests.faults.ray_rows"
+COMMAND = "python -m tools.robustness.faults.ray_rows"
 PROGRAM = [sys.executable, "-m", "textcnn_cli"]
 PAUSE = 0.5  # seconds between two looks
 

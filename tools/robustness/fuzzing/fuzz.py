@@ -1,4 +1,4 @@
-"""Fuzz every reader with coverage to guide it: ``python -m tests.fuzzing.fuzz``.
+"""Fuzz every reader with coverage to guide it: ``python -m tools.robustness.fuzzing.fuzz``.
 
 Each reader has a process of its own, with a limit of memory and of seconds an input. An exception that is not ours is
 noted by its place and fuzzing goes on; an input that hangs, fills the memory or ends the process is noted, and the
@@ -21,10 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-
-COMMAND = "python -m tests.fuzzing.fuzz"
+COMMAND = "python -m tools.robustness.fuzzing.fuzz"
 MEGABYTES = 2_048  # of a process, libraries and coverage included
 SLOWEST = 20  # seconds of an input
 LONGEST = 65_536  # bytes of an input
@@ -35,14 +32,15 @@ def instrumented() -> Any:
     import atheris
 
     with atheris.instrument_imports(include=["textcnn"]):
-        from fuzzing import targets
+        from tools.robustness.fuzzing import targets
     return targets
 
 
 def fuzz_in_this_process(name: str, work: Path, seconds: int) -> None:
     """Read changed files until the time is over; atheris ends the process."""
     import atheris
-    from fuzzing import mutations, targets
+
+    from tools.robustness.fuzzing import mutations, targets
 
     target, place, seen = targets.TARGETS[name], work / "files", set()
     place.mkdir(exist_ok=True)

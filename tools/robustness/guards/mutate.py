@@ -1,4 +1,6 @@
-"""Take each guard away, in a copy of the tree, and see that its test fails: ``python -m tests.guarantees.mutate``.
+"""Take each guard away, in a copy of the tree, and see that its test fails.
+
+    python -m tools.robustness.guards.mutate --only 12
 
 A test that still passes guards nothing: that is a defect, and the exit code is 1.
 """
@@ -20,16 +22,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+from tools.robustness.guards.guard import Guard
+from tools.robustness.guards.guards import GUARDS
+from tools.robustness.guards.tables import guarantees_table, to_markdown
 
-from guarantees.guard import Guard  # noqa: E402
-from guarantees.guards import GUARDS  # noqa: E402 - found like the tests find it
-from guarantees.tables import guarantees_table, to_markdown  # noqa: E402
-
+ROOT = Path(__file__).parents[3]
 COPIED = ("textcnn", "cli", "data", "tests", "docs", "pyproject.toml", "constraints.txt", "constraints-lowest.txt")
 RESULTS = ROOT / "docs" / "benchmarks" / "guards.json"
-COMMAND = "python -m tests.guarantees.mutate"
+COMMAND = "python -m tools.robustness.guards.mutate"
 GUARANTEES = ROOT / "docs" / "guarantees.md"
 BEGIN, END = f"<!-- {COMMAND} --table -->\n", "<!-- end -->"
 
@@ -77,9 +77,7 @@ def without(guard: Guard, tree: Path) -> Iterator[None]:
     """The copy while the guard is not there."""
     path = tree / guard.file
     before, times = path.read_text(encoding="utf-8"), path.stat()
-    if before.count(guard.text) != 1:
-        raise SystemExit(f"{guard.file}: expected the guard {guard.text!r} once, found it {before.count(guard.text)}x")
-    path.write_text(before.replace(guard.text, guard.replacement), encoding="utf-8")
+    path.write_text(guard.removed_from(before), encoding="utf-8")
     try:
         yield
     finally:

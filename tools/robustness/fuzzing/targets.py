@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from fuzzing import seeds
 
 import textcnn.prediction.artifact
 import textcnn.runtime.lookup
@@ -25,6 +24,7 @@ from textcnn.image.reading import read_images
 from textcnn.prediction.predictor import Predictor
 from textcnn.reading.rows import open_rows, read_examples
 from textcnn.vectors.pretrained import read_vectors
+from tools.robustness.fuzzing import seeds
 
 ASKED = ["", "a good film", "漢 字漢 unseen \ud800", "bad " * 9]
 LONGEST_MESSAGE = 3_000  # characters; it is one line on the screen

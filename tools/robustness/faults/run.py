@@ -1,4 +1,4 @@
-"""Do harm on purpose, round after round, and count what is lost: ``python -m tests.faults.run``.
+"""Do harm on purpose, round after round, and count what is lost: ``python -m tools.robustness.faults.run``.
 
 Each round kills, fills, damages or races processes of the command line at a random moment; the exit code is 1 if a row,
 an artifact or a promise was lost.
@@ -17,16 +17,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+from tools.robustness.faults import classifying, serving, training
+from tools.robustness.faults.rig import Loss, Rig
 
-from faults import classifying, serving, training  # noqa: E402 - found like the tests find it
-from faults.rig import Loss, Rig  # noqa: E402
-
-COMMAND = "python -m tests.faults.run"
+COMMAND = "python -m tools.robustness.faults.run"
 Fault = Callable[[Rig, Path], None]
 FAULTS: Mapping[str, Fault] = {
-    f"{module.__name__.removeprefix('faults.')}: {name.replace('_', ' ')}": getattr(module, name)
+    f"{module.__name__.rpartition('.')[2]}: {name.replace('_', ' ')}": getattr(module, name)
     for module, names in (
         (training, ("killed", "signalled", "filled", "damaged", "raced")),
         (classifying, ("killed", "signalled", "worker_killed", "filled", "damaged", "raced")),

@@ -9,9 +9,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from faults.rig import Loss, Rig, kill
-
 from benchmarks.process_memory import with_children
+from tools.robustness.faults.rig import Loss, Rig, kill
 
 
 def killed(rig: Rig, place: Path) -> None:

@@ -4,8 +4,9 @@ import csv
 import json
 
 import pyarrow as pa
-from faults.rows import texts
 from pyarrow import parquet
+
+from tools.robustness.faults.rows import texts
 
 ROWS = 900  # of each file
 

@@ -6,7 +6,7 @@ import shutil
 import signal
 from pathlib import Path
 
-from faults.rig import Loss, Rig, bytes_of, ended, kill
+from tools.robustness.faults.rig import Loss, Rig, bytes_of, ended, kill
 
 
 def killed(rig: Rig, place: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from guarantees.guard import Guard
+from tools.robustness.guards.guard import MODULE, Guard
 
 SURROUNDINGS = (
     Guard(
@@ -24,7 +24,7 @@ SURROUNDINGS = (
     Guard(
         22,
         "textcnn/prediction/predictor.py",
-        "imports",
+        MODULE,
         "    from textcnn.prediction.artifact import Artifact\n\nRUNTIMES",
         "from textcnn.prediction.artifact import Artifact\n\nRUNTIMES",
         "tests/runtime/test_lookup.py::test_torch_is_not_imported",
@@ -120,7 +120,7 @@ SURROUNDINGS = (
     Guard(
         30,
         "textcnn/nn/kernels.py",
-        "_after_fork",
+        MODULE,
         "os.register_at_fork(after_in_child=_after_fork)",
         "pass",
         "tests/prediction/test_concurrency.py::test_threads_and_processes_give_the_same_bits[torch]",
@@ -152,7 +152,7 @@ SURROUNDINGS = (
     Guard(
         32,
         "textcnn/image/files.py",
-        "_read_array",
+        "_npy",
         "np.lib.format.read_array(stream, allow_pickle=False)",
         "np.lib.format.read_array(stream, allow_pickle=True)",
         "tests/guarantees/test_supply_chain.py::test_nothing_runs_what_it_reads",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from guarantees.guard import PAINS_TEST, Guard
+from tools.robustness.guards.guard import PAINS_TEST, Guard
 
 ANSWERS = (
     Guard(

@@ -1,4 +1,4 @@
-"""Small files that would be large, deep or slow if they were believed: ``python -m tests.fuzzing.bombs``.
+"""Small files that would be large, deep or slow if they were believed: ``python -m tools.robustness.fuzzing.bombs``.
 
 Each is read in this process, and a line of JSON says how long that took, how much more memory was taken at its height,
 and how it ended. Linux tells the height.
@@ -13,7 +13,6 @@ import json
 import lzma
 import platform
 import struct
-import sys
 import tempfile
 import time
 import zipfile
@@ -22,19 +21,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+import numpy as np
 
-import numpy as np  # noqa: E402
-from fuzzing import seeds  # noqa: E402
+from textcnn.errors import TextCNNError
+from textcnn.image.reading import read_images
+from textcnn.prediction.predictor import Predictor
+from textcnn.reading.rows import open_rows, read_examples
+from textcnn.vectors.pretrained import read_vectors
+from tools.robustness.fuzzing import seeds
 
-from textcnn.errors import TextCNNError  # noqa: E402
-from textcnn.image.reading import read_images  # noqa: E402
-from textcnn.prediction.predictor import Predictor  # noqa: E402
-from textcnn.reading.rows import open_rows, read_examples  # noqa: E402
-from textcnn.vectors.pretrained import read_vectors  # noqa: E402
-
-COMMAND = "python -m tests.fuzzing.bombs"
+COMMAND = "python -m tools.robustness.fuzzing.bombs"
 GIGABYTE, PIECE = 2**30, 2**24
 
 

@@ -13,9 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from faults.rig import TRAINING, Loss, Rig, ended
-
 from benchmarks.process_memory import with_children
+from tools.robustness.faults.rig import TRAINING, Loss, Rig, ended
 
 QUESTIONS = 60
 _PATIENCE = 60.0  # seconds in which the server must answer again

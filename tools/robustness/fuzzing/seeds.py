@@ -14,14 +14,14 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import one_layer_models
 import pyarrow
 import torch
 from PIL import Image
 from safetensors.numpy import save as save_safetensors
-from table_files import csv_bytes, jsonl_bytes, parquet_bytes
-from tables_reader import loaded_lookup
 
+from tests.support import one_layer_models
+from tests.support.table_files import csv_bytes, jsonl_bytes, parquet_bytes
+from tests.support.tables_reader import loaded_lookup
 from textcnn.config import ModelConfig
 from textcnn.export.tables import sections_of, tables_bytes
 from textcnn.folder.tensors import packed

@@ -1,4 +1,4 @@
-"""As many rows out as in, in order, over millions of them: ``python -m tests.faults.rows``.
+"""As many rows out as in, in order, over millions of them: ``python -m tools.robustness.faults.rows``.
 
 A file is made in which every row has its number and a text, some of them awkward: empty, with line ends, quotes,
 commas, other scripts. `textcnn classify` answers it by several processes, and every row of the output is held against
@@ -18,12 +18,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+from benchmarks.process_memory import watched_run
 
-from benchmarks.process_memory import watched_run  # noqa: E402
-
-COMMAND = "python -m tests.faults.rows"
+COMMAND = "python -m tools.robustness.faults.rows"
 AWKWARD = ("", "  ", "NA", 'he said "no"', "one,two", "first\nsecond", "漢字 とかな")
 AWKWARD += ("עברית", "a\tb", "😀 good", "so" * 99)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from guarantees.guards import GUARDS
-from guarantees.pains import PAINS, Pain
+from tools.robustness.guards.guards import GUARDS
+from tools.robustness.guards.pains import PAINS, Pain
 
 OUTCOMES = {"fails": "fails", "hangs": "never ends", "passes": "**passes**", "broken": "**does not run**"}
 
