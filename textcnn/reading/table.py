@@ -105,7 +105,7 @@ def is_missing(value: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a cell is a float, numpy's included."""
+    """Return whether a cell is a float, numpy's included."""
     return isinstance(value, float) or type(value).__name__ in SHORT_FLOATS
 
 
@@ -117,7 +117,7 @@ def plain(value: Any) -> Any:
 
 
 def is_list(value: Any) -> bool:
-    """Whether a cell holds several values: a list, tuple, set or array."""
+    """Return whether a cell holds several values: a list, tuple, set or array."""
     return isinstance(value, (list, tuple, set, frozenset)) or getattr(value, "ndim", 0) > 0
 
 
@@ -142,7 +142,7 @@ def cell_text(value: Any, expected: str, name: str, line: int) -> str | None:
 
 
 def is_deep(value: Any) -> bool:
-    """Whether lists and dictionaries are nested more than :data:`DEEPEST` deep."""
+    """Return whether lists and dictionaries are nested more than :data:`DEEPEST` deep."""
     level = [value]
     for _ in range(DEEPEST):
         parts = [part.values() if isinstance(part, dict) else part for part in level if isinstance(part, (dict, list))]
