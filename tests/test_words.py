@@ -15,7 +15,9 @@ def test_words_are_counted_over_line_ends_and_not_within_others(tmp_path, monkey
     monkeypatch.setattr(words, "ROOT", tmp_path)
     for place in ("textcnn", "cli"):
         (tmp_path / place).mkdir()
-    (tmp_path / "README.md").write_text("Besides, a threshold is told; what held-out and held\n  out rows say.\n")
+    (tmp_path / "README.md").write_text(
+        "Besides, a threshold is told; what held-out and held\n  out rows say: held_out.\n"
+    )
     (tmp_path / "textcnn" / "a.py").write_text("# An error of our\n# own hand, Held by a held_name; mends.\n")
     (tmp_path / "cli" / "notes.txt").write_text("anew")
     assert words.counts_by_file() == {

@@ -23,7 +23,7 @@ WORDS = {
     "of our own hand": f"of{GAP}our{GAP}own{GAP}hand",
     "is told": f"is{GAP}told",
     "are told": f"are{GAP}told",
-    "held": rf"held(?!(?:-|{GAP})out)",  # Held-out data are called so everywhere.
+    "held": rf"held(?!(?:[-_]|{GAP})out)",  # Held-out data are called so everywhere.
     "beside": "beside",
     "behind": "behind",
 }
