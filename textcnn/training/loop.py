@@ -107,8 +107,8 @@ def fit(
 ) -> Fit:
     """Train in place, leaving the learner with its best weights (without ``evaluate``: the last).
 
-    When the loss becomes infinite or NaN, training returns to the best weights and continues with halved learning rates,
-    up to :data:`ROLLBACKS` times.
+    When the loss becomes infinite or NaN, training returns to the best weights and continues with halved learning
+    rates, up to :data:`ROLLBACKS` times.
 
     Args:
         learner: what is trained.

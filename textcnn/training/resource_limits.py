@@ -166,7 +166,7 @@ class Watch:
         )
 
     def checkpoints(self, run: Callable[[], Mapping[str, Any]]) -> FitCheckpoints | None:
-        """Return the checkpoints of the next network; ``run``, which describes it, is called only if any are written."""
+        """Return the checkpoints of the next network; ``run`` describes it, and is called only if any are written."""
         self._fits_left -= 1
         return None if self._checkpoints is None else self._checkpoints.fit(run())
 
