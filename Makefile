@@ -6,7 +6,7 @@ INSTALLED = $(VENV)/.installed
 CORE = $(VENV)/.core
 EXTRAS = demo,image,plot,report,serve,tune,hub,tensorboard,explain,export,ray,spark,docs,dev
 
-.PHONY: setup core wasm demo test test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz fuzz-core vulnerabilities other-pythons lean build wheels clean bench-train bench-classify core-check
+.PHONY: setup core wasm demo test test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz fuzz-core vulnerabilities other-pythons lean build wheels clean bench-train bench-classify core-check words
 
 setup: $(INSTALLED) $(CORE)
 
@@ -60,6 +60,10 @@ types: setup
 check: types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# Words of our own dialect that the code and README.md are to lose, counted; tests/test_words.py bounds them.
+words:
+	$(PYTHON) tools/words.py
 
 format: setup
 	$(BIN)/ruff check --fix .

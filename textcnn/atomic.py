@@ -1,6 +1,6 @@
-"""Files that appear whole or not at all: written under a temporary name in the same folder, then renamed.
+"""Atomic file writing: a file is written under a temporary name in the same folder, then renamed over its target.
 
-What is no file (a pipe, a device, an open descriptor as ``/dev/stdout``) is written where it is.
+Pipes, devices and open descriptors such as ``/dev/stdout`` cannot be renamed over and are written directly.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from typing import IO, Any
 from textcnn.errors import ArtifactError
 
 LOG = logging.getLogger("textcnn.atomic")
-PARTIAL = ".partial"  # behind the name of a file that is not whole
+PARTIAL = ".partial"  # suffix of the temporary file
 _DESCRIPTORS = re.compile(r"/dev/(?:std(?P<name>out|err)|fd/(?P<number>\d+))|/proc/self/fd/(?P<same>\d+)")
 
 
 @contextmanager
 def replaced_file(path: str | Path, mode: str = "w", *, keep: bool = False, **how: Any) -> Iterator[IO[Any]]:
-    """A file to write; at the end of the block it takes the place of ``path``, whose permissions it has.
+    """Open a file for writing that replaces ``path``, with the permissions of ``path``, when the block succeeds.
 
-    If the block fails, ``path`` stays as it was.
+    If the block fails, ``path`` is left unchanged.
 
     Args:
-        path: links are followed, and stay.
+        path: the target; symbolic links are followed, and stay links.
         mode: ``w`` or ``wb``.
-        keep: what was written of a block that fails stays, as ``path`` with :data:`PARTIAL` behind it; not so where
-            the disk is full.
-        how: as for :func:`open`; text is UTF-8.
+        keep: if the block fails, keep what was written, as ``path`` with the suffix :data:`PARTIAL`; never after an
+            ``OSError``, such as a full disk.
+        how: further arguments of :func:`open`; text is UTF-8 by default.
 
     Raises:
-        OSError: the place cannot be written, or somebody else has written there meanwhile.
+        OSError: the path cannot be written, or another process has replaced the temporary file meanwhile.
     """
     if "b" not in mode:
         how = {"encoding": "utf-8", **how}
@@ -64,7 +64,7 @@ def replaced_file(path: str | Path, mode: str = "w", *, keep: bool = False, **ho
 
 
 def is_replaceable(path: str | Path) -> bool:
-    """Whether a new file can take this place: there is none, or a regular one, in a folder where files may be made."""
+    """Return whether a rename can put a new file here: the path is free or a regular file, in a writable folder."""
     if _descriptor(path) is not None or str(path).startswith("/proc/"):
         return False
     try:
@@ -75,7 +75,8 @@ def is_replaceable(path: str | Path) -> bool:
 
 
 def _descriptor(path: str | Path) -> int | None:
-    """The number of an open file that a path stands for: opened once more, a file would be written from its start."""
+    """Return the number of the open descriptor that a path such as ``/dev/stdout`` names; none for other paths."""
+    # The descriptor itself is used: opening its path again would start writing at the beginning of the file.
     found = _DESCRIPTORS.fullmatch(str(path))
     if found is None:
         return None
@@ -83,10 +84,10 @@ def _descriptor(path: str | Path) -> int | None:
 
 
 def _created(partial: Path, place: Path, mode: str, how: dict[str, Any]) -> IO[Any]:
-    """The temporary file, with the permissions of the file that it replaces."""
+    """Create the temporary file, with the permissions of the file that it will replace."""
     permissions = None
     if place.exists():
-        with place.open("ab"):  # what must not be written is not replaced either
+        with place.open("ab"):  # a rename would replace a read-only file without an error
             permissions = stat.S_IMODE(place.stat().st_mode)
     partial.unlink(missing_ok=True)
     file: IO[Any] = open(partial, mode.replace("w", "x"), **how)  # noqa: SIM115 (the caller's to close)
@@ -96,7 +97,7 @@ def _created(partial: Path, place: Path, mode: str, how: dict[str, Any]) -> IO[A
 
 
 def _is_kept(file: IO[Any]) -> bool:
-    """Whether anything was written, and is on the disk."""
+    """Return whether something was written and has reached the disk."""
     try:
         file.flush()
         return os.fstat(file.fileno()).st_size > 0
@@ -105,7 +106,7 @@ def _is_kept(file: IO[Any]) -> bool:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a whole file of text.
+    """Write a text file atomically.
 
     Raises:
         OSError: as for :func:`replaced_file`.
@@ -115,10 +116,10 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file, its folder too where there is none; one that was there is replaced at once.
+    """Write a binary file atomically, creating its folder if needed.
 
     Raises:
-        ArtifactError: the place cannot be written.
+        ArtifactError: the path cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
-"""Settings of a run as frozen dataclasses: strict on unknown names, every problem reported together, no torch.
+"""Settings of a run as frozen dataclasses; unknown names are refused, all problems are reported together.
 
 Each field carries its documentation (:func:`describe`), from which the command line takes the help of its options.
+Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -26,17 +27,17 @@ DEVICES = ("auto", "cpu", "cuda")
 AMP = ("bf16", "fp16")
 CHANNELS = ("fine-tuned", "static", "multichannel")
 EMBEDDING_DIM = 96
-# Of embedding rows, where it is left open: by optimizer, without pretrained vectors and with them.
+# Default learning rates of embedding rows by optimizer: without and with pretrained vectors.
 EMBEDDING_LEARNING_RATES = {"adagrad": (0.2, 0.1), "adam": (1e-2, 2e-3)}
 VECTOR_LEARNING_RATES = {"adagrad": 0.02, "adam": 2e-3}
 KEEP_VECTORS = 100_000
 MULTI_LABEL_SCALE = 0.5
-MOST_BUCKETS = 2**24  # a lexicon has a number for each of them
-_TOO_MUCH = 2**63  # no array has so many of anything
+MOST_BUCKETS = 2**24  # the lexicon has an array with one entry per bucket
+_TOO_MUCH = 2**63  # larger integers fit no int64
 
 
 def option(default: Any, doc: str, check: Callable[[Any], bool] | None = None, expected: str = "") -> Any:
-    """A dataclass field with its documentation and, where its type does not say all, a check and its wording."""
+    """Return a dataclass field with its documentation and, where its type is not enough, a check and its wording."""
     metadata = {"doc": doc, "check": check, "expected": expected}
     if isinstance(default, dict):
         return field(default_factory=lambda: dict(default), metadata=metadata)
@@ -44,12 +45,12 @@ def option(default: Any, doc: str, check: Callable[[Any], bool] | None = None, e
 
 
 def describe(section: type, name: str) -> str:
-    """The documentation of the field ``name`` of a config section."""
+    """Return the documentation of the field ``name`` of a config section."""
     return str(section.__dataclass_fields__[name].metadata["doc"])  # type: ignore[attr-defined]
 
 
 def may_be_none(name: str) -> bool:
-    """Whether there is a setting of that name, in any section, that can be left open."""
+    """Return whether any section has a setting of that name that accepts none."""
     sections = (_section_type(section.name) for section in fields(Config))
     return any(allows_none(typing.get_type_hints(section).get(name)) for section in sections)
 
@@ -72,7 +73,7 @@ def _fraction(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """How a labelled file is read."""
+    """Settings for reading a labelled file."""
 
     text_column: tuple[str, ...] = option((), "column that holds the text; give it again to join several")
     label_column: tuple[str, ...] = option((), "column that holds the label; several make a multi-label task")
@@ -109,7 +110,7 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class TextConfig:
-    """From a string to token ids."""
+    """Settings for turning strings into token ids."""
 
     tokenizer: str = option(
         "word",
@@ -135,7 +136,7 @@ class TextConfig:
 
 @dataclass(frozen=True)
 class ImageConfig:
-    """From picture files to pixels, and how training images are varied."""
+    """Settings for decoding pictures and for augmenting training images."""
 
     image_size: str | None = option(
         None,
@@ -150,14 +151,14 @@ class ImageConfig:
 
 
 def parsed_size(size: str) -> tuple[int, int] | None:
-    """Height and width in ``HEIGHTxWIDTH``; none if that is not what it is."""
+    """Parse ``HEIGHTxWIDTH`` into two integers; return none if it has another form."""
     match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", size)
     return None if match is None else (int(match[1]), int(match[2]))
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Which network, and how large."""
+    """Settings of the network: its architecture, its size, and its input features."""
 
     architecture: str = option("kim", "name of the encoder; `textcnn inspect --list text` shows them")
     embedding_dim: int | None = option(
@@ -204,18 +205,18 @@ class ModelConfig:
 
     @property
     def dim(self) -> int:
-        """D, also where it was left open."""
+        """Width D of a word vector: the setting, else the default."""
         return self.embedding_dim or EMBEDDING_DIM
 
     @property
     def scale(self) -> float:
-        """``wide_scale``, also where it was left open and a text has one label."""
+        """The factor of the wide branch: the setting, else the default for single-label tasks."""
         return (1.0 if self.vectors is None else 0.5) if self.wide_scale is None else self.wide_scale
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How the weights are found."""
+    """Settings of optimization, regularization, limits and hardware."""
 
     epochs: int | None = option(
         None, "passes over the training rows; none: min(10, max(4, ceil(80000 / rows)))", _positive, "1 or more"
@@ -309,7 +310,7 @@ class TrainingConfig:
     )
 
 
-# Settings that go together, by name; a setting given beside a preset goes before it.
+# Named groups of settings; an explicit setting overrides that of a preset.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "fast": {"embedding_dim": 48, "num_filters": 48},
     "default": {},
@@ -320,7 +321,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class Config:
-    """Everything that decides what a training run makes; stored in the artifact's training.json."""
+    """All settings that determine the result of a training run; stored in the artifact's training.json."""
 
     data: DataConfig = field(default_factory=DataConfig)
     text: TextConfig = field(default_factory=TextConfig)
@@ -384,7 +385,7 @@ class Config:
         return cls(**{name: _section_type(name)(**plain(_section_type(name), saved.get(name, {}))) for name in names})
 
     def to_dict(self) -> dict[str, Any]:
-        """Nested dictionaries of JSON values; ``from_dict`` gives the same config back."""
+        """Return nested dictionaries of JSON values, from which :meth:`from_dict` restores an equal config."""
         return typing.cast("dict[str, Any]", jsonable(dataclasses.asdict(self)))
 
 

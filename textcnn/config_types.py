@@ -1,4 +1,4 @@
-"""How values of settings are checked against the types of their fields, and turned to JSON and back."""
+"""Checks of setting values against the types of dataclass fields, and conversion to and from JSON values."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _UNITS: Mapping[str, int] = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 
 
 def is_size(text: str) -> bool:
-    """Whether :func:`parse_size` takes it."""
+    """Return whether :func:`parse_size` accepts the text."""
     return _size(text) is not None
 
 
 def parse_size(name: str, text: str) -> int:
-    """Bytes in a size as ``2M``, given for the setting ``name``: K, M and G are powers of 1024.
+    """Parse a size such as ``2M``, given for the setting ``name``, into bytes; K, M and G are powers of 1024.
 
     Raises:
-        ConfigError: it is something else.
+        ConfigError: the text is not a size.
     """
     if (size := _size(text)) is None:
         raise ConfigError(f"{name} must be a size as 500K, 2M or 1G, got {text!r}")
@@ -37,7 +37,7 @@ def _size(text: str) -> int | None:
 
 
 def plain(section: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON and TOML have lists where we have tuples, and whole numbers where we have floats."""
+    """Convert JSON or TOML values to the types of a section's fields: lists to tuples, integers to floats."""
     hints = typing.get_type_hints(section)
     return {name: _coerce(hints[name], value) for name, value in values.items()}
 
@@ -56,7 +56,7 @@ def _alternatives(hint: Any) -> tuple[Any, ...]:
 
 
 def allows_none(hint: Any) -> bool:
-    """Whether a value of that type may be none; no type at all allows nothing."""
+    """Return whether a type hint accepts none; no hint at all accepts nothing."""
     return hint is not None and _has_type(hint, None)
 
 
@@ -81,7 +81,7 @@ def _type_name(hint: Any) -> str:
 
 
 def problems(section: Any) -> list[str]:
-    """Every value of ``section`` that has a wrong type or fails its check, as a sentence."""
+    """Return a sentence for every value of ``section`` that has a wrong type or fails its check."""
     hints = typing.get_type_hints(type(section))
     found = []
     for f in fields(section):
@@ -94,7 +94,7 @@ def problems(section: Any) -> list[str]:
 
 
 def jsonable(value: Any) -> Any:
-    """Tuples as lists, at every depth."""
+    """Convert tuples to lists at every depth."""
     if isinstance(value, dict):
         return {key: jsonable(item) for key, item in value.items()}
     return [jsonable(item) for item in value] if isinstance(value, (tuple, list)) else value

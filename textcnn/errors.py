@@ -1,4 +1,4 @@
-"""The errors that this library raises on purpose, and what to install where a package is absent."""
+"""The exceptions and the warning that this library raises on purpose, and the import of optional packages."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _PACKAGE = str(Path(__file__).parent)
 
 
 class TextCNNError(Exception):
-    """Base of every error a user can cause and mend. Its message says expected, found, where, and what to do."""
+    """Base class of all errors caused by user input; messages say what was expected, found, where, and what to do."""
 
 
 class ConfigError(TextCNNError):
-    """One or more settings cannot be used; ``problems`` holds a sentence for each, all found in one pass."""
+    """One or more settings cannot be used; ``problems`` lists a sentence for each, all found in one pass."""
 
     def __init__(self, problems: Sequence[str] | str) -> None:
         self.problems = [problems] if isinstance(problems, str) else list(problems)
@@ -43,22 +43,23 @@ class NoMemoryError(TextCNNError):
 
 
 class MissingExtraError(TextCNNError):
-    """An optional package is not installed; the message holds the line that installs it."""
+    """An optional package is not installed; the message contains the command that installs it."""
 
 
 class DataWarning(UserWarning):
-    """Something about data that is survivable but surprising; the command line says it as a note or a warning."""
+    """The data are unusual but usable; the command line prints this as a note or a warning."""
 
 
 def warn_of_data(message: str) -> None:
-    """Warn (:class:`DataWarning`) at the line outside this package from which it was called."""
+    """Issue a :class:`DataWarning` whose location is the caller's line outside this package."""
     frame, level = sys._getframe(), 1
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame, level = frame.f_back, level + 1
     warnings.warn(message, DataWarning, stacklevel=level)
 
 
-# Modules of packages that this one depends on and that most commands do without, and what pip calls the package.
+# By imported module: the pip name of a required package that most commands never import, so that a lean environment
+# may lack it.
 DEPENDENCIES = {
     "torch": "torch",
     "datasets": "datasets",
@@ -69,7 +70,7 @@ DEPENDENCIES = {
 
 
 def absent_dependency(err: ModuleNotFoundError) -> str | None:
-    """The message about a dependency that a lean environment has left out; none if another module is missing."""
+    """Return the message about a missing dependency; none if ``err`` is about any other module."""
     package = DEPENDENCIES.get(err.name or "")
     return package and f"this needs the package {package!r}, which is not installed; run: pip install {package}"
 

@@ -1,4 +1,4 @@
-"""The one ordered list of labels; every map from or to it is derived here."""
+"""The ordered list of labels of a model, from which every mapping between names and ids is derived."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ UNSEEN = -1
 
 @dataclass(frozen=True)
 class Labels:
-    """An ordered list of label names and whether a text has exactly one of them or any number."""
+    """The ordered label names of a task, and whether it is multi-label."""
 
     names: tuple[str, ...]
     multi_label: bool = False
 
     @classmethod
     def collect(cls, rows: Iterable[Sequence[str]], *, multi_label: bool) -> Labels:
-        """The labels of a training set, sorted by name.
+        """Collect the labels of a training set, sorted by name.
 
         Raises:
             DataError: fewer than two classes in a single-label set, or no label at all.
@@ -41,11 +41,11 @@ class Labels:
 
     @property
     def problem_type(self) -> str:
-        """Hugging Face's name of the task."""
+        """The task's name in Hugging Face's ``problem_type``."""
         return MULTI_LABEL if self.multi_label else SINGLE_LABEL
 
     def encode(self, rows: Sequence[Sequence[str]]) -> npt.NDArray[np.int64] | npt.NDArray[np.float32]:
-        """Targets of ``rows``: ids ``(N,)`` with -1 for a label not in the list, or, multi-label, 0/1 ``(N, C)``."""
+        """Encode rows as ids ``(N,)``, -1 for unknown labels, or, if multi-label, as 0/1 indicators ``(N, C)``."""
         index = {name: i for i, name in enumerate(self.names)}
         if not self.multi_label:
             return np.array([index.get(row[0], UNSEEN) for row in rows], np.int64)
@@ -55,7 +55,7 @@ class Labels:
         return targets
 
     def near_twins(self) -> list[tuple[str, str]]:
-        """Pairs of labels that differ only by case or blanks, which are usually slips."""
+        """Return pairs of labels that differ only by case or blanks, which are usually typing errors."""
         first: dict[str, str] = {}
         twins = []
         for name in self.names:

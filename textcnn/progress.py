@@ -1,4 +1,4 @@
-"""Callbacks of training: what a user sees while a model trains."""
+"""Callbacks of the training loop that report its progress to a user or a logger."""
 
 from __future__ import annotations
 
@@ -12,56 +12,56 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from textcnn.errors import warn_of_data
 
 LOG = logging.getLogger("textcnn.training")
-NOTICES = ("note", "warning")  # what a line begins with that is about the data
+NOTICES = ("note", "warning")  # prefixes of messages about the data
 
 
 class StopTraining(Exception):
-    """Raised by a reporter at a step or an epoch: training ends here, with the best weights so far."""
+    """Raised by a callback to end training at this step or epoch, keeping the best weights so far."""
 
 
 class Reporter(Protocol):
-    """What the training loop tells; every method may do nothing, or raise :class:`StopTraining`."""
+    """Interface of the callbacks; every method may do nothing, or raise :class:`StopTraining`."""
 
     def say(self, message: str) -> None:
-        """A sentence for the user."""
+        """Show a sentence to the user."""
 
     def start(self, num_steps: int) -> None:
-        """Training begins, and will take that many steps."""
+        """Called before the first step with the expected number of steps."""
 
     def step(self, epoch: int, loss: float, tokens_per_second: float) -> None:
-        """A step is done."""
+        """Called after every step."""
 
     def epoch(self, entry: dict[str, Any]) -> None:
-        """An epoch is done; ``entry`` is its line of the history."""
+        """Called after every epoch with ``entry``, its line of the history."""
 
     def stop(self) -> None:
-        """Training has ended, in whatever way."""
+        """Called once training has ended, for whatever reason."""
 
 
 class Silent:
-    """A reporter that says nothing."""
+    """Callbacks that do nothing; base class of the others."""
 
     def say(self, message: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def start(self, num_steps: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def step(self, epoch: int, loss: float, tokens_per_second: float) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def epoch(self, entry: dict[str, Any]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def stop(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class Telling(Silent):
-    """What callers of the library hear: warnings (:class:`textcnn.DataWarning`), and records of a logger."""
+    """Callbacks for library users: notes become :class:`textcnn.DataWarning`, everything else is logged."""
 
     def say(self, message: str) -> None:
-        """A warning, if it is a note or a warning, else a record."""
+        """Issue notes and warnings as Python warnings, and log everything else."""
         kind, _, sentence = message.partition(": ")
         if kind in NOTICES:
             warn_of_data(sentence)
@@ -69,18 +69,18 @@ class Telling(Silent):
             LOG.info("%s", message)
 
     def epoch(self, entry: dict[str, Any]) -> None:
-        """A record for every epoch."""
+        """Log the metrics of the epoch."""
         self.say(_epoch_line(entry))
 
 
 class Remembering(Silent):
-    """Passes on every message, and remembers it as far as the data and settings decide it, to be kept with the model.
+    """Callbacks that forward everything and record the messages about the data, to be saved with the model.
 
     Args:
-        reporter: receives everything.
+        reporter: the callbacks to forward to.
 
     Attributes:
-        said: what was read, and all notes and warnings.
+        said: the messages about what was read, and all notes and warnings.
     """
 
     def __init__(self, reporter: Reporter) -> None:
@@ -89,14 +89,14 @@ class Remembering(Silent):
             setattr(self, name, getattr(reporter, name))
 
     def say(self, message: str) -> None:
-        """Pass it on."""
+        """Forward a message, and record it if it is about the data."""
         if message.partition(" ")[0] in ("reading", "read", *(f"{kind}:" for kind in NOTICES)):
             self.said.append(message)
         self._reporter.say(message)
 
 
 class TerminalReporter(Silent):
-    """Writes to stderr: a bar with loss, speed and time left on a terminal, plain lines now and then elsewhere."""
+    """Callbacks that write to stderr: a progress bar on a terminal, a plain line every few seconds elsewhere."""
 
     _INTERVAL = 10.0  # seconds between plain lines
 
@@ -107,11 +107,11 @@ class TerminalReporter(Silent):
         self._began = self._said = time.perf_counter()
 
     def say(self, message: str) -> None:
-        """A line on stderr."""
+        """Print a line on stderr."""
         self._console.print(message, markup=False, highlight=False, soft_wrap=True)
 
     def start(self, num_steps: int) -> None:
-        """Open the bar."""
+        """Start the progress bar."""
         self._num_steps, self._done = num_steps, 0
         self._began = self._said = time.perf_counter()
         if self._console.is_terminal:
@@ -121,7 +121,7 @@ class TerminalReporter(Silent):
             self._bar.start()
 
     def step(self, epoch: int, loss: float, tokens_per_second: float) -> None:
-        """Move the bar, or write a line if the last is old."""
+        """Advance the bar, or print a line if the last one is old."""
         self._done += 1
         now = time.perf_counter()
         state = f"epoch {epoch + 1}, loss {loss:.4f}, {tokens_per_second:,.0f} tokens/s"
@@ -133,44 +133,44 @@ class TerminalReporter(Silent):
             self._said = now
 
     def epoch(self, entry: dict[str, Any]) -> None:
-        """A line for every epoch."""
+        """Print the metrics of the epoch."""
         self.say(_epoch_line(entry))
 
     def stop(self) -> None:
-        """Close the bar."""
+        """Close the progress bar."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
 
 
 class Together(Silent):
-    """Tells several reporters the same, in their order.
+    """Callbacks that forward every call to several reporters, in their order.
 
     Args:
-        reporters: if one stops training, it stops when all have been told.
+        reporters: a :class:`StopTraining` of one is raised after all have been called.
     """
 
     def __init__(self, *reporters: Reporter) -> None:
         self._reporters = reporters
 
     def say(self, message: str) -> None:
-        """To all."""
+        """Forward to all reporters."""
         self._tell("say", message)
 
     def start(self, num_steps: int) -> None:
-        """To all."""
+        """Forward to all reporters."""
         self._tell("start", num_steps)
 
     def step(self, epoch: int, loss: float, tokens_per_second: float) -> None:
-        """To all."""
+        """Forward to all reporters."""
         self._tell("step", epoch, loss, tokens_per_second)
 
     def epoch(self, entry: dict[str, Any]) -> None:
-        """To all."""
+        """Forward to all reporters."""
         self._tell("epoch", entry)
 
     def stop(self) -> None:
-        """To all."""
+        """Forward to all reporters."""
         self._tell("stop")
 
     def _tell(self, name: str, *what: Any) -> None:

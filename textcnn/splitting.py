@@ -1,4 +1,4 @@
-"""Train and test rows from a set without a split of its own: by content, stratified, the same on every machine."""
+"""Stratified train/test splits by a hash of the content, identical on every machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from textcnn.atomic import replaced_file
 
 @dataclass(frozen=True)
 class Plan:
-    """What a source has to write: which columns and label names, and how to split where the source does not."""
+    """Output of a data-set source: its columns and labels, and the split to make where the source has none."""
 
     name: str
     columns: tuple[str, ...]
@@ -25,7 +25,7 @@ class Plan:
 
 
 def fingerprint(text: str) -> bytes:
-    """Eight bytes that tell texts apart, case and blanks aside (in a million texts, two agree with odds of 3e-8)."""
+    """Hash a text, ignoring case and blanks, to eight bytes (among a million texts a collision has odds of 3e-8)."""
     plain = " ".join(text.split()).casefold()
     return hashlib.blake2b(plain.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
@@ -33,16 +33,16 @@ def fingerprint(text: str) -> bytes:
 def split_indices(
     labels: Sequence[str], keys: Sequence[bytes], test_fraction: float, seed: int
 ) -> tuple[list[int], list[int]]:
-    """Row numbers of train and of test, in an order that depends on the content and the seed only.
+    """Split rows into train and test; return their row numbers, in an order given by content and seed alone.
 
-    Of each label's rows the same share goes to test. Rows of a label with equal keys are never parted, so that no
-    duplicate is trained on and tested on; as long as there are unique rows enough, the share is met to the row.
+    Each label contributes the same share of its rows to test. Rows of a label with equal keys go to the same side, so
+    that no duplicate is in both; with enough unique rows the share is met exactly.
 
     Args:
         labels: the label of each row.
-        keys: the content of each row, e.g. the :func:`fingerprint` of its text.
+        keys: a hash of each row's content, e.g. the :func:`fingerprint` of its text.
         test_fraction: share of the rows for test, in [0, 1).
-        seed: another seed gives another split.
+        seed: key of the hash that orders the rows.
     """
     digests = [hashlib.blake2b(key, digest_size=16, key=str(seed).encode()).digest() for key in keys]
     shuffled = sorted(range(len(keys)), key=lambda row: (digests[row], row))
@@ -61,9 +61,9 @@ def split_indices(
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> int:
-    """A UTF-8 file with a header and LF line ends (those inside a text stay as they are); the number of rows."""
+    """Write a UTF-8 CSV file with a header and LF line ends; return the number of rows."""
     count = 0
-    with replaced_file(path, newline="") as file:
+    with replaced_file(path, newline="") as file:  # without translation, line ends within texts stay as they are
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         for row in rows:
@@ -73,7 +73,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]])
 
 
 def split_and_write(folder: Path, rows: Sequence[Sequence[str]], plan: Plan) -> dict[str, int]:
-    """Write ``train.csv`` and ``test.csv`` from rows of (text, label, ...); the number of rows of each."""
+    """Write ``train.csv`` and ``test.csv`` from rows of (text, label, ...); return the number of rows of each."""
     keys = [fingerprint(row[0]) for row in rows]
     train, test = split_indices([row[1] for row in rows], keys, plan.test_fraction, plan.seed)
     return {

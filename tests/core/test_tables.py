@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from one_layer_models import OPTIONS
-from tables_reader import GOLDEN, TEXTS, Tables, data_of, fixed_lookup, hash_of, loaded_lookup
+from one_layer_models import OPTIONS, loaded_lookup
+from tables_reader import GOLDEN, TEXTS, Tables, data_of, fixed_lookup, hash_of
 
 from textcnn.export.tables import sections_of, tables_bytes
 

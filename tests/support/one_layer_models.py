@@ -9,6 +9,7 @@ from textcnn.config import ModelConfig, TextConfig
 from textcnn.labels import Labels
 from textcnn.models.base import build_text_classifier
 from textcnn.prediction.artifact import Artifact
+from textcnn.runtime.lookup import LookupModel
 from textcnn.tokenization.lexicon import build_lexicon
 from textcnn.tokenization.ngrams import WideFeatures
 from textcnn.tokenization.pipeline import TextPipeline
@@ -96,3 +97,9 @@ def make(
         model.wide.idf.copy_(torch.from_numpy(features.idf))
     inputs = TextPipeline(tokenizer, max_length, lexicon, features)
     return Artifact(model, inputs, labels, config, temperature, np.linspace(0.3, 0.6, len(labels)).tolist())
+
+
+def loaded_lookup(folder, precision: str = "float32", **options) -> LookupModel:
+    """A model of these options, saved and loaded in a precision."""
+    make(**options).save(folder)
+    return LookupModel.load(folder, precision=precision)

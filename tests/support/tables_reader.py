@@ -94,12 +94,6 @@ class Tables:
         return Answer(a.logits[:count], a.probabilities[:count], given, best, a.num_tokens, a.num_seen)
 
 
-def loaded_lookup(folder, precision: str = "float32", **options) -> LookupModel:
-    """A model of these options, saved and loaded in a precision."""
-    make(**options).save(folder)
-    return LookupModel.load(folder, precision=precision)
-
-
 def data_of(lookup: LookupModel) -> bytes:
     return tables_bytes(sections_of(lookup))
 

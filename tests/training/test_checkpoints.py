@@ -94,7 +94,7 @@ def test_without_resume_old_files_go_and_it_is_said(tmp_path, checkpoints, said)
 
 def test_nothing_to_go_on_from_is_said(tmp_path, said):
     Checkpoints(tmp_path, resume=True, say=said.append)
-    assert said == ["no checkpoint to go on from: the run begins anew"]
+    assert said == ["no checkpoint to go on from: the run starts from the beginning"]
 
 
 def test_another_run_is_an_error_that_says_what_differs(checkpoints):

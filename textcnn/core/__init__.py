@@ -1,8 +1,8 @@
-"""The core: a small library in C (``src/``), its binding, and the plain twins of what it does.
+"""The compiled core: a small C library (``src/``), its ctypes bindings, and NumPy definitions of the same functions.
 
-:func:`library` is the one place that decides whether the core runs; it needs neither torch nor a compiler. Two modules
-have the functions of ``chunks``, two those of ``lookup``, and so on; they give the same bits, and :func:`twin` gives
-the one that runs.
+:func:`library` alone decides whether the core is used; it needs neither torch nor a compiler. ``NAME.py`` binds
+functions of the core that ``NAME_numpy.py`` defines in NumPy, with bitwise equal results; :func:`twin` returns the
+module in use.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["BackendInfo", "Core", "backend_info", "library", "plain", "twin"]
 
 
 def twin(name: str) -> ModuleType:
-    """The module ``textcnn.core.NAME``, or its definition ``textcnn.core.NAME_numpy`` where the core does not run.
+    """Return the module ``textcnn.core.NAME``, or ``textcnn.core.NAME_numpy`` where the core is not used.
 
     Args:
         name: ``chunks``, ``features``, ``lookup``, ``rows``, ``shares``, ``tokens`` or ``type_rows``.

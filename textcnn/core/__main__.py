@@ -1,4 +1,4 @@
-"""``python -m textcnn.core --wasm``: compile the reader of tables into this installation; without it, the library."""
+"""Command ``python -m textcnn.core``: build the C library, or with ``--wasm`` the WebAssembly table reader."""
 
 import sys
 

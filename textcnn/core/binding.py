@@ -1,4 +1,4 @@
-"""The shared library of the core, loaded when it is first asked for."""
+"""Loads the core's shared library on first use, and reports which backend is active."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from textcnn.errors import ConfigError
 
 INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
 
-Task = CFUNCTYPE(None, c_void_p, c_int, c_int)  # of a loop: context, number of the task, number of the thread
-# Functions that belong to no other module: what they give, and what they take.
+Task = CFUNCTYPE(None, c_void_p, c_int, c_int)  # body of a parallel loop: context, task index, thread index
+# Result and argument types of the functions that no other module declares.
 _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "tc_sources": (c_char_p, []),
     "tc_best_instruction_set": (c_int, []),
@@ -38,7 +38,7 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "tc_exp": (c_double, [c_double]),
     "tc_log": (c_double, [c_double]),
 }
-# Functions of :mod:`textcnn.core.calls` whose number may be a large one.
+# Functions called by :mod:`textcnn.core.calls` whose result may exceed an int.
 _COUNTING = (
     *("tc_split_words", "tc_room_for_points", "tc_room_for_words"),
     *("tc_largest_count", "tc_weigh_ngrams", "tc_unique_types"),
@@ -47,15 +47,15 @@ _COUNTING = (
 
 
 class BackendInfo(NamedTuple):
-    """What does the work in this process, and why.
+    """The backend that computes in this process, with the reason for each choice.
 
     Attributes:
         backend: ``core``, or ``numpy and torch`` where the compiled core is not used.
-        instruction_set: of the core; empty without it.
-        threads: of a loop of the core, unless a setting says otherwise.
-        reason: why the core is not used; empty where it is.
-        instruction_set_reason: why it is that one; empty without the core.
-        threads_reason: why there are so many.
+        instruction_set: the instruction set the core uses; empty without the core.
+        threads: threads of the core's parallel loops, unless a setting says otherwise.
+        reason: why the core is not used; empty if it is.
+        instruction_set_reason: why that set was chosen; empty without the core.
+        threads_reason: why that number of threads was chosen.
     """
 
     backend: str
@@ -67,11 +67,11 @@ class BackendInfo(NamedTuple):
 
 
 class Core:
-    """The loaded library; ``core.c`` has its functions.
+    """The loaded shared library; its functions are attributes of ``core.c``.
 
     Raises:
-        OSError: it cannot be loaded.
-        ImportError: it was compiled from other sources than those that are installed with it.
+        OSError: the library cannot be loaded.
+        ImportError: the library was compiled from other sources than the installed ones.
     """
 
     def __init__(self, path: Path) -> None:
@@ -87,16 +87,16 @@ class Core:
 
     @property
     def instruction_set(self) -> str:
-        """The instruction set that runs."""
+        """The instruction set in use."""
         return INSTRUCTION_SETS[self.c.tc_instruction_set()]
 
     @property
     def instruction_sets(self) -> tuple[str, ...]:
-        """Those that this processor and this library have."""
+        """The instruction sets that both this processor and this library support."""
         return INSTRUCTION_SETS[: self.c.tc_best_instruction_set() + 1]
 
     def use_instruction_set(self, name: str) -> None:
-        """Use one from now on.
+        """Switch to the instruction set of that name.
 
         Raises:
             ConfigError: the processor or the library does not have it.
@@ -108,7 +108,7 @@ class Core:
 
 @cache
 def _loaded() -> Core | str:
-    """The core, or why there is none."""
+    """Load the core once; return it, or the reason why it is not available."""
     wanted = os.environ.get(VARIABLE, "")
     if wanted not in ("", "none", *INSTRUCTION_SETS):
         raise ConfigError(f"{VARIABLE} must be none or one of {', '.join(INSTRUCTION_SETS)}, got {wanted!r}")
@@ -133,7 +133,7 @@ _refusal: ContextVar[str] = ContextVar("_refusal", default="")
 
 @contextmanager
 def plain() -> Iterator[None]:
-    """Let numpy and torch answer within the block, in this thread: for tests of twins, and to measure both."""
+    """Disable the core within the block, in this thread, for tests and benchmarks of the NumPy and torch versions."""
     token = _refusal.set("numpy and torch were asked for")
     try:
         yield
@@ -142,10 +142,10 @@ def plain() -> Iterator[None]:
 
 
 def loaded() -> Core:
-    """The compiled core, for what was made by it: that goes on with it, whatever answers else.
+    """Return the compiled core even inside :func:`plain`, for objects that were created by it.
 
     Raises:
-        ImportError: there is none.
+        ImportError: the core is not available.
     """
     found = _loaded()
     if not isinstance(found, Core):
@@ -154,7 +154,7 @@ def loaded() -> Core:
 
 
 def library() -> Core | None:
-    """The compiled core; none where numpy and torch are to answer.
+    """Return the compiled core; none if NumPy and torch are to be used instead.
 
     Raises:
         ConfigError: the variable TEXTCNN_CORE asks for an instruction set that is not there.
@@ -164,7 +164,7 @@ def library() -> Core | None:
 
 
 def backend_info() -> BackendInfo:
-    """Whether the compiled core does the work, with which instruction set and how many threads, each with its reason.
+    """Return the active backend, its instruction set and its number of threads, each with the reason.
 
     Raises:
         ConfigError: the variable TEXTCNN_CORE or TEXTCNN_THREADS has a value that cannot be used.
@@ -177,7 +177,7 @@ def backend_info() -> BackendInfo:
 
 
 def _why_instruction_set(core: Core, name: str) -> str:
-    """Why the core runs with the instruction set of this name."""
+    """Return the reason why the core uses the instruction set ``name``."""
     best = core.instruction_sets[-1]
     if name == os.environ.get(VARIABLE):
         return f"{VARIABLE}={name} asks for it; the best of this processor is {best}"
@@ -189,16 +189,16 @@ def _why_instruction_set(core: Core, name: str) -> str:
 def address(
     array: npt.NDArray[Any] | None, kind: type[np.generic], shape: Sequence[int | None], name: str
 ) -> int | None:
-    """Where an array begins in memory, for C; none stays none.
+    """Return the memory address of an array after checking its type and shape; none for none.
 
     Args:
-        array: C-contiguous.
-        kind: of its numbers.
-        shape: that it must have; none where any length will do.
-        name: for messages.
+        array: a C-contiguous array.
+        kind: the dtype that it must have.
+        shape: the shape that it must have; none for any length.
+        name: its name in error messages.
 
     Raises:
-        TypeError: it has numbers of another kind, another shape, or is not contiguous.
+        TypeError: the array has another dtype or shape, or is not contiguous.
     """
     if array is None:
         return None

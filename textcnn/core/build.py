@@ -1,6 +1,6 @@
-"""Compiles the C core to a shared library, and the reader of tables to WebAssembly, with Python's own modules alone.
+"""Compiles the C core to a shared library, and its table reader to WebAssembly, using only the standard library.
 
-Installing needs it too.
+The build backend runs this file on its own while the package is being installed.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-VARIABLE = "TEXTCNN_CORE"  # none: neither built nor loaded; else the instruction set that is to be used
-FOREIGN = "TEXTCNN_PLATFORM"  # a tag of PLATFORMS: the wheel is built for it, by zig
+VARIABLE = "TEXTCNN_CORE"  # "none": do not build or load the core; else the instruction set to use
+FOREIGN = "TEXTCNN_PLATFORM"  # platform tag (a key of PLATFORMS) to cross-compile the wheel for, by zig
 SOURCES = Path(__file__).parent / "src"
 ONCE = (
     *("chunks.c", "cpu.c", "features.c", "format.c", "lookup.c", "numeric.c", "one_text.c", "pool.c", "rows.c"),
@@ -31,7 +31,7 @@ LIBRARY = f"textcnn_core{SUFFIXES.get(sys.platform, '.so')}"
 
 WASM = "textcnn.wasm"
 WASM_TARGET = Path(__file__).parents[1] / "export" / WASM
-# The reader of tables and what it is made of, for one thread.
+# Sources of the table reader, single-threaded.
 READER = (
     *("cpu.c", "features.c", "lookup.c", "lookup_windows.c", "numeric.c", "pool_serial.c", "tables.c"),
     *("tables_answer.c", "tables_file.c", "tokens.c", "type_rows.c", "type_rows_fill.c", "whole_scores.c"),
@@ -42,21 +42,21 @@ _WASM_EXPORTS = (
 )
 
 FLAGS = ("-std=c99", "-O3", "-fPIC", "-fno-math-errno", "-fvisibility=default", "-Wall", "-Wextra")
-# Look-up and features give the same bits everywhere; the products of training may be fused.
+# Lookup and features must be bitwise reproducible on every machine; training may use fused multiply-add.
 _EXACT, _FUSED = ("-ffp-contract=off",), ("-ffp-contract=fast",)
-# The products of type_rows_fill.c are exact whole numbers, which fused sums do not change.
+# The products of type_rows_fill.c are exact integers, which fused multiply-add does not change.
 FOR_EACH_SET = {"train_step.c": _FUSED, "type_rows_fill.c": _FUSED, "lookup_windows.c": _EXACT}
 _X86_SETS = {
     "baseline": (),
     "avx2": ("-mavx2", "-mfma"),
     "avx512": ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx2", "-mfma", "-mprefer-vector-width=512"),
 }
-# Symbols of the same name in a library that was loaded before must not take the place of ours.
+# -Bsymbolic: symbols of a library loaded earlier must not replace ours of the same name.
 _LINK = {"linux": ("-Wl,-z,noexecstack", "-Wl,-Bsymbolic"), "darwin": ("-Wl,-install_name,textcnn_core.dylib",)}
 
 
 class Platform(NamedTuple):
-    """What zig compiles for, from any machine: its target, its processor, and what Python calls the system."""
+    """A target of cross-compilation: zig's target triple, the processor, and Python's name of the system."""
 
     target: str
     machine: str
@@ -64,7 +64,7 @@ class Platform(NamedTuple):
 
     @property
     def library(self) -> str:
-        """The name of the library there."""
+        """File name of the shared library on that system."""
         return f"textcnn_core{SUFFIXES.get(self.system, '.so')}"
 
 
@@ -82,11 +82,11 @@ _ZIG = (sys.executable, "-m", "ziglang")
 
 
 class CompilerError(Exception):
-    """There is no C compiler, or it has refused the sources; the message is one line."""
+    """There is no C compiler, or compiling failed; the message is one line."""
 
 
 def compiler() -> list[str] | None:
-    """The command of a C compiler: what CC says, the first of cc, gcc, clang that works, or zig of ziglang; or none."""
+    """Return the command of a C compiler: CC, else the first working one of cc, gcc, clang and zig; or none."""
     if named := os.environ.get("CC"):
         return shlex.split(named)
     for name in ("cc", "gcc", "clang"):
@@ -98,12 +98,13 @@ def compiler() -> list[str] | None:
 
 
 def has_zig() -> bool:
-    """Whether the package ziglang is here, a compiler of C for many targets."""
+    """Return whether the package ziglang, a cross-compiler for C, is installed."""
     return subprocess.run([*_ZIG, "version"], capture_output=True, check=False).returncode == 0
 
 
 def zig_target() -> list[str]:
-    """What zig is to compile for: without it that is this very processor and this very C library."""
+    """Return zig's arguments for any processor of this machine's kind and, with glibc, an old version of it."""
+    # Without a target zig compiles for this very processor and this very C library, which others may not have.
     machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine().lower(), platform.machine().lower())
     if sys.platform == "darwin":
         return ["-target", f"{machine}-macos.11.0"]
@@ -111,7 +112,7 @@ def zig_target() -> list[str]:
 
 
 def fingerprint() -> str:
-    """A number of the sources and of how they are compiled, by which a library that was built from others is known."""
+    """Return a hash of the sources and build flags, by which a library built from other sources is recognized."""
     found = hashlib.sha256()
     for path in [Path(__file__), *sorted(SOURCES.glob("*.[ch]"))]:
         found.update(path.read_bytes())
@@ -119,10 +120,10 @@ def fingerprint() -> str:
 
 
 def asked_platform() -> str | None:
-    """The tag of the platform that the variable TEXTCNN_PLATFORM asks for; none: this one.
+    """Return the platform tag in the variable TEXTCNN_PLATFORM; none means this platform.
 
     Raises:
-        CompilerError: it is none of PLATFORMS.
+        CompilerError: the tag is not in PLATFORMS.
     """
     tag = os.environ.get(FOREIGN)
     if tag and tag not in PLATFORMS:
@@ -131,7 +132,7 @@ def asked_platform() -> str | None:
 
 
 def build(target: Path, *, tag: str | None = None, more: Sequence[str] = ()) -> None:
-    """Compile the library to ``target``, which is replaced when that is done.
+    """Compile the shared library and move it to ``target`` when that has succeeded.
 
     Args:
         target: its path.
@@ -173,12 +174,12 @@ def build(target: Path, *, tag: str | None = None, more: Sequence[str] = ()) -> 
 
 
 def is_current(wasm: Path) -> bool:
-    """Whether the file is there and the reader of tables of these sources."""
+    """Return whether the WebAssembly file exists and was built from the current sources."""
     return wasm.is_file() and fingerprint().encode() in wasm.read_bytes()
 
 
 def build_wasm(target: Path = WASM_TARGET) -> None:
-    """Compile the reader of tables to WebAssembly, which needs nothing of the page; ``target`` is replaced then.
+    """Compile the table reader to a WebAssembly module without imports, and move it to ``target``.
 
     Raises:
         CompilerError: there is no zig, or it has failed.
@@ -201,12 +202,12 @@ def _sources_flag() -> str:
 
 
 def _zig_cache(place: str) -> dict[str, str]:
-    """The environment of a compiler: left alone, zig keeps what it makes in HOME, which may be read-only."""
+    """Return an environment with zig's cache below ``place``, because its default, HOME, may be read-only."""
     return {"ZIG_GLOBAL_CACHE_DIR": place, "ZIG_LOCAL_CACHE_DIR": place} | dict(os.environ)
 
 
 def _works(program: str) -> bool:
-    """Whether a compiler has the headers and libraries of C, which some systems lack."""
+    """Return whether a compiler can compile and link; some systems lack the C headers or libraries."""
     with tempfile.TemporaryDirectory() as place:
         source = Path(place) / "empty.c"
         source.write_text("#include <stdlib.h>\nint main(void) { return EXIT_SUCCESS; }\n", encoding="utf-8")
@@ -215,7 +216,7 @@ def _works(program: str) -> bool:
 
 
 def put(library: Path, target: Path) -> None:
-    """Copy the library to its place, whole or not at all, whoever else builds there.
+    """Install the library atomically, even if several processes build at once.
 
     Raises:
         CompilerError: it cannot be written.
@@ -230,7 +231,7 @@ def put(library: Path, target: Path) -> None:
 
 
 def _run(command: Sequence[str], env: dict[str, str]) -> None:
-    """Run the compiler.
+    """Run the compiler, and raise its error output as a CompilerError.
 
     Raises:
         CompilerError: it cannot be run, or has failed; with its first error.
@@ -247,7 +248,7 @@ def _run(command: Sequence[str], env: dict[str, str]) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Build the library into this package, or with ``--wasm`` the reader of tables."""
+    """Build the library into this package, or with ``--wasm`` the WebAssembly table reader."""
     try:
         if list(arguments) == ["--wasm"]:
             build_wasm()

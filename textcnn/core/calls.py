@@ -1,4 +1,4 @@
-"""Calls into the library of the core: arrays as addresses, pools of threads, errors of Python."""
+"""Helpers for calling the core: array addresses, thread pools, and translation of error codes to exceptions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _free: dict[int, list[c_void_p]] = {}  # by number of threads
 
 @dataclass(frozen=True)
 class Pool:
-    """A ``tc_pool`` that one caller has: its address, its number of threads, and the process that has made it."""
+    """A ``tc_pool`` borrowed by one caller: its address, its number of threads, and the process that created it."""
 
     address: c_void_p
     threads: int
@@ -32,7 +32,7 @@ class Pool:
 
 
 def borrow(core: Core, threads: int | None = None) -> Pool:
-    """A pool for this caller alone, until it is given back.
+    """Borrow a thread pool for exclusive use until it is given back.
 
     Args:
         core: the library.
@@ -51,7 +51,7 @@ def borrow(core: Core, threads: int | None = None) -> Pool:
 
 
 def give_back(pool: Pool) -> None:
-    """Keep a borrowed pool and its threads for the next caller."""
+    """Return a borrowed pool, whose threads stay alive for the next caller."""
     if os.getpid() == pool.process:  # else the caller has forked, and the parent still has the threads
         with _lock:
             _free.setdefault(pool.threads, []).append(pool.address)
@@ -59,7 +59,7 @@ def give_back(pool: Pool) -> None:
 
 @contextmanager
 def lent(core: Core, threads: int | None = None) -> Iterator[c_void_p]:
-    """A pool that is borrowed for as long as the block runs; arguments and errors as :func:`borrow`."""
+    """Borrow a pool for the duration of the block; arguments and errors as for :func:`borrow`."""
     pool = borrow(core, threads)
     try:
         yield pool.address
@@ -68,7 +68,7 @@ def lent(core: Core, threads: int | None = None) -> Iterator[c_void_p]:
 
 
 def _forget() -> None:
-    """In a forked child the threads do not exist, and the lock may be held by one of them."""
+    """Drop all pools in a forked child, where the threads do not exist and the lock may be locked forever."""
     global _lock
     _lock = threading.RLock()
     _free.clear()
@@ -84,7 +84,7 @@ NO_MEMORY = -2
 
 
 class Texts(ctypes.Structure):
-    """Encoded texts, ``tc_texts`` of text_features.h."""
+    """Encoded texts, as ``tc_texts`` of text_features.h."""
 
     _fields_ = (
         ("ids", ctypes.c_void_p),
@@ -95,7 +95,7 @@ class Texts(ctypes.Structure):
 
 
 def texts(ids: Array, offsets: Array) -> Texts:
-    """Texts for C; the arrays must live on.
+    """Return the C structure of encoded texts; the arrays must outlive it.
 
     Raises:
         TypeError: ids are not int32, or offsets not int64, or there is none.
@@ -111,7 +111,7 @@ def texts(ids: Array, offsets: Array) -> Texts:
 
 
 def pointer(array: Array, kind: type[np.generic], *shape: int | None) -> ctypes.c_void_p:
-    """An array of that kind and shape (one axis of any length, where none is given) for C.
+    """Return a ctypes pointer to an array of that dtype and shape (by default one axis of any length).
 
     Raises:
         TypeError: it is of another kind or shape, or not contiguous.
@@ -121,17 +121,17 @@ def pointer(array: Array, kind: type[np.generic], *shape: int | None) -> ctypes.
 
 
 def whole(number: int) -> ctypes.c_int64:
-    """A whole number for C."""
+    """Return an integer as ctypes int64."""
     return ctypes.c_int64(int(number))
 
 
 def real(number: float) -> ctypes.c_float:
-    """A float32 number for C."""
+    """Return a number as ctypes float32."""
     return ctypes.c_float(float(number))
 
 
 def call(name: str, *arguments: Any) -> int:
-    """The number that a function of the core gives, which is 0 or more.
+    """Call a function of the core and return its non-negative result; raise negative ones as exceptions.
 
     Raises:
         ValueError: sizes or numbers do not fit together.
@@ -146,12 +146,12 @@ def call(name: str, *arguments: Any) -> int:
 
 
 def call_with_pool(name: str, threads: int | None, *arguments: Any) -> int:
-    """The number that a function gives which takes a pool first; one thread needs none.
+    """Call a function that takes a thread pool first; a single thread passes a null pool.
 
     Args:
         name: of the function.
         threads: of the pool; none: :func:`textcnn.core.threads.num_threads`.
-        arguments: behind the pool.
+        arguments: those after the pool.
 
     Raises:
         ValueError: as for :func:`call`.

@@ -1,4 +1,4 @@
-"""Chunks of texts by the core in C: numbered, put together again (``src/chunks.h``)."""
+"""Bindings for chunks, the whitespace-delimited parts of texts: numbering and reassembly (``src/chunks.h``)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Integers = npt.NDArray[np.int64]
 
 
 class Table(ctypes.Structure):
-    """A table of chunks, ``tc_chunk_table`` of chunks.h."""
+    """A hash table of chunks, ``tc_chunk_table`` of chunks.h."""
 
     _fields_ = (
         ("seed", ctypes.c_uint64),
@@ -31,12 +31,12 @@ class _Progress(ctypes.Structure):
 
 
 class ChunkTable:
-    """Numbers for chunks, what stands between ASCII's blanks: the next one to a chunk that is new."""
+    """Assigns consecutive numbers to distinct chunks, the parts of a text between ASCII whitespace."""
 
     def __init__(self) -> None:
         self._table = np.zeros((2**10, 2), np.uint64)
         self._starts, self._pool, self._used = np.zeros(2**9 + 1, np.int64), np.zeros(2**12, np.uint8), 0
-        # Nobody who writes texts can know which chunks will meet in the table.
+        # A random seed, so that nobody can craft texts whose chunks collide in the hash table.
         self._seed = int.from_bytes(os.urandom(8), "little")
 
     def __len__(self) -> int:
@@ -48,7 +48,7 @@ class ChunkTable:
         return int(self._starts[self._used])
 
     def number(self, data: Bytes, ends: Integers) -> tuple[Integers, Integers]:
-        """Numbers ``(M,)`` of the chunks of all texts, and the offsets ``(B + 1,)`` where those of each text begin.
+        """Return the chunk numbers ``(M,)`` of all texts and the offsets ``(B + 1,)`` of each text's chunks.
 
         Args:
             data: UTF-8 of B texts, one after another.
@@ -77,16 +77,16 @@ class ChunkTable:
             self._make_room(len(data) - progress.place)
 
     def chunks(self, start: int) -> tuple[Bytes, Integers]:
-        """Bytes of the chunks numbered from ``start`` on, one after another, and where each ends in them."""
+        """Return the bytes of the chunks numbered from ``start`` on, concatenated, and their end offsets."""
         begin = self._starts[start]
         return self._pool[begin : self.size], self._starts[start + 1 : self._used + 1] - begin
 
     def arrays(self) -> tuple[np.uint64, npt.NDArray[np.uint64], Integers, Bytes] | None:
-        """What the hash begins with, the table, and where each chunk begins in the bytes of all, for compiled code."""
+        """Return hash seed, hash table, and the chunks' offsets and bytes, for compiled code."""
         return np.uint64(self._seed), self._table, self._starts, self._pool
 
     def _make_room(self, num_bytes: int) -> None:
-        """Double what is full; the next chunk has at most so many bytes."""
+        """Double the arrays that are full; the next chunk has at most ``num_bytes`` bytes."""
         if 2 * (self._used + 1) > len(self._table):
             larger = np.zeros((4 * len(self._table), 2), np.uint64)
             tables = (self._table, larger)
@@ -101,11 +101,11 @@ class ChunkTable:
 def take_ragged(
     values: npt.NDArray[np.int32], offsets: Integers, rows: Integers
 ) -> tuple[npt.NDArray[np.int32], Integers]:
-    """The ragged rows of these numbers, one after another, and the offsets of what they make.
+    """Concatenate the ragged rows numbered ``rows``; return their values and the offsets of the result.
 
     Args:
         values: of all rows.
-        offsets: where each row begins; may go on behind the last.
+        offsets: where each row begins; there may be more entries than rows.
         rows: ``(R,)``.
     """
     if len(rows) and not 0 <= rows.min() <= rows.max() < len(offsets) - 1:
@@ -122,7 +122,7 @@ def take_ragged(
 def place_tokens(
     data: Bytes, ends: Integers, numbers: Integers, spans: Integers, lows: Integers, highs: Integers
 ) -> tuple[Integers, Integers, Integers]:
-    """Where each token starts and stops in its text, in characters, and where the tokens of each text begin.
+    """Return the character offsets of each token in its text (starts, stops), and offsets per text.
 
     Args:
         data: UTF-8 of B texts, one after another.
@@ -146,7 +146,7 @@ def place_tokens(
 
 
 def hash_texts(data: Bytes, ends: Integers) -> npt.NDArray[np.uint64]:
-    """A hash of each text ``(B,)``: that of its bytes, case and blanks of ASCII aside.
+    """Return a hash of each text's bytes ``(B,)``, ignoring ASCII case and whitespace.
 
     Args:
         data: UTF-8 of B texts, one after another.

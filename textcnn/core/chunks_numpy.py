@@ -1,4 +1,4 @@
-"""Chunks of texts without the core: the definition of :mod:`textcnn.core.chunks`."""
+"""NumPy definition of :mod:`textcnn.core.chunks`, used without the core."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _AS_BLANKS = bytes.maketrans(b"\x1c\x1d\x1e\x1f", b"    ")
 
 
 class ChunkTable:
-    """As :class:`textcnn.core.chunks.ChunkTable`, by a dictionary."""
+    """Chunk numbering by a dictionary; see :class:`textcnn.core.chunks.ChunkTable`."""
 
     def __init__(self) -> None:
         self._numbers: dict[bytes, int] = {}
@@ -26,7 +26,7 @@ class ChunkTable:
         return len(self._numbers)
 
     def number(self, data: Bytes, ends: Integers) -> tuple[Integers, Integers]:
-        """As :meth:`textcnn.core.chunks.ChunkTable.number`."""
+        """NumPy version of :meth:`textcnn.core.chunks.ChunkTable.number`."""
         whole, offsets = data.tobytes(), np.zeros(len(ends) + 1, np.int64)
         found: list[int] = []
         for text, (begin, end) in enumerate(pairwise([0, *_checked(data, ends).tolist()])):
@@ -39,19 +39,19 @@ class ChunkTable:
         return np.array(found, np.int64), offsets
 
     def chunks(self, start: int) -> tuple[Bytes, Integers]:
-        """As :meth:`textcnn.core.chunks.ChunkTable.chunks`."""
+        """NumPy version of :meth:`textcnn.core.chunks.ChunkTable.chunks`."""
         found = list(self._numbers)[start:]
         return np.frombuffer(b"".join(found), np.uint8), np.cumsum(np.array([len(c) for c in found], np.int64))
 
     def arrays(self) -> Any:
-        """None: there is nothing for compiled code."""
+        """Return none, because a dictionary is of no use to compiled code."""
         return None
 
 
 def take_ragged(
     values: npt.NDArray[np.int32], offsets: Integers, rows: Integers
 ) -> tuple[npt.NDArray[np.int32], Integers]:
-    """As :func:`textcnn.core.chunks.take_ragged`."""
+    """NumPy version of :func:`textcnn.core.chunks.take_ragged`."""
     if len(rows) and not 0 <= rows.min() <= rows.max() < len(offsets) - 1:
         raise ValueError(f"expected numbers of rows below {len(offsets) - 1}")
     lengths = offsets[rows + 1] - offsets[rows]
@@ -64,7 +64,7 @@ def take_ragged(
 def place_tokens(
     data: Bytes, ends: Integers, numbers: Integers, spans: Integers, lows: Integers, highs: Integers
 ) -> tuple[Integers, Integers, Integers]:
-    """As :func:`textcnn.core.chunks.place_tokens`."""
+    """NumPy version of :func:`textcnn.core.chunks.place_tokens`."""
     blank = np.isin(data, np.frombuffer(b" \t\n\v\f\r", np.uint8))
     begins_text = np.zeros(len(data) + 1, np.bool_)
     begins_text[np.concatenate([[0], _checked(data, ends)])] = True
@@ -83,7 +83,7 @@ def place_tokens(
 
 
 def hash_texts(data: Bytes, ends: Integers) -> npt.NDArray[np.uint64]:
-    """As :func:`textcnn.core.chunks.hash_texts`."""
+    """NumPy version of :func:`textcnn.core.chunks.hash_texts`."""
     whole, bounds = data.tobytes().translate(_AS_BLANKS).lower(), pairwise([0, *_checked(data, ends).tolist()])
     plain = [b" ".join(whole[begin:end].split()) for begin, end in bounds]
     hashes, lengths = np.full(len(plain), _BASIS, np.uint64), np.array([len(text) for text in plain], np.int64)
@@ -96,7 +96,7 @@ def hash_texts(data: Bytes, ends: Integers) -> npt.NDArray[np.uint64]:
 
 
 def _checked(data: Bytes, ends: Integers) -> Integers:
-    """The ends of texts, which ascend within the data."""
+    """Return the end offsets of texts after checking that they ascend within the data."""
     if len(ends) and (np.diff(ends, prepend=0).min() < 0 or ends[-1] > len(data)):
         raise ValueError("expected ends that ascend within the data")
     return ends

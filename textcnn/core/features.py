@@ -1,4 +1,4 @@
-"""Features of texts by the core in C (``src/text_features.h``): word n-grams, character n-grams, what a batch needs."""
+"""Bindings for text features: word n-grams, character n-grams, and batch preparation (``src/text_features.h``)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NO_BOUND = 2**63 - 1
 
 
 def count_ngrams(ids: Ids, offsets: Integers, num_types: int) -> tuple[Integers, Integers]:
-    """Keys of the words and pairs of neighbours of all texts ``(F,)``, ascending, and in how many texts each is.
+    """Return the keys ``(F,)`` of all words and bigrams, ascending, and each one's document frequency.
 
     The key of a word is its id, that of a pair ``(first + 1) << 32 | second``.
 
@@ -59,14 +59,14 @@ def count_ngrams(ids: Ids, offsets: Integers, num_types: int) -> tuple[Integers,
 
 
 class _Pairs:
-    """Pairs of neighbours, and in how many texts each is."""
+    """A hash table of bigrams and their document frequencies."""
 
     def __init__(self) -> None:
         self._table = np.full((1 << 10, 2), -1, np.int64)
         self._used = 0
 
     def count(self, keys: Integers, numbers: Ids) -> None:
-        """Take pairs, and the number of the text that each is in."""
+        """Count bigrams; ``numbers`` are the texts that each occurs in."""
         progress = np.array([0, self._used])  # pairs done, entries
         given = pointer(keys, np.int64), pointer(numbers, np.int32), whole(len(keys))
         found = pointer(progress[:1], np.int64), pointer(progress[1:], np.int64)
@@ -77,7 +77,7 @@ class _Pairs:
         self._used = int(progress[1])
 
     def found(self) -> npt.NDArray[np.int64]:
-        """Each pair and its number ``(P, 2)``, which is the low half."""
+        """Return the bigrams and their document frequencies ``(P, 2)``; a frequency is the low half of its entry."""
         return self._table[self._table[:, 0] >= 0]
 
 
@@ -86,7 +86,7 @@ def _sized(table: npt.NDArray[np.int64]) -> tuple[Any, Any]:
 
 
 def _ranges(offsets: Integers, num_tokens: int) -> Iterator[tuple[int, int]]:
-    """First and last text of parts of about so many tokens each; one part at least."""
+    """Yield ranges of texts (first, last) of about ``num_tokens`` tokens each; at least one range."""
     if offsets[-1] - offsets[0] <= num_tokens:
         return iter([(0, len(offsets) - 1)])
     places = np.arange(offsets[0], offsets[-1] + 1, num_tokens)
@@ -95,7 +95,7 @@ def _ranges(offsets: Integers, num_tokens: int) -> Iterator[tuple[int, int]]:
 
 
 class NgramIndex:
-    """Finds the rows of n-grams.
+    """Maps n-grams to rows of the feature table.
 
     Args:
         keys: as :func:`count_ngrams` gives them.
@@ -114,13 +114,13 @@ class NgramIndex:
 
     @property
     def arrays(self) -> tuple[Ids, Integers]:
-        """The row of each word, and the table of pairs, for other functions of the core."""
+        """The row of each word, and the hash table of bigrams, for other functions of the core."""
         return self._word_rows, self._table
 
     def weigh(
         self, ids: Ids, offsets: Integers, idf: Floats, logarithms: npt.NDArray[np.float64]
     ) -> tuple[Ids, Floats, Integers]:
-        """Rows and weights ``(M,)`` of the features of all texts, and the offsets ``(N + 1,)`` of each text's.
+        """Return feature rows and weights ``(M,)`` of all texts, and the offsets ``(N + 1,)`` of each text's features.
 
         Rows ascend within a text. A feature that a text holds n times weighs ``logarithms[n - 1] * idf``, divided by
         the root of the sum of squares of its text.
@@ -165,7 +165,7 @@ class NgramIndex:
 
 
 def largest_count(ids: Ids, offsets: Integers) -> int:
-    """How often a text holds the same type, at most; no pair of types can come more often."""
+    """Return the largest number of times one text contains the same type; no bigram can occur more often."""
     counts = np.zeros(int(ids.max(initial=-1)) + 1, np.int32)
     return call("tc_largest_count", texts(ids, offsets), pointer(counts, np.int32), whole(len(counts)))
 
@@ -173,7 +173,7 @@ def largest_count(ids: Ids, offsets: Integers) -> int:
 def count_labels(
     rows: Ids, offsets: Integers, targets: Integers, num_features: int, num_labels: int
 ) -> npt.NDArray[np.int32]:
-    """How many texts of each label hold each feature, ``(F, C)``.
+    """Return for each feature and label the number of texts with both, ``(F, C)``.
 
     Args:
         rows: features of N texts.
@@ -199,7 +199,7 @@ def count_labels(
 def ngram_buckets(
     data: npt.NDArray[np.uint8], ends: Integers, shortest: int, longest: int, num_buckets: int, most: int | None = None
 ) -> tuple[Integers, Integers]:
-    """Buckets of the character n-grams of words, and the offsets ``(W + 1,)`` where those of each word begin.
+    """Return the hash buckets of the words' character n-grams, and the offsets ``(W + 1,)`` of each word's.
 
     Args:
         data: UTF-8 of W words, one after another.
@@ -223,7 +223,7 @@ def ngram_buckets(
 
 
 def drop_words(ids: Ids, offsets: Integers, rows: Integers, rates: Floats, unknown: int, state: int) -> Ids:
-    """Ids with ``unknown`` where a number in [0, 1), made of state, row and place in the text, is below the rate.
+    """Replace ids by ``unknown`` where a hash of state, row and position, mapped to [0, 1), is below the rate.
 
     Args:
         ids: of B texts.
@@ -246,7 +246,7 @@ def drop_words(ids: Ids, offsets: Integers, rows: Integers, rates: Floats, unkno
 
 
 def unique_types(ids: Ids) -> tuple[Integers, Integers]:
-    """The types among ids ``(N,)``, ascending, and which of them each id is ``(N,)``.
+    """Return the distinct types in ids ``(N,)``, ascending, and the index ``(N,)`` of each id among them.
 
     Raises:
         ValueError: an id is below 0.

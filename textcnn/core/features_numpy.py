@@ -1,4 +1,4 @@
-"""Features of texts without the core: the definition of :mod:`textcnn.core.features`."""
+"""NumPy definition of :mod:`textcnn.core.features`, used without the core."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BASIS, _PRIME = np.uint32(2166136261), np.uint32(16777619)
 
 
 def count_ngrams(ids: Ids, offsets: Integers, num_types: int) -> tuple[Integers, Integers]:
-    """As :func:`textcnn.core.features.count_ngrams`."""
+    """NumPy version of :func:`textcnn.core.features.count_ngrams`."""
     _check(ids, offsets)
     keys, frequency = np.zeros(0, np.int64), np.zeros(0, np.int64)
     ends = np.searchsorted(offsets, np.arange(offsets[0] + _BLOCK, offsets[-1], _BLOCK))
@@ -24,14 +24,14 @@ def count_ngrams(ids: Ids, offsets: Integers, num_types: int) -> tuple[Integers,
     for start, end in pairwise(bounds.tolist()):
         found, texts = occurrences(ids, offsets[start : end + 1])
         further, index = np.unique(found, return_inverse=True)
-        held = np.unique(texts * max(len(further), 1) + index) % max(len(further), 1)
-        keys, frequency = _merged(keys, frequency, further, np.bincount(held, minlength=len(further)))
+        distinct = np.unique(texts * max(len(further), 1) + index) % max(len(further), 1)
+        keys, frequency = _merged(keys, frequency, further, np.bincount(distinct, minlength=len(further)))
     within = ((keys >> 32) - 1 < num_types) & (keys & 0xFFFFFFFF < num_types)
     return keys[within], frequency[within]
 
 
 def occurrences(ids: Ids, offsets: Integers) -> tuple[Integers, Integers]:
-    """Keys of all words and all pairs of neighbours, and the number of the text each stands in."""
+    """Return the keys of all words and all bigrams, and the number of the text that each occurs in."""
     here = ids[offsets[0] : offsets[-1]].astype(np.int64)
     text = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     together = text[1:] == text[:-1]
@@ -40,7 +40,7 @@ def occurrences(ids: Ids, offsets: Integers) -> tuple[Integers, Integers]:
 
 
 def _merged(keys: Integers, counts: Integers, further: Integers, also: Integers) -> tuple[Integers, Integers]:
-    """Two lists of keys and their counts as one."""
+    """Merge two lists of keys and their counts."""
     together, index = np.unique(np.concatenate([keys, further]), return_inverse=True)
     total = np.zeros(len(together), np.int64)
     total[index[: len(keys)]] = counts
@@ -49,7 +49,7 @@ def _merged(keys: Integers, counts: Integers, further: Integers, also: Integers)
 
 
 class NgramIndex:
-    """As :class:`textcnn.core.features.NgramIndex`."""
+    """NumPy version of :class:`textcnn.core.features.NgramIndex`."""
 
     def __init__(self, keys: Integers) -> None:
         if keys.min(initial=0) < 0:
@@ -59,7 +59,7 @@ class NgramIndex:
     def weigh(
         self, ids: Ids, offsets: Integers, idf: Floats, logarithms: npt.NDArray[np.float64]
     ) -> tuple[Ids, Floats, Integers]:
-        """As :meth:`textcnn.core.features.NgramIndex.weigh`."""
+        """NumPy version of :meth:`textcnn.core.features.NgramIndex.weigh`."""
         _check(ids, offsets)
         if len(idf) != len(self._keys):
             raise ValueError(f"expected {len(self._keys)} inverse frequencies, got {len(idf)}")
@@ -83,7 +83,7 @@ class NgramIndex:
 
 
 def largest_count(ids: Ids, offsets: Integers) -> int:
-    """As :func:`textcnn.core.features.largest_count`."""
+    """NumPy version of :func:`textcnn.core.features.largest_count`."""
     _check(ids, offsets)
     here = ids[offsets[0] : offsets[-1]].astype(np.int64)
     text = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
@@ -94,7 +94,7 @@ def largest_count(ids: Ids, offsets: Integers) -> int:
 def count_labels(
     rows: Ids, offsets: Integers, targets: Integers, num_features: int, num_labels: int
 ) -> npt.NDArray[np.int32]:
-    """As :func:`textcnn.core.features.count_labels`."""
+    """NumPy version of :func:`textcnn.core.features.count_labels`."""
     label = np.repeat(targets, np.diff(offsets))
     here = rows[offsets[0] : offsets[-1]]
     if len(here) and not (
@@ -108,7 +108,7 @@ def count_labels(
 def ngram_buckets(
     data: npt.NDArray[np.uint8], ends: Integers, shortest: int, longest: int, num_buckets: int, most: int | None = None
 ) -> tuple[Integers, Integers]:
-    """As :func:`textcnn.core.features.ngram_buckets`."""
+    """NumPy version of :func:`textcnn.core.features.ngram_buckets`."""
     if len(ends) and (np.diff(ends, prepend=0).min() < 0 or ends[-1] > len(data)):
         raise ValueError("expected ends that ascend within the data")
     if most is not None and most < 0:
@@ -135,7 +135,7 @@ def ngram_buckets(
 
 
 def _marked(data: npt.NDArray[np.uint8], ends: Integers) -> tuple[npt.NDArray[np.uint8], Integers]:
-    """The words as ``<word>``, one after another, and where each ends."""
+    """Return the words as ``<word>``, concatenated, and their end offsets."""
     begins = np.concatenate([[0], ends])[:-1].astype(np.int64)
     places = np.stack([begins, ends], axis=1).reshape(-1).astype(np.int64)
     signs = np.tile(np.frombuffer(b"<>", np.uint8), len(ends))
@@ -143,7 +143,7 @@ def _marked(data: npt.NDArray[np.uint8], ends: Integers) -> tuple[npt.NDArray[np
 
 
 def _fnv1a(data: npt.NDArray[np.uint8], starts: Integers, ends: Integers) -> npt.NDArray[np.uint32]:
-    """Hash of ``data[start:end]`` for many slices at once: one pass a byte position, over the slices that long."""
+    """Hash ``data[start:end]`` for many slices at once, one pass per byte position."""
     hashes = np.full(len(starts), _BASIS, np.uint32)
     lengths = ends - starts
     with np.errstate(over="ignore"):
@@ -154,7 +154,7 @@ def _fnv1a(data: npt.NDArray[np.uint8], starts: Integers, ends: Integers) -> npt
 
 
 def drop_words(ids: Ids, offsets: Integers, rows: Integers, rates: Floats, unknown: int, state: int) -> Ids:
-    """As :func:`textcnn.core.features.drop_words`."""
+    """NumPy version of :func:`textcnn.core.features.drop_words`."""
     _check(ids, offsets)
     if ids.max(initial=-1) >= len(rates):
         raise ValueError(f"expected a rate for each id, found id {ids.max()} with {len(rates)} rates")
@@ -167,7 +167,7 @@ def drop_words(ids: Ids, offsets: Integers, rows: Integers, rates: Floats, unkno
 
 
 def _mixed(state: npt.NDArray[np.uint64], place: Integers) -> npt.NDArray[np.uint64]:
-    """A step of splitmix64 (Steele et al. 2014)."""
+    """Apply one step of splitmix64 (Steele et al. 2014)."""
     state = state * np.uint64(0x9E3779B97F4A7C15) + place.astype(np.uint64)
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -175,7 +175,7 @@ def _mixed(state: npt.NDArray[np.uint64], place: Integers) -> npt.NDArray[np.uin
 
 
 def unique_types(ids: Ids) -> tuple[Integers, Integers]:
-    """As :func:`textcnn.core.features.unique_types`."""
+    """NumPy version of :func:`textcnn.core.features.unique_types`."""
     if ids.min(initial=0) < 0:
         raise ValueError("expected ids of 0 or more")
     return np.unique(ids.astype(np.int64), return_inverse=True)

@@ -1,6 +1,6 @@
-"""Rows as bytes by the core in C: JSON lines, CSV, joined texts, fractions in their shortest form (``src/format.h``).
+"""Bindings for formatting rows as bytes: JSON lines, CSV, and shortest decimal fractions (``src/format.h``).
 
-There is no twin: the definition is Python's ``json``, ``csv`` and ``repr``, which write where the core does not run.
+There is no NumPy version: Python's ``json``, ``csv`` and ``repr`` are the definition, and are used without the core.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _FRACTION_BYTES = 24
 
 
 class As(IntEnum):
-    """How bytes are written."""
+    """How a value is escaped."""
 
     IT_IS = 0
     JSON = 1  # a string in its quotes
@@ -31,7 +31,7 @@ class As(IntEnum):
 
 @dataclass(frozen=True)
 class Piece:
-    """What each row has in one place; entry k is ``data[begins[k]:ends[k]]``.
+    """One column of the output: entry k is ``data[begins[k]:ends[k]]``.
 
     Attributes:
         data: bytes of all entries.
@@ -56,13 +56,13 @@ class _Part(ctypes.Structure):
 
 
 def literal(text: str) -> Piece:
-    """The same text in each row."""
+    """Return a piece with the same text in each row."""
     data = np.frombuffer(text.encode(), np.uint8)
     return Piece(data, np.zeros(1, np.int64), np.array([len(data)]))
 
 
 def join_rows(pieces: Sequence[Piece], num_rows: int, delimiter: str = ",") -> tuple[Bytes, Integers]:
-    """All pieces of a row one after another, row after row, and where each row ends ``(R,)``.
+    """Concatenate the pieces of each row, row after row; return the bytes and the end offset of each row ``(R,)``.
 
     Args:
         pieces: of each row, in order.
@@ -91,7 +91,7 @@ def join_rows(pieces: Sequence[Piece], num_rows: int, delimiter: str = ",") -> t
 
 
 def fractions(values: npt.NDArray[np.float64]) -> Piece:
-    """What ``repr`` gives for each value ``(R,)``: its shortest form that reads the same."""
+    """Format each value ``(R,)`` as ``repr`` does: the shortest decimal that reads back as the same number."""
     out = np.empty(len(values) * _FRACTION_BYTES, np.uint8)
     begins, ends = np.empty(len(values), np.int64), np.empty(len(values), np.int64)
     places = pointer(begins, np.int64), pointer(ends, np.int64)

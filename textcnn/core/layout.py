@@ -1,4 +1,4 @@
-"""Weights of a one-layer text classifier as the training step has them: padded, the dense ones in a row.
+"""Padded memory layout of a one-layer text classifier's weights, as the core's training step needs it.
 
 Their names are those of the nn.Module's state. Letters: V types, D numbers of a word vector, F filters of a width, G
 widths, T taps, O outputs, S channels (2 where one is not trained).
@@ -21,13 +21,13 @@ LANES = 16
 
 
 def padded(size: int) -> int:
-    """The next multiple of a whole vector."""
+    """Round a size up to a multiple of the vector width."""
     return -(-size // LANES) * LANES
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What the sizes and names of the weights follow from.
+    """The hyperparameters from which the sizes and names of all weights follow.
 
     Attributes:
         widths: of the windows, in the order of the features; ascending where they are nested.
@@ -55,34 +55,34 @@ class Shape:
 
     @property
     def num_taps(self) -> int:
-        """T."""
+        """T, the total number of filter taps."""
         return max(self.widths) if self.is_nested else sum(self.widths)
 
     @property
     def first_taps(self) -> list[int]:
-        """The first tap of each width."""
+        """Index of the first tap of each filter width."""
         if self.is_nested:
             return [0] * len(self.widths)
         return [sum(self.widths[:g]) for g in range(len(self.widths))]
 
     @property
     def channels(self) -> int:
-        """S."""
+        """S, the number of embedding channels."""
         return 2 if self.has_fixed_channel else 1
 
     @property
     def word_name(self) -> str:
-        """The table of word rows."""
+        """Name of the word embedding table."""
         return "embedding.tuned.word.weight" if self.has_fixed_channel else "embedding.word.weight"
 
     @property
     def ngram_name(self) -> str:
-        """The table of n-gram rows."""
+        """Name of the n-gram embedding table."""
         return "embedding.tuned.ngram.weight" if self.has_fixed_channel else "embedding.ngram.weight"
 
 
 class PaddedWeights:
-    """The weights, and the way back to what they were.
+    """The weights in the padded layout, with conversion from and to the state dictionary.
 
     Args:
         weights: by name, float32; they are copied.
@@ -113,11 +113,11 @@ class PaddedWeights:
 
     @property
     def num_bytes(self) -> int:
-        """Memory of all weights."""
+        """Bytes of all weights."""
         return sum(array.nbytes for array in (self.dense, *self._tables().values()))
 
     def weights(self, into: Mapping[str, Array] | None = None) -> dict[str, Array]:
-        """Copies of all weights by name, without the padding; tables in the memory of earlier copies, if given.
+        """Return copies of all weights by name, without padding; tables reuse the memory of ``into``, if given.
 
         Fresh memory costs more than the copy.
         """
@@ -130,13 +130,13 @@ class PaddedWeights:
         return {**found, **self.dense_parts(self.dense)}
 
     def load(self, weights: Mapping[str, Array]) -> None:
-        """Set all weights to these, which :meth:`weights` gave."""
+        """Set all weights to those that :meth:`weights` returned."""
         for name, table in self._tables().items():
             table[:, : self._width(name)] = weights[name]
         self.put_dense_parts(self.dense, weights)
 
     def dense_parts(self, dense: Floats) -> dict[str, Array]:
-        """Weights, or what else there is a number of for each of them, by name and without the padding."""
+        """Split an array laid out like the dense weights (or their gradients) into unpadded parts by name."""
         shape = self.shape
         taps, bias, maxima, mean, head_bias = self._views(dense)
         dims, filters = shape.dim, shape.num_filters
@@ -154,7 +154,7 @@ class PaddedWeights:
         return {**found, "head.weight": np.concatenate(head, 1), "head.bias": head_bias.copy()}
 
     def put_dense_parts(self, dense: Floats, parts: Mapping[str, Array]) -> None:
-        """The way back of :meth:`dense_parts`."""
+        """Write parts into an array laid out like the dense weights: the inverse of :meth:`dense_parts`."""
         shape = self.shape
         taps, bias, maxima, mean, head_bias = self._views(dense)
         dims, filters, maxima_count = shape.dim, shape.num_filters, len(shape.widths) * shape.num_filters
@@ -189,7 +189,7 @@ class PaddedWeights:
         return [shape.num_taps * filters * width, maxima, shape.num_outputs * features, shape.num_outputs]
 
     def _views(self, dense: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-        """Taps ``(T, F, S, D)``, biases ``(G, F)``, head of maxima ``(O, G, F)`` and means ``(O, S, D)``, its bias."""
+        """Taps ``(T, F, S, D)``, biases ``(G, F)``, head of maxima ``(O, G, F)`` and means ``(O, S, D)``, bias."""
         shape = self.shape
         taps, bias, head, head_bias = np.split(dense, np.cumsum(self._sizes())[:-1])
         dim, filters, groups = padded(shape.dim), padded(shape.num_filters), len(shape.widths)

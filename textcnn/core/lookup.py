@@ -1,4 +1,4 @@
-"""Kernels of the look-up runtime by the core in C (``src/lookup.h``); :mod:`textcnn.core.lookup_numpy` defines them."""
+"""Bindings for the lookup runtime's kernels (``src/lookup.h``); :mod:`textcnn.core.lookup_numpy` defines them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from textcnn.core.lookup_numpy import ACTIVATIONS, Array, Integers
 
 
 class Products(ctypes.Structure):
-    """Rows of products and the windows over them, ``tc_products`` of lookup.h; its arrays must live on."""
+    """Precomputed filter products of types and their windows, ``tc_products``; its arrays must outlive it."""
 
     _fields_ = (
         ("products", c_void_p),
@@ -44,7 +44,7 @@ class _WideFeatures(ctypes.Structure):
 
 
 def products_of(products: Array, sizes: Integers, first_taps: Integers) -> Products:
-    """Rows of products for C.
+    """Return the C structure of the precomputed products.
 
     Raises:
         TypeError: they are neither float32 nor int8, or the arrays do not fit together.
@@ -60,7 +60,7 @@ def products_of(products: Array, sizes: Integers, first_taps: Integers) -> Produ
 
 
 def row_texts(rows: Integers, offsets: Integers) -> _RowTexts:
-    """Texts as rows, for C.
+    """Return the C structure of texts as row numbers.
 
     Raises:
         TypeError: the arrays are of another kind, or there is no offset.
@@ -81,7 +81,7 @@ def pool(
     *,
     threads: int | None = None,
 ) -> None:
-    """As :func:`textcnn.core.lookup_numpy.pool`."""
+    """C version of :func:`textcnn.core.lookup_numpy.pool`."""
     given, texts = products_of(products, sizes, first_taps), row_texts(rows, offsets)
     call_with_pool("tc_pool_windows", threads, byref(given), byref(texts), _sums(given, texts, out))
 
@@ -97,14 +97,14 @@ def winners(
     *,
     threads: int | None = None,
 ) -> None:
-    """As :func:`textcnn.core.lookup_numpy.winners`."""
+    """C version of :func:`textcnn.core.lookup_numpy.winners`."""
     given, texts = products_of(products, sizes, first_taps), row_texts(rows, offsets)
     found = _sums(given, texts, out), pointer(places, np.int32, *out.shape)
     call_with_pool("tc_find_winners", threads, byref(given), byref(texts), *found)
 
 
 def head(features: Array, weights: Array, out: Array, *, threads: int | None = None) -> None:
-    """As :func:`textcnn.core.lookup_numpy.head`."""
+    """C version of :func:`textcnn.core.lookup_numpy.head`."""
     (num_texts, num_features), num_labels = features.shape, weights.shape[1]
     given = pointer(features, np.float32, None, None), whole(num_texts), whole(num_features)
     made = pointer(weights, np.float32, num_features, None), whole(num_labels), _logits(out, num_texts, num_labels)
@@ -121,7 +121,7 @@ def add_scores(
     *,
     threads: int | None = None,
 ) -> None:
-    """As :func:`textcnn.core.lookup_numpy.add_scores`."""
+    """C version of :func:`textcnn.core.lookup_numpy.add_scores`."""
     (num_texts, num_sizes, width), num_labels = best.shape, weights.shape[1]
     num_filters = len(bias) // max(num_sizes, 1)
     given = pointer(best, np.float32, None, None, None), whole(num_texts), whole(num_sizes), whole(width)
@@ -132,7 +132,7 @@ def add_scores(
 
 
 def add_rows(table: Integers, rows: Integers, offsets: Integers, out: Integers, *, threads: int | None = None) -> None:
-    """As :func:`textcnn.core.lookup_numpy.add_rows`."""
+    """C version of :func:`textcnn.core.lookup_numpy.add_rows`."""
     texts, (num_rows, num_labels) = row_texts(rows, offsets), table.shape
     given = pointer(table, np.int64, None, None), whole(num_rows), whole(num_labels), byref(texts)
     call_with_pool("tc_add_whole_rows", threads, *given, pointer(out, np.int64, len(offsets) - 1, num_labels))
@@ -148,7 +148,7 @@ def add_features(
     *,
     threads: int | None = None,
 ) -> None:
-    """As :func:`textcnn.core.lookup_numpy.add_features`."""
+    """C version of :func:`textcnn.core.lookup_numpy.add_features`."""
     given, (num_texts, num_labels) = _wide(table, scale, rows, weights, offsets), out.shape
     sums = pointer(out, np.int64, len(offsets) - 1, table.shape[1])
     call_with_pool("tc_add_features", threads, byref(given), whole(num_texts), whole(num_labels), sums)
@@ -172,7 +172,7 @@ def collect(
     *,
     threads: int | None = None,
 ) -> None:
-    """As :func:`textcnn.core.lookup_numpy.collect`."""
+    """C version of :func:`textcnn.core.lookup_numpy.collect`."""
     given, texts = products_of(products, sizes, first_taps), row_texts(rows, offsets)
     wide = _wide(table, scale, wide_rows, wide_weights, wide_offsets)
     num_texts, num_labels = len(offsets) - 1, means.shape[1]

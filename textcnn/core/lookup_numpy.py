@@ -1,8 +1,7 @@
-"""Kernels of the look-up runtime: the definition, in numpy. :mod:`textcnn.core.lookup` is its fast twin in C.
+"""Kernels of the lookup runtime, defined in NumPy; :mod:`textcnn.core.lookup` binds the same in C.
 
-Every function fills ``out`` and adds in an order that its text alone decides: window by window, token by token. Sums of
-integers are exact. So both twins give the same bits, whatever the other texts and however many threads run; numpy
-answers on one.
+Every function fills ``out`` and adds in an order that depends on the text alone: window by window, token by token; sums
+of integers are exact. So both versions give the same bits for any batch and any number of threads; NumPy uses one.
 
 Shapes: R rows of a table, S taps of a row, G sizes, F filters of a size (a multiple of 16), C labels, B texts of N
 tokens in all. Text b holds the tokens ``offsets[b]`` to ``offsets[b + 1]``.
@@ -36,7 +35,7 @@ def pool(
     *,
     threads: int | None = None,
 ) -> None:
-    """Largest sum of every filter over the windows of every text, without bias; 0 for a text without tokens.
+    """Max-pool every filter's score over the windows of every text, without bias; 0 for a text without tokens.
 
     Windows reach over both ends of a text, and a place outside it adds nothing.
 
@@ -75,7 +74,7 @@ def pool(
 def _window_sums(
     stretch: Array, sizes: Integers, first_taps: Integers, overhang: int, kind: np.dtype[Any]
 ) -> Iterator[tuple[int, Array]]:
-    """For each size, the sums ``(T, F)`` of the windows that begin in a stretch of a text; read before the next."""
+    """Yield, for each filter width, the sums ``(T, F)`` of the windows that begin in a stretch of a text."""
     high, taps = len(stretch) - overhang, first_taps.tolist()
     sums, done = np.empty(0, kind), 0
     for g, size in enumerate(sizes.tolist()):
@@ -98,7 +97,7 @@ def winners(
     *,
     threads: int | None = None,
 ) -> None:
-    """As :func:`pool`, and where each largest sum stands: the first token of the first window that has it.
+    """Max-pool like :func:`pool`, and return the position of each maximum: the first token of the first such window.
 
     Args:
         products: as for :func:`pool`; so are ``rows``, ``offsets``, ``sizes``, ``first_taps``, ``out`` and ``threads``.
@@ -146,7 +145,7 @@ def _check_texts(rows: Array, num_rows: int, offsets: Integers) -> None:
 
 
 def head(features: Array, weights: Array, out: Array, *, threads: int | None = None) -> None:
-    """Add ``features (B, K) @ weights (K, C)`` into ``out (B, C)`` float64, one feature after the other.
+    """Add ``features (B, K) @ weights (K, C)`` to ``out (B, C)`` in float64, one feature after another.
 
     Products of two float32 numbers are exact in float64.
     """
@@ -166,7 +165,7 @@ def add_scores(
     *,
     threads: int | None = None,
 ) -> None:
-    """The same of the activations of largest sums and their bias; none of an empty text.
+    """Add the linear head of the activated maxima plus bias to ``out``; texts without tokens add nothing.
 
     Args:
         best: ``(B, G, F)`` float32.
@@ -184,7 +183,7 @@ def add_scores(
 
 
 def activate(scores: Array, activation: str) -> Array:
-    """The activation of that name, of the type of the scores."""
+    """Apply the activation of that name; the dtype stays the same."""
     found = scores
     if activation == "relu":
         found = np.maximum(scores, np.float32(0))
@@ -196,7 +195,7 @@ def activate(scores: Array, activation: str) -> Array:
 
 
 def hyperbolic_tangent(x: Array) -> npt.NDArray[np.float64]:
-    """Tanh within 1e-13, from operations that IEEE 754 defines to the bit; library functions differ by machine.
+    """Return tanh within 1e-13, from IEEE 754 operations only, because library functions differ by machine.
 
     ``tanh(2 y) = 2 tanh(y) / (1 + tanh(y)**2)``, six times, from a quotient that is exact to 1e-13 for y < 1/3.
     """
@@ -209,7 +208,7 @@ def hyperbolic_tangent(x: Array) -> npt.NDArray[np.float64]:
 
 
 def add_rows(table: Integers, rows: Integers, offsets: Integers, out: Integers, *, threads: int | None = None) -> None:
-    """Add the rows ``(R, C)`` of each text's tokens into ``out (B, C)``, all integers."""
+    """Add the integer rows ``(R, C)`` of each text's tokens to ``out (B, C)``."""
     _check_texts(rows, len(table), offsets)
     _add_parts(table[rows], offsets, out)
 
@@ -224,7 +223,7 @@ def add_features(
     *,
     threads: int | None = None,
 ) -> None:
-    """Add weighted rows of the wide table into ``out (B, C)``, in units of ``WIDE_UNIT ** 2``.
+    """Add weighted rows of the wide table to ``out (B, C)``, in units of ``WIDE_UNIT ** 2``.
 
     Args:
         table: ``(features, C)`` float32.
@@ -241,9 +240,9 @@ def add_features(
 
 
 def _whole(numbers: npt.NDArray[np.float64]) -> Integers:
-    """Numbers up to LARGEST_WEIGHT in WIDE_UNIT; what is no number is the least."""
-    held = np.fmin(np.fmax(numbers, -LARGEST_WEIGHT), LARGEST_WEIGHT)
-    return np.rint(held / WIDE_UNIT).astype(np.int64)
+    """Round numbers to integer multiples of WIDE_UNIT, clipped at LARGEST_WEIGHT; NaN becomes the minimum."""
+    clipped = np.fmin(np.fmax(numbers, -LARGEST_WEIGHT), LARGEST_WEIGHT)
+    return np.rint(clipped / WIDE_UNIT).astype(np.int64)
 
 
 def collect(
@@ -264,7 +263,7 @@ def collect(
     *,
     threads: int | None = None,
 ) -> None:
-    """All that is gathered for some texts in one call: :func:`pool`, :func:`add_rows` and :func:`add_features`."""
+    """Run :func:`pool`, :func:`add_rows` and :func:`add_features` on a batch in one call."""
     if len(sizes):
         pool(products, rows, offsets, sizes, first_taps, best)
     add_rows(means, rows, offsets, mean_sums)

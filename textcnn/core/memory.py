@@ -1,7 +1,6 @@
-"""Memory for tables whose rows are visited at random: in huge pages, where the system has them.
+"""Allocation of large randomly accessed tables in huge pages, where the system has them.
 
-A row of a large table is in a page of its own; with pages of 4 KiB the processor looks up an address for each of them,
-which takes longer than the row.
+With pages of 4 KiB nearly every access to a row of a large table misses the TLB, which costs more than reading the row.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ LINE = 64  # bytes of a cache line
 
 
 def zeros(shapes: Mapping[str, Sequence[int]]) -> dict[str, npt.NDArray[np.float32]]:
-    """Arrays of float32 by name, all 0, in one piece of memory that lives as long as any of them.
+    """Return zeroed float32 arrays by name, in one allocation that lives as long as any of them.
 
     Raises:
         NoMemoryError: there is not so much.
@@ -48,7 +47,7 @@ def zeros(shapes: Mapping[str, Sequence[int]]) -> dict[str, npt.NDArray[np.float
 
 
 def use_one_arena() -> None:
-    """Let the threads of this process allocate from one arena (mallopt(3)); nothing where the C library is not glibc.
+    """Limit malloc to one arena for all threads (mallopt(3)); no effect without glibc.
 
     Threads that pass large arrays on to each other leave as much memory unused in arenas of their own.
     """

@@ -1,4 +1,4 @@
-"""Exact products, and exponentials and logarithms of our own: the same bits on every machine."""
+"""Exact matrix products, and exponentials and logarithms that give the same bits on every machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FRACTION = 0x000FFFFFFFFFFFFF  # bits of a double without sign and exponent
 
 
 def exp(x: npt.ArrayLike) -> Doubles:
-    """Powers of e, one for each number, to the bit what ``tc_exp`` gives."""
+    """Return the exponential of each number, bitwise equal to ``tc_exp``."""
     x = np.asarray(x, np.float64)
     within = np.where((x >= -745.2) & (x <= 709.782712893384), x, 0.0)
     scaled = within * _INVERSE_LN2
@@ -33,7 +33,7 @@ def exp(x: npt.ArrayLike) -> Doubles:
 
 
 def log(x: npt.ArrayLike) -> Doubles:
-    """Natural logarithm of each number, to the bit what ``tc_log`` gives."""
+    """Return the natural logarithm of each number, bitwise equal to ``tc_log``."""
     x = np.asarray(x, np.float64)
     within = np.where((x > 0.0) & np.isfinite(x), x, 1.0)
     is_denormal = within < 2.2250738585072014e-308
@@ -53,7 +53,7 @@ def log(x: npt.ArrayLike) -> Doubles:
 
 
 def _power_of_two(k: npt.NDArray[np.int64]) -> Doubles:
-    """For ``k`` in [-1022, 1023]."""
+    """Return 2 to the power of ``k`` in [-1022, 1023]."""
     return ((k + 1023) << 52).view(np.float64)
 
 
@@ -62,7 +62,7 @@ _PANEL = 16  # columns that stand together for the core
 
 
 class ExactProduct:
-    """``vectors (n, D) -> (n, K)``, products with the rows of ``weights (K, D)``.
+    """Matrix product ``vectors (n, D) -> (n, K)`` with the rows of ``weights (K, D)``, in exact integers.
 
     Attributes:
         bits: of the whole numbers that a vector becomes.
@@ -78,14 +78,14 @@ class ExactProduct:
 
     @cached_property
     def panels(self) -> Doubles:
-        """The whole numbers ``(panels, D, 16)`` as the core reads them: 16 columns together, 0 behind the last."""
+        """Integer weights ``(panels, D, 16)`` in the core's layout: panels of 16 columns, padded with 0."""
         dim, size = self.whole.shape
         padded = np.zeros((dim, -(-size // _PANEL) * _PANEL))
         padded[:, :size] = self.whole
         return np.ascontiguousarray(padded.reshape(dim, -1, _PANEL).transpose(1, 0, 2))
 
     def __call__(self, vectors: npt.NDArray[np.float32]) -> Doubles:
-        """Products ``(n, K)``, exact but for the bits of a vector or weight that are below its row's share."""
+        """Return products ``(n, K)``, exact except for bits of a number that are below its row's quantization step."""
         whole, scales = _whole(vectors.astype(np.float64), self.bits)
         products: Doubles = whole @ self.whole
         products *= scales[:, None]
@@ -94,6 +94,6 @@ class ExactProduct:
 
 
 def _whole(rows: Doubles, bits: int) -> tuple[Doubles, Doubles]:
-    """Rows as whole numbers of at most so many bits, and the power of two that each row is to be multiplied with."""
+    """Quantize rows to integers of at most ``bits`` bits; return them and each row's power-of-two scale."""
     _, exponents = np.frexp(np.abs(rows).max(axis=1, initial=0))
     return np.rint(rows * np.ldexp(1.0, bits - exponents)[:, None]), np.ldexp(1.0, exponents - bits)

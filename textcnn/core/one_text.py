@@ -1,6 +1,6 @@
-"""One text in one call of the core in C (``src/one_text.h``): from its bytes to its logits, where all has been met.
+"""Binding for single-text classification in one call, from bytes to logits, on cached chunks (``src/one_text.h``).
 
-There is no twin in numpy: without the core a single text takes the way of many.
+There is no NumPy version: without the core, a single text is classified as a batch of one.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ ANSWERED, MOST_TOKENS = 0, 1024  # tokens of a text, at most
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """What a model's answer to any text is made of.
+    """The model weights that the core needs to classify a text.
 
     Attributes:
-        num_types: V; the ids behind are those of unseen words.
+        num_types: V; ids from V on are those of unseen words.
         unknown: the id of unknown words; none: the tokenizer has none.
         longest: words that the filters see; none: all.
         sizes: ``(G,)`` words of the windows.
@@ -60,7 +60,7 @@ class Weights:
 
 
 class Memory(NamedTuple):
-    """What is remembered of chunks and types.
+    """The cached chunks and type rows.
 
     Attributes:
         table: of chunks, as :meth:`textcnn.core.chunks.ChunkTable.arrays` gives it, without the first.
@@ -88,7 +88,7 @@ class Memory(NamedTuple):
 
 
 class Facts(ctypes.Structure):
-    """What else is known of a text, as ``tc_text_facts`` of one_text.h has it."""
+    """Further results for a text, as ``tc_text_facts`` of one_text.h."""
 
     _fields_ = (*((name, c_int64) for name in ("tokens", "unknown", "clipped", "label")), ("margin", c_double))
 
@@ -110,7 +110,7 @@ class _Model(ctypes.Structure):
 
 
 class OneText:
-    """Answers single texts; for one caller at a time.
+    """Classifies single texts; not safe for concurrent callers.
 
     Args:
         core: the library.
@@ -133,7 +133,7 @@ class OneText:
         self.facts = Facts()
 
     def remember(self, memory: Memory, seed: int, num_chunks: int) -> None:
-        """Answer by what is remembered now; costs little where the arrays are those of before.
+        """Use these caches from now on; cheap if the arrays have not changed.
 
         Raises:
             TypeError: an array is of another kind or shape.
@@ -147,7 +147,7 @@ class OneText:
         self._model.chunks.seed, self._model.chunks.used = seed, num_chunks
 
     def __call__(self, data: bytes) -> bool:
-        """Whether all of the text has been met, so that the answer is there.
+        """Classify a text; return whether all of its chunks and types were cached, so that the results are valid.
 
         Raises:
             ValueError: sizes or numbers of what is remembered do not fit together.

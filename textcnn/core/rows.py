@@ -1,4 +1,4 @@
-"""Loops over rows of float32 tables by the core in C (``src/rows.h``): sums, sorted entries, steps of optimizers."""
+"""Bindings for row operations on float32 tables: sums, sorting, sparse optimizer steps (``src/rows.h``)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Integers = npt.NDArray[np.int64]
 
 
 def sum_rows(offsets: Integers, rows: Integers, weights: Floats, table: Floats) -> Floats:
-    """Sums ``(K, D)`` of ``weights[e] * table[rows[e]]`` over ``offsets[k] <= e < offsets[k + 1]``, in that order.
+    """Return sums ``(K, D)`` of ``weights[e] * table[rows[e]]`` over ``offsets[k] <= e < offsets[k + 1]``, in order.
 
     Args:
         offsets: ``(K + 1,)``.
@@ -38,7 +38,7 @@ def sum_rows(offsets: Integers, rows: Integers, weights: Floats, table: Floats) 
 
 
 def sort_entries(keys: Integers, others: Integers, weights: Floats, num_keys: int) -> tuple[Integers, Integers, Floats]:
-    """Offsets ``(num_keys + 1,)`` of each key, and the entries in the order of their keys, equal ones as they came.
+    """Sort entries by key, stably; return the offsets ``(num_keys + 1,)`` of each key and the sorted entries.
 
     Raises:
         ValueError: a key is not below ``num_keys``.
@@ -67,7 +67,7 @@ def adam_rows(
     betas: tuple[float, float],
     eps: float,
 ) -> None:
-    """A step of Adam without bias correction on ``weight[rows]``, in place.
+    """Apply a step of Adam without bias correction to ``weight[rows]``, in place.
 
     Args:
         weight: ``(V, D)``.
@@ -87,7 +87,7 @@ def adam_rows(
 
 
 def adagrad_rows(weight: Floats, total: Floats, rows: Integers, grad: Floats, *, rate: float, eps: float) -> None:
-    """A step of Adagrad with a number a row on ``weight[rows]``, in place: it grows by the mean of the squares.
+    """Apply a step of row-wise Adagrad to ``weight[rows]``, in place; its accumulator adds the mean square.
 
     Args:
         weight: ``(V, D)``.
@@ -104,7 +104,7 @@ def adagrad_rows(weight: Floats, total: Floats, rows: Integers, grad: Floats, *,
 
 
 def adagrad_entries(weight: Floats, total: Floats, rows: Integers, grad: Floats, *, rate: float) -> None:
-    """The same for a gradient with an entry for each example: the number grows by ``2 / D`` of each squared norm.
+    """Apply row-wise Adagrad to a gradient given per example; the accumulator adds ``2 / D`` of each squared norm.
 
     Args:
         weight: ``(V, D)``.
@@ -124,7 +124,7 @@ def _totals(weight: Floats, total: Floats) -> ctypes.c_void_p:
 
 
 def _update(weight: Floats, state: ctypes.c_void_p, rows: Integers, grad: Floats) -> tuple[Any, ...]:
-    """What the steps of all optimizers are given."""
+    """Return the arguments that the steps of all optimizers share."""
     size, width = weight.shape
     entries = pointer(rows, np.int64), pointer(grad, np.float32, len(rows), width), whole(len(rows))
     return pointer(weight, np.float32, None, None), state, whole(size), whole(width), *entries

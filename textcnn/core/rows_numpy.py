@@ -1,4 +1,4 @@
-"""Loops over rows of float32 tables without the core: the definition of :mod:`textcnn.core.rows`."""
+"""NumPy definition of :mod:`textcnn.core.rows`, used without the core."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LANES = 16  # partial sums of a row's squares
 
 
 def sum_rows(offsets: Integers, rows: Integers, weights: Floats, table: Floats) -> Floats:
-    """As :func:`textcnn.core.rows.sum_rows`."""
+    """NumPy version of :func:`textcnn.core.rows.sum_rows`."""
     _check(rows, len(table))
     lengths = np.diff(offsets)
     if offsets[0] < 0 or offsets[-1] > len(rows) or lengths.min(initial=0) < 0:
@@ -26,7 +26,7 @@ def sum_rows(offsets: Integers, rows: Integers, weights: Floats, table: Floats) 
 
 
 def sort_entries(keys: Integers, others: Integers, weights: Floats, num_keys: int) -> tuple[Integers, Integers, Floats]:
-    """As :func:`textcnn.core.rows.sort_entries`."""
+    """NumPy version of :func:`textcnn.core.rows.sort_entries`."""
     _check(keys, num_keys)
     order = np.argsort(keys, kind="stable")
     offsets = np.zeros(num_keys + 1, np.int64)
@@ -44,7 +44,7 @@ def adam_rows(
     betas: tuple[float, float],
     eps: float,
 ) -> None:
-    """As :func:`textcnn.core.rows.adam_rows`."""
+    """NumPy version of :func:`textcnn.core.rows.adam_rows`."""
     _check(rows, len(weight))
     average, square = moments[rows, 0], moments[rows, 1]
     average += np.float32(1 - betas[0]) * (grad - average)
@@ -54,7 +54,7 @@ def adam_rows(
 
 
 def adagrad_rows(weight: Floats, total: Floats, rows: Integers, grad: Floats, *, rate: float, eps: float) -> None:
-    """As :func:`textcnn.core.rows.adagrad_rows`."""
+    """NumPy version of :func:`textcnn.core.rows.adagrad_rows`."""
     _check(rows, len(weight))
     total[rows] += _squares(grad) / np.float32(grad.shape[1])
     step = np.float32(rate) / (np.sqrt(total[rows]) + np.float32(eps))
@@ -62,7 +62,7 @@ def adagrad_rows(weight: Floats, total: Floats, rows: Integers, grad: Floats, *,
 
 
 def adagrad_entries(weight: Floats, total: Floats, rows: Integers, grad: Floats, *, rate: float) -> None:
-    """As :func:`textcnn.core.rows.adagrad_entries`."""
+    """NumPy version of :func:`textcnn.core.rows.adagrad_entries`."""
     _check(rows, len(weight))
     np.add.at(total, rows, np.float32(2) / np.float32(grad.shape[1]) * _squares(grad))
     step = np.float32(rate) / np.sqrt(np.maximum(total[rows], np.float32(1e-30)))
@@ -70,7 +70,7 @@ def adagrad_entries(weight: Floats, total: Floats, rows: Integers, grad: Floats,
 
 
 def _squares(grad: Floats) -> Floats:
-    """The sum of each row's squares, in the order of the core: partial sums of every 16th number, then by halves."""
+    """Sum the squares of each row in the core's order: 16 strided partial sums, then pairwise."""
     width = -(-grad.shape[1] // _LANES) * _LANES
     squares = np.zeros((len(grad), width), np.float32)
     squares[:, : grad.shape[1]] = grad * grad

@@ -1,7 +1,7 @@
-"""Rows of delimited text and JSON lines by the core in C: cut into cells where they have one meaning (``src/scan.h``).
+"""Bindings for the fast scanner, which cuts unambiguous CSV and JSON lines into cells (``src/scan.h``).
 
-There is no twin: the definition is the careful readers (:mod:`textcnn.reading.delimited` and
-:mod:`textcnn.reading.json_rows`), which read all rows where the core does not run, and every row that is odd.
+There is no NumPy version: the reference readers (:mod:`textcnn.reading.delimited` and
+:mod:`textcnn.reading.json_rows`) are the definition; they read every irregular row, and all rows without the core.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _FOREIGN = 2
 
 
 class Quotes(IntEnum):
-    """What a quote is."""
+    """Meaning of a quote character: text, syntax of quoted cells, or a reason not to scan the row."""
 
     TEXT = 0
     SYNTAX = 1
-    ODD = 2  # a row with one is odd
+    ODD = 2  # a row with a quote goes to the reference reader
 
 
 class _Form(ctypes.Structure):
@@ -54,15 +54,15 @@ class _Progress(ctypes.Structure):
 
 @dataclass(frozen=True)
 class TableForm:
-    """What a table looks like.
+    """The dialect of a delimited file, and which of its rows the scanner must leave to the reference reader.
 
     Attributes:
-        num_columns: a row with another number of cells is odd.
-        longest: bytes of a row, from which on the rest is not cut.
+        num_columns: a row with another number of cells is irregular.
+        longest: row length in bytes from which on the rest of the file is not cut.
         delimiter: a character of ASCII; empty: a line is one cell.
-        quotes: what a quote is.
-        keeps_blank: whether a line without a byte is a row.
-        names: a row that begins with one of them, blanks aside, is odd; none may have a quote.
+        quotes: meaning of a quote character.
+        keeps_blank: whether an empty line is a row.
+        names: a row that begins with one of them, ignoring blanks, is irregular; names must not contain quotes.
     """
 
     num_columns: int
@@ -75,17 +75,17 @@ class TableForm:
 
 @dataclass(frozen=True)
 class Scanned:
-    """Rows that were cut.
+    """The rows that a scan has cut.
 
     Attributes:
         begins: ``(R, C)``, where each cell begins in the data.
-        ends: ``(R, C)``, where it ends; of odd rows neither means anything.
+        ends: ``(R, C)``, where it ends; undefined for irregular rows, like ``begins``.
         spans: ``(R, 2)``, where each row begins and ends, its line end included.
-        lines: ``(R,)``, line ends before each row.
-        odd: ``(R,)``, rows that are not cut.
-        place: bytes that are done.
-        num_lines: line ends that are done.
-        is_foreign: whether the row at ``place`` cannot be cut, and none behind it.
+        lines: ``(R,)``, number of line ends before each row.
+        odd: ``(R,)``, marks the irregular rows, which are not cut.
+        place: number of bytes processed.
+        num_lines: number of line ends processed.
+        is_foreign: whether neither the row at ``place`` nor any after it can be cut.
         scalars: ``(R, C)``, cells that are other JSON than a string, as it stands; none: all are strings.
     """
 
@@ -101,7 +101,7 @@ class Scanned:
 
 
 def scan_rows(data: Bytes, form: TableForm, *, is_last: bool, most_rows: int) -> Scanned:
-    """Cut the whole rows that ``data`` begins with; doubled quotes within cells become single ones in place.
+    """Cut the complete rows at the start of ``data``; doubled quotes within cells are merged in place.
 
     Args:
         data: UTF-8.
@@ -121,7 +121,7 @@ def scan_rows(data: Bytes, form: TableForm, *, is_last: bool, most_rows: int) ->
 
 
 def scan_objects(data: Bytes, keys: Sequence[str], longest: int, *, is_last: bool, most_rows: int) -> Scanned:
-    """Cut the whole lines that ``data`` begins with, an object each; strings lose their escapes in place.
+    """Cut the complete lines, one object each, at the start of ``data``; strings are unescaped in place.
 
     Args:
         data: UTF-8.
@@ -141,7 +141,7 @@ def scan_objects(data: Bytes, keys: Sequence[str], longest: int, *, is_last: boo
 
 
 class _Room:
-    """Arrays that a scan fills."""
+    """Preallocated arrays that a scan fills."""
 
     def __init__(self, most_rows: int, num_columns: int) -> None:
         shape = most_rows, num_columns
@@ -156,7 +156,7 @@ class _Room:
         )
 
     def scanned(self, progress: _Progress, state: int, scalars: Any = None) -> Scanned:
-        """What a scan has found."""
+        """Return the rows that a scan has found."""
         rows = slice(progress.rows)
         return Scanned(
             *(self._begins[rows], self._ends[rows], self._spans[rows], self._lines[rows], self._odd[rows]),
@@ -169,13 +169,13 @@ def _given(data: Bytes, is_last: bool, form: ctypes.Structure, progress: _Progre
 
 
 def _joined(names: Sequence[str]) -> tuple[Bytes, Integers]:
-    """The bytes of all names, and where each ends."""
+    """Concatenate names as bytes; return them and their end offsets."""
     parts = [name.encode() for name in names]
     return np.frombuffer(b"".join(parts), np.uint8), np.cumsum([len(part) for part in parts], dtype=np.int64)
 
 
 def take_bytes(data: Bytes, begins: Integers, ends: Integers) -> tuple[Bytes, Integers]:
-    """Parts of ``data`` one after another, and offsets ``(N + 1,)`` of what they make.
+    """Concatenate slices of ``data``; return the bytes and the offsets ``(N + 1,)`` of the slices.
 
     Args:
         data: bytes.

@@ -1,4 +1,4 @@
-"""Kernels of reasons by the core in C (``src/shares.h``); :mod:`textcnn.core.shares_numpy` is the definition."""
+"""Bindings for the attribution kernels (``src/shares.h``); :mod:`textcnn.core.shares_numpy` defines them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def window_words(
     *,
     threads: int | None = None,
 ) -> None:
-    """As :func:`textcnn.core.shares_numpy.window_words`."""
+    """C version of :func:`textcnn.core.shares_numpy.window_words`."""
     given, texts = products_of(products, sizes, first_taps), row_texts(rows, offsets)
     begins = pointer(places, np.int32, len(offsets) - 1, len(sizes), products.shape[2])
     out = _windows(first, inside, adds)
@@ -55,7 +55,7 @@ def spread(
     *,
     threads: int | None = None,
 ) -> None:
-    """As :func:`textcnn.core.shares_numpy.spread`."""
+    """C version of :func:`textcnn.core.shares_numpy.spread`."""
     given, (num_texts, num_filters), (num_words, num_labels) = _windows(first, inside, adds), first.shape, words.shape
     num_ngrams = num_words * adds.shape[2]
     shares = pointer(reach, np.float64, *first.shape), pointer(features, np.float64, *first.shape)
@@ -79,7 +79,7 @@ def strongest(
     *,
     threads: int | None = None,
 ) -> None:
-    """As :func:`textcnn.core.shares_numpy.strongest`."""
+    """C version of :func:`textcnn.core.shares_numpy.strongest`."""
     given = pointer(offsets, np.int64, len(rest) + 1), whole(len(rest)), pointer(values, np.float64), whole(len(values))
     chosen = whole(top), pointer(ends, np.int64, len(rest) + 1), pointer(order, np.int64), whole(len(order))
     call_with_pool("tc_find_strongest", threads, *given, *chosen, pointer(rest, np.float64))

@@ -1,4 +1,4 @@
-"""Kernels of reasons: the definition, in numpy. :mod:`textcnn.core.shares` is its fast twin in C, bit by bit.
+"""Kernels of attributions, defined in NumPy; :mod:`textcnn.core.shares` binds the same in C, bit by bit.
 
 Shapes, besides those of :mod:`textcnn.core.lookup_numpy`: K filters in all, H words of the widest window, L labels.
 """
@@ -28,7 +28,7 @@ def window_words(
     *,
     threads: int | None = None,
 ) -> None:
-    """The words of every winning window that are inside the text, and what each of them adds to the score.
+    """Return the words of every max-pooled window that lie inside the text, and each word's addend to the score.
 
     Args:
         products: ``(R, S, F)`` float32, as for ``winners``; so are ``rows``, ``offsets``, ``sizes`` and ``first_taps``.
@@ -39,7 +39,7 @@ def window_words(
         places: ``(B, G, F)``, where each window begins, as ``winners`` gives it.
         first: ``(B, K)``, is filled with the first word of each window, counted through all texts.
         inside: ``(B, K)``, is filled with the number of its words; 0: the text has none.
-        adds: ``(B, K, H)``, is filled with what each adds; behind the last: 0.
+        adds: ``(B, K, H)``, is filled with each word's addend, then zeros.
         threads: none: :func:`textcnn.core.threads.num_threads`.
     """
     lengths, num_filters = np.diff(offsets)[:, None, None], first.shape[1] // max(len(sizes), 1)
@@ -51,10 +51,10 @@ def window_words(
     taps = (first_taps[:, None] + low - places).reshape(first.shape)
     columns = np.tile(np.arange(num_filters), len(sizes))
     for i in range(adds.shape[2]):
-        held = inside > i
-        if held.any():
-            token = rows[np.where(held, first + i, 0)]
-            adds[:, :, i] = np.where(held, products[token, np.where(held, taps + i, 0), columns], 0)
+        is_inside = inside > i
+        if is_inside.any():
+            token = rows[np.where(is_inside, first + i, 0)]
+            adds[:, :, i] = np.where(is_inside, products[token, np.where(is_inside, taps + i, 0), columns], 0)
 
 
 def spread(
@@ -70,7 +70,7 @@ def spread(
     *,
     threads: int | None = None,
 ) -> None:
-    """Give what the filters add to the logits to words, and to n-grams; text by text, filter by filter, word by word.
+    """Distribute the filters' contributions to the logits among words and n-grams, in a fixed order.
 
     Args:
         first: ``(B, K)``, as :func:`window_words` gives it; so are ``inside`` and ``adds``.
@@ -84,8 +84,8 @@ def spread(
         won: ``(N * H,)``, is set where an n-gram made a feature that is not 0.
         threads: none: :func:`textcnn.core.threads.num_threads`.
     """
-    held = np.arange(adds.shape[2]) < inside[:, :, None]
-    texts, filters, taps = np.nonzero(held & (reach != 0)[:, :, None])
+    is_inside = np.arange(adds.shape[2]) < inside[:, :, None]
+    texts, filters, taps = np.nonzero(is_inside & (reach != 0)[:, :, None])
     tokens = first[texts, filters] + taps
     active = np.nonzero((features != 0) & (inside > 0))
     keys = (first * adds.shape[2] + inside - 1)[active]
@@ -106,7 +106,7 @@ def strongest(
     *,
     threads: int | None = None,
 ) -> None:
-    """The strongest of every text's values, the strongest first; of equals, the first one.
+    """Choose the ``top`` values of largest magnitude in every text, strongest first; of equal ones, the first.
 
     Args:
         offsets: ``(B + 1,)``, where the values of each text begin.

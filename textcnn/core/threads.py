@@ -1,4 +1,4 @@
-"""How many threads the loops of the core have, and work that is cut into parts for them."""
+"""Thread counts of the core's parallel loops, and parallel execution of work split into parts."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _default: int | None = None
 
 
 class Threads(NamedTuple):
-    """A number of threads, and why it is that."""
+    """A number of threads, and the reason for it."""
 
     number: int
     reason: str
 
 
 def num_threads(asked: int | None = None) -> int:
-    """The number that was asked for; else that of :func:`set_threads`, the variable TEXTCNN_THREADS, or the cores.
+    """Return ``asked``, else the number of :func:`set_threads`, of the variable TEXTCNN_THREADS, or of the cores.
 
     Of the cores that this process may use, the ranks that torchrun has started on this machine have an equal share.
 
@@ -42,7 +42,7 @@ def num_threads(asked: int | None = None) -> int:
 
 
 def choose_threads(asked: int | None = None) -> Threads:
-    """The number that :func:`num_threads` gives, with its reason; arguments and errors are the same."""
+    """Return the number of :func:`num_threads` with its reason; arguments and errors are the same."""
     if asked is not None:
         return Threads(min(asked, MOST), "asked for by the caller")
     if _default is not None:
@@ -58,13 +58,13 @@ def choose_threads(asked: int | None = None) -> Threads:
 
 
 def set_threads(threads: int | None) -> None:
-    """Let all loops of this process have so many threads where none are asked for; none: as before."""
+    """Set the default number of threads of this process; none restores the automatic choice."""
     global _default
     _default = threads
 
 
 def num_cores(root: Path = Path("/")) -> int:
-    """Cores that this process may use: those it is bound to, or its container's limit, rounded up, if that is less.
+    """Return the cores that this process may use: its CPU affinity or its container's rounded-up limit, if lower.
 
     Args:
         root: of the file system that tells the limit.
@@ -74,7 +74,7 @@ def num_cores(root: Path = Path("/")) -> int:
 
 @cache
 def available_cores(root: Path = Path("/")) -> Threads:
-    """The number that :func:`num_cores` gives, with its reason; arguments are the same."""
+    """Return the number of :func:`num_cores` with its reason; arguments are the same."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     limit = min(_limits(root), default=math.inf)
     if limit <= cores - 1:  # rounded up it is less
@@ -83,7 +83,7 @@ def available_cores(root: Path = Path("/")) -> Threads:
 
 
 def _limits(root: Path) -> Iterator[float]:
-    """The CPU limits of the control groups (cgroups) that hold this process, in cores."""
+    """Yield the CPU limits, in cores, of the control groups (cgroups) of this process."""
     try:
         lines = (root / "proc" / "self" / "cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux, or no /proc
@@ -104,7 +104,7 @@ def _limits(root: Path) -> Iterator[float]:
 
 
 def _places(mount: Path, kinds: str, group: str) -> Iterator[Path]:
-    """Folders of a group and those above it, whose limits it has too.
+    """Yield the folders of a control group and its parents, whose limits apply to it too.
 
     Args:
         mount: where the control groups are.
@@ -120,7 +120,7 @@ def _places(mount: Path, kinds: str, group: str) -> Iterator[Path]:
 
 
 def in_parallel(work: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:
-    """What ``work`` gives for each part, in their order; it spends its time in C, which lets other threads run."""
+    """Map ``work`` over the parts in threads, in order; it should spend its time in C, which releases the GIL."""
     parts = list(parts)
     if len(parts) < 2:
         return [work(part) for part in parts]

@@ -1,4 +1,4 @@
-"""Words of chunks by the core in C: the default tokenizer (``src/tokens.h``)."""
+"""Binding of the default tokenizer's word splitting (``src/tokens.h``)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Integers = npt.NDArray[np.int64]
 
 
 def split_words(data: Bytes, ends: Integers, form: WordForm) -> tuple[Bytes, Integers]:
-    """Words of chunks, a line end behind each, and how many each chunk has ``(K,)``.
+    """Split chunks into words; return the words, each ended by a newline, and the number in each chunk ``(K,)``.
 
     Words are in normal form, and hold no blank.
 

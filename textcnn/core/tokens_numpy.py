@@ -1,4 +1,4 @@
-"""Words of chunks without the core: the definition of :mod:`textcnn.core.tokens`, by the `tokenizers` package."""
+"""Definition of :mod:`textcnn.core.tokens` by the `tokenizers` package, used without the core."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Integers = npt.NDArray[np.int64]
 
 
 def split_words(data: Bytes, ends: Integers, form: WordForm) -> tuple[Bytes, Integers]:
-    """As :func:`textcnn.core.tokens.split_words`."""
+    """NumPy version of :func:`textcnn.core.tokens.split_words`."""
     if len(ends) and (np.diff(ends, prepend=0).min() < 0 or ends[-1] > len(data)):
         raise ValueError("expected ends that ascend within the data")
     whole = data.tobytes()
@@ -35,7 +35,7 @@ def split_words(data: Bytes, ends: Integers, form: WordForm) -> tuple[Bytes, Int
 
 
 def _words_of(chunks: Sequence[str], form: WordForm) -> tuple[list[str], list[int]]:
-    """The words of all chunks, which hold no line end, and how many each has."""
+    """Return the words of all chunks, none of which contains a newline, and the number in each."""
     pipeline = _pipeline(form)
     text = pipeline.normalizer.normalize_str(without_surrogates("\n".join(chunks)))
     pieces = pipeline.pre_tokenizer.pre_tokenize_str(text)

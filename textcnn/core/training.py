@@ -1,4 +1,4 @@
-"""Binding of the training step: a trainer of weights that numpy owns, and the corpus it is trained on."""
+"""Binding of the training step: a trainer that updates NumPy-owned weights on a given corpus."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _OK, _NOT_FINITE, _NO_MEMORY = 0, 1, 2
 
 
 class Trainer:
-    """Trains padded weights in place. Not for several threads at a time.
+    """Trains padded weights in place; not thread-safe.
 
     Args:
         core: the library.
@@ -69,7 +69,7 @@ class Trainer:
 
     @property
     def steps(self) -> int:
-        """Steps of AdamW since its averages began."""
+        """Steps of AdamW since its moments were last reset."""
         return int(self._optimizer.steps)
 
     @steps.setter
@@ -77,7 +77,7 @@ class Trainer:
         self._optimizer.steps = steps
 
     def forget(self) -> None:
-        """Set the optimizers' averages to zero."""
+        """Reset the optimizers' moments to zero."""
         for array in self.state.values():
             array[...] = 0
         self.steps = 0
@@ -88,13 +88,13 @@ class Trainer:
         self._c.tc_trainer_refresh(self._trainer)
 
     def is_finite(self) -> bool:
-        """Whether every weight is a number."""
+        """Return whether every weight is finite."""
         w = self.weights
         tables = [array for array in (w.dense, w.word, w.ngram, w.wide) if array is not None]
         return all(self._c.tc_all_finite(self._pool.address, c_void_p(a.ctypes.data), c_int64(a.size)) for a in tables)
 
     def corpus(self, texts: Texts) -> Corpus:
-        """The texts, checked, for the other methods.
+        """Check texts and return them as the corpus that the other methods take.
 
         Raises:
             ValueError: a number in them is out of its bounds.
@@ -102,7 +102,7 @@ class Trainer:
         return Corpus(self._c, self._network, texts)
 
     def step(self, corpus: Corpus, rows: Integers, rates: Rates, word_state: int, mask_state: int) -> float:
-        """One step on the texts numbered ``rows``; gives their loss, and moves nothing if that is not finite.
+        """Train on the texts numbered ``rows`` and return their loss; weights stay unchanged if it is not finite.
 
         Args:
             corpus: the texts.
@@ -118,7 +118,7 @@ class Trainer:
         return loss.value
 
     def probe(self, corpus: Corpus, rows: Integers, word_state: int, mask_state: int) -> None:
-        """The work of a step but for the update, to be timed."""
+        """Do the work of a step without its update, to be timed."""
         loss, step = c_double(), StepStruct(0, 0, 0, 0, word_state, mask_state)
         arguments = *self._training(corpus, rows), byref(step), None, None, None, None, byref(loss)
         self._done(self._c.tc_train_gradients(*arguments))
@@ -126,7 +126,7 @@ class Trainer:
     def gradients(
         self, corpus: Corpus, rows: Integers, word_state: int, mask_state: int
     ) -> tuple[float, dict[str, npt.NDArray[Any]]]:
-        """Loss and gradients of a batch by name, for tests: no weight is moved."""
+        """Return loss and gradients of a batch by name, without an update, for tests."""
         w, loss, step = self.weights, c_double(), StepStruct(0, 0, 0, 0, word_state, mask_state)
         dense, word = np.zeros_like(w.dense), np.zeros_like(w.word)
         ngram = None if w.ngram is None else np.zeros_like(w.ngram)
@@ -143,7 +143,7 @@ class Trainer:
         return loss.value, {**w.dense_parts(dense), **tables}
 
     def logits(self, corpus: Corpus, rows: Integers) -> tuple[Floats, Floats | None]:
-        """Logits ``(B, C)`` of the network and of the linear branch, without dropout."""
+        """Return logits ``(B, C)`` of the network and of the wide branch, without dropout."""
         size = len(rows), self.weights.shape.num_labels
         main = np.zeros(size, np.float32)
         wide = None if self.weights.wide is None else np.zeros(size, np.float32)
@@ -157,7 +157,7 @@ class Trainer:
             setattr(self._optimizer, name, address(array, np.float32, [None] * array.ndim, name))
 
     def _training(self, corpus: Corpus, rows: Integers) -> tuple[Any, ...]:
-        """The first arguments of functions that drop words."""
+        """Return the leading arguments of the functions that apply word dropout."""
         rates = self._objective.word_dropout
         if rates is not None and len(rates) < corpus.struct.num_ids:
             raise ValueError(f"expected a dropout rate for each of {corpus.struct.num_ids} types, got {len(rates)}")
@@ -176,7 +176,7 @@ def _rows(rows: Integers) -> tuple[c_void_p, c_int64]:
 
 
 def _fresh_state(weights: PaddedWeights, *, by_adam: bool) -> dict[str, Floats]:
-    """The optimizers' memory: averages of AdamW, and for each row one number, or of Adam two rows."""
+    """Return zeroed optimizer state: AdamW's moments, and per row Adagrad's accumulator or Adam's moments."""
     shapes: dict[str, Sequence[int]] = {"first": weights.dense.shape, "second": weights.dense.shape}
     for name, table in (("word", weights.word), ("ngram", weights.ngram)):
         if table is not None:

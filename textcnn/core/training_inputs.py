@@ -1,4 +1,4 @@
-"""What a trainer of the core is given: texts, network, objective and rates, as Python has them and as C does."""
+"""Inputs of the core's trainer (texts, network, objective, rates) as Python objects and as C structures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_WIDTHS = 16
 
 
 class CorpusStruct(ctypes.Structure):
-    """``tc_corpus``."""
+    """C structure ``tc_corpus``."""
 
     _fields_ = (
         ("num_texts", c_int64),
@@ -39,7 +39,7 @@ class CorpusStruct(ctypes.Structure):
 
 
 class NetworkStruct(ctypes.Structure):
-    """``tc_network``."""
+    """C structure ``tc_network``."""
 
     _fields_ = (
         *((name, c_int64) for name in ("num_types", "num_ngrams", "num_features", "num_labels", "num_outputs")),
@@ -54,7 +54,7 @@ class NetworkStruct(ctypes.Structure):
 
 
 class OptimizerStruct(ctypes.Structure):
-    """``tc_optimizer``."""
+    """C structure ``tc_optimizer``."""
 
     _fields_ = (
         *((name, c_void_p) for name in ("first", "second", "word", "ngram", "wide")),
@@ -64,7 +64,7 @@ class OptimizerStruct(ctypes.Structure):
 
 
 class ObjectiveStruct(ctypes.Structure):
-    """``tc_objective``."""
+    """C structure ``tc_objective``."""
 
     _fields_ = (
         *((name, c_float) for name in ("smoothing", "focal_gamma", "dropout", "clip_norm", "max_norm", "weight_decay")),
@@ -75,7 +75,7 @@ class ObjectiveStruct(ctypes.Structure):
 
 
 class StepStruct(ctypes.Structure):
-    """``tc_step``."""
+    """C structure ``tc_step``."""
 
     _fields_ = (
         *((name, c_float) for name in ("dense_rate", "word_rate", "ngram_rate", "wide_rate")),
@@ -85,7 +85,7 @@ class StepStruct(ctypes.Structure):
 
 @dataclass(frozen=True)
 class Texts:
-    """Encoded texts, in memory or mapped from files.
+    """Encoded texts and their targets, in memory or memory-mapped.
 
     Attributes:
         ids: ``(N,)`` int32 of all texts, one after another; from V on they have no word row.
@@ -112,7 +112,7 @@ class Texts:
 
 @dataclass(frozen=True)
 class Objective:
-    """What is the same for all steps; names as in :class:`textcnn.config.TrainingConfig`.
+    """Loss and regularization, constant over all steps; names as in :class:`textcnn.config.TrainingConfig`.
 
     Attributes:
         smoothing: of labels.
@@ -145,7 +145,7 @@ class Objective:
 
 @dataclass(frozen=True)
 class Rates:
-    """Step sizes of one step: dense weights, word rows, n-gram rows, the linear branch."""
+    """Learning rates of one step: dense weights, word rows, n-gram rows, wide branch."""
 
     dense: float
     word: float
@@ -153,13 +153,13 @@ class Rates:
     wide: float
 
     def scaled(self, factor: float) -> Rates:
-        """All of them times ``factor``."""
+        """Return all rates multiplied by ``factor``."""
         return Rates(self.dense * factor, self.word * factor, self.ngram * factor, self.wide * factor)
 
 
 @dataclass(frozen=True)
 class Network:
-    """What the weights do not say.
+    """Properties of the network that do not follow from its weights.
 
     Attributes:
         activation: one of :data:`ACTIVATIONS`.
@@ -177,7 +177,7 @@ class Network:
 
 
 class Corpus:
-    """Texts as the core takes them; keeps their arrays alive."""
+    """Texts as C structures; keeps their arrays alive."""
 
     def __init__(self, c: Any, network: NetworkStruct, texts: Texts) -> None:
         self.texts = texts
@@ -209,7 +209,7 @@ class Corpus:
 
 
 def _ends_match(texts: Texts) -> bool:
-    """Whether the last offsets are the lengths of what they part."""
+    """Return whether the last offsets equal the lengths of the arrays that they index."""
     pairs = [(texts.offsets, texts.ids), (texts.bag_offsets, texts.bag_rows), (texts.wide_offsets, texts.wide_rows)]
     whole = all(o is None or (v is not None and len(o) > 0 and int(o[-1]) == len(v)) for o, v in pairs)
     return whole and (
@@ -218,7 +218,7 @@ def _ends_match(texts: Texts) -> bool:
 
 
 def network_struct(weights: PaddedWeights, network: Network) -> NetworkStruct:
-    """Sizes and addresses for the core; the arrays must outlive it."""
+    """Return the network's sizes and addresses for the core; the arrays must outlive it."""
     shape = weights.shape
     found = NetworkStruct(
         num_types=len(weights.word),
@@ -253,7 +253,7 @@ def network_struct(weights: PaddedWeights, network: Network) -> NetworkStruct:
 
 
 def objective_struct(objective: Objective, weights: PaddedWeights) -> ObjectiveStruct:
-    """The objective for the core; its arrays must outlive it."""
+    """Return the objective for the core; its arrays must outlive it."""
     labels = weights.shape.num_labels
     return ObjectiveStruct(
         objective.smoothing,

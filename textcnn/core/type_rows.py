@@ -1,4 +1,4 @@
-"""Rows of types for look-up by the core in C (``src/type_rows.h``); :mod:`textcnn.core.type_rows_numpy` defines it."""
+"""Bindings for the lookup rows of types (``src/type_rows.h``); :mod:`textcnn.core.type_rows_numpy` defines them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class _Bags(ctypes.Structure):
 def compose(
     tables: VectorTables, types: Integers, bags: npt.NDArray[np.int32], offsets: Integers, *, threads: int | None = None
 ) -> Floats:
-    """As :func:`textcnn.core.type_rows_numpy.compose`."""
+    """C version of :func:`textcnn.core.type_rows_numpy.compose`."""
     out = np.empty((len(types), tables.dim), np.float32)
     given = _given(tables, types, bags, offsets)
     call_with_pool("tc_compose_vectors", threads, *given, pointer(out, np.float32, None, None))
@@ -60,7 +60,7 @@ def fill_rows(
     *,
     threads: int | None = None,
 ) -> None:
-    """As :func:`textcnn.core.type_rows_numpy.fill_rows`."""
+    """C version of :func:`textcnn.core.type_rows_numpy.fill_rows`."""
     own, *others = _given(tables, types, bags, offsets)
     num_columns = product.whole.shape[1]
     weights = _Weights(
@@ -81,7 +81,7 @@ def fill_rows(
 
 
 def _given(tables: VectorTables, types: Integers, bags: npt.NDArray[np.int32], offsets: Integers) -> tuple[Any, ...]:
-    """What both functions are given: tables, types and n-grams; the structures live on in the references to them."""
+    """Return the shared arguments of both functions; the references among them keep the structures alive."""
     fixed, words, ngrams = tables.fixed, tables.words, tables.ngrams
     found = _Tables(
         address(fixed, np.float32, (len(words), None), "a fixed channel"),

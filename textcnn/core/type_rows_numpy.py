@@ -1,4 +1,6 @@
-"""Rows of types for look-up: vectors, and their exact products as rows. :mod:`textcnn.core.type_rows` is in C.
+"""Lookup rows of types, defined in NumPy: composed vectors, and their exact filter products.
+
+:mod:`textcnn.core.type_rows` binds the same in C.
 
 Shapes: n types, D numbers of a vector, T taps of F filters, C shares of the mean, G sizes of windows.
 """
@@ -23,7 +25,7 @@ LARGEST = 127  # of the whole numbers of a row
 
 @dataclass(frozen=True, eq=False)
 class VectorTables:
-    """What vectors of types are made of.
+    """Embedding tables from which the vectors of types are composed.
 
     Attributes:
         fixed: ``(V, D')`` float32, a channel that was not trained and stands before the other; none: no such channel.
@@ -39,13 +41,13 @@ class VectorTables:
 
     @property
     def dim(self) -> int:
-        """Numbers of a vector."""
+        """Width of a composed vector."""
         return int(self.words.shape[1]) + (0 if self.fixed is None else int(self.fixed.shape[1]))
 
 
 @dataclass(frozen=True, eq=False)
 class RowLayout:
-    """How products become rows.
+    """Layout of the filter products of a type as one row.
 
     Attributes:
         num_taps: T of the products.
@@ -67,12 +69,12 @@ class RowLayout:
 
     @property
     def row_shape(self) -> tuple[int, int]:
-        """Taps and width of a row."""
+        """Taps and padded width of a row."""
         return self.num_taps if self.steps is None else int(self.sizes.sum()), self.width
 
     @property
     def columns(self) -> Integers:
-        """Which column of the products each tap and filter of all sizes is, size after size."""
+        """Column of the products for each tap and filter, filter width by filter width."""
         taps = [first + np.arange(size) for first, size in zip(self.first_taps, self.sizes, strict=True)]
         all_taps = np.concatenate([np.zeros(0, np.int64), *taps])
         return np.asarray(all_taps[:, None] * self.num_filters + np.arange(self.num_filters)).reshape(-1)
@@ -81,11 +83,11 @@ class RowLayout:
 def compose(
     tables: VectorTables, types: Integers, bags: npt.NDArray[np.int32], offsets: Integers, *, threads: int | None = None
 ) -> Floats:
-    """Vectors ``(n, D)`` of types; n-grams are added one after the other, so a vector has the same bits anywhere.
+    """Compose the vectors ``(n, D)`` of types; n-grams are added in order, so that a vector always has the same bits.
 
     Args:
         tables: the weights.
-        types: ``(n,)``; those behind the vocabulary have no row of their own.
+        types: ``(n,)``; those outside the vocabulary have no word row.
         bags: rows of the n-grams of all types.
         offsets: ``(n + 1,)``, where those of each type begin.
         threads: none: :func:`textcnn.core.threads.num_threads`.
@@ -125,11 +127,11 @@ def fill_rows(
     *,
     threads: int | None = None,
 ) -> None:
-    """Fill the rows of types.
+    """Compute the lookup rows of types into ``rows``, ``shares`` and ``clipped``.
 
     Args:
         tables: as for :func:`compose`; so are ``types``, ``bags``, ``offsets`` and ``threads``.
-        product: with the weights of the taps, and behind them of the shares.
+        product: its weights are those of the taps, then those of the shares.
         layout: of the rows.
         types: ``(n,)``.
         bags: rows of n-grams.
@@ -153,8 +155,8 @@ def fill_rows(
     steps = np.repeat(layout.steps.reshape(len(layout.sizes), layout.num_filters), layout.sizes, axis=0)
     whole = np.rint(products[:, layout.columns] / steps.reshape(-1))
     clipped[:] = (np.abs(whole) > LARGEST).any(axis=1)
-    held = np.clip(whole, -LARGEST, LARGEST)
-    rows[:, :, : layout.num_filters] = held.reshape(shape)
+    rounded = np.clip(whole, -LARGEST, LARGEST)
+    rows[:, :, : layout.num_filters] = rounded.reshape(shape)
 
 
 def _rows_or_zeros(table: Floats, rows: Integers, known: npt.NDArray[np.bool_]) -> Floats:

@@ -1,12 +1,12 @@
-"""What a word is to the default tokenizer: the normal form of a text, and the pattern of words in it.
+"""The default tokenizer's definition: its Unicode normalization and its word pattern.
 
-In the normal form what nobody sees is dropped and what is one sign is made one. Every step looks at one character on
-either side at most, and no step asks for a blank there or takes one away; so what stands between two blanks has its
-normal form whatever its neighbours are. The patterns of the normal form name characters, not properties: they mean the
-same to Oniguruma, to C and to a browser, in any version of Unicode.
+The normalization drops invisible characters and unifies equivalent ones. Every step looks at most at one character on
+either side, and no step depends on a blank there or removes one; so a chunk between two blanks has the same normal form
+whatever its neighbours are. The patterns name characters, not properties, so that they mean the same to Oniguruma, to C
+and to a browser, in any version of Unicode.
 
-tokenizer.json holds all of this, and the `tokenizers` package does it: that is the definition. The core does the same
-from tables (``tokens.c``), for the forms that are listed here and no others.
+The definition is the `tokenizers` package running tokenizer.json. The core does the same from tables (``tokens.c``),
+for the forms that are listed here and no others.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     import tokenizers
 
 UNKNOWN = "[UNK]"
-JOINED = 1000  # chunks that the package sees as one text: a call a chunk would cost more than the chunk
+JOINED = 1000  # chunks passed to the package as one text, because a call for each would cost more than its work
 
 # Format characters that are part of no word: soft hyphen, direction of writing, word joiner, invisible operators, byte
 # order mark, annotation. Those that stand in words or are seen, such as Arabic signs of numbers, are not among them.
 INVISIBLE = "\u00ad\u061c\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb\U000e0001"
-# Tags spell the region of a flag, behind the black flag; else nobody sees them.
+# Tag characters spell the region of a flag after the black flag; elsewhere they are invisible.
 TAGS = "\U000e0020-\U000e007f"
 FLAG = "\U0001f3f4"
 # Scripts without blanks between words (Thai, Lao, Myanmar, Khmer and others), where the zero-width space is the blank.
@@ -36,11 +36,11 @@ JOINING = (
     "\u0600-\u109f\u1700-\u18af\u1900-\u1c4f\u1cd0-\u1cff\ua800-\ua82f\ua840-\ua8ff\ua930-\uaaff\uabc0-\uabff"
     "\ufb50-\ufdff\ufe70-\ufefc\U00010840-\U00011fff\U0001e900-\U0001e95f"
 )
-# Signs that a zero-width joiner makes one picture of, and the variation selector behind them.
+# Emoji that a zero-width joiner combines, and the variation selector that follows them.
 EMOJI = "\u2190-\u21ff\u2300-\u23ff\u2600-\u27bf\u2b00-\u2bff\ufe0f\U0001f000-\U0001faff"
 
 _DROPPED = f"[{INVISIBLE}]|(?<![{FLAG}{TAGS}])[{TAGS}]+"
-# One zero-width space or non-joiner is kept between two letters, a joiner behind a letter or between two pictures.
+# One zero-width space or non-joiner is kept between two letters, a joiner after a letter or between two emoji.
 _UNJOINING = (
     f"(?<![{UNSPACED}])\u200b|\u200b+(?![{UNSPACED}\u200b])"
     f"|(?<![{JOINING}])\u200c|\u200c+(?![{JOINING}\u200c])"
@@ -58,7 +58,7 @@ Step = Mapping[str, Any]
 
 
 class WordForm(NamedTuple):
-    """Which default tokenizer.
+    """A variant of the default tokenizer.
 
     Attributes:
         normalization: one of :data:`textcnn.config.NORMALIZATIONS`.
@@ -73,11 +73,11 @@ class WordForm(NamedTuple):
 
     @property
     def bits(self) -> int:
-        """The same for C (``tokens.h``)."""
+        """The form as flags for C (``tokens.h``)."""
         return (self.normalization == "nfkc") + 2 * self.lowercase + 4 * self.is_earlier
 
     def steps(self) -> list[Step]:
-        """The steps of the normalizer, as they stand in tokenizer.json."""
+        """Return the normalizer's steps in the format of tokenizer.json."""
         form, lower = [{"type": self.normalization.upper()}], [{"type": "Lowercase"}] * self.lowercase
         if self.is_earlier:
             return [*form, *lower]
@@ -85,7 +85,7 @@ class WordForm(NamedTuple):
         return [_replace(_DROPPED, ""), _replace(_UNJOINING, ""), *form, _replace(_APOSTROPHES, "'"), *folded]
 
     def document(self, vocabulary: Mapping[str, int]) -> dict[str, Any]:
-        """What tokenizer.json holds."""
+        """Return the content of tokenizer.json for a vocabulary."""
         return {
             "version": "1.0",
             **dict.fromkeys(("truncation", "padding")),
@@ -97,7 +97,7 @@ class WordForm(NamedTuple):
         }
 
     def pipeline(self, vocabulary: Mapping[str, int]) -> tokenizers.Tokenizer:
-        """The tokenizer of the `tokenizers` package, which is imported for it."""
+        """Build the `tokenizers` package's tokenizer; the package is imported only here."""
         from tokenizers import Tokenizer
 
         return Tokenizer.from_str(json.dumps(self.document(vocabulary)))
@@ -110,14 +110,14 @@ FORMS = (
 
 
 class WordList(NamedTuple):
-    """All that a default tokenizer is: its form, and the id of every type."""
+    """A complete default tokenizer: its form, and the id of every type."""
 
     form: WordForm
     vocabulary: Mapping[str, int]
 
 
 def form_of(document: Any) -> WordForm | None:
-    """The form of a tokenizer.json whose every part but the vocabulary is as one of :data:`FORMS` has it, or none."""
+    """Return the form of a tokenizer.json that equals one of :data:`FORMS` but for its vocabulary, or none."""
     if not isinstance(document, dict) or not isinstance(document.get("model"), dict):
         return None
     found = _text({**document, "model": {**document["model"], "vocab": {}}})
@@ -125,7 +125,7 @@ def form_of(document: Any) -> WordForm | None:
 
 
 def read_word_list(text: str) -> WordList | None:
-    """What the text of a tokenizer.json holds, if that is a default tokenizer as it is written here, else none.
+    """Parse a tokenizer.json that holds a default tokenizer in our format; return none for any other.
 
     Only then is it known without the `tokenizers` package that the package reads it, and how: the ids follow each
     other, and there is one for unknown words.
@@ -146,12 +146,12 @@ def read_word_list(text: str) -> WordList | None:
 
 
 def is_ours(step: Step) -> bool:
-    """Whether a step of a normalizer, as it stands in tokenizer.json, is one of those that replace characters here."""
+    """Return whether a normalizer step in the format of tokenizer.json is one of our replacements."""
     return step["type"] == "Replace" and step in WordForm().steps()
 
 
 def without_surrogates(text: str) -> str:
-    """The text with U+FFFD for each lone surrogate, which UTF-8 does not have: one for one, so that offsets hold."""
+    """Replace each lone surrogate, which UTF-8 cannot encode, by one U+FFFD, so that offsets stay valid."""
     return "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in text) if _has_surrogates(text) else text
 
 
@@ -164,7 +164,7 @@ def _has_surrogates(text: str) -> bool:
 
 
 def _text(document: dict[str, Any]) -> str:
-    """JSON, which tells 1 from true where Python's equality does not."""
+    """Serialize to JSON, which distinguishes 1 from true where Python's equality does not."""
     return json.dumps(document, sort_keys=True)
 
 

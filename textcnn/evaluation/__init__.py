@@ -1,1 +1,1 @@
-"""Metrics, calibration and thresholds, without torch."""
+"""Metrics, confidence intervals, calibration, thresholds and drift, without torch."""

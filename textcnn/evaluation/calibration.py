@@ -1,4 +1,4 @@
-"""Probabilities of logits: softmax or sigmoid, temperature and thresholds from dev rows."""
+"""Calibration of logits to probabilities, and decision thresholds, both fitted on dev rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def probabilities(logits: npt.NDArray[np.floating], labels: Labels, temperature: float = 1.0) -> Floats:
-    """Softmax (each row sums to 1) or, multi-label, sigmoid of ``logits / temperature``, ``(N, C)``."""
+    """Return softmax or, multi-label, sigmoid probabilities ``(N, C)`` of ``logits / temperature``."""
     z = np.asarray(logits, np.float64) / temperature
     if labels.multi_label:
         # exp of a negative number only: no overflow, and exact far out on both sides
@@ -26,7 +26,7 @@ def probabilities(logits: npt.NDArray[np.floating], labels: Labels, temperature:
 
 
 def decide(probs: Floats, labels: Labels, thresholds: Sequence[float]) -> list[tuple[str, ...]]:
-    """Labels of each row: the most probable one, or, multi-label, all that reach their thresholds (maybe none)."""
+    """Return the labels of each row: the most probable one, or, multi-label, all that reach their thresholds."""
     if labels.multi_label:
         reached = probs >= np.asarray(thresholds, np.float64)
         return [tuple(labels.names[i] for i in np.flatnonzero(row)) for row in reached]
@@ -41,11 +41,11 @@ FARTHEST = (
     2_000.0  # a logit this far below the largest has no share at any temperature: exp(-2000 / 20) is 0 in float32
 )
 BLOCK = 2**17  # numbers handled at once
-POOLED_COUNT = 100  # positives of the pool of all labels that stand beside a label's own when its threshold is set
+POOLED_COUNT = 100  # weight, in positives, of the pooled scores of all labels when a label's threshold is fitted
 
 
 def fit_temperature(logits: npt.NDArray[np.floating], truth: Sequence[Sequence[str]], labels: Labels) -> float:
-    """Temperature with the least log loss on dev rows (Guo et al. 2017, arXiv 1706.04599), between 0.05 and 20.
+    """Fit the temperature, between 0.05 and 20, with the least log loss on dev rows (Guo et al. 2017, 1706.04599).
 
     The loss is convex in 1 / temperature, so the root of its slope is found by Newton's method inside a bracket.
     Rows whose labels were all unseen in training are left out; without rows the answer is 1.
@@ -76,7 +76,7 @@ def fit_temperature(logits: npt.NDArray[np.floating], truth: Sequence[Sequence[s
 def _single_label_slope(
     logits: npt.NDArray[np.floating], targets: npt.NDArray[Any], inverse: float
 ) -> tuple[float, float]:
-    """First and second derivative of the summed softmax loss by 1 / temperature: means and variances of the logits."""
+    """Return the first two derivatives of the summed softmax loss by the inverse temperature."""
     slope = curvature = 0.0
     for rows in _blocks(logits):
         z = logits[rows] - logits[rows].max(axis=1, keepdims=True)
@@ -94,7 +94,7 @@ def _single_label_slope(
 def _multi_label_slope(
     logits: npt.NDArray[np.floating], targets: npt.NDArray[Any], inverse: float
 ) -> tuple[float, float]:
-    """The same of the sigmoid loss, summed over rows and labels."""
+    """Return the first two derivatives of the summed sigmoid loss by the inverse temperature."""
     slope = curvature = 0.0
     for rows in _blocks(logits):
         z = np.clip(logits[rows], -FARTHEST, FARTHEST, dtype=np.float32)
@@ -107,7 +107,7 @@ def _multi_label_slope(
 
 
 def _blocks(logits: npt.NDArray[np.floating]) -> Iterator[slice]:
-    """Ranges of rows that stay in the processor's cache."""
+    """Yield ranges of rows small enough for the processor's cache."""
     size = max(1, BLOCK // logits.shape[1])
     return (slice(start, start + size) for start in range(0, len(logits), size))
 
@@ -115,7 +115,7 @@ def _blocks(logits: npt.NDArray[np.floating]) -> Iterator[slice]:
 def fit_thresholds(
     probs: Floats, truth: Sequence[Sequence[str]], labels: Labels, *, pooled: float = POOLED_COUNT
 ) -> list[float]:
-    """For each label the threshold with the best F1 on dev rows; 0.5 for a label that has none there.
+    """Return the threshold of each label with the best F1 on dev rows; 0.5 for labels that do not occur.
 
     The counts of a label are its own and those of all labels together, weighted so that they hold ``pooled``
     positives: a rare label, whose own best threshold is chance, has that of the pool, a frequent one its own.
@@ -135,7 +135,7 @@ def fit_thresholds(
 
 
 class _Curve:
-    """How many scores reach a threshold, and how many of them are positive."""
+    """Cumulative counts of scores and of positives above any threshold."""
 
     def __init__(self, scores: Floats, positive: npt.NDArray[np.bool_]) -> None:
         order = np.argsort(-scores, kind="stable")
@@ -144,13 +144,13 @@ class _Curve:
         self.positives = int(self._hits[-1])
 
     def at(self, thresholds: Floats) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Scores at or above each threshold, and hits among them."""
+        """Return the number of scores at or above each threshold, and of positives among them."""
         given = np.searchsorted(-self._ranked, -thresholds, side="right")
         return given, self._hits[given]
 
 
 def _best_threshold(scores: Floats, own: _Curve, everyone: _Curve, weight: float) -> float:
-    """Where between two of ``scores``, which fall, the F1 of the weighted counts is best."""
+    """Return the threshold between two of the descending ``scores`` with the best weighted F1."""
     given, hits = own.at(scores)
     all_given, all_hits = everyone.at(scores)
     f1 = 2 * (hits + weight * all_hits) / (given + own.positives + weight * (all_given + everyone.positives))

@@ -1,4 +1,4 @@
-"""Whether texts have moved away from those a model was trained on: more unknown words, another mix of labels."""
+"""Drift between training texts and later texts: more unknown words, or another mix of labels."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 FEW_TOKENS = 100  # below, a share of unknown words says nothing
 UNKNOWN_FACTOR, UNKNOWN_MORE = 2.0, 0.05  # unknown words are too many from twice what is expected, and 5 points more
 MIX_MOVED = 0.1  # share of the labels that would have to be others for the two mixes to be one
-CHANCE = 1e-3  # that two samples of one mix are told to differ, at most
+CHANCE = 1e-3  # largest probability of reporting drift between two samples of the same distribution
 MOST_NAMED = 3
 
 
 def label_counts(rows: Iterable[Sequence[str]]) -> dict[str, int]:
-    """How often each label occurs, by name."""
+    """Count each label by name."""
     return dict(sorted(Counter(name for row in rows for name in row).items()))
 
 
 def drift(training: Mapping[str, Any], unknown: int, tokens: int, rows: Iterable[Sequence[str]]) -> list[str]:
-    """What has moved, a sentence each.
+    """Return a sentence for each kind of drift found.
 
     Args:
         training: ``data`` of training.json, with ``expected_unknown`` and ``labels``; what it lacks is not compared.
@@ -43,7 +43,7 @@ def _unknown_words(expected: Any, unknown: int, tokens: int) -> str:
 
 
 def _label_mix(before: Any, after: Mapping[str, int]) -> str:
-    """Compare by the distance in total variation: half the sum of the differences of the shares.
+    """Compare label distributions by total variation distance.
 
     One row more or less moves it by that row's share at most, so that above its mean it is bounded by McDiarmid (1989).
     """

@@ -1,4 +1,4 @@
-"""How far metrics may be off: percentile bootstrap over the rows (Efron 1979)."""
+"""Confidence intervals of metrics by the percentile bootstrap over rows (Efron 1979)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CELLS = 4_000_000  # numbers drawn at once
 
 
 class Interval(NamedTuple):
-    """An estimate and the ends of its 95 % interval."""
+    """An estimate and the bounds of its 95 % interval."""
 
     value: float
     low: float
@@ -28,7 +28,7 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True)
 class ScoreIntervals:
-    """Metrics as :func:`textcnn.evaluation.metrics.score` defines them, and how far they may be off.
+    """Intervals of the metrics that :func:`textcnn.evaluation.metrics.score` computes.
 
     Attributes:
         overall: accuracy, macro_f1 and micro_f1.
@@ -42,7 +42,7 @@ class ScoreIntervals:
 def score_intervals(
     truth: Sequence[Sequence[str]], given: Sequence[Sequence[str]], labels: Labels, *, seed: int = 0
 ) -> ScoreIntervals:
-    """Intervals of accuracy and F1, from N rows drawn again from the N rows, many times.
+    """Compute bootstrap intervals of accuracy and F1 from N rows.
 
     These metrics depend only on how often each pair of (true labels, labels given) occurs. So a sample is drawn as one
     multinomial over the pairs, exactly as if rows had been drawn, at a cost that does not grow with N. The calibration
@@ -81,7 +81,7 @@ def score_intervals(
 
 
 def _metrics(drawn: npt.NDArray[np.int64], wanted: Any, found: Any, right: Any, occurring: bool) -> dict[str, Floats]:
-    """Metrics of R samples; ``drawn`` is ``(R, pairs)``, how often each pair is in each sample."""
+    """Compute the metrics of R samples; ``drawn (R, pairs)`` counts each (true, given) pair in each sample."""
     hits = _totals(drawn, wanted.multiply(found))
     both = _totals(drawn, wanted) + _totals(drawn, found)
     f1 = np.divide(2 * hits, both, out=np.full(both.shape, np.nan), where=both > 0)
@@ -101,7 +101,7 @@ def _totals(drawn: npt.NDArray[np.int64], table: Any) -> Floats:
 
 
 def _interval(value: float, sampled: Floats) -> Interval:
-    """Samples in which a label does not occur have no F1 of it, and say nothing."""
+    """Return the percentile interval; samples without the label have no F1 and are ignored."""
     tail = (1 - CONFIDENCE) / 2
     kept = sampled[~np.isnan(sampled)]
     low, high = np.quantile(kept, [tail, 1 - tail]) if len(kept) else (value, value)
@@ -109,7 +109,7 @@ def _interval(value: float, sampled: Floats) -> Interval:
 
 
 def _indicators(rows: Iterable[Iterable[str]], names: Sequence[str]) -> Any:
-    """``(rows, names)``, sparse: which row has which label."""
+    """Return a sparse indicator matrix ``(rows, names)`` of the labels of each row."""
     from scipy.sparse import csr_matrix
 
     index = {name: i for i, name in enumerate(names)}

@@ -1,4 +1,4 @@
-"""How good predictions are: accuracy, F1, calibration error, confusions, precision and recall."""
+"""Metrics of predictions: accuracy, F1, calibration error, confusion, precision and recall."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BINS = 15  # as in Guo et al. 2017 (arXiv 1706.04599)
 
 
 def score(truth: Sequence[Sequence[str]], probs: Floats, labels: Labels, thresholds: Sequence[float]) -> dict[str, Any]:
-    """Compare predictions with the true labels of N rows.
+    """Compute the metrics of predictions for N rows.
 
     Args:
         truth: the true labels of each row; one unseen in training counts as wrong and has its own line.
@@ -59,20 +59,20 @@ def score(truth: Sequence[Sequence[str]], probs: Floats, labels: Labels, thresho
 
 
 def _pairs(rows: Sequence[Sequence[str]], names: Sequence[str]) -> npt.NDArray[np.int64]:
-    """``row * len(names) + label`` of every label of every row, each once, ascending."""
+    """Return ``row * len(names) + label`` for every label of every row, unique and ascending."""
     index = {name: i for i, name in enumerate(names)}
     found = [number * len(names) + index[name] for number, row in enumerate(rows) for name in row]
     return np.unique(np.array(found, np.int64))
 
 
 def _ratio(part: npt.ArrayLike, whole: npt.ArrayLike) -> Floats:
-    """Part of whole, 0 where there is no whole."""
+    """Divide, giving 0 where the denominator is 0."""
     return np.divide(part, whole, out=np.zeros(np.shape(whole)), where=np.asarray(whole) > 0)
 
 
 @dataclass(frozen=True)
 class CalibrationBins:
-    """Decisions in 15 equal bins of confidence, as a reliability diagram shows them.
+    """Decisions in 15 equal bins of confidence, the data of a reliability diagram.
 
     Attributes:
         counts: ``(15,)``, decisions in each.
@@ -86,12 +86,12 @@ class CalibrationBins:
 
     @property
     def error(self) -> float:
-        """Expected calibration error (Guo et al. 2017): mean gap of confidence and success."""
+        """Expected calibration error (Guo et al. 2017): mean gap between confidence and accuracy."""
         return float(np.abs(self.confidence - self.success).sum() / self.counts.sum())
 
 
 def calibration_bins(truth: Sequence[Sequence[str]], probs: Floats, labels: Labels) -> CalibrationBins:
-    """Put every decision into the bin of its confidence.
+    """Assign every decision to the bin of its confidence.
 
     Single-label: the confidence is that of the label given; multi-label: every label of every row counts.
     """
@@ -111,7 +111,7 @@ def calibration_bins(truth: Sequence[Sequence[str]], probs: Floats, labels: Labe
 
 
 def calibration_error(truth: Sequence[Sequence[str]], probs: Floats, labels: Labels) -> float:
-    """Expected calibration error over 15 equal bins (Guo et al. 2017): mean gap of confidence and success."""
+    """Return the expected calibration error over 15 equal bins (Guo et al. 2017)."""
     return calibration_bins(truth, probs, labels).error
 
 
@@ -120,7 +120,7 @@ OTHERS = "(others)"
 
 @dataclass(frozen=True)
 class Confusion:
-    """A table of labels against labels.
+    """A confusion matrix.
 
     Attributes:
         names: of rows and columns.
@@ -135,7 +135,7 @@ class Confusion:
     folded: int = 0
 
     def pairs(self, most: int) -> list[tuple[str, str, int]]:
-        """The most frequent confusions: the label missed, the label given for it, and how often."""
+        """Return the most frequent confusions: true label, given label, count."""
         off = self.counts.copy()
         np.fill_diagonal(off, 0)
         order = np.argsort(-off, axis=None, kind="stable")[:most]
@@ -143,7 +143,7 @@ class Confusion:
         return [(self.names[i], self.names[j], int(off[i, j])) for i, j in places if off[i, j]]
 
     def folded_to(self, most: int) -> Confusion:
-        """The ``most - 1`` labels with the most confusions as they are, the others together; no name is twice."""
+        """Keep the ``most - 1`` labels with the most confusions, and merge the others under a unique name."""
         if len(self.names) <= most:
             return self
         off = self.counts.sum(axis=0) + self.counts.sum(axis=1) - 2 * np.diag(self.counts)
@@ -156,7 +156,7 @@ class Confusion:
 
 
 def confusion(truth: Sequence[Sequence[str]], given: Sequence[Sequence[str]], labels: Labels) -> Confusion:
-    """Compare labels with the true ones; those unseen in training have a line too."""
+    """Compute the confusion matrix; labels unseen in training have a row too."""
     names = [*labels.names, *sorted({name for row in truth for name in row} - set(labels.names))]
     index = {name: i for i, name in enumerate(names)}
     counts = np.zeros((len(names), len(names)), np.int64)
@@ -171,7 +171,7 @@ def confusion(truth: Sequence[Sequence[str]], given: Sequence[Sequence[str]], la
 
 @dataclass(frozen=True)
 class PrecisionRecall:
-    """The curve of one label.
+    """Precision-recall curve of one label.
 
     Attributes:
         precision: ``(P,)``.
@@ -187,7 +187,7 @@ class PrecisionRecall:
 def precision_recall(
     truth: Sequence[Sequence[str]], probs: Floats, labels: Labels, *, points: int = 200
 ) -> dict[str, PrecisionRecall]:
-    """Curves of the labels that some row has and some row has not, by scikit-learn.
+    """Return the curves of the labels with both positive and negative rows, by scikit-learn.
 
     Args:
         truth: the true labels of each row.

@@ -1,1 +1,1 @@
-"""From image files and arrays to channels-first tensors."""
+"""Reading of images into channels-first arrays, and batches of them."""

@@ -1,4 +1,4 @@
-"""Batches of images: scaled, channels first, shifted and mirrored at random in training."""
+"""Batches of images: normalized, channels first, randomly shifted and mirrored in training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from textcnn.tokenization.masking import uniform
 
 @dataclass(frozen=True)
 class RandomShift:
-    """Moves and mirrors images at random, as crops of a padded image do (Krizhevsky et al. 2012; He et al. 2016).
+    """Shifts and mirrors images at random, like crops of a padded image (Krizhevsky et al. 2012; He et al. 2016).
 
     What a shift uncovers is filled with the image's edge, so it has no frame that the network could see.
 
@@ -31,7 +31,7 @@ class RandomShift:
     seed: int
 
     def __call__(self, pixels: Tensor, rows: npt.NDArray[np.int64], epoch: int) -> Tensor:
-        """The images ``(B, C, H, W)`` numbered ``rows`` in the training set, moved and mirrored."""
+        """Return the training images ``(B, C, H, W)`` numbered ``rows``, shifted and mirrored."""
         height, width = pixels.shape[2:]
         down, right, mirrored = (
             torch.from_numpy(uniform(self.seed, epoch, rows, np.full_like(rows, choice))) for choice in range(3)
@@ -48,7 +48,7 @@ class RandomShift:
 
 @dataclass(frozen=True)
 class ImageBatch:
-    """B images.
+    """A batch of B images.
 
     Attributes:
         pixels: ``(B, C, H, W)`` float32, normalized.
@@ -67,18 +67,18 @@ class ImageBatch:
 
     @property
     def num_tokens(self) -> int:
-        """What speed is counted in: an image's tokens are its pixels' places, H * W each."""
+        """Number of pixels, H * W per image, in which speed is counted."""
         return len(self.pixels) * self.pixels.shape[2] * self.pixels.shape[3]
 
     def to(self, device: torch.device) -> ImageBatch:
-        """The same batch on another device."""
+        """Copy the batch to another device."""
         labels = None if self.labels is None else self.labels.to(device)
         return replace(self, pixels=self.pixels.to(device), labels=labels)
 
 
 @dataclass(frozen=True)
 class ImageInputs:
-    """From arrays to batches: what training and the predictor share.
+    """Turns arrays into batches; shared by training and the predictor.
 
     Attributes:
         shape: (C, H, W) of every image.
@@ -92,14 +92,14 @@ class ImageInputs:
 
     @classmethod
     def fit(cls, pixels: npt.NDArray[Any]) -> ImageInputs:
-        """Take shape, mean and standard deviation from the training images ``(N, C, H, W)``."""
+        """Compute shape, mean and standard deviation of the training images ``(N, C, H, W)``."""
         mean = pixels.mean((0, 2, 3), dtype=np.float64)
         std = np.maximum(pixels.std((0, 2, 3), dtype=np.float64), 1e-6)
         channels, height, width = pixels.shape[1:]
         return cls((channels, height, width), tuple(mean.tolist()), tuple(std.tolist()))
 
     def encode(self, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Check the images ``(N, C, H, W)``; they stay as they are until they are batched.
+        """Check the images ``(N, C, H, W)`` and return them unchanged; batches are normalized later.
 
         Raises:
             DataError: images of another shape than those of the training set.
@@ -111,7 +111,7 @@ class ImageInputs:
         return images
 
     def sizes(self, images: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-        """Places of each image, ``(N,)``."""
+        """Return the number of pixels of each image, ``(N,)``."""
         return np.full(len(images), self.shape[1] * self.shape[2], np.int64)
 
     def batch(
@@ -123,7 +123,7 @@ class ImageInputs:
         augment: RandomShift | None = None,
         epoch: int = 0,
     ) -> ImageBatch:
-        """The images numbered ``rows`` as a batch; ``labels`` are those of all images."""
+        """Build a batch of the images numbered ``rows``; ``labels`` are those of all images."""
         pixels = torch.from_numpy(images[rows].astype(np.float32))
         if augment is not None:
             pixels = augment(pixels, rows, epoch)

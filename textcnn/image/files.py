@@ -1,4 +1,4 @@
-"""Files of images: npz and idx archives, and pictures that Pillow decodes."""
+"""Image files: npz and idx archives, and pictures decoded by Pillow."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LIKELY_INFLATION, _ANYWAY = 100, 2**26  # times, bytes
 
 
 def read_npz(path: Path, names: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
-    """Those arrays of an npz archive that are called one of ``names``.
+    """Read the arrays of an npz archive that have one of these ``names``.
 
     Raises:
         DataError: not an npz archive, a damaged one, or an array of Python objects.
@@ -39,7 +39,7 @@ def read_npz(path: Path, names: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
 
 
 def write_npz(path: str | Path, images: npt.NDArray[Any], labels: npt.NDArray[Any]) -> None:
-    """Write ``images`` and ``labels`` as an npz whose bytes depend on nothing but the arrays."""
+    """Write ``images`` and ``labels`` as an npz whose bytes depend on the arrays alone."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in (("images", images), ("labels", labels)):
             member = zipfile.ZipInfo(f"{name}.npy")
@@ -50,7 +50,7 @@ def write_npz(path: str | Path, images: npt.NDArray[Any], labels: npt.NDArray[An
 
 
 def read_idx(path: Path, axes: int) -> npt.NDArray[np.uint8]:
-    """An idx file of unsigned bytes with ``axes`` axes, gzipped if its name says so.
+    """Read an idx file of unsigned bytes with ``axes`` axes, gzipped if its name says so.
 
     Raises:
         DataError: a header that does not fit the length of the file, or damage.
@@ -86,13 +86,13 @@ def _read_idx_stream(stream: IO[bytes], path: Path, axes: int) -> npt.NDArray[np
 
 
 def write_idx(path: str | Path, array: npt.NDArray[np.uint8]) -> None:
-    """Write bytes of any shape as an idx file: ``(N, H, W)`` images, ``(N,)`` labels."""
+    """Write bytes of any shape as an idx file: images ``(N, H, W)`` or labels ``(N,)``."""
     header = bytes((0, 0, 8, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape)
     Path(path).write_bytes(header + np.ascontiguousarray(array).tobytes())
 
 
 def _npy(archive: zipfile.ZipFile, member: str, path: Path) -> npt.NDArray[Any]:
-    """One array of an npz; its header is checked against its size before numpy makes room for it."""
+    """Read one array of an npz, checking its header against its size before memory is allocated."""
     info = checked_member(archive, member, path)
     _check_inflation(info.file_size, info.compress_size, member, path)
     with archive.open(info) as stream:
@@ -125,12 +125,12 @@ Size = tuple[int, int]  # height, width
 
 
 def picture_files(folder: Path) -> dict[Path, str | None]:
-    """The pictures of a folder and their labels, sorted: a folder per label, or pictures without labels.
+    """Return the pictures of a folder, sorted, with their labels: a folder per label, or no labels.
 
     Hidden files and files of other kinds are left out; pictures below a label's folder have that label, however deep.
 
     Raises:
-        DataError: pictures beside folders of pictures.
+        DataError: a folder mixes pictures and folders of pictures.
     """
     found: dict[Path, str | None] = {}
     for path in sorted(folder.rglob("*")):
@@ -177,7 +177,7 @@ def read_pictures(
 def _pixels(
     name: str, picture: Any, source: Path | str, size: Size | None, channels: int | None
 ) -> npt.NDArray[np.uint8]:
-    """One picture as ``(C, H, W)``."""
+    """Decode one picture to ``(C, H, W)``."""
     pillow = import_extra("PIL.Image", extra="image", feature="reading pictures")
     try:
         with _warnings_as_errors(), pillow.open(picture) if isinstance(picture, Path) else picture as opened:
@@ -193,7 +193,7 @@ def _pixels(
 
 
 def _eight_bits(image: Any, pillow: Any) -> Any:
-    """Sixteen-bit grey scaled to eight, which Pillow's own conversion would clip at white."""
+    """Scale sixteen-bit grey to eight bits; Pillow's own conversion would clip at white."""
     if not image.mode.startswith("I"):
         return image
     return pillow.fromarray((np.asarray(image).clip(0, 65535) // 256).astype(np.uint8))
@@ -201,7 +201,7 @@ def _eight_bits(image: Any, pillow: Any) -> Any:
 
 @contextmanager
 def _warnings_as_errors() -> Iterator[None]:
-    """Pillow only warns of a decompression bomb."""
+    """Raise Pillow's decompression-bomb warnings as errors within the block."""
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*decompression bomb")
         yield

@@ -1,4 +1,4 @@
-"""Images into one channels-first array: npz archives, idx files, folders of pictures, data sets of the hub."""
+"""Reading of images into one channels-first array: npz archives, idx files, folders of pictures, hub data sets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PICTURE_SPLITS = ("train", "dev", "validation", "test")
 
 @dataclass(frozen=True)
 class Images:
-    """A set of images of one size.
+    """A set of images of equal size.
 
     Attributes:
         pixels: ``(N, C, H, W)``, uint8 (0 to 255) or float32; C is 1 or 3.
@@ -53,7 +53,7 @@ def read_images(
 
             - an ``.npz`` with ``images`` (``(N, H, W)``, ``(N, H, W, C)`` or ``(N, C, H, W)``, C 1 or 3) and, if there
               are any, ``labels`` ``(N,)``; where axes 1 and 3 both could be the channels, axis 1 is, with a warning;
-            - ``NAME-images-idx3-ubyte[.gz]`` with ``NAME-labels-idx1-ubyte[.gz]`` beside it;
+            - ``NAME-images-idx3-ubyte[.gz]`` with ``NAME-labels-idx1-ubyte[.gz]`` in the same folder;
             - a folder that holds one of these for each split, as `textcnn data get` writes it;
             - a folder with a folder of pictures for each label, a folder of pictures, or one picture;
             - a hub id, ``owner/name`` or ``hf://owner/name/split``, of a data set with a column of pictures.
@@ -63,7 +63,7 @@ def read_images(
         channels: 1 or 3: what pictures are converted to; none: 3 if some of them have colours. Arrays stay as they are.
 
     Returns:
-        The images, channels first. Integers become uint8, floats float32. A file ``labels.txt`` beside idx files
+        The images, channels first. Integers become uint8, floats float32. A file ``labels.txt`` next to idx files
         names their label numbers, one a line.
 
     Raises:
@@ -91,13 +91,13 @@ def read_images(
 
 
 def read_part(source: str | Path, part: str, *, size: Size | None = None, channels: int | None = None) -> Images:
-    """As :func:`read_images`; of a folder with several splits, the one called ``part``."""
+    """Read images like :func:`read_images`; of a folder with several splits, the one called ``part``."""
     several = Path(source).is_dir() and len(splits(source)) > 1
     return read_images(source, split=part if several else None, size=size, channels=channels)
 
 
 def splits(folder: str | Path) -> dict[str, Path]:
-    """The sets of images in ``folder``: name of the split -> its file, or its folder of pictures, sorted by name."""
+    """Return the image sets in ``folder`` by split name: a file or a folder of pictures each, sorted by name."""
     found = {}
     for path in sorted(Path(folder).iterdir()):
         match = re.fullmatch(rf"(.+?)(\.npz|{IDX_IMAGES}(\.gz)?)", path.name)
@@ -145,7 +145,7 @@ def _pixels(array: npt.NDArray[Any], path: Path) -> npt.NDArray[np.uint8] | npt.
 
 
 def _channels_first(array: npt.NDArray[Any], path: Path) -> npt.NDArray[Any]:
-    """``(N, H, W)``, ``(N, H, W, C)`` or ``(N, C, H, W)`` -> ``(N, C, H, W)``."""
+    """Transpose ``(N, H, W)``, ``(N, H, W, C)`` or ``(N, C, H, W)`` to ``(N, C, H, W)``."""
     shape = array.shape
     if array.ndim == 3:
         return array[:, None]
@@ -177,8 +177,8 @@ def _read_idx(path: Path) -> Images:
     pixels = read_idx(path, 3)
     stem, _, ending = path.name.rpartition(IDX_IMAGES)
     candidates = [path.with_name(stem + IDX_LABELS + end) for end in dict.fromkeys((ending, "", ".gz"))]
-    beside = next((candidate for candidate in candidates if candidate.is_file()), None)
-    labels = None if beside is None else _named(read_idx(beside, 1), path.with_name(LABEL_NAMES))
+    label_file = next((candidate for candidate in candidates if candidate.is_file()), None)
+    labels = None if label_file is None else _named(read_idx(label_file, 1), path.with_name(LABEL_NAMES))
     return _images(pixels[:, None], labels, path, "test" if stem == "t10k" else stem)
 
 
@@ -205,7 +205,7 @@ def _read_picture_files(folder: Path, found: dict[Path, str | None], size: Size 
 
 
 def _read_hub(name: str, size: Size | None, channels: int | None) -> Images:
-    """A split of the hub: its first column of pictures, and its column ``label``, else its first column of classes."""
+    """Read a split of the hub: its first picture column, and the column ``label``, else its first class column."""
     dataset, full_name = hub_split(name)
     kinds = {column: type(feature).__name__ for column, feature in dataset.features.items()}
     pictures = next((column for column, kind in kinds.items() if kind == "Image"), None)

@@ -1,1 +1,1 @@
-"""Architectures: one file each, listed in the registry."""
+"""Model architectures, one file each, listed in the registry."""

@@ -1,4 +1,4 @@
-"""A bag of words and word n-grams: the mean of their vectors (fastText; Joulin et al. 2016, arXiv 1607.01759)."""
+"""Bag of words and word n-grams: the mean of their vectors (fastText; Joulin et al. 2016, arXiv 1607.01759)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class BagEncoder(nn.Module):
         self.out_features = embedding_dim
 
     def forward(self, embedded: Tensor, batch: Batch) -> Tensor:
-        """Features ``(B, D)`` from the vectors ``(U, D)`` of the batch's unique types."""
+        """Return features ``(B, D)`` from the vectors ``(U, D)`` of the batch's unique types."""
         mean = mean_of_types(embedded, batch)
         if self.ngrams is not None:
             sums, counts = self.ngrams(batch)

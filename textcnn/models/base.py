@@ -1,4 +1,4 @@
-"""How small an image may be for an architecture that halves it."""
+"""Text and image classifiers: assembly from encoder, head and wide branch, weights by name, and batched inference."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TIMES = {1: "once", 2: "twice"}
 
 
 def require_sides(name: str, shape: tuple[int, int, int], halvings: int) -> None:
-    """Refuse images ``(C, H, W)`` of which halving that often leaves nothing.
+    """Raise an error if images ``(C, H, W)`` are too small to be halved ``halvings`` times.
 
     Raises:
         ConfigError: H or W is below ``2 ** halvings``.
@@ -39,29 +39,29 @@ def require_sides(name: str, shape: tuple[int, int, int], halvings: int) -> None
 
 
 class TextEncoder(Protocol):
-    """What a text architecture is: word vectors and a batch to features."""
+    """Interface of text architectures: maps word vectors and a batch to features."""
 
     out_features: int
 
     def __call__(self, embedded: Tensor, batch: Batch) -> Tensor:
-        """Features ``(B, F)`` from the vectors ``(U, D)`` of the batch's unique types."""
+        """Return features ``(B, F)`` from the vectors ``(U, D)`` of the batch's unique types."""
 
 
 class Branches(NamedTuple):
-    """Logits ``(B, C)`` of the parts of a model, each trained by its own loss."""
+    """Logits ``(B, C)`` of the branches of a model, each trained by its own loss."""
 
     main: Tensor
     wide: Tensor | None = None
 
 
 class TextClassifier(nn.Module):
-    """``logits = head(encoder(embedding(batch), batch)) + wide_scale * wide(batch)``.
+    """Text classifier: ``logits = head(encoder(embedding(batch), batch)) + wide_scale * wide(batch)``.
 
     Args:
         embedding: makes the vector of each unique type.
         encoder: an architecture of this folder.
         head: features to logits.
-        wide: a linear model beside the network, which shares nothing with it; or none.
+        wide: a linear model that shares no weights with the network; or none.
         wide_scale: how much its logits count in the sum.
     """
 
@@ -82,18 +82,18 @@ class TextClassifier(nn.Module):
         self.wide_scale = wide_scale
 
     def branches(self, batch: Batch) -> Branches:
-        """Logits of each part, ``(B, C)``."""
+        """Return the logits of each branch, ``(B, C)``."""
         main = self.head(self.encoder(self.embedding(batch), batch))
         return Branches(main, None if self.wide is None else self.wide(batch))
 
     def forward(self, batch: Batch) -> Tensor:
-        """Logits ``(B, C)``."""
+        """Return logits ``(B, C)``."""
         branches = self.branches(batch)
         return branches.main if branches.wide is None else branches.main + self.wide_scale * branches.wide
 
 
 class ImageClassifier(nn.Module):
-    """``logits = head(encoder(pixels))``: the text classifier's sister, with the same head and the same trainer."""
+    """Image classifier: ``logits = head(encoder(pixels))``, with the head and the trainer of text classifiers."""
 
     def __init__(self, encoder: nn.Module, head: Head) -> None:
         super().__init__()
@@ -101,11 +101,11 @@ class ImageClassifier(nn.Module):
         self.head = head
 
     def branches(self, batch: ImageBatch) -> Branches:
-        """Logits of each part, ``(B, C)``."""
+        """Return the logits of the single branch, ``(B, C)``."""
         return Branches(self.head(self.encoder(batch.pixels)))
 
     def forward(self, batch: ImageBatch) -> Tensor:
-        """Logits ``(B, C)``."""
+        """Return logits ``(B, C)``."""
         return self.branches(batch).main
 
 
@@ -118,7 +118,7 @@ def build_text_classifier(
     num_features: int | None = None,
     seed: int | None = None,
 ) -> TextClassifier:
-    """A text classifier with fresh weights.
+    """Build a text classifier with initial weights.
 
     Args:
         config: the architecture and its settings.
@@ -145,12 +145,12 @@ def build_text_classifier(
 
 
 def weights_of(model: nn.Module) -> Weights:
-    """The weights and buffers of a model by name: arrays that share their memory, if it is on the CPU."""
+    """Return a model's weights and buffers by name, as arrays that share its memory if it is on the CPU."""
     return {name: value.detach().cpu().numpy() for name, value in model.state_dict().items()}
 
 
 def put_weights(model: nn.Module, weights: Weights) -> None:
-    """Copy weights by name, all of them, into a model.
+    """Copy all weights, given by name, into a model.
 
     Raises:
         RuntimeError: names or shapes do not fit.
@@ -159,7 +159,7 @@ def put_weights(model: nn.Module, weights: Weights) -> None:
 
 
 def build_image_classifier(config: ModelConfig, shape: tuple[int, int, int], labels: Labels) -> ImageClassifier:
-    """An image classifier with fresh weights for images of ``shape`` (C, H, W).
+    """Build an image classifier with initial weights for images of ``shape`` (C, H, W).
 
     Raises:
         ConfigError: an unknown architecture, a setting it does not have, or images too small for it.
@@ -169,7 +169,7 @@ def build_image_classifier(config: ModelConfig, shape: tuple[int, int, int], lab
 
 
 def num_parameters(model: nn.Module) -> int:
-    """Trainable numbers of a model."""
+    """Return the number of trainable parameters of a model."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
@@ -197,25 +197,25 @@ Rows = npt.NDArray[np.int64]
 
 
 class Inputs(Protocol[EncodedIn]):
-    """How raw rows become batches: texts and images each have their own."""
+    """Interface that turns encoded rows into batches, for texts and for images."""
 
     def sizes(self, encoded: EncodedIn) -> Rows:
-        """Tokens (or pixels) of each row as the model sees it, ``(N,)``."""
+        """Return the tokens (or pixels) of each row as the model sees it, ``(N,)``."""
 
     def batch(self, encoded: EncodedIn, rows: Rows) -> Any:
-        """The rows of that number as a batch with a method ``to(device)``."""
+        """Build a batch, with a method ``to(device)``, of the rows numbered ``rows``."""
 
 
 def logits_of(
     model: nn.Module, inputs: Inputs[Encoded], encoded: Encoded, rows: slice = slice(None)
 ) -> npt.NDArray[np.float32]:
-    """Logits ``(N, C)`` of all rows, or of a range of them, in their order; the model is left in evaluation mode."""
+    """Return logits ``(N, C)`` of all rows, or of some, in order; the model is left in evaluation mode."""
     found = _passes(model, inputs, encoded, lambda batch: {"sum": model(batch)}, rows)
     return found.get("sum", np.zeros((0, 0), np.float32))
 
 
 def branch_logits_of(model: nn.Module, inputs: Inputs[Encoded], encoded: Encoded) -> dict[str, npt.NDArray[np.float32]]:
-    """Logits ``(N, C)`` of each branch of a model by its name, ``main`` first; branches it lacks are left out."""
+    """Return logits ``(N, C)`` of each existing branch of a model by name, ``main`` first."""
 
     def branches(batch: Any) -> dict[str, Tensor]:
         found = model.branches(batch)._asdict()  # type: ignore[operator]
@@ -247,7 +247,7 @@ def _passes(
 
 
 def evaluation_batches(sizes: Rows, *, budget: int = 32_768, most: int = 1_024) -> list[Rows]:
-    """Rows of batches for a pass without training: by length, each padded to at most ``budget`` tokens, or one text."""
+    """Batch rows for inference by length, each batch padded to at most ``budget`` tokens, or a single text."""
     order = np.argsort(sizes, kind="stable")
     batches = []
     start = 0

@@ -17,7 +17,7 @@ THIRD: dict[str, Any] = {"pool": "max", "pool_size": 3, "pool_stride": 3, "pool_
 
 
 class CharCNNEncoder(nn.Module):
-    """``(U, D) -> (B, H)``: characters in, no words needed.
+    """Encoder ``(U, D) -> (B, H)`` of characters; it needs no words.
 
     Characters are the tokens: with this architecture the setting ``tokenizer`` is ``char`` unless told otherwise, and
     D is the width of a learned vector of a character, where the paper has one-hot rows of 70 characters (the product of
@@ -31,7 +31,7 @@ class CharCNNEncoder(nn.Module):
         num_filters: F; 256 in the small net of the paper, 1024 in the large one.
         hidden_size: H, units of both dense layers; 1024 and 2048 in the paper.
         norm: a name of :data:`textcnn.nn.norms.NORMS`; ``none`` in the paper.
-        dropout: share set to 0 in training, behind each dense layer.
+        dropout: share set to 0 in training, after each dense layer.
     """
 
     def __init__(
@@ -60,6 +60,6 @@ class CharCNNEncoder(nn.Module):
         self.out_features = hidden_size
 
     def forward(self, embedded: Tensor, batch: Batch) -> Tensor:
-        """Features ``(B, H)`` from the vectors ``(U, D)`` of the batch's unique characters."""
+        """Return features ``(B, H)`` from the vectors ``(U, D)`` of the batch's unique characters."""
         x, lengths = self.blocks(padded_vectors(embedded, batch).transpose(1, 2), batch.lengths)
         return zero_empty(self.dense(pool_time(x.transpose(1, 2), lengths, "max")), lengths)

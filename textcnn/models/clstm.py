@@ -14,7 +14,7 @@ from textcnn.tokenization.batch import Batch
 
 
 class CLSTMEncoder(nn.Module):
-    """``(U, D) -> (B, H)``: no pooling between the two, so that the LSTM reads a window for every word.
+    """Encoder ``(U, D) -> (B, H)``: an LSTM over unpooled convolution windows, one for every word.
 
     The convolution keeps the length, where the paper loses ``h - 1`` windows: a text of one word has one.
     Parameters: ``F * (D * h + 1)`` and for each direction ``4 H (F + H + 2)``.
@@ -51,7 +51,7 @@ class CLSTMEncoder(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, embedded: Tensor, batch: Batch) -> Tensor:
-        """Features ``(B, H)`` from the vectors ``(U, D)`` of the batch's unique types."""
+        """Return features ``(B, H)`` from the vectors ``(U, D)`` of the batch's unique types."""
         words = self.dropout(padded_vectors(embedded, batch))
         windows = self.windows(words.transpose(1, 2), batch.lengths).transpose(1, 2)
         states = self.layer(windows, batch.lengths)

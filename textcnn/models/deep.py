@@ -1,4 +1,4 @@
-"""Convolution, activation and pooling repeated, then the head: the stack that every tutorial draws (LeCun 1998)."""
+"""Deep CNN: convolution, activation and pooling repeated, then max over time (LeCun 1998)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from textcnn.tokenization.batch import Batch
 
 
 class DeepEncoder(nn.Module):
-    """``(U, D) -> (B, F)``: blocks that each halve the text, then the maximum over what is left of it.
+    """Encoder ``(U, D) -> (B, F)``: blocks that each halve the text, then the maximum over the remaining steps.
 
     Each block has the window 3 with stride 2, so that one word never vanishes; every further block sees twice as far.
     Parameters of plain blocks without norm: ``F * (D * h + 1)`` for the first, ``F * (F * h + 1)`` for each other, and
@@ -64,7 +64,7 @@ class DeepEncoder(nn.Module):
         self.out_features = depths[-1]
 
     def forward(self, embedded: Tensor, batch: Batch) -> Tensor:
-        """Features ``(B, F)`` from the vectors ``(U, D)`` of the batch's unique types."""
+        """Return features ``(B, F)`` from the vectors ``(U, D)`` of the batch's unique types."""
         x, lengths = self.blocks(padded_vectors(embedded, batch).transpose(1, 2), batch.lengths)
         features: Tensor = self.dropout(pool_time(x.transpose(1, 2), lengths, "max"))
         return features

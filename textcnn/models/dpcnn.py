@@ -1,4 +1,4 @@
-"""Deep pyramid CNN: pairs of convolutions with shortcuts, half the text each (Johnson & Zhang 2017, ACL P17-1052)."""
+"""Deep pyramid CNN: convolution pairs with shortcuts, each on half the steps (Johnson & Zhang 2017, ACL P17-1052)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from textcnn.tokenization.batch import Batch
 
 
 class PyramidBlock(nn.Module):
-    """``x + f(x)`` with f two convolutions, each behind its activation, so that the way of x has no activation at all.
+    """Pre-activation residual block ``x + f(x)``, f two convolutions; the shortcut has no activation.
 
     Args:
         num_filters: channels in and out.
@@ -27,13 +27,13 @@ class PyramidBlock(nn.Module):
         self.second = ConvBlock(1, num_filters, num_filters, 3, padding="same", activation="identity")
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """``(B, F, T)`` to the same shape."""
+        """Map ``(B, F, T)`` to the same shape."""
         summed: Tensor = x + self.second(self.first(self.activation(x), lengths), lengths)
         return summed
 
 
 class DPCNNEncoder(nn.Module):
-    """``(U, D) -> (B, F)``: a region embedding of three words, then blocks on half the places of the one before.
+    """Encoder ``(U, D) -> (B, F)``: a region embedding of three words, then blocks that each halve the text.
 
     The channels stay F, so each block costs half as much as the one before, and all together less than two of them.
     The paper halves until one place is left; here the number of blocks is fixed, a text of one place stays one, and
@@ -57,7 +57,7 @@ class DPCNNEncoder(nn.Module):
         self.out_features = num_filters
 
     def forward(self, embedded: Tensor, batch: Batch) -> Tensor:
-        """Features ``(B, F)`` from the vectors ``(U, D)`` of the batch's unique types."""
+        """Return features ``(B, F)`` from the vectors ``(U, D)`` of the batch's unique types."""
         lengths = batch.lengths
         x = self.region(padded_vectors(embedded, batch).transpose(1, 2), lengths)
         for number, block in enumerate(self.blocks):

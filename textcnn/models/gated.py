@@ -1,4 +1,4 @@
-"""Gated convolutions: half the channels decide how much of the other half passes (Dauphin et al. 2017, 1612.08083)."""
+"""Gated convolutions: half the channels gate the other half (Dauphin et al. 2017, arXiv 1612.08083)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from textcnn.tokenization.batch import Batch
 
 
 class GatedEncoder(nn.Module):
-    """``(U, D) -> (B, F)``: gated blocks at full length, each added to what it read, then the maximum over time.
+    """Encoder ``(U, D) -> (B, F)``: residual gated blocks at full length, then the maximum over time.
 
     The paper predicts the next word and pads in front; a classifier sees both sides. Parameters:
     ``2 F * (D * h + 1) + (num_blocks - 1) * 2 F * (F * h + 1)``.
@@ -44,7 +44,7 @@ class GatedEncoder(nn.Module):
         self.out_features = num_filters
 
     def forward(self, embedded: Tensor, batch: Batch) -> Tensor:
-        """Features ``(B, F)`` from the vectors ``(U, D)`` of the batch's unique types."""
+        """Return features ``(B, F)`` from the vectors ``(U, D)`` of the batch's unique types."""
         x, lengths = padded_vectors(embedded, batch).transpose(1, 2), batch.lengths
         for number, block in enumerate(self.blocks):
             gated = block(x, lengths)

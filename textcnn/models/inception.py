@@ -1,4 +1,4 @@
-"""Inception: filters of several widths side by side at every layer (Szegedy et al. 2015, arXiv 1409.4842)."""
+"""Inception: parallel filters of several widths at every layer (Szegedy et al. 2015, arXiv 1409.4842)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from textcnn.nn.dropout import Dropout
 
 
 class InceptionEncoder(nn.Module):
-    """``(B, C, H, W) -> (B, F)``: a convolution, inception blocks, the mean over all places.
+    """Encoder ``(B, C, H, W) -> (B, F)``: a convolution, inception blocks, then the mean over all positions.
 
     The convolution and every block but the last end with a 2 x 2 maximum. What Kim's text CNN does once, windows of
     several widths over the same input, is done at each layer. GoogLeNet has 9 blocks, a branch of maxima in each, no
@@ -64,7 +64,7 @@ class InceptionEncoder(nn.Module):
         self.out_features = depth
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Features ``(B, F)`` from pixels ``(B, C, H, W)``."""
+        """Return features ``(B, F)`` from pixels ``(B, C, H, W)``."""
         places: Tensor = self.blocks(self.stem(pixels))  # (B, F, H', W')
         features: Tensor = self.dropout(places.mean((2, 3)))
         return features

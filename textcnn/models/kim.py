@@ -1,4 +1,4 @@
-"""Kim's text CNN: one layer of filters of several widths, max over time (Kim 2014, arXiv 1408.5882)."""
+"""Kim's text CNN: one convolution layer of several widths, max over time (Kim 2014, arXiv 1408.5882)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from textcnn.tokenization.batch import Batch, is_exporting
 
 
 class KimEncoder(nn.Module):
-    """``(U, D) -> (B, F)``: filters over windows of words, their largest score each, activation, dropout.
+    """Encoder ``(U, D) -> (B, F)``: filters over windows of words, max-pooled over time, activation, dropout.
 
-    Beside them, undropped, the mean of the word vectors (``pooling``); or another pooling over the windows.
+    ``pooling`` appends the mean of the word vectors, without dropout, or selects another pooling over the windows.
 
     Windows reach over both ends, so a text of one word is seen by every width. With nested widths one bank of filters
     of K = max(h) taps serves all G widths: the score of a window of h words is the sum of the first h taps and of a
@@ -72,13 +72,13 @@ class KimEncoder(nn.Module):
         self.out_features = settings.out_features(embedding_dim)
 
     def filters(self) -> list[tuple[Tensor, Tensor]]:
-        """Weights ``(num_filters, D, h)`` and biases ``(num_filters,)`` of every width h in ``sizes``."""
+        """Return weights ``(num_filters, D, h)`` and biases ``(num_filters,)`` of every width h in ``sizes``."""
         if self.nested:
             return [(self.bank.weight[:, :, :size], bias) for size, bias in zip(self.sizes, self.bias, strict=True)]
         return [(conv.get_parameter("weight"), conv.get_parameter("bias")) for conv in self.convs]
 
     def forward(self, embedded: Tensor, batch: Batch) -> Tensor:
-        """Features ``(B, F)`` from the vectors ``(U, D)`` of the batch's unique types."""
+        """Return features ``(B, F)`` from the vectors ``(U, D)`` of the batch's unique types."""
         if self.pooling in ("max", "max+mean") and not is_exporting():
             return self._maxima(embedded, batch)
         words = padded_vectors(embedded, batch).transpose(1, 2)  # (B, D, T)
@@ -89,7 +89,7 @@ class KimEncoder(nn.Module):
         return dropped
 
     def _pool(self, weight: Tensor, bias: Tensor, words: Tensor, lengths: Tensor) -> Tensor:
-        """One width, pooled over the windows that reach into the text, of which it has T + h - 1."""
+        """Apply the filters of one width and pool over the T + h - 1 windows that overlap the text."""
         overhang = weight.shape[2] - 1
         scores = F.conv1d(words, weight, bias, padding=overhang)
         values = self.activation(scores).transpose(1, 2)  # (B, T + h - 1, filters)
@@ -104,7 +104,7 @@ class KimEncoder(nn.Module):
         return torch.cat([pool_time(values, windows, "max"), average], 1)
 
     def _maxima(self, embedded: Tensor, batch: Batch) -> Tensor:
-        """The largest score of every filter by the kernel, which makes no score twice for one type."""
+        """Return the maximum of every filter by the fused kernel, which computes each type's products once."""
         keep = None
         if self.training and self.dropout.p:
             chance = self._chance(batch.num_rows, embedded.device)
@@ -119,7 +119,7 @@ class KimEncoder(nn.Module):
         return torch.cat([maxima, mean_of_types(embedded, batch)], 1)  # (B, filters + D)
 
     def _chance(self, num_rows: int, device: torch.device) -> Tensor:
-        """A number in [0, 1) for every feature of every row, or of all rows alike."""
+        """Return a number in [0, 1) for every feature of every row, or one row shared by all."""
         step = running_step()
         if step is not None:
             return step.uniform(self.num_maxima, shared=self.shared_dropout).to(device)

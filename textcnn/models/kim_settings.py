@@ -1,4 +1,4 @@
-"""The settings of ``kim``: names, defaults and ranges, without torch."""
+"""Settings of the architecture ``kim``: names, defaults and ranges, without torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ POOLINGS = ("max", "max+mean", "kmax", "average", "max+average")
 
 @dataclass(frozen=True)
 class KimSettings:
-    """The keyword arguments of :class:`textcnn.models.kim.KimEncoder`, which documents them.
+    """The keyword arguments of :class:`textcnn.models.kim.KimEncoder`, where they are documented.
 
     Raises:
         ConfigError: a value outside its range.
@@ -48,7 +48,7 @@ class KimSettings:
 
     @classmethod
     def of(cls, config: ModelConfig) -> KimSettings:
-        """The settings of a config, those it leaves open at their defaults.
+        """Return the settings of a config, with defaults for those not given.
 
         Raises:
             ConfigError: a name that there is not, or a value that cannot be used.
@@ -66,15 +66,15 @@ class KimSettings:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """The width of each group of filters, in words, in the order of the features: nested, each once, ascending."""
+        """Width in words of each group of filters, in feature order; nested widths are unique and ascending."""
         return tuple(sorted(set(self.kernel_sizes))) if self.nested else tuple(self.kernel_sizes)
 
     @property
     def num_maxima(self) -> int:
-        """Filters of all widths."""
+        """Total number of filters over all widths."""
         return self.num_filters * len(self.widths)
 
     def out_features(self, embedding_dim: int) -> int:
-        """Features of a text, for word vectors of that width."""
+        """Return the number of features of a text for word vectors of that dimension."""
         per_filter = {"kmax": self.k, "max+average": 2}.get(self.pooling, 1)
         return per_filter * self.num_maxima + (embedding_dim if self.pooling == "max+mean" else 0)

@@ -10,7 +10,7 @@ from textcnn.nn.dropout import Dropout
 
 
 class LeNetEncoder(nn.Module):
-    """``(B, C, H, W) -> (B, F)``: the text CNN's block in two dimensions, twice, then flattened into a dense layer.
+    """Encoder ``(B, C, H, W) -> (B, F)``: two convolution blocks, then a dense layer on the flattened result.
 
     Convolutions keep the size, each pooling halves it. LeCun 1998 has 5x5 kernels, 6 and 16 channels and average
     pooling; ReLU and max pooling are today's habit.
@@ -56,6 +56,6 @@ class LeNetEncoder(nn.Module):
         self.out_features = hidden_size
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Features ``(B, F)`` from pixels ``(B, C, H, W)``."""
+        """Return features ``(B, F)`` from pixels ``(B, C, H, W)``."""
         features: Tensor = self.dense(self.blocks(pixels))
         return features

@@ -1,4 +1,4 @@
-"""Multi-layer perceptron on the flattened text: the net that convolution replaces (Rumelhart et al. 1986)."""
+"""Multi-layer perceptron on the flattened text, a baseline without convolution (Rumelhart et al. 1986)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from textcnn.tokenization.batch import Batch
 
 
 class FirstPlaces(nn.Module):
-    """``(B, T, D) -> (B, num_places, D)``: longer texts are cut, shorter ones have zeros behind them."""
+    """Truncates or zero-pads texts to a fixed length: ``(B, T, D) -> (B, num_places, D)``."""
 
     def __init__(self, num_places: int, embedding_dim: int) -> None:
         super().__init__()
@@ -19,12 +19,12 @@ class FirstPlaces(nn.Module):
         self.num_places = num_places
 
     def forward(self, x: Tensor) -> Tensor:
-        """Cut or fill."""
+        """Return the truncated or padded texts."""
         return F.pad(x, (0, 0, 0, self.num_places - x.shape[1]))
 
 
 class MLPEncoder(nn.Module):
-    """``(U, D) -> (B, H)``: a weight of its own for every place and every value there; the words behind are not seen.
+    """Encoder ``(U, D) -> (B, H)``: dense layers on the first words of a text; later words are not seen.
 
     A word one place further is another word to it, which is why convolution shares its weights over the places.
     Parameters: ``H * (num_places * D + 1) + (num_layers - 1) * H * (H + 1)``.
@@ -34,7 +34,7 @@ class MLPEncoder(nn.Module):
         num_places: tokens it sees, from the start of the text.
         hidden_size: H, units of each layer.
         num_layers: dense layers.
-        dropout: share set to 0 in training, behind each layer.
+        dropout: share set to 0 in training, after each layer.
     """
 
     def __init__(
@@ -54,5 +54,5 @@ class MLPEncoder(nn.Module):
         self.out_features = hidden_size
 
     def forward(self, embedded: Tensor, batch: Batch) -> Tensor:
-        """Features ``(B, H)`` from the vectors ``(U, D)`` of the batch's unique types."""
+        """Return features ``(B, H)`` from the vectors ``(U, D)`` of the batch's unique types."""
         return zero_empty(self.layers(padded_vectors(embedded, batch)), batch.lengths)

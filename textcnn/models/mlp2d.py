@@ -1,4 +1,4 @@
-"""The fully connected net on flattened images: what convolution replaces (LeCun et al. 1998, section III)."""
+"""Multi-layer perceptron on flattened images, a baseline without convolution (LeCun et al. 1998, section III)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from textcnn.nn.dropout import Dropout
 
 
 class MLP2dEncoder(nn.Module):
-    """``(B, C, H, W) -> (B, F)``: all pixels in one row, then dense layers.
+    """Encoder ``(B, C, H, W) -> (B, F)``: dense layers on all pixels in one vector.
 
     Every unit has a weight for every pixel, so nothing learned at one place serves another.
     Parameters: ``sum of K * (I + 1)`` over the layers, I the units before: first ``C * H * W``.
@@ -42,6 +42,6 @@ class MLP2dEncoder(nn.Module):
         self.out_features = units
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Features ``(B, F)`` from pixels ``(B, C, H, W)``."""
+        """Return features ``(B, F)`` from pixels ``(B, C, H, W)``."""
         features: Tensor = self.layers(pixels)
         return features

@@ -1,4 +1,4 @@
-"""Recurrent CNN: each word with all that stands left and right of it, then the maximum (Lai et al. 2015, AAAI)."""
+"""Recurrent CNN: each word with its left and right context, then max over time (Lai et al. 2015, AAAI)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ CELLS: Mapping[str, Cell] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
 
 class RCNNEncoder(nn.Module):
-    """``(U, D) -> (B, F)``: ``tanh(W [left context; word; right context] + b)`` at every word, then max over time.
+    """Encoder ``(U, D) -> (B, F)``: ``tanh(W [left context; word; right context] + b)``, then max over time.
 
-    The left context of a word is the state of a recurrent net in front of it, the right context that of a second net
-    behind it; neither has read the word itself. Parameters, with g = 1, 3 or 4 gates for rnn, gru and lstm:
+    The left context of a word is the state of a recurrent net just before it, the right context that of a backward net
+    just after it; neither has read the word itself. Parameters, with g = 1, 3 or 4 gates for rnn, gru and lstm:
     ``2 g H (D + H + 2) + F * (2 H + D + 1)``.
 
     Args:
@@ -55,11 +55,11 @@ class RCNNEncoder(nn.Module):
         self.out_features = num_features
 
     def forward(self, embedded: Tensor, batch: Batch) -> Tensor:
-        """Features ``(B, F)`` from the vectors ``(U, D)`` of the batch's unique types."""
+        """Return features ``(B, F)`` from the vectors ``(U, D)`` of the batch's unique types."""
         words, lengths = padded_vectors(embedded, batch), batch.lengths
         states = mask_places(self.contexts(words, lengths).transpose(1, 2), lengths).transpose(1, 2)
         forwards, backwards = states.chunk(2, 2)  # (B, T, H) each
         left = F.pad(forwards, (0, 0, 1, 0))[:, :-1]  # of the word before
-        right = F.pad(backwards, (0, 0, 0, 1))[:, 1:]  # of the word behind
+        right = F.pad(backwards, (0, 0, 0, 1))[:, 1:]  # state at the next word
         latent = self.project(torch.cat([left, words, right], 2)).tanh()
         return cast("Tensor", self.dropout(pool_time(latent, lengths, "max")))

@@ -1,4 +1,4 @@
-"""Recurrent baselines: simple RNN, GRU and LSTM over the words, each text read by its own length."""
+"""Recurrent baselines: simple RNN, GRU and LSTM over the words, each text read up to its own length."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Cell = type[nn.RNN] | type[nn.GRU] | type[nn.LSTM]
 
 
 class RecurrentLayer(nn.Module):
-    """``(B, T, D) -> (B, T, F)``: one net reads forwards and, if asked, a second one backwards.
+    """Recurrent layer ``(B, T, D) -> (B, T, F)``, bidirectional if asked.
 
-    Texts are not packed: a state looks back only, so padding behind a text does not reach it, and torch's packed loop
+    Texts are not packed: a state depends on earlier steps only, so padding does not reach it, and torch's packed loop
     is several times slower on a CPU. The second net reads each text from its own last word.
     """
 
@@ -28,7 +28,7 @@ class RecurrentLayer(nn.Module):
         self.backwards = cell(input_size, hidden_size, batch_first=True) if bidirectional else None
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """States of every step; those behind a text's end mean nothing."""
+        """Return the states of every step; those of padding are meaningless."""
         states: Tensor = self.forwards(x)[0]
         if self.backwards is None:
             return states
@@ -41,7 +41,7 @@ STATE_POOLINGS = (*POOLINGS, "attention")
 
 
 class StatePooling(nn.Module):
-    """States ``(B, T, F)`` to ``(B, F)``: ``max``, ``mean``, ``last`` or ``attention``.
+    """Pools states ``(B, T, F)`` to ``(B, F)`` by ``max``, ``mean``, ``last`` or ``attention``.
 
     Args:
         pooling: ``last`` is the final state of each direction: a backward net has read all when it stands at the start.
@@ -72,18 +72,18 @@ class StatePooling(nn.Module):
 
 
 def reversed_steps(lengths: Tensor, num_steps: int) -> Tensor:
-    """For each text its steps from its own end, ``(B, T)``; steps behind the end stay. It is its own inverse."""
+    """Return step indices ``(B, T)`` that reverse each text and leave padding in place; it is its own inverse."""
     steps = torch.arange(num_steps, device=lengths.device)
     return torch.where(steps < lengths[:, None], lengths[:, None] - 1 - steps, steps)
 
 
 def take_steps(x: Tensor, steps: Tensor) -> Tensor:
-    """``x (B, T, F)`` with the steps of each text in the order ``steps (B, T)``."""
+    """Reorder ``x (B, T, F)`` by the step indices ``steps (B, T)``."""
     return x.gather(1, steps[..., None].expand(-1, -1, x.shape[2]))
 
 
 class _RecurrentEncoder(nn.Module):
-    """``(U, D) -> (B, F)``: a recurrent net reads each text by its own length; its states are pooled.
+    """Encoder ``(U, D) -> (B, F)``: pooled states of a recurrent net.
 
     Parameters of one direction of a layer that reads I values: ``gates * H * (I + H + 2)``, H the hidden size, with 1
     gate for rnn, 3 for gru, 4 for lstm. Attention pooling adds ``F * (F + 2)``.
@@ -121,7 +121,7 @@ class _RecurrentEncoder(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, embedded: Tensor, batch: Batch) -> Tensor:
-        """Features ``(B, F)`` from the vectors ``(U, D)`` of the batch's unique types."""
+        """Return features ``(B, F)`` from the vectors ``(U, D)`` of the batch's unique types."""
         states = padded_vectors(embedded, batch)  # (B, T, D)
         for layer in self.layers:
             states = layer(states, batch.lengths)  # (B, T, F)

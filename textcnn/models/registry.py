@@ -1,4 +1,4 @@
-"""The table of architectures: listed without torch, imported when one is built."""
+"""Registry of architectures: listed without torch, imported when one is built."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Architecture:
-    """Where an encoder lives: module below ``textcnn.models``, class, and settings fixed by the name."""
+    """Location of an encoder: module below ``textcnn.models``, class, and settings fixed by the name."""
 
     module: str
     encoder: str
@@ -51,7 +51,7 @@ MODALITIES: Mapping[str, Mapping[str, Architecture]] = {"text": TEXT, "image": I
 
 
 def encoder_class(modality: str, name: str) -> type[nn.Module]:
-    """The encoder class of an architecture.
+    """Return the encoder class of an architecture.
 
     Raises:
         ConfigError: there is no architecture of that name.
@@ -64,13 +64,13 @@ def encoder_class(modality: str, name: str) -> type[nn.Module]:
 
 
 def settings_of(modality: str, name: str) -> dict[str, Any]:
-    """Names and defaults of the settings of an architecture: the keyword-only arguments of its encoder."""
+    """Return names and defaults of an architecture's settings, its encoder's keyword-only arguments."""
     parameters = inspect.signature(encoder_class(modality, name)).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
 def build(modality: str, config: ModelConfig, *inputs: int | tuple[int, int, int]) -> nn.Module:
-    """An encoder with fresh weights.
+    """Build an encoder with initial weights.
 
     Args:
         modality: ``text`` or ``image``.

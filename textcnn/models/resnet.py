@@ -1,4 +1,4 @@
-"""ResNet: layers that learn what to add to their input (He et al. 2016, arXiv 1512.03385)."""
+"""ResNet: residual blocks, which learn what to add to their input (He et al. 2016, arXiv 1512.03385)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from textcnn.nn.dropout import Dropout
 
 
 class ResNetEncoder(nn.Module):
-    """``(B, C, H, W) -> (B, F)``: a convolution, stages of residual blocks, the mean over all places.
+    """Encoder ``(B, C, H, W) -> (B, F)``: a convolution, stages of residual blocks, the mean over all positions.
 
     The first block of each stage but the first halves the sides, rounded up, so images of any size fit. This is the
     paper's net for small images (section 4.2): 3 stages of 16, 32 and 64 channels, ``6 n + 2`` layers with n blocks a
@@ -67,7 +67,7 @@ class ResNetEncoder(nn.Module):
         self.out_features = depth
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Features ``(B, F)`` from pixels ``(B, C, H, W)``."""
+        """Return features ``(B, F)`` from pixels ``(B, C, H, W)``."""
         places: Tensor = self.blocks(self.stem(pixels))  # (B, F, H', W')
         features: Tensor = self.dropout(places.mean((2, 3)))
         return features

@@ -15,7 +15,7 @@ from textcnn.tokenization.batch import Batch
 
 
 class TCNEncoder(nn.Module):
-    """``(U, D) -> (B, F)``: residual blocks whose taps lie 1, 2, 4, ... words apart, none of which sees a later word.
+    """Encoder ``(U, D) -> (B, F)``: causal residual blocks whose dilation doubles: 1, 2, 4, ... words.
 
     A unit sees ``1 + 2 (h - 1) (2^num_blocks - 1)`` words back. The paper normalises weights; ``norm`` stands in its
     place. Parameters: two convolutions a block, ``F * (I * h + 1) + F * (F * h + 1)`` with I = D at first and then F;
@@ -58,6 +58,6 @@ class TCNEncoder(nn.Module):
         self.out_features = num_filters
 
     def forward(self, embedded: Tensor, batch: Batch) -> Tensor:
-        """Features ``(B, F)`` from the vectors ``(U, D)`` of the batch's unique types."""
+        """Return features ``(B, F)`` from the vectors ``(U, D)`` of the batch's unique types."""
         x, lengths = self.blocks(padded_vectors(embedded, batch).transpose(1, 2), batch.lengths)
         return cast("Tensor", self.dropout(pool_time(x.transpose(1, 2), lengths, self.pooling)))

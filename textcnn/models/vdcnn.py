@@ -1,4 +1,4 @@
-"""Very deep CNN over characters: convolutions of width 3 all the way up (Conneau et al. 2017, arXiv 1606.01781)."""
+"""Very deep CNN over characters: stacked convolutions of width 3 (Conneau et al. 2017, arXiv 1606.01781)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAIRS: Mapping[int, tuple[int, int, int, int]] = {9: (1, 1, 1, 1), 17: (2, 2, 2,
 
 
 class VDCNNEncoder(nn.Module):
-    """``(U, D) -> (B, H)``: four levels of pairs of convolutions; from level to level half the places, twice the depth.
+    """Encoder ``(U, D) -> (B, H)``: four levels of convolution pairs, each with half the steps and twice the channels.
 
     Characters are the tokens: with this architecture the setting ``tokenizer`` is ``char`` unless told otherwise; the
     paper has vectors of D = 16. Every convolution has a batch norm, whose statistics never see padding. The k largest
@@ -31,7 +31,7 @@ class VDCNNEncoder(nn.Module):
         k: values kept of each channel.
         hidden_size: H, units of both dense layers; 2048 in the paper.
         shortcut: add what a pair reads to what it gives; in the paper it pays from depth 29 on.
-        dropout: share set to 0 in training, behind each dense layer; the paper has none.
+        dropout: share set to 0 in training, after each dense layer; the paper has none.
 
     Raises:
         ConfigError: another depth.
@@ -75,6 +75,6 @@ class VDCNNEncoder(nn.Module):
         self.out_features = hidden_size
 
     def forward(self, embedded: Tensor, batch: Batch) -> Tensor:
-        """Features ``(B, H)`` from the vectors ``(U, D)`` of the batch's unique characters."""
+        """Return features ``(B, H)`` from the vectors ``(U, D)`` of the batch's unique characters."""
         x, lengths = self.blocks(padded_vectors(embedded, batch).transpose(1, 2), batch.lengths)
         return zero_empty(self.dense(k_max(x.transpose(1, 2), lengths, self.k)), lengths)

@@ -1,4 +1,4 @@
-"""VGG: many layers of the smallest filters, halved between stages (Simonyan & Zisserman 2015, arXiv 1409.1556)."""
+"""VGG: many layers of 3 x 3 filters, pooled between stages (Simonyan & Zisserman 2015, arXiv 1409.1556)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from textcnn.nn.dropout import Dropout
 
 
 class VGGEncoder(nn.Module):
-    """``(B, C, H, W) -> (B, F)``: stages of 3 x 3 convolutions, each ended by a 2 x 2 maximum, then a dense layer.
+    """Encoder ``(B, C, H, W) -> (B, F)``: stages of 3 x 3 convolutions and 2 x 2 max pooling, then a dense layer.
 
     Two layers of 3 x 3 see 5 x 5 with fewer weights and one activation more. The paper has 5 stages of 64 to 512
     channels, two dense layers of 4096, no norm; these are sizes for small images, and batch norm came later.
@@ -63,6 +63,6 @@ class VGGEncoder(nn.Module):
         self.out_features = hidden_size
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Features ``(B, F)`` from pixels ``(B, C, H, W)``."""
+        """Return features ``(B, F)`` from pixels ``(B, C, H, W)``."""
         features: Tensor = self.dense(self.blocks(pixels))
         return features

@@ -1,4 +1,4 @@
-"""The weights of ``kim`` as arrays by the names of its parameters: what training starts from, without torch."""
+"""Weights of ``kim`` as named arrays without torch: their initialization, and the merging of ensembles."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Draw = Callable[[np.random.Generator, Floats], None]
 def initial_weights(
     config: ModelConfig, num_types: int, num_ngrams: int, num_features: int | None, labels: Labels, seed: int
 ) -> Weights:
-    """The weights that training of ``kim`` starts from: a function of the arguments, on any number of threads.
+    """Return the initial weights of ``kim``, a pure function of the arguments for any number of threads.
 
     Args:
         config: of the model.
@@ -66,7 +66,7 @@ def initial_weights(
 def _drawn(
     config: ModelConfig, num_types: int, num_ngrams: int, labels: Labels
 ) -> Iterator[tuple[str, tuple[int, ...], Draw | None]]:
-    """Name, shape and distribution of every tensor of the network itself; none: it starts at 0."""
+    """Yield name, shape and distribution of every tensor of the network itself; no distribution means zeros."""
     multichannel = config.embedding_channels == "multichannel"
     adds = multichannel or config.vectors is not None  # n-gram rows are added to the word's, and start at nothing
     for place in ("static.", "tuned.") if multichannel else ("",):
@@ -91,12 +91,12 @@ def _drawn(
 
 
 def num_outputs(config: ModelConfig, labels: Labels) -> int:
-    """Rows of the head: one a label, or one for two labels through a sigmoid."""
+    """Return the rows of the head: one per label, or a single one for two labels through a sigmoid."""
     return 1 if config.binary_sigmoid and len(labels) == 2 and not labels.multi_label else len(labels)
 
 
 def num_parameters(weights: Weights, config: ModelConfig) -> int:
-    """Trainable numbers of a text model: all but what the n-grams are known by, and word rows that stay as they are."""
+    """Return the number of trainable parameters: all but n-gram keys and frozen word rows."""
     fixed = {WIDE_KEYS, WIDE_IDF, "embedding.static.word.weight"}
     if config.embedding_channels == "static":
         fixed.add("embedding.word.weight")
@@ -104,14 +104,14 @@ def num_parameters(weights: Weights, config: ModelConfig) -> int:
 
 
 def set_word_rows(weights: Weights, rows: npt.NDArray[np.floating]) -> None:
-    """Put ``rows (V, D)`` in the place of the word rows, of both channels where there are two."""
+    """Replace the word rows, in both channels if there are two, by ``rows (V, D)``."""
     for name, weight in weights.items():
         if name.startswith("embedding.") and name.endswith("word.weight"):
             weight[:] = rows
 
 
 def _bound(fan_in: int) -> float:
-    """Of a layer that sums over so many inputs (torch's default: He et al. 2015 with a slope of sqrt(5))."""
+    """Return the uniform bound of a layer with that fan-in (torch's default: He et al. 2015 with slope sqrt(5))."""
     return 1 / fan_in**0.5 if fan_in else 0.0
 
 
@@ -136,7 +136,7 @@ Array = npt.NDArray[Any]
 
 
 def merged_config(config: ModelConfig, num_members: int) -> ModelConfig:
-    """The config of a network that holds ``num_members`` of this one: as many times the numbers and filters.
+    """Return the config of a merged ensemble: ``num_members`` times the dimensions and filters of one member.
 
     Raises:
         ConfigError: networks of this kind cannot stand side by side.
@@ -151,7 +151,7 @@ def merged_config(config: ModelConfig, num_members: int) -> ModelConfig:
 
 
 def merged_weights(members: Sequence[Weights], config: ModelConfig) -> Weights:
-    """Weights whose logits are the mean of the members' logits, up to rounding.
+    """Merge an ensemble into weights whose logits are the mean of the members' logits, up to rounding.
 
     A word's vector is the members' vectors side by side; a filter sees its own member's part, through zeros elsewhere.
 
@@ -176,7 +176,7 @@ def merged_weights(members: Sequence[Weights], config: ModelConfig) -> Weights:
 
 
 def _side_by_side(filters: Sequence[Array]) -> Array:
-    """``(F, D, h)`` of each of M members to ``(M F, M D, h)``, zero where a filter and a vector are of two members."""
+    """Arrange ``(F, D, h)`` filters of M members block-diagonally in ``(M F, M D, h)``."""
     count, dim, size = filters[0].shape
     joined = np.zeros((len(filters), count, len(filters), dim, size), filters[0].dtype)
     for number, own in enumerate(filters):
@@ -185,7 +185,7 @@ def _side_by_side(filters: Sequence[Array]) -> Array:
 
 
 def _wide_head(heads: Sequence[Array], num_maxima: int, num_sizes: int) -> Array:
-    """The members' weights in the order of the merged features (width, member, filter; member, number), over M."""
+    """Return the members' head weights over M, in feature order: (width, member, filter), then (member, dimension)."""
     maxima = np.stack([head[:, :num_maxima].reshape(len(head), num_sizes, -1) for head in heads], 2)  # (C, h, M, F)
     means = np.stack([head[:, num_maxima:] for head in heads], 1)  # (C, M, D)
     flat = [part.reshape(len(part), -1) for part in (maxima, means)]

@@ -1,1 +1,1 @@
-"""Layers that models are made of: embedding, blocks, pooling."""
+"""Layers of the models: embeddings, convolution blocks, norms, pooling, heads."""

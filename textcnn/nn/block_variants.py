@@ -1,4 +1,4 @@
-"""Kinds of block made of convolution blocks: residual, inception, gated. All take texts with lengths, and images."""
+"""Residual, inception and gated blocks built from convolution blocks, for texts with lengths and for images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ResidualBlock(Block):
         out_channels: K.
         kernel_size: odd; the sizes are kept at stride 1.
         bottleneck: f is three convolutions, of widths 1, ``kernel_size`` and 1, on K / 4 channels within.
-        stride: of the first convolution (bottleneck: of the middle one), and of the one beside f.
+        stride: of the first convolution (bottleneck: of the middle one), and of the shortcut.
         padding: ``same`` or ``causal``.
         dilation: distance between the taps of the filters.
         norm: a name of :data:`textcnn.nn.norms.NORMS`.
@@ -79,28 +79,28 @@ class ResidualBlock(Block):
         self.activation = make_activation(activation)
 
     def size_before_pool(self, size: Size) -> Size:
-        """Length of a side behind the sum."""
+        """Return the length of a side after the sum."""
         for block in self.blocks:
             assert isinstance(block, ConvBlock)
             size = block.output_size(size)
         return size
 
     def transform(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        """Sum and activation."""
-        beside = x if self.shortcut is None else self.shortcut(x, lengths)
+        """Return the activated sum of the convolutions and the shortcut."""
+        shortcut = x if self.shortcut is None else self.shortcut(x, lengths)
         for block in self.blocks:
             assert isinstance(block, ConvBlock)
             x = block(x, lengths)
             lengths = None if lengths is None else block.output_size(lengths)
-        activated: Tensor = self.activation(x + beside)
+        activated: Tensor = self.activation(x + shortcut)
         return activated
 
 
 class InceptionBlock(Block):
-    """Convolutions of several widths side by side, joined by channels (Szegedy et al. 2015, arXiv 1409.4842).
+    """Parallel convolutions of several widths, concatenated by channels (Szegedy et al. 2015, arXiv 1409.4842).
 
     Each branch gives an equal share of the channels, the first ones one more where they do not divide. A width above 1
-    stands behind a convolution of width 1 that gives half as many channels as the branch.
+    follows a convolution of width 1 that gives half as many channels as the branch.
 
     Args:
         dim: 1 for sequences, 2 for images.
@@ -139,11 +139,11 @@ class InceptionBlock(Block):
             self.branches.append(nn.ModuleList(branch))
 
     def size_before_pool(self, size: Size) -> Size:
-        """Length of a side behind the branches: as it was."""
+        """Return the length of a side after the branches, which is unchanged."""
         return size
 
     def transform(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        """Branches, joined."""
+        """Return the concatenated branches."""
         found = []
         for branch in self.branches:
             y = x
@@ -156,33 +156,33 @@ class InceptionBlock(Block):
 
 
 class Join(nn.Module):
-    """Several tensors ``(B, C_i, ...)`` as one, ``(B, K, ...)``."""
+    """Concatenates several tensors ``(B, C_i, ...)`` to ``(B, K, ...)``."""
 
     def __init__(self, out_channels: int) -> None:
         super().__init__()
         self.out_channels = out_channels
 
     def forward(self, parts: Sequence[Tensor]) -> Tensor:
-        """Put the channels one after another."""
+        """Concatenate the channels."""
         return torch.cat(list(parts), 1)
 
 
 class Gate(nn.Module):
-    """``(B, 2 K, ...) -> (B, K, ...)``: the first half of the channels, weighed by a sigmoid of the second."""
+    """Gated linear unit ``(B, 2 K, ...) -> (B, K, ...)``: half the channels times the sigmoid of the other half."""
 
     def __init__(self, activation: str) -> None:
         super().__init__()
         self.activation = make_activation(activation)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Weigh the first half."""
+        """Return the first half of the channels times the sigmoid of the second."""
         values, gates = x.chunk(2, 1)
         gated: Tensor = self.activation(values) * gates.sigmoid()
         return gated
 
 
 class GatedBlock(Block):
-    """A convolution to 2 K channels of which half are gates (Dauphin et al. 2017, arXiv 1612.08083), then pooling.
+    """Convolution to 2 K channels, half of them gates (Dauphin et al. 2017, arXiv 1612.08083), then pooling.
 
     Args:
         dim: 1 for sequences, 2 for images.
@@ -229,11 +229,11 @@ class GatedBlock(Block):
         self.gate = Gate(activation)
 
     def size_before_pool(self, size: Size) -> Size:
-        """Length of a side behind the convolution."""
+        """Return the length of a side after the convolution."""
         return self.block.output_size(size)
 
     def transform(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        """Convolution and gate."""
+        """Return the gated convolution."""
         gated: Tensor = self.gate(self.block(x, lengths))
         return gated
 

@@ -1,4 +1,4 @@
-"""Convolution, norm, activation and pooling as one block; stacks of blocks over texts and images."""
+"""Blocks of convolution, norm, activation and pooling, and stacks of them, over texts and images."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _POOLS: Mapping[tuple[str, int], type[nn.Module]] = {
 
 
 def make_activation(name: str) -> nn.Module:
-    """The activation called ``name``; each gives 0 for 0, so that masked places stay masked.
+    """Return the activation called ``name``; each maps 0 to 0, so that masked places stay masked.
 
     Raises:
         ConfigError: there is none of that name.
@@ -42,7 +42,7 @@ def make_activation(name: str) -> nn.Module:
 
 
 class Pooling(TypedDict, total=False):
-    """How a block ends: ``pool`` (max, average or none), the window, its stride (none: the window), zeros around."""
+    """Pooling options of a block: ``pool`` (max, average or none), window, stride (none: the window), padding."""
 
     pool: str
     pool_size: int
@@ -51,18 +51,18 @@ class Pooling(TypedDict, total=False):
 
 
 class CausalConv1d(nn.Conv1d):
-    """A convolution that sees no later place: zeros stand before the first one, and the length is kept at stride 1."""
+    """Convolution that sees no later step: the input is padded with zeros at the start only."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(B, C, T) -> (B, K, T)``."""
+        """Apply the convolution: ``(B, C, T) -> (B, K, T)``."""
         return super().forward(F.pad(x, (self.dilation[0] * (self.kernel_size[0] - 1), 0)))
 
 
 class Block(nn.Module, ABC):
-    """What all kinds of block share: something that changes channels, then a pooling, and the lengths through both.
+    """Base class of all blocks: a transform that changes channels, then pooling; lengths are tracked through both.
 
-    Texts of a batch differ in length: give ``lengths (B,)``, and zeros at and behind each length; what comes out has
-    zeros at and behind ``output_size(lengths)``, and no text is changed by the padding behind it.
+    Texts of a batch differ in length: inputs have ``lengths (B,)`` and zeros from each length on; outputs have zeros
+    from ``output_size(lengths)`` on, and no text is influenced by its padding.
 
     Args:
         dim: 1 for sequences, 2 for images.
@@ -86,14 +86,14 @@ class Block(nn.Module, ABC):
 
     @abstractmethod
     def size_before_pool(self, size: Size) -> Size:
-        """Length of a side in front of the pooling; a tensor of lengths gives a tensor."""
+        """Return the length of a side before pooling; a tensor of lengths gives a tensor."""
 
     @abstractmethod
     def transform(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        """All but the pooling; what it gives behind the lengths does not count."""
+        """Apply everything but the pooling; values beyond the lengths are ignored."""
 
     def output_size(self, size: Size) -> Size:
-        """Length of a side behind this block; a tensor of lengths gives a tensor."""
+        """Return the length of a side of the output; a tensor of lengths gives a tensor."""
         size_of_window, stride, padding = self._window
         return output_size(self.size_before_pool(size), size_of_window, stride=stride, padding=padding)
 
@@ -109,7 +109,7 @@ class Block(nn.Module, ABC):
 class ConvBlock(Block):
     """Convolution, norm, activation, pooling: ``(B, C, L) -> (B, K, L')`` or ``(B, C, H, W) -> (B, K, H', W')``.
 
-    K filters give depth K; each side W becomes ``(W - F + 2P) / S + 1`` behind the convolution and again behind the
+    K filters give depth K; each side W becomes ``(W - F + 2P) / S + 1`` after the convolution and again after the
     pooling window. Weights have the same names in both dimensions; without norm there are
     ``K * (C / groups * F ** dim + 1)``, a norm adds 2 K.
 
@@ -165,14 +165,14 @@ class ConvBlock(Block):
         self.activation = make_activation(activation)
 
     def size_before_pool(self, size: Size) -> Size:
-        """Length of a side behind the convolution."""
+        """Return the length of a side after the convolution."""
         kernel_size, dilation = self.conv.kernel_size[0], self.conv.dilation[0]
         if isinstance(self.conv, CausalConv1d):
             return output_size(size, 1, stride=self.conv.stride[0])
         return output_size(size, kernel_size, stride=self.conv.stride[0], padding=self.padding, dilation=dilation)
 
     def transform(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        """Convolution, norm, activation."""
+        """Apply convolution, norm and activation."""
         x = self.conv(x)
         if self.norm is not None:
             x = self.norm(x, None if lengths is None else self.size_before_pool(lengths))
@@ -195,14 +195,14 @@ HALVING: Pooling = {"pool": "max", "pool_size": 3, "pool_stride": 2, "pool_paddi
 
 
 class Stack(nn.ModuleList):
-    """Blocks one after another: ``(B, C, T)`` and lengths to ``(B, K, T')`` and lengths.
+    """Sequence of blocks: maps ``(B, C, T)`` and lengths to ``(B, K, T')`` and lengths.
 
     Args:
         modules: each a :class:`textcnn.nn.blocks.Block` for sequences.
     """
 
     def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Apply the blocks, and carry the lengths through them."""
+        """Apply the blocks, updating the lengths."""
         for block in self:
             assert isinstance(block, Block)
             x, lengths = block(x, lengths), block.output_size(lengths)

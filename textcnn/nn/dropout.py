@@ -1,4 +1,4 @@
-"""Dropout whose masks depend on the seed, the epoch and the row, not on the batch."""
+"""Dropout with counter-based masks, which depend on seed, epoch and row but not on the batch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from textcnn.tokenization.masking import FEATURE_MASKS, uniform_rows
 
 @dataclass
 class Step:
-    """A forward pass of training; masks are a function of its rows, not of a generator of random numbers.
+    """Training context whose dropout masks are seeded per row (counter-based), not by torch's global generator.
 
     Attributes:
         seed: of the run.
@@ -38,7 +38,7 @@ class Step:
     _masks: int = 0
 
     def uniform(self, *sizes: int, shared: bool = False) -> Tensor:
-        """Numbers in [0, 1), ``(B, *sizes)``: a function of seed, epoch, row, place, and which call of the pass it is.
+        """Return numbers in [0, 1), ``(B, *sizes)``, a function of seed, epoch, row, position and call count.
 
         Args:
             sizes: of a row.
@@ -51,7 +51,7 @@ class Step:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Layers see this step within the block."""
+        """Make this the current step of all layers within the block."""
         token = _running.set(self)
         try:
             yield
@@ -63,15 +63,15 @@ _running: ContextVar[Step | None] = ContextVar("step", default=None)
 
 
 def running_step() -> Step | None:
-    """The step that runs; none outside of training runs: masks come from torch's generator then."""
+    """Return the current step; none outside of training runs, where masks come from torch's generator."""
     return _running.get()
 
 
 class Dropout(nn.Dropout):
-    """In a :class:`textcnn.nn.dropout.Step` the mask is a function of seed, epoch and row; elsewhere ``nn.Dropout``."""
+    """Dropout seeded per row within a :class:`textcnn.nn.dropout.Step`; elsewhere it is ``nn.Dropout``."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(B, ...)`` to the same shape; the first axis are the rows."""
+        """Apply dropout to ``(B, ...)``; the first axis are the rows."""
         step = running_step()
         if step is None or not self.training or not self.p:
             return super().forward(x)

@@ -1,4 +1,4 @@
-"""A table whose rows are added up in bags: n-grams of a word, features of a text."""
+"""Embedding tables whose rows are summed in bags: n-grams of a word, features of a text."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class WeightedBag(nn.EmbeddingBag):
         self.merge = merge
 
     def forward(self, rows: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:  # type: ignore[override]
-        """Sums ``(K, D)`` of the rows ``(E,)`` by their weights ``(E,)``; bag k begins at ``offsets[k] (K + 1,)``."""
+        """Return sums ``(K, D)`` of the rows ``(E,)`` by weights ``(E,)``; bag k begins at ``offsets[k] (K + 1,)``."""
         return kernels.bag_sum(self.weight, rows, offsets, weights, sparse=True, merge=self.merge)
 
 
@@ -34,7 +34,7 @@ MULTIPLIER = 6364136223846793005  # of the linear congruential generator MMIX (K
 
 
 class HashedNgrams(nn.Module):
-    """The sum of the vectors of a text's n-grams of 2 to ``longest`` words: ``Batch -> (B, D)``, and how many they are.
+    """Sum of the hashed n-gram vectors of a text, of 2 to ``longest`` words: ``Batch -> (B, D)``, and their number.
 
     The bucket of an n-gram is a fixed function of its type ids, and artifacts rely on it: from the first id on, the
     code is multiplied by :data:`MULTIPLIER` and the next id plus 1 added, modulo 2^64; its upper half modulo
@@ -55,7 +55,7 @@ class HashedNgrams(nn.Module):
         nn.init.zeros_(self.table.weight)
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Sums ``(B, D)``, and ``(B,)`` n-grams of each text."""
+        """Return sums ``(B, D)`` and the number of n-grams of each text ``(B,)``."""
         rows, texts = self.rows_of(batch)
         order = texts.argsort(stable=True)
         counts = torch.bincount(texts, minlength=batch.num_rows)
@@ -63,7 +63,7 @@ class HashedNgrams(nn.Module):
         return self.table(rows[order], offsets), counts
 
     def rows_of(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The row of every n-gram, shorter ones first, and the text it stands in."""
+        """Return the table row of every n-gram, shorter ones first, and the text that it occurs in."""
         ids = batch.unique[batch.inverse]
         text = torch.repeat_interleave(torch.arange(batch.num_rows, device=ids.device), batch.lengths)
         known = ids < self.num_types
@@ -82,11 +82,11 @@ RANGE = 0.25  # word rows start uniform in +-RANGE
 
 
 class WordEmbedding(nn.Module):
-    """A vector for each unique type: ``Batch -> (U, D)`` (n-grams: Bojanowski et al. 2017, arXiv 1607.04606).
+    """Vector of each unique type: ``Batch -> (U, D)`` (n-grams: Bojanowski et al. 2017, arXiv 1607.04606).
 
     ``combine="mean"``: the mean of the word's row and its n-gram rows. ``"add"``: the word's row plus the mean of its
-    n-gram rows, which then start at 0; for pretrained word rows. A type behind the vocabulary has no row of its own and
-    is made of its n-grams alone. All rows have sparse gradients: a step touches only those of the batch.
+    n-gram rows, which then start at 0; for pretrained word rows. A type outside the vocabulary has no word row and is
+    made of its n-grams alone. All rows have sparse gradients: a step touches only those of the batch.
 
     Args:
         num_embeddings: V, the types of the vocabulary.
@@ -133,11 +133,11 @@ class WordEmbedding(nn.Module):
 
     @torch.no_grad()
     def set_rows(self, rows: Tensor) -> None:
-        """Put ``rows (V, D)`` in the place of the word rows."""
+        """Replace the word rows by ``rows (V, D)``."""
         self.word.weight.copy_(rows)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Vectors of the batch's unique types, ``(U, D)``."""
+        """Return the vectors of the batch's unique types, ``(U, D)``."""
         own, known = self._word_rows(batch.unique)
         if self.ngram is None or batch.bag_rows is None:
             return own
@@ -149,7 +149,7 @@ class WordEmbedding(nn.Module):
         return own + ngrams if self.combine == "add" else own * shares[:, None] + ngrams
 
     def _word_rows(self, unique: Tensor) -> tuple[Tensor, Tensor]:
-        """The word row of every type, 0 where it has none, and which have one; types are ascending."""
+        """Return the word row of every (ascending) type, 0 if it has none, and a mask of those that have one."""
         known = unique < self.word.num_embeddings
         own: Tensor
         if is_exporting():  # no shape may depend on the ids
@@ -163,7 +163,7 @@ class WordEmbedding(nn.Module):
 
 
 class MultichannelEmbedding(nn.Module):
-    """Two vectors for each unique type, side by side: ``Batch -> (U, 2 D)`` (Kim 2014, section 2; ADR 8).
+    """Two concatenated vectors for each unique type: ``Batch -> (U, 2 D)`` (Kim 2014, section 2; ADR 8).
 
     Both channels start from the same pretrained rows. ``static`` keeps them and has no n-grams; ``tuned`` is trained.
 
@@ -194,10 +194,10 @@ class MultichannelEmbedding(nn.Module):
         return self.tuned.num_ngrams
 
     def set_rows(self, rows: Tensor) -> None:
-        """Put ``rows (V, D)`` in the place of the word rows of both channels."""
+        """Replace the word rows of both channels by ``rows (V, D)``."""
         self.static.set_rows(rows)
         self.tuned.set_rows(rows)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Vectors of the batch's unique types, ``(U, 2 D)``."""
+        """Return the vectors of the batch's unique types, ``(U, 2 D)``."""
         return torch.cat([self.static(batch), self.tuned(batch)], 1)

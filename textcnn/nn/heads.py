@@ -1,4 +1,4 @@
-"""From features to logits: the classification head, and the linear branch of word n-grams."""
+"""The classification head, and the wide branch, a linear model over word n-grams."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from textcnn.tokenization.ngrams import WideFeatures, WideRows
 
 
 class Head(nn.Linear):
-    """Linear map ``(B, F) -> (B, C)``, read by a softmax (one label a text) or a sigmoid (any number).
+    """Linear layer ``(B, F) -> (B, C)`` for a softmax (one label per text) or sigmoids (multi-label).
 
     Args:
         in_features: F.
         num_labels: C.
         binary_sigmoid: for two labels, one row z through a sigmoid instead of two through a softmax. The logits are
-            then ``(0, z)``, whose softmax is ``(1 - sigmoid(z), sigmoid(z))``: nothing behind the head need know.
+            then ``(0, z)``, whose softmax is ``(1 - sigmoid(z), sigmoid(z))``: nothing after the head needs to know.
     """
 
     def __init__(self, in_features: int, num_labels: int, *, binary_sigmoid: bool = False) -> None:
@@ -29,13 +29,13 @@ class Head(nn.Linear):
         self.binary_sigmoid = binary_sigmoid
 
     def forward(self, features: Tensor) -> Tensor:
-        """Logits ``(B, C)``."""
+        """Return logits ``(B, C)``."""
         logits = F.linear(features, self.weight, self.bias)
         return torch.cat([torch.zeros_like(logits), logits], 1) if self.binary_sigmoid else logits
 
 
 class WideBranch(nn.Module):
-    """``Batch -> (B, C)``: a row of weights for every n-gram seen in training (Wang & Manning 2012; Cheng et al. 2016).
+    """Linear model ``Batch -> (B, C)`` over the n-grams seen in training (Wang & Manning 2012; Cheng et al. 2016).
 
     Args:
         num_features: rows of the table.
@@ -56,12 +56,12 @@ class WideBranch(nn.Module):
 
     @property
     def features(self) -> WideFeatures:
-        """Which n-gram each row stands for."""
+        """Return the n-gram of each row."""
         return WideFeatures(self.keys.cpu().numpy(), self.idf.cpu().numpy())
 
     @torch.no_grad()
     def fit_features(self, features: WideFeatures, rows: WideRows, targets: npt.NDArray[np.int64 | np.float32]) -> None:
-        """Set the keys, and start the table at a share of the naive-Bayes weights of the training rows.
+        """Set the n-grams, and initialize the weights to scaled naive-Bayes weights of the training rows.
 
         Args:
             features: the n-grams of the training texts.
@@ -75,10 +75,10 @@ class WideBranch(nn.Module):
 
     @torch.no_grad()
     def held_to(self, most: int) -> WideBranch:
-        """The branch itself if it takes at most ``most`` bytes in a file, else a smaller one that does.
+        """Return the branch itself if it takes at most ``most`` bytes in a file, else a pruned copy that does.
 
-        Its weights are float16 numbers; in memory they stay float32, so that file and memory give the same answer. The
-        n-grams that are left out are as unseen: they do not count in the norm of a text either.
+        The copy's weights are rounded to float16 but stored as float32, so that file and memory give the same logits.
+        Pruned n-grams are treated as unseen: they do not count in the norm of a text either.
         """
         size, num_labels = self.table.weight.shape
         if num_bytes(size, num_labels, float16=self.is_float16) <= most:
@@ -92,6 +92,6 @@ class WideBranch(nn.Module):
         return small.train(self.training)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Logits ``(B, C)``; a text without a known n-gram has zeros."""
+        """Return logits ``(B, C)``, zero for a text without a known n-gram."""
         logits: Tensor = self.table(batch.wide_rows, batch.wide_offsets, batch.wide_weights)
         return logits

@@ -1,4 +1,4 @@
-"""Operations on rows of tables: by the core for float32 on the CPU, elsewhere by their plain definition in torch."""
+"""Sparse row operations, by the core for float32 on the CPU, else by their reference definition in torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from textcnn.tokenization.batch import is_exporting
 def bag_sum(
     table: Tensor, rows: Tensor, offsets: Tensor, weights: Tensor, *, sparse: bool = False, merge: bool = True
 ) -> Tensor:
-    """Weighted sum of the rows of each bag; see :func:`textcnn.nn.reference.bag_sum`."""
+    """Return the weighted sum of each bag's rows; see :func:`textcnn.nn.reference.bag_sum`."""
     if not _is_for_core(table):
         return reference.bag_sum(table, rows, offsets, weights, sparse=sparse, merge=merge)
     result: Tensor = _BagSum.apply(table, rows, offsets, weights, sparse, merge)  # type: ignore[no-untyped-call]
@@ -27,7 +27,7 @@ def bag_sum(
 def row_adam(
     weight: Tensor, moments: Tensor, grad: Tensor, *, lr: float, betas: tuple[float, float], eps: float
 ) -> None:
-    """Adam on the rows that have a gradient; see :func:`textcnn.nn.reference.row_adam`."""
+    """Apply Adam to the rows that have a gradient; see :func:`textcnn.nn.reference.row_adam`."""
     if not _is_for_core(weight):
         reference.row_adam(weight, moments, grad, lr=lr, betas=betas, eps=eps)
         return
@@ -37,7 +37,7 @@ def row_adam(
 
 
 def rowwise_adagrad(weight: Tensor, total: Tensor, grad: Tensor, *, lr: float, eps: float) -> None:
-    """Row-wise Adagrad on the rows that have a gradient; see :func:`textcnn.nn.reference.rowwise_adagrad`."""
+    """Apply row-wise Adagrad to the rows that have a gradient; see :func:`textcnn.nn.reference.rowwise_adagrad`."""
     if not _is_for_core(weight):
         reference.rowwise_adagrad(weight, total, grad, lr=lr, eps=eps)
         return
@@ -45,7 +45,7 @@ def rowwise_adagrad(weight: Tensor, total: Tensor, grad: Tensor, *, lr: float, e
 
 
 def row_adagrad(weight: Tensor, total: Tensor, grad: Tensor, *, lr: float) -> None:
-    """Adagrad on the rows that have a gradient; see :func:`textcnn.nn.reference.row_adagrad`."""
+    """Apply Adagrad to the rows that have a gradient; see :func:`textcnn.nn.reference.row_adagrad`."""
     if not _is_for_core(weight):
         reference.row_adagrad(weight, total, grad, lr=lr)
         return
@@ -53,18 +53,18 @@ def row_adagrad(weight: Tensor, total: Tensor, grad: Tensor, *, lr: float) -> No
 
 
 def _is_for_core(tensor: Tensor) -> bool:
-    """Whether the core takes tensors like this one; a graph recorded for export is made of torch's operations."""
+    """Return whether the core can take the tensor; an export must record torch's operations instead."""
     is_simple = tensor.device.type == "cpu" and tensor.dtype == torch.float32 and tensor.is_contiguous()
     return is_simple and core.library() is not None and not is_exporting()
 
 
 def _entries(grad: Tensor) -> tuple[Any, Any]:
-    """Rows and values of a sparse gradient."""
+    """Return rows and values of a sparse gradient."""
     return grad._indices()[0].contiguous().numpy(), grad._values().contiguous().numpy()
 
 
 class _BagSum(torch.autograd.Function):
-    """A table ``(V, D)`` to weighted sums of its rows ``(K, D)``."""
+    """Autograd function from a table ``(V, D)`` to weighted sums of its rows ``(K, D)``."""
 
     @staticmethod
     def forward(
@@ -98,7 +98,7 @@ def _sparse(rows: Tensor, values: Tensor, size: torch.Size) -> Tensor:
 
 
 def _after_fork() -> None:
-    """A child has none of OpenMP's threads: torch would wait for them for ever.
+    """Use one thread in a forked child, which has none of OpenMP's threads: torch would wait for them for ever.
 
     One thread of its own is what a data-loading worker of torch has, too.
     """

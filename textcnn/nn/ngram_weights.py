@@ -1,4 +1,4 @@
-"""Weights of the n-gram branch without torch: its naive-Bayes start, and its size limit."""
+"""Naive-Bayes initialization and pruning of the wide branch's weights, without torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHARE = 0.3  # how much of the naive-Bayes weights the table starts with
 def naive_bayes_table(
     num_features: int, num_labels: int, rows: WideRows, targets: npt.NDArray[np.int64 | np.float32]
 ) -> npt.NDArray[np.float64]:
-    """Weights ``(F, C)`` of every n-gram for every label.
+    """Return the naive-Bayes weights ``(F, C)`` of every n-gram for every label.
 
     One label a text: ``ln P(n-gram | label)`` with add-one counts, centred over the labels. Multi-label: the
     difference of that between texts with and without the label. A label without a row has 0.
@@ -45,7 +45,7 @@ def naive_bayes_table(
 def _presence(
     num_features: int, num_labels: int, rows: WideRows, targets: npt.NDArray[np.int64 | np.float32]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """How many texts hold each feature: those with each label ``(F, C)``, and all ``(F, 1)``."""
+    """Count the texts that contain each feature: with each label ``(F, C)``, and in all ``(F, 1)``."""
     counts = np.zeros((num_features, num_labels), np.int64)
     everywhere = np.zeros((num_features, 1), np.int64)
     for block, texts in rows.blocks():  # a corpus may be larger than the memory
@@ -57,7 +57,7 @@ def _presence(
 
 
 def _log_shares(counts: npt.NDArray[np.int32 | np.int64]) -> npt.NDArray[np.float64]:
-    """Logarithms of each column's shares, one added to each count; a logarithm is made once for equal counts."""
+    """Return logarithms of each column's shares with add-one smoothing, computed once for equal counts."""
     logarithms = numeric.log(np.arange(1, int(counts.max(initial=0)) + 2))
     total = counts.sum(axis=0, dtype=np.int64) + len(counts)
     return np.asarray(logarithms[counts] - numeric.log(np.maximum(total, 1)))
@@ -67,12 +67,12 @@ _LARGEST = float(np.finfo(np.float16).max)
 
 
 def num_bytes(num_features: int, num_labels: int, *, float16: bool) -> int:
-    """What a branch of so many n-grams takes in a file: key, idf and weights of each."""
+    """Return the file size of a branch of so many n-grams: key, idf and weights of each."""
     return num_features * (8 + 4 + num_labels * (2 if float16 else 4))
 
 
 def smaller_table(table: npt.NDArray[Any], most: int) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.int64]]:
-    """Rows of a table ``(N, C)`` rounded to float16, as many as take ``most`` bytes, and which they are, ascending.
+    """Prune a table ``(N, C)`` to float16 rows within ``most`` bytes; return them and their indices, ascending.
 
     They are the rows of the largest norm; keys of the rows that are kept stay ascending.
     """

@@ -1,4 +1,4 @@
-"""Norms over channels, for texts and images alike; the statistics of texts never see padding."""
+"""Normalization layers over channels, for texts and images; the statistics of texts exclude padding."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from textcnn.tokenization.batch import is_exporting
 
 
 def is_inside(x: Tensor, lengths: Tensor) -> Tensor:
-    """Which places of ``x (B, C, T)`` belong to a text of that length, ``(B, 1, T)``."""
+    """Return a mask ``(B, 1, T)`` of the positions of ``x (B, C, T)`` that are within each text's length."""
     return (torch.arange(x.shape[2], device=x.device) < lengths[:, None])[:, None]
 
 
 def mask_places(x: Tensor, lengths: Tensor | None, filler: float = 0.0) -> Tensor:
-    """``x (B, C, T)`` with ``filler`` at and behind each length; ``x`` itself where nothing lies behind."""
+    """Return ``x (B, C, T)`` with ``filler`` from each length on; ``x`` itself if there is no padding."""
     if lengths is None:
         return x
     if not is_exporting() and (not len(lengths) or int(lengths.min()) >= x.shape[2]):
@@ -30,17 +30,17 @@ def mask_places(x: Tensor, lengths: Tensor | None, filler: float = 0.0) -> Tenso
 
 
 class BatchNorm(_BatchNorm):
-    """Each channel by its mean and variance over a batch (Ioffe & Szegedy 2015, arXiv 1502.03167).
+    """Normalizes each channel by its mean and variance over a batch (Ioffe & Szegedy 2015, arXiv 1502.03167).
 
-    Places behind a text's end do not count. A batch of fewer than two places is normalised as in evaluation. Where a
+    Padding does not count. A batch of fewer than two places is normalised as in evaluation. Where a
     step has only a part of its batch here (:class:`textcnn.nn.dropout.Step`), mean and variance are those of all parts.
     """
 
     def _check_input_dim(self, input: Tensor) -> None:
-        """Sequences and images have the same weights and the same formula."""
+        """Accept any number of dimensions: sequences and images share weights and formula."""
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """``(B, C, T)`` with lengths, or ``(B, C, ...)``, to the same shape."""
+        """Normalize ``(B, C, T)`` with lengths, or ``(B, C, ...)``."""
         step = running_step()
         total = step.total if step is not None and self.training else None
         if not self.training or (total is None and lengths is None and x[:, 0].numel() > 1):
@@ -61,7 +61,7 @@ class BatchNorm(_BatchNorm):
         return whole.movedim(-1, 1)
 
     def _in_parts(self, x: Tensor, total: Callable[[Tensor], Tensor], *, counts: bool) -> Tensor | None:
-        """``x (places, C)``, a part of a batch, by mean and variance of all parts; none: they have fewer than 2 places.
+        """Normalize ``x (places, C)``, a part of a batch, by statistics of all parts; none for fewer than 2 places.
 
         Two sums, so that a variance is never the difference of two large numbers; in the precision of the running mean,
         which stays float32 under bfloat16.
@@ -86,18 +86,18 @@ class BatchNorm(_BatchNorm):
 
 
 class LayerNorm(nn.LayerNorm):
-    """All channels of one place together (Ba et al. 2016, arXiv 1607.06450); no place sees another."""
+    """Normalizes all channels of one position together (Ba et al. 2016, arXiv 1607.06450)."""
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """``(B, C, ...)`` to the same shape."""
+        """Normalize ``(B, C, ...)``; no position depends on another."""
         return super().forward(x.movedim(1, -1)).movedim(x.ndim - 1, 1)
 
 
 class GroupNorm(nn.GroupNorm):
-    """Each group of channels over the places of one text or image (Wu & He 2018, arXiv 1803.08494)."""
+    """Normalizes each group of channels over the positions of one text or image (Wu & He 2018, arXiv 1803.08494)."""
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """``(B, C, T)`` with lengths, or ``(B, C, ...)``, to the same shape; places behind an end do not count."""
+        """Normalize ``(B, C, T)`` with lengths, excluding padding, or ``(B, C, ...)``."""
         if lengths is None:
             return super().forward(x)
         inside = is_inside(x, lengths)[:, None]  # (B, 1, 1, T)
@@ -121,7 +121,7 @@ NORMS: Mapping[str, Callable[[int], nn.Module] | None] = {
 
 
 def make_norm(name: str, channels: int) -> nn.Module | None:
-    """The norm called ``name`` over that many channels; none for ``none``.
+    """Return the norm called ``name`` over ``channels`` channels; none for ``none``.
 
     Raises:
         ConfigError: there is none of that name.

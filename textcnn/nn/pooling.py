@@ -1,4 +1,4 @@
-"""Pooling over time, masked by the length of each text; output lengths of convolutions."""
+"""Pooling over time with masked padding, and output lengths of convolutions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from textcnn.tokenization.batch import Batch, is_exporting
 
 
 def padded_vectors(embedded: Tensor, batch: Batch) -> Tensor:
-    """Vectors of every token, ``(B, T, D)``, zeros behind each text; T is 1 at least, so that every layer can run."""
+    """Return the vectors of every token, ``(B, T, D)``, zero-padded; T is at least 1, so that every layer can run."""
     vectors = torch.cat([embedded, embedded.new_zeros(1, embedded.shape[1])])
     index = batch.padded()
     if index.shape[1] == 0:  # only empty texts
@@ -24,7 +24,7 @@ def padded_vectors(embedded: Tensor, batch: Batch) -> Tensor:
 
 
 def zero_empty(features: Tensor, lengths: Tensor) -> Tensor:
-    """``features (B, F)`` with zeros for texts without a token: what they get from the head is its bias alone."""
+    """Zero the ``features (B, F)`` of texts without a token, whose logits are then the bias of the head."""
     return features.masked_fill((lengths == 0)[:, None], 0.0)
 
 
@@ -32,7 +32,7 @@ POOLINGS = ("max", "mean", "last")
 
 
 def is_outside(x: Tensor, lengths: Tensor) -> Tensor:
-    """Which steps of ``x (B, T, ...)`` stand at or behind the end of a text of that length, ``(B, T)``."""
+    """Return a mask ``(B, T)`` of the steps of ``x (B, T, ...)`` that are padding."""
     return torch.arange(x.shape[1], device=x.device) >= lengths[:, None]
 
 
@@ -40,7 +40,7 @@ def pool_time(x: Tensor, lengths: Tensor, pooling: str) -> Tensor:
     """Pool ``x (B, T, F)`` over its first ``lengths (B,)`` steps to ``(B, F)``; a text without steps gives zeros.
 
     Args:
-        x: features of every step; steps at and behind a text's length are ignored, whatever they hold.
+        x: features of every step; padding is ignored, whatever it contains.
         lengths: steps of each text.
         pooling: ``max``, ``mean`` or ``last`` (the last step of the text, not of the batch).
 
@@ -64,7 +64,7 @@ def pool_time(x: Tensor, lengths: Tensor, pooling: str) -> Tensor:
 
 
 def k_max(x: Tensor, lengths: Tensor, k: int) -> Tensor:
-    """The ``k`` largest values of each feature in the order of time (Kalchbrenner et al. 2014, arXiv 1404.2188).
+    """Return the ``k`` largest values of each feature in temporal order (Kalchbrenner et al. 2014, arXiv 1404.2188).
 
     ``x (B, T, F)`` becomes ``(B, k * F)``; of equal values the earlier ones are taken, and a text of fewer steps has
     zeros in the last places.
@@ -81,7 +81,7 @@ def k_max(x: Tensor, lengths: Tensor, k: int) -> Tensor:
 
 
 class AttentionPooling(nn.Module):
-    """Weighted mean of the steps of a text; a small net says how much each counts (Yang et al. 2016, NAACL, sec. 2.2).
+    """Attention-weighted mean of the steps of a text (Yang et al. 2016, NAACL, section 2.2).
 
     ``(B, T, F) -> (B, F)`` with weights ``softmax(v . tanh(W x + b))`` over the text's steps; ``F * (F + 2)``
     parameters.
@@ -105,7 +105,7 @@ class AttentionPooling(nn.Module):
 
 
 def mean_of_types(embedded: Tensor, batch: Batch) -> Tensor:
-    """Mean vector of each text's tokens, ``(B, D)``, from the vectors of the unique types ``(U, D)``."""
+    """Return the mean vector of each text's tokens, ``(B, D)``, from the vectors of the unique types ``(U, D)``."""
     lengths = batch.lengths
     if is_exporting():
         return pool_time(padded_vectors(embedded, batch), lengths, "mean")
@@ -118,23 +118,23 @@ Size = TypeVar("Size", int, Tensor)
 
 
 def output_size(size: Size, kernel_size: int, *, stride: int = 1, padding: int = 0, dilation: int = 1) -> Size:
-    """Windows that fit: ``(W - F + 2P) / S + 1``, rounded down, with ``F = dilation * (kernel_size - 1) + 1``.
+    """Return the number of windows, ``floor((W - F + 2P) / S) + 1`` with ``F = dilation * (kernel_size - 1) + 1``.
 
     ``size`` may be a number or an integer tensor of lengths; a size too small for one window gives 0.
     """
     span = dilation * (kernel_size - 1) + 1
-    # The 1 stands within: then what is divided is negative only where 0 comes out, however an exported graph rounds.
+    # With the 1 inside the division, a negative dividend always gives 0, however an exported graph rounds.
     windows = (size + 2 * padding - span + stride) // stride
     return windows.clamp(min=0) if isinstance(windows, Tensor) else max(windows, 0)
 
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """How far one unit of a layer sees: ``size`` input places, and ``stride`` input places from unit to unit."""
+    """Receptive field of one unit: ``size`` input positions, ``stride`` input positions apart from the next unit."""
 
     size: int = 1
     stride: int = 1
 
     def through(self, kernel_size: int, *, stride: int = 1, dilation: int = 1) -> ReceptiveField:
-        """The field behind one more window of that kernel size, stride and dilation."""
+        """Return the field after one more window of that kernel size, stride and dilation."""
         return ReceptiveField(self.size + dilation * (kernel_size - 1) * self.stride, self.stride * stride)

@@ -1,4 +1,4 @@
-"""The plain torch definition of every fused operation; the core is tested against it."""
+"""Reference definitions in torch of every fused operation, against which the core is tested."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def conv_max(
     offsets: Tensor,
     keep: Tensor | None = None,
 ) -> Tensor:
-    """Largest score of every filter over the windows of every text (Kim 2014, arXiv 1408.5882).
+    """Return the maximum of every filter over the windows of every text (Kim 2014, arXiv 1408.5882).
 
     Windows reach over both ends of a text, each by the text's own length; a place outside the text adds nothing.
 
@@ -53,7 +53,7 @@ def conv_max(
 
 
 def bag_sum(table: Tensor, rows: Tensor, offsets: Tensor, weights: Tensor, *, sparse: bool, merge: bool) -> Tensor:
-    """Weighted sum of the rows of each bag.
+    """Return the weighted sum of the rows of each bag.
 
     Args:
         table: ``(V, D)``.
@@ -75,7 +75,7 @@ def bag_sum(table: Tensor, rows: Tensor, offsets: Tensor, weights: Tensor, *, sp
 def row_adam(
     weight: Tensor, moments: Tensor, grad: Tensor, *, lr: float, betas: tuple[float, float], eps: float
 ) -> None:
-    """Move the rows of ``weight (V, D)`` that have a gradient by one step of Adam without bias correction.
+    """Apply a step of Adam without bias correction to the rows of ``weight (V, D)`` that have a gradient.
 
     Args:
         weight: changed in place.
@@ -94,7 +94,7 @@ def row_adam(
 
 
 def rowwise_adagrad(weight: Tensor, total: Tensor, grad: Tensor, *, lr: float, eps: float) -> None:
-    """Move the rows of ``weight (V, D)`` that have a gradient by one step of Adagrad with one accumulator a row.
+    """Apply a step of Adagrad with one accumulator per row to the rows of ``weight (V, D)`` that have a gradient.
 
     Args:
         weight: changed in place.
@@ -110,7 +110,7 @@ def rowwise_adagrad(weight: Tensor, total: Tensor, grad: Tensor, *, lr: float, e
 
 
 def row_adagrad(weight: Tensor, total: Tensor, grad: Tensor, *, lr: float) -> None:
-    """Move the rows of ``weight (V, C)`` by one step of Adagrad with one accumulator a row.
+    """Apply a step of Adagrad with one accumulator per row to ``weight (V, C)``.
 
     Args:
         weight: changed in place.

@@ -1,1 +1,1 @@
-"""Reading labelled texts: one reader for each format, columns, labels, stored corpora."""
+"""Reading of labelled texts: file formats, columns, labels, and corpora stored on disk."""

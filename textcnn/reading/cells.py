@@ -1,4 +1,4 @@
-"""What single cells hold: spellings of labels, lists written as text, weights, ids."""
+"""Parsing of single cells: label spellings, lists written as text, weights, ids."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NUMBER = re.compile(r"[-+]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,3
 
 
 def canonical(name: str) -> str:
-    """One spelling for numbers and booleans of one value: ``1.0`` and ``+1`` are ``1``, ``True`` is ``true``.
+    """Unify the spellings of a number or boolean: ``1.0`` and ``+1`` become ``1``, ``True`` becomes ``true``.
 
     It is how a number or boolean is spelled that is no text, as in Parquet. ``007`` and ``1_0`` are names.
     """
@@ -39,25 +39,25 @@ def canonical(name: str) -> str:
 
 
 def spellings(names: Iterable[str]) -> dict[str, str]:
-    """Each of these names by itself, and, where it is not one of them, by its usual spelling (:func:`canonical`)."""
+    """Map each name to itself, and its canonical spelling (:func:`canonical`) to it unless that is a name too."""
     names = [*names]
     return {canonical(name): name for name in reversed(names)} | {name: name for name in names}
 
 
 def is_blank(cell: Any) -> bool:
-    """Whether a cell holds nothing, or a text of blanks."""
+    """Return whether a cell holds nothing, or a text of blanks."""
     return is_missing(cell) or (isinstance(cell, str) and not cell.strip())
 
 
 def word(cell: Any) -> str:
-    """A cell as one would write a yes or a no: 1, 1.0, "1.0" are the same here, and so are True and "TRUE"."""
+    """Normalize a yes/no cell: 1, 1.0, "1.0" become equal, and so do True and "TRUE"."""
     if is_list(cell) or isinstance(cell, (dict, bytes)):
         return "a list"
     return canonical(str(plain(cell)).strip()).lower()
 
 
 def are_indicators(columns: Iterable[Mapping[str, int]]) -> bool:
-    """Whether most words of these columns, with their counts, say yes and no, in each column by one pair of letters."""
+    """Return whether most cells of every column say yes or no, consistently within a column."""
     columns = [*columns]
     words = sum(map(Counter, columns), Counter[str]())
     said = sum(count for found, count in words.items() if found in YES or found in NO)
@@ -66,7 +66,7 @@ def are_indicators(columns: Iterable[Mapping[str, int]]) -> bool:
 
 
 def is_yes(cell: Any) -> bool | None:
-    """What a cell says; None if it is neither a yes nor a no. Nothing is a no."""
+    """Parse a yes or a no, where an empty cell is a no; return None for anything else."""
     if is_blank(cell):
         return False
     found = word(cell)
@@ -88,7 +88,7 @@ _NOTHING = ("None", "null", "NULL", "nan", "NaN")
 
 
 def parse_list(text: str) -> list[Any] | dict[str, Any] | None:
-    """The list or dictionary that ``text`` writes; None if it is no such text.
+    """Parse a list or dictionary written as text; return None for any other text.
 
     Brackets are those of JSON and Python (``[...]``), of a Python tuple of strings or numbers (``('a', 'b')``), of a
     set or a Postgres array (``{a,"b c"}``), of a dictionary (``{'a': 1.0}``), or of numpy (``array([np.True_])``).
@@ -122,14 +122,14 @@ def parse_list(text: str) -> list[Any] | dict[str, Any] | None:
 
 
 def _plain(text: str) -> str:
-    """The text without what is printed around brackets and items."""
+    """Remove the decoration, such as type names, that is printed around brackets and items."""
     if call := _CALL.fullmatch(text):
         text = call[1].strip() or "[]"
     return _SCALAR.sub(lambda found: found[1] or found[2], text) if "np." in text or "numpy." in text else text
 
 
 def _matches(pattern: re.Pattern[str], body: str) -> list[re.Match[str]] | None:
-    """The matches that cover ``body`` without a gap; None if there is one."""
+    """Return matches that cover ``body`` without a gap; None if there is a gap."""
     found, end = [], 0
     while end < len(body):
         match = pattern.match(body, end)
@@ -151,7 +151,7 @@ def _bare(word: str) -> Any:
 
 
 def _number(word: str) -> Any:
-    """A value of a dictionary; a text stays one."""
+    """Parse a value of a dictionary; text stays text."""
     return float(word) if _are_numbers([word]) and word not in _BOOLEANS else _bare(word)
 
 
@@ -160,7 +160,7 @@ def _are_numbers(words: list[str]) -> bool:
 
 
 def read_weight(cell: Any, column: str, name: str, line: int) -> float:
-    """How much a row counts in the loss.
+    """Parse the weight of a row in the loss.
 
     Raises:
         DataError: the cell holds no finite number of 0 or more.
@@ -185,14 +185,14 @@ _LOOKED_AT = 1_000  # rows in which a better column is looked for
 
 
 def rare_labels(labels: Sequence[tuple[str, ...]]) -> int:
-    """How many different labels these rows have, where that is nearly as many as they have labels; else 0."""
+    """Return the number of distinct labels if it is nearly the number of labelled rows; else 0."""
     total = sum(map(len, labels))
     distinct = len({name for names in labels for name in names}) if total >= FEWEST else 0
     return distinct if distinct >= SHARE * total else 0
 
 
 def check_repeated(rows: Rows, labels: Sequence[tuple[str, ...]]) -> None:
-    """Labels have to occur several times to be learned.
+    """Raise an error unless labels occur several times, which they must to be learned.
 
     Raises:
         DataError: nearly all are different; the message names a better column where there is one.
@@ -202,7 +202,7 @@ def check_repeated(rows: Rows, labels: Sequence[tuple[str, ...]]) -> None:
 
 
 def rare_sentence(rows: Rows, distinct: int, labels: Sequence[tuple[str, ...]]) -> str:
-    """What is wrong with labels that are nearly all different, and which column would be better."""
+    """Compose the message that nearly all labels are distinct, with a suggestion of a better column."""
     examples = ", ".join(shown(names[0], 30) for names in itertools.islice(filter(None, labels), 3))
     column = "+".join(map(repr, rows.label_columns))
     return (
@@ -212,7 +212,7 @@ def rare_sentence(rows: Rows, distinct: int, labels: Sequence[tuple[str, ...]]) 
 
 
 def _better(rows: Rows) -> str:
-    """The column whose cells repeat most, as advice."""
+    """Suggest the column whose cells repeat most."""
     cells: dict[str, set[str]] = defaultdict(set)
     count = 0
     try:

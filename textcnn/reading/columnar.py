@@ -1,4 +1,4 @@
-"""Tables of columns: Parquet files, data frames and tables in memory, data sets of the hub."""
+"""Readers of columnar tables: Parquet files, data frames and tables in memory, data sets of the hub."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _BYTES, _BATCHES = 2**20, 128  # of a block: several are on their way at once
 
 
 def parquet_table(source: Source) -> Table:
-    """The table of a Parquet file, in blocks of about a megabyte."""
+    """Read a Parquet file as a table, in blocks of about a megabyte."""
 
     def start(notices: Counter[str]) -> Opened:
         batches = _parquet_batches(source)
@@ -43,7 +43,7 @@ def parquet_table(source: Source) -> Table:
 
 
 def _parquet_batches(source: Source) -> Iterator[Any]:
-    """The names of the columns, and then the record batches."""
+    """Yield first the names of the columns, then the record batches."""
     from pyarrow import parquet
 
     with source.open_seekable() as stream:
@@ -56,7 +56,7 @@ def _parquet_batches(source: Source) -> Iterator[Any]:
 
 
 def batch_blocks(batches: Iterator[Any], columns: tuple[str, ...], name: str) -> Iterator[Block]:
-    """The blocks of pyarrow's record batches, their rows numbered from 1.
+    """Convert pyarrow record batches to blocks, numbering the rows from 1.
 
     Raises:
         DataError: values that Python does not have, as a date in the year 300,000, or text that is not UTF-8.
@@ -69,30 +69,30 @@ def batch_blocks(batches: Iterator[Any], columns: tuple[str, ...], name: str) ->
 
 
 def _resized(batches: Iterator[Any]) -> Iterator[Any]:
-    """The same rows in tables of about :data:`_BYTES`: large batches are cut without a copy, small ones are joined."""
+    """Regroup rows into tables of about :data:`_BYTES`; large batches are sliced without a copy, small ones joined."""
     from pyarrow import Table as ArrowTable
 
-    held: list[Any] = []
+    pending: list[Any] = []
     size = 0
     try:
         for batch in map(_decoded, batches):
             rows = max(len(batch) * _BYTES // max(batch.nbytes, 1), 1)
             for start in range(0, len(batch), rows):
-                held.append(batch.slice(start, rows))
-                size += held[-1].nbytes
-                if size >= _BYTES or len(held) == _BATCHES or _hides_its_size(batch):
-                    yield ArrowTable.from_batches(held)
-                    held, size = [], 0
+                pending.append(batch.slice(start, rows))
+                size += pending[-1].nbytes
+                if size >= _BYTES or len(pending) == _BATCHES or _hides_its_size(batch):
+                    yield ArrowTable.from_batches(pending)
+                    pending, size = [], 0
     except DataError:
-        if held:  # the rows before the error
-            yield ArrowTable.from_batches(held)
+        if pending:  # the rows before the error
+            yield ArrowTable.from_batches(pending)
         raise
-    if held:
-        yield ArrowTable.from_batches(held)
+    if pending:
+        yield ArrowTable.from_batches(pending)
 
 
 def _decoded(batch: Any) -> Any:
-    """The batch with cells in the place of indices into a dictionary, so that its size is that of its cells."""
+    """Decode dictionary-encoded columns, so that a batch's size is that of its cells."""
     from pyarrow import RecordBatch
 
     columns = [c.dictionary_decode() if hasattr(c, "dictionary_decode") else c for c in batch.columns]
@@ -100,7 +100,7 @@ def _decoded(batch: Any) -> Any:
 
 
 def _hides_its_size(batch: Any) -> bool:
-    """Whether a column holds lists or records of entries of a dictionary, each of which may be long."""
+    """Return whether a nested column is dictionary-encoded, so that each entry may be long."""
     return any("dictionary<" in str(field.type) for field in batch.schema)
 
 
@@ -127,7 +127,7 @@ ACCEPTED = (
 
 
 def memory_table(data: Any) -> Table:
-    """The table an object holds.
+    """Return the table in a Python object.
 
     Two lists are texts and labels, also where each has two items; tuples of two are (text, label) pairs.
 
@@ -167,7 +167,7 @@ def _sequence_table(data: Any, name: str) -> Table:
 
 
 def _is_columns(data: Any) -> bool:
-    """Whether these are two columns, not two rows."""
+    """Return whether a pair is (texts, labels), not two rows."""
     if len(data) != 2 or any(isinstance(part, (str, Mapping)) or not hasattr(part, "__len__") for part in data):
         return False
     return not all(isinstance(part, tuple) and len(part) == 2 for part in data)
@@ -214,7 +214,7 @@ def _columns_table(name: str, columns: dict[str, list[Any]]) -> Table:
 
 
 def _as_list(column: Any, name: str) -> list[Any]:
-    """A list, array, Series or Arrow column as a list of Python values."""
+    """Convert a list, array, Series or Arrow column to a list of Python values."""
     if getattr(getattr(column, "dtype", None), "name", "") in SHORT_FLOATS:  # 0.1, and not 0.10000000149011612
         column = column.astype(str).astype(float)
     for method in ("tolist", "to_pylist", "to_list"):
@@ -226,7 +226,7 @@ def _as_list(column: Any, name: str) -> list[Any]:
 
 
 def _numbered(chunks: Any) -> Iterator[Record]:
-    """Rows from chunks, each of which is a dict of columns."""
+    """Yield numbered rows from chunks, each a dict of columns."""
     numbers = itertools.count(1)
     for chunk in chunks:
         for cells in zip(*chunk.values(), strict=True):
@@ -262,7 +262,7 @@ def _arrow_table(table: Any) -> Table:
 
 
 def dataset_table(dataset: Any, name: str) -> Table:
-    """The table in a ``datasets.Dataset``; a ClassLabel's ids become its names, -1 a missing label.
+    """Return the table in a ``datasets.Dataset``; ClassLabel ids become names, -1 a missing label.
 
     Raises:
         DataError: the object is a dictionary of splits, or another kind of data set.
@@ -285,7 +285,7 @@ def dataset_table(dataset: Any, name: str) -> Table:
 
 
 def _class_names(feature: Any) -> list[str] | None:
-    """The names of a ClassLabel, or of a list of them."""
+    """Return the names of a ClassLabel feature, or of a list of them."""
     return getattr(feature, "names", None) or getattr(getattr(feature, "feature", None), "names", None)
 
 

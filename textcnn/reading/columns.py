@@ -1,4 +1,4 @@
-"""The columns of a table: their names in a header line, and which hold texts, labels and weights."""
+"""Columns of a table: header names, and the choice of text, label and weight columns."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ SEP = re.compile(r'\s*"?sep=(\\t|[^\w"\r\n])?"?[,;|\t]*\s*$', re.IGNORECASE)  # 
 
 
 class Header:
-    """The columns of a table; one without a name is called by its position, as ``column 3``.
+    """The columns of a table; unnamed ones are called by position, as ``column 3``.
 
     Columns without a name at the end are none, unless the first rows have something in them: spreadsheets leave their
-    delimiters behind. Rows that all begin with a row number above which there is no name, as R writes them, have a
+    delimiters at its end. Rows that all begin with a row number above which there is no name, as R writes them, have a
     column more.
 
     Args:
@@ -64,17 +64,17 @@ class Header:
         self._notices, self._path, self._delimiter, self._has_sep = notices, path, delimiter, has_sep
 
     def _ends_as_given(self, cells: Sequence[str]) -> bool:
-        """Whether a row is the header, or ends with it, where a file was joined that had no line end at its end."""
+        """Return whether a row repeats the header, or ends with it where files were joined without a line end."""
         found, count = _stripped(cells), len(self._given)
         return found == self._given or (count > 1 and found[1 - count :] == self._given[1:])
 
     @staticmethod
     def is_in_doubt(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-        """Whether more rows than these are wanted to know the columns."""
+        """Return whether more rows are needed to determine the columns."""
         return not names[-1].strip() or any(is_numbered(cells, len(names)) for cells in rows)
 
     def records(self, rows: Iterable[tuple[int, list[str]]]) -> Iterator[Record]:
-        """The rows by column; those that repeat header or ``sep=``, as ``cat`` makes them, are left out and counted.
+        """Yield rows by column; repeated headers and ``sep=`` lines, as ``cat`` makes them, are skipped and counted.
 
         Raises:
             DataError: a row has more or fewer cells than there are columns, or is another header.
@@ -113,7 +113,7 @@ class Header:
         )
 
     def _joined(self, cells: list[str], begun: str, notice: str) -> list[str]:
-        """The last row of a file without a line end at its end, without what the next file begins with."""
+        """Return a row without the start of the next file, which ``cat`` appends to a last line without a line end."""
         self._notices[notice] += 1
         last = cells[-1].removesuffix(begun)
         self._notices["marks"] += last.endswith(MARK)
@@ -141,7 +141,7 @@ def _stripped(cells: Sequence[str]) -> list[str]:
 
 
 def is_numbered(cells: Sequence[str], count: int) -> bool:
-    """Whether a row has one cell more than the header, the first of them a number, and something in the last."""
+    """Return whether a row has one cell more than the header, begins with a number, and has a last cell."""
     return len(cells) == count + 1 and cells[0].strip().isdecimal() and bool(cells[-1].strip())
 
 
@@ -160,7 +160,7 @@ SAMPLE = 100  # rows by which it is seen which columns look like text
 
 
 class Columns(NamedTuple):
-    """The columns of a table that are read.
+    """The columns of a table to be read.
 
     Attributes:
         text: joined to the text.
@@ -178,7 +178,7 @@ class Columns(NamedTuple):
 
 
 def choose_columns(table: Table, options: DataConfig, labels: str, like: Schema | None = None) -> Columns:
-    """The columns of the text, of the label and of the weight, which none has but by option.
+    """Choose the columns of text, label and weight; a weight column is used only if asked for.
 
     Args:
         table: what is read.
@@ -214,7 +214,7 @@ def choose_columns(table: Table, options: DataConfig, labels: str, like: Schema 
 
 
 def _told(kind: str, read: Sequence[str], trained: Sequence[str], table: Table) -> list[str]:
-    """That other columns are read than in training."""
+    """Compose the note that other columns are read than in training."""
     if not trained or tuple(read) == tuple(trained):
         return []
     absent = [name for name in trained if name not in table.columns]
@@ -226,14 +226,14 @@ def _told(kind: str, read: Sequence[str], trained: Sequence[str], table: Table) 
 
 
 class _Table(Protocol):
-    """What :class:`OtherTexts` asks of the rows."""
+    """The interface to a table that :class:`OtherTexts` needs."""
 
     columns: tuple[str, ...]
     label_columns: tuple[str, ...]
 
 
 class OtherTexts:
-    """Which columns look like texts besides the one that was chosen, by the first rows.
+    """Detects, from the first rows, further columns that look like texts.
 
     Args:
         rows: whose label columns are no texts, and columns of usual names of labels neither.
@@ -249,11 +249,11 @@ class OtherTexts:
 
     @property
     def has_seen(self) -> bool:
-        """Whether no more rows are looked at."""
+        """Whether enough rows have been inspected."""
         return self._rows == SAMPLE or not self._columns
 
     def look(self, cells: Mapping[str, Any]) -> None:
-        """See the cells of the next row; after the first ones nothing is done."""
+        """Inspect the cells of the next row; does nothing after the first rows."""
         if self.has_seen:
             return
         self._rows += 1
@@ -264,7 +264,7 @@ class OtherTexts:
                 self._texts[name] += isinstance(cell, str) and _is_text(cell, name)
 
     def sentences(self) -> list[str]:
-        """What to tell, if there is such a column."""
+        """Return a note about further text columns, if there are any."""
         found = [repr(name) for name in self._columns if 2 * self._texts[name] > self._filled[name]]
         if not found:
             return []
@@ -273,7 +273,7 @@ class OtherTexts:
 
 
 def _is_text(cell: str, name: str) -> bool:
-    """Whether a cell is a text: of several words, or one in a column of a usual name or a script without blanks."""
+    """Return whether a cell is text: several words, or one in a usually named column or an unspaced script."""
     return len(cell.split(None, 3)) > 2 or (
         any(map(str.isalpha, cell)) and (name.lower() in TEXT_NAMES or (len(cell) > 10 and not cell.isascii()))
     )
@@ -326,7 +326,7 @@ def _usual_label(table: Table, columns: Sequence[str], text: Sequence[str], requ
 
 
 def first_usual(columns: Sequence[str], usual: Sequence[str]) -> str | None:
-    """The column of the likeliest usual name, in any case."""
+    """Return the column with the most likely usual name, ignoring case."""
     by_lower = {name.lower(): name for name in reversed(columns)}
     return next((by_lower[name] for name in usual if name in by_lower), None)
 
@@ -337,7 +337,7 @@ def _columns(table: Table) -> str:
 
 
 def _header_hint(table: Table) -> str:
-    """The first line of a csv file is its header, and a file without one shows by its columns' names."""
+    """Return advice for a table without the expected columns: it may lack a header, or have another format."""
     if table.format in ("csv", "tsv"):
         return "; if these are the cells of a row, put a line with column names before it"
     return "; if that is not its format, say so with --format" if table.format == "lines" else ""

@@ -1,4 +1,4 @@
-"""Packed files as streams, known by their first bytes or their names; archives of numpy."""
+"""Decompression of files as streams, detected by magic bytes or name; checked access to NumPy archives."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ EXTENSIONS = {
 
 
 def extension(name: str) -> str:
-    """The extension that tells the format of a file, in lower case; an ending such as ``.gz`` is left out."""
+    """Return the lower-case file extension that tells the format, without an ending such as ``.gz``."""
     return Path(unpacked_name(name).lower()).suffix
 
 
 def unpacked_name(name: str) -> str:
-    """A name without the ending that tells how the file is packed."""
+    """Return a file name without the extension of its compression."""
     return next((name[: -len(end)] for end in PACKED if name.lower().endswith(end)), name)
 
 
@@ -61,7 +61,7 @@ _PIECE = 2**16
 
 
 class Unpacked(NamedTuple):
-    """The unpacked bytes of a file.
+    """The decompressed bytes of a file.
 
     Attributes:
         stream: a buffered stream with ``peek`` and ``read1``.
@@ -76,7 +76,7 @@ class Unpacked(NamedTuple):
 
 @contextmanager
 def unpacked(stream: Any, name: str) -> Iterator[Unpacked]:
-    """What is in a packed file; what is not packed is given as it is.
+    """Decompress a stream; uncompressed streams are passed through.
 
     Args:
         stream: a buffered stream of bytes with ``peek``.
@@ -128,7 +128,7 @@ def _only_file(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
 
 
 def _is_file(member: zipfile.ZipInfo) -> bool:
-    """Whether it is one that a user has put there: systems add folders and hidden files of their own."""
+    """Return whether an archive member is user data, not a folder or a hidden file added by the system."""
     parts = PurePosixPath(member.filename).parts
     # ZipInfo.is_dir looks at the last character of a name, which an archive may leave empty.
     return member.filename[-1:] not in ("", "/") and not any(part.startswith((".", "__MACOSX")) for part in parts)
@@ -152,7 +152,7 @@ def _decoded(stream: Any) -> Any:
 
 
 class _Decoded(io.RawIOBase):
-    """What one of Python's decoders makes of a stream: several packed streams in a row are one, as of ``cat``."""
+    """Stream decompressed by the standard library; concatenated compressed streams are read as one."""
 
     def __init__(self, stream: Any, decoder: Callable[[], Any]) -> None:
         self._stream, self._new = stream, decoder
@@ -183,7 +183,7 @@ class _Decoded(io.RawIOBase):
 
 
 class _OfArrow(io.RawIOBase):
-    """What pyarrow's decoders make of a stream, as Python has none for zstd and lz4."""
+    """Stream decompressed by pyarrow, for zstd and lz4."""
 
     def __init__(self, stream: Any, codec: str) -> None:
         import pyarrow
@@ -207,7 +207,7 @@ class _OfArrow(io.RawIOBase):
 
 
 class _Kept:
-    """A stream that pyarrow cannot close, of which a read gives what is there, without waiting for more."""
+    """Stream that pyarrow cannot close and whose reads return available bytes without waiting for more."""
 
     def __init__(self, stream: Any) -> None:
         self._stream, self.closed = stream, False
@@ -239,7 +239,7 @@ DAMAGE = (*UNPACKING_ERRORS, struct.error, ValueError, KeyError, RuntimeError, O
 
 
 def checked_member(archive: zipfile.ZipFile, member: str, path: str | Path) -> zipfile.ZipInfo:
-    """A member that can be as large as the directory says.
+    """Return an archive member after checking that its directory size is plausible.
 
     Raises:
         DataError: it cannot, or is packed in a way that numpy never packs.
@@ -255,7 +255,7 @@ def checked_member(archive: zipfile.ZipFile, member: str, path: str | Path) -> z
 
 
 def npy_header(stream: IO[bytes], member: str, path: str | Path) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether columns come first, and dtype of an array.
+    """Read the header of an array: shape, whether it is column-major, and dtype.
 
     Raises:
         DataError: a header of another form.
@@ -272,7 +272,7 @@ def npy_header(stream: IO[bytes], member: str, path: str | Path) -> tuple[tuple[
 
 
 def strings(array: npt.NDArray[Any], member: str, path: str | Path) -> list[str]:
-    """The strings of an array ``(N,)`` of kind U or S; numpy itself takes any number for a character.
+    """Decode an array ``(N,)`` of kind U or S, checking that its numbers are valid characters.
 
     Raises:
         DataError: numbers that are no characters.

@@ -1,4 +1,4 @@
-"""Tables of cells with a delimiter between them: CSV by Python's csv module, and cells between tabs."""
+"""Readers of delimited tables: CSV by the csv module, and tab-separated cells."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BACKSLASH = re.compile(r'(\\[\\"])|\\')
 
 
 def csv_table(source: Source, format: str, options: DataConfig) -> Table:
-    """A table with a header line; quoted cells may hold delimiters and line ends.
+    """Read a table with a header line; quoted cells may contain delimiters and line ends.
 
     Args:
         source: the file.
@@ -54,7 +54,7 @@ def csv_table(source: Source, format: str, options: DataConfig) -> Table:
         if Header.is_in_doubt(names, [row for _, row in first]):
             first += itertools.islice(rows, PEEK if source.again else 0)
         is_scanned = is_plain and declared is None and cells.can_scan() and not any('"' in name for name in names)
-        if is_scanned:  # which sees all rows behind the header, the first ones too
+        if is_scanned:  # it reads all rows after the header, including the peeked ones
             lines.close()
             notices.clear()
             notices.update(seen)
@@ -69,7 +69,7 @@ def csv_table(source: Source, format: str, options: DataConfig) -> Table:
 
 
 def first_rows(lines: list[str]) -> tuple[str, list[str], list[str] | None]:
-    """The delimiter of a table that begins with these lines, the cells of its header, and those of the row below.
+    """Detect the delimiter from the first lines; return it with the cells of the header and of the next row.
 
     There are none of that row (None) where it does not end in these lines, or its quotes do not pair up.
     """
@@ -84,12 +84,12 @@ def first_rows(lines: list[str]) -> tuple[str, list[str], list[str] | None]:
 
 
 def has_sep_line(lines: list[str]) -> bool:
-    """Whether the first line is ``sep=``, by which Excel tells the delimiter."""
+    """Return whether the first line is ``sep=``, in which Excel declares the delimiter."""
     return _declared(lines)[0] is not None
 
 
 def _declared(lines: list[str]) -> tuple[str | None, list[str]]:
-    """The delimiter that a line ``sep=`` tells, empty if it tells none; no such line: None. And the other lines."""
+    """Split off a ``sep=`` line; return its delimiter (empty if it has none; None without the line) and the rest."""
     if not lines or (found := SEP.match(lines[0])) is None:
         return None, lines
     return {None: "", "\\t": "\t"}.get(found[1], found[1]), lines[1:]
@@ -111,7 +111,7 @@ def _reader(delimiter: str, options: DataConfig, lines: Any) -> Any:
 
 
 def _lines(source: Source, notices: Counter[str], part: Part | None = None) -> Generator[str, None, None]:
-    """The lines with their ends; where files were joined, no byte order mark stands between quoted cells."""
+    """Yield lines with their ends; byte order marks in the middle of joined files are removed."""
     for line in source.lines(notices, newline="", part=part):
         if MARK in line:
             notices["marks"] += line.count(_JOINED_MARK)
@@ -120,7 +120,7 @@ def _lines(source: Source, notices: Counter[str], part: Part | None = None) -> G
 
 
 class Lines:
-    """Lines that are counted as they are taken.
+    """Iterator that counts the lines taken.
 
     Args:
         lines: with their ends as they are in the file.
@@ -144,7 +144,7 @@ class Lines:
 
 
 class Cells:
-    """How the lines of a file are cut into cells.
+    """Splits the lines of a file into cells.
 
     Args:
         source: the file.
@@ -160,7 +160,7 @@ class Cells:
     def rows(
         self, lines: Iterator[str], notices: Counter[str], *, before: int = 0, width: int = 0
     ) -> Iterator[tuple[int, list[str]]]:
-        """The cells of each row with the line it begins on.
+        """Yield the cells of each row with the line number it begins on.
 
         Args:
             lines: with their ends.
@@ -173,11 +173,11 @@ class Cells:
         return _cells(lines, notices, self._reader, self._source.name, before)
 
     def can_scan(self) -> bool:
-        """Whether the core may cut the file."""
+        """Return whether the core's scanner can cut the file."""
         return not self._options.escape and can_scan(self._source, self.delimiter)
 
     def scanner(self, header: Header, width: int, notices: Counter[str]) -> Scanner:
-        """What cuts the rows behind a header, of which each has ``width`` cells."""
+        """Return a scanner for the rows after the header, each of ``width`` cells."""
 
         def careful(part: Part) -> Iterator[Record]:
             lines = _lines(self._source, notices, part)
@@ -195,19 +195,19 @@ class Cells:
 def _cells(
     lines: Iterator[str], notices: Counter[str], reader: Reader, name: str, before: int
 ) -> Iterator[tuple[int, list[str]]]:
-    line = held = 0
+    line = length = 0
 
     def counted() -> Iterator[str]:
-        nonlocal held
+        nonlocal length
         for part in lines:
-            held += len(part)
-            if held > LONGEST:
+            length += len(part)
+            if length > LONGEST:
                 raise too_long("a row", name, line)
             yield part
 
     rows = reader(counted())
     while True:
-        line, held = before + rows.line_num + 1, 0
+        line, length = before + rows.line_num + 1, 0
         try:
             cells = next(rows, None)
         except csv.Error as err:
@@ -231,7 +231,7 @@ Reader = Callable[[Iterable[str]], Any]  # csv.reader with its settings
 def tab_cells(
     lines: Iterable[str], notices: Counter[str], reader: Reader, name: str, *, before: int = 0, width: int = 0
 ) -> Iterator[tuple[int, list[str]]]:
-    """The cells of each row with the line it begins on; lines where quotes are text are counted.
+    """Yield the cells of each row with its line number; lines whose quotes are text are counted.
 
     Quotes are syntax where they pair up on the line and that does not spoil the number of cells, which is that of the
     header. A quoted cell goes on in the next lines, up to the one that closes it, where the first has too few cells;
@@ -274,7 +274,7 @@ def tab_cells(
 
 
 class _Ahead:
-    """Lines with their numbers, of which the next ones can be seen before they are taken."""
+    """Iterator over numbered lines with lookahead."""
 
     def __init__(self, lines: Iterable[str], before: int) -> None:
         self._lines = enumerate(lines, start=before + 1)
@@ -285,16 +285,16 @@ class _Ahead:
             yield self._seen.popleft()
 
     def following(self) -> Iterator[str]:
-        """The next lines, as many as a row may have, which stay to be taken."""
-        held = 0
+        """Yield the next lines, as many as a row may have, without taking them."""
+        length = 0
         for place in itertools.count():
-            if held > LONGEST or (place == len(self._seen) and not self._see()):
+            if length > LONGEST or (place == len(self._seen) and not self._see()):
                 return
-            held += len(self._seen[place][1])
+            length += len(self._seen[place][1])
             yield self._seen[place][1]
 
     def skip(self, count: int) -> None:
-        """Take as many lines."""
+        """Take ``count`` lines."""
         for _ in range(count):
             self._seen.popleft()
 
@@ -305,11 +305,11 @@ class _Ahead:
 
 
 def may_go_on(row: bytes, following: bytes, *, width: int, reader: Reader) -> bool:
-    """Whether a line of UTF-8 may begin a row of several lines.
+    """Return whether a line of UTF-8 may begin a multi-line row.
 
     Args:
         row: the line, with its end.
-        following: the line behind it; empty where it is not known.
+        following: the next line; empty if unknown.
         width: cells of a row.
         reader: as for :func:`tab_cells`.
     """
@@ -322,7 +322,7 @@ def may_go_on(row: bytes, following: bytes, *, width: int, reader: Reader) -> bo
 
 
 def _parsed(lines: Iterable[str], reader: Reader) -> list[str] | None:
-    """The cells of the row that begins these lines; None if its quotes do not pair up."""
+    """Parse the first row of these lines; return None if its quotes do not pair up."""
     try:
         return list(next(reader(lines), [""]))
     except csv.Error:
@@ -330,7 +330,7 @@ def _parsed(lines: Iterable[str], reader: Reader) -> list[str] | None:
 
 
 def _over_lines(first: str, ahead: _Ahead, width: int, reader: Reader, *, is_short: bool) -> list[str] | None:
-    """The cells of a row that ends in one of the next lines, which are taken; None if a row of its own comes before."""
+    """Take and parse a row that spans several lines; return None if another row begins before it ends."""
     widths: list[int] = []
 
     def lines() -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""One reader for each format: csv, tsv, JSON, Parquet, fastText lines, folders, plain lines, the hub."""
+"""Format detection and one reader for each format: csv, tsv, JSON, Parquet, fastText, folders, lines, the hub."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from textcnn.reading.table import BlockRecords, Opened, Record, Table
 
 
 def folder_table(path: Path, format: str, encoding: str) -> Table:
-    """A sub-folder a label, a file a text; hidden files are no data."""
+    """Read a folder with a sub-folder for each label and a file for each text; hidden files are ignored."""
     if not path.is_dir():
         raise DataError("expected a folder with one sub-folder a label, found a file", path=path)
     if format not in ("auto", "folder"):
@@ -85,7 +85,7 @@ ID_SPLIT = re.compile(rf"({ID.pattern})(?:/([\w.-]+))?")
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether a string that is no path names a data set of the hub, and is not a mistyped path."""
+    """Return whether a string that is no path names a data set of the hub rather than a mistyped path."""
     if name.startswith(PREFIX):
         return True
     is_path = extension(name) in EXTENSIONS or name.lower().endswith(PACKED) or Path(name).parent.exists()
@@ -93,13 +93,13 @@ def is_hub_id(name: str) -> bool:
 
 
 def hub_table(name: str) -> Table:
-    """The table of a split, see :func:`hub_split`."""
+    """Return the table of a hub data set's split; see :func:`hub_split`."""
     dataset, full_name = hub_split(name)
     return dataset_table(dataset, full_name)
 
 
 def hub_split(name: str) -> tuple[Any, str]:
-    """The split ``owner/name``, ``hf://owner/name`` or ``hf://owner/name/split``, and its whole name.
+    """Load the split of ``owner/name``, ``hf://owner/name`` or ``hf://owner/name/split``; return it and its full name.
 
     The split is train if not given.
 
@@ -124,7 +124,7 @@ def hub_split(name: str) -> tuple[Any, str]:
 
 
 def local_file(name: str) -> Path:
-    """The path ``name``, or the file that ``hf://owner/name/file`` names, fetched into the hub's cache.
+    """Return the path ``name``, or download ``hf://owner/name/file`` into the hub's cache and return that path.
 
     Raises:
         DataError: the name is not of that form, or the file cannot be fetched.
@@ -156,7 +156,7 @@ NEW = Schema()  # of no model
 
 
 def file_table(path: Path | None, options: DataConfig, like: Schema = NEW) -> Table:
-    """The table in a file, a folder with one sub-folder a label, or the standard input (``path`` None).
+    """Return the table in a file, a folder with one sub-folder per label, or the standard input (``path`` None).
 
     Args:
         path: of the file or folder.
@@ -178,7 +178,7 @@ def file_table(path: Path | None, options: DataConfig, like: Schema = NEW) -> Ta
 
 
 def source_table(source: Source, options: DataConfig, like: Schema = NEW) -> Table:
-    """The table in a file, wherever it is opened from; arguments as for :func:`file_table`.
+    """Return the table in an opened source; arguments as for :func:`file_table`.
 
     Raises:
         DataError: the file is empty, or not what its format says.
@@ -204,7 +204,7 @@ def source_table(source: Source, options: DataConfig, like: Schema = NEW) -> Tab
 
 
 def _sniff(source: Source, options: DataConfig, like: Schema) -> str:
-    """The format by the first bytes where they leave no doubt, else by the extension, else by the first lines."""
+    """Detect the format by magic bytes if they are unambiguous, else by extension, else by the first lines."""
     if source.head().startswith(b"PAR1"):
         return "parquet"
     by_extension = EXTENSIONS.get(extension(source.file_name), "")
@@ -232,7 +232,7 @@ def _whole_lines(source: Source) -> list[str]:
 def _has_header(
     lines: list[str], delimiter: str, names: list[str], row: list[str] | None, options: DataConfig, like: Schema
 ) -> bool:
-    """Whether the first line names columns: asked for, of training, or usual ones; the row below must fit to these."""
+    """Return whether the first line names columns: as asked, as in training, or usual ones that fit the next row."""
     trained = {*like.text_columns, *like.label_columns}
     if len(names) < 2:
         return bool({*names} & ({*options.text_column} | (trained if len(lines) > 1 else set())))
@@ -246,7 +246,7 @@ def _has_header(
 
 
 def _are_names(cells: list[str]) -> bool:
-    """Whether cells may be names of columns."""
+    """Return whether cells may be column names."""
     return len({*cells}) > 1 and all(len(cell) <= _LONGEST_NAME for cell in cells)
 
 
@@ -254,18 +254,18 @@ def _are_names(cells: list[str]) -> bool:
 
 
 def _fasttext_table(source: Source) -> Table:
-    """``__label__a __label__b some text``: a line's labels stand before its text."""
+    """Read fastText lines, ``__label__a __label__b some text``, whose labels precede the text."""
     return _line_table(source, "fasttext", _fasttext_cells, {}, split_labels=False)
 
 
 def _lines_table(source: Source, *, is_guessed: bool) -> Table:
-    """One text a line, blank ones too: one row in, one row out."""
+    """Read one text per line; blank lines are rows too."""
     seen = _seen_cells(_whole_lines(source)) if is_guessed else {}
     return _line_table(source, "lines", lambda line: {"text": line}, seen)
 
 
 def _seen_cells(lines: list[str]) -> dict[str, bool]:
-    """What lines that are read as plain ones have of a table: as many tabs in each, or names of columns above cells."""
+    """Detect signs of a table in plain lines: equal numbers of tabs, or column names above cells."""
     delimiter, names, _ = first_rows(lines)
     counts = {line.count(delimiter) for line in lines}
     is_table = len(lines) > 1 and len(counts) == 1 and counts != {0}

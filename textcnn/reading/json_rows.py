@@ -1,4 +1,4 @@
-"""JSON: an object a line, or a document such as an array of objects, which is read as a stream where it is long."""
+"""Readers of JSON lines and of JSON documents such as an array of objects; long documents are streamed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CUT = 2_000  # characters: where the first bytes of a file hold no line end aft
 _BLANK = re.compile("[ \t\r\n\ufeff]*")
 _ROWS = ("data", "rows")  # what a list of rows is called where there are others
 _TEXT = r'"(?:[^"\\\n]|\\.)*"'
-# An array of texts, whole, or cut off behind the first.
+# An array of texts, whole, or cut off after the first.
 _TEXTS = re.compile(rf'\s*\[\s*{_TEXT}\s*(?:,\s*{_TEXT}\s*)*(?:\]\s*|,\s*(?:"(?:[^"\\\n]|\\.)*\\?)?)?')
 _NEEDS_ESCAPE = re.compile('["\\\\\x00-\x1f\ud800-\udfff]')  # in a key
 _DECODER = json.JSONDecoder()
@@ -30,7 +30,7 @@ _ADVICE = "write an array of objects, or an object a line (in pandas: to_json(or
 
 
 def json_table(source: Source, names: Sequence[str] = ()) -> Table:
-    """The table of JSON lines or of a document, as the first line shows; the keys of the first objects are columns.
+    """Read JSON lines or a document, as the first line shows; the keys of the first objects are the columns.
 
     A document is an array of objects or of texts, an object that holds such an array, as ``{"data": [...]}``, an object
     of columns, or several objects or arrays one after the other.
@@ -68,7 +68,7 @@ def _scanner(source: Source, columns: tuple[str, ...], notices: Counter[str]) ->
 
 
 def looks_like_json(head: str) -> bool:
-    """Whether a file begins with an object, or an array of objects or of texts; texts may begin with a bracket too."""
+    """Return whether a file begins with a JSON object or array, not with a text that begins with a bracket."""
     first = head.lstrip().partition("\n")[0].rstrip()
     if first.startswith("{"):
         return isinstance(_parsed(first), dict) or (first[1:].lstrip()[:1] in ('"', "") and _is_cut(head.lstrip()))
@@ -76,7 +76,7 @@ def looks_like_json(head: str) -> bool:
 
 
 def _is_document(head: str, name: str, names: Sequence[str]) -> bool:
-    """Whether there is not an object a line; a lone object may be either, and its values tell."""
+    """Return whether a file is one document, not an object per line; a lone object is decided by its values."""
     head = head.lstrip()
     first, _, rest = head.partition("\n")
     if head.startswith("{"):
@@ -95,7 +95,7 @@ def _parsed(line: str) -> Any:
 
 
 def _is_cut(head: str) -> bool:
-    """Whether what is in the first line goes on in the next ones, or where the head ends."""
+    """Return whether the first line's value continues on the next lines, or beyond the end of the head."""
     first, end, _ = head.partition("\n")
     try:
         json.loads(first)
@@ -126,7 +126,7 @@ def _objects(lines: Iterator[str], name: str, notices: Counter[str], before: int
 
 
 def _with_lone_row_told(records: Iterator[Record], notices: Counter[str]) -> Iterator[Record]:
-    """The rows of a whole file; it is counted if there is one alone, with lists, which may be columns."""
+    """Yield rows, counting a notice if a file has a single row with lists, which may be columns."""
     count, cells = 0, dict[str, Any]()
     for line, cells in records:
         count += 1
@@ -136,7 +136,7 @@ def _with_lone_row_told(records: Iterator[Record], notices: Counter[str]) -> Ite
 
 
 def _checked(value: Any, raw: str, notices: Counter[str], name: str, line: int) -> Any:
-    """A value without halves of surrogate pairs; one nested too deep is an error."""
+    """Check a value's nesting depth and remove its unpaired surrogates."""
     if raw.count("[") + raw.count("{") > DEEPEST and is_deep(value):
         problem = f"expected lists and objects nested at most {DEEPEST} deep, found {shown(raw)}; flatten it"
         raise DataError(problem, path=name, line=line)
@@ -144,7 +144,7 @@ def _checked(value: Any, raw: str, notices: Counter[str], name: str, line: int) 
 
 
 def _without_surrogates(value: Any, notices: Counter[str]) -> Any:
-    """A value whose texts have no halves of surrogate pairs, which JSON can escape."""
+    """Replace unpaired surrogates, which JSON can escape, in all texts of a value."""
     if isinstance(value, str):
         return without_halves(value, notices)
     if isinstance(value, list):
@@ -158,7 +158,7 @@ def _without_surrogates(value: Any, notices: Counter[str]) -> Any:
 
 
 class _Document:
-    """The values of a document, one after the other; of its text no more is held than the value that is read."""
+    """Streaming parser of a document's values; only the current value is kept in memory."""
 
     def __init__(self, name: str, notices: Counter[str], names: Sequence[str], pieces: Iterator[str]) -> None:
         self._name = name
@@ -169,11 +169,11 @@ class _Document:
         self._numbers = itertools.count(1)
 
     def rows(self) -> Iterator[Record]:
-        """The rows, numbered from 1: the line of a value in a document helps nobody to find it."""
+        """Yield rows numbered from 1, because the line number of a value in a document helps nobody to find it."""
         is_first, has_texts = True, False
         while first := self._next():
             if has_texts:
-                raise self._error(f"expected one array of texts, found more behind it; {_ADVICE}")
+                raise self._error(f"expected one array of texts, found more after it; {_ADVICE}")
             if first == "[":
                 for value in self._elements():
                     has_texts |= isinstance(value, str)
@@ -188,7 +188,7 @@ class _Document:
         return next(self._numbers), self._row(value)
 
     def _elements(self) -> Iterator[Any]:
-        """The values of the array that begins here."""
+        """Yield the values of the array that begins here."""
         self._skip("[")
         while self._next() != "]":
             yield self._value()
@@ -208,7 +208,7 @@ class _Document:
         yield from map(self._numbered, [value] if unfolded is None else unfolded)
 
     def _long_object(self) -> Iterator[Record]:
-        """The rows of the one array of objects within an object that is too long to be held; the rest is left out."""
+        """Yield the rows of the one array of objects within an object too long for memory; the rest is skipped."""
         self._skip("{")
         found, others = None, dict[str, Any]()
         while self._next() != "}":
@@ -241,7 +241,7 @@ class _Document:
         return value
 
     def _value(self, *, or_none: bool = False) -> Any:
-        """The value that begins here; one of ``LONGEST`` characters is an error, or None."""
+        """Parse the value that begins here; one of ``LONGEST`` characters is an error, or None."""
         self._next()
         while True:
             try:
@@ -266,7 +266,7 @@ class _Document:
         return value
 
     def _next(self) -> str:
-        """The next character that is not blank; none at the end."""
+        """Skip blanks and return the next character without taking it; empty at the end."""
         begun = 0
         while begun < LONGEST:
             blank = _BLANK.match(self._text, self._at)
@@ -286,9 +286,9 @@ class _Document:
         self._at += 1
 
     def _more(self) -> bool:
-        """Whether more could be read: twice as much as is held, so that a long value is looked at seldom."""
-        held = len(self._text) - self._at
-        parts, wanted = [self._text[self._at :]], min(max(PIECE, held), max(LONGEST - held, PIECE))
+        """Read more text, doubling the buffer so that a long value is parsed seldom; return whether there was any."""
+        left = len(self._text) - self._at
+        parts, wanted = [self._text[self._at :]], min(max(PIECE, left), max(LONGEST - left, PIECE))
         for piece in self._pieces:
             parts.append(piece)
             wanted -= len(piece)
@@ -311,7 +311,7 @@ class _Document:
 
 
 def _unfolded(document: dict[str, Any], name: str, names: Sequence[str]) -> list[Any] | None:
-    """The rows that one object holds; None if it is a row itself.
+    """Return the rows contained in one object; None if the object is itself a row.
 
     Raises:
         DataError: it holds several lists of rows.
@@ -340,7 +340,7 @@ def _unfolded(document: dict[str, Any], name: str, names: Sequence[str]) -> list
 
 
 def _is_row(document: dict[str, Any], others: Sequence[dict[str, Any]], names: Sequence[str]) -> bool:
-    """Whether an object has a text of its own, by a name that is as likely as those in the objects that it holds."""
+    """Return whether an object has a text of its own, under a name as likely as those of the objects within it."""
 
     def rank(row: dict[str, Any]) -> float:
         texts = {key.lower() for key, value in row.items() if isinstance(value, str)}
@@ -354,7 +354,7 @@ def _has_lists(row: dict[str, Any]) -> bool:
 
 
 def _all(kind: type, value: Any) -> bool:
-    """Whether a value is a list of such, and not an empty one."""
+    """Return whether a value is a non-empty list of elements of one kind."""
     return isinstance(value, list) and bool(value) and all(isinstance(item, kind) for item in value)
 
 

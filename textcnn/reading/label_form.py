@@ -1,4 +1,4 @@
-"""How the label cells of a table are written, found out from all of them; a notice says what was guessed."""
+"""Detection of how a table's label cells are written, from all distinct cells; notices report each guess."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FEW = 10  # where fewer than one of so many cells are split, a notice says so
 
 
 class Seen(NamedTuple):
-    """Equal label cells: the line where they were first seen, and how many rows have them."""
+    """Equal label cells: the line of their first occurrence, and the number of rows with them."""
 
     cells: Cells
     line: int
@@ -27,7 +27,7 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True)
 class Asked:
-    """What the user, or the model whose test rows are read, says of the cells.
+    """What is known about the cells in advance, from the user's options or from the model's training table.
 
     Args:
         separator: between the labels of a cell; empty: none; None: to be found out.
@@ -41,7 +41,7 @@ class Asked:
 
 
 def decide_form(columns: Sequence[str], seen: Sequence[Seen], asked: Asked) -> tuple[LabelForm, list[str]]:
-    """How these cells are to be read, and what of that was guessed, a sentence each."""
+    """Decide how the label cells are to be parsed; return the form and a sentence for each guess."""
     filled = [(cells, count) for cells, _, count in seen if not all(map(is_blank, cells))]
     if len(columns) > 1:
         return _of_columns(columns, [cells for cells, _, _ in seen], filled, asked)
@@ -67,7 +67,7 @@ def _of_columns(
 
 
 def _words(cells: Iterable[tuple[Any, int]]) -> Counter[str]:
-    """The words of cells that are not blank, and how often they occur."""
+    """Count the normalized words of non-blank cells."""
     words: Counter[str] = Counter()
     for cell, count in cells:
         if not is_blank(cell):
@@ -84,7 +84,7 @@ def _one_label(what: str) -> str:
 
 
 class _OneColumn:
-    """The cells of one label column, distinct ones with their counts, none of them blank."""
+    """The distinct non-blank cells of one label column with their counts."""
 
     def __init__(self, column: str, cells: list[tuple[Any, int]], asked: Asked) -> None:
         self._column, self._cells, self._asked = column, cells, asked
@@ -93,7 +93,7 @@ class _OneColumn:
         self._notices: list[str] = []
 
     def decide(self) -> tuple[LabelForm, list[str]]:
-        """The form of the column, and what of it was guessed."""
+        """Decide the form of the column; return it and a sentence for each guess."""
         asked, multi_label = self._asked, self._asked.multi_label
         as_text = self._is_text_of_lists()
         if as_text:
@@ -113,7 +113,7 @@ class _OneColumn:
         return form, self._notices
 
     def _is_text_of_lists(self) -> bool:
-        """Whether at least half of the cells write lists, or some do and those of training did."""
+        """Return whether at least half of the cells are written lists, or some are and those in training were."""
         if self._asked.separator == "" and self._asked.like is None:
             return False
         written = {cell: found for cell, _ in self._cells if (found := _written(cell)) is not None}
@@ -137,12 +137,12 @@ class _OneColumn:
         return False
 
     def _may_be_single(self, written: list[Any]) -> bool:
-        """Whether each of these lists may stand for one label: zeros and ones, a dictionary of them, or one item."""
+        """Return whether each list may denote one label: zeros and ones, a dictionary of them, or one item."""
         lists = [(found, 1) for found in written if not isinstance(found, dict)]
         return self._vector(lists) > 0 or all(len(found) == 1 for found, _ in lists)
 
     def _between_items(self) -> str | None:
-        """What stands between a yes or a no for each label, as in ``0,1,0``, at which the cells are cut; else None."""
+        """Return the separator of yes/no items, as in ``0,1,0``; None if cells are no such lists."""
         texts = {cell: count for cell, count in self._cells if isinstance(cell, str)}
         asked = self._asked.separator
         # Of the blank: two numbers may be a score.
@@ -158,7 +158,7 @@ class _OneColumn:
         return None
 
     def _vector(self, cells: Sequence[tuple[Any, int]]) -> int:
-        """The length of multi-hot vectors; 0 where these are no such vectors.
+        """Return the length of multi-hot vectors; 0 if the cells are none.
 
         Labels in a list do not repeat, zeros and ones do: vectors are what more than half of the lists must be.
         """
@@ -178,7 +178,7 @@ class _OneColumn:
         return length
 
     def _has_several(self, lists: Sequence[tuple[Any, int]], vector: int) -> bool:
-        """Whether some list has not exactly one label; if every one has, a notice says so."""
+        """Return whether some list has other than one label; if none has, a notice says so."""
         if not lists:
             return False
         if any(_num_labels(cell, vector) != 1 for cell, _ in lists):
@@ -187,7 +187,7 @@ class _OneColumn:
         return False
 
     def _separator(self, *, all_separators: bool) -> str:
-        """What stands between the labels of a cell; empty where nothing does."""
+        """Return the separator between the labels of a cell; empty if cells hold one label each."""
         asked, texts = self._asked, {cell: count for cell, count in self._cells if isinstance(cell, str)}
         if asked.separator is not None:
             return asked.separator
@@ -212,7 +212,7 @@ class _OneColumn:
         return splits
 
     def _splits(self, texts: dict[str, int], separator: str) -> bool:
-        """Whether a separator that is not the usual one stands between labels: often, and its parts occur elsewhere."""
+        """Return whether an unusual separator is frequent and its parts recur in other cells."""
         count = _holding(texts, separator)
         if not count or (separator == "," and all(_is_decimal(cell) for cell in texts)):
             return False
@@ -237,7 +237,7 @@ def _written(cell: Any) -> list[Any] | dict[str, Any] | None:
 
 
 def _is_evident(cell: str, found: list[Any] | dict[str, Any]) -> bool:
-    """Whether a bracketed text is more than one word in brackets."""
+    """Return whether a bracketed text is more than one word in brackets."""
     return len(found) != 1 or isinstance(found, dict) or not isinstance(found[0], str) or "'" in cell or '"' in cell
 
 
@@ -251,7 +251,7 @@ def _items(cell: Any) -> list[Any]:
 
 
 def _says_yes_or_no(items: Sequence[Any]) -> bool:
-    """Whether several items all are a yes, a no or blank."""
+    """Return whether there are several items and all are a yes, a no or blank."""
     return len(items) > 1 and None not in map(is_yes, items)
 
 
@@ -271,7 +271,7 @@ def _holding(texts: dict[str, int], separator: str) -> int:
 
 
 def _recurring(texts: dict[str, int], separator: str) -> float:
-    """The share of the parts of cells with the separator that occur in other cells too."""
+    """Return the share of the parts of separated cells that occur in other cells too."""
     parts = {cell: {part.strip() for part in cell.split(separator)} - {""} for cell in texts}
     cells_of = Counter(part for found in parts.values() for part in found)
     split = {part for cell, found in parts.items() if separator in cell for part in found}
@@ -279,5 +279,5 @@ def _recurring(texts: dict[str, int], separator: str) -> float:
 
 
 def _is_decimal(cell: str) -> bool:
-    """Whether a comma is a decimal point here."""
+    """Return whether a comma is a decimal point in these cells."""
     return cell.count(",") == 1 and cell.strip().lstrip("-").replace(",", "").isdecimal()

@@ -1,4 +1,4 @@
-"""From label cells to the labels of a row, by the form that the cells of all rows were found to have."""
+"""Parsing of label cells into labels, in the form detected from the cells of all rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from textcnn.reading.table import cell_text, is_list, is_missing, shown
 
 @dataclass(frozen=True)
 class LabelReader:
-    """Reads the labels of a row from its cells.
+    """Parses the labels of a row from its cells.
 
     Args:
         columns: the label columns; several of them make a multi-label task.
@@ -37,12 +37,12 @@ class LabelReader:
     spellings: dict[str, str] = field(default_factory=dict)
 
     def decide(self, seen: Sequence[Seen], asked: Asked) -> tuple[LabelReader, list[str]]:
-        """The same reader with the form that all rows show, and what of that was guessed."""
+        """Return a reader with the form detected from all rows, and a sentence for each guess."""
         form, notices = decide_form(self.columns, seen, asked)
         return replace(self, form=form), notices
 
     def read(self, cells: Cells, line: int) -> tuple[str, ...] | None:
-        """The labels of one row, each once; None if it has none.
+        """Return the distinct labels of one row; None if it has none.
 
         Raises:
             DataError: several labels, or an empty list, though ``multi_label`` is False; a cell that is no label.
@@ -98,7 +98,7 @@ class LabelReader:
         return None if name is None else [name]
 
     def _from_dict(self, cell: dict[str, Any], line: int) -> list[str] | None:
-        """The keys whose values say yes, by number or boolean: a text value is no yes."""
+        """Return the keys whose value is a number or boolean that means yes."""
         for name, value in cell.items():
             if isinstance(value, str) or is_list(value) or isinstance(value, (dict, bytes)) or is_yes(value) is None:
                 expected = "a label, as text, number or true/false, or a dictionary of labels with 0 or 1"
@@ -121,14 +121,14 @@ class LabelReader:
         return [str(position) for position, yes in enumerate(said) if yes]
 
     def _label(self, value: Any, line: int) -> str | None:
-        """A value as the name of a label; None if it is missing or blank."""
+        """Convert a value to a label name; None if it is missing or blank."""
         text = cell_text(value, "a label, as text, number or true/false", self.name, line) or ""
         if not text or text.isspace():
             return None
         return self._spelled(text.strip() if self.strip else text)
 
     def _spelled(self, name: str) -> str:
-        """The name of a label in the one spelling that its number or boolean has."""
+        """Return the one spelling of a label name that is a number or boolean."""
         usual = canonical(name)
         spelled = self.known.get(name) or self.known.get(usual, usual)
         if spelled != name:
@@ -145,13 +145,13 @@ class LabelReader:
 
 
 def _label_names(columns: Sequence[str]) -> list[str]:
-    """The labels that indicator columns stand for: their names, without the ``p_`` that all of them begin with."""
+    """Return the label names of indicator columns, without the prefix ``p_`` if all have it."""
     prefixed = all(column.startswith(LABEL_PREFIX) and column != LABEL_PREFIX for column in columns)
     return [column.removeprefix(LABEL_PREFIX) if prefixed else column for column in columns]
 
 
 class DistinctCells:
-    """The label cells of many rows; equal ones are kept, and read, once."""
+    """Label cells of many rows, deduplicated so that equal cells are parsed once."""
 
     def __init__(self) -> None:
         self._distinct: list[tuple[Cells, int]] = []  # and the line where they were first seen
@@ -160,7 +160,7 @@ class DistinctCells:
         self.places = array("i")  # of each row's cells among the distinct ones
 
     def append(self, cells: Cells, line: int) -> int:
-        """Take the cells of the next row; their place among the distinct ones."""
+        """Add the cells of the next row; return their index among the distinct ones."""
         is_plain = len(cells) == 1 and type(cells[0]) is str
         place = self._place.setdefault(cells if is_plain else tuple(map(_key, cells)), len(self._distinct))
         if place == len(self._distinct):
@@ -172,11 +172,11 @@ class DistinctCells:
 
     @property
     def seen(self) -> list[Seen]:
-        """The distinct cells, in the order they were first seen."""
+        """Return the distinct cells in the order of their first occurrence."""
         return [Seen(*pair, count) for pair, count in zip(self._distinct, self._counts, strict=True)]
 
     def read(self, reader: LabelReader) -> list[tuple[str, ...] | None]:
-        """The labels of the distinct cells.
+        """Parse the labels of the distinct cells.
 
         Raises:
             DataError: as :meth:`LabelReader.read`, for the first row with such cells.
@@ -185,7 +185,7 @@ class DistinctCells:
 
 
 def _key(cell: Any) -> Any:
-    """What a cell is looked up by: 1, 1.0 and True are equal, and different labels; a list cannot be looked up."""
+    """Return a hashable key of a cell that distinguishes 1, 1.0 and True, which are different labels."""
     if isinstance(cell, str):
         return cell
     if is_missing(cell):

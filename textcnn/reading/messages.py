@@ -1,4 +1,4 @@
-"""What is said about files without rows of text, and about rows that surprise."""
+"""Messages about files that are no tables of texts, and about rows with surprising content."""
 
 from __future__ import annotations
 
@@ -72,10 +72,10 @@ _TAR = slice(257, 262)
 
 
 def refuse_foreign(head: bytes, name: str) -> None:
-    """Nothing, for bytes that may begin a table or texts.
+    """Raise an error if the first bytes are those of a file that is neither a table nor text.
 
     Raises:
-        DataError: they begin something else, which is named.
+        DataError: they do; the message names the format.
     """
     found = next(((what, advice) for mark, what, advice in MARKS if head.startswith(mark)), None)
     if found is None and _PICKLE.match(head):
@@ -89,10 +89,10 @@ def refuse_foreign(head: bytes, name: str) -> None:
 
 
 def refuse_page(head: bytes, name: str) -> None:
-    """Nothing, for bytes that may begin a table.
+    """Raise an error if the first bytes are those of a web page or XML.
 
     Raises:
-        DataError: they begin a web page or XML, such as servers send where a file is not to be had.
+        DataError: they are; servers send such pages instead of a missing file.
     """
     if _PAGE.match(head):
         raise _error(
@@ -101,7 +101,7 @@ def refuse_page(head: bytes, name: str) -> None:
 
 
 def zip_content(members: Iterable[str], name: str) -> str:
-    """``npz`` for the members of an archive of numpy's arrays, else ``files``.
+    """Return ``npz`` for the members of a NumPy archive, else ``files``.
 
     Raises:
         DataError: they are the parts of a document, which is named.
@@ -175,7 +175,7 @@ WORDING: dict[str, str | tuple[str, str]] = {  # one and several, or what needs 
 
 
 def sentences(notices: Counter[str]) -> list[str]:
-    """One sentence for each kind of notice that was counted."""
+    """Return one sentence for each kind of notice that was counted."""
     found = []
     for kind, wording in WORDING.items():
         one, several = (wording, wording) if isinstance(wording, str) else wording
@@ -185,7 +185,7 @@ def sentences(notices: Counter[str]) -> list[str]:
 
 
 def respelled(spellings: dict[str, str]) -> list[str]:
-    """That labels were read in another spelling than the cells have, with the first of them."""
+    """Return a note that labels were unified to other spellings than in the cells, with examples."""
     if not spellings:
         return []
     name, label = next(iter(spellings.items()))
@@ -194,5 +194,5 @@ def respelled(spellings: dict[str, str]) -> list[str]:
 
 
 def counted(count: int, noun: str) -> str:
-    """A number with its noun, as ``5,452 rows``."""
+    """Format a count with its noun, as ``5,452 rows``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,7 +1,7 @@
-"""Texts and labels from any source: as a stream of rows (:func:`open_rows`) or in memory (:func:`read_examples`).
+"""Texts and labels from any source, as a stream of rows (:func:`open_rows`) or in memory (:func:`read_examples`).
 
-Texts stay as they are, but for NUL characters (blanks) and halves of surrogate pairs (U+FFFD), which are counted.
-Labels stay as they are too; in text files (csv, tsv, jsonl) blanks around them do not count.
+Texts are unchanged, except that NUL characters become blanks and unpaired surrogates U+FFFD, both counted. Labels are
+unchanged too, except that in text files (csv, tsv, jsonl) surrounding blanks are stripped.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Row:
 
 @dataclass(frozen=True)
 class RowBlock:
-    """Some neighbouring rows of a source.
+    """A block of consecutive rows of a source.
 
     Args:
         texts: the text of each.
@@ -74,7 +74,7 @@ class RowBlock:
 
 
 class Rows:
-    """The rows of a source as a stream, and what has been decided about it.
+    """A stream of the rows of a source, with the decisions made about its columns and format.
 
     While iterating, ``notices`` counts what is worth a warning. A second pass starts again; the standard input has
     only one. Cells are split at the separator only where the options say ``multi_label=True``, for it takes all rows
@@ -108,7 +108,7 @@ class Rows:
 
     @property
     def has_blocks(self) -> bool:
-        """Whether there are :meth:`blocks`: a file that can be read ahead, or a table in memory that Arrow holds."""
+        """Whether :meth:`blocks` is available: for files that can be read ahead and Arrow tables in memory."""
         return self._table.has_blocks and core.library() is not None
 
     @property
@@ -117,7 +117,7 @@ class Rows:
         return self.format != "jsonl"
 
     def blocks(self) -> Generator[RowBlock, None, None]:
-        """The rows without their labels, neighbours together; as iterating, a pass through the source."""
+        """Yield blocks of rows without labels; like iterating, this makes one pass through the source."""
         for block in self._table.blocks():
             yield self._row_block(block)
 
@@ -137,24 +137,24 @@ class Rows:
         return RowBlock(texts, block.columns)
 
     def warnings(self) -> list[str]:
-        """What has been noticed so far, a sentence each."""
+        """Return a sentence for each notice so far."""
         return [*self.choices(), *sentences(self.notices)]
 
     def choices(self) -> list[str]:
-        """What is worth to be known of the choice of columns, as far as rows have been read."""
+        """Return notes about the choice of columns, based on the rows read so far."""
         return [*self._told, *([] if self._others is None else self._others.sentences())]
 
     def ready(self) -> bool:
-        """Whether the next row can be read without waiting for who writes into a pipe; in doubt not."""
+        """Return whether the next row can surely be read without waiting for the writer of a pipe."""
         return self._table.source is None or self._table.source.ready()
 
     def fraction_read(self) -> float | None:
-        """How much of the file has been read, 0 to 1; none where that is not known."""
+        """Return the fraction of the file read so far; none if unknown."""
         known = self._table.source is not None and self.format != "parquet"  # of which the end is read first
         return self._table.source.fraction_read() if known and self._table.source is not None else None
 
     def describe(self) -> str:
-        """What is read, as ``reading a.csv as csv: text='text', label='label' (delimiter ',', encoding utf-8)``."""
+        """Describe the source: ``reading a.csv as csv: text='text', label='label' (delimiter ',', encoding utf-8)``."""
         source, delimiter = self._table.source, self._table.delimiter
         details = [] if delimiter is None else [f"delimiter {delimiter!r}"]
         if source is not None and self.format != "parquet":
@@ -173,12 +173,12 @@ class Rows:
         return Row(text, labels, cells, line, parts)
 
     def unread_labels(self) -> Iterator[tuple[str, dict[str, Any], int]]:
-        """The text of each row, its ``columns``, whose labels are not read yet, and its ``line``."""
+        """Yield the text of each row, its ``columns`` with unparsed labels, and its ``line``."""
         for line, cells in self._table:
             yield self._text(cells, line)[0], cells, line
 
     def label_cells(self, cells: dict[str, Any]) -> tuple[Any, ...]:
-        """What ``label_reader`` reads of a row's ``columns``."""
+        """Select from a row's ``columns`` the cells that ``label_reader`` parses."""
         return tuple([cells.get(column) for column in self.label_columns])
 
     def _text(self, cells: dict[str, Any], line: int) -> tuple[str, tuple[tuple[str, int, int], ...]]:
@@ -247,7 +247,7 @@ def _table(data: Any, options: DataConfig, like: Schema) -> Table:
 
 @dataclass(frozen=True)
 class Examples:
-    """Texts and their labels; many texts are in a file (:mod:`textcnn.reading.stored`).
+    """Texts and their labels; large corpora keep the texts in a file (:mod:`textcnn.reading.stored`).
 
     Args:
         texts: the texts.
@@ -275,21 +275,21 @@ class Examples:
 
     @property
     def schema(self) -> Schema:
-        """What other tables are to be read like."""
+        """Return the schema by which other tables are to be read alike."""
         return Schema(self.text_columns, self.label_columns, replace(self.form, multi_label=self.multi_label))
 
     def __len__(self) -> int:
         return len(self.texts)
 
     def subset(self, rows: Sequence[int] | npt.NDArray[Any]) -> Examples:
-        """The examples at these positions, or where a mask is true; without the notices, which are of the whole."""
+        """Return the examples selected by positions or a mask; notices, which concern the whole, are dropped."""
         positions = np.arange(len(self))[np.asarray(rows, None if len(rows) else np.int64)]
         labels = [self.labels[i] for i in positions.tolist()]
         weights = None if self.weights is None else self.weights[positions]
         return replace(self, texts=_select(self.texts, positions), labels=labels, weights=weights, notices=())
 
     def describe(self) -> str:
-        """One line, e.g. ``read 5,452 rows: text='text', label='label', 6 labels``."""
+        """Describe the data in one line, e.g. ``read 5,452 rows: text='text', label='label', 6 labels``."""
         count = len({name for names in self.labels for name in names})
         return (
             f"read {counted(len(self), 'row')}: {_columns(self.text_columns, self.label_columns)}, "
@@ -305,7 +305,7 @@ def read_examples(
     like: Schema | None = None,
     drop_unlabelled: bool = True,
 ) -> Examples:
-    """Read labelled texts: into memory, or, as ``options.storage`` has it, into a file.
+    """Read labelled texts into memory, or, as ``options.storage`` decides, into a file.
 
     They are multi-label if that is said, or if there are lists of other than one label, several labels on a fastText
     line, several label columns, or a separator in enough label cells (:mod:`textcnn.reading.label_form`). Rows of

@@ -1,8 +1,8 @@
-"""Delimited text and JSON lines in blocks of rows, cut by the core; all that is in doubt goes to the careful reader.
+"""Fast block reader of delimited text and JSON lines: the core cuts regular rows, a reference reader all others.
 
-The careful reader is the definition. It is given the bytes of a row that is odd (another number of cells, a NUL, a byte
-order mark, what may be another header), or, where nobody knows where a row ends (quotes that do not pair up, a lone
-carriage return, bytes that are not UTF-8), those of all rows from there on.
+The reference reader (``careful``) is the definition. It gets the bytes of each irregular row (another number of cells,
+a NUL, a byte order mark, possibly a repeated header), or, from where the end of a row is uncertain (unpaired quotes, a
+lone carriage return, invalid UTF-8), all remaining rows.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ _UTF8 = ("utf-8", "utf-8-sig")
 
 
 class Cut(Protocol):
-    """Cuts bytes into rows."""
+    """Interface of the functions that cut bytes into rows."""
 
     def __call__(self, data: npt.NDArray[np.uint8], /, *, is_last: bool, most_rows: int) -> Scanned:
-        """The whole rows that ``data`` begins with."""
+        """Cut the complete rows at the start of ``data``."""
 
 
 Careful = Callable[[Part], Iterator[Record]]
 
 
 def can_scan(source: Source, delimiter: str = "") -> bool:
-    """Whether the core may cut this table: a file of UTF-8, with nothing, a tab or a sign of ASCII between cells."""
+    """Return whether the core can cut this table: a file of UTF-8 with no delimiter, a tab or an ASCII sign."""
     is_known = delimiter in ("", "\t") or (len(delimiter) == 1 and "!" <= delimiter <= "~" and delimiter != '"')
     return source.again and source.used in _UTF8 and is_known and core.library() is not None
 
 
 @dataclass
 class Scanner:
-    """Blocks of the rows of a file.
+    """Reads the rows of a file in blocks.
 
     Attributes:
         source: the file.
@@ -69,16 +69,16 @@ class Scanner:
     foreign: bytes = b""
 
     def blocks(self, skipped: int = 0) -> Iterator[Block]:
-        """The rows behind the first ``skipped`` lines.
+        """Yield the rows after the first ``skipped`` lines.
 
         Raises:
-            DataError: what the careful reader finds wrong, behind all rows before it.
+            DataError: an error of the reference reader, raised after all rows before it were yielded.
         """
         with self.source.open() as stream:
             pieces = _Pieces(stream)
             size = pieces.drop(MARK.encode()) if self.source.used == "utf-8-sig" else 0
-            behind, lines = pieces.skip(skipped)
-            yield from self._blocks(pieces, (size + behind, lines))
+            skipped_bytes, lines = pieces.skip(skipped)
+            yield from self._blocks(pieces, (size + skipped_bytes, lines))
 
     def _blocks(self, pieces: _Pieces, before: tuple[int, int]) -> Iterator[Block]:
         wanted, most_rows = BLOCK, max(min(ROWS, BLOCK // len(self.columns)), 1)
@@ -110,7 +110,7 @@ class Scanner:
     def _checked(
         self, array: npt.NDArray[np.uint8], data: bytes, found: Scanned, before: tuple[int, int]
     ) -> tuple[int, Block | None, DataError | None]:
-        """How many rows are done, their block, and the error that follows them."""
+        """Return the number of finished rows, their block, and the error that follows them."""
         stop, error, kept, instead = len(found.odd), None, found.odd == 0, _Instead(self.columns, found, len(array))
         for row in np.flatnonzero(found.odd).tolist():
             begin, end = found.spans[row].tolist()
@@ -144,7 +144,7 @@ class Scanner:
         return Block(cells, lines + before[1] + 1)
 
     def _rest(self, pieces: _Pieces, before: tuple[int, int]) -> Iterator[Block]:
-        """The rows from here on by the careful reader alone."""
+        """Yield all remaining rows by the reference reader alone."""
         records: list[Record] = []
         size = 0
         try:
@@ -163,7 +163,7 @@ class Scanner:
 
 
 class _Instead:
-    """Cells that the careful reader gives in the place of those of odd rows.
+    """Cells from the reference reader that replace those of irregular rows.
 
     Args:
         columns: names of the cells of a row.
@@ -177,7 +177,7 @@ class _Instead:
         self.loose: list[Record] = []  # rows with other columns
 
     def put(self, row: int, record: Record) -> bool:
-        """Take a record; whether it has the columns of the others."""
+        """Add a record; return whether it has the columns of the other rows."""
         if tuple(record[1]) != self._columns:
             self.loose.append(record)
             return False
@@ -192,12 +192,12 @@ class _Instead:
         return True
 
     def bytes(self) -> npt.NDArray[np.uint8]:
-        """What was taken, to go behind the bytes of all rows."""
+        """Return the bytes of all replacement cells, to be appended to those of the file."""
         return np.frombuffer(b"".join(self.parts), np.uint8)
 
 
 def _values(texts: ArrowTexts, scalars: npt.NDArray[np.uint8]) -> list[Any]:
-    """Strings, and the values of other JSON."""
+    """Parse the cells that are JSON scalars; the others are strings."""
     cells = texts.tolist()
     if scalars.all():
         return list(json.loads(f"[{','.join(cells)}]"))
@@ -205,10 +205,10 @@ def _values(texts: ArrowTexts, scalars: npt.NDArray[np.uint8]) -> list[Any]:
 
 
 class _Pieces(io.BufferedIOBase):
-    """A stream some bytes of which can be given back; what was read before damage comes before its error."""
+    """Stream with push-back; bytes read before a decompression error are returned before it is raised."""
 
     def __init__(self, stream: Any) -> None:
-        self._stream, self._held = stream, b""
+        self._stream, self._buffer = stream, b""
         self.damage: BaseException | None = None
         self.is_last = False
 
@@ -216,8 +216,8 @@ class _Pieces(io.BufferedIOBase):
         return True
 
     def take(self, size: int) -> bytes:
-        """At least ``size`` bytes, or all that are left."""
-        parts, have = [self._held], len(self._held)
+        """Return at least ``size`` bytes, or all that are left."""
+        parts, have = [self._buffer], len(self._buffer)
         while have < size and not self.is_last:
             try:
                 part = self._more(_PIECE)
@@ -229,22 +229,22 @@ class _Pieces(io.BufferedIOBase):
             self.is_last = not part
             parts.append(part)
             have += len(part)
-        self._held = b""
+        self._buffer = b""
         return b"".join(parts)
 
     def give_back(self, data: bytes) -> None:
-        """These bytes come next."""
-        self._held = data + self._held
+        """Push bytes back to be read next."""
+        self._buffer = data + self._buffer
 
     def drop(self, start: bytes) -> int:
-        """Pass these bytes, if they come next; how many are passed."""
+        """Skip these bytes if they come next; return the number of bytes skipped."""
         data = self.take(len(start))
         size = len(start) if data.startswith(start) else 0
         self.give_back(data[size:])
         return size
 
     def skip(self, lines: int) -> tuple[int, int]:
-        """Pass so many lines; the bytes and lines that are behind."""
+        """Skip this many lines; return the number of bytes and lines skipped."""
         size = 0
         for _ in range(lines):
             data = self.take(_PIECE)
@@ -257,15 +257,15 @@ class _Pieces(io.BufferedIOBase):
         return size, lines
 
     def read1(self, size: int = -1, /) -> bytes:
-        """As of any stream."""
-        if not self._held:
+        """Read as any binary stream does."""
+        if not self._buffer:
             return self._more(size)
-        size = len(self._held) if size < 0 else size
-        part, self._held = self._held[:size], self._held[size:]
+        size = len(self._buffer) if size < 0 else size
+        part, self._buffer = self._buffer[:size], self._buffer[size:]
         return part
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """As of any stream."""
+        """Read as any binary stream does."""
         if size is None or size < 0:
             size = 2**62
         parts: list[bytes] = []
@@ -281,7 +281,7 @@ class _Pieces(io.BufferedIOBase):
 
 
 def _valid(data: bytes) -> int:
-    """How many of these bytes are UTF-8; a character may be cut at their end."""
+    """Return the length of the valid UTF-8 prefix, without a character that is cut off at the end."""
     try:
         data.decode()
     except UnicodeDecodeError as err:

@@ -1,4 +1,4 @@
-"""What training understood of its table, kept with the model so that later tables are read alike."""
+"""The schema of a training table, saved with the model so that later tables are read alike."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from textcnn.labels import MULTI_LABEL
 
 @dataclass(frozen=True)
 class LabelForm:
-    """How label cells are written, as all rows of a table show it.
+    """How label cells are written, as detected from all rows of a table.
 
     Args:
         multi_label: True: cells are split; False: each row has one label; None: not known yet.
@@ -33,11 +33,11 @@ class LabelForm:
 
 @dataclass(frozen=True)
 class Schema:
-    """The columns a model was trained on, and how its labels were written.
+    """The columns a model was trained on, and the form of its labels.
 
     Args:
         text_columns: joined to the text; empty: not known, as in folders of earlier versions.
-        label_columns: held the labels.
+        label_columns: columns of the labels.
         form: how they were written.
         names: the model's labels; a spelling that it knows is kept as it is.
     """
@@ -48,20 +48,20 @@ class Schema:
     names: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """What config.json holds of it."""
+        """Return the entry of config.json."""
         kept = {"text_columns": self.text_columns, "label_columns": self.label_columns, "labels": asdict(self.form)}
         return dict(jsonable(kept))
 
 
 def schema_of(saved: Mapping[str, Any]) -> Schema:
-    """The schema of a model, from its config.json."""
+    """Restore the schema of a model from its config.json."""
     reading = saved.get("reading") or {"text_columns": [], "label_columns": [], "labels": {}}
     form = LabelForm(**{**reading["labels"], "multi_label": saved["problem_type"] == MULTI_LABEL})
     return Schema(tuple(reading["text_columns"]), tuple(reading["label_columns"]), form, tuple(saved["labels"]))
 
 
 def is_reading(value: Any) -> bool:
-    """Whether a value of config.json is what :meth:`Schema.to_json` gives, or nothing."""
+    """Return whether a value of config.json is valid output of :meth:`Schema.to_json`, or none."""
     if value is None:
         return True
     if not isinstance(value, dict) or set(value) != {"text_columns", "label_columns", "labels"}:

@@ -1,4 +1,4 @@
-"""From the bytes of a file or of the standard input to lines of text: byte order marks, encodings, NUL bytes."""
+"""Sources of bytes (a file or the standard input) and their decoding to lines: byte order marks, encodings, NULs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ MARKS = (  # UTF-32 before UTF-16, whose mark it begins with
 
 
 class Part(NamedTuple):
-    """A part of the unpacked bytes of a file.
+    """A contiguous part of the decompressed bytes of a file.
 
     Attributes:
         stream: the part, with ``read1``.
@@ -51,7 +51,7 @@ class Part(NamedTuple):
 
 
 class Source:
-    """A file, unpacked where it is packed, or the standard input (``path`` None).
+    """A file, decompressed if needed, or the standard input (``path`` None).
 
     Once it has been opened, ``file_name`` is that of the unpacked file, and ``aside`` counts the others of its archive.
     Files can be opened any number of times; the standard input and pipes (``again`` False) only once.
@@ -90,7 +90,7 @@ class Source:
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Any]:
-        """The unpacked bytes as a buffered stream with ``peek`` and ``read1``."""
+        """Open the decompressed bytes as a buffered stream with ``peek`` and ``read1``."""
         try:
             if self._pipe is not None:
                 yield self._pipe
@@ -105,7 +105,7 @@ class Source:
 
     @contextlib.contextmanager
     def open_seekable(self) -> Iterator[Any]:
-        """The unpacked bytes as a stream that can be read from any position; a temporary file where needed."""
+        """Open the decompressed bytes as a seekable stream, via a temporary file if needed."""
         with self.open() as stream:
             if stream is self._file:
                 yield stream
@@ -116,7 +116,7 @@ class Source:
                     yield copy
 
     def ready(self) -> bool:
-        """Whether the next read will not wait for who writes into a pipe; in doubt it might."""
+        """Return whether the next read surely does not wait for the writer of a pipe."""
         if self._pipe is None:
             return True
         try:
@@ -129,7 +129,7 @@ class Source:
             return False
 
     def fraction_read(self) -> float | None:
-        """How much of the file has been read, packed as it is, 0 to 1; none of a pipe."""
+        """Return the fraction of the (compressed) file read so far; none for a pipe."""
         if self._file is None:
             return None
         try:
@@ -138,7 +138,7 @@ class Source:
             return 1.0
 
     def head(self) -> bytes:
-        """The first bytes, some thousands of them, which stay to be read; of a pipe, those that came with a line."""
+        """The first few thousand bytes, without consuming them; of a pipe, those that arrive with the first line."""
         if self._head is None:
             with self.open() as stream:
                 self._head = bytes(stream.read(HEAD) if self.again else stream.peek(HEAD))
@@ -146,11 +146,11 @@ class Source:
 
     @property
     def used(self) -> str:
-        """The encoding of the text: the one that was asked for, or that of its byte order mark."""
+        """The encoding in use: the one asked for, or that of the byte order mark."""
         return self._encoding(self.head())
 
     def head_lines(self) -> list[str]:
-        """The first lines that are not blank; the last of them may be cut."""
+        """Return the first lines that are not blank; the last one may be cut off."""
         return [line for line in io.StringIO(self.head_text(), newline=None) if line.strip()]
 
     def head_text(self) -> str:
@@ -158,13 +158,13 @@ class Source:
         return codecs.getincrementaldecoder(self.used)("replace").decode(self.head()).removeprefix(MARK)
 
     def is_cut(self) -> bool:
-        """Whether the last of the first lines may go on."""
+        """Return whether the last of the first lines may be incomplete."""
         return not self.head_text().endswith("\n") and (not self.again or len(self.head()) >= HEAD)
 
     def lines(
         self, notices: Counter[str], newline: str | None = None, *, longest: int = LONGEST, part: Part | None = None
     ) -> Generator[str, None, None]:
-        r"""Lines with their ends: as ``"\n"``, or, with ``newline=""``, as they are.
+        r"""Yield lines with their ends: as ``"\n"``, or, with ``newline=""``, as they are.
 
         NUL characters become blanks and are counted as ``nul_bytes``; byte order marks at the start of a line, as
         ``cat`` leaves them, are dropped and counted as ``marks``.
@@ -217,7 +217,7 @@ class Source:
                 ) from err
 
     def _encoding(self, head: bytes) -> str:
-        """A byte order mark tells more than the default; an encoding that was asked for tells more than a mark."""
+        """Choose the encoding: the one asked for, else that of the byte order mark, else the default."""
         if self.encoding == "utf-8":
             return next((encoding for mark, encoding in MARKS if head.startswith(mark)), "utf-8")
         marks = [mark for mark, encoding in MARKS if encoding == self.encoding != "utf-8-sig"]
@@ -230,7 +230,7 @@ class Source:
         return self.encoding
 
     def _open_pipe(self) -> Any:
-        """The one stream of a pipe, closed with this object, or of the standard input, which is left open."""
+        """Return the single stream of a pipe, closed with this object, or of the standard input, left open."""
         if self.path is None:
             if sys.stdin is None or sys.stdin.closed:
                 raise DataError("expected texts on standard input, found it closed; name a file", path=self.name)
@@ -254,7 +254,7 @@ class Source:
 
 
 class _Counted(io.BufferedIOBase):
-    """A stream that knows how many bytes it has given, so that an undecodable one can be located."""
+    """Stream that counts the bytes read, so that an undecodable one can be located."""
 
     def __init__(self, stream: Any, total: int) -> None:
         self.stream = stream
@@ -270,14 +270,14 @@ class _Counted(io.BufferedIOBase):
 
 
 class _Arriving(io.BufferedIOBase):
-    """What comes through a pipe; to see the start of it, no more is waited for than its first line."""
+    """Stream of a pipe; peeking at its start waits for the first line only."""
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream
         self._head = b""
 
     def peek(self, size: int = 0, /) -> bytes:
-        """The first bytes, which stay to be read: a line of them and what came with it, or ``HEAD``, if there are."""
+        """Return the first bytes without consuming them: up to ``HEAD``, or what arrived with the first line."""
         while b"\n" not in self._head and len(self._head) < max(HEAD, size):
             part = self.stream.read1(HEAD)
             if not part:
@@ -301,12 +301,12 @@ class _Arriving(io.BufferedIOBase):
 
     def _take(self, size: int) -> bytes:
         size = len(self._head) if size < 0 else size
-        held, self._head = self._head[:size], self._head[size:]
-        return held
+        part, self._head = self._head[:size], self._head[size:]
+        return part
 
 
 def _hint(data: bytes, start: int, used: str) -> str:
-    """The end of a message that proposes an encoding for bytes that are not of the one in use; empty: none is likely.
+    """Return the end of an error message that suggests a likely encoding; empty if there is none.
 
     Args:
         data: a part of the file.
@@ -329,7 +329,7 @@ def _hint(data: bytes, start: int, used: str) -> str:
 
 
 def _is_utf8(data: bytes) -> bool:
-    """Whether bytes from the middle of a text are UTF-8; the first ones may be the end of a character."""
+    """Return whether bytes from the middle of a text are UTF-8, ignoring a character cut at the start."""
     for start in range(4):
         with contextlib.suppress(UnicodeDecodeError):
             codecs.getincrementaldecoder("utf-8")().decode(data[start:])
@@ -338,14 +338,14 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def without_halves(text: str, notices: Counter[str]) -> str:
-    """The text with U+FFFD for each half of a surrogate pair, which UTF-8 cannot write; they are counted."""
+    """Replace unpaired surrogates, which UTF-8 cannot encode, by U+FFFD, and count them."""
     text, count = SURROGATE.subn("\ufffd", text)
     notices["surrogates"] += count
     return text
 
 
 def too_long(what: str, name: str, line: int | None = None) -> DataError:
-    """The error for what has more characters than is believed of it."""
+    """Return the error for a row or cell with implausibly many characters."""
     return DataError(
         f"expected {what} of fewer than {LONGEST:,} characters, found a longer one; is it text, and in lines?",
         path=name,

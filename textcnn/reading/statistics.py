@@ -1,4 +1,4 @@
-"""What a set of texts is like: lengths, vocabulary, and texts that occur twice or nearly so."""
+"""Statistics of a corpus: lengths, vocabulary, duplicates and near-duplicates."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ QUANTILES = 20  # steps between the shortest text and the longest
 
 
 def text_statistics(inputs: TextPipeline, encoded: EncodedTexts) -> dict[str, Any]:
-    """Numbers of rows, tokens and types, the spread of the lengths, and what the model cannot see.
+    """Return counts of rows, tokens and types, quantiles of the lengths, and what the model cannot see.
 
     Returns:
         rows, tokens, types (distinct tokens), unknown (tokens that the vocabulary does not have), cut (rows longer than
@@ -42,7 +42,7 @@ def text_statistics(inputs: TextPipeline, encoded: EncodedTexts) -> dict[str, An
 
 
 def expected_unknown(inputs: TextPipeline, encoded: Ragged, *, known: int = 0) -> float | None:
-    """The share of unknown tokens to expect in further texts like these, on which the vocabulary was made.
+    """Estimate the share of unknown tokens in further texts like those the vocabulary was built on.
 
     It is what leaving out one text at a time would find: the tokens of types that no other text has, and those that the
     vocabulary leaves out as it is. (A word whose ``min_frequency`` hangs on that text is not counted.)
@@ -75,7 +75,7 @@ def expected_unknown(inputs: TextPipeline, encoded: Ragged, *, known: int = 0) -
 
 
 def frequent_unknown(inputs: TextPipeline, encoded: EncodedTexts, most: int) -> list[tuple[str, int]]:
-    """The most frequent words that the vocabulary does not have, and how often each occurs.
+    """Return the most frequent out-of-vocabulary words with their counts.
 
     Words that are all one ``[UNK]`` to the model are not among them: those without a sub-word that was trained, and all
     of a model without sub-words.
@@ -93,18 +93,18 @@ Fingerprints = npt.NDArray[np.uint64]
 
 
 def fingerprints(texts: Iterable[str]) -> Fingerprints:
-    """A number for each text, ``(N,)``; case and blanks aside, equal texts have equal numbers."""
+    """Return a hash for each text, ``(N,)``, equal for texts equal up to case and blanks."""
     hashes = [core.twin("chunks").hash_texts(*utf8(map(_folded, part))) for part in slices(texts)]
     return np.concatenate([np.zeros(0, np.uint64), *hashes])
 
 
 def _folded(text: str) -> str:
-    """A text as it is where it is ASCII, whose case and blanks the hash leaves out; else without these."""
+    """Normalize case and blanks of a non-ASCII text; ASCII texts are returned as they are, the hash folds them."""
     return text if text.isascii() else " ".join(text.split()).casefold()
 
 
 def count_conflicts(texts: Fingerprints, labels: Sequence[tuple[str, ...]]) -> int:
-    """Distinct texts that occur with more than one label (or set of labels)."""
+    """Count the distinct texts that occur with more than one label (or set of labels)."""
     code: dict[frozenset[str], int] = {}
     codes = np.fromiter((code.setdefault(frozenset(row), len(code)) for row in labels), np.int64, len(labels))
     order = np.lexsort((codes, texts))
@@ -114,14 +114,14 @@ def count_conflicts(texts: Fingerprints, labels: Sequence[tuple[str, ...]]) -> i
 
 
 def count_shared(texts: Fingerprints, others: Fingerprints) -> int:
-    """How many of ``others`` are among ``texts``."""
+    """Count how many of ``others`` are among ``texts``."""
     return int(np.isin(others, texts).sum())
 
 
 def digest(
     texts: Iterable[str], labels: Iterable[tuple[str, ...]], weights: npt.NDArray[np.float64] | None = None
 ) -> str:
-    """A name for these very rows in this order (SHA-256): a model's training rows are known by it."""
+    """Return the SHA-256 of these rows in this order, by which a model's training rows are recognized."""
     found = hashlib.sha256()
     for text, names in zip(texts, labels, strict=True):
         found.update("\x1f".join([text, *names]).encode("utf-8", "surrogatepass") + b"\x1e")
@@ -135,7 +135,7 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class NearDuplicate:
-    """A text of a test and the row that is most like it, by their numbers from 0."""
+    """A test text and its most similar row, by index."""
 
     row: int
     test_row: int
@@ -143,7 +143,7 @@ class NearDuplicate:
 
 
 def near_duplicates(rows: Iterable[str], test: Iterable[str], threshold: float = 0.8) -> list[NearDuplicate]:
-    """For every text of ``test`` that has any: its nearest text among ``rows``, the most alike first.
+    """Find for every test text its nearest text among ``rows``, if similar enough; most similar pairs first.
 
     Words are those of the default tokenizer, so case, blanks and the forms of one character do not count; an empty text
     is like no other.
@@ -154,16 +154,16 @@ def near_duplicates(rows: Iterable[str], test: Iterable[str], threshold: float =
         threshold: the least similarity, in (0, 1].
     """
     words = Words(WordForm())
-    held, asked = (_pairs(texts, words) for texts in (rows, test))
-    pairs, counts = np.unique(np.concatenate([np.zeros(0, np.int64), *held]), return_counts=True)
+    row_pairs, test_pairs = (_pairs(texts, words) for texts in (rows, test))
+    pairs, counts = np.unique(np.concatenate([np.zeros(0, np.int64), *row_pairs]), return_counts=True)
     holders: defaultdict[int, list[int]] = defaultdict(list)
-    for row, own in enumerate(held):
+    for row, own in enumerate(row_pairs):
         for pair in _rarest(own, pairs, counts, threshold):
             holders[pair].append(row)
     found = []
-    for number, own in enumerate(asked):
+    for number, own in enumerate(test_pairs):
         candidates = {row for pair in _rarest(own, pairs, counts, threshold) for row in holders.get(pair, ())}
-        best = max(((_jaccard(held[row], own), -row) for row in candidates), default=(0.0, 0))
+        best = max(((_jaccard(row_pairs[row], own), -row) for row in candidates), default=(0.0, 0))
         if best[0] >= threshold:
             found.append(NearDuplicate(-best[1], number, best[0]))
     return sorted(found, key=lambda pair: (-pair.similarity, pair.test_row))
@@ -192,7 +192,7 @@ def _jaccard(one: Integers, other: Integers) -> float:
 
 
 def _rarest(own: Integers, pairs: Integers, counts: Integers, threshold: float) -> list[int]:
-    """So many of a text's rarest pairs that a text as similar as this must have one of them among its own rarest."""
+    """Return the rarest bigrams of a text, as many as guarantee that similar texts share one (prefix filtering)."""
     if not len(own) or not len(pairs):
         return []
     place = np.minimum(np.searchsorted(pairs, own), len(pairs) - 1)

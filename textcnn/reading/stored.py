@@ -1,4 +1,4 @@
-"""Corpora in files that are mapped into memory: texts, token ids and features, larger than memory."""
+"""Corpora larger than memory: texts, token ids and features in memory-mapped files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _HUNGER = 32
 
 
 def memory_bound(storage: str) -> float:
-    """Characters of text beyond which a corpus is kept in files.
+    """Return the number of characters beyond which a corpus is kept in files.
 
     Args:
         storage: ``memory`` (never), ``disk`` (always), or ``auto``: where text and ids would fill half of the memory.
@@ -44,7 +44,7 @@ def memory_bound(storage: str) -> float:
 
 
 class TextWriter:
-    """Collects texts: in a list, until they are too many, then in an Arrow file.
+    """Collects texts in a list and spills them to an Arrow file if they become too many.
 
     Args:
         bound: characters that are kept in memory.
@@ -58,7 +58,7 @@ class TextWriter:
         self._stream: Any = None
 
     def append(self, text: str) -> None:
-        """Take one more text.
+        """Add a text.
 
         Raises:
             DataError: the file cannot be written.
@@ -69,7 +69,7 @@ class TextWriter:
             self._flush()
 
     def finish(self) -> list[str] | StoredTexts:
-        """All texts, in their order."""
+        """Return all texts, in their order."""
         if self._characters <= self._bound:
             return self._texts
         import datasets
@@ -82,7 +82,7 @@ class TextWriter:
             return StoredTexts(datasets.Dataset.from_file(str(Path(folder, "texts.arrow"))))
 
     def _flush(self) -> None:
-        """Write what has been collected since the last time: at the first, all of it."""
+        """Write the texts collected since the last flush to the file."""
         import pyarrow
 
         schema = pyarrow.schema([("text", pyarrow.large_string())])
@@ -97,7 +97,7 @@ class TextWriter:
 
 
 class StoredTexts(Sequence[str]):
-    """Texts in an Arrow file.
+    """Texts in a memory-mapped Arrow file.
 
     Args:
         dataset: one column, ``text``; `datasets` maps the file and remembers which rows were selected.
@@ -124,12 +124,12 @@ class StoredTexts(Sequence[str]):
             yield from self[start : start + _BLOCK]
 
     def select(self, rows: npt.NDArray[np.int64]) -> StoredTexts:
-        """The texts at these positions; no text is copied."""
+        """Return the texts at these positions without copying them."""
         return StoredTexts(self._dataset.select(rows))
 
 
 class ArrayWriter:
-    """An array in a file, written piece by piece, then mapped.
+    """Writes an array to a file piece by piece, then memory-maps it.
 
     Args:
         dtype: of its numbers.
@@ -141,7 +141,7 @@ class ArrayWriter:
             self._file = tempfile.TemporaryFile(prefix="textcnn-")  # noqa: SIM115 - it outlives this method
 
     def append(self, piece: npt.NDArray[Any]) -> None:
-        """Add a piece behind the others.
+        """Append a piece.
 
         Raises:
             DataError: the file cannot be written.
@@ -150,7 +150,7 @@ class ArrayWriter:
             self._file.write(np.ascontiguousarray(piece, self._dtype).data)
 
     def finish(self) -> npt.NDArray[Any]:
-        """All pieces as one array, which may be written to.
+        """Return all pieces as one writable memory-mapped array.
 
         Raises:
             DataError: the file cannot be written.
@@ -177,7 +177,7 @@ _PART, _CHARACTERS = 8_192, 2_000_000  # stored texts encoded at once, and how l
 
 
 def encode_corpus(pipeline: TextPipeline, texts: Sequence[str]) -> EncodedTexts:
-    """As :meth:`TextPipeline.encode`; of stored texts, ids and features are in files too.
+    """Encode like :meth:`TextPipeline.encode`; ids and features of stored texts are stored in files too.
 
     Raises:
         DataError: the files cannot be written.
@@ -189,7 +189,7 @@ def encode_corpus(pipeline: TextPipeline, texts: Sequence[str]) -> EncodedTexts:
 
 
 def add_wide(encoded: EncodedTexts, features: WideFeatures, texts: Sequence[str]) -> EncodedTexts:
-    """The same with the features of its texts, in files if the texts are.
+    """Add the wide features of all texts, in files if the texts are.
 
     Raises:
         DataError: the files cannot be written.
@@ -229,7 +229,7 @@ def _parts(texts: Iterable[str]) -> Iterator[list[str]]:
 
 
 class _AllUnseen:
-    """The unseen words of all parts, with the temporary ids they would have if the parts had been encoded as one."""
+    """Unseen words of all parts, numbered as if the corpus had been encoded in one piece."""
 
     def __init__(self, num_types: int) -> None:
         self._num_types = num_types
@@ -237,7 +237,7 @@ class _AllUnseen:
         self._bags: list[Ragged] = []
 
     def collect(self, part: EncodedTexts) -> None:
-        """Number the unseen words of a part by their first appearance in the corpus."""
+        """Number the unseen words of a part by their first occurrence in the corpus."""
         new = [k for k, name in enumerate(part.unseen.names) if name not in self._place]
         for k in new:
             self._place[part.unseen.names[k]] = len(self._place)
@@ -246,7 +246,7 @@ class _AllUnseen:
         renumber(part.ids, self._num_types, table)
 
     def finish(self, tokens: Ragged) -> Unseen:
-        """Give the words their ids in the order of their names, in ``tokens``."""
+        """Renumber the unseen words in ``tokens`` by the order of their names."""
         names = sorted(self._place)
         order = np.array([self._place[name] for name in names], np.int64)
         rank = np.argsort(order)

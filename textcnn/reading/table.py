@@ -1,4 +1,4 @@
-"""Tables as a source has them: named columns and numbered rows, or blocks of neighbouring rows."""
+"""Tables as the readers return them: named columns and numbered rows, or blocks of consecutive rows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DEEPEST = 100  # lists and objects within each other in JSON; some hundreds are 
 
 
 class Table:
-    """The columns and rows of one source.
+    """Columns and rows of one source.
 
     Iterating reads it once, and again where the source can be opened again.
 
@@ -64,7 +64,7 @@ class Table:
         self.has_blocks = hasattr(records, "blocks")  # of :class:`textcnn.reading.table.BlockRecords`
 
     def blocks(self) -> Iterator[Block]:
-        """Neighbouring rows together, column by column, if :attr:`has_blocks`; as iterating, a pass through all."""
+        """Yield blocks of consecutive rows by column, if :attr:`has_blocks`; like iterating, one pass through all."""
         records: Any = iter(self)
         blocks: Iterator[Block] = records.blocks
         return blocks
@@ -80,7 +80,7 @@ class Table:
 
 
 def unique_columns(columns: Sequence[Any], name: str) -> tuple[str, ...]:
-    """The names of the columns as strings.
+    """Return the column names as strings after checking that they are unique.
 
     Raises:
         DataError: two columns have the same name.
@@ -98,31 +98,31 @@ def unique_columns(columns: Sequence[Any], name: str) -> tuple[str, ...]:
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a cell holds nothing: None, NaN, or what pandas has for them; the texts "NA" and "nan" are texts."""
+    """Return whether a cell is empty: None, NaN, or the null values of pandas; the texts "NA" and "nan" are not."""
     if isinstance(value, str):
         return False
     return value is None or type(value).__name__ in ("NAType", "NaTType") or (is_number(value) and value != value)
 
 
 def is_number(value: Any) -> bool:
-    """Whether a cell is a float, numpy's included."""
+    """Return whether a cell is a float, numpy's included."""
     return isinstance(value, float) or type(value).__name__ in SHORT_FLOATS
 
 
 def plain(value: Any) -> Any:
-    """A scalar of numpy as one of Python: a short float as it is printed, 0.1 and not 0.10000000149011612."""
+    """Convert a NumPy scalar to a Python value; a float32 as it is printed, 0.1 and not 0.10000000149011612."""
     if type(value).__name__ in SHORT_FLOATS:
         return float(str(value))
     return value.item() if hasattr(value, "item") else value
 
 
 def is_list(value: Any) -> bool:
-    """Whether a cell holds several values: a list, tuple, set or array."""
+    """Return whether a cell holds several values: a list, tuple, set or array."""
     return isinstance(value, (list, tuple, set, frozenset)) or getattr(value, "ndim", 0) > 0
 
 
 def cell_text(value: Any, expected: str, name: str, line: int) -> str | None:
-    """A cell as text: 1 and 1.0 are "1", True is "true", and a missing value is None.
+    """Convert a cell to text: 1 and 1.0 become "1", True "true", a missing value None.
 
     Raises:
         DataError: the cell is a list, an object or bytes, where ``expected`` says what it should be.
@@ -142,7 +142,7 @@ def cell_text(value: Any, expected: str, name: str, line: int) -> str | None:
 
 
 def is_deep(value: Any) -> bool:
-    """Whether lists and dictionaries are nested more than :data:`DEEPEST` deep."""
+    """Return whether lists and dictionaries are nested more than :data:`DEEPEST` deep."""
     level = [value]
     for _ in range(DEEPEST):
         parts = [part.values() if isinstance(part, dict) else part for part in level if isinstance(part, (dict, list))]
@@ -151,12 +151,12 @@ def is_deep(value: Any) -> bool:
 
 
 def one_line(err: BaseException, width: int = 500) -> str:
-    """What an error of another library says, without its line ends and what else has no place in a message."""
+    """Return the message of another library's exception on one line, without parts that do not belong there."""
     return " ".join(str(err).encode("utf-8", "replace").decode().split())[:width] or type(err).__name__
 
 
 def shown(value: Any, width: int = 60) -> str:
-    """``repr`` of a value, cut to fit into a message of one line."""
+    """Return ``repr`` of a value, truncated to fit into a one-line message."""
     text = repr(value[:width] if isinstance(value, (str, bytes, list, tuple)) else value)  # no more can be seen of it
     return text if len(text) <= width else text[: width - 3] + "..."
 
@@ -165,7 +165,7 @@ Column = ArrowTexts | list[Any]
 
 
 class Block:
-    """Some neighbouring rows.
+    """A block of consecutive rows with the same columns.
 
     Args:
         columns: the cells of each column, of texts alone as Arrow lays them out.
@@ -179,14 +179,14 @@ class Block:
         return len(self.lines)
 
     def records(self) -> Iterator[Record]:
-        """The rows one by one."""
+        """Yield the rows one by one."""
         cells = zip(*(list(column) for column in self.columns.values()), strict=True)
         for line, row in zip(self.lines.tolist(), cells, strict=True):
             yield line, dict(zip(self.columns, row, strict=True))
 
 
 class LooseBlock(Block):
-    """Rows that do not all have the same columns."""
+    """A block of rows that may differ in their columns."""
 
     def __init__(self, records: list[Record]) -> None:
         super().__init__({}, np.array([line for line, _ in records], np.int64))
@@ -194,19 +194,19 @@ class LooseBlock(Block):
 
     @staticmethod
     def of(columns: tuple[str, ...], records: list[Record]) -> Block:
-        """The block of these rows: a loose one where some do not have these columns with texts in each."""
+        """Build a block of these rows; a loose one unless every row has texts in exactly these columns."""
         if any(tuple(cells) != columns or not all(type(c) is str for c in cells.values()) for _, cells in records):
             return LooseBlock(records)
         lines = np.array([line for line, _ in records], np.int64)
         return Block({name: ArrowTexts.of(cells[name] for _, cells in records) for name in columns}, lines)
 
     def records(self) -> Iterator[Record]:
-        """The rows one by one."""
+        """Yield the rows one by one."""
         return iter(self._records)
 
 
 class BlockRecords:
-    """An iterator of the rows of blocks; ``blocks`` has those that are not begun."""
+    """Iterator over the rows of blocks; ``blocks`` iterates over the blocks not yet begun."""
 
     def __init__(self, blocks: Iterator[Block]) -> None:
         self.blocks = blocks

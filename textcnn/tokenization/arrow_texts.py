@@ -1,4 +1,4 @@
-"""Texts as Arrow lays them out: the bytes of all, one text after another, and where each begins."""
+"""Texts in Arrow's string layout: the bytes of all texts concatenated, and the offset of each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Integers = npt.NDArray[np.int64]
 
 
 class ArrowTexts(Sequence[str]):
-    """N texts without an object for each; who takes one, or iterates, is given strings.
+    """N texts without a Python object for each; indexing and iterating give strings.
 
     Args:
         data: UTF-8 of all texts, one after another.
@@ -28,13 +28,13 @@ class ArrowTexts(Sequence[str]):
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> ArrowTexts:
-        """The bytes of strings."""
+        """Encode strings."""
         data, ends = utf8(texts)
         return cls(data, np.concatenate([[0], ends]).astype(np.int64))
 
     @classmethod
     def of_arrow(cls, column: Any) -> ArrowTexts | None:
-        """The texts of a pyarrow Array or ChunkedArray, without a copy where there is one chunk.
+        """Return the texts of a pyarrow Array or ChunkedArray, without a copy if it has a single chunk.
 
         None where it holds other values, nulls, or bytes that are not UTF-8.
         """
@@ -62,7 +62,7 @@ class ArrowTexts(Sequence[str]):
 
     @classmethod
     def concatenate(cls, parts: Sequence[ArrowTexts]) -> ArrowTexts:
-        """All texts, those of the first part first."""
+        """Concatenate texts, those of the first part first."""
         if len(parts) == 1:
             return parts[0]
         ends, size = [np.zeros(1, np.int64)], 0
@@ -81,12 +81,12 @@ class ArrowTexts(Sequence[str]):
 
     @property
     def bytes(self) -> Bytes:
-        """UTF-8 of all texts, and nothing else."""
+        """Exactly the UTF-8 bytes of all texts."""
         return self.data[self.offsets[0] : self.offsets[-1]]
 
     @property
     def ends(self) -> Integers:
-        """``(N,)``, where each text ends in :attr:`bytes`."""
+        """End offset of each text in :attr:`bytes`, ``(N,)``."""
         return np.asarray(self.offsets[1:] - self.offsets[0])
 
     @overload
@@ -110,7 +110,7 @@ class ArrowTexts(Sequence[str]):
         return names_of(self.bytes, self.ends)
 
     def slices(self, num_bytes: int) -> Iterator[ArrowTexts]:
-        """The texts in turn, about so many bytes at a time."""
+        """Yield the texts in consecutive slices of about ``num_bytes`` bytes."""
         start, size = 0, self.offsets[0]
         while start < len(self):
             stop = max(int(np.searchsorted(self.offsets, size + num_bytes)), start + 1)
@@ -118,7 +118,7 @@ class ArrowTexts(Sequence[str]):
             start, size = stop, self.offsets[min(stop, len(self))]
 
     def blank(self) -> int:
-        """How many texts have no character but blanks."""
+        """Number of texts that are empty or consist of blanks."""
         begins, is_empty = self.offsets[:-1], self.offsets[1:] == self.offsets[:-1]
         filled = np.flatnonzero(~is_empty)
         first = self.data[begins[filled]]
@@ -126,7 +126,7 @@ class ArrowTexts(Sequence[str]):
         return int(is_empty.sum()) + sum(1 for place in doubtful.tolist() if self[place].isspace())
 
     def without_nuls(self) -> tuple[ArrowTexts, int]:
-        """The texts with blanks in the place of NUL characters, and how many there were."""
+        """Return the texts with NUL characters replaced by blanks, and the number of NULs."""
         nuls = self.bytes == 0
         count = int(np.count_nonzero(nuls))
         if not count:
@@ -134,11 +134,11 @@ class ArrowTexts(Sequence[str]):
         return ArrowTexts(np.where(nuls, 0x20, self.bytes).astype(np.uint8), self.ends_from_0()), count
 
     def ends_from_0(self) -> Integers:
-        """``(N + 1,)``, offsets within :attr:`bytes`."""
+        """Offsets ``(N + 1,)`` of the texts in :attr:`bytes`, beginning with 0."""
         return np.asarray(self.offsets - self.offsets[0])
 
     def to_arrow(self) -> Any:
-        """A pyarrow Array of strings, without a copy of their bytes."""
+        """Return a pyarrow Array of strings, without copying their bytes."""
         import pyarrow
 
         kind, offsets = pyarrow.string(), self.ends_from_0()
@@ -151,7 +151,7 @@ class ArrowTexts(Sequence[str]):
 
 
 def arrow_column(rows: Any) -> ArrowTexts | None:
-    """The texts of a column of pyarrow, polars or pandas that is laid out as Arrow's; none of any other object."""
+    """Return the texts of a pyarrow, polars or pandas column in Arrow's layout; none for any other object."""
     library = type(rows).__module__.partition(".")[0]
     if library == "pyarrow" and hasattr(rows, "type") and hasattr(rows, "null_count"):
         return ArrowTexts.of_arrow(rows)

@@ -1,4 +1,4 @@
-"""Batches of texts as tensors: ragged ids, their unique types, and the padded view for networks that need one."""
+"""Batches of texts as tensors: ragged ids, their unique types, and a padded view for networks that need one."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch import Tensor
 
 
 def is_exporting() -> bool:
-    """Whether a graph is being recorded from a run: no shape may depend on what tensors hold."""
+    """Return whether a graph is being traced for export, in which no shape may depend on the data."""
     return torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export()
 
 
 def padded_index(inverse: Tensor, offsets: Tensor, filler: int) -> Tensor:
-    """Ragged ``inverse (N,)`` as ``(B, T)``, T the longest text's length; places behind a text hold ``filler``."""
+    """Pad ragged ``inverse (N,)`` to ``(B, T)``, T the longest text's length; padding holds ``filler``."""
     lengths = torch.diff(offsets)
     longest = int(lengths.max()) if len(lengths) else 0
     index = inverse.new_full((len(lengths), longest), filler)
@@ -27,7 +27,7 @@ def padded_index(inverse: Tensor, offsets: Tensor, filler: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Batch:
-    """B texts of N tokens in all, with U unique types.
+    """A batch of B texts with N tokens in all and U unique types.
 
     Attributes:
         offsets: ``(B + 1,)`` int64; text b holds tokens ``offsets[b]`` to ``offsets[b + 1]``.
@@ -55,7 +55,7 @@ class Batch:
 
     @classmethod
     def of(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Batch:
-        """A batch that shares the memory of arrays, which have the names of its attributes."""
+        """Build a batch that shares the memory of arrays named like its attributes."""
         return cls(**{name: torch.from_numpy(value) for name, value in arrays.items()})
 
     @property
@@ -74,10 +74,10 @@ class Batch:
         return len(self.inverse)
 
     def padded(self) -> Tensor:
-        """Rows of the embedded types for a ``(B, T)`` view, T the longest length; padding points at row U."""
+        """Index of the embedded types as a padded ``(B, T)`` view, T the longest length; padding is U."""
         return padded_index(self.inverse, self.offsets, len(self.unique))
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch on another device."""
+        """Copy the batch to another device."""
         tensors = {f.name: getattr(self, f.name) for f in fields(self)}
         return replace(self, **{name: value.to(device) for name, value in tensors.items() if value is not None})

@@ -1,7 +1,7 @@
-"""Text to ids by memory: a text is parted at its blanks, and what stands between two blanks is tokenized once.
+"""Token-id cache: each whitespace-delimited chunk of a text is tokenized once.
 
-That gives the pipeline's ids only where blanks part a text for the pipeline too; :func:`refusal` decides that from its
-components. Elsewhere the pipeline itself encodes.
+This gives the pipeline's ids only if the pipeline, too, never looks across blanks; :func:`refusal` decides that from
+its components. Without that guarantee the pipeline itself encodes whole texts.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from textcnn.tokenization.ragged import Ragged, gather, with_room
 from textcnn.tokenization.tokenizer import Tokenizer, steps_of
 from textcnn.tokenization.words import SLICE, Words, names_of, slices, utf8
 
-MOST_CHUNKS = 2**19  # remembered at once: about 50 MB with their ids and the tables
-MOST_CHARACTERS = 2**23  # of all remembered chunks
+MOST_CHUNKS = 2**19  # cached at once: about 50 MB with their ids and the tables
+MOST_CHARACTERS = 2**23  # of all cached chunks
 
-# No canonical composition (Unicode, UAX 15) joins a blank to a character beside it, and a blank's own decomposition is
-# blanks; these forms of case and accents look at one character alone. Patterns are known to look across no blank where
-# they are our own (textcnn.core.word_form).
+# No canonical composition (Unicode, UAX 15) joins a blank to a neighbouring character, and a blank decomposes to
+# blanks; these forms of case and accents look at one character alone. Only our own patterns (textcnn.core.word_form)
+# are known never to look across a blank.
 _LOCAL_NORMALIZERS = ("NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents")
 _PARTING = ("Whitespace", "WhitespaceSplit", "BertPreTokenizer")
 _WITHIN_PIECES = ("Punctuation", "Digits", *_PARTING)  # may follow in a sequence: they only cut pieces further
@@ -35,7 +35,7 @@ _MODELS = ("WordLevel", "WordPiece", "BPE", "Unigram")  # each piece is looked u
 
 
 def refusal(tokenizer: Tokenizer) -> str | None:
-    """Why the ids of a chunk between blanks may depend on its neighbours; none if they provably do not."""
+    """Return why a chunk's ids may depend on its neighbours; none if they provably do not."""
     parts = tokenizer.components()
     if parts["added_tokens"]:
         return f"added tokens may hold blanks: {parts['added_tokens'][0]!r} is one"
@@ -56,12 +56,12 @@ def refusal(tokenizer: Tokenizer) -> str | None:
 
 
 class Remembered(NamedTuple):
-    """What a memory holds, for as long as its lock is held.
+    """The content of a cache, valid while its lock is acquired.
 
     Attributes:
-        arrays: those of :meth:`HashNumbers.arrays`, ids of all chunks, and where those of each begin.
-        names: unseen words by their number k, their id being V + k; another list after all was forgotten.
-        unseen: those numbers by word.
+        arrays: those of :meth:`ChunkTable.arrays`, the ids of all chunks, and the offset of each chunk's ids.
+        names: unseen words by their number k, their id being V + k; replaced by a new list when the cache is cleared.
+        unseen: the numbers of unseen words by word.
     """
 
     arrays: tuple[Any, ...]
@@ -70,18 +70,18 @@ class Remembered(NamedTuple):
 
 
 class ChunkMemory:
-    """The ids of texts, from remembered chunks; equal to those of the pipeline, whatever is remembered.
+    """Cache of token ids by chunk; its results equal those of the pipeline, whatever is cached.
 
-    Safe for many threads, which take turns, and after a fork. When the bounds are passed, all is forgotten.
+    Thread-safe, one thread at a time, and safe after a fork. The cache is cleared when it exceeds its bounds.
 
     Args:
-        tokenizer: without a :func:`refusal`.
-        lexicon: gives unseen words temporary ids and their n-gram rows.
-        most_chunks: chunks remembered at once.
-        most_characters: of the remembered chunks, in bytes.
+        tokenizer: one for which :func:`refusal` returns none.
+        lexicon: assigns temporary ids and n-gram rows to unseen words.
+        most_chunks: largest number of cached chunks.
+        most_characters: largest total size of the cached chunks, in bytes.
 
     Attributes:
-        changes: how often something was remembered or forgotten; to be read while :attr:`lock` is held.
+        changes: number of insertions and clearings so far; read it only with :attr:`lock` acquired.
     """
 
     def __init__(
@@ -99,15 +99,15 @@ class ChunkMemory:
         self._forget()
 
     def __reduce__(self) -> Any:
-        """Copies and other processes start with nothing remembered."""
+        """Copy the settings only: copies and other processes start with an empty cache."""
         return ChunkMemory, (self._tokenizer, self._lexicon)
 
     def __len__(self) -> int:
-        """Chunks that are remembered."""
+        """Return the number of cached chunks."""
         return len(self._table)
 
     def encode(self, texts: Sequence[str]) -> tuple[Ragged, Unseen]:
-        """Token ids of all texts, and the words that have temporary ones among them."""
+        """Return the token ids of all texts, and the unseen words that have temporary ids among them."""
         if isinstance(texts, ArrowTexts):
             parts = [self._encode(part.bytes, part.ends) for part in texts.slices(SLICE)]
         else:
@@ -116,13 +116,13 @@ class ChunkMemory:
 
     @property
     def lock(self) -> threading.Lock:
-        """Whoever reads or fills the memory holds it."""
+        """The lock that must be acquired to read or fill the cache."""
         if os.getpid() != self._process:  # a child of a fork, maybe made while a thread of its parent was in here
             self._forget()
         return self._lock
 
     def remembered(self) -> Remembered | None:
-        """What is remembered, to be read while :attr:`lock` is held; none without the core."""
+        """The cached content, to be read with :attr:`lock` acquired; none without the core."""
         arrays = self._table.arrays()
         return None if arrays is None else Remembered((*arrays, *self._chunks.arrays()), self._names, self._unseen)
 
@@ -156,16 +156,16 @@ class ChunkMemory:
                 self._clear()
                 raise
             tokens = self._chunks.take(numbers)
-            behind = np.flatnonzero(tokens.ids >= self._size)
-            if not len(behind):
+            unseen_at = np.flatnonzero(tokens.ids >= self._size)
+            if not len(unseen_at):
                 return Ragged(tokens.ids, tokens.offsets[offsets]), Unseen()
-            used, places = np.unique(tokens.ids[behind] - self._size, return_inverse=True)
-            tokens.ids[behind] = self._size + places
+            used, places = np.unique(tokens.ids[unseen_at] - self._size, return_inverse=True)
+            tokens.ids[unseen_at] = self._size + places
             unseen = Unseen(tuple(self._names[k] for k in used.tolist()), self._bags.take(used.astype(np.int64)))
         return Ragged(tokens.ids, tokens.offsets[offsets]), unseen
 
     def _learn(self, data: npt.NDArray[np.uint8], ends: npt.NDArray[np.int64]) -> None:
-        """Remember ids of new chunks, and the unseen words in them."""
+        """Cache the ids of new chunks, and number the unseen words in them."""
         if self._words is not None:
             rows = self._words.split(data, ends)
             self._know_words(self._words)
@@ -181,7 +181,7 @@ class ChunkMemory:
         self._chunks.append(tokens)
 
     def _know_words(self, words: Words) -> None:
-        """Give ids to new words, which the vocabulary does not have: temporary ones, if they can be remembered."""
+        """Assign temporary ids to new unseen words, if there is room for them."""
         names, used = words.names(self._known_words), self._known_words
         if self._lexicon is not None and names:
             self._remember(self._lexicon.compose(names))
@@ -192,7 +192,7 @@ class ChunkMemory:
         self._known_words += len(names)
 
     def _remember(self, unseen: Unseen) -> None:
-        """Number those of the unseen words that are new."""
+        """Number the unseen words that are new."""
         new = [k for k, name in enumerate(unseen.names) if name not in self._unseen]
         names = [unseen.names[k] for k in new]
         self._unseen.update(zip(names, range(len(self._names), len(self._names) + len(names)), strict=True))
@@ -201,7 +201,7 @@ class ChunkMemory:
 
 
 class _Rows:
-    """Ragged rows that others can be appended to, at a cost that does not grow with what is there."""
+    """Growing ragged rows; appending costs amortized constant time per entry."""
 
     def __init__(self) -> None:
         self._ids, self._offsets, self._count = np.empty(0, np.int32), np.zeros(1, np.int64), 0
@@ -225,7 +225,7 @@ class _Rows:
 
 
 def _encode_chunks(tokenizer: Tokenizer, chunks: list[str]) -> Ragged:
-    """Ids of each chunk, from the pipeline, which sees many of them as one text with a blank between each two."""
+    """Return the ids of each chunk from the pipeline, which gets many chunks as one text, separated by blanks."""
     groups = [chunks[start : start + JOINED] for start in range(0, len(chunks), JOINED)]
     found = tokenizer.encode_with_starts(["\n".join(group) for group in groups])
     lengths = []
@@ -238,7 +238,7 @@ def _encode_chunks(tokenizer: Tokenizer, chunks: list[str]) -> Ragged:
 
 
 def _resolve(tokenizer: Tokenizer, lexicon: Lexicon, chunks: list[str], tokens: Ragged) -> Unseen:
-    """Write temporary ids into ``tokens``, those of the chunks, and say what they stand for."""
+    """Write temporary ids into ``tokens``, the ids of the chunks; return the unseen words that they stand for."""
     unknown = np.flatnonzero(tokens.ids == tokenizer.unknown_id)
     rows = np.unique(np.searchsorted(tokens.offsets, unknown, side="right") - 1)
     places, _ = gather(tokens.offsets, rows)

@@ -1,4 +1,4 @@
-"""The lexicon: the rows of the character n-grams of every type, unseen words included."""
+"""The lexicon: maps every type, unseen words included, to its rows of the character n-gram table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from textcnn.tokenization.words import utf8
 
 @dataclass(frozen=True)
 class SubwordRule:
-    """Which n-grams a word has, how many buckets they share, and how many n-grams a word has at most (none: all)."""
+    """Which n-grams a word has, the number of hash buckets, and the limit of n-grams per word (none: no limit)."""
 
     n_min: int = 2
     n_max: int = 4
@@ -25,7 +25,7 @@ class SubwordRule:
     most: int | None = None
 
     def bags(self, words: Sequence[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Buckets of the n-grams of every word.
+        """Return the hash buckets of every word's n-grams, and their number per word.
 
         Args:
             words: W words.
@@ -44,7 +44,7 @@ NOTHING = Ragged(np.zeros(0, np.int32), np.zeros(1, np.int64))
 
 @dataclass(frozen=True)
 class Unseen:
-    """The words of a corpus that the vocabulary does not have; the k-th has the temporary id V + k.
+    """Out-of-vocabulary words of a corpus; word k has the temporary id V + k.
 
     Temporary ids belong to the corpus they were made for, so that a lexicon never changes and any number of threads
     may use it.
@@ -59,7 +59,7 @@ class Unseen:
 
 
 def joined(parts: Sequence[tuple[Ragged, Unseen]], num_types: int) -> tuple[Ragged, Unseen]:
-    """Several corpora as one: each has its own temporary ids, from ``num_types`` on; together they are by name."""
+    """Concatenate corpora whose temporary ids, from ``num_types`` on, are independent; equal words get equal ids."""
     if len(parts) == 1 and not parts[0][1].names:
         return parts[0]
     names = sorted({name for _, unseen in parts for name in unseen.names})
@@ -78,13 +78,13 @@ def joined(parts: Sequence[tuple[Ragged, Unseen]], num_types: int) -> tuple[Ragg
 
 
 def renumber(ids: npt.NDArray[np.int32], num_types: int, table: npt.NDArray[np.int64]) -> None:
-    """Give the k-th temporary id, ``num_types + k``, the number ``num_types + table[k]``, in place."""
-    behind = np.flatnonzero(ids >= num_types)
-    ids[behind] = num_types + table[ids[behind] - num_types]
+    """Replace temporary ids ``num_types + k`` by ``num_types + table[k]``, in place."""
+    unseen = np.flatnonzero(ids >= num_types)
+    ids[unseen] = num_types + table[ids[unseen] - num_types]
 
 
 def build_lexicon(tokenizer: Tokenizer, config: ModelConfig) -> Lexicon | None:
-    """The lexicon of a model with sub-words; none for one without."""
+    """Return the lexicon of a model with sub-words; none for one without."""
     if not config.subwords:
         return None
     rule = SubwordRule(config.ngram_min, config.ngram_max, config.ngram_buckets, config.ngrams_per_token)
@@ -92,7 +92,7 @@ def build_lexicon(tokenizer: Tokenizer, config: ModelConfig) -> Lexicon | None:
 
 
 class Lexicon:
-    """Which rows of the n-gram table make the vector of a type.
+    """Maps types to rows of the n-gram table, from which their vectors are composed.
 
     The table has a row for every bucket (:class:`SubwordRule`) that a word of the training texts touches, in
     the order of the buckets; the others were never trained, and count for nothing. Derived from the tokenizer and the
@@ -118,35 +118,35 @@ class Lexicon:
         self._bags = self._rows(buckets[kept], np.where(reserved, 0, np.diff(offsets)))
 
     def __len__(self) -> int:
-        """V, the number of types of the vocabulary."""
+        """Return V, the number of types of the vocabulary."""
         return len(self._types)
 
     @property
     def num_ngrams(self) -> int:
-        """Rows of the n-gram table."""
+        """Number of rows of the n-gram table."""
         return len(self._buckets)
 
     @property
     def rule(self) -> SubwordRule:
-        """How n-grams are made and hashed."""
+        """The rule by which n-grams are made and hashed."""
         return self._rule
 
     @property
     def buckets(self) -> npt.NDArray[np.int64]:
-        """The bucket of each row of the n-gram table, ascending."""
+        """Hash bucket of each row of the n-gram table, ascending."""
         return self._buckets
 
     def name(self, type_id: int, unseen: Unseen) -> str:
-        """The string of a type id, temporary or not."""
+        """Return the string of a type id, which may be temporary."""
         return self._types[type_id] if type_id < len(self) else unseen.names[type_id - len(self)]
 
     def bags(self, types: npt.NDArray[np.int64], unseen: Unseen) -> Ragged:
-        """N-gram rows of each of ``types``, which are ascending; ``unseen`` knows the temporary ones."""
+        """Return the n-gram rows of each of the ascending ``types``; ``unseen`` holds the words of temporary ids."""
         known = int(np.searchsorted(types, len(self)))
         return Ragged.concatenate([self._bags.take(types[:known]), unseen.bags.take(types[known:] - len(self))])
 
     def resolve(self, texts: Sequence[str], tokens: Ragged) -> tuple[Ragged, Unseen]:
-        """Replace each ``[UNK]`` in ``tokens``, the ids of ``texts``, by the temporary id of the word there.
+        """Replace each ``[UNK]`` in ``tokens``, the ids of ``texts``, by the temporary id of its word.
 
         A word without an n-gram that was trained stays ``[UNK]``; so do all of a tokenizer whose pieces are no words.
         """
@@ -164,14 +164,14 @@ class Lexicon:
         return Ragged(ids, tokens.offsets), unseen
 
     def compose(self, words: Sequence[str]) -> Unseen:
-        """Those of the words that have an n-gram that was trained, in their order."""
+        """Return the words that have at least one trained n-gram, in their order."""
         buckets, offsets = self._rule.bags(words)
         bags = self._rows(buckets, np.diff(offsets))
         composed = np.flatnonzero(bags.lengths)
         return Unseen(tuple(words[i] for i in composed.tolist()), bags.take(composed))
 
     def _words_at(self, texts: Sequence[str], tokens: Ragged, places: npt.NDArray[np.int64]) -> list[str | None]:
-        """The word at each place of ``tokens``; none where the pieces of a text are not its tokens."""
+        """Return the word at each position of ``tokens``; none if a text's words do not match its tokens."""
         rows = np.searchsorted(tokens.offsets, places, side="right") - 1
         words: list[str | None] = []
         pieces: list[str] = []
@@ -185,7 +185,7 @@ class Lexicon:
         return words
 
     def _rows(self, buckets: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> Ragged:
-        """Buckets as rows of the table, for bags of these ``lengths``; untrained buckets are left out."""
+        """Map buckets to table rows for bags of these ``lengths``; untrained buckets are dropped."""
         rows = self._row_of[buckets]
         trained = rows >= 0
         owner = np.repeat(np.arange(len(lengths)), lengths)[trained]

@@ -1,4 +1,4 @@
-"""Tokens that a model does not see: at random in training, and words it is blind to."""
+"""Masking of tokens by ``[UNK]``: random word dropout in training, and words that a model is blinded to."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FEATURE_MASKS = 1 << 20
 
 @dataclass(frozen=True)
 class WordDropout:
-    """Replaces training tokens by ``[UNK]`` at random, so that its vector is trained; rare words more often.
+    """Replaces training tokens by ``[UNK]`` at random, rare words more often, so that its vector is trained.
 
     Attributes:
         rates: ``(V,)`` float32, the probability for each type: the larger of a constant and ``a / (a + count)``, the
@@ -40,7 +40,7 @@ class WordDropout:
 
     @classmethod
     def of(cls, inputs: TextPipeline, tokens: Ragged, config: TrainingConfig) -> WordDropout | None:
-        """That of the settings; none where the tokenizer has no unknown word."""
+        """Build word dropout from the settings; none if the tokenizer has no unknown token."""
         if inputs.tokenizer.unknown_id is None:
             return None
         constant, rare, seed = config.word_dropout, config.rare_dropout, config.seed
@@ -52,8 +52,8 @@ class WordDropout:
     def fit(
         cls, tokens: Ragged, num_types: int, unknown_id: int, *, constant: float, rare: float, seed: int
     ) -> WordDropout:
-        """Take the counts of the rule from the training tokens."""
-        # Unseen words have temporary ids behind the vocabulary.
+        """Compute the drop rate of every type from its count in the training tokens."""
+        # Unseen words have temporary ids after those of the vocabulary.
         size = max(num_types, 1 + max((int(block.ids.max(initial=-1)) for block in tokens.blocks()), default=-1))
         counts = np.zeros(size, np.int64)
         for block in tokens.blocks():
@@ -62,14 +62,14 @@ class WordDropout:
         return cls(np.maximum(rates, constant).astype(np.float32), unknown_id, seed)
 
     def __call__(self, tokens: Ragged, rows: npt.NDArray[np.int64], epoch: int) -> Ragged:
-        """Texts numbered ``rows`` in the training set, with some of their tokens replaced."""
+        """Return the training texts numbered ``rows`` with some of their tokens replaced."""
         state = random_state(self.seed, epoch)
         ids = core.twin("features").drop_words(tokens.ids, tokens.offsets, rows, self.rates, self.unknown_id, state)
         return Ragged(ids, tokens.offsets)
 
 
 def uniform(seed: int, epoch: int, *places: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """A number in [0, 1) for each place, a fixed function of its arguments (splitmix64, Steele et al. 2014)."""
+    """Return a number in [0, 1) for each position, a pure function of its inputs (splitmix64, Steele et al. 2014)."""
     mixed = np.array([np.uint64(random_state(seed, epoch))])  # grows with the places: the first may be of fewer axes
     for place in places:
         mixed = _mixed(mixed, place)
@@ -77,7 +77,7 @@ def uniform(seed: int, epoch: int, *places: npt.NDArray[np.int64]) -> npt.NDArra
 
 
 def uniform_rows(seed: int, epoch: int, rows: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.float32]:
-    """Numbers in [0, 1), ``(B, size)``, a fixed function of seed, epoch, row and place.
+    """Return numbers in [0, 1), ``(B, size)``, a pure function of seed, epoch, row and position.
 
     A row's number is mixed as in :func:`uniform`, a place with it in 32 bits, which vector instructions multiply.
     """
@@ -100,12 +100,12 @@ def _mixed(state: npt.NDArray[np.uint64], place: npt.NDArray[np.int64]) -> npt.N
 
 
 def random_state(seed: int, epoch: int) -> int:
-    """What the numbers of :func:`uniform` begin with."""
+    """Return the initial generator state of :func:`uniform` for a seed and an epoch."""
     return (seed * 1_000_003 + epoch + 0x9E3779B97F4A7C15) % 2**64  # not 0, which mixing leaves at 0
 
 
 def unique_types(ids: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The types among ``ids (N,)``, ascending, and which of them each token is ``(N,)``."""
+    """Return the distinct types in ``ids (N,)``, ascending, and the index ``(N,)`` of each token among them."""
     unique, inverse = core.twin("features").unique_types(ids)
     return unique, inverse
 
@@ -115,7 +115,7 @@ POSSESSIVE = "'s"  # one token with the word before it: who is blind to a name i
 
 
 class Blinding:
-    """Replaces blinded words by ``[UNK]``. Case does not count, whether or not the tokenizer minds it.
+    """Replaces blinded words and phrases by ``[UNK]``, ignoring case even if the tokenizer does not.
 
     Args:
         tokenizer: one of whole words.
@@ -137,14 +137,14 @@ class Blinding:
 
     @property
     def types(self) -> Integers:
-        """Types of the vocabulary that are blinded by themselves, ascending."""
+        """Types of the vocabulary that are blinded as single words, ascending."""
         alone = [codes[0] for codes in self._phrases if len(codes) == 1]
         return np.flatnonzero(np.isin(self._codes, alone))
 
     def __call__(self, tokens: Ragged, unseen: Unseen) -> tuple[Ragged, Unseen]:
-        """Ids with ``[UNK]`` in the place of every word of every blinded phrase, and the unseen words still used.
+        """Return ids with every word of every blinded phrase as ``[UNK]``, and the unseen words still in use.
 
-        Temporary ids are numbered anew, by name: what is returned does not depend on which blinded word stood where.
+        Temporary ids are renumbered by name, so that the result does not depend on which blinded word was where.
         """
         codes = np.concatenate([self._codes, self._codes_of(unseen.names)])[tokens.ids]
         covered = np.zeros(len(codes), np.bool_)
@@ -156,7 +156,7 @@ class Blinding:
         return self._renumbered(Ragged(ids, tokens.offsets), unseen)
 
     def holds(self, types: Sequence[str]) -> bool:
-        """Whether a run of words has a blinded phrase in it."""
+        """Return whether a sequence of words contains a blinded phrase."""
         codes = self._codes_of(types)
         return any(
             tuple(codes[start : start + length].tolist()) in self._phrases
@@ -168,17 +168,17 @@ class Blinding:
         return np.array([self._code.get(name.casefold(), 0) for name in names], np.int64)
 
     def _renumbered(self, tokens: Ragged, unseen: Unseen) -> tuple[Ragged, Unseen]:
-        behind = np.flatnonzero(tokens.ids >= self._size)
-        used = np.unique(tokens.ids[behind]).astype(np.int64) - self._size
+        unseen_at = np.flatnonzero(tokens.ids >= self._size)
+        used = np.unique(tokens.ids[unseen_at]).astype(np.int64) - self._size
         order = used[np.argsort([unseen.names[k] for k in used.tolist()])] if len(used) else used
         number = np.zeros(len(unseen.names), np.int64)
         number[order] = np.arange(len(order))
-        tokens.ids[behind] = self._size + number[tokens.ids[behind] - self._size]
+        tokens.ids[unseen_at] = self._size + number[tokens.ids[unseen_at] - self._size]
         return tokens, Unseen(tuple(unseen.names[k] for k in order.tolist()), unseen.bags.take(order))
 
 
 def read_phrase(tokenizer: Tokenizer, lexicon: Lexicon | None, phrase: str, *, single: bool) -> str:
-    """A phrase as :class:`Blinding` takes it: its words, as the tokenizer makes them, with blanks between them.
+    """Normalize a phrase for :class:`Blinding`: its words as the tokenizer makes them, separated by blanks.
 
     Args:
         tokenizer: that of the model.
@@ -204,7 +204,7 @@ def read_phrase(tokenizer: Tokenizer, lexicon: Lexicon | None, phrase: str, *, s
 
 
 def _check_told_apart(tokenizer: Tokenizer, lexicon: Lexicon | None, phrase: str, words: Sequence[str]) -> None:
-    """A word that the model reads as [UNK] anyway cannot be found in a text, so neither can a phrase with it."""
+    """Refuse words that the model reads as [UNK] anyway, because they cannot be located in a text."""
     for word in words:
         tokens = tokenizer.encode_batch([word])
         ids = tokens.ids if lexicon is None else lexicon.resolve([word], tokens)[0].ids
@@ -226,7 +226,7 @@ def _unknown_of(tokenizer: Tokenizer) -> int:
 
 
 def _runs(inside: npt.NDArray[np.bool_], offsets: Integers, length: int) -> Integers:
-    """Where ``length`` tokens of one text begin that are all ``inside``."""
+    """Return the start of every run of ``length`` tokens of one text that are all ``inside``."""
     starts = np.flatnonzero(inside[: max(len(inside) - length + 1, 0)])
     for place in range(1, length):
         starts = starts[inside[starts + place]]

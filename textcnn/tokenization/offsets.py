@@ -1,4 +1,4 @@
-"""Where tokens stand in the texts they are of, in characters; what stands between two blanks is looked at once."""
+"""Character offsets of tokens in texts, with a cache of the offsets within each chunk between blanks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LINE_END = ord("\n")
 
 
 class Places(NamedTuple):
-    """Where the tokens of B texts stand: a token is ``text[start:end]``, before lower case and normal forms.
+    """Character offsets of the tokens of B texts: a token is ``text[start:end]``, before normalization.
 
     Attributes:
         starts: ``(N,)``, characters from the start of the token's own text.
@@ -35,13 +35,13 @@ class Places(NamedTuple):
     offsets: Integers
 
     def of(self, number: int) -> Places:
-        """The places of one text alone."""
+        """Return the offsets of a single text."""
         begin, end = self.offsets[number], self.offsets[number + 1]
         return Places(self.starts[begin:end], self.ends[begin:end], np.array([0, end - begin]))
 
 
 class Spans:
-    """What :meth:`textcnn.tokenization.tokenizer.Tokenizer.spans` gives, for many texts.
+    """Computes :meth:`textcnn.tokenization.tokenizer.Tokenizer.spans` for many texts, cached by chunk.
 
     Where blanks part texts for the tokenizer too, it sees every chunk (what stands between two blanks) once. Any
     number of threads may ask; they take turns.
@@ -58,7 +58,7 @@ class Spans:
         self._forget()
 
     def __call__(self, texts: Sequence[str]) -> Places:
-        """The places of all tokens."""
+        """Return the offsets of all tokens."""
         if not self._parted:
             return _by_tokenizer(self._tokenizer, texts)
         with self._lock:
@@ -71,7 +71,7 @@ class Spans:
                 raise
 
     def __reduce__(self) -> Any:
-        """Copies and other processes start with nothing remembered."""
+        """Copy the settings only: copies and other processes start with an empty cache."""
         return Spans, (self._tokenizer,)
 
     def _forget(self) -> None:
@@ -88,7 +88,7 @@ class Spans:
         return Places(*core.twin("chunks").place_tokens(data, ends, numbers, *chunks))
 
     def _learn(self, data: Bytes, ends: Integers) -> None:
-        """Remember the spans of new chunks."""
+        """Cache the spans of new chunks."""
         form = self._tokenizer.word_form
         counts, lengths = np.zeros(len(ends), np.int64), np.zeros(0, np.int64)
         if form is not None:
@@ -111,7 +111,7 @@ class Spans:
         self._append(starts, stops, counts)
 
     def _odd(self, chunks: list[Bytes]) -> tuple[Integers, Integers]:
-        """The spans of chunks by the tokenizer ``(n, 2)``, and how many each has."""
+        """Return the spans of chunks ``(n, 2)`` by the tokenizer itself, and their number per chunk."""
         names = [chunk.tobytes().decode("utf-8", "surrogatepass") for chunk in chunks]
         found, counts = [np.empty((0, 2), np.int64)], [np.zeros(0, np.int64)]
         for first in range(0, len(names), JOINED):
@@ -124,12 +124,12 @@ class Spans:
         return np.concatenate(found), np.concatenate(counts)
 
     def _append(self, starts: Integers, stops: Integers, counts: Integers) -> None:
-        held = int(self._offsets[self._used])
-        self._starts = with_room(self._starts, held, len(starts))
-        self._ends = with_room(self._ends, held, len(stops))
+        used = int(self._offsets[self._used])
+        self._starts = with_room(self._starts, used, len(starts))
+        self._ends = with_room(self._ends, used, len(stops))
         self._offsets = with_room(self._offsets, self._used + 1, len(counts))
-        self._starts[held : held + len(starts)], self._ends[held : held + len(stops)] = starts, stops
-        self._offsets[self._used + 1 : self._used + 1 + len(counts)] = held + np.cumsum(counts)
+        self._starts[used : used + len(starts)], self._ends[used : used + len(stops)] = starts, stops
+        self._offsets[self._used + 1 : self._used + 1 + len(counts)] = used + np.cumsum(counts)
         self._used += len(counts)
 
 

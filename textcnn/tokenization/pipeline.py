@@ -1,4 +1,4 @@
-"""From strings to token ids and features, without torch, and from these to the tensors of a batch."""
+"""The text pipeline: strings to token ids and features, without torch, and from these to the tensors of a batch."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EncodedTexts(Ragged):
-    """Token ids of N texts, and what sub-words and the wide branch need of them.
+    """Token ids of N texts, with their unseen words and wide features.
 
     Attributes:
-        unseen: words that the vocabulary does not have, by their temporary ids.
+        unseen: out-of-vocabulary words, by their temporary ids.
         wide: features of every text, made of all its tokens, whatever ``max_length`` is.
     """
 
@@ -36,10 +36,10 @@ class EncodedTexts(Ragged):
 
 @dataclass(frozen=True)
 class TextPipeline:
-    """From strings to ids: what training and every predictor share, so that a text is read and cut alike on every path.
+    """Encodes strings as ids; shared by training and every predictor, so that all of them read a text alike.
 
     Attributes:
-        tokenizer: strings to ids.
+        tokenizer: maps strings to ids.
         max_length: tokens of a text that the encoder sees; the wide branch sees all.
         lexicon: n-gram rows of the types, for models with sub-words.
         wide: the n-grams seen in training, for models with a wide branch.
@@ -53,7 +53,7 @@ class TextPipeline:
     blinded: tuple[str, ...] = ()
 
     def encode(self, texts: Sequence[str]) -> EncodedTexts:
-        """Token ids of all texts, uncut."""
+        """Return the token ids of all texts, not truncated."""
         tokens, unseen = self._ids(texts) if self._chunks is None else self._chunks.encode(texts)
         if self.blinding is not None:
             tokens, unseen = self.blinding(tokens, unseen)
@@ -61,7 +61,7 @@ class TextPipeline:
         return EncodedTexts(tokens.ids, tokens.offsets, unseen, wide)
 
     def compiled_memory(self) -> ChunkMemory | None:
-        """The memory of chunks for compiled code; none where the tokenizer allows no memory, or words are blinded.
+        """Return the chunk cache for the core; none if the tokenizer allows no cache, or words are blinded.
 
         What is remembered is what stands in the text, and only :meth:`encode` hides it.
         """
@@ -69,31 +69,31 @@ class TextPipeline:
 
     @cached_property
     def blinding(self) -> Blinding | None:
-        """What replaces the blinded words, if there are any."""
+        """The masking of blinded words, or none."""
         return Blinding(self.tokenizer, self.blinded) if self.blinded else None
 
     @cached_property
     def _chunks(self) -> ChunkMemory | None:
-        """Remembered ids, where the tokenizer allows it."""
+        """The chunk cache, if the tokenizer allows one."""
         return None if refusal(self.tokenizer) else ChunkMemory(self.tokenizer, self.lexicon)
 
     def _ids(self, texts: Sequence[str]) -> tuple[Ragged, Unseen]:
-        """The definition of ids and temporary ids, from the pipeline itself."""
+        """Encode without a cache: the reference for all ids, from the pipeline itself."""
         tokens = self.tokenizer.encode_batch(texts)
         return (tokens, Unseen()) if self.lexicon is None else self.lexicon.resolve(texts, tokens)
 
     def is_unknown(self, tokens: Ragged) -> npt.NDArray[np.bool_]:
-        """Which tokens the vocabulary does not have, ``(T,)``."""
+        """Return which tokens are out of the vocabulary, ``(T,)``."""
         unknown = self.tokenizer.unknown_id
-        behind = tokens.ids >= len(self.tokenizer)
-        return behind if unknown is None else np.logical_or(behind, tokens.ids == unknown)
+        is_unseen = tokens.ids >= len(self.tokenizer)
+        return is_unseen if unknown is None else np.logical_or(is_unseen, tokens.ids == unknown)
 
     def sizes(self, tokens: Ragged) -> npt.NDArray[np.int64]:
-        """Tokens of each text as the model sees it, ``(N,)``."""
+        """Return the length of each text after truncation, ``(N,)``."""
         return tokens.lengths if self.max_length is None else np.minimum(tokens.lengths, self.max_length)
 
     def cut_rows(self, tokens: Ragged) -> npt.NDArray[np.bool_]:
-        """Which texts are longer than ``max_length``, ``(N,)``."""
+        """Return which texts are longer than ``max_length``, ``(N,)``."""
         return tokens.lengths > self.sizes(tokens)
 
     def batch(
@@ -106,7 +106,7 @@ class TextPipeline:
         dropout: WordDropout | None = None,
         epoch: int = 0,
     ) -> Batch:
-        """The texts numbered ``rows`` as tensors, cut to ``max_length``; labels and weights are those of all texts."""
+        """Build a batch of the texts numbered ``rows``, truncated; labels and weights are those of all texts."""
         from textcnn.tokenization.batch import Batch
 
         taken = tokens.take(rows, longest=self.max_length)

@@ -1,4 +1,4 @@
-"""A list of texts as one flat array of ids and the offsets where each text begins."""
+"""Ragged arrays: token ids of a list of texts as one flat array and the offset of each text."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Ragged:
 
     @classmethod
     def from_lists(cls, rows: Sequence[Sequence[int]]) -> Ragged:
-        """Join lists of ids."""
+        """Concatenate lists of ids."""
         offsets = np.zeros(len(rows) + 1, np.int64)
         np.cumsum([len(row) for row in rows], out=offsets[1:])
         ids = np.fromiter((i for row in rows for i in row), np.int32, int(offsets[-1]))
@@ -33,7 +33,7 @@ class Ragged:
 
     @classmethod
     def concatenate(cls, parts: Iterable[Ragged]) -> Ragged:
-        """Join ragged arrays, the texts of the first part first."""
+        """Concatenate ragged arrays, the texts of the first part first."""
         parts = list(parts)
         if len(parts) == 1:
             return Ragged(parts[0].ids, parts[0].offsets)
@@ -50,19 +50,19 @@ class Ragged:
         return np.asarray(self.offsets[1:] - self.offsets[:-1])
 
     def blocks(self, num_tokens: int = 4_000_000) -> Iterator[Ragged]:
-        """The same texts in parts of about ``num_tokens`` tokens, for work that would double the memory of all."""
+        """Yield blocks of consecutive texts with about ``num_tokens`` tokens, to bound temporary memory."""
         for part in ranges(self.offsets, num_tokens):
             offsets = self.offsets[part.start : part.stop + 1]
             yield Ragged(self.ids[offsets[0] : offsets[-1]], offsets - offsets[0])
 
     def take(self, rows: npt.NDArray[np.int64], *, longest: int | None = None) -> Ragged:
-        """The texts numbered ``rows``, in that order, each cut after ``longest`` tokens."""
+        """Return the texts numbered ``rows``, in that order, each truncated to ``longest`` tokens."""
         places, offsets = gather(self.offsets, rows, longest=longest)
         return Ragged(self.ids[places], offsets)
 
 
 def ranges(offsets: npt.NDArray[np.int64], num_entries: int) -> Iterator[slice]:
-    """The rows of a ragged array in ranges of about ``num_entries`` entries each, every row once."""
+    """Yield consecutive ranges of rows with about ``num_entries`` entries each."""
     ends = np.searchsorted(offsets, np.arange(num_entries, offsets[-1], num_entries))
     for start, end in pairwise(np.unique([0, *ends, len(offsets) - 1]).tolist()):
         yield slice(start, end)
@@ -71,7 +71,7 @@ def ranges(offsets: npt.NDArray[np.int64], num_entries: int) -> Iterator[slice]:
 def gather(
     offsets: npt.NDArray[np.int64], rows: npt.NDArray[np.int64], *, longest: int | None = None
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Places of the entries of the ragged rows numbered ``rows``, row after row, and the offsets of what they make.
+    """Return the positions of all entries of the rows numbered ``rows``, and the offsets of the result.
 
     Args:
         offsets: ``(N + 1,)``, where each row begins.
@@ -88,7 +88,7 @@ def gather(
 
 
 def with_room(array: npt.NDArray[Any], used: int, more: int) -> npt.NDArray[Any]:
-    """An array that begins with the first ``used`` entries and has room for ``more``, at a cost that is soon repaid."""
+    """Return an array with the first ``used`` entries and room for ``more``, growing geometrically."""
     if used + more <= len(array):
         return array
     return np.concatenate([array[:used], np.empty(max(more, used), array.dtype)])

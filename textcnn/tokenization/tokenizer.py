@@ -1,7 +1,7 @@
 """The tokenizer: a `tokenizers` pipeline, trained on the training texts alone and saved as tokenizer.json.
 
-Importing that package takes longer than classifying a text. So it is imported when a pipeline is asked for, and the
-default tokenizer needs none to give ids: :mod:`textcnn.tokenization.words` has its words from the core.
+Importing that package takes longer than classifying a text, so it is imported only on use. The default tokenizer
+encodes without it: :mod:`textcnn.tokenization.words` splits words by the core.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 PAD = "[PAD]"
 _UNKNOWN_NAMES = (UNKNOWN, "<unk>", "<UNK>")
-_MOST_GAPS = 2**16  # ids without an entry, beside as many as there are entries: each costs memory
+_MOST_GAPS = 2**16  # unused ids that are allowed in addition to the number of entries, because each costs memory
 _CHUNK = 2048  # texts handed to the pipeline at once: bounds its memory, keeps its threads busy
 
 
 class Tokenizer:
-    """Strings to token ids and back to character offsets.
+    """Maps strings to token ids and tokens back to character offsets.
 
     Ids are those of tokenizer.json. ``[PAD]`` (0) and ``[UNK]`` (1) are entries of the vocabulary of every tokenizer
     trained here, but never *added* tokens: a user's text "[PAD]" is three ordinary tokens.
@@ -124,7 +124,7 @@ class Tokenizer:
         return tokenizer
 
     def to_json(self) -> str:
-        """The text of tokenizer.json."""
+        """Return the text of tokenizer.json."""
         return str(self._pipeline.to_str(pretty=True))
 
     def __len__(self) -> int:
@@ -132,7 +132,7 @@ class Tokenizer:
 
     @cached_property
     def _size(self) -> int:
-        """One more than the largest id: a tokenizer.json made elsewhere may leave ids out."""
+        """One more than the largest id, because a tokenizer.json made elsewhere may leave ids out."""
         return max(self.vocabulary.values(), default=-1) + 1
 
     @cached_property
@@ -144,46 +144,46 @@ class Tokenizer:
 
     @cached_property
     def word_form(self) -> WordForm | None:
-        """Which default tokenizer it is, if any: then words are found by the core, and each is looked up whole."""
+        """The form of a default tokenizer, whose words the core finds and looks up whole; none for any other."""
         if isinstance(self._source, WordList):
             return self._source.form
         return form_of(json.loads(self.to_json())) if self.has_whole_words else None
 
     def __getstate__(self) -> dict[str, Any]:
-        """What it was made of: the rest follows from it."""
+        """Return only the tokenizer.json, from which the rest is derived."""
         return {"_source": self._source}
 
     @property
     def unknown_id(self) -> int | None:
-        """Id given to an unseen word; none when the pipeline knows every character or byte."""
+        """Id of unseen words; none if the pipeline knows every character or byte."""
         ids = (self.vocabulary.get(name) for name in _UNKNOWN_NAMES)
         return next((i for i in ids if i is not None), None)
 
     @property
     def has_whole_words(self) -> bool:
-        """Whether every piece that is looked up is one token: then :meth:`words` are the names of the tokens."""
+        """Whether every looked-up piece is one token, so that :meth:`words` are the names of the tokens."""
         return isinstance(self._source, WordList) or type(self._pipeline.model).__name__ == "WordLevel"
 
     def types(self) -> list[str]:
-        """The vocabulary: the type string of every id, in the order of the ids; an id left out has an empty one."""
+        """Return the type string of every id, in the order of the ids; unused ids have an empty string."""
         names = [""] * len(self)
         for name, number in self.vocabulary.items():
             names[number] = name
         return names
 
     def encode_batch(self, texts: Sequence[str]) -> Ragged:
-        """Token ids of every text; an empty text has none."""
+        """Return the token ids of every text; an empty text has none."""
         return Ragged.concatenate(self.encode_stream(texts))
 
     def encode_stream(self, texts: Iterable[str]) -> Iterator[Ragged]:
-        """Token ids of a stream of texts, some thousands at a time."""
+        """Yield the token ids of a stream of texts, some thousands at a time."""
         texts = iter(texts)
         while chunk := [without_surrogates(text) for text in islice(texts, _CHUNK)]:
             encodings = self._pipeline.encode_batch_fast(chunk, add_special_tokens=False)
             yield Ragged.from_lists([encoding.ids for encoding in encodings])
 
     def encode_with_starts(self, texts: Sequence[str]) -> list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]]:
-        """Token ids of each text, and the character of the text that each token begins with."""
+        """Return the token ids of each text, and the character offset at which each token begins."""
         encodings = self._pipeline.encode_batch([without_surrogates(text) for text in texts], add_special_tokens=False)
         found = []
         for encoding in encodings:
@@ -192,7 +192,7 @@ class Tokenizer:
         return found
 
     def components(self) -> dict[str, Any]:
-        """The parts of tokenizer.json, without the vocabulary: ``model`` is the name of the model's type."""
+        """Return the parts of tokenizer.json without the vocabulary; ``model`` is the type of the model."""
         if isinstance(self._source, WordList):
             parts = self._source.form.document({})
             names = ("normalizer", "pre_tokenizer", "post_processor", "added_tokens")
@@ -207,7 +207,7 @@ class Tokenizer:
         }
 
     def spans(self, text: str) -> list[tuple[int, int]]:
-        """Character offsets ``(start, end)`` into ``text`` of each token that :meth:`encode_batch` gives."""
+        """Return the character offsets ``(start, end)`` in ``text`` of each token of :meth:`encode_batch`."""
         encoding = self._pipeline.encode(without_surrogates(text), add_special_tokens=False)
         spans = []
         following = [*(int(start) for start, _ in encoding.offsets[1:]), len(text)]
@@ -219,29 +219,29 @@ class Tokenizer:
         return spans
 
     def words(self, text: str) -> list[str]:
-        """The pieces the pipeline looks up, in order: what a word-level tokenizer calls types, unseen ones included."""
+        """Return the pieces that the pipeline looks up; of a word-level tokenizer, types and unseen words."""
         return _words(self._pipeline, without_surrogates(text))
 
     @property
     def is_default(self) -> bool:
-        """Whether words are what the pattern of words finds, and each is looked up whole."""
+        """Whether this is a default tokenizer, whose words are those of the word pattern."""
         return self.word_form is not None
 
     def type_of(self, word: str) -> str | None:
-        """What :meth:`words` makes of one word; none if that is not one piece."""
+        """Return the piece that :meth:`words` makes of one word; none if it makes several."""
         pieces = self.words(word)
         return pieces[0] if len(pieces) == 1 else None
 
     def extended(self, names: Sequence[str]) -> Tokenizer:
-        """The same pipeline of whole words, with ``names`` behind its vocabulary, which does not have them."""
+        """Append ``names``, which must be new, to the vocabulary of a whole-word pipeline."""
         document = json.loads(self.to_json())
         document["model"]["vocab"].update({name: len(self) + k for k, name in enumerate(names)})
         return Tokenizer.from_json(json.dumps(document))
 
     def with_words_of(self, texts: Iterable[str], config: TextConfig) -> Tokenizer:
-        """The same with the new words of ``texts`` behind its vocabulary, as the config has it; of sub-words: itself.
+        """Append the new words of ``texts`` within the config's limits; a sub-word tokenizer is returned unchanged.
 
-        The most frequent words come first, those of one frequency by name.
+        The most frequent words come first; ties are sorted by name.
         """
         if not self.has_whole_words:
             return self
@@ -251,14 +251,14 @@ class Tokenizer:
 
 
 def _frequent(counts: Mapping[str, int], min_frequency: int) -> list[str]:
-    """Words that occur that often: the most frequent first, those of one frequency by name."""
+    """Return the words with at least ``min_frequency`` occurrences, most frequent first, ties by name."""
     words = sorted(word for word, count in counts.items() if count >= min_frequency)
     order = np.argsort([-counts[word] for word in words], kind="stable")
     return [words[k] for k in order.tolist()]
 
 
 def steps_of(component: dict[str, Any] | None, plural: str) -> list[dict[str, Any]]:
-    """The parts of a sequence, sequences within it opened."""
+    """Flatten nested sequences of pipeline components into a list."""
     if component is None:
         return []
     if component["type"] != "Sequence":
@@ -302,8 +302,8 @@ def _trainer(config: TextConfig, pipeline: tokenizers.Tokenizer, texts: Sequence
             show_progress=False,
         )
     if config.tokenizer == "wordpiece":
-        # Left alone, this trainer numbers the characters inside words, and so breaks ties, in an order that changes
-        # from run to run; special tokens have their numbers first. The pipeline that is made in the end has none.
+        # By default this trainer numbers the characters inside words, and so breaks ties, in an order that changes
+        # from run to run; special tokens are numbered first. The final pipeline has no special tokens.
         words = (word for text in texts for word in _words(pipeline, without_surrogates(text)))
         inner = sorted({f"##{character}" for word in words for character in word[1:]})
         return trainers.WordPieceTrainer(
@@ -319,12 +319,13 @@ _SUBWORDS = 16_000  # sub-word vocabularies beyond this are word lists again
 
 
 def _with_reserved(names: Sequence[str]) -> dict[str, int]:
-    """Ids of types, with [PAD] and [UNK] before them; a trainer's ``special_tokens`` would become added tokens."""
+    """Return the ids of types, after [PAD] and [UNK]."""
+    # Given to a trainer as ``special_tokens`` they would become added tokens, which match within texts.
     return {entry: number for number, entry in enumerate(dict.fromkeys([PAD, UNKNOWN, *names]))}
 
 
 def _of_types(config: TextConfig, vocabulary: dict[str, int], trained: bytes) -> tokenizers.Tokenizer:
-    """A pipeline with these types.
+    """Build a pipeline with these types.
 
     Args:
         config: which pipeline.

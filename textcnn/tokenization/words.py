@@ -1,6 +1,6 @@
-"""Words of chunks, what stands between ASCII's blanks: each chunk is split once, each word has a number.
+"""Word splitting for the default tokenizer: each whitespace-delimited chunk is split once, each word has a number.
 
-That is for the default tokenizer (:mod:`textcnn.core.word_form`), whose words the core knows how to find.
+Only the default tokenizer (:mod:`textcnn.core.word_form`) can be split by the core.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SLICE = 2**20  # characters of texts looked at together
 
 
 def utf8(texts: Iterable[str]) -> tuple[Bytes, Integers]:
-    """The bytes of all texts, one after another, and where each ends."""
+    """Return the concatenated UTF-8 bytes of all texts, and their end offsets."""
     texts = list(texts)
     sizes = [len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass")) for text in texts]
     data = "".join(texts).encode("utf-8", "surrogatepass")
@@ -36,7 +36,7 @@ def utf8(texts: Iterable[str]) -> tuple[Bytes, Integers]:
 
 
 def names_of(data: Bytes, ends: Integers) -> list[str]:
-    """Pieces of UTF-8, of which each ends where ``ends`` says, as strings."""
+    """Decode concatenated UTF-8 pieces, given their end offsets, to strings."""
     whole = data.tobytes().decode("utf-8", "surrogatepass")
     if len(whole) < len(data):  # ends in characters
         ends = np.concatenate([[0], np.cumsum((data & 0xC0) != 0x80)])[ends]
@@ -44,7 +44,7 @@ def names_of(data: Bytes, ends: Integers) -> list[str]:
 
 
 def slices(texts: Iterable[str]) -> Iterator[list[str]]:
-    """The texts in turn, about :data:`SLICE` characters at a time."""
+    """Yield lists of consecutive texts with about :data:`SLICE` characters each."""
     part: list[str] = []
     size = 0
     for text in texts:
@@ -58,7 +58,7 @@ def slices(texts: Iterable[str]) -> Iterator[list[str]]:
 
 
 class Words:
-    """Numbers for the words of chunks: the next one to a word that is new.
+    """Assigns consecutive numbers to the distinct words of chunks.
 
     Args:
         form: what a word is.
@@ -84,13 +84,13 @@ class Words:
         return len(self._table)
 
     def split(self, data: Bytes, ends: Integers) -> Ragged:
-        """Numbers of the words of each chunk; ``data`` are the bytes of all chunks, each ends where ``ends`` says."""
+        """Return the word numbers of each chunk; ``data`` are the bytes of all chunks, ``ends`` their end offsets."""
         words, counts = core.twin("tokens").split_words(data, ends, self._form)
         numbers, _ = self._table.number(words, np.array([len(words)]))
         return Ragged(numbers.astype(np.int32), np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
 
     def names(self, start: int) -> list[str]:
-        """The words numbered from ``start`` on."""
+        """Return the words numbered from ``start`` on."""
         return names_of(*self._table.chunks(start))
 
 
@@ -120,7 +120,7 @@ def words_of(texts: Iterable[str]) -> list[list[str]]:
 
 
 def count_words(texts: Iterable[str], tokenizer: Tokenizer) -> Counter[str]:
-    """How often each word occurs in the texts."""
+    """Count the occurrences of each word in the texts."""
     if tokenizer.word_form is None:
         return Counter(word for text in texts for word in tokenizer.words(text))
     words, totals = Words(tokenizer.word_form), np.zeros(0, np.int64)
@@ -134,7 +134,7 @@ def count_words(texts: Iterable[str], tokenizer: Tokenizer) -> Counter[str]:
 
 
 def _counted_chunks(texts: Iterable[str]) -> Iterator[tuple[Bytes, Integers, Any]]:
-    """The distinct chunks of texts, their ends, and how often each occurs; the same again where there are very many."""
+    """Yield batches of distinct chunks: bytes, end offsets, counts; very many chunks may repeat across batches."""
     table, counts = core.twin("chunks").ChunkTable(), np.zeros(0, np.int64)
     for part in slices(texts):
         numbers, _ = table.number(*utf8(part))

@@ -1,1 +1,1 @@
-"""The training loop, its losses and its optimizers."""
+"""The training loop, its losses, optimizers, checkpoints and process groups."""

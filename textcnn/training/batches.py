@@ -24,7 +24,7 @@ DTYPES: Mapping[str | None, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torc
 
 
 class Precision:
-    """How a training step computes; weights, optimizer state, loss and evaluation are float32 in any case.
+    """Mixed-precision training step; weights, optimizer state, loss and evaluation are always float32.
 
     fp16 has few exponents: the loss is multiplied before the backward pass so that small gradients do not vanish, and a
     step whose gradients overflow is left out (arXiv 1710.03740).
@@ -45,7 +45,7 @@ class Precision:
         self._scaler = torch.amp.GradScaler(self._device_type, enabled=amp == "fp16")
 
     def branches(self, batch: Any) -> Branches:
-        """Logits ``(B, C)`` of each branch, float32."""
+        """Return the float32 logits ``(B, C)`` of each branch."""
         if self._dtype is None:
             found: Branches = self._model.branches(batch)  # type: ignore[operator]
             return found
@@ -54,7 +54,7 @@ class Precision:
         return Branches(main.float(), None if wide is None else wide.float())
 
     def backward(self, loss: Tensor, optimizers: Optimizers, exchange: Callable[[], None] = lambda: None) -> None:
-        """Gradients of the loss in the weights that the optimizers own.
+        """Compute the gradients of the loss for the weights of the optimizers.
 
         Args:
             loss: a scalar.
@@ -67,30 +67,30 @@ class Precision:
             self._scaler.unscale_(optimizer)
 
     def step(self, optimizers: Optimizers) -> None:
-        """Move the weights, unless gradients overflowed."""
+        """Apply the optimizers, unless gradients overflowed."""
         optimizers.step(self._scaler.step)
         self._scaler.update()
 
     def state(self) -> dict[str, Any]:
-        """The scale of the loss, for a resumed run."""
+        """Return the loss scale, for a resumed run."""
         found: dict[str, Any] = self._scaler.state_dict()
         return found
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Continue where :meth:`state` was taken."""
+        """Restore what :meth:`state` returned."""
         self._scaler.load_state_dict(dict(state))
 
 
 @dataclass(frozen=True)
 class Share:
-    """What one process has of a batch; its loss is its share of the batch's.
+    """This process's part of a batch; its loss is that part's term of the batch's loss.
 
     Attributes:
-        part: a batch of its own rows.
-        step: for the layers that must know which rows these are.
-        divisor: of the whole batch's loss.
+        part: a batch of this process's rows.
+        step: identifies the rows to dropout layers.
+        divisor: divisor of the whole batch's loss.
         num_rows: rows of the whole batch.
-        num_tokens: its tokens.
+        num_tokens: tokens of the whole batch.
     """
 
     part: Any
@@ -101,19 +101,19 @@ class Share:
 
     @property
     def labels(self) -> Tensor | None:
-        """Targets of the own rows."""
+        """Targets of this process's rows."""
         found: Tensor | None = self.part.labels
         return found
 
     @property
     def weights(self) -> Tensor | None:
-        """How much each of them counts."""
+        """Weights of this process's rows."""
         found: Tensor | None = self.part.weights
         return found
 
 
 def loss_of(precision: Precision, loss: BranchLoss, batch: Any) -> Tensor:
-    """Loss of a batch, or what a share of one adds to it: a scalar."""
+    """Return the scalar loss of a batch, or a share's term of it."""
     if not isinstance(batch, Share):
         return loss(precision.branches(batch), batch.labels, batch.weights)  # type: ignore[no-any-return]
     with batch.step.running():
@@ -124,7 +124,7 @@ def loss_of(precision: Precision, loss: BranchLoss, batch: Any) -> Tensor:
 
 @dataclass(frozen=True)
 class Epochs:
-    """The batches of every epoch, or this process's share of them.
+    """Iterates over the batches of an epoch, or over this process's shares of them.
 
     Attributes:
         inputs: makes batches of encoded rows.
@@ -147,13 +147,13 @@ class Epochs:
     device: torch.device
 
     def order(self, epoch: int) -> list[Rows]:
-        """The rows of every batch, the same for all processes."""
+        """Return the rows of every batch, the same for all processes."""
         c = self.config
         sizes = self.inputs.sizes(self.encoded)
         return shuffled_batches(sizes, c.batch_size, seed=c.seed, epoch=epoch, batch_tokens=c.batch_tokens)
 
     def __call__(self, epoch: int) -> Iterator[Any]:
-        """The batches of an epoch."""
+        """Yield the batches of an epoch."""
         sizes = self.inputs.sizes(self.encoded)
         for rows in self.order(epoch):
             yield self._share(rows, epoch, int(sizes[rows].sum()))
@@ -163,7 +163,7 @@ class Epochs:
         return self.inputs.batch(self.encoded, rows, labels=self.targets, **extra).to(self.device)
 
     def _share(self, rows: Rows, epoch: int, num_tokens: int) -> Share:
-        """Without a row of its own a process borrows the first, so that it does what the others do; it counts 0."""
+        """Return this process's share of a batch; without a row of its own it takes the first one with weight 0."""
         own = rows[self.group.part(len(rows))]
         total = self.group.sum if self.group.size > 1 else None
         taken = own if len(own) else rows[:1]

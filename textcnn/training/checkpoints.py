@@ -1,4 +1,4 @@
-"""Checkpoints: where a run stands, in files that are whole or not there, so that a killed run goes on."""
+"""Checkpoints of a training run: atomically written files from which a killed run resumes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class State:
-    """Where a fit stands.
+    """Progress of a fit, as saved in a checkpoint.
 
     Attributes:
         facts: what JSON can hold.
@@ -38,17 +38,17 @@ class State:
 
 
 class Checkpoints:
-    """The checkpoints of a run, which may train several networks one after another: folds, members.
+    """Checkpoints of a run, which may train several networks (folds, ensemble members) one after another.
 
-    A file is written beside its place and renamed when it is on disk; its name ends with the start of its SHA-256, so
-    a damaged one is known and left out.
+    A file is written under a temporary name and renamed once it is on disk. Its name ends with the start of its
+    SHA-256, by which damaged files are recognized and skipped.
 
     Args:
-        folder: of the files; there is one, and nobody else writes into it.
-        resume: go on from what is in the folder; otherwise it is removed, which is said.
-        say: is told what is found, in sentences.
-        seconds: how often one is written.
-        clock: tells the time.
+        folder: an existing folder that only this run writes to.
+        resume: continue from the files in the folder; otherwise they are removed, with a note.
+        say: receives messages.
+        seconds: interval between checkpoints.
+        clock: returns the time in seconds.
     """
 
     def __init__(
@@ -69,38 +69,38 @@ class Checkpoints:
                 say("note: checkpoints of a run that was not finished are removed; --resume would have gone on with it")
             self.remove()
         elif not self.files():
-            say("no checkpoint to go on from: the run begins anew")
+            say("no checkpoint to go on from: the run starts from the beginning")
 
     def fit(self, run: Mapping[str, Any]) -> FitCheckpoints:
-        """Those of the next network that is trained.
+        """Return the checkpoints of the next network to be trained.
 
         Args:
-            run: what decides its weights, by name; a checkpoint of another run is an error when it is read.
+            run: the inputs that determine its weights, by name; reading a checkpoint with other inputs is an error.
         """
         self._fits += 1
         return FitCheckpoints(self, f"fit-{self._fits:03d}", dict(run))
 
     def due(self) -> bool:
-        """Whether the last file is old enough for the next one."""
+        """Return whether it is time for the next checkpoint."""
         return self._clock() - self._written >= self._seconds
 
     def files(self, prefix: str = "fit-") -> list[Path]:
-        """Whole files of that prefix, oldest first."""
+        """Return the complete files with that prefix, oldest first."""
         return sorted(path for path in self._folder.glob(f"{prefix}*{SUFFIX}"))
 
     def remove(self) -> None:
-        """Nothing is left to go on from."""
+        """Remove all checkpoints."""
         self.remove_partial()
         for path in self.files():
             path.unlink(missing_ok=True)
 
     def remove_partial(self) -> None:
-        """No file is left that was begun and not finished."""
+        """Remove files whose writing was interrupted."""
         for path in self._folder.glob("*.partial"):
             path.unlink(missing_ok=True)
 
     def write(self, name: str, state: State, run: Mapping[str, Any]) -> None:
-        """One file, durable before it has its name; a full disk ends no training, and is told once."""
+        """Write a file durably before renaming it; failures, such as a full disk, only warn, once."""
         partial = self._folder / f"{name}.partial"
         arrays = {key: np.asarray(value, order="C") for key, value in state.tensors.items()}
         metadata = {"facts": json.dumps(state.facts), "run": json.dumps(run, sort_keys=True)}
@@ -118,10 +118,10 @@ class Checkpoints:
         self._written = self._clock()
 
     def read(self, path: Path, run: Mapping[str, Any]) -> State | None:
-        """What a file says; none if it is damaged.
+        """Return the state in a file; none if it is damaged.
 
         Raises:
-            ConfigError: it is of a run that would have come to other weights.
+            ConfigError: the file belongs to a run with other inputs.
         """
         if _checksum(path) != path.name.removesuffix(SUFFIX).rpartition("-")[2]:
             self._say(f"warning: {str(path)!r} is damaged: its checksum is not that in its name; it is left out")
@@ -134,32 +134,32 @@ class Checkpoints:
 
 
 class FitCheckpoints:
-    """The checkpoints of one network: steps on the way, or its end."""
+    """Checkpoints of one network: during its training, or at its end."""
 
     def __init__(self, run: Checkpoints, name: str, of: dict[str, Any]) -> None:
         self._run, self._name, self._of = run, name, of
         self.due = run.due
 
     def latest(self) -> State | None:
-        """The newest that is whole; none: the training begins."""
+        """Return the newest undamaged state; none to start from the beginning."""
         for path in reversed(self._run.files(self._name)):
             if (state := self._run.read(path, self._of)) is not None:
                 return state
         return None
 
     def write(self, step: int, state: State) -> None:
-        """Keep where it stands after so many steps, and one file from before."""
+        """Save the state after ``step`` steps, keeping one earlier file."""
         self._run.write(f"{self._name}-step-{step:09d}", state, self._of)
         self.tidy()
 
     def tidy(self) -> None:
-        """Leave the newest files alone in the folder; for the end of an interrupted write, too."""
+        """Remove all but the newest files, and the remains of an interrupted write."""
         self._run.remove_partial()
         self._forget(KEPT)
 
     def finish(self, state: State) -> None:
-        """Keep how it ended, and nothing from before."""
-        self._run.write(f"{self._name}-z-end", state, self._of)  # behind every step in the order of names
+        """Save the final state, and remove all earlier files."""
+        self._run.write(f"{self._name}-z-end", state, self._of)  # sorts after every step
         self._forget(1)
 
     def _forget(self, kept: int) -> None:
@@ -168,12 +168,12 @@ class FitCheckpoints:
 
 
 def with_prefix(prefix: str, tensors: Mapping[str, Value]) -> dict[str, Value]:
-    """Tensors or arrays under longer names, for a :class:`State` that holds several sets."""
+    """Prefix the names of tensors or arrays, for a :class:`State` with several sets of them."""
     return {f"{prefix}.{name}": value for name, value in tensors.items()}
 
 
 def of_prefix(prefix: str, tensors: Mapping[str, Value]) -> dict[str, Value]:
-    """What :func:`with_prefix` was given."""
+    """Select the entries with a prefix and strip it: the inverse of :func:`with_prefix`."""
     return {name.removeprefix(f"{prefix}."): t for name, t in tensors.items() if name.startswith(f"{prefix}.")}
 
 
@@ -201,12 +201,12 @@ def _require_same(saved: Mapping[str, Any], own: Mapping[str, Any], path: Path) 
     if changed:
         raise ConfigError(
             f"expected to go on with the run of {str(path)!r}, but {'; '.join(changed[:5])}; "
-            f"use the same data and settings, or leave --resume out to begin anew"
+            f"use the same data and settings, or leave --resume out to start from the beginning"
         )
 
 
 def _pairs(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """Every name of either, with both values; those of inner mappings too."""
+    """Yield every name in either mapping with both values, including those of inner mappings."""
     for name in sorted(one.keys() | other.keys()):
         was, now = one.get(name), other.get(name)
         yield name, was, now

@@ -1,4 +1,4 @@
-"""The compiled core as a trainer: which runs it can take, and its steps without torch."""
+"""Training by the compiled core without torch: which runs it supports, and its learner."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ POOLINGS = ("max", "max+mean")  # of kim, by the core
 
 
 class Road(NamedTuple):
-    """A road, and why it is not the core's, or with which instruction set it is."""
+    """The backend that trains, with the reason why it is not the core, or the core's instruction set."""
 
     name: str
     reason: str
@@ -38,9 +38,9 @@ BY_TORCH = Road(TORCH, "")
 
 
 def choose_road(config: Config, *, num_processes: int = 1) -> Road:
-    """The road that trains a text model of this config.
+    """Choose the backend, core or torch, that trains a text model of this config.
 
-    The core takes what it can, on any machine: a GPU, which only torch would use, has to be asked for.
+    The core trains what it supports on any machine; a GPU, which only torch uses, has to be asked for.
     """
     reason = _refusal(config, num_processes)
     if reason:
@@ -49,7 +49,7 @@ def choose_road(config: Config, *, num_processes: int = 1) -> Road:
 
 
 def _refusal(config: Config, num_processes: int) -> str:
-    """Why the core cannot train it, or nothing."""
+    """Return why the core cannot train this config; empty if it can."""
     if config.model.architecture != "kim":
         return f"architecture {config.model.architecture!r} is trained by torch"
     settings = KimSettings.of(config.model)
@@ -66,7 +66,7 @@ def _refusal(config: Config, num_processes: int) -> str:
     return "" if library() is not None else backend_info().reason
 
 
-_TOKENS, _ROWS = 65_536, 1_024  # of a batch that is only answered
+_TOKENS, _ROWS = 65_536, 1_024  # limits of an inference batch
 
 
 class CoreLearner:
@@ -100,11 +100,11 @@ class CoreLearner:
 
     @property
     def steps(self) -> int:
-        """Steps done."""
+        """Number of steps done."""
         return self._steps
 
     def run_epoch(self, place: Place, after_step: Callable[[], None]) -> None:
-        """The steps of an epoch that ``place`` has not done, and their sums added to it.
+        """Run the remaining steps of an epoch, adding their sums to ``place``.
 
         Raises:
             DivergedError: a loss or a weight is no number.
@@ -127,52 +127,53 @@ class CoreLearner:
             self._check(batches[-1])
 
     def _check(self, rows: Rows) -> None:
-        """A last step can ruin weights that no loss has seen yet: look at them, and at what they say of a batch."""
+        """Raise DivergedError if the last step left weights or logits that are not finite."""
+        # No later loss in this epoch would reveal it.
         answers = self._trainer.logits(self._corpus, rows)
         if not self._trainer.is_finite() or not all(a is None or np.isfinite(a).all() for a in answers):
             raise diverged(f"a weight or loss became infinite or NaN by step {self._steps}", self._config)
 
     def slow_down(self, step: int) -> None:
-        """On from that step at half the rates; averages of gradients start again from zero."""
+        """Continue from that step with halved learning rates and reset optimizer moments."""
         self._trainer.forget()
         self._steps, self._share = step, self._share / 2
 
     def weights(self, into: Arrays | None = None) -> Arrays:
-        """Copies of the weights, by name; in the memory of earlier ones, if given."""
+        """Return copies of the weights by name, in the memory of ``into`` if given."""
         return self._trainer.weights.weights(into)
 
     def put_weights(self, weights: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Set them."""
+        """Set all weights."""
         self._trainer.load(weights)
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
-        """What a resumed run needs in addition to the weights."""
+        """Return what a resumed run needs in addition to the weights."""
         facts = {"steps": self._steps, "share": self._share, "averaged": self._trainer.steps}
         return facts, {name: array.copy() for name, array in self._trainer.state.items()}
 
     def load_state(self, facts: Mapping[str, Any], arrays: Arrays) -> None:
-        """Continue where :meth:`state` was taken."""
+        """Restore what :meth:`state` returned."""
         self._steps, self._share, self._trainer.steps = facts["steps"], facts["share"], facts["averaged"]
         for name, array in self._trainer.state.items():
             array[...] = arrays[name]
 
 
 def estimate(trainer: Trainer, corpus: Corpus, order: list[Rows], config: TrainingConfig) -> Estimate:
-    """Time a few steps without moving a weight."""
+    """Time a few steps without changing a weight."""
     states = mask_states(config, 0)
-    # The weights, what the optimizers remember, and the best weights so far.
-    held = 2 * trainer.weights.num_bytes + sum(array.nbytes for array in trainer.state.values())
-    return time_steps(lambda rows: trainer.probe(corpus, rows, *states), order, len(order), held)
+    # The weights, the optimizers' state, and the best weights so far.
+    model_bytes = 2 * trainer.weights.num_bytes + sum(array.nbytes for array in trainer.state.values())
+    return time_steps(lambda rows: trainer.probe(corpus, rows, *states), order, len(order), model_bytes)
 
 
 def peak_rates(config: TrainingConfig) -> Rates:
-    """The step sizes of a run before they decay."""
+    """Return the learning rates of a run before they decay."""
     rate = config.embedding_learning_rate or EMBEDDING_LEARNING_RATES[config.embedding_optimizer][0]
     return Rates(config.learning_rate, config.vector_learning_rate or rate, rate, config.wide_learning_rate)
 
 
 def mask_states(config: TrainingConfig, epoch: int) -> tuple[int, int]:
-    """What, with row and place, decides which words and which features are dropped in an epoch."""
+    """Return the epoch's generator states of word dropout and of feature dropout."""
     return random_state(config.seed, epoch), random_state(config.seed, epoch + FEATURE_MASKS)
 
 
@@ -182,7 +183,7 @@ def texts_of(
     targets: npt.NDArray[Any] | None = None,
     weights: npt.NDArray[np.float32] | None = None,
 ) -> Texts:
-    """Encoded rows as the core takes them, with the n-gram rows of all their types.
+    """Return encoded rows as the core takes them, with the n-gram rows of all their types.
 
     Args:
         inputs: has encoded the rows.
@@ -208,18 +209,18 @@ def texts_of(
 
 
 def plain_texts(tokens: Ragged, targets: npt.NDArray[Any] | None = None) -> Texts:
-    """Word ids alone as the core takes them, for a network without n-grams; ``targets`` as in :func:`texts_of`."""
+    """Return word ids as the core takes them, for a network without n-grams; ``targets`` as in :func:`texts_of`."""
     ids, offsets = np.require(tokens.ids, np.int32, "C"), np.require(tokens.offsets, np.int64, "C")
     return Texts(ids, offsets, targets=_core_targets(targets))
 
 
 def _core_targets(targets: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:
-    """Label ids ``(N,)`` or zeros and ones ``(N, C)`` in the types of the core."""
+    """Convert label ids ``(N,)`` or indicators ``(N, C)`` to the core's types."""
     return None if targets is None else np.require(targets, np.int32 if targets.ndim == 1 else np.float32, "C")
 
 
 def logits_of(trainer: Trainer, corpus: Corpus, wide_scale: float) -> npt.NDArray[np.float32]:
-    """Logits ``(N, C)`` of all rows of a corpus: those of the network, and ``wide_scale`` times the linear branch's."""
+    """Return logits ``(N, C)`` of a corpus: the network's plus ``wide_scale`` times the wide branch's."""
     offsets = corpus.texts.offsets
     num_rows, start, parts = len(offsets) - 1, 0, []
     while start < num_rows:

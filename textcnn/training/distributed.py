@@ -1,4 +1,4 @@
-"""The process group that trains one network: one process alone, or those that torchrun started. Loads without torch."""
+"""Process group that trains one network: this process alone, or those started by torchrun. Loads without torch."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # as torchrun
 
 
 class RankLostError(TextCNNError):
-    """A process of the group has ended before the others."""
+    """A process of the group has exited before the others."""
 
 
 class RanksDifferError(TextCNNError):
-    """Processes that should hold the same values hold different ones."""
+    """Processes of the group have different values that should be equal."""
 
 
 class ProcessGroup:
@@ -46,15 +46,15 @@ class ProcessGroup:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process writes the model and speaks to the user."""
+        """Whether this process writes the model and reports to the user."""
         return self.rank == 0
 
     def part(self, num_rows: int) -> slice:
-        """The range of ``num_rows`` rows that this process takes: empty where there are more processes than rows."""
+        """Return the range of ``num_rows`` rows for this process; it may be empty."""
         return slice(num_rows * self.rank // self.size, num_rows * (self.rank + 1) // self.size)
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """The sum over all processes; its gradient is the sum of the gradients of all processes."""
+        """Return the sum over all processes; its gradient is the sum of their gradients."""
         return tensor
 
     def sum_gradients(self, dense: Sequence[nn.Parameter], tables: Sequence[nn.Parameter]) -> None:
@@ -67,15 +67,15 @@ class ProcessGroup:
         """
 
     def same(self, value: Value) -> Value:
-        """The value of the first process."""
+        """Return the value of the first process."""
         return value
 
     def each(self, value: Value) -> list[Value]:
-        """The values of all processes, by rank."""
+        """Return the values of all processes, by rank."""
         return [value]
 
     def agree(self, loss: float) -> float:
-        """The loss of the whole batch: the sum of the share of it that each process has.
+        """Return the loss of the whole batch, the sum of all processes' terms.
 
         Raises:
             StopTraining: one of the processes is to stop.
@@ -84,19 +84,19 @@ class ProcessGroup:
         return loss
 
     def listening(self, reporter: Reporter) -> Reporter:
-        """A reporter that stops all processes where ``reporter`` stops this one."""
+        """Return callbacks that stop all processes when ``reporter`` stops this one."""
         return reporter
 
     def training(self) -> AbstractContextManager[None]:
-        """A block in which an interrupt of one process interrupts all, at their next :meth:`agree`."""
+        """Within the block, an interrupt of one process interrupts all, at their next :meth:`agree`."""
         return nullcontext()
 
     def wait(self) -> None:
-        """Return when all processes have called this."""
+        """Wait until all processes have called this."""
         self.each(None)
 
     def require_same(self, what: str, digest: Callable[[], object]) -> None:
-        """Compare a value of all processes; a process alone does not compute it.
+        """Check that all processes computed the same digest; a single process does not compute it.
 
         Raises:
             RanksDifferError: they are not the same.
@@ -116,7 +116,7 @@ ALONE = ProcessGroup()
 
 @contextmanager
 def process_group() -> Iterator[ProcessGroup]:
-    """The group of the processes that torchrun started, until the end of the block; without torchrun, of this process.
+    """Join the group of the processes that torchrun started, or without torchrun that of this process alone.
 
     Raises:
         ConfigError: WORLD_SIZE is set and a variable that belongs to it is not, or torchrun may restart ranks of
@@ -144,17 +144,17 @@ def process_group() -> Iterator[ProcessGroup]:
 
 
 def num_processes() -> int:
-    """The number of processes that torchrun started; 1 without it."""
+    """Return the number of processes that torchrun started; 1 without it."""
     return _variable("WORLD_SIZE", 1)
 
 
 def restart_count() -> int:
-    """How often torchrun has started these processes again because one was lost."""
+    """Return how often torchrun has restarted these processes because one was lost."""
     return _variable("TORCHELASTIC_RESTART_COUNT", 0)
 
 
 def require_alone(command: str) -> None:
-    """Refuse a command that each process of torchrun would run by itself.
+    """Raise an error if a command that runs in a single process was started by torchrun.
 
     Raises:
         ConfigError: torchrun has started several processes.
@@ -166,7 +166,7 @@ def require_alone(command: str) -> None:
 
 
 def weights_digest(weights: Mapping[str, npt.NDArray[Any]]) -> int:
-    """A checksum (CRC-32) of all weights and buffers."""
+    """Return a checksum (CRC-32) of all weights and buffers."""
     found = 0
     for value in weights.values():
         found = zlib.crc32(np.ascontiguousarray(value).tobytes(), found)

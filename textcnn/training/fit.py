@@ -1,4 +1,4 @@
-"""Learn a network from encoded rows, in torch: what text and image runs share."""
+"""Training of a network on encoded rows in torch, shared by text and image runs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from textcnn.training.trainer import NetworkLearner
 
 
 def prepare(config: TrainingConfig) -> torch.device:
-    """Seed torch, set its threads and those of the core, and choose the device.
+    """Seed torch, set the threads of torch and of the core, and return the device.
 
     Raises:
         ConfigError: a CUDA device is asked for and there is none.
@@ -61,7 +61,7 @@ def learn(
     run: Callable[[], Mapping[str, Any]] = dict,
     road: Road = BY_TORCH,
 ) -> Learned:
-    """Train ``model`` in place; dev rows decide temperature and thresholds afterwards.
+    """Train ``model`` in place, then fit temperature and thresholds on the dev rows.
 
     Args:
         model: a classifier with fresh weights.
@@ -70,7 +70,7 @@ def learn(
         dev: rows that choose the best epoch; none: all epochs are run.
         labels: the labels of the logits.
         config: how to train; open settings are resolved by the number of rows.
-        reporter: is told of every step.
+        reporter: receives every step.
         device: where the model is trained; it is back on the CPU afterwards.
         augment: further arguments of ``inputs.batch`` for training batches, such as word dropout.
         watch: holds the run to its limits, and has its checkpoints.
@@ -114,12 +114,12 @@ def learn(
 
 
 def _start_digest(batches: Epochs, model: nn.Module) -> int:
-    """A checksum of what all processes of a run must begin with."""
+    """Return a checksum of everything that must be equal in all processes at the start."""
     known = (np.concatenate(batches.order(0)), batches.targets, str(asdict(batches.config)).encode())
     return zlib.crc32(b"".join(map(bytes, known)), weights_digest(weights_of(model)))
 
 
 def _dev_logits(model: nn.Module, inputs: Any, dev: Part[Any], group: ProcessGroup) -> npt.NDArray[np.float32]:
-    """Logits of the dev rows; each process asks for its share of them."""
+    """Return logits of the dev rows, of which each process computes its share."""
     own = logits_of(model, inputs, dev.encoded, group.part(len(dev.truth)))
     return np.concatenate(group.each(own))

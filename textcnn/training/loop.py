@@ -1,4 +1,4 @@
-"""The training loop, the same for texts and images, networks of torch and the C core."""
+"""The training loop, shared by texts and images, torch networks and the C core."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 
 class DivergedError(TextCNNError):
-    """The loss is not a number any more; the weights are the last good ones."""
+    """The loss became infinite or NaN; the weights are the last good ones."""
 
 
 def diverged(what: str, config: TrainingConfig) -> DivergedError:
-    """The error that says what happened, and what to do."""
+    """Return the error that says what happened, and what to do."""
     return DivergedError(f"{what}; lower learning_rate (now {config.learning_rate:g}) or set clip_norm")
 
 
 @dataclass
 class Place:
-    """How far an epoch has come: its number, its steps that are done, and their sums."""
+    """Progress within an epoch: its number, its finished steps, and their sums."""
 
     epoch: int = 0
     step: int = 0
@@ -43,38 +43,38 @@ class Place:
 
 
 class Learner(Protocol):
-    """What is trained: weights, the optimizers' state, and the steps that change both."""
+    """Interface of what is trained: weights, optimizer state, and the steps that update both."""
 
     @property
     def steps(self) -> int:
-        """Steps done, by which the rates go."""
+        """Number of steps done, on which the learning rates depend."""
 
     def run_epoch(self, place: Place, after_step: Callable[[], None]) -> None:
-        """The steps of an epoch that ``place`` has not done, and their sums added to it.
+        """Run the remaining steps of an epoch, adding their sums to ``place``.
 
         Raises:
             DivergedError: a loss or a weight is no number.
         """
 
     def slow_down(self, step: int) -> None:
-        """On from that step at half the rates, with fresh averages of gradients."""
+        """Continue from that step with halved learning rates and reset optimizer moments."""
 
     def weights(self, into: Arrays | None = None) -> Arrays:
-        """Copies of the weights and buffers, by name; in the memory of earlier copies, if given."""
+        """Return copies of the weights and buffers by name, in the memory of ``into`` if given."""
 
     def put_weights(self, weights: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Set them."""
+        """Set all weights."""
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
-        """What a resumed run needs in addition to the weights: what JSON can hold, and arrays by name."""
+        """Return what a resumed run needs besides the weights: JSON values, and arrays by name."""
 
     def load_state(self, facts: Mapping[str, Any], arrays: Arrays) -> None:
-        """Continue where :meth:`state` was taken; the weights are those of then already."""
+        """Restore what :meth:`state` returned; the weights have been restored already."""
 
 
 @dataclass
 class Fit:
-    """What a training run did.
+    """Result of a training run.
 
     Attributes:
         history: for each epoch its number, mean loss, rate of progress, and dev metrics.
@@ -105,19 +105,20 @@ def fit(
     state: State | None = None,
     group: ProcessGroup = ALONE,
 ) -> Fit:
-    """Train in place, and leave the learner with its best weights (without ``evaluate``: the last).
+    """Train in place, leaving the learner with its best weights (without ``evaluate``: the last).
 
-    When the loss is no number any more, training goes back to the best weights and on with half the rates, a few times.
+    When the loss becomes infinite or NaN, training returns to the best weights and continues with halved learning
+    rates, up to :data:`ROLLBACKS` times.
 
     Args:
         learner: what is trained.
-        steps_per_epoch: how many there are.
+        steps_per_epoch: number of steps.
         config: epochs must be a number here.
         reporter: receives every epoch; the learner reports every step to it.
-        evaluate: dev metrics of the weights as they stand.
-        metric: the one that decides which weights are best.
-        checkpoints: where it is kept how far training has come.
-        state: what was kept there, to go on from.
+        evaluate: returns dev metrics of the current weights.
+        metric: the dev metric by which the best weights are chosen.
+        checkpoints: where the state is saved.
+        state: a saved state to resume from.
         group: the processes that train the network together.
 
     Raises:
@@ -128,7 +129,7 @@ def fit(
 
 
 class _Training:
-    """A fit on its way: what a checkpoint holds, and what is done with it."""
+    """A fit in progress, with everything that a checkpoint saves."""
 
     def __init__(
         self,
@@ -181,7 +182,7 @@ class _Training:
         return fit
 
     def _end(self, checkpoints: FitCheckpoints) -> None:
-        """What is kept of a fit that has stopped: its end, or where it can go on."""
+        """Save the final state of a finished fit, or tidy the checkpoints of one that can be resumed."""
         if self._fit.stopped in ("done", "patience"):
             facts = {"fit": dataclasses.asdict(self._fit), "epochs": self._epochs}
             checkpoints.finish(State(facts, with_prefix("model", self._learner.weights())))
@@ -196,7 +197,7 @@ class _Training:
         return True
 
     def _run_epoch(self) -> None:
-        """The steps that are left of an epoch and what comes behind them; or back to good weights."""
+        """Finish an epoch and evaluate it; if it diverges, roll back to good weights."""
         place, before = self._place, self._place.tokens
         epoch_began = time.perf_counter()
         try:
@@ -229,11 +230,11 @@ class _Training:
         )
 
     def _after_step(self) -> None:
-        if self._place.step < self._steps_per_epoch:  # at the end of an epoch, behind its evaluation
+        if self._place.step < self._steps_per_epoch:  # the last step's checkpoint follows the evaluation
             self._keep()
 
     def _keep(self) -> None:
-        """Write a checkpoint, if it is time for one."""
+        """Write a checkpoint if one is due."""
         if self._checkpoints is None or not self._checkpoints.due():
             return
         own, arrays = self._learner.state()
@@ -250,7 +251,7 @@ class _Training:
         self._checkpoints.write(self._learner.steps, State(facts, together))
 
     def _restore(self, state: State) -> None:
-        """Go back to where the checkpoint was written."""
+        """Restore the state of a checkpoint."""
         facts, tensors = state.facts, state.tensors
         self._learner.put_weights(of_prefix("model", tensors))
         if is_finished(state):
@@ -265,7 +266,7 @@ class _Training:
 
 
 def is_finished(state: State) -> bool:
-    """Whether a fit had come to its end where it was kept."""
+    """Return whether a saved fit had finished."""
     return "fit" in state.facts
 
 

@@ -1,4 +1,4 @@
-"""The loss: one term for each branch of a model."""
+"""The training loss: one term for each branch of a model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from textcnn.models.base import Branches
 
 
 class BranchLoss(nn.Module):
-    """Sum over branches of cross-entropy (one label a text) or of binary cross-entropy over the labels (multi-label).
+    """Sum over branches of cross-entropy (single-label) or binary cross-entropy over the labels (multi-label).
 
     Class weights, focal loss and weights of rows act on every branch, each by its own probabilities; smoothing acts on
     the main one. The focal loss (Lin et al. 2017, arXiv 1708.02002) multiplies each term ``-ln p`` of the smoothed
@@ -50,7 +50,7 @@ class BranchLoss(nn.Module):
     def forward(
         self, branches: Branches, targets: Tensor, weights: Tensor | None = None, divisor: float | Tensor | None = None
     ) -> Tensor:
-        """Mean loss of a batch, a scalar.
+        """Return the scalar mean loss of a batch.
 
         The rows' weights are not divided by their sum in the batch: a row counts the same whatever its batch mates
         weigh. They are to have a mean of 1 over the training rows.
@@ -69,11 +69,11 @@ class BranchLoss(nn.Module):
         return loss
 
     def divisor(self, targets: Tensor) -> float | Tensor:
-        """Class weights are divided by their sum in the batch, as everywhere in torch; multi-label they are not."""
+        """Return the divisor of the mean: the sum of class weights, as in torch; multi-label, the number of rows."""
         return len(targets) if self.multi_label or self.weight is None else self.weight[targets].sum()
 
     def _of_rows(self, logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
-        """Loss of every row, ``(B,)``."""
+        """Return the loss of every row, ``(B,)``."""
         if self.multi_label:
             return self._binary(logits, targets * (1 - smoothing) + smoothing / 2).mean(1)
         if not self.focal_gamma:
@@ -84,7 +84,7 @@ class BranchLoss(nn.Module):
         return (soft * self._focal(logits.log_softmax(1))).sum(1)
 
     def _binary(self, logits: Tensor, soft: Tensor) -> Tensor:
-        """Loss of every row and label, ``(B, C)``; ``soft`` are the targets after smoothing."""
+        """Return the loss of every row and label, ``(B, C)``; ``soft`` are the smoothed targets."""
         if not self.focal_gamma:
             return F.binary_cross_entropy_with_logits(logits, soft, pos_weight=self.weight, reduction="none")
         present = soft if self.weight is None else soft * self.weight

@@ -1,4 +1,4 @@
-"""Optimizers: AdamW on dense weights, Adagrad or Adam on the embedding rows a step touches; one decay for all."""
+"""Optimizers: AdamW on dense weights, sparse Adagrad or Adam on embedding rows, with a common learning-rate decay."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ TABLE_OWNERS: Mapping[type[nn.Module], str] = {WordEmbedding: "rows", HashedNgra
 
 
 class RowOptimizer(Optimizer):
-    """Moves the rows of tables ``(V, D)`` that have a gradient, sparse gradients only; base of the three below."""
+    """Base class of optimizers for tables ``(V, D)`` with sparse gradients, which update only the touched rows."""
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Move the touched rows once."""
+        """Update the touched rows once."""
         loss = None if closure is None else closure()
         for group in self.param_groups:
             for weight in group["params"]:
@@ -35,11 +35,11 @@ class RowOptimizer(Optimizer):
 
     @abstractmethod
     def _move(self, weight: Tensor, grad: Tensor, state: dict[str, Tensor], group: Mapping[str, Any]) -> None:
-        """Move the rows of one table; ``state`` is empty at first."""
+        """Update the rows of one table; ``state`` is empty at first."""
 
 
 class RowAdam(RowOptimizer):
-    """Adam for tables of rows, lazily: a step moves only the rows that have a gradient.
+    """Lazy Adam for tables of rows: a step updates only the rows that have a gradient.
 
     Without bias correction: a row's averages start at 0 whenever it is first seen, late in training perhaps.
 
@@ -63,7 +63,7 @@ class RowAdam(RowOptimizer):
 
 
 class RowwiseAdagrad(RowOptimizer):
-    """Adagrad for tables of rows, with one number of state a row: a step moves only the rows that have a gradient.
+    """Adagrad with one accumulator per row: a step updates only the rows that have a gradient.
 
     The accumulator of a row adds the mean square of the row's gradient, which is summed over the whole batch first;
     then the row moves by ``lr * gradient / (sqrt(accumulator) + eps)``.
@@ -84,7 +84,7 @@ class RowwiseAdagrad(RowOptimizer):
 
 
 class RowAdagrad(RowOptimizer):
-    """Adagrad with one accumulator a row, for linear models over many rare features.
+    """Adagrad with one accumulator per row, for linear models over many rare features.
 
     A gradient must come uncoalesced, an entry for each example: the accumulator of a row grows by ``2 / C`` of the
     squared norm of each, not of their sum.
@@ -104,7 +104,7 @@ class RowAdagrad(RowOptimizer):
 
 
 class Optimizers:
-    """The optimizers of a model as one: one step, one decay of all rates, one state.
+    """The optimizers of a model as one: one step, one decay schedule, one state.
 
     Attributes:
         steps: done so far.
@@ -119,11 +119,11 @@ class Optimizers:
         self.share = 1.0
 
     def __iter__(self) -> Iterator[Optimizer]:
-        """Each of them."""
+        """Iterate over the optimizers."""
         return iter(self._members.values())
 
     def step(self, move: Callable[[Optimizer], Any] = lambda member: member.step()) -> None:
-        """Move all weights that have gradients, at the rate of this step, and clear the gradients.
+        """Update all weights that have gradients at the current learning rates, and clear the gradients.
 
         ``move`` does it for one optimizer; it may leave it out.
         """
@@ -136,7 +136,7 @@ class Optimizers:
         self.steps += 1
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """What a resumed run needs: what JSON can hold, and tensors by name."""
+        """Return what a resumed run needs: JSON values, and tensors by name."""
         tensors = {
             f"{name}.{number}.{key}": value
             for name, number, member, weight in self._weights()
@@ -145,7 +145,7 @@ class Optimizers:
         return {"steps": self.steps, "share": self.share}, tensors
 
     def load_state(self, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        """Continue where :meth:`state` was taken."""
+        """Restore what :meth:`state` returned."""
         self.steps, self.share = facts["steps"], facts["share"]
         for name, number, member, weight in self._weights():
             prefix = f"{name}.{number}."
@@ -163,13 +163,13 @@ class Optimizers:
 
 
 def _laid_out_as(weight: Tensor, value: Tensor) -> Tensor:
-    """A copy of ``value`` beside ``weight``: the fused AdamW takes its averages to have the strides of their weight."""
+    """Copy ``value`` into the strides of ``weight``, which the fused AdamW requires of its moments."""
     own = weight.detach()
     return torch.empty_like(own).copy_(value) if value.shape == own.shape else value.to(own.device, copy=True)
 
 
 def build_optimizers(model: nn.Module, config: TrainingConfig, num_steps: int) -> Optimizers:
-    """AdamW, RowwiseAdagrad or RowAdam, and RowAdagrad on the weights they own, warmed up and decayed together."""
+    """Build AdamW, RowwiseAdagrad or RowAdam, and RowAdagrad for a model, with warm-up and decay."""
     groups = split_parameters(model)
     members: dict[str, Optimizer] = {}
     if groups["dense"]:
@@ -182,7 +182,7 @@ def build_optimizers(model: nn.Module, config: TrainingConfig, num_steps: int) -
 
 
 def _row_optimizer(model: nn.Module, rows: list[nn.Parameter], config: TrainingConfig) -> Optimizer:
-    """The optimizer of embedding rows; word rows have ``vector_learning_rate`` where that is set."""
+    """Build the optimizer of embedding rows; word rows have ``vector_learning_rate`` if that is set."""
     kinds: Mapping[str, Callable[[Any], Optimizer]] = {"adagrad": RowwiseAdagrad, "adam": RowAdam}
     rate = config.embedding_learning_rate or EMBEDDING_LEARNING_RATES[config.embedding_optimizer][0]
     words = {id(module.word.weight) for module in model.modules() if isinstance(module, WordEmbedding)}
@@ -193,7 +193,7 @@ def _row_optimizer(model: nn.Module, rows: list[nn.Parameter], config: TrainingC
 
 
 def split_parameters(model: nn.Module) -> dict[str, list[nn.Parameter]]:
-    """The trainable weights by what moves them: ``dense``, ``rows`` or ``wide``."""
+    """Group the trainable weights by their optimizer: ``dense``, ``rows`` or ``wide``."""
     owner = {
         id(table.weight): group
         for module in model.modules()
@@ -210,6 +210,6 @@ def split_parameters(model: nn.Module) -> dict[str, list[nn.Parameter]]:
 
 
 def _each_row_once(grad: Tensor) -> Tensor:
-    """The sparse gradient with the entries of a row added up; those of ascending rows are so already."""
+    """Coalesce a sparse gradient, unless its ascending rows show that it is already."""
     rows = grad._indices()[0]
     return grad if bool((rows[1:] > rows[:-1]).all()) else grad.coalesce()

@@ -1,4 +1,4 @@
-"""A fit within its limits: how many epochs there is time for, and where its checkpoints are; for both roads."""
+"""Planning of a fit within its limits, for both backends: affordable epochs, and checkpoints."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def planned_fit(
     watch: Watch | None,
     deciding: Deciding,
 ) -> tuple[Fit, int]:
-    """Train what ``build`` makes; gives how it went, and for how many epochs it was planned.
+    """Train what ``build`` returns; return the fit and the number of planned epochs.
 
     Args:
         build: makes the learner, for settings whose epochs are a number, and a reporter that it tells of every step.
@@ -89,7 +89,7 @@ def planned_fit(
 
 
 def dev_scores(logits: Callable[[], npt.NDArray[np.floating]], dev: Part[Any], labels: Labels) -> Evaluate:
-    """A function that gives the dev metrics of the weights as they stand, multi-label at the thresholds they would get.
+    """Return a function that computes dev metrics of the current weights, multi-label at freshly fitted thresholds.
 
     Args:
         logits: of the dev rows, ``(N, C)``.

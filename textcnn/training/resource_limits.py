@@ -1,4 +1,4 @@
-"""Limits of a run: estimates of time and memory before it, and what is watched meanwhile."""
+"""Time and memory limits of a run: estimates before training, and monitoring during it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Estimate:
     model_bytes: int
 
     def describe(self, epochs: int) -> str:
-        """A sentence for the user about that many epochs."""
+        """Describe the estimate for ``epochs`` epochs in a sentence."""
         return (
             f"expecting about {max(epochs * self.seconds, 1):.0f} s of training, and "
             f"{self.model_bytes / 2**20:,.0f} MiB for the weights and their state"
@@ -49,7 +49,7 @@ class Estimate:
 def time_steps(
     step: Callable[[Item], Any], batches: Iterable[Item], steps_per_epoch: int, model_bytes: int
 ) -> Estimate:
-    """Time ``step`` on the first batches, the very first of which only warms up.
+    """Time ``step`` on the first batches, not counting the very first, which warms up.
 
     Args:
         step: the work of a training step, without moving a weight.
@@ -73,51 +73,51 @@ def estimate(
     steps_per_epoch: int,
     precision: Precision,
 ) -> Estimate:
-    """Time a few steps of a network without moving a weight or a random state."""
+    """Time a few steps of a network without changing a weight or the random state."""
     import torch
 
     from textcnn.training.batches import loss_of
 
     model.train()
     # Weights, two averages each, and the best weights so far; gradients are small or of the same size.
-    held = 4 * sum(p.numel() * p.element_size() for p in model.parameters())
+    model_bytes = 4 * sum(p.numel() * p.element_size() for p in model.parameters())
     with torch.random.fork_rng():
         found = time_steps(
             lambda batch: loss_of(precision, loss, batch).backward(),  # type: ignore[no-untyped-call]
             batches(0),
             steps_per_epoch,
-            held,
+            model_bytes,
         )
     model.zero_grad()
     return found
 
 
 _PAUSE = 0.02  # seconds between two looks at the memory
-# For what comes behind the last step, measuring, saving and the end of the process: seconds and a share of the limit;
-# and, for machines that are slow now, a share of the time before the first step, up to some seconds.
+# Time reserved for evaluating, saving and exiting after the last step: seconds and a share of the limit; and, for
+# slow machines, a share of the time before the first step, up to some seconds.
 _SPARE = 3.0, 0.05
 _SLOW, _MOST_SLOW = 0.5, 10.0
-_FORWARD = 0.5  # a row that is only measured takes this share of the time of one that is trained on
+_FORWARD = 0.5  # time of evaluating a row relative to training on it
 
 
 class OverMemoryError(TextCNNError):
-    """The run held more memory than it may."""
+    """The run used more memory than max_memory allows."""
 
 
 class Watch:
-    """Keeps a run within ``time_limit`` and ``max_memory``, and hands out its checkpoints; a context manager.
+    """Enforces ``time_limit`` and ``max_memory`` on a run, and hands out its checkpoints; a context manager.
 
     Args:
-        config: says the limits, if there are any.
+        config: the limits, if any.
         num_fits: networks that the run trains one after another, and which share the time.
-        checkpoints: of the run; none: it keeps none.
-        began: since when the time counts, by the clock; none: now.
-        clock: tells the time in seconds.
-        resident: tells the memory that the process has, in bytes.
+        checkpoints: those of the run; none: it writes none.
+        began: clock time from which the limit counts; none: now.
+        clock: returns the time in seconds.
+        resident: returns the resident memory of the process in bytes.
         group: the processes that share the run, each with a watch of its own.
 
     Attributes:
-        measured: dev and test rows that are measured at the end, in rows of training; time is left for them.
+        measured: rows to be evaluated at the end, relative to the training rows; time is reserved for them.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class Watch:
 
     @property
     def over_memory(self) -> str:
-        """What is to be said if the run held too much; else nothing."""
+        """The error message if the run used too much memory; else empty."""
         if self._over is None or self._most is None:
             return ""
         return (
@@ -166,18 +166,18 @@ class Watch:
         )
 
     def checkpoints(self, run: Callable[[], Mapping[str, Any]]) -> FitCheckpoints | None:
-        """Those of the next network; ``run`` says what decides its weights, and is asked only if any are kept."""
+        """Return the checkpoints of the next network; ``run`` describes it, and is called only if any are written."""
         self._fits_left -= 1
         return None if self._checkpoints is None else self._checkpoints.fit(run())
 
     def planned(self, epochs: int, expected: Estimate, dev_share: float, say: Callable[[str], None]) -> int:
-        """How many of the epochs of the next network there is time for, one at least.
+        """Return how many epochs of the next network fit into the time left, at least one.
 
         Args:
-            epochs: as many as there should be.
-            expected: of one epoch.
-            dev_share: dev rows, measured after each epoch, in rows of training.
-            say: is told if they are fewer.
+            epochs: the number asked for.
+            expected: the estimate for one epoch.
+            dev_share: dev rows, evaluated after each epoch, relative to the training rows.
+            say: receives a message if they are fewer.
 
         Raises:
             ConfigError: no time is left, or there is no room for the weights.
@@ -201,18 +201,18 @@ class Watch:
             say(f"time_limit is {self._limit:g} s: {planned} of {epochs} epochs are planned")
         return planned
 
-    def _require_room(self, held: int) -> None:
+    def _require_room(self, needed: int) -> None:
         if self._most is None:
             return
         room = max(self._most - self._resident(), 0)
-        if room < held:
+        if room < needed:
             raise ConfigError(
                 f"max_memory is {_mib(self._most)}: {_mib(room)} of it are left, and the weights and their state take "
-                f"{_mib(held)}; raise max_memory, or lower embedding_dim, or give fewer rows"
+                f"{_mib(needed)}; raise max_memory, or lower embedding_dim, or give fewer rows"
             )
 
     def reporter(self) -> Silent:
-        """Ends training where a limit is reached; tell it of every step."""
+        """Return callbacks that stop training at the first step beyond a limit."""
         return _Stopping(lambda: self._over is not None or self._clock() >= self._until)
 
     def _look_at_memory(self, most: int) -> None:
@@ -234,7 +234,7 @@ class _Stopping(Silent):
 
 
 def resident_bytes() -> int:
-    """Memory of this process, by proc_pid_statm(5); where there is none, the most it ever was."""
+    """Return the resident memory by proc_pid_statm(5); on systems without it, its peak."""
     try:
         return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:

@@ -1,4 +1,4 @@
-"""What comes of training: rows, how the fit went, and what dev rows decide afterwards; without torch."""
+"""Results of training: evaluated rows, the fit, and what was calibrated on dev rows; without torch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Logits = Callable[[Any], npt.NDArray[np.floating]]  # encoded rows to their logi
 
 @dataclass(frozen=True)
 class Part(Generic[Encoded]):
-    """Rows of one split: encoded inputs, the true labels of each row, and how much it counts in the loss, if told."""
+    """Rows of one split: encoded inputs, true labels, and optional weights in the loss."""
 
     encoded: Encoded
     truth: Sequence[tuple[str, ...]]
@@ -30,7 +30,7 @@ class Part(Generic[Encoded]):
 
 @dataclass(frozen=True)
 class Learned:
-    """What the dev rows have decided, and how the fit went.
+    """The result of a fit, with what was calibrated on the dev rows.
 
     Attributes:
         fit: history and times.
@@ -52,7 +52,7 @@ class Learned:
 
 
 def calibrated(learned: Learned, logits: Logits, dev: Part[Any] | None, labels: Labels) -> Learned:
-    """Take temperature, thresholds and metrics from the dev rows; without them nothing is taken.
+    """Fit temperature and thresholds, and compute metrics, on the dev rows; without dev rows nothing changes.
 
     Args:
         learned: how the fit went.
@@ -75,6 +75,6 @@ def calibrated(learned: Learned, logits: Logits, dev: Part[Any] | None, labels: 
 
 
 def measured(learned: Learned, logits: Logits, part: Part[Any], labels: Labels) -> dict[str, Any]:
-    """Metrics on rows, at the temperature and thresholds that the dev rows decided."""
+    """Compute metrics of rows at the temperature and thresholds fitted on the dev rows."""
     probs = probabilities(logits(part.encoded), labels, learned.temperature)
     return score(part.truth, probs, labels, learned.thresholds)

@@ -1,4 +1,4 @@
-"""The order of training rows, how rates fall meanwhile, and what labels count in the loss."""
+"""Sampling of training batches, learning-rate schedule, stratified splits and class weights."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _POOL = 50  # batches sorted by length together: little padding, and still a ran
 
 
 def default_epochs(num_rows: int) -> int:
-    """Passes that were enough in the laboratory: many over small sets, never more than 10 nor fewer than 4."""
+    """Return the default number of epochs, between 4 for large training sets and 10 for small ones."""
     return min(10, max(4, math.ceil(80_000 / num_rows)))
 
 
 def shuffled_batches(
     sizes: Rows, batch_size: int, *, seed: int, epoch: int, batch_tokens: int | None = None
 ) -> list[Rows]:
-    """Rows of every batch of an epoch: random, but with texts of like length together.
+    """Return the rows of every batch of an epoch: shuffled, but with texts of similar length together.
 
     Args:
         sizes: ``(N,)`` tokens of each row.
@@ -47,18 +47,18 @@ def shuffled_batches(
 
 
 def _parted(rows: Rows, sizes: Rows, most: int) -> list[Rows]:
-    """A batch as parts of at most ``most`` tokens, or of one row."""
-    cuts, held = [], 0
+    """Split a batch into parts of at most ``most`` tokens, or of one row."""
+    cuts, num_tokens = [], 0
     for place, size in enumerate(sizes.tolist()):
-        if place and held + size > most:  # after a row without a token too
+        if place and num_tokens + size > most:  # after a row without a token too
             cuts.append(place)
-            held = 0
-        held += size
+            num_tokens = 0
+        num_tokens += size
     return np.split(rows, cuts)
 
 
 def linear_decay(num_steps: int, warmup: float) -> Callable[[int], float]:
-    """A factor for each step: up from 0 over the share ``warmup`` of the steps, then down to 0 behind the last."""
+    """Return a schedule: a factor that rises from 0 over the share ``warmup`` of the steps, then falls to 0."""
     rising = warmup * num_steps
 
     def factor(step: int) -> float:
@@ -70,23 +70,23 @@ def linear_decay(num_steps: int, warmup: float) -> Callable[[int], float]:
 
 
 def stratified_split(labels: list[tuple[str, ...]], fraction: float, *, seed: int) -> tuple[Rows, Rows]:
-    """Rows kept and rows held out: ``fraction`` of each label (multi-label: of each set of labels), at random.
+    """Split rows at random into kept and held-out ones: ``fraction`` of each label (or set of labels).
 
     A label with a single row keeps it in training.
     """
-    held: list[int] = []
+    held_out: list[int] = []
     owed = 0.0  # what rounding has kept back in earlier groups: small groups are served in turn
     for rows in _strata(labels, np.random.default_rng([seed, 1])):
         owed += fraction * len(rows)
         take = min(round(owed), len(rows) - 1)
         owed -= take
-        held.extend(int(row) for row in rows[:take])
-    kept = np.setdiff1d(np.arange(len(labels)), held)
-    return kept.astype(np.int64), np.sort(np.array(held, np.int64))
+        held_out.extend(int(row) for row in rows[:take])
+    kept = np.setdiff1d(np.arange(len(labels)), held_out)
+    return kept.astype(np.int64), np.sort(np.array(held_out, np.int64))
 
 
 def stratified_folds(labels: Sequence[tuple[str, ...]], num_folds: int, *, seed: int) -> Rows:
-    """The fold of every row, ``(N,)``: of each label (multi-label: of each set of labels) every fold has its share.
+    """Return the fold of every row, ``(N,)``; each label (or set of labels) is spread evenly over the folds.
 
     Folds differ by one row at most, in all and within a label.
     """
@@ -97,7 +97,7 @@ def stratified_folds(labels: Sequence[tuple[str, ...]], num_folds: int, *, seed:
 
 
 def _strata(labels: Sequence[tuple[str, ...]], random: np.random.Generator) -> Iterator[Rows]:
-    """The rows of each set of labels, in random order; the sets by name."""
+    """Yield the shuffled rows of each set of labels, sets ordered by name."""
     groups: dict[tuple[str, ...], list[int]] = {}
     for row, key in enumerate(labels):
         groups.setdefault(tuple(sorted(key)), []).append(row)
@@ -109,7 +109,7 @@ Floats = npt.NDArray[np.float32]
 
 
 def label_log_odds(labels: Labels, rows: Sequence[Sequence[str]], weight: Floats | None = None) -> Floats:
-    """Log-odds ``(C,)`` of the labels, a positive counting ``weight`` times; half a row on each side."""
+    """Return log-odds ``(C,)`` of the labels, a positive counting ``weight`` times, smoothed by half a row."""
     counts = Counter(name for row in rows for name in row)
     present = np.array([float(counts[name]) for name in labels.names], np.float32)
     odds = (present + np.float32(0.5)) / (np.float32(len(rows)) - present + np.float32(0.5))
@@ -119,7 +119,7 @@ def label_log_odds(labels: Labels, rows: Sequence[Sequence[str]], weight: Floats
 def class_weights(
     setting: str | dict[str, float] | None, labels: Labels, rows: Sequence[Sequence[str]]
 ) -> Floats | None:
-    """Weights ``(C,)`` of the labels, or none.
+    """Return the weights ``(C,)`` of the labels, or none.
 
     ``balanced`` is scikit-learn's rule ``n / (C * count)``; multi-label it is ``(n - count) / count``, from 0.01 to
     100. A dictionary holds weights by label; the labels it leaves out have 1.

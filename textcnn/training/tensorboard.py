@@ -1,4 +1,4 @@
-"""Learning curves for TensorBoard, written while a model trains."""
+"""TensorBoard callbacks, which write learning curves while a model trains."""
 
 from __future__ import annotations
 
@@ -37,25 +37,25 @@ class TensorBoard(Silent):
             raise ConfigError(f"expected a folder for TensorBoard, got {str(folder)!r}: {err}") from err
 
     def start(self, num_steps: int) -> None:
-        """Open the files of a run."""
+        """Open the event files of a run."""
         self._runs, self._steps = self._runs + 1, 0
         self._writer = self._make(str(self._folder if self._runs == 1 else self._folder / str(self._runs)))
 
     def step(self, epoch: int, loss: float, tokens_per_second: float) -> None:
-        """Two points."""
+        """Write loss and speed."""
         self._steps += 1
         self._writer.add_scalar("step/loss", loss, self._steps)
         self._writer.add_scalar("step/tokens_per_second", tokens_per_second, self._steps)
 
     def epoch(self, entry: dict[str, Any]) -> None:
-        """A point for each number of the epoch, on disk at once."""
+        """Write each metric of the epoch, and flush."""
         for name, value in entry.items():
             if isinstance(value, float):
                 self._writer.add_scalar(f"epoch/{name}", value, entry["epoch"])
         self._writer.flush()
 
     def stop(self) -> None:
-        """Close the files."""
+        """Close the event files."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None

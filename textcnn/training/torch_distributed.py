@@ -1,4 +1,4 @@
-"""A process group of torch.distributed: gloo between CPUs, NCCL between GPUs."""
+"""Process group on torch.distributed: gloo between CPUs, NCCL between GPUs."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ _LOST = ("gloo", "NCCL", "Connection closed", "Connection reset")  # in torch's 
 
 
 class TorchGroup(ProcessGroup):
-    """The processes of torch's default group, which has been initialized; methods as in :class:`ProcessGroup`."""
+    """Process group on torch's initialized default group; methods as in :class:`ProcessGroup`."""
 
     def __init__(self) -> None:
         self.size, self.rank = dist.get_world_size(), dist.get_rank()
         self.is_stopping = self.is_interrupted = False
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """One all_reduce, and one in the backward pass."""
+        """Sum by one all_reduce, with another in the backward pass."""
         found: Tensor = _Sum.apply(tensor)  # type: ignore[no-untyped-call]
         return found
 
     def sum_gradients(self, dense: Sequence[nn.Parameter], tables: Sequence[nn.Parameter]) -> None:
-        """One all_reduce of all dense gradients, and one all_gather of the entries of all tables."""
+        """Sum dense gradients by one all_reduce, and gather the entries of all tables by one all_gather."""
         if dense:
             grads = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in dense]
             flat = self.sum(torch.cat([grad.reshape(-1) for grad in grads]))
@@ -52,19 +52,19 @@ class TorchGroup(ProcessGroup):
                 table.grad = found.to(table.device)
 
     def same(self, value: Value) -> Value:
-        """One broadcast of a pickle."""
+        """Broadcast the first process's value as a pickle."""
         box = [value]
         dist.broadcast_object_list(box, src=0)
         return box[0]
 
     def each(self, value: Value) -> list[Value]:
-        """One all_gather of pickles; each is as long as the longest."""
+        """Gather all values by one all_gather of pickles, padded to the longest."""
         found = [value] * self.size
         dist.all_gather_object(found, value)
         return found
 
     def agree(self, loss: float) -> float:
-        """One all_reduce of three numbers."""
+        """Sum losses and stop requests by one all_reduce of three numbers."""
         numbers = torch.tensor([loss, self.is_stopping, self.is_interrupted], dtype=torch.float64)
         value, stopping, interrupted = self.sum(numbers).tolist()
         if interrupted:
@@ -75,12 +75,12 @@ class TorchGroup(ProcessGroup):
         return float(value)
 
     def listening(self, reporter: Reporter) -> Reporter:
-        """A reporter that keeps StopTraining and KeyboardInterrupt for the next :meth:`agree`."""
+        """Return callbacks that defer StopTraining and KeyboardInterrupt to the next :meth:`agree`."""
         return _Listening(self, reporter)
 
     @contextmanager
     def training(self) -> Iterator[None]:
-        """Signals only set a flag, which :meth:`agree` sums; after one, further ones do not disturb the saving."""
+        """Let signals only set a flag, which :meth:`agree` sums; after one, others do not disturb the saving."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -103,7 +103,7 @@ class TorchGroup(ProcessGroup):
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over the processes; each has a share of the loss, so the gradient is the sum of their gradients."""
+    """Autograd function that sums over processes; each has a term of the loss, so gradients are summed too."""
 
     @staticmethod
     def forward(ctx: Any, tensor: Tensor) -> Tensor:
@@ -151,7 +151,7 @@ class _Listening(Silent):
 
 @contextmanager
 def joined() -> Iterator[TorchGroup]:
-    """Initialize torch's default group from torchrun's environment variables; it is destroyed at the end of the block.
+    """Initialize torch's default group from torchrun's environment variables, and destroy it after the block.
 
     Raises:
         RankLostError: another process ended before the block did.
@@ -177,7 +177,7 @@ def joined() -> Iterator[TorchGroup]:
 
 
 def _backend() -> str:
-    """NCCL between GPUs if each process has one; gloo between CPUs, and where processes share a GPU."""
+    """Return ``cpu:gloo,cuda:nccl`` if each process has its own GPU, else ``gloo``."""
     gpus = torch.cuda.device_count()
     if not gpus:
         return "gloo"
@@ -186,7 +186,7 @@ def _backend() -> str:
 
 
 def _entries(table: nn.Parameter) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Rows ``(E,)`` and values ``(E, D)`` of a sparse gradient; a missing gradient has no entry."""
+    """Return rows ``(E,)`` and values ``(E, D)`` of a sparse gradient; a missing gradient has no entries."""
     if table.grad is None:
         return np.zeros(0, np.int64), table.new_zeros(0, table.shape[1]).numpy(force=True)
     return table.grad._indices()[0].cpu().numpy(), table.grad._values().cpu().numpy()

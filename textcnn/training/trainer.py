@@ -1,4 +1,4 @@
-"""One network and its optimizers: runs steps and epochs."""
+"""Training of a torch network: steps and epochs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from textcnn.training.optimizers import build_optimizers, split_parameters
 
 
 class TrainingBatch(Protocol):
-    """What a step needs of a batch."""
+    """Interface of the batches that a training step takes."""
 
     @property
     def labels(self) -> Tensor | None:
@@ -32,19 +32,19 @@ class TrainingBatch(Protocol):
 
     @property
     def weights(self) -> Tensor | None:
-        """How much each row counts in the loss; none: all the same."""
+        """Weights of the rows in the loss; none: all the same."""
 
     @property
     def num_rows(self) -> int:
-        """Rows."""
+        """Number of rows."""
 
     @property
     def num_tokens(self) -> int:
-        """What speed is counted in."""
+        """Number of tokens, in which speed is counted."""
 
 
 class Trainer:
-    """One model and its optimizers: runs steps."""
+    """Runs training steps of a model with its optimizers."""
 
     def __init__(
         self,
@@ -64,13 +64,13 @@ class Trainer:
 
     @property
     def steps(self) -> int:
-        """Steps done."""
+        """Number of steps done."""
         return self._optimizers.steps
 
     def run_epoch(
         self, batches: Iterable[TrainingBatch], place: Place, after_step: Callable[[], None] = lambda: None
     ) -> None:
-        """The steps of an epoch that ``place`` has not done, and their sums added to it."""
+        """Run the remaining steps of an epoch, adding their sums to ``place``."""
         self._model.train()
         began, before = time.perf_counter(), place.tokens
         batch = None
@@ -84,7 +84,7 @@ class Trainer:
             self._check(batch)
 
     def step(self, batch: TrainingBatch) -> float:
-        """Forward, loss, backward, optimizers on one batch; gives the loss. The model is to be in training mode."""
+        """Run forward, loss, backward and optimizers on one batch in training mode; return the loss."""
         loss = loss_of(self._precision, self._loss, batch)
         value = self._group.agree(loss.item())
         if not math.isfinite(value):
@@ -102,25 +102,25 @@ class Trainer:
         self._group.sum_gradients(self._groups["dense"], [*self._groups["rows"], *self._groups["wide"]])
 
     def slow_down(self, step: int) -> None:
-        """On from that step at half the rates; averages of gradients, which may hold what is no number, begin anew."""
+        """Continue from that step with halved learning rates and new optimizers, whose moments may not be finite."""
         share = self._optimizers.share
         self._optimizers = build_optimizers(self._model, self._config, self._num_steps)
         self._optimizers.steps, self._optimizers.share = step, share / 2
         self._precision = Precision(self._config.amp, self._model)
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """What a resumed run needs, but for the weights: what JSON can hold, and tensors by name."""
+        """Return what a resumed run needs besides the weights: JSON values, and tensors by name."""
         facts, tensors = self._optimizers.state()
         return {"optimizers": facts, "precision": self._precision.state()}, with_prefix("optimizers", tensors)
 
     def load_state(self, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        """Continue where :meth:`state` was taken; the weights are those of then already."""
+        """Restore what :meth:`state` returned; the weights have been restored already."""
         self._optimizers.load_state(facts["optimizers"], of_prefix("optimizers", tensors))
         self._precision.load_state(facts["precision"])
 
     @torch.no_grad()
     def _check(self, batch: TrainingBatch) -> None:
-        """A last step can ruin weights that no loss has seen yet: look at them, and at what they say of a batch."""
+        """Raise DivergedError if the last step left weights or a loss that is not finite."""
         self._model.eval()
         finite = all(bool(torch.isfinite(weight).all()) for weight in self._model.parameters())
         loss = loss_of(Precision(None, self._model), self._loss, batch).item()
@@ -129,7 +129,7 @@ class Trainer:
 
 
 class NetworkLearner:
-    """A network and its trainer as the training loop knows them (:class:`textcnn.training.loop.Learner`).
+    """A torch network and its trainer as a :class:`textcnn.training.loop.Learner`.
 
     Args:
         model: has ``branches(batch)``.
@@ -158,47 +158,47 @@ class NetworkLearner:
 
     @property
     def steps(self) -> int:
-        """Steps done."""
+        """Number of steps done."""
         return self._trainer.steps
 
     def run_epoch(self, place: Place, after_step: Callable[[], None]) -> None:
-        """The steps of an epoch that ``place`` has not done, and their sums added to it."""
+        """Run the remaining steps of an epoch, adding their sums to ``place``."""
         self._trainer.run_epoch(self._batches(place.epoch), place, after_step)
 
     def weights(self, into: Arrays | None = None) -> Arrays:
-        """Copies of the weights and buffers, by name."""
+        """Return copies of the weights and buffers by name."""
         return {name: value.detach().cpu().numpy().copy() for name, value in self._model.state_dict().items()}
 
     def put_weights(self, weights: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Set them, wherever the network is."""
+        """Set all weights, on any device."""
         self._model.load_state_dict(tensors_of(weights))
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
-        """Where the optimizers and torch's generators stand."""
+        """Return the state of the optimizers and of torch's random generators."""
         facts, tensors = self._trainer.state()
         tensors = {**tensors, **with_prefix("random", random_state())}
         return facts, {name: value.detach().cpu().numpy() for name, value in tensors.items()}
 
     def load_state(self, facts: Mapping[str, Any], arrays: Arrays) -> None:
-        """Put them there again."""
+        """Restore what :meth:`state` returned."""
         tensors = tensors_of(arrays)
         self._trainer.load_state(facts, tensors)
         restore_random_state(of_prefix("random", tensors))
 
 
 def tensors_of(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, Tensor]:
-    """Tensors with copies of arrays, by name."""
+    """Copy arrays to tensors, by name."""
     return {name: torch.from_numpy(value.copy()) for name, value in arrays.items()}
 
 
 def random_state() -> dict[str, Tensor]:
-    """Where torch's generators stand."""
+    """Return the state of torch's random generators."""
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     return {"cpu": torch.get_rng_state(), **{f"cuda{number}": state for number, state in enumerate(cuda)}}
 
 
 def restore_random_state(states: Mapping[str, Tensor]) -> None:
-    """Put them where :func:`random_state` found them."""
+    """Restore the state that :func:`random_state` returned."""
     torch.set_rng_state(states["cpu"])
     for number in range(torch.cuda.device_count()):
         if f"cuda{number}" in states:

@@ -1,4 +1,4 @@
-"""The formats of word vectors: text, binary, npz and safetensors, as streams of words and rows."""
+"""File formats of word vectors (text, binary, npz, safetensors) as streams of words and rows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WIDEST = 100_000  # numbers of one vector
 
 @dataclass(frozen=True)
 class Entries:
-    """The vectors of a file, one after another.
+    """A stream of the words and vectors of a file.
 
     Attributes:
         dim: D, numbers of a vector.
@@ -41,7 +41,7 @@ class Entries:
 
 
 def checked_dim(dim: int, name: str) -> int:
-    """D, if it is a sensible one.
+    """Return the dimension after checking that it is plausible.
 
     Raises:
         DataError: it is not.
@@ -52,7 +52,7 @@ def checked_dim(dim: int, name: str) -> int:
 
 
 def finite(row: Row, name: str, word: str, line: int | None = None) -> Row:
-    """The row, if its numbers are numbers.
+    """Return the row after checking that all its numbers are finite.
 
     Raises:
         DataError: they are not.
@@ -68,7 +68,7 @@ _NPY_WORDS, _NPY_VECTORS = "words.npy", "vectors.npy"
 
 
 def read_npz(stream: Any, name: str) -> Entries:
-    """Numpy's archive with ``words`` (N strings) and ``vectors`` (N, D); pickled objects are refused."""
+    """Read a NumPy archive with ``words`` (N strings) and ``vectors`` (N, D); pickled objects are refused."""
     try:
         archive = zipfile.ZipFile(stream)
         if missing := {_NPY_WORDS, _NPY_VECTORS} - set(archive.namelist()):
@@ -84,7 +84,7 @@ def read_npz(stream: Any, name: str) -> Entries:
 
 
 def _npy(archive: zipfile.ZipFile, member: str, kinds: str, name: str) -> tuple[tuple[int, ...], Iterator[Any]]:
-    """The shape of an array in the archive and its rows, some hundreds at a time."""
+    """Return the shape of an array in the archive, and an iterator over its rows in blocks."""
     info = checked_member(archive, member, name)
     file = archive.open(info)
     shape, is_fortran, dtype = npy_header(file, member, name)
@@ -111,7 +111,7 @@ def _npy(archive: zipfile.ZipFile, member: str, kinds: str, name: str) -> tuple[
 
 
 def read_safetensors(stream: Any, name: str) -> Entries:
-    """A tensor ``vectors`` (N, D); the words are a JSON list under ``words`` in the metadata of the same file."""
+    """Read a tensor ``vectors`` (N, D) whose words are a JSON list under ``words`` in the file's metadata."""
     import safetensors
 
     copy = tempfile.NamedTemporaryFile()  # noqa: SIM115 - lives as long as the entries
@@ -163,7 +163,7 @@ _HEADER = re.compile(rb"(\d{1,18}) (\d{1,18})[ \t]*\r?\n")
 
 
 def open_entries(source: Source, stream: Any) -> Entries:
-    """The vectors in ``stream``, the unpacked and seekable bytes of ``source``.
+    """Open the vectors in ``stream``, the decompressed and seekable bytes of ``source``.
 
     Raises:
         DataError: the file is in no format of these, now or while the entries are read.
@@ -190,7 +190,7 @@ def open_entries(source: Source, stream: Any) -> Entries:
 
 
 def _is_text(head: bytes) -> bool:
-    """Whether these bytes, of which the last may be cut, are characters: numbers in binary hardly ever are."""
+    """Return whether these bytes, possibly cut off, are characters; binary numbers hardly ever are."""
     sample = head[:1000]
     try:
         codecs.getincrementaldecoder("utf-8")().decode(sample)
@@ -203,7 +203,7 @@ def _is_text(head: bytes) -> bool:
 
 
 def _text(stream: Any, name: str, dim: int | None) -> Entries:
-    """GloVe text, and word2vec and fastText text, which begin with a line "words numbers"."""
+    """Read GloVe text, or word2vec and fastText text, which begins with a header "words numbers"."""
     lines = enumerate(iter(lambda: stream.readline(_LONGEST_LINE), b""), start=1)
     before: list[tuple[int, bytes]] = []
     if dim is not None:
@@ -241,7 +241,7 @@ def _text(stream: Any, name: str, dim: int | None) -> Entries:
 
 
 def _binary(stream: Any, name: str, count: int, dim: int) -> Entries:
-    """word2vec binary: each word, a blank, and its numbers as little-endian float32; line ends between them or not."""
+    """Read word2vec binary: each word, a blank, little-endian float32 numbers, and optional line ends."""
     window = _Window(stream)
 
     def items() -> Iterator[tuple[str, Any]]:
@@ -260,31 +260,31 @@ def _binary(stream: Any, name: str, count: int, dim: int) -> Entries:
 
 
 class _Window:
-    """A stream read in large pieces and handed out in small ones."""
+    """Stream that reads in large pieces and returns small ones."""
 
     def __init__(self, stream: Any) -> None:
-        self._stream, self._held, self._at = stream, b"", 0
+        self._stream, self._buffer, self._at = stream, b"", 0
 
     def _fill(self, size: int) -> None:
-        """Hold ``size`` bytes more, or all there are."""
-        if len(self._held) - self._at < size:
-            self._held = self._held[self._at :] + self._stream.read(max(size, 1 << 20))
+        """Buffer ``size`` more bytes, or all that are left."""
+        if len(self._buffer) - self._at < size:
+            self._buffer = self._buffer[self._at :] + self._stream.read(max(size, 1 << 20))
             self._at = 0
 
     def until_blank(self) -> bytes | None:
-        """The bytes before the next blank, which is taken too; none where no blank follows soon."""
-        end = self._held.find(b" ", self._at, self._at + _LONGEST_WORD)
+        """Take the bytes up to the next blank; none if no blank follows soon."""
+        end = self._buffer.find(b" ", self._at, self._at + _LONGEST_WORD)
         if end < 0:
             self._fill(_LONGEST_WORD)
-            end = self._held.find(b" ", self._at, self._at + _LONGEST_WORD)
+            end = self._buffer.find(b" ", self._at, self._at + _LONGEST_WORD)
         if end < 0:
             return None
-        word, self._at = self._held[self._at : end], end + 1
+        word, self._at = self._buffer[self._at : end], end + 1
         return word
 
     def take(self, size: int) -> bytes:
-        """The next ``size`` bytes, fewer at the end."""
+        """Take the next ``size`` bytes, fewer at the end."""
         self._fill(size)
-        taken = self._held[self._at : self._at + size]
+        taken = self._buffer[self._at : self._at + size]
         self._at += len(taken)
         return taken

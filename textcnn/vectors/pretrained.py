@@ -1,4 +1,4 @@
-"""Pretrained word vectors: those a vocabulary asks for are read from a file, whatever its size."""
+"""Loading of pretrained word vectors for a vocabulary from a file of any size."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ AsType = Callable[[str], str | None]
 
 @dataclass(frozen=True)
 class Vectors:
-    """Words with a vector.
+    """Words and their vectors.
 
     Attributes:
-        names: the words, as the vocabulary writes them; those that were wanted and those that were kept beside them,
+        names: the words, as the vocabulary writes them; those that were wanted and those that were kept in addition,
             in the order of the file.
         rows: ``(N, D)`` float32, a row for each.
         num_read: words of the file.
@@ -36,17 +36,17 @@ class Vectors:
 
     @property
     def dim(self) -> int:
-        """D, the width of a vector."""
+        """D, the dimension of a vector."""
         return int(self.rows.shape[1])
 
     @property
     def std(self) -> float:
-        """The standard deviation of all numbers; 0 without any."""
+        """Standard deviation of all numbers; 0 without any."""
         return float(self.rows.std()) if len(self.rows) else 0.0
 
 
 def read_vectors(path: str | Path, wanted: Collection[str], *, keep: int = 0, as_type: AsType | None = None) -> Vectors:
-    """Read the vectors of ``wanted`` words, and of the first ``keep`` words besides; memory holds only these.
+    """Read the vectors of the ``wanted`` words and of the first ``keep`` others; only these are kept in memory.
 
     The formats are those of :mod:`textcnn.vectors.formats`, also gzipped. Files list frequent words first, so the
     first are the most useful. A word written exactly as the vocabulary has it goes before one that becomes it by
@@ -95,7 +95,7 @@ def read_vectors(path: str | Path, wanted: Collection[str], *, keep: int = 0, as
 
 
 def _name(word: str, wanted: frozenset[str], has_room: bool, as_type: AsType | None) -> str | None:
-    """The word that a word of the file, which is none so far, gives its vector to."""
+    """Return the vocabulary's form of a word of the file; none if its vector is not needed."""
     if as_type is None:
         return word if has_room else None
     forms = (unicodedata.normalize(form, word).lower().replace("\u2019", "'") for form in ("NFC", "NFKC"))

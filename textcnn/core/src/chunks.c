@@ -57,7 +57,7 @@ static int64_t scan(
     return count;
 }
 
-/* Fetch what the search for these chunks will look at behind their slots. */
+/* Prefetch the memory that the search for these chunks will read after their slots. */
 static void fetch(const tc_chunk_table *t, const chunk *found, int64_t count) {
     int64_t entries[AHEAD];
     for (int64_t k = 0; k < count; k++) {

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* Where bytes go; without a place they are counted. */
+/* An output buffer; with out == NULL bytes are only counted. */
 typedef struct {
     uint8_t *out;
     int64_t size, room;
@@ -13,7 +13,7 @@ static void put(sink *to, const void *bytes, int64_t size) {
     to->size += size;
 }
 
-/* How a byte stands in a string of JSON: 0 as it is, 'u' by its number, else behind a backslash. */
+/* Escape of a byte in a JSON string: 0 for none, 'u' for its number, else the letter after a backslash. */
 static uint8_t json_escape(uint8_t byte) {
     switch (byte) {
     case '"':

@@ -1,4 +1,4 @@
-/* How floating-point numbers are rounded, and what becomes of denormal ones, on this thread.
+/* Floating-point mode of the current thread: rounding, and flushing of denormals.
  *
  * Other libraries of a process change both (some set "flush to zero" when they are loaded), so entry points set them and
  * put back what was: training flushes denormals to zero, which saves up to a hundred cycles each where weights die away;

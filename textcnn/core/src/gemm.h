@@ -1,4 +1,4 @@
-/* C = A B^T for a B that is packed once and used for many rows of A. */
+/* Matrix product C = A B^T with a B that is packed once and reused for many rows of A. */
 #ifndef TEXTCNN_GEMM_H
 #define TEXTCNN_GEMM_H
 
@@ -17,7 +17,7 @@ TC_INLINE int64_t tc_gemm_padded(int64_t columns) {
     return (columns + 31) / 32 * 32;
 }
 
-/* Pack the rows [first, first + TC_GEMM_COLUMNS) of b (columns, depth) into their panel; rows behind the end are 0. */
+/* Pack the rows [first, first + TC_GEMM_COLUMNS) of b (columns, depth) into their panel; rows after the end are 0. */
 TC_INLINE void tc_gemm_pack(float *panel, const float *b, int64_t first, int64_t columns, int64_t depth) {
     for (int64_t j = 0; j < TC_GEMM_COLUMNS; j++)
         for (int64_t k = 0; k < depth; k++)

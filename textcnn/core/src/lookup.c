@@ -1,4 +1,4 @@
-/* The entry points of look-up: checks, loops over texts, and the sums that every instruction set makes in the same way. */
+/* Entry points of the lookup runtime: argument checks, loops over texts, and sums common to all instruction sets. */
 #include "lookup.h"
 
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* Look-up: the largest sums of windows of rows of products, and all else that the logits of a one-layer model are made of.
+/* Lookup runtime: max-pooled sums of precomputed products over windows, and the other terms of a one-layer model's logits.
  *
  * All arrays belong to the caller. Functions give -1 where sizes or numbers do not fit together. Texts are tasks of a pool
  * (NULL: this thread alone), and a text adds in an order of its own, so results depend neither on the number of threads

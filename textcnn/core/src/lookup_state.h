@@ -1,4 +1,4 @@
-/* What the files of look-up share: the kernels of an instruction set, and parts of a text's answer that are checked. */
+/* Shared declarations of the lookup runtime: kernels of an instruction set, and unchecked inner functions. */
 #ifndef TEXTCNN_LOOKUP_STATE_H
 #define TEXTCNN_LOOKUP_STATE_H
 

@@ -1,4 +1,4 @@
-/* Largest sums of windows, compiled once for each instruction set (TC_SET names it), without fused products. */
+/* Max pooling of window sums, compiled once for each instruction set (TC_SET names it), without fused products. */
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>

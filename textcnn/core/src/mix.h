@@ -1,4 +1,4 @@
-/* Random numbers that are functions of a state and a place. */
+/* Counter-based random numbers: pure functions of a state and a position. */
 #ifndef TEXTCNN_MIX_H
 #define TEXTCNN_MIX_H
 

@@ -1,4 +1,4 @@
-/* Exponential, logarithm and hyperbolic tangent of our own: the same bits on every machine, which a C library does not promise. */
+/* Exponential, logarithm and tanh with the same bits on every machine, which a C library does not guarantee. */
 #ifndef TEXTCNN_NUMERIC_H
 #define TEXTCNN_NUMERIC_H
 

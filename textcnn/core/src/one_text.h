@@ -1,6 +1,6 @@
-/* One text in one call: from its bytes to its logits, where all its words have been met.
+/* Classification of one text in one call, from bytes to logits, if all its words are cached.
  *
- * For one text the calls between the steps cost more than the steps. Every step is the function that answers many texts. */
+ * For one text the calls between the steps would cost more than the steps. Each step is the function used for batches. */
 #ifndef TEXTCNN_ONE_TEXT_H
 #define TEXTCNN_ONE_TEXT_H
 

@@ -1,4 +1,4 @@
-/* A pool of threads for loops whose tasks write to places of their own. */
+/* Thread pool for parallel loops whose tasks write to disjoint memory. */
 #ifndef TEXTCNN_POOL_H
 #define TEXTCNN_POOL_H
 

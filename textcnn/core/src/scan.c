@@ -4,7 +4,7 @@
 
 #include "scan_state.h"
 
-/* Where a row is in its bytes. */
+/* Position within the bytes of a row. */
 typedef struct {
     int64_t place, lines, cells;
     int is_odd;
@@ -44,7 +44,7 @@ static int scan_plain(
     return close_cell(data, num_bytes, is_last, row);
 }
 
-/* The cell behind the quote at row->place; an end below 0 stands for -1 - end, and says that quotes are doubled. */
+/* The cell after the quote at row->place; a negative end encodes -1 - end and means that it has doubled quotes. */
 static int scan_quoted(
     const uint8_t *data, int64_t num_bytes, int is_last, const tc_table_form *form, row_scan *row, int64_t *end
 ) {

@@ -1,7 +1,7 @@
 /* Rows of delimited text, cut into cells: CSV, cells between tabs, plain lines.
  *
- * Only what has one meaning is cut. A row with anything else is marked as odd, and its bytes are left as they were, for
- * a reader that knows more. All arrays belong to the caller. */
+ * Only unambiguous rows are cut. Any other row is marked as odd, and its bytes are left unchanged for the reference
+ * reader in Python. All arrays belong to the caller. */
 #ifndef TEXTCNN_SCAN_H
 #define TEXTCNN_SCAN_H
 
@@ -9,7 +9,7 @@
 
 enum { TC_QUOTES_ARE_TEXT, TC_QUOTES_ARE_SYNTAX, TC_QUOTES_ARE_ODD };
 
-/* What a table looks like. */
+/* The dialect of a table. */
 typedef struct {
     int64_t delimiter;        /* a byte of ASCII; below 0: a line is one cell */
     int64_t quotes;           /* one of the three above */
@@ -23,7 +23,7 @@ typedef struct {
 
 /* How far tc_scan_rows has come: begin with zeros. */
 typedef struct {
-    int64_t place, rows, lines; /* bytes, rows and line ends that are behind */
+    int64_t place, rows, lines; /* bytes, rows and line ends processed */
 } tc_scan_progress;
 
 enum { TC_SCAN_MORE, TC_SCAN_FULL, TC_SCAN_FOREIGN };

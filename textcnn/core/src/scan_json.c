@@ -26,7 +26,7 @@ static int hex_value(uint8_t byte) {
     return small >= 'a' && small <= 'f' ? small - 'a' + 10 : -1;
 }
 
-/* The number behind \u, of four hexadecimal digits; -1 if they are others, or half a surrogate pair. */
+/* The number after \u, of four hexadecimal digits; -1 if they are others, or half a surrogate pair. */
 static int code_point(const uint8_t *digits) {
     int code = 0;
     for (int i = 0; i < 4; i++) {
@@ -37,7 +37,7 @@ static int code_point(const uint8_t *digits) {
     return code >= 0xd800 && code < 0xe000 ? -1 : code;
 }
 
-/* A string behind its first quote, up to and with the last: 0 where it is none; 1, or 2 where it has escapes. */
+/* A string after its first quote, up to and with the last: 0 where it is none; 1, or 2 where it has escapes. */
 static int pass_string(cursor *at) {
     int found = 1;
     for (; at->place < at->end; at->place++) {

@@ -138,29 +138,29 @@ typedef struct {
 
 /* Keep the numbers of the strongest of one text in `order`, by insertion; gives how many they are. */
 static int64_t choose(const choosing *c, int64_t b) {
-    int64_t *order = c->order + c->ends[b], held = 0;
+    int64_t *order = c->order + c->ends[b], kept = 0;
     for (int64_t m = c->offsets[b]; m < c->offsets[b + 1]; m++) {
         double size = size_of(c->values[m]);
-        int64_t place = held;
+        int64_t place = kept;
         while (place > 0 && size_of(c->values[order[place - 1]]) < size) place--;
         if (place >= c->top) continue;
-        if (held < c->top) held++;
-        for (int64_t k = held - 1; k > place; k--) order[k] = order[k - 1];
+        if (kept < c->top) kept++;
+        for (int64_t k = kept - 1; k > place; k--) order[k] = order[k - 1];
         order[place] = m;
     }
-    return held;
+    return kept;
 }
 
 static void choose_some(void *context, int64_t first, int64_t last) {
     const choosing *c = context;
     for (int64_t b = first; b < last; b++) {
         const int64_t *order = c->order + c->ends[b];
-        int64_t held = choose(c, b);
-        double least = held > 0 ? size_of(c->values[order[held - 1]]) : 0.0, total = 0.0;
+        int64_t kept = choose(c, b);
+        double least = kept > 0 ? size_of(c->values[order[kept - 1]]) : 0.0, total = 0.0;
         for (int64_t m = c->offsets[b]; m < c->offsets[b + 1]; m++) {
             int is_chosen = 0;
-            if (held > 0 && size_of(c->values[m]) >= least)
-                for (int64_t k = 0; k < held; k++) is_chosen |= order[k] == m;
+            if (kept > 0 && size_of(c->values[m]) >= least)
+                for (int64_t k = 0; k < kept; k++) is_chosen |= order[k] == m;
             total += is_chosen ? 0.0 : c->values[m];
         }
         c->rest[b] = total;

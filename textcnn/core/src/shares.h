@@ -1,4 +1,4 @@
-/* Reasons: the words of winning windows, what they add to scores and logits, and the strongest of many values.
+/* Attributions: the words of max-pooled windows, their addends to scores and logits, and the top values.
  *
  * All arrays belong to the caller. Functions give -1 where sizes or numbers do not fit together. Texts are tasks of a
  * pool (NULL: this thread alone). textcnn/core/shares_numpy.py is the definition. */

@@ -1,4 +1,4 @@
-/* Opens a tables file: its sections become a model, checked so that all else may trust it; memory for texts. */
+/* Opens a tables file: validates its sections, on which all other code relies, and allocates memory for texts. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,7 +87,7 @@ static void read_words(tc_file *f, textcnn_tables *t) {
     int64_t count = 0;
     for (int64_t k = 0; k < num_bytes; k++) count += bytes[k] == '\n';
     if (count == 0 || count >= MOST_NUMBER || bytes[num_bytes - 1] != '\n') {
-        tc_fail_section(f, "words", "expected words with a line end behind each");
+        tc_fail_section(f, "words", "expected words with a line end after each");
         return;
     }
     t->unknown = tc_number(f, "unknown", 0, count - 1);
@@ -98,7 +98,7 @@ static void read_words(tc_file *f, textcnn_tables *t) {
     words->slots = memory(f, words->num_slots, sizeof *words->slots);
     t->row_of = memory(f, count, sizeof *t->row_of);
     if (f->has_failed) return;
-    /* A word begins behind the line end of the one before: its bytes are those in front of its own. */
+    /* A word begins after the line end of the previous one: its bytes are those in front of its own. */
     for (int64_t k = 0, start = 0; k < num_bytes; k++) {
         if (bytes[k] != '\n') continue;
         words->ends[words->count] = k + 1;

@@ -4,7 +4,7 @@
  *     const textcnn_answer *answer = textcnn_tables_classify(tables, "what a film", 11);
  *
  * Logits are those of textcnn's look-up runtime to the bit, in the precision that the file was written with. Tables
- * remember the rows of the words that they have met, so they are for one caller at a time. A file may come from anywhere:
+ * cache the rows of words, so they are for one caller at a time. A file may come from anywhere:
  * whatever its bytes are, nothing outside of them is read. docs/export.md describes the format. */
 #ifndef TEXTCNN_TABLES_H
 #define TEXTCNN_TABLES_H
@@ -34,14 +34,14 @@ void textcnn_tables_close(textcnn_tables *tables);
 
 size_t textcnn_tables_num_labels(const textcnn_tables *tables);
 
-/* The name of a label in UTF-8, of `length` bytes, without a zero behind them; NULL if there is no such label. */
+/* The name of a label in UTF-8, of `length` bytes, without a terminating zero; NULL if there is no such label. */
 const char *textcnn_tables_label(const textcnn_tables *tables, size_t label, size_t *length);
 
 /* The answer to a text of `length` bytes of UTF-8; what is no UTF-8 is read as U+FFFD. NULL without
  * memory, or for a text of more than 1 GiB. */
 const textcnn_answer *textcnn_tables_classify(textcnn_tables *tables, const void *text, size_t length);
 
-/* The words of a text, a line end behind each: `written` bytes, valid until the next call. NULL likewise. */
+/* The words of a text, a line end after each: `written` bytes, valid until the next call. NULL likewise. */
 const char *textcnn_tables_words(textcnn_tables *tables, const void *text, size_t length, size_t *written);
 
 #endif

@@ -1,4 +1,4 @@
-/* The answer to a text by tables: its words, their rows, and the sums that other runtimes make in the same way. */
+/* Classifies a text by tables: its words, their rows, and sums in the same order as in the other runtimes. */
 #include <string.h>
 
 #include "checks.h"
@@ -16,7 +16,7 @@ typedef struct {
     textcnn_tables *tables;
     const uint8_t *text;
     int64_t num_bytes;
-    const uint8_t *words; /* of the text, a line end behind each */
+    const uint8_t *words; /* of the text, a line end after each */
     int64_t num_words_bytes, num_words, num_seen;
     int32_t *ids;         /* (num_words): from the number of types on, those of unseen words that n-grams make */
     int64_t num_unseen;
@@ -91,7 +91,7 @@ static int compose_unseen(answer *a, const tc_word_set *unseen, int32_t *numbers
             if (row >= 0) a->bag_rows[written++] = row;
         }
         numbers[k] = written > before ? (int32_t)a->num_unseen++ : -1;
-        offsets[a->num_unseen] = written; /* behind what has been read */
+        offsets[a->num_unseen] = written; /* after what has been read */
     }
     a->bag_offsets = offsets;
     return 0;
@@ -146,7 +146,7 @@ static void copy_vector(const tc_vectors *v, int64_t type, float *out) {
         out[d] = v->floats != NULL ? v->floats[type * v->dim + d] : (float)v->whole[type * v->dim + d] * v->scales[type];
 }
 
-/* Make the rows of types that are new, then those of unseen words, behind the rows that are kept. */
+/* Make the rows of types that are new, then those of unseen words, after the cached rows. */
 static int fill_rows(answer *a, const int64_t *types, int64_t num_new, int64_t num_unseen) {
     textcnn_tables *t = a->tables;
     const int64_t count = num_new + num_unseen;

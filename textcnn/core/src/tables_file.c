@@ -1,4 +1,4 @@
-/* The header and the sections of a tables file, and what is said of a damaged one. */
+/* Reads header and sections of a tables file, with messages for damaged ones. */
 #include "tables_file.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* What the files of the tables reader share. */
+/* Shared declarations of the tables reader. */
 #ifndef TEXTCNN_TABLES_STATE_H
 #define TEXTCNN_TABLES_STATE_H
 

@@ -1,4 +1,4 @@
-/* Features of texts: word uni- and bigrams with their weights, character n-grams of words, and what a batch needs.
+/* Features of texts: weighted word uni- and bigrams, character n-grams of words, word dropout and unique types.
  *
  * All arrays belong to the caller. Functions give -1 where sizes or numbers do not fit together. The key of a word is its
  * id, that of a pair (first + 1) << 32 | second. A table of pairs (num_slots, 2) holds key and value, -1 where it is
@@ -16,7 +16,7 @@ typedef struct {
     int64_t num_texts;
 } tc_texts;
 
-/* In how many texts each type is: frequency (num_types), last (num_types) for its own use; ids behind are left out. */
+/* Document frequency (num_types) of each type; last (num_types) is scratch memory; ids from num_types on are ignored. */
 int tc_count_words(tc_texts texts, int64_t num_types, int64_t *frequency, int32_t *last);
 
 /* The pairs of neighbours of all texts, those of a part together, by a hash of the pair: a table of the pairs of one part

@@ -4,7 +4,7 @@
 
 #include "unicode_tables.h"
 
-#define END 0xFFFFFFFFu /* behind the last code point of a chunk */
+#define END 0xFFFFFFFFu /* follows the last code point of a chunk */
 #define REPLACEMENT 0xFFFDu
 #define FLAG 0x1F3F4u /* the black flag, whose tags spell a region */
 #define SPACE 0x200Bu
@@ -33,7 +33,7 @@ typedef struct {
     const uint8_t *data;
     int64_t place, end;
     uint32_t before; /* the last code point that was not invisible */
-    int keeps_tags;  /* whether the last one was a flag, or a tag behind one */
+    int keeps_tags;  /* whether the last one was a flag, or a tag after one */
     int drops;
 } reader;
 
@@ -99,7 +99,7 @@ static uint32_t kept(reader *r) {
 
 /* ---------------------------------------------------------------------------------------------------- writing words */
 
-/* Where the writer stands: outside of words, in one, behind an apostrophe in one, behind the apostrophe's letters. */
+/* State of the writer: outside of words, in one, after an apostrophe in one, after the apostrophe's letters. */
 enum { OUTSIDE, INSIDE, APOSTROPHE, SECOND };
 
 typedef struct {
@@ -187,7 +187,7 @@ static void fold(writer *w, uint32_t c) {
 
 /* --------------------------------------------------------------------------------------------------- the normal form */
 
-/* Code points that are composed together: room for `most`, and as much again behind it to sort in. */
+/* Code points that are composed together: room for `most`, and as much again after it to sort in. */
 typedef struct {
     uint32_t *points;
     int64_t count, most;

@@ -1,4 +1,4 @@
-/* Trainers: their memory, the checks of what they are given, and the choice of the instruction set. */
+/* Trainers: memory, argument checks, and dispatch to an instruction set. */
 #define _POSIX_C_SOURCE 200809L
 #include "train.h"
 

@@ -64,7 +64,7 @@ typedef struct {
     const float *prior;         /* (C), added to the linear branch's logits in its loss, or NULL */
 } tc_objective;
 
-/* Of one step: rates, and what the masks follow from besides the row. */
+/* Arguments of one step: learning rates, and the seeds of the dropout masks. */
 typedef struct {
     float dense_rate, word_rate, ngram_rate, wide_rate;
     uint64_t word_state, mask_state;

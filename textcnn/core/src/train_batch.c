@@ -1,4 +1,4 @@
-/* From rows of a corpus to a batch: slots of unique types, and what gradients will be summed by. */
+/* Builds a batch from rows of a corpus: slots of unique types, and the index by which gradients are summed. */
 #define _DEFAULT_SOURCE
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "train_state.h"
 
 #define HUGE_PAGE ((size_t)1 << 21)
-#define LARGE ((size_t)1 << 18) /* what is worth huge pages */
+#define LARGE ((size_t)1 << 18) /* smallest allocation in huge pages */
 
 void *tc_room_for(tc_room *room, int64_t count, size_t size) {
     size_t bytes = (size_t)(count > 0 ? count : 1) * size + 64;

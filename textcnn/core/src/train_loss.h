@@ -21,10 +21,10 @@ typedef struct {
 /* -ln p, less the better the label is answered (Lin et al. 2017), and its slope in ln p; `log_p` is ln p. */
 static double tc_focal(double log_p, double gamma, double *slope) {
     double p = tc_exp(log_p), missed = 1.0 - p;
-    int is_held = missed < TC_LEAST_MISSED;
-    if (is_held) missed = TC_LEAST_MISSED;
+    int is_clamped = missed < TC_LEAST_MISSED;
+    if (is_clamped) missed = TC_LEAST_MISSED;
     double power = tc_exp(gamma * tc_log(missed));
-    *slope = -power + (is_held ? 0.0 : log_p * gamma * power / missed * p);
+    *slope = -power + (is_clamped ? 0.0 : log_p * gamma * power / missed * p);
     return -log_p * power;
 }
 

@@ -1,4 +1,4 @@
-/* What the parts of a training step share. */
+/* Shared state of the parts of a training step. */
 #ifndef TEXTCNN_TRAIN_STATE_H
 #define TEXTCNN_TRAIN_STATE_H
 
@@ -26,7 +26,7 @@ typedef struct {
 typedef struct {
     int64_t num_texts, num_slots, num_places, num_entries, num_rows;
     const int64_t *rows;
-    int64_t *starts;  /* (B) place of each text's first token in `slots`; blanks stand before and behind it */
+    int64_t *starts;  /* (B) place of each text's first token in `slots`; blanks stand before and after it */
     int64_t *lengths; /* (B) */
     int32_t *slots;   /* (places) */
     int32_t *types;   /* (U + 1) type id of each slot */
@@ -55,7 +55,7 @@ struct tc_trainer {
     int64_t num_maxima;  /* G F */
     int64_t num_features; /* of a text, padded: G F, and X with the mean */
     int64_t num_dense;
-    int64_t margin;      /* blanks before and behind a text: the largest width less 1 */
+    int64_t margin;      /* blanks before and after a text: the largest width less 1 */
     int64_t most_entries; /* of a text: each tap of each winning window */
     tc_batch batch;
     int32_t *marks;      /* (ids) 0, or the slot of a type while a batch is gathered */

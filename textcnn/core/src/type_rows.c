@@ -1,4 +1,4 @@
-/* The rows of types: checks, and the loop over them. */
+/* Entry points of type rows: argument checks, and the parallel loop. */
 #include "type_rows.h"
 
 #include <stddef.h>

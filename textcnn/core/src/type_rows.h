@@ -21,7 +21,7 @@ typedef struct {
 } tc_vector_tables;
 
 /* The weights that vectors are multiplied with: panels (columns / 16 rounded up, fixed_dim + dim, 16) of whole numbers, 0
- * behind the last column, and the power of two of each column; whole vectors have so many bits. */
+ * after the last column, and the power of two of each column; whole vectors have so many bits. */
 typedef struct {
     const double *panels, *scales; /* scales (num_columns) */
     int64_t num_columns, bits;

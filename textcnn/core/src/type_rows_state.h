@@ -1,4 +1,4 @@
-/* What the files of the rows of types share. */
+/* Shared declarations of the type-row kernels. */
 #ifndef TEXTCNN_TYPE_ROWS_STATE_H
 #define TEXTCNN_TYPE_ROWS_STATE_H
 

@@ -3,7 +3,7 @@
  * A table of two stages has at the code point c: blocks[stages[c >> SHIFT] << SHIFT | (c & MASK)]; from LIMIT on all
  * is 0. tc_record gives the place in tc_known (kind, rank, flags) and tc_small (what is added to make a small letter).
  * tc_apart_c and tc_apart_k (canonical, compatible) give the place in tc_apart of the full decomposition, in UTF-16
- * with a 0 behind it; 0: there is none. Hangul syllables are not among them. tc_firsts, tc_seconds and tc_wholes are
+ * followed by a 0; 0: there is none. Hangul syllables are not among them. tc_firsts, tc_seconds and tc_wholes are
  * what composes, sorted. */
 #ifndef TEXTCNN_UNICODE_TABLES_H
 #define TEXTCNN_UNICODE_TABLES_H

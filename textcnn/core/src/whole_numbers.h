@@ -1,11 +1,11 @@
-/* Whole numbers from float64 ones: rounded to nearest, halves to even, without a library's rint, and never undefined. */
+/* Conversion of float64 to integers: rounded to nearest, halves to even, without a library's rint, and never undefined. */
 #ifndef TEXTCNN_WHOLE_NUMBERS_H
 #define TEXTCNN_WHOLE_NUMBERS_H
 
 #include <stdint.h>
 #include <string.h>
 
-/* x held within -bound and bound; NaN is -bound, as numpy's fmax and fmin have it. */
+/* x clamped to -bound and bound; NaN is -bound, as numpy's fmax and fmin have it. */
 static inline double tc_within(double x, double bound) {
     x = x > -bound ? x : -bound;
     return x < bound ? x : bound;

@@ -1,4 +1,4 @@
-/* Logits in whole numbers from the largest sums of int8 rows: textcnn.runtime.filters.IntegerFilters is the
+/* Integer logits from the max-pooled sums of int8 rows: textcnn.runtime.filters.IntegerFilters is the
  * definition. Sums of whole numbers below 2^53 are exact in float64, in any order and on every machine. */
 #ifndef TEXTCNN_WHOLE_SCORES_H
 #define TEXTCNN_WHOLE_SCORES_H

@@ -1,1 +1,1 @@
-"""What `inspect` shows of a model: shapes, receptive fields, parameters, drawings."""
+"""Model inspection for `textcnn inspect`: layer shapes, receptive fields, parameters, drawings."""

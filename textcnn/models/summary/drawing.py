@@ -1,4 +1,4 @@
-"""A drawing of what one unit sees: a cone from the unit down to the input, layer by layer, as SVG."""
+"""SVG drawing of a unit's receptive field: a cone from the unit down to the input, layer by layer."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ SEEN, UNSEEN, UNIT, CONE = "#0072B2", "#c8c8c8", "#D55E00", "#dbe9f4"
 
 
 class Drawn(Protocol):
-    """What is needed of a layer."""
+    """Interface of the layers that can be drawn."""
 
     @property
     def name(self) -> str:
-        """As in the state dict."""
+        """Name as in the state dict."""
 
     @property
     def kind(self) -> str:
-        """Class of the layer."""
+        """Class name of the layer."""
 
     @property
     def field(self) -> ReceptiveField | None:
-        """What a value sees of the input; none: all of it."""
+        """Receptive field of a value; none: the whole input."""
 
     @property
     def source(self) -> str | None:
-        """The layer whose field this one's goes on from."""
+        """Name of the layer whose receptive field this one extends."""
 
 
 def path_to(layers: Sequence[Drawn], unit: str | None = None) -> list[Drawn]:
-    """The layers from the input up to the one called ``unit``; none: to the last of those that see most.
+    """Return the layers from the input to the one called ``unit``; none: to the last with the largest field.
 
     Layers that see what the one before them sees, such as norms, are left out.
 
@@ -63,7 +63,7 @@ def path_to(layers: Sequence[Drawn], unit: str | None = None) -> list[Drawn]:
 
 
 def draw(path: Sequence[Drawn], *, title: str, unit: str, image: tuple[int, int] | None = None) -> str:
-    """The SVG document.
+    """Return the drawing as an SVG document.
 
     Args:
         path: what :func:`path_to` gave: at least one layer, the highest last.
@@ -103,14 +103,14 @@ def draw(path: Sequence[Drawn], *, title: str, unit: str, image: tuple[int, int]
 
 
 def _marks(middle: float, y: float, gap: float, reach: float, step: float, *, top: bool) -> list[str]:
-    """The units of a row: those in the cone, and their neighbours to the edges of the drawing."""
+    """Draw the units of one row: those in the cone, and their neighbours up to the edges of the drawing."""
     side = max(min(step * 0.8, 12.0), 1.5)
     inside = round(2 * reach / gap) + 1
-    beside = int((SIDE / 2 - reach) // gap)
-    if inside + 2 * beside > MOST_MARKS:
-        beside = 0
+    num_outside = int((SIDE / 2 - reach) // gap)
+    if inside + 2 * num_outside > MOST_MARKS:
+        num_outside = 0
     marks = []
-    for number in range(-beside, inside + beside):
+    for number in range(-num_outside, inside + num_outside):
         x = middle - reach + number * gap
         seen = 0 <= number < inside
         colour = UNIT if top and seen else SEEN if seen else UNSEEN
@@ -122,7 +122,7 @@ def _marks(middle: float, y: float, gap: float, reach: float, step: float, *, to
 
 
 def _squares(left: float, fields: Sequence[ReceptiveField], image: tuple[int, int]) -> list[str]:
-    """The input as a frame, and on it the square that a unit of each layer sees; what lies outside is padding."""
+    """Draw the input as a frame, with the receptive field of a unit of each layer; outside is padding."""
     height, width = image
     scale = SQUARE / max(height, width, fields[-1].size)
     x, y = left + SQUARE / 2, MARGIN * 2 + SQUARE / 2

@@ -1,4 +1,4 @@
-"""What each kind of layer makes of its input, by formula alone: output shape, receptive field, multiply-adds."""
+"""Formulas of each kind of layer: output shape, receptive field and multiply-adds from the input shape."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Flow:
-    """What passes from layer to layer, whichever way its axes lie.
+    """Shape and receptive field of what passes between layers, independent of the order of axes.
 
     Attributes:
         channels: C, D or F, the values at each place.
-        sides: ``(T,)`` of a text, ``(H, W)`` of an image; ``()`` behind a pooling over all places.
+        sides: ``(T,)`` of a text, ``(H, W)`` of an image; ``()`` after pooling over all places.
         field: what one value sees of the input; none: all of it.
     """
 
@@ -36,12 +36,12 @@ class Flow:
 
     @property
     def channels_first(self) -> Shape:
-        """``(C, T)``, ``(C, H, W)`` or ``(F,)``, as convolutions have it."""
+        """Shape as convolutions have it: ``(C, T)``, ``(C, H, W)`` or ``(F,)``."""
         return (self.channels, *self.sides)
 
     @property
     def channels_last(self) -> Shape:
-        """``(T, D)`` or ``(F,)``, as embeddings, recurrent nets and linear maps have it."""
+        """Shape as embeddings, recurrent nets and linear layers have it: ``(T, D)`` or ``(F,)``."""
         return (*self.sides, self.channels)
 
 
@@ -49,27 +49,27 @@ Step = tuple[Flow, Shape]  # what a layer passes on, and the shape of its output
 
 
 def formula_of(module: nn.Module) -> Callable[[Any, Flow], Step] | None:
-    """The formula of a module's class, or of the nearest class it is derived from; none if there is no formula."""
+    """Return the formula of a module's class or of its nearest base class; none if there is none."""
     return next((FORMULAS[kind] for kind in type(module).__mro__ if kind in FORMULAS), None)
 
 
 def is_silent(module: nn.Module) -> bool:
-    """Whether the module works value by value and has no weights: such layers get no line in a table."""
+    """Return whether the module is elementwise and has no weights, so that tables omit it."""
     return isinstance(module, (*_SILENT, Gate, Join))
 
 
-def multiply_adds(module: nn.Module, behind: Flow) -> int:
-    """Products of the layer for one text or image: each weight is used once at every place of the output.
+def multiply_adds(module: nn.Module, after: Flow) -> int:
+    """Return the multiply-adds of a layer for one text or image: each weight is used once per output position.
 
     A look-up is no product; biases, norms, activations and pooling are not counted.
     """
     if isinstance(module, nn.Embedding):
         return 0
-    return math.prod(behind.sides) * sum(p.numel() for p in module.parameters() if p.dim() > 1)
+    return math.prod(after.sides) * sum(p.numel() for p in module.parameters() if p.dim() > 1)
 
 
 def convolution(module: nn.Conv1d | nn.Conv2d, flow: Flow, *, overhang: int = 0) -> Step:
-    """``(C, sides) -> (K, sides')``; ``overhang``: what the caller pads at each end, beside the module."""
+    """Map ``(C, sides)`` to ``(K, sides')``; ``overhang`` is padding at each end that the caller adds itself."""
     kernel_size, stride, dilation = _one(module.kernel_size), _one(module.stride), _one(module.dilation)
     if module.padding == "same":
         sides = flow.sides
@@ -77,25 +77,25 @@ def convolution(module: nn.Conv1d | nn.Conv2d, flow: Flow, *, overhang: int = 0)
         padding = overhang + (0 if isinstance(module.padding, str) else _one(module.padding))
         sides = _sides(flow, kernel_size, stride, padding, dilation)
     field = flow.field and flow.field.through(kernel_size, stride=stride, dilation=dilation)
-    behind = Flow(module.out_channels, sides, field)
-    return behind, behind.channels_first
+    after = Flow(module.out_channels, sides, field)
+    return after, after.channels_first
 
 
 def _causal_convolution(module: CausalConv1d, flow: Flow) -> Step:
-    behind, _ = convolution(module, flow)
+    after, _ = convolution(module, flow)
     stride = _one(module.stride)
-    behind = Flow(behind.channels, tuple(output_size(side, 1, stride=stride) for side in flow.sides), behind.field)
-    return behind, behind.channels_first
+    after = Flow(after.channels, tuple(output_size(side, 1, stride=stride) for side in flow.sides), after.field)
+    return after, after.channels_first
 
 
 def _join(module: Join, flow: Flow) -> Step:
-    behind = Flow(module.out_channels, flow.sides, flow.field)
-    return behind, behind.channels_first
+    after = Flow(module.out_channels, flow.sides, flow.field)
+    return after, after.channels_first
 
 
 def _gate(_module: Gate, flow: Flow) -> Step:
-    behind = Flow(flow.channels // 2, flow.sides, flow.field)
-    return behind, behind.channels_first
+    after = Flow(flow.channels // 2, flow.sides, flow.field)
+    return after, after.channels_first
 
 
 def _max_pool(module: nn.MaxPool1d | nn.MaxPool2d, flow: Flow) -> Step:
@@ -111,41 +111,41 @@ def _pool(
 ) -> Step:
     window, step, spread = _one(kernel_size), _one(stride), _one(dilation)
     sides = _sides(flow, window, step, _one(padding), spread)
-    behind = Flow(flow.channels, sides, flow.field and flow.field.through(window, stride=step, dilation=spread))
-    return behind, behind.channels_first
+    after = Flow(flow.channels, sides, flow.field and flow.field.through(window, stride=step, dilation=spread))
+    return after, after.channels_first
 
 
 def _first_places(module: FirstPlaces, flow: Flow) -> Step:
-    behind = Flow(module.embedding_dim, (module.num_places,), flow.field)
-    return behind, behind.channels_last
+    after = Flow(module.embedding_dim, (module.num_places,), flow.field)
+    return after, after.channels_last
 
 
 def _flatten(_module: nn.Flatten, flow: Flow) -> Step:
-    behind = Flow(math.prod(flow.channels_first), (), flow.field)
-    return behind, behind.channels_first
+    after = Flow(math.prod(flow.channels_first), (), flow.field)
+    return after, after.channels_first
 
 
 def _linear(module: nn.Linear, flow: Flow) -> Step:
     # At each place of its own a linear map sees what its input saw; of pooled or flattened values it sees everything.
-    behind = Flow(module.out_features, flow.sides, flow.field if flow.sides else None)
-    return behind, behind.channels_last
+    after = Flow(module.out_features, flow.sides, flow.field if flow.sides else None)
+    return after, after.channels_last
 
 
 def _head(module: Head, _flow: Flow) -> Step:
-    behind = Flow(2 if module.binary_sigmoid else module.out_features, (), None)
-    return behind, behind.channels_last
+    after = Flow(2 if module.binary_sigmoid else module.out_features, (), None)
+    return after, after.channels_last
 
 
 def _embedding(module: nn.Embedding, flow: Flow) -> Step:
     # A vector is made once for each type, and a text of T different words has no more types than the vocabulary.
-    behind = Flow(module.embedding_dim, flow.sides, flow.field)
-    return behind, (min(math.prod(flow.sides), module.num_embeddings), module.embedding_dim)
+    after = Flow(module.embedding_dim, flow.sides, flow.field)
+    return after, (min(math.prod(flow.sides), module.num_embeddings), module.embedding_dim)
 
 
 def _recurrent(module: nn.RNNBase, flow: Flow) -> Step:
     width = (module.proj_size or module.hidden_size) * (2 if module.bidirectional else 1)
-    behind = Flow(width, flow.sides, None)
-    return behind, behind.channels_last
+    after = Flow(width, flow.sides, None)
+    return after, after.channels_last
 
 
 def _unchanged(_module: nn.Module, flow: Flow) -> Step:
@@ -181,7 +181,7 @@ def _sides(flow: Flow, kernel_size: int, stride: int, padding: int, dilation: in
 
 
 def _one(sizes: int | Sequence[int]) -> int:
-    """The one size that all sides of a window share."""
+    """Return the window size that all sides share."""
     found = {sizes} if isinstance(sizes, int) else set(sizes)
     if len(found) != 1:
         raise ConfigError(f"expected a window with equal sides, got {sizes!r}; layer tables know no other")

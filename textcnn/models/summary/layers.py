@@ -1,4 +1,4 @@
-"""The layer table of a model: what each layer gives by formula, and what it gave in one real pass."""
+"""The layer table of a model: computed and traced shapes, receptive fields, parameters and costs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from textcnn.tokenization.batch import Batch
 
 @dataclass(frozen=True)
 class Layer:
-    """One line of the table. Shapes are those of one text or image, without the batch axis.
+    """A row of the table. Shapes are those of one text or image, without the batch axis.
 
     Attributes:
         name: as in the state dict.
@@ -48,7 +48,7 @@ class Layer:
 
     @property
     def problem(self) -> str | None:
-        """A sentence if formula and run do not agree."""
+        """A sentence if formula and run disagree."""
         if self.run_shape is None:
             return f"{self.name} ({self.kind}) was not seen in the run"
         if self.shape is None:
@@ -58,7 +58,7 @@ class Layer:
         return None
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values; the receptive field and its stride are null where a value sees the whole input."""
+        """Return JSON values; receptive field and stride are null where a value sees the whole input."""
         return {
             "name": self.name,
             "kind": self.kind,
@@ -74,28 +74,28 @@ class Layer:
 
 @dataclass(frozen=True)
 class LayerTable:
-    """The layers of a model in the order in which they ran, and the seconds of a pass of one text or image."""
+    """The layers of a model in execution order, and the seconds of a pass on one text or image."""
 
     layers: tuple[Layer, ...]
     seconds: float = 0.0
 
     @property
     def parameters(self) -> int:
-        """Numbers the model owns."""
+        """Number of parameters of the model."""
         return sum(layer.parameters for layer in self.layers)
 
     @property
     def multiply_adds(self) -> int:
-        """Products for one text or image."""
+        """Multiply-adds for one text or image."""
         return sum(layer.multiply_adds for layer in self.layers)
 
     @property
     def problems(self) -> list[str]:
-        """Where formula and run do not agree; empty in a sound model."""
+        """Disagreements of formulas and run; empty in a sound model."""
         return [layer.problem for layer in self.layers if layer.problem is not None]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values."""
+        """Return JSON values."""
         return {
             "layers": [layer.to_dict() for layer in self.layers],
             "parameters": self.parameters,
@@ -106,7 +106,7 @@ class LayerTable:
 
 
 def text_layers(model: TextClassifier, length: int) -> LayerTable:
-    """The table for a text of ``length`` tokens, all different if the vocabulary has as many types.
+    """Return the table for a text of ``length`` tokens, all distinct if the vocabulary is large enough.
 
     Raises:
         ConfigError: ``length`` is below 1.
@@ -128,12 +128,12 @@ def text_layers(model: TextClassifier, length: int) -> LayerTable:
 
 
 def image_layers(model: ImageClassifier, shape: Shape) -> LayerTable:
-    """The table for an image of ``shape`` (C, H, W), the one the model was built for."""
+    """Return the table for an image of ``shape`` (C, H, W), the one the model was built for."""
     return _table(model, ImageBatch(_random(model, shape)), Flow(shape[0], shape[1:]), model.encoder)
 
 
 def block_layers(blocks: nn.Module, shape: Shape) -> LayerTable:
-    """The table of convolution blocks on their own, e.g. an ``nn.Sequential`` of ``ConvBlock``.
+    """Return the table of separate convolution blocks, e.g. an ``nn.Sequential`` of ``ConvBlock``.
 
     Args:
         blocks: takes one tensor, gives one tensor.
@@ -171,27 +171,27 @@ def _table(model: nn.Module, batch: Any, start: Flow, encoder: nn.Module | None 
 
 
 def _layers(call: Call, wiring: Wiring, before: list[Layer], seconds: float) -> list[Layer]:
-    """The line of one call, or none for layers that work value by value."""
+    """Return the row of one call, or none for elementwise layers."""
     share = call.seconds / seconds
-    if isinstance(call.module, nn.EmbeddingBag):  # a table beside the way of the tokens: n-grams of words or of texts
+    if isinstance(call.module, nn.EmbeddingBag):  # a table off the main path of tokens: n-grams of words or of texts
         field = ReceptiveField() if call.name.startswith("embedding.") else None
         size: Shape = (call.module.embedding_dim,)
         return [Layer(call.name, "EmbeddingBag", size, call.shape, field, own_parameters(call.module), 0, share)]
     formula = formula_of(call.module)
     flow, source = wiring.read(call.source)
-    behind, shape = (flow, None) if formula is None else formula(call.module, flow)
+    after, shape = (flow, None) if formula is None else formula(call.module, flow)
     silent = is_silent(call.module)
-    wiring.write(call.result, behind, source if silent else call.name)
+    wiring.write(call.result, after, source if silent else call.name)
     if silent:
         return []
     parameters = 0 if any(layer.name == call.name for layer in before) else own_parameters(call.module)
-    work = 0 if formula is None else multiply_adds(call.module, behind)
+    work = 0 if formula is None else multiply_adds(call.module, after)
     kind = type(call.module).__name__
-    return [Layer(call.name, kind, shape, call.shape, behind.field, parameters, work, share, source)]
+    return [Layer(call.name, kind, shape, call.shape, after.field, parameters, work, share, source)]
 
 
 def _encoder_layers(call: Call, start: Flow, before: list[Layer], seconds: float) -> list[Layer]:
-    """Lines of what an encoder does by plain functions: windows it applies itself, and the pooling to its features."""
+    """Return rows for an encoder's plain functions: windows that it applies itself, and its pooling."""
     own = FUNCTIONAL.get(type(call.module))
     layers = [] if own is None else own(call, start)
     features: Shape = (int(call.module.out_features),)  # type: ignore[arg-type]
@@ -202,7 +202,7 @@ def _encoder_layers(call: Call, start: Flow, before: list[Layer], seconds: float
 
 
 def _kim_layers(call: Call, start: Flow) -> list[Layer]:
-    """Kim's filters, which the kernel applies: windows of h words reach over each end of the text by h - 1 places.
+    """Return rows for Kim's filters, whose windows of h words reach over each end of the text by h - 1 words.
 
     Nested widths have one line for the products of all taps with every token, then one for the window sums of each.
     """
@@ -220,12 +220,12 @@ def _kim_layers(call: Call, start: Flow) -> list[Layer]:
     for number, (weight, bias) in enumerate(encoder.filters()):
         conv = nn.Conv1d(weight.shape[1], weight.shape[0], weight.shape[2], device="meta")
         overhang = conv.kernel_size[0] - 1
-        behind, shape = convolution(conv, start, overhang=overhang)
+        after, shape = convolution(conv, start, overhang=overhang)
         scores = F.conv1d(tokens, weight, bias, padding=overhang)  # (1, F, T + h - 1)
         name, kind = ("windows", "Sums") if encoder.nested else ("convs", "Conv1d")
-        parameters, work = (len(bias), 0) if encoder.nested else (own_parameters(conv), multiply_adds(conv, behind))
+        parameters, work = (len(bias), 0) if encoder.nested else (own_parameters(conv), multiply_adds(conv, after))
         ran = tuple(scores.shape[1:])
-        layers.append(Layer(f"{call.name}.{name}.{number}", kind, shape, ran, behind.field, parameters, work))
+        layers.append(Layer(f"{call.name}.{name}.{number}", kind, shape, ran, after.field, parameters, work))
     return layers
 
 

@@ -1,4 +1,4 @@
-"""Shapes of a model traced in one real pass, and layers written as text."""
+"""Tracing of a model's shapes in one real pass, and parsing of layers written as text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from textcnn.models.summary.formulas import Flow, Shape, formula_of
 
 @dataclass(frozen=True)
 class Call:
-    """One module's turn in a pass. Its tensors are kept: while they live, no other object has their identity."""
+    """One module's call in a pass. Its tensors are kept alive, so that their identities stay unique."""
 
     name: str
     module: nn.Module
@@ -28,18 +28,18 @@ class Call:
 
     @property
     def source(self) -> Any:
-        """What the module read."""
+        """The tensor that the module read."""
         return self.args[0]
 
     @property
     def result(self) -> Any:
-        """The tensor the module gave, or the packed steps; a recurrent net's last state is left out."""
+        """The tensor or packed steps that the module returned, without a recurrent net's final state."""
         is_pair = isinstance(self.output, tuple) and not isinstance(self.output, PackedSequence)
         return self.output[0] if is_pair else self.output
 
     @property
     def shape(self) -> Shape:
-        """Of the result, without the batch axis; packed steps have none, nor have the vectors of unique types."""
+        """Shape of the result without the batch axis; none for packed steps and for vectors of unique types."""
         if isinstance(self.result, PackedSequence):
             return tuple(self.result.data.shape)
         shape: Shape = tuple(self.result.shape)
@@ -53,7 +53,7 @@ PASSES = 4  # the first one warms up
 
 
 def run(model: nn.Module, batch: Any, *, watched: nn.Module | None = None) -> tuple[list[Call], float]:
-    """Calls in a pass of ``batch`` in evaluation mode: of modules with a formula or weights, and of ``watched``.
+    """Return the calls of modules with formula or weights, or in ``watched``, in an evaluation pass of ``batch``.
 
     With them the seconds of the whole pass; the times are those of the fastest of a few passes.
     """
@@ -92,12 +92,12 @@ def run(model: nn.Module, batch: Any, *, watched: nn.Module | None = None) -> tu
 
 
 def own_parameters(module: nn.Module) -> int:
-    """Numbers a module owns itself, its children's left out."""
+    """Return the number of parameters a module owns directly, without its children."""
     return sum(p.numel() for p in module.parameters(recurse=False))
 
 
 class Wiring:
-    """Which layer's output a layer reads, known by the identity of the tensors.
+    """Tracks which layer produced each tensor, by the tensors' identities.
 
     A tensor that no layer gave was made by plain functions from the outputs that no layer has read yet: it has the
     sides of the last of them, and sees as far as the widest.
@@ -109,7 +109,7 @@ class Wiring:
         self._last = _Made(start, None)
 
     def read(self, tensor: Any) -> tuple[Flow, str | None]:
-        """What a layer that reads ``tensor`` gets, and the layer whose field it goes on from; none: from the input."""
+        """Return the flow of ``tensor`` and the layer that produced it; none for the input."""
         if id(tensor) not in self._known:
             flow, source = _joined(list(self._unread.values()) or [self._last])
             if flow.sides and isinstance(tensor, Tensor) and tensor.is_floating_point() and tensor.dim() == 2:
@@ -120,7 +120,7 @@ class Wiring:
         return self._known[id(tensor)]
 
     def write(self, tensor: Any, flow: Flow, layer: str | None) -> None:
-        """The layer called ``layer`` gave ``tensor``."""
+        """Record that ``layer`` produced ``tensor``."""
         self._known[id(tensor)] = self._unread[id(tensor)] = self._last = _Made(flow, layer)
 
 
@@ -152,12 +152,12 @@ EXPECTED = (
 
 
 def is_written(text: str) -> bool:
-    """Whether the text is meant as a stack of layers."""
+    """Return whether the text is meant as a stack of layers."""
     return re.match(r"(conv|max|average)\s+\d", text) is not None
 
 
 def written_layers(text: str, in_channels: int, dim: int) -> nn.Sequential:
-    """The layers that a text names.
+    """Build the layers that a text describes.
 
     Args:
         text: e.g. ``conv 64@3x3 same, max 2x2``: K@F of a convolution, F of a window, the same on each side.

@@ -21,7 +21,6 @@ from safetensors.numpy import save as save_safetensors
 
 from tests.support import one_layer_models
 from tests.support.table_files import csv_bytes, jsonl_bytes, parquet_bytes
-from tests.support.tables_reader import loaded_lookup
 from textcnn.config import ModelConfig
 from textcnn.export.tables import sections_of, tables_bytes
 from textcnn.folder.tensors import packed
@@ -165,7 +164,7 @@ def tables_files() -> list[bytes]:
     found = []
     for name, precision in [*kinds, ("bag of words", "float32"), ("tanh", "int8")]:
         with tempfile.TemporaryDirectory() as folder:
-            sections = sections_of(loaded_lookup(Path(folder, "model"), precision, **one_layer_models.OPTIONS[name]))
+            sections = sections_of(one_layer_models.loaded_lookup(Path(folder, "model"), precision, **one_layer_models.OPTIONS[name]))
         if "logarithms" in sections:
             sections["logarithms"] = sections["logarithms"][:2]
         found.append(tables_bytes(sections))
