@@ -1,6 +1,6 @@
-"""Text classification with Conv1d: train on a labelled file, classify, and know what it costs beside an RNN.
+"""Text classification with convolutional networks (Conv1d): training, prediction, explanation and benchmarks.
 
-``import textcnn`` loads neither torch nor datasets; the names below are imported when they are first used.
+``import textcnn`` imports neither torch nor datasets; the names below are imported when they are first used.
 """
 
 from __future__ import annotations

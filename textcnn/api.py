@@ -1,4 +1,4 @@
-"""The public door: train a predictor, load one."""
+"""Defines the public functions :func:`train` and :func:`load`."""
 
 from __future__ import annotations
 
@@ -33,28 +33,29 @@ def train(
         data: a path (CSV, TSV, JSONL, Parquet, fastText lines, a folder per class, each also gzipped), a hub id,
             ``(texts, labels)``, a list of ``(text, label)`` pairs or of dictionaries, a dictionary of columns, a pandas
             or pyarrow table, or a ``datasets.Dataset``.
-        dev: rows that choose the best epoch and calibrate, in any of these forms.
-        test: rows that are only measured; the metrics stand in ``predictor.artifact.training["test"]``.
-        folds: cross-validate with that many folds before all rows train the model; mean and spread stand in
-            ``predictor.artifact.training["folds"]``, the answers to every row in ``predictor.artifact.folds``.
-        start_from: folder of a text model to continue with: more rows, new words, new labels. Its architecture and
-            settings are kept, its folder is only read.
-        evidence: keep which training rows hold the n-grams that decide, for ``textcnn classify --evidence``.
-        output: folder to save the model in; beside it, checkpoints are kept until it is saved.
-        resume: go on with a run for this folder that was killed, with the same data and settings.
-        reporter: receives progress; none: what is odd about the data is a :class:`textcnn.DataWarning`, all else a
-            record of the logger ``textcnn``. ``predictor.artifact.training["said"]`` has it too.
-        config: settings by name, as ``epochs=5``, ``num_filters=50``, ``architecture="lstm"``; see
+        dev: the rows that select the best epoch and calibrate the model, in any of these forms.
+        test: the rows that are only measured; the metrics are in ``predictor.artifact.training["test"]``.
+        folds: the number of folds to cross-validate with before the final training on all rows; the mean and standard
+            deviation are in ``predictor.artifact.training["folds"]``, the probabilities of every row in
+            ``predictor.artifact.folds``.
+        start_from: the folder of a text model to continue training with more rows, new words or new labels. Its
+            architecture and settings are kept; its folder is not changed.
+        evidence: whether to index the training rows by the n-grams that decide, for ``textcnn classify --evidence``.
+        output: the folder to save the model in; checkpoints are kept in ``OUTPUT.checkpoints`` until it is saved.
+        resume: whether to continue an interrupted run for this folder, with the same data and settings.
+        reporter: receives progress; none: warnings about the data become a :class:`textcnn.DataWarning`, all other
+            messages records of the logger ``textcnn``. All are in ``predictor.artifact.training["said"]`` too.
+        config: settings by name, such as ``epochs=5``, ``num_filters=50``, ``architecture="lstm"``; see
             :mod:`textcnn.config` and the arguments of the architecture.
 
     Raises:
-        ConfigError: settings that are unknown or out of range, all of them together.
-        DataError: data that cannot be read as asked.
-        ArtifactError: ``output`` cannot be written, or holds other files than a model's; before training starts.
+        ConfigError: settings are unknown or out of range; the message lists all of them.
+        DataError: the data cannot be read with these settings.
+        ArtifactError: ``output`` cannot be written, or has files other than a model's; raised before training.
         KeyboardInterrupt: training was interrupted; the best weights so far were saved if ``output`` was given.
     """
     from textcnn.progress import Telling
-    from textcnn.runs import checkpoints_beside, train_text  # what `load` does without
+    from textcnn.runs import checkpoints_beside, train_text  # imported here, since `load` does not need them
 
     if output is None and resume:
         raise ConfigError("resume needs the folder of the model: give output")
@@ -80,15 +81,15 @@ def train(
 
 
 def load(path: str | Path, *, runtime: str = "auto", precision: str = "float32") -> Predictor:
-    """Read a model folder.
+    """Load a model from its folder or from the Hugging Face hub.
 
     Args:
-        path: the folder, or ``hf://owner/name`` or ``hf://owner/name@revision``: a model of the Hugging Face hub.
+        path: a model folder, or ``hf://owner/name`` or ``hf://owner/name@revision`` for a model of the hub.
         runtime: ``look-up``, ``torch``, or ``auto``: look-up, without torch, where the model allows it.
-        precision: ``float32``, or ``int8`` (look-up alone): the same logits on every machine, certified answers.
+        precision: ``float32``, or ``int8`` (look-up only): identical logits on every machine, and certified answers.
 
     Raises:
-        ArtifactError: it is not there, or not whole, or cannot be fetched.
-        ConfigError: a runtime or precision that there is not, or that the model does not allow.
+        ArtifactError: the folder is missing or incomplete, or the model cannot be downloaded.
+        ConfigError: the runtime or precision is unknown, or the model does not allow it.
     """
     return Predictor.load(model_folder(path), runtime=runtime, precision=precision)

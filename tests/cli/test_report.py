@@ -42,7 +42,7 @@ def run(*args):
     [
         (["--test", "rows.csv", "--dev-fraction", "0.2"], "measured on 20 rows of rows.csv"),
         (["--dev-fraction", "0.2"], "These rows chose the epoch"),
-        ([], "No rows were held out"),
+        ([], "There were no test or dev rows"),
     ],
 )
 def test_a_page_about_training_and_one_about_evaluation(csv, tmp_path, monkeypatch, options, said):

@@ -66,7 +66,7 @@ def test_all_sections_and_pictures_are_there(report, source):
     assert [tag for tag, _ in page.elements].count("svg") == 5
     labels = report.config["labels"]
     assert all(label in page.text for label in labels)
-    for word in ("95 % intervals", "ECE", "median length", "texts/s", "parameters"):
+    for word in ("95 % confidence intervals", "ECE", "median length", "texts/s", "parameters"):
         assert word in page.text
 
 
@@ -127,12 +127,12 @@ def test_a_long_text_is_cut_and_says_so(report):
     for reasons in (None, [[Reason(5, 4500, 1.0), Reason(9000, 9004, 1.0)]]):
         page = Page(render(dataclasses.replace(report, measured=measured, reasons=reasons)))
         assert page.text.count("word ") < 810
-        assert "… and 6,000 characters more" in page.text
+        assert "… and 6,000 more characters" in page.text
 
 
 def test_a_page_of_the_training_alone(models):
     page = Page(render(gather(textcnn.load(models / "single"), models / "single", None)))
-    assert "No rows were held out" in page.text
+    assert "There were no test or dev rows" in page.text
     assert [attrs["id"] for tag, attrs in page.elements if tag == "section"] == ["training", "texts", "speed"]
     assert [tag for tag, _ in page.elements].count("svg") == 3
 
@@ -146,8 +146,8 @@ def test_a_model_without_history_or_statistics(reports):
 
 def test_rows_that_chose_the_epoch_are_told(reports, sources):
     measured = dataclasses.replace(reports["single"].measured, part="dev")
-    assert "These rows chose the epoch" in render(dataclasses.replace(reports["single"], measured=measured))
-    assert "These rows chose the epoch" not in sources["single"]
+    assert "Training used these rows" in render(dataclasses.replace(reports["single"], measured=measured))
+    assert "Training used these rows" not in sources["single"]
 
 
 def test_many_labels_are_folded_and_drawn_in_grey(reports):
@@ -166,7 +166,7 @@ def test_many_labels_are_folded_and_drawn_in_grey(reports):
     )
     page = Page(render(dataclasses.replace(reports["single"], measured=measured)))
     assert "34 more" in page.text
-    assert "The 25 labels with the fewest confusions stand together." in page.text
+    assert "The 25 labels with the fewest confusions are combined." in page.text
 
 
 def test_the_page_is_written(tmp_path, report):

@@ -185,7 +185,7 @@ def test_the_keyboard_reaches_everything_and_everything_has_a_name(visit):
 
 
 def test_the_interface_is_described_on_a_page(visit):
-    page = visit("/docs", title="textcnn: the HTTP interface")
+    page = visit("/docs", title="textcnn: HTTP API")
     page.get_by_role("heading", name="POST /classify").wait_for()
     assert "the texts to classify" in page.locator("main").inner_text()
     shoot(page, "docs")

@@ -1,1 +1,1 @@
-"""Work beyond one machine, on engines that exist: batch classification on Ray, a user-defined function for Spark."""
+"""Classifies texts on clusters: batch jobs on Ray, and a user-defined function for Spark."""

@@ -1,7 +1,7 @@
-"""Folders of this machine and of object stores alike, by ``pyarrow.fs``: listed, read, and written whole or not at all.
+"""Lists, reads and atomically writes files in local folders and object stores, by ``pyarrow.fs``.
 
-A file is written under another name in ``_textcnn/unfinished`` and then moved to its own: a rename on a disk, a copy of
-one finished object in a store. Who lists the folder sees the whole file or none, whatever dies meanwhile.
+A file is written under a temporary name in ``_textcnn/unfinished`` and then moved: by a rename on a disk, or by a copy
+of the finished object in a store. Listing the folder shows the whole file or none, even if the writer dies.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from pyarrow import fs
 from textcnn.errors import DataError
 from textcnn.reading.table import one_line
 
-OWN = "_textcnn"  # our own files in a folder of answers; readers of such folders skip names that begin with _
+OWN = "_textcnn"  # state files in a folder of answers; readers of such folders skip names that begin with _
 UNFINISHED = f"{OWN}/unfinished"  # deleted at the start of a run
 _FSSPEC = "fsspec+"  # before the name of a file system
-_BUFFER = 2**20  # bytes read at once
-_USER = re.compile("//[^/@]*@")  # keys in a URI, which no message may show
+_BUFFER = 2**20  # read buffer in bytes
+_USER = re.compile("//[^/@]*@")  # credentials in a URI, which must not appear in messages
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file: its name below the place, its bytes, and when it was last written (nanoseconds since 1970, or None)."""
+    """A file: its name relative to the place, its size, and its modification time (nanoseconds since 1970, or None)."""
 
     name: str
     size: int
@@ -38,12 +38,12 @@ class Entry:
 
 
 class Place:
-    """A folder, or a single file, on any file system. It can be pickled.
+    """A folder, or a single file, on any file system; it can be pickled.
 
     Args:
-        filesystem: one of ``pyarrow.fs``.
-        root: the folder there; names are relative to it.
-        uri: how messages call it.
+        filesystem: a file system of ``pyarrow.fs``.
+        root: the path there, which file names are relative to.
+        uri: the name of the place in messages.
     """
 
     def __init__(self, filesystem: Any, root: str, uri: str) -> None:
@@ -51,14 +51,14 @@ class Place:
         self._is_local = filesystem.type_name == "local"
 
     def shown(self, name: str) -> str:
-        """How messages call a file of this place."""
+        """Return the name of a file of this place for messages."""
         return f"{self.uri.rstrip('/')}/{name}"
 
     def is_folder(self) -> bool:
-        """Whether it is a folder; no: it is a file.
+        """Whether the place is a folder rather than a file.
 
         Raises:
-            DataError: nothing is there, or it cannot be asked.
+            DataError: the place does not exist, or cannot be accessed.
         """
         info = self._asked(lambda: self._fs.get_file_info(self._root))
         if info.type == fs.FileType.NotFound:
@@ -66,18 +66,18 @@ class Place:
         return bool(info.type == fs.FileType.Directory)
 
     def parent(self) -> tuple[Place, str]:
-        """The folder of a place that is a file, and the file's name in it."""
+        """Return the parent folder of a place that is a file, and the file's name in it."""
         path = PurePosixPath(self._root)
         return Place(self._fs, str(path.parent), self.uri.removesuffix(path.name).rstrip("/") or "."), path.name
 
     def entries(self, below: str = "") -> list[Entry]:
-        """Every file in it, in the order of names; none if it does not exist.
+        """Return all files in the folder, sorted by name; none if the folder does not exist.
 
         Args:
-            below: only those of this sub-folder; names stay relative to the place.
+            below: a sub-folder to list; names stay relative to the place.
 
         Raises:
-            DataError: it cannot be listed.
+            DataError: the folder cannot be listed.
         """
         selector = fs.FileSelector(self._path(below), recursive=True, allow_not_found=True)
         found = [info for info in self._asked(lambda: self._fs.get_file_info(selector)) if info.is_file]
@@ -88,41 +88,41 @@ class Place:
         )
 
     def entry(self, name: str) -> Entry:
-        """A file of it."""
+        """Return the entry of one file."""
         info = self._asked(lambda: self._fs.get_file_info(self._path(name)))
         return Entry(name, info.size, info.mtime_ns)
 
     def has(self, name: str) -> bool:
-        """Whether there is a file of that name."""
+        """Whether a file of that name exists."""
         return bool(self._asked(lambda: self._fs.get_file_info(self._path(name))).is_file)
 
     def open(self, name: str) -> IO[bytes]:
-        """The bytes of a file as a buffered stream in which one can seek.
+        """Open a file as a buffered, seekable stream of bytes.
 
         Raises:
-            OSError: it cannot be opened.
+            OSError: the file cannot be opened.
         """
         return io.BufferedReader(self._fs.open_input_file(self._path(name)), _BUFFER)
 
     def holds(self, other: Place) -> bool:
-        """Whether the other place is this one or lies within it."""
+        """Whether the other place is this one or inside it."""
         return self._fs == other._fs and PurePosixPath(other._root).is_relative_to(self._root)
 
     def remove_unfinished(self) -> None:
-        """Delete what a writer that died has left. Nobody else may write into the place meanwhile."""
+        """Delete the temporary files of writers that died; no other process may be writing to the place."""
         info = self._fs.get_file_info(self._path(UNFINISHED))
         if info.type == fs.FileType.Directory:
             self._asked(lambda: self._fs.delete_dir(self._path(UNFINISHED)))
 
     def write(self, name: str, fill: Callable[[str], Any]) -> None:
-        """Write a file whole or not at all; one of that name is replaced.
+        """Write a file atomically, replacing an existing one.
 
         Args:
-            name: of the file.
-            fill: is called with the path of a file of this machine, and writes it. The path ends as ``name`` does.
+            name: the name of the file.
+            fill: a function that writes a local file, whose path has the same extension as ``name``.
 
         Raises:
-            DataError: it cannot be written; or what ``fill`` raises.
+            DataError: the file cannot be written; errors of ``fill`` are passed on.
         """
         unfinished = self._path(f"{UNFINISHED}/{uuid.uuid4().hex}-{PurePosixPath(name).name}")
         final = self._path(name)
@@ -144,18 +144,18 @@ class Place:
             raise
 
     def write_text(self, name: str, text: str) -> None:
-        """Write a small file, likewise.
+        """Write a small text file atomically.
 
         Raises:
-            DataError: it cannot be written.
+            DataError: the file cannot be written.
         """
         self.write(name, lambda path: Path(path).write_text(text, encoding="utf-8"))
 
     def read_text(self, name: str) -> str:
-        """A small file.
+        """Read a small text file.
 
         Raises:
-            DataError: it cannot be read.
+            DataError: the file cannot be read.
         """
         return str(self._asked(lambda: self.open(name).read().decode()))
 
@@ -171,13 +171,13 @@ class Place:
 
 
 def open_place(uri: str) -> Place:
-    """A place by its path, or by a URI as ``s3://bucket/folder`` or ``file:///folder``.
+    """Return the place at a path, or at a URI such as ``s3://bucket/folder`` or ``file:///folder``.
 
-    Other file systems of fsspec that are installed are ``fsspec+NAME://...``. Access keys come from where the store's
-    own programs take them (for S3 the usual variables and files).
+    Installed file systems of fsspec are addressed as ``fsspec+NAME://...``. Credentials are read from the places that
+    the store's own programs use (for S3 the usual environment variables and files).
 
     Raises:
-        DataError: there is no such file system, or it refuses.
+        DataError: there is no such file system, or it denies access.
     """
     if "://" not in uri:
         return Place(fs.LocalFileSystem(), os.path.abspath(uri), uri)
@@ -192,7 +192,7 @@ def open_place(uri: str) -> Place:
 
 
 def _of_fsspec(uri: str) -> tuple[Any, str]:
-    """As newer versions of pyarrow do it."""
+    """Return the fsspec file system of a URI, wrapped for pyarrow, and the path in it."""
     from fsspec.core import url_to_fs
 
     filesystem, root = url_to_fs(uri.removeprefix(_FSSPEC))
@@ -200,7 +200,7 @@ def _of_fsspec(uri: str) -> tuple[Any, str]:
 
 
 def _rename(unfinished: str, final: str) -> None:
-    """Give a file its name when its bytes are on the disk, and the name is there too when this returns."""
+    """Rename a file after flushing its bytes to disk, and flush the folder, so that a crash loses neither."""
     with open(unfinished, "rb") as file:
         os.fsync(file.fileno())
     os.replace(unfinished, final)

@@ -1,4 +1,4 @@
-"""The work on one unit: its rows answered and written whole; a model folder sent to other machines."""
+"""Classifies one unit of work and writes its answers, and transfers the model folder to other machines."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _NEEDED = (CONFIG, WEIGHTS, TOKENIZER, TRAINING, TIMING)
 
 
 def pack(folder: Path) -> Files:
-    """The files of a model that are needed to answer."""
+    """Return the files of a model that prediction needs, as bytes by name."""
     return {name: (folder / name).read_bytes() for name in _NEEDED if (folder / name).is_file()}
 
 
 @contextmanager
 def model_here(folder: Path, wanted: str, files: Files | None) -> Iterator[Path]:
-    """The model of this fingerprint on this machine: in its folder where that is here too, else unpacked to be loaded.
+    """Yield a folder with the model of this fingerprint: ``folder`` if it exists here, otherwise the unpacked files.
 
-    What is unpacked is deleted at the end of the block; mapped weights stay with who has mapped them.
+    Unpacked files are deleted at the end of the block; memory-mapped weights stay valid.
 
     Raises:
-        ArtifactError: it is not here, and was not sent.
+        ArtifactError: the model is not on this machine, and was not sent.
     """
     if folder.is_dir() and fingerprint(folder) == wanted:
         yield folder
@@ -53,25 +53,25 @@ def model_here(folder: Path, wanted: str, files: Files | None) -> Iterator[Path]
         yield Path(place)
 
 
-TRIES = 5  # of a unit: what kills its worker must not do so for ever
+TRIES = 5  # attempts per unit, so that a unit that kills its workers does not do so for ever
 ENDINGS = tuple(format.removeprefix(".") for format in FORMATS)
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be done with every unit.
+    """The settings of a batch job, the same for every unit.
 
     Attributes:
         inputs: the folder of the input files.
         output: the folder of the answers.
         model: the model folder on the machine that started the job.
-        fingerprint: of the model.
-        data: how files are read.
-        ending: of the files of answers, one of :data:`ENDINGS`.
+        fingerprint: the fingerprint of the model.
+        data: the options of reading files.
+        ending: the extension of the files of answers, one of :data:`ENDINGS`.
         precision: ``float32`` or ``int8``.
-        top_k: list that many labels.
-        threshold: instead of the model's own (multi-label).
-        like: of the model, whose columns go before usual names.
+        top_k: the number of labels to list; none: no list.
+        threshold: one threshold for all labels, instead of the model's own (multi-label).
+        like: the schema of the model, whose columns take precedence over usual names.
     """
 
     inputs: Place
@@ -86,7 +86,7 @@ class Job:
     like: Schema | None = None
 
     def settings(self) -> dict[str, Any]:
-        """What decides the answers, as it is kept beside them."""
+        """Return the settings that determine the answers, which are stored in the output folder."""
         return {
             "textcnn": textcnn.__version__,
             "model": self.fingerprint,
@@ -102,15 +102,14 @@ class Job:
 
 
 def do_unit(job: Job, unit: Unit, predictor: Answerer) -> Done:
-    """Classify a unit, unless that has been done; a second time it makes the same bytes.
+    """Classify a unit, unless it is finished already; repeating it writes the same bytes.
 
-    What is wrong with the file, or with the place of its answers, is a ``problem`` of what is returned: the other
-    units are done all the same.
+    An error in the input file, or in writing the answers, is returned as ``problem``, so that other units go on.
     """
     output = unit.output(job.ending)
     counts: Counter[str] = Counter()
     try:
-        if is_done(job.output, output):  # by a worker that was lost before it could say so
+        if is_done(job.output, output):  # by a worker that died before it could report it
             return read_done(job.output, output)
         if begin(job.output, output) >= TRIES:
             raise DataError(
@@ -141,6 +140,6 @@ def _counted(parts: Iterator[Part], counts: Counter[str]) -> Iterator[Part]:
 
 
 def unit_of(saved: dict[str, Any]) -> Unit:
-    """A unit that was written with ``as_json``."""
+    """Return the unit that ``as_json`` converted to JSON values."""
     groups = saved["row_groups"]
     return Unit(**{**saved, "row_groups": None if groups is None else tuple(groups)})

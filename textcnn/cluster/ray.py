@@ -1,4 +1,4 @@
-"""Batch classification on Ray Data: units to a pool of actors, each with the model loaded once."""
+"""Classifies units of work on Ray Data, with a pool of actors that each load the model once."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from textcnn.cluster.units import Unit
 from textcnn.core.threads import num_cores
 from textcnn.errors import ConfigError, TextCNNError, import_extra
 
-_STORE_BYTES = 2**27  # for Ray's objects on this machine: they are names of files, and what became of them
-_SHARE = 0.5  # of a core, that an actor asks for: those of a lost machine need room to start again elsewhere
-_WRONG = "wrong"  # the key of an answer that concerns the actor, and so every unit
+_STORE_BYTES = 2**27  # Ray's object store on this machine; its objects are only file names and results
+_SHARE = 0.5  # cores that an actor requests, so that the actors of a lost machine have room to restart elsewhere
+_WRONG = "wrong"  # the key of an error that concerns the actor, and so every unit
 
 Tell = Callable[[Done], None]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run has come to: the units of this start, and those that were done before it."""
+    """The result of a run: the units classified by this start, and those that earlier starts had finished."""
 
     now: list[Done]
     before: list[Done]
@@ -40,17 +40,18 @@ def classify_units(
 ) -> Outcome:
     """Classify every unit that is not finished.
 
-    Each unit is one task of an actor. A task whose worker or machine was lost is given to another: it writes the same
-    bytes under the same name, so there are neither gaps nor duplicates (docs/adr/0014-batch-on-ray.md).
+    Each unit is one task of an actor. If its worker or machine is lost, another actor repeats the task and writes the
+    same bytes under the same name, so there are neither gaps nor duplicates (docs/adr/0014-batch-on-ray.md).
 
     Args:
-        job: what is to be done.
-        units: of ``job.inputs``.
-        address: of a Ray cluster, as ``ray://host:10001`` or ``auto``; none: one is started on this machine and ended.
-        tell: is called with each unit when it is done, or could not be.
+        job: the settings of the job.
+        units: the units of ``job.inputs``.
+        address: the address of a Ray cluster, such as ``ray://host:10001`` or ``auto``; none: a local cluster is
+            started, and stopped at the end.
+        tell: called with each unit that has been classified or has failed.
 
     Raises:
-        ConfigError: the folder of answers is of another run, or there is no cluster at the address.
+        ConfigError: the output folder belongs to another run, or there is no cluster at the address.
         MissingExtraError: Ray is not installed.
         TextCNNError: the model cannot be loaded on some machine, or Ray gives up.
     """
@@ -62,7 +63,7 @@ def classify_units(
     if waiting:
         with _ray(address) as ray:
             for done in _answers(ray, job, waiting, ships=address is not None):
-                if done.output not in now:  # one that was lost on its way is told twice
+                if done.output not in now:  # a repeated task is reported twice
                     now[done.output] = done
                     tell(done)
         if missing := [unit.file for unit in waiting if unit.output(job.ending) not in now]:
@@ -71,12 +72,12 @@ def classify_units(
 
 
 class UnitClassifier:
-    """An actor: it loads the model when it starts, and takes one unit a call.
+    """A Ray actor that loads the model when it starts, and classifies one unit per call.
 
     Args:
-        job: what is to be done.
-        version: of textcnn where the job was started.
-        files: the model, for machines that do not have its folder; none: all have.
+        job: the settings of the job.
+        version: the version of textcnn on the machine that started the job.
+        files: the files of the model, for machines without its folder; none: all machines have it.
     """
 
     def __init__(self, job: Job, version: str, files: Any) -> None:
@@ -89,11 +90,11 @@ class UnitClassifier:
                 )
             with model_here(job.model, job.fingerprint, _fetched(files)) as folder:
                 self._predictor = _loaded(folder, job)
-        except TextCNNError as err:  # an error here would only have Ray start the actor again
+        except TextCNNError as err:  # if it were raised here, Ray would only restart the actor
             self._wrong = str(err)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
-        """From a batch of one unit to what became of it, both as JSON."""
+        """Classify a batch of one unit and return the result; both are JSON strings."""
         (unit,) = batch["unit"]
         if self._wrong is not None:
             return {"done": [json.dumps({_WRONG: self._wrong})]}
@@ -102,7 +103,7 @@ class UnitClassifier:
 
 
 def _answers(ray: ModuleType, job: Job, units: Sequence[Unit], *, ships: bool) -> Iterator[Done]:
-    """What became of each unit, as Ray tells it: in any order, and perhaps twice."""
+    """Yield the result of each unit as Ray reports it: in any order, and possibly twice."""
     data = import_extra("ray.data", extra="ray", feature="classify --engine ray")
     _silence(data)
     files = ray.put(pack(job.model)) if ships else None
@@ -118,7 +119,7 @@ def _answers(ray: ModuleType, job: Job, units: Sequence[Unit], *, ships: bool) -
         num_cpus=_SHARE,
         scheduling_strategy="SPREAD",
         max_restarts=-1,
-        max_task_retries=-1,  # each failed connection to a lost machine is one; `do_unit` counts what matters
+        max_task_retries=-1,  # a failed connection to a lost machine counts as one; `do_unit` counts real attempts
     )
     try:
         for row in answered.iter_rows():
@@ -126,7 +127,7 @@ def _answers(ray: ModuleType, job: Job, units: Sequence[Unit], *, ships: bool) -
             if _WRONG in found:
                 raise TextCNNError(found[_WRONG])
             yield Done(**found)
-    except ray.exceptions.RayTaskError:  # a mistake of ours keeps its traceback
+    except ray.exceptions.RayTaskError:  # a bug in this package: keep the traceback
         raise
     except ray.exceptions.RayError as err:
         raise TextCNNError(
@@ -137,10 +138,10 @@ def _answers(ray: ModuleType, job: Job, units: Sequence[Unit], *, ships: bool) -
 
 @contextmanager
 def _ray(address: str | None) -> Iterator[ModuleType]:
-    """Ray, connected to a cluster or with one of this machine alone, which ends with the block."""
+    """Yield Ray, connected to a cluster, or to a local one that is stopped at the end of the block."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     ray = import_extra("ray", extra="ray", feature="classify --engine ray")
-    if ray.is_initialized():  # by the program that calls us, which also ends it
+    if ray.is_initialized():  # by the calling program, which also shuts it down
         yield ray
         return
     own = {"num_cpus": num_cores(), "object_store_memory": _STORE_BYTES, "_node_ip_address": "127.0.0.1"}
@@ -161,7 +162,7 @@ def _ray(address: str | None) -> Iterator[ModuleType]:
 
 
 def _silence(data: Any) -> None:
-    """Ray Data draws bars and logs plans of its own."""
+    """Turn off the progress bars and log messages of Ray Data."""
     context = data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False

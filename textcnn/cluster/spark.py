@@ -1,4 +1,4 @@
-"""The predictor as a pandas user-defined function of Spark: a column of texts to a column of answers."""
+"""Wraps a predictor as a Spark pandas user-defined function from a column of texts to a column of answers."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _PAIRS = "array<struct<label: string, probability: double>>"
 def classify_udf(
     model: str | Path, *, precision: str = "float32", top_k: int | None = None, threshold: float | None = None
 ) -> Any:
-    """A function for ``DataFrame.withColumn``: texts to structs of label, probability and flags.
+    """Return a function for ``DataFrame.withColumn`` that maps texts to structs of label, probability and flags.
 
-    With ``top_k`` the struct has ``top``, of a multi-label model ``labels``, with int8 ``certified``: as the rows of
-    ``textcnn classify``. A null is an empty text. The model is loaded once in each Python worker.
+    The struct also has ``top`` if ``top_k`` is given, ``labels`` for a multi-label model, and ``certified`` with int8,
+    like the rows of ``textcnn classify``. A null is an empty text. Each Python worker loads the model once.
 
     Args:
-        model: a model folder that every worker sees under this path.
+        model: a model folder that every worker can read under this path.
         precision: ``float32`` or ``int8``.
-        top_k: list that many labels.
-        threshold: instead of the model's own (multi-label).
+        top_k: the number of labels to list; none: no list.
+        threshold: one threshold for all labels, instead of the model's own (multi-label).
 
     Raises:
-        ArtifactError: the folder is not there, or not whole.
-        ConfigError: a ``top_k`` below 1, or a threshold for a single-label model.
+        ArtifactError: the folder is missing or incomplete.
+        ConfigError: ``top_k`` is below 1, or a threshold is given for a single-label model.
         MissingExtraError: pyspark is not installed.
     """
     functions = import_extra("pyspark.sql.functions", extra="spark", feature="classify_udf")
@@ -61,7 +61,7 @@ def classify_udf(
             found = list(answers_of(predictor.labels, answers, top_k=top_k))
             yield pandas.DataFrame(found, columns=[field.partition(":")[0] for field in fields])
 
-    # Spark reads what the function takes and gives from its annotations, which must not be strings
+    # Spark reads the function's types from its annotations, which must not be strings.
     pandas = import_extra("pandas", extra="spark", feature="classify_udf")
     taken, given = (GenericAlias(Iterator, (kind,)) for kind in (pandas.Series, pandas.DataFrame))
     classify.__annotations__ = {"batches": taken, "return": given}

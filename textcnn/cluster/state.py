@@ -1,7 +1,7 @@
-"""What a folder of answers knows of itself: which settings made it, and which units are finished.
+"""Stores the state of a batch job in its output folder: the settings, and which units are finished.
 
-``_textcnn/run.json`` holds the settings; a second start with others is an error. ``_textcnn/done/NAME.json`` is written
-when the file of answers ``NAME`` is whole and has its name. A unit without one is done again, to the same bytes.
+``_textcnn/run.json`` has the settings; a second start with other ones is an error. ``_textcnn/done/NAME.json`` is
+written after the file of answers ``NAME`` is complete. A unit without that file is repeated, and gives the same bytes.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _TRIES = f"{UNFINISHED}/tries"
 
 @dataclass(frozen=True)
 class Done:
-    """What has become of a unit.
+    """The result of a unit.
 
     Attributes:
         output: the name of its file of answers.
-        unit: as a dictionary.
-        counts: rows, tokens, unknown tokens, empty and cut rows.
-        notices: what surprised the reader, counted.
-        problem: why there is no file of answers; none: there is.
+        unit: the unit as a dictionary.
+        counts: the numbers of rows, tokens, unknown tokens, empty and cut rows.
+        notices: the reader's notices, counted.
+        problem: the reason why there is no file of answers; none: the unit succeeded.
     """
 
     output: str
@@ -42,10 +42,10 @@ class Done:
 
 
 def claim(place: Place, settings: Mapping[str, Any]) -> None:
-    """Make the folder one of these settings, or find that it is.
+    """Claim the folder for a run with these settings, or check that it belongs to one.
 
     Raises:
-        ConfigError: it holds something else, or answers by other settings; the message names what differs.
+        ConfigError: the folder has other files, or answers by other settings; the message names the differences.
     """
     names = {entry.name for entry in place.entries(OWN)}
     if _RUN not in names:
@@ -70,10 +70,10 @@ def claim(place: Place, settings: Mapping[str, Any]) -> None:
 
 
 def finished(place: Place, units: Sequence[Unit], ending: str) -> dict[str, Done]:
-    """The units that are done already, by the names of their files of answers.
+    """Return the results of the units that are already finished, by the names of their files of answers.
 
     Raises:
-        ConfigError: a file has changed since its answers were written.
+        ConfigError: an input file has changed since its answers were written.
     """
     there = {entry.name for entry in place.entries()}
     found = {}
@@ -91,24 +91,24 @@ def finished(place: Place, units: Sequence[Unit], ending: str) -> dict[str, Done
 
 
 def read_done(place: Place, output: str) -> Done:
-    """What was said of a unit that is done.
+    """Read the stored result of a finished unit.
 
     Raises:
-        DataError: it cannot be read.
+        DataError: the result cannot be read.
     """
     return Done(**_read(place, f"{_DONE}/{output}.json"))
 
 
 def is_done(place: Place, output: str) -> bool:
-    """Whether a unit is finished: both its answers and what is said of them are there."""
+    """Whether a unit is finished: both its answers and its stored result exist."""
     return place.has(output) and place.has(f"{_DONE}/{output}.json")
 
 
 def begin(place: Place, output: str) -> int:
-    """Say that a worker takes up a unit; how many have before it in this run and did not finish.
+    """Record that a worker begins a unit, and return how many attempts of this run have begun it before.
 
     Raises:
-        DataError: it cannot be written.
+        DataError: the record cannot be written.
     """
     before = len(place.entries(f"{_TRIES}/{output}"))
     place.write_text(f"{_TRIES}/{output}/{uuid.uuid4().hex}", "")
@@ -116,21 +116,21 @@ def begin(place: Place, output: str) -> int:
 
 
 def write_done(place: Place, done: Done) -> None:
-    """Say that a unit is finished.
+    """Store the result of a finished unit.
 
     Raises:
-        DataError: it cannot be written.
+        DataError: the result cannot be written.
     """
     place.write_text(f"{_DONE}/{done.output}.json", json.dumps(asdict(done)) + "\n")
 
 
 def as_json(unit: Unit) -> dict[str, Any]:
-    """A unit as it is written."""
+    """Return a unit as JSON values."""
     return dict(json.loads(json.dumps(asdict(unit))))
 
 
 def total(done: Sequence[Done]) -> tuple[Counter[str], Counter[str]]:
-    """Counts and notices of several units."""
+    """Return the summed counts and notices of several units."""
     counts: Counter[str] = Counter()
     notices: Counter[str] = Counter()
     for one in done:

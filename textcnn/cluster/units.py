@@ -1,4 +1,4 @@
-"""What is read: files, cut into units of work that each make one file of answers."""
+"""Splits input files into units of work, each of which gives one file of answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from textcnn.errors import DataError
 from textcnn.reading.compression import EXTENSIONS, extension
 from textcnn.reading.source import Source
 
-UNIT_BYTES = 2**27  # a larger Parquet file is several units
+UNIT_BYTES = 2**27  # larger Parquet files are split into several units
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,12 @@ class Unit:
     """A file, or some of the row groups of a large Parquet file.
 
     Attributes:
-        file: its name below the input.
-        size: of the file, in bytes.
-        written: when the file was last written, where that is known; a file that has changed since is another one.
-        part: which of the parts, from 0.
-        parts: how many units the file is.
-        row_groups: of this unit, as (first, after the last); none: all of the file.
+        file: the name of the file relative to the input.
+        size: the size of the file in bytes.
+        written: the modification time of the file, if known, by which a changed file is detected.
+        part: the number of the part, from 0.
+        parts: the number of units that the file is split into.
+        row_groups: the row groups of this unit, as (first, last + 1); none: the whole file.
     """
 
     file: str
@@ -36,12 +36,12 @@ class Unit:
     row_groups: tuple[int, int] | None = None
 
     def output(self, ending: str) -> str:
-        """The name of its file of answers: parts of one file sort in the order of their rows."""
+        """Return the name of its file of answers; the names of a file's parts sort in the order of their rows."""
         part = "" if self.parts == 1 else f".part-{self.part:05d}-of-{self.parts:05d}"
         return f"{self.file}{part}.{ending}"
 
     def source(self, place: Place, encoding: str) -> Source:
-        """What the readers read of it."""
+        """Return the source for the readers."""
         groups = None if self.row_groups is None else range(*self.row_groups)
         return Source(
             None, encoding, opener=partial(place.open, self.file), name=place.shown(self.file), row_groups=groups
@@ -49,22 +49,22 @@ class Unit:
 
 
 def find_units(place: Place, format: str, *, cut: bool, unit_bytes: int = UNIT_BYTES) -> tuple[Place, list[Unit], int]:
-    """The units of a file, or of all files in a folder and those below it, in the order of their names.
+    """Find the units of a file, or of all files in a folder and its sub-folders, sorted by name.
 
-    Names that begin with ``.`` or ``_`` are no data, as elsewhere. With the format ``auto`` a folder's files are those
-    whose endings tell a format.
+    Files whose names begin with ``.`` or ``_`` are ignored, and with the format ``auto`` also those of a folder whose
+    extensions are not known.
 
     Args:
         place: the input.
-        format: how files are read.
-        cut: whether a large Parquet file may be several units.
-        unit_bytes: of such a file, about as many in a unit.
+        format: the format of the files.
+        cut: whether a large Parquet file may be split into several units.
+        unit_bytes: the approximate size of a unit of such a file.
 
     Returns:
-        The folder that names of files are relative to, the units, and how many files of unknown format were left out.
+        The folder that names of files are relative to, the units, and the number of files of unknown format.
 
     Raises:
-        DataError: there is no such place, or nothing to read in it.
+        DataError: the input does not exist, or has no file to read.
     """
     if place.is_folder():
         entries = [entry for entry in place.entries() if not any(p[0] in "._" for p in entry.name.split("/"))]
@@ -93,22 +93,22 @@ def _cut(place: Place, entry: Entry, format: str, unit_bytes: int) -> Iterator[U
 
 
 def _spans(place: Place, entry: Entry, unit_bytes: int) -> list[tuple[int, int]]:
-    """Neighbouring row groups of about so many bytes together; nothing where the file cannot be read."""
+    """Return ranges of consecutive row groups of about ``unit_bytes`` each; none if the file cannot be read."""
     from pyarrow import parquet
 
     try:
         with place.open(entry.name) as stream:
             footer: Any = parquet.read_metadata(stream)
-    except Exception:  # damage is told where the file is read, beside what is told of others
+    except Exception:  # a damaged file is reported when it is read, as the problem of its unit
         return []
     sizes = [
         sum(footer.row_group(g).column(c).total_compressed_size for c in range(footer.num_columns))
         for g in range(footer.num_row_groups)
     ]
-    spans, first, held = [], 0, 0
+    spans, first, total = [], 0, 0
     for group, size in enumerate(sizes):
-        held += size
-        if held >= unit_bytes or group == len(sizes) - 1:
+        total += size
+        if total >= unit_bytes or group == len(sizes) - 1:
             spans.append((first, group + 1))
-            first, held = group + 1, 0
+            first, total = group + 1, 0
     return spans

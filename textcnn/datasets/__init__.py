@@ -1,1 +1,1 @@
-"""Data sets by name: their cards, fetching them, and what to know of one before training."""
+"""Provides data sets by name: their cards, their download, and a check of labelled data before training."""

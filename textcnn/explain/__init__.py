@@ -1,1 +1,1 @@
-"""Why a model answers as it does: sums that are exact for one-layer models, what-if, and the words that are enough."""
+"""Explains predictions: attributions (exact for one-layer models), counterfactuals, and sufficient words."""

@@ -1,4 +1,4 @@
-"""Exact attributions of a one-layer model: winning windows, and logits as sums over n-grams and words."""
+"""Computes exact attributions of a one-layer model: its logits as sums over winning n-grams, or over words."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from textcnn.runtime.filters import Doubles
 from textcnn.runtime.lookup import LookupModel
 from textcnn.tokenization.pipeline import EncodedTexts
 
-CHUNK = 128  # texts whose windows are looked for together
+CHUNK = 128  # texts whose winning windows are computed together
 
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
@@ -24,12 +24,12 @@ Booleans = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Terms:
-    """Runs of tokens and what each adds to the logits that are explained.
+    """M runs of tokens in B texts, and the contribution of each to the L logits that are explained.
 
     Attributes:
-        offsets: ``(B + 1,)``, where the terms of each text begin.
-        first: ``(M,)``, a run's first token, counted from the first of its text.
-        last: ``(M,)``, the one behind its last.
+        offsets: ``(B + 1,)``, the offsets of each text's terms.
+        first: ``(M,)``, the first token of a run, counted from the start of its text.
+        last: ``(M,)``, the end of the run: the index of its last token plus 1.
         contributions: ``(M, L)``.
     """
 
@@ -40,10 +40,10 @@ class Terms:
 
 
 def check_exact(model: LookupModel) -> LookupModel:
-    """The model, if its float32 rows are there.
+    """Return the model after checking that its precision is float32, which exact attributions need.
 
     Raises:
-        ConfigError: it was loaded with another precision.
+        ConfigError: the model was loaded with another precision.
     """
     if model.precision != "float32":
         raise ConfigError(f"reasons need precision 'float32', this model was loaded with {model.precision!r}")
@@ -51,12 +51,12 @@ def check_exact(model: LookupModel) -> LookupModel:
 
 
 class Winners:
-    """Some neighbouring texts, and the windows that won in them: what answers and reasons are both made of.
+    """The winning (argmax) windows of a batch of texts, from which both logits and attributions are computed.
 
     Args:
-        model: of precision float32.
-        encoded: texts as the model's inputs encode them.
-        texts: which of them, B.
+        model: a model of precision float32.
+        encoded: texts encoded by the model's inputs.
+        texts: the slice of them that makes the batch of B texts.
     """
 
     def __init__(self, model: LookupModel, encoded: EncodedTexts, texts: slice) -> None:
@@ -72,19 +72,22 @@ class Winners:
             kernels.add_features(*features, call.wide_sums, threads=threads)
 
     def logits(self) -> Doubles:
-        """The logits ``(B, C)`` of classify, to the bit."""
+        """Return the logits ``(B, C)``, bit-identical to those of a prediction."""
         rest, empty = self.model.rest(self.call), np.diff(self.call.offsets) == 0
         return np.asarray(self.model.close(self.call.best, rest, empty), np.float64)
 
     @property
     def features(self) -> Doubles:
-        """The activations ``(B, K)`` of the windows, as float64."""
+        """The activations ``(B, K)`` of the winning windows, as float64."""
         return self._scores.features
 
     def terms(self, heads: Doubles) -> tuple[Terms, Terms]:
-        """The n-grams that won, each once, and all tokens, by the weights ``(B, L, K)`` of the filters.
+        """Return the contributions of the winning n-grams, without duplicates, and of all tokens.
 
-        Of a window that reaches over an end of its text, the n-gram is the words inside.
+        The n-gram of a window that reaches over an end of its text consists of the words inside.
+
+        Args:
+            heads: ``(B, L, K)``, the weights of the filters in each explained logit.
         """
         scores, offsets = self._scores, self.call.offsets
         size, widest = int(offsets[-1]), scores.adds.shape[2]
@@ -97,7 +100,7 @@ class Winners:
         return _terms(offsets, token, length + 1, windows[found]), _terms(offsets, np.arange(size), 1, words)
 
     def overhangs(self, ngrams: Terms) -> tuple[Booleans, Booleans]:
-        """Of which n-grams ``(M,)`` a winning window reached over the beginning of the text, and over its end."""
+        """Return for which n-grams ``(M,)`` a winning window reached over the start of the text, and over its end."""
         scores, widest = self._scores, self._scores.adds.shape[2]
         places = self.model.model.filters.flat(self._places)
         sizes = np.repeat(self.call.sizes, self.model.model.filters.num_filters)
@@ -136,10 +139,10 @@ class _Scores:
     """The winning windows of B texts for K filters, ``(B, K)`` each.
 
     Attributes:
-        first: the first word inside, counted through all texts.
-        inside: how many words are inside.
-        adds: ``(B, K, H)``, what each of them adds to the score, the filter's bias included.
-        reach: what of a score reaches the feature: 1 or 0 for relu.
+        first: the index of the first word of the window that is inside the text, counted over all texts.
+        inside: the number of words of the window that are inside the text.
+        adds: ``(B, K, H)``, what each of these words adds to the score, with equal shares of the filter's bias.
+        reach: the ratio of the feature to the score: 1 or 0 for relu.
         features: the activations.
     """
 
@@ -158,14 +161,14 @@ def _terms(offsets: Integers, token: Integers, length: Integers | int, contribut
 
 @dataclass(frozen=True)
 class WinningNgrams:
-    """M n-grams of N texts that made features which are not 0; each is there once a text and place.
+    """The M n-grams of N texts that produce nonzero features, one for each text and position.
 
     Attributes:
-        texts: ``(M,)``, the number of its text, ascending.
-        first: ``(M,)``, its first token, counted through all texts.
-        last: ``(M,)``, the one behind its last.
-        over_start: ``(M,)``, whether a window of it reached over the beginning of the text.
-        over_end: ``(M,)``, the same of the end.
+        texts: ``(M,)``, the number of the n-gram's text, ascending.
+        first: ``(M,)``, its first token, counted over all texts.
+        last: ``(M,)``, its end: the index of its last token plus 1.
+        over_start: ``(M,)``, whether a window of it reached over the start of the text.
+        over_end: ``(M,)``, whether a window of it reached over the end of the text.
         contributions: ``(M, C)`` float32, what the filters that it won add to each logit.
     """
 
@@ -178,7 +181,7 @@ class WinningNgrams:
 
 
 def winning_ngrams(model: LookupModel, encoded: EncodedTexts) -> WinningNgrams:
-    """The n-grams of every text that make its features, with what they add to all logits."""
+    """Return the n-grams of every text that produce its features, with their contributions to all logits."""
     heads = model.model.filters.head.astype(np.float64).T
     parts = []
     for start in range(0, max(len(encoded), 1), CHUNK):
@@ -197,16 +200,16 @@ MEAN, WIDE = "mean", "wide"
 
 @dataclass(frozen=True)
 class Reasons:
-    """Why L logits of each of B texts are what they are: ``bias + ngrams + other``, or ``bias + words + other``.
+    """The attributions of L logits of each of B texts: ``bias + ngrams + other``, or ``bias + words + other``.
 
     Attributes:
-        labels: ``(B, L)``, which logits.
+        labels: ``(B, L)``, the indices of the explained logits.
         logits: ``(B, L)``.
-        bias: ``(B, L)``, what a text without a token has.
-        ngrams: every n-gram that won a filter; of one that reaches over an end of the text, the words in it.
+        bias: ``(B, L)``, the logits of an empty text.
+        ngrams: every n-gram that won a filter, without positions outside the text.
         words: every token that the encoder sees.
-        other: ``mean``, the average of the word vectors, and ``wide``, the linear model over words and pairs of words:
-            those that the model has, ``(B, L)`` each.
+        other: ``mean``, the average of the word vectors, and ``wide``, the linear model over words and pairs of words,
+            ``(B, L)`` each, if the model has them.
     """
 
     labels: Integers
@@ -218,7 +221,7 @@ class Reasons:
 
 
 def reasons(winners: Winners, labels: Integers) -> Reasons:
-    """The reasons of the logits ``labels (B, L)`` of some texts, from the windows that won in them."""
+    """Return the attributions of the logits ``labels (B, L)`` of a batch of texts, from its winning windows."""
     call, model = winners.call, winners.model.model
     chosen = np.arange(len(labels))[:, None], labels
     bias = (model.bias * UNIT).astype(np.float64)[labels]

@@ -1,4 +1,4 @@
-"""What may be wrong with labelled texts: suspected label errors, n-grams that give labels away, duplicates."""
+"""Audits labelled texts: finds suspected label errors, n-grams that give labels away, and near-duplicates."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from textcnn.reading.statistics import NearDuplicate, count_conflicts, digest, f
 
 @dataclass(frozen=True)
 class Suspect:
-    """A training row and what the model that had not seen it says of its label.
+    """A training row, and the out-of-fold probability that its label is right.
 
     Attributes:
-        row: its number, from 0, in the order the rows were read.
+        row: the number of the row, from 0, in the order the rows were read.
         given: its label, or labels.
-        suggested: the label that is more probable than the given one; of a multi-label row, the label that is absent
-            where it should be there, or there where it should not. None: the given one is the most probable.
-        probability: that the given label is right, out of fold.
+        suggested: the label that is more probable than the given one; for a multi-label row, the label that is most
+            probably missing or superfluous. None: the given label is the most probable one.
+        probability: the out-of-fold probability that the given label is right.
     """
 
     row: int
@@ -40,14 +40,14 @@ class Suspect:
 
 
 def rank_rows(folds: OutOfFold, labels: Labels, truth: Sequence[tuple[str, ...]]) -> list[Suspect]:
-    """Every row, the one with the least probability of its own label first (self-confidence, Northcutt et al. 2021).
+    """Return all rows, ranked by the probability of their given label (self-confidence, Northcutt et al. 2021).
 
-    A multi-label row is as probable as the least probable of its C decisions. A label that the artifact does not know
-    has probability 0.
+    The least probable row comes first. The probability of a multi-label row is that of the least probable of its C
+    decisions. A label that the artifact lacks has probability 0.
 
     Args:
-        folds: of these rows.
-        labels: those of the artifact.
+        folds: the out-of-fold probabilities of the rows.
+        labels: the labels of the artifact.
         truth: the labels of each row.
     """
     probs = folds.probabilities.astype(np.float64)
@@ -74,17 +74,17 @@ def _ascending(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found in N labelled texts.
+    """The findings of an audit of N labelled texts.
 
     Attributes:
-        rows: N.
-        suspects: all rows, the one whose label is least probable first; none: there is no cross validation of them.
-        reason: why there are no suspects.
-        second_opinion: whether linear models were asked too (:mod:`textcnn.explain.linear_ensemble`).
-        conflicts: distinct texts that occur with more than one label.
-        shortcuts: n-grams that decide a label alone.
-        test_rows: texts that were compared with these; none: there were none.
-        near_duplicates: those of them that are in these texts too, or nearly.
+        rows: N, the number of rows.
+        suspects: all rows, those with the least probable labels first; none: no out-of-fold probabilities exist.
+        reason: the reason why there are no suspects.
+        second_opinion: whether linear models contributed to the ranking (:mod:`textcnn.explain.linear_ensemble`).
+        conflicts: the number of distinct texts that occur with more than one label.
+        shortcuts: the n-grams that decide a label alone.
+        test_rows: the number of test texts that were compared with the rows; none: no test texts were given.
+        near_duplicates: the test texts that occur among the rows, exactly or nearly.
     """
 
     rows: int
@@ -97,7 +97,7 @@ class Audit:
     near_duplicates: list[NearDuplicate] = field(default_factory=list)
 
     def to_dict(self, texts: Sequence[str], top: int) -> dict[str, Any]:
-        """For JSON, with the first ``top`` of each list."""
+        """Return the findings as JSON values, with the first ``top`` entries of each list."""
         suspects = [suspect for suspect in self.suspects or () if suspect.suggested is not None]
         return {
             "rows": self.rows,
@@ -121,17 +121,17 @@ class Audit:
 def audit(
     folder: str | Path, examples: Examples, test: Sequence[str] | None = None, *, similarity: float = 0.8, **limits: Any
 ) -> Audit:
-    """Look for what may be wrong with a text model's training rows.
+    """Audit the training rows of a text model for label errors, conflicting labels, shortcuts and near-duplicates.
 
     Args:
-        folder: the model; with ``train --folds K`` it has what ranks the rows.
-        examples: its training rows; of other rows nothing is ranked.
-        test: texts that must not be among them.
-        similarity: from which on two texts are nearly the same (:mod:`textcnn.reading.statistics`).
-        limits: of shortcuts, as :func:`textcnn.explain.shortcuts.find_shortcuts` has them.
+        folder: the model folder; label errors are ranked if it was trained with ``train --folds K``.
+        examples: the rows; label errors are ranked only if these are the model's training rows.
+        test: test texts, which should not occur among the rows.
+        similarity: the similarity from which two texts count as near-duplicates (:mod:`textcnn.reading.statistics`).
+        limits: the thresholds of :func:`textcnn.explain.shortcuts.find_shortcuts`.
 
     Raises:
-        ArtifactError: the folder is not whole, or its model is for images.
+        ArtifactError: the folder is incomplete, or its model is for images.
     """
     predictor = Predictor.load(folder)
     predictor.text_inputs()
@@ -151,7 +151,7 @@ def audit(
 
 
 def _folds_of(folder: Path, examples: Examples, num_labels: int) -> tuple[OutOfFold | None, str]:
-    """What cross validation said of these rows, or why it said nothing."""
+    """Return the out-of-fold probabilities of these rows, or none and the reason why there are none."""
     if not (folder / FOLDS).is_file():
         return (
             None,

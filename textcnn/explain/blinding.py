@@ -1,4 +1,4 @@
-"""A model that is blind to words and phrases, written from one that is not; no weight is changed, no torch needed."""
+"""Writes a copy of a model that ignores given words and phrases, without changing a weight and without torch."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from textcnn.tokenization.tokenizer import Tokenizer
 def write_blinded(
     folder: str | Path, output: str | Path, *, words: Iterable[str] = (), phrases: Iterable[str] = ()
 ) -> tuple[str, ...]:
-    """Write a text model that reads ``[UNK]`` wherever one of these words or phrases stands; what it is blind to.
+    """Write a text model that reads ``[UNK]`` in place of these words and phrases; return all that it ignores.
 
     Args:
-        folder: a model folder, whose files are copied; what it is blind to, the new one is too.
-        output: the new folder; it may be the old one.
-        words: single words; each stands for its possessive as well.
-        phrases: runs of words, which are hidden only where they stand together.
+        folder: a model folder, whose files are copied; what it already ignores, the copy ignores too.
+        output: the new folder, which may be the same.
+        words: single words; the possessive of each is ignored as well.
+        phrases: sequences of words, each ignored only as a whole.
 
     Raises:
         ArtifactError: there is no such model, or the new one cannot be written.
-        ConfigError: it classifies images, its tokens are no words, or a word or phrase cannot be found in a text.
+        ConfigError: the model is for images, its tokens are not words, or a word or phrase cannot occur in a text.
     """
     folder = Path(folder)
     saved = read_config(folder)
@@ -53,10 +53,10 @@ def write_blinded(
 
 
 def read_words(path: Path) -> list[str]:
-    """The words of a file, one a line; blank lines are none.
+    """Read words from a file with one word per line, skipping blank lines.
 
     Raises:
-        ConfigError: it cannot be read, or has no word.
+        ConfigError: the file cannot be read, or has no word.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()

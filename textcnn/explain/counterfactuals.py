@@ -1,4 +1,4 @@
-"""The logits of a text without one of its words, or with another in its place: exact, by few additions."""
+"""Computes exact logits of counterfactual texts, in which one word is deleted or replaced, from cached products."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from textcnn.tokenization.ngrams import logarithms
 
 Integers = npt.NDArray[np.int64]
 
-NOTHING = -1  # the key of no feature
+NOTHING = -1  # a key that stands for no feature
 
 
 def pairs(first: Integers, second: Integers) -> Integers:
-    """Keys of pairs of neighbours; of none where either is below 0."""
+    """Return the keys of pairs of adjacent types; :data:`NOTHING` where either type is negative."""
     return np.where((first >= 0) & (second >= 0), (first + 1) << 32 | second, NOTHING)
 
 
 class WideChanges:
-    """The wide branch of one text.
+    """The wide branch's logits for variants of one text, computed from the features that change.
 
     Args:
-        model: with a wide branch.
+        model: a model with a wide branch.
         ids: ``(T,)`` int64, all types of the text.
     """
 
@@ -38,19 +38,19 @@ class WideChanges:
         assert table is not None
         self._keys, self._idf = features.keys, features.idf.astype(np.float64)
         self._table, self._scale = table, model.model.scale
-        held = np.concatenate([ids, pairs(ids[:-1], ids[1:])])
-        self._held, self._counts = np.unique(held, return_counts=True)
-        rows, known = self._rows(self._held)
+        features_of_text = np.concatenate([ids, pairs(ids[:-1], ids[1:])])
+        self._present, self._counts = np.unique(features_of_text, return_counts=True)
+        rows, known = self._rows(self._present)
         weights = np.where(known, self._weights(self._counts, rows), 0.0)
         self._sum = weights @ self._table[rows].astype(np.float64) if len(self._keys) else np.zeros(table.shape[1])
         self._squares = float(weights @ weights)
 
     def logits(self, keys: Integers, changes: Integers) -> Doubles:
-        """What the branch adds to the logits ``(D, C)`` of D variants of the text.
+        """Return what the branch adds to the logits ``(D, C)`` of D variants of the text.
 
         Args:
-            keys: ``(D, M)``, features whose counts change; one may stand there several times.
-            changes: ``(M,)``, by how much, 1 or -1.
+            keys: ``(D, M)``, the features whose counts change; a feature may occur several times.
+            changes: ``(M,)``, the change of each count, 1 or -1.
         """
         sums = np.tile(self._sum, (len(keys), 1))
         squares = np.full(len(keys), self._squares)
@@ -63,7 +63,7 @@ class WideChanges:
             old, new = (np.where(fresh, self._weights(count, rows), 0.0) for count in (before, after))
             sums += (new - old)[:, None] * self._table[rows]
             squares += new * new - old * old
-        # Without a feature the squares sum to 0, but for rounding; one feature has at least 1.
+        # The sum of squares is at least 1 if there is a feature, and 0 up to rounding if there is none.
         norms = np.sqrt(np.where(squares > 0.5, squares, np.inf))
         return np.asarray(sums * (self._scale / norms)[:, None], np.float64)
 
@@ -74,10 +74,10 @@ class WideChanges:
         return rows, self._keys[rows] == keys
 
     def _count(self, keys: Integers) -> Integers:
-        if not len(self._held):
+        if not len(self._present):
             return np.zeros(len(keys), np.int64)
-        places = np.minimum(np.searchsorted(self._held, keys), len(self._held) - 1)
-        return np.where(self._held[places] == keys, self._counts[places], 0)
+        places = np.minimum(np.searchsorted(self._present, keys), len(self._present) - 1)
+        return np.where(self._present[places] == keys, self._counts[places], 0)
 
     def _weights(self, counts: Integers, rows: Integers) -> Doubles:
         idf = self._idf[rows] if len(self._idf) else np.zeros(len(rows))
@@ -86,63 +86,63 @@ class WideChanges:
 
 Array = npt.NDArray[Any]
 
-BLOCK = 256  # words tried at once
+BLOCK = 256  # replacements computed at once
 
 
 class Variants:
-    """One text and the logits of what it could be.
+    """One text, with the logits of its variants in which a word is deleted or replaced.
 
     Args:
-        model: of precision float32.
-        ids: ``(T,)`` types of the text; behind the vocabulary those of ``unseen``.
-        unseen: as the model's inputs give it.
+        model: a model of precision float32.
+        ids: ``(T,)`` types of the text; ids from the size of the vocabulary up are words of ``unseen``.
+        unseen: the unseen words, from the model's inputs.
     """
 
     def __init__(self, model: LookupModel, ids: Array, unseen: Unseen | None = None) -> None:
         self._model, self._ids = check_exact(model), ids.astype(np.int64)
         self._unseen, limit = unseen or Unseen(), model.inputs.max_length
-        # Without one of its words, a cut text shows one word more.
+        # If a word of a truncated text is deleted, the first word that was cut moves into view.
         self._longest = len(ids) if limit is None else limit
         seen = self._ids[: self._longest + 1]
-        held, numbers = model.rows(seen, self._unseen)
-        self._products, self._means = held.products[numbers], held.means[numbers]
+        cached, numbers = model.rows(seen, self._unseen)
+        self._products, self._means = cached.products[numbers], cached.means[numbers]
         one_layer = model.model
         self._filters = one_layer.filters
         self._starts = self._filters.first_taps
         self._wide = None if one_layer.features is None else WideChanges(model, self._ids)
 
     def __len__(self) -> int:
-        """T, the words of the text."""
+        """Return T, the number of words of the text."""
         return len(self._ids)
 
     def logits(self) -> Doubles:
-        """Logits ``(C,)`` of the text as it is."""
+        """Return the logits ``(C,)`` of the unchanged text."""
         encoder = self._base()
         nothing = np.zeros((1, 0), np.int64)
         return np.asarray(self._with_wide(encoder, nothing, np.zeros(0, np.int64))[0])
 
     def without_each(self) -> Doubles:
-        """Logits ``(T, C)`` of the text without each of its words: the neighbours of what is gone stand together."""
+        """Return the logits ``(T, C)`` of the text without each of its words, whose neighbours become adjacent."""
         count = len(self._products)
         features = self._features([self._joined(g) for g in range(len(self._filters.sizes) if count else 0)], count)
         if count == 1:
             features[:] = 0  # nothing is left
         sums = self._means.sum(axis=0) - self._means
         encoder = self._close(features, sums // max(count - 1, 1))
-        if len(self) > count:  # words that the encoder does not see
+        if len(self) > count:  # deleting a word that the encoder does not see leaves its logits unchanged
             encoder = np.concatenate([encoder, np.tile(self._base(), (len(self) - count, 1))])
         ids, nothing = self._ids, np.full(1, -1)
-        before, behind = np.concatenate([nothing, ids[:-1]])[: len(ids)], np.concatenate([ids[1:], nothing])[: len(ids)]
-        keys = np.stack([ids, pairs(before, ids), pairs(ids, behind), pairs(before, behind)], axis=1)
+        before, after = np.concatenate([nothing, ids[:-1]])[: len(ids)], np.concatenate([ids[1:], nothing])[: len(ids)]
+        keys = np.stack([ids, pairs(before, ids), pairs(ids, after), pairs(before, after)], axis=1)
         return self._with_wide(encoder, keys, np.array([-1, -1, -1, 1]))
 
     def with_each(self, place: int, types: Array, unseen: Unseen | None = None) -> Doubles:
-        """Logits ``(N, C)`` of the text with each of ``types (N,)`` in the place of one of its words.
+        """Return the logits ``(N, C)`` of the text with one word replaced by each of ``types (N,)``.
 
         Args:
-            place: of the word, from 0.
-            types: behind the vocabulary those of ``unseen``, which is not the text's.
-            unseen: words that the vocabulary does not have.
+            place: the index of the word, from 0.
+            types: the replacements; ids from the size of the vocabulary up are words of ``unseen``.
+            unseen: the unseen words among the replacements, not those of the text.
         """
         parts = [self._with_block(place, types[k : k + BLOCK], unseen) for k in range(0, len(types), BLOCK)]
         return np.concatenate([np.zeros((0, self._model.model.num_labels)), *parts])
@@ -150,8 +150,8 @@ class Variants:
     def _with_block(self, place: int, types: Array, unseen: Unseen | None) -> Doubles:
         types = types.astype(np.int64)
         if place < self._longest:
-            held, numbers = self._model.rows(types, unseen)
-            products, means = held.products[numbers], held.means[numbers]
+            cached, numbers = self._model.rows(types, unseen)
+            products, means = cached.products[numbers], cached.means[numbers]
             best = [self._replaced(g, place, products) for g in range(len(self._filters.sizes))]
             features = self._features(best, len(types))
             seen = self._means[: self._longest]
@@ -161,28 +161,28 @@ class Variants:
         if self._wide is None:
             return encoder
         types = np.minimum(types, len(self._model.inputs.tokenizer))  # unseen words have no feature
-        before, old, behind = (
+        before, old, after = (
             np.full(len(types), self._ids[k] if 0 <= k < len(self) else -1) for k in (place - 1, place, place + 1)
         )
-        gone = [old, pairs(before, old), pairs(old, behind)]
-        come = [types, pairs(before, types), pairs(types, behind)]
+        gone = [old, pairs(before, old), pairs(old, after)]
+        come = [types, pairs(before, types), pairs(types, after)]
         return self._with_wide(encoder, np.stack(gone + come, axis=1), np.array([-1, -1, -1, 1, 1, 1]))
 
     def _base(self) -> Doubles:
-        """Logits ``(1, C)`` of the text but for its wide part."""
+        """Return the logits ``(1, C)`` of the unchanged text without the wide branch."""
         seen = self._products[: self._longest]
         groups = range(len(self._filters.sizes) if len(seen) else 0)
         best = [self._sums(self._slots(g, seen)).max(axis=0, keepdims=True) for g in groups]
         return self._close(self._features(best, 1), self._means[: self._longest].sum(axis=0)[None] // max(len(seen), 1))
 
     def _slots(self, g: int, words: Array) -> list[Array]:
-        """For each slot of group g, what every word adds there, ``(T + 2 h - 2, F)``: h - 1 zeros before and behind."""
+        """Return the product of every word with each tap of group g, ``(T + 2 h - 2, F)``, padded with h - 1 zeros."""
         size, tap = int(self._filters.sizes[g]), int(self._starts[g])
         outside = np.zeros((size - 1, words.shape[2]), words.dtype)
         return [np.concatenate([outside, words[:, tap + i], outside]) for i in range(size)]
 
     def _sums(self, slots: list[Array]) -> Array:
-        """Sums of all windows ``(T + h - 1, F)``; the first ends with the first word."""
+        """Return the sums of all windows ``(T + h - 1, F)``; the first window ends with the first word."""
         count = len(slots[0]) - len(slots) + 1
         total = slots[0][:count].copy()
         for i, slot in enumerate(slots[1:], start=1):
@@ -190,11 +190,12 @@ class Variants:
         return total
 
     def _joined(self, g: int) -> Array:
-        """Largest sums ``(T, F)`` of group g without each word."""
+        """Return the max-pooled sums ``(T, F)`` of group g without each word."""
         slots, count = self._slots(g, self._products), len(self._products)
         size, sums = len(slots), self._sums(slots)
         best = _largest_around(sums, size)
-        for left in range(1, size):  # words of the window that stand before the gap; padded place p + size - 1 is p
+        # New windows span the gap, with `left` words before it; index p of the text is p + size - 1 in the padded one.
+        for left in range(1, size):
             total = slots[0][size - 1 - left : size - 1 - left + count].copy()
             for i in range(1, size):
                 start = size - 1 - left + i + (i >= left)
@@ -203,11 +204,11 @@ class Variants:
         return best
 
     def _replaced(self, g: int, place: int, products: Array) -> Array:
-        """Largest sums ``(N, F)`` of group g with rows ``(N, S, F)`` at ``place``."""
+        """Return the max-pooled sums ``(N, F)`` of group g with rows ``(N, S, F)`` at ``place``."""
         slots = self._slots(g, self._products[: self._longest])
         size, tap = len(slots), int(self._starts[g])
         best = np.tile(_largest_around(self._sums(slots), size)[place], (len(products), 1))
-        for own in range(size):  # where in the window the word stands
+        for own in range(size):  # the position of the word in the window
             first = place + size - 1 - own
             total: Any = None
             for i in range(size):
@@ -217,14 +218,14 @@ class Variants:
         return best
 
     def _features(self, best: list[Array], count: int) -> npt.NDArray[np.float32]:
-        """Features ``(D, K)`` from the largest sums ``(D, F)`` of each group; without any, zeros."""
+        """Return the features ``(D, K)`` of the max-pooled sums ``(D, F)`` of each group; zeros if there are none."""
         if not best:
             return np.zeros((count, len(self._filters.bias)), np.float32)
         assert isinstance(self._model.filters, FloatFilters)
         return self._model.filters.features(np.stack(best, axis=1), np.zeros(count, np.bool_))
 
     def _close(self, features: npt.NDArray[np.float32], means: Integers) -> Doubles:
-        """Logits ``(D, C)`` but for the wide part, from features ``(D, K)`` and shares of the mean ``(D, C)``."""
+        """Return logits ``(D, C)`` without the wide branch, from features ``(D, K)`` and mean terms ``(D, C)``."""
         heads = features.astype(np.float64) @ self._filters.head.astype(np.float64)
         return np.asarray(heads + (means + self._model.model.bias) * UNIT, np.float64)
 
@@ -233,9 +234,9 @@ class Variants:
 
 
 def _largest_around(sums: Array, size: int) -> Array:
-    """Of window sums ``(T + h - 1, F)``, the largest that do not touch each word, ``(T, F)``; -inf where all do."""
+    """Return for each word the maximum ``(T, F)`` of the sums ``(T + h - 1, F)`` of windows without it; else -inf."""
     count = len(sums) - size + 1
     none = np.full((size, sums.shape[1]), -np.inf, sums.dtype)
     before = np.concatenate([none[:1], np.maximum.accumulate(sums, axis=0)])[:count]
-    behind = np.concatenate([np.maximum.accumulate(sums[::-1], axis=0)[::-1], none])[size:][:count]
-    return np.asarray(np.maximum(before, behind))
+    after = np.concatenate([np.maximum.accumulate(sums[::-1], axis=0)[::-1], none])[size:][:count]
+    return np.asarray(np.maximum(before, after))

@@ -1,4 +1,4 @@
-"""Explanations as JSON values, and the exact linear terms behind ``mean`` and ``wide``."""
+"""Converts attributions to JSON values, and computes the exact terms of ``mean`` and ``wide`` for each word."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from textcnn.tokenization.pipeline import EncodedTexts
 
 
 class Entry(TypedDict):
-    """Some characters of the text, ``text[start:end]``, and what they add; without any: all that is not listed."""
+    """A span ``text[start:end]`` and its contribution; an empty span stands for all that are not listed."""
 
     text: str
     start: int
@@ -28,7 +28,7 @@ class Entry(TypedDict):
 
 
 class Term(TypedDict):
-    """A part of the logit that stands beside n-grams and words; where all is listed, what it is the sum of."""
+    """A further part of the logit, ``mean`` or ``wide``; ``terms`` itemizes it if all entries are listed."""
 
     name: str
     contribution: float
@@ -36,7 +36,10 @@ class Term(TypedDict):
 
 
 class Explanation(TypedDict):
-    """One logit: ``bias + ngrams + other``, and as well ``bias + words + other``; strongest entries first."""
+    """The explanation of one logit: the sum ``bias + ngrams + other``, or ``bias + words + other``.
+
+    Entries are sorted by strength, the strongest first.
+    """
 
     label: str
     logit: float
@@ -54,14 +57,14 @@ def explanations(
     places: Places,
     top: int | None,
 ) -> list[list[Explanation]]:
-    """The explanations of each text's logits.
+    """Convert the attributions of B texts to one list of explanations per text.
 
     Args:
-        found: reasons of B texts.
-        labels: names of the logits.
-        texts: B.
-        places: of the tokens of all texts.
-        top: how many n-grams and words to list; none: all.
+        found: the attributions.
+        labels: the names of the logits.
+        texts: the B texts.
+        places: the character offsets of the tokens of all texts.
+        top: the number of n-grams and of words to list; none: all.
     """
     columns = []
     for n in range(found.labels.shape[1]):
@@ -81,7 +84,7 @@ def explanations(
 
 
 def entries(terms: Terms, column: int, texts: Sequence[str], places: Places, top: int | None) -> list[list[Entry]]:
-    """The strongest terms of each text, and behind them the sum of the rest."""
+    """Return the strongest terms of each text as entries, followed by one with the sum of the rest."""
     contributions = terms.contributions[:, column]
     order, offsets, rest = strongest(terms.offsets, contributions, top)
     begins = np.repeat(places.offsets[:-1], np.diff(offsets))
@@ -102,7 +105,7 @@ def entries(terms: Terms, column: int, texts: Sequence[str], places: Places, top
 def strongest(
     offsets: Integers, contributions: Doubles, top: int | None
 ) -> tuple[Integers, Integers, list[float | None]]:
-    """The numbers of each text's strongest terms, where those of each text begin, and the sum of the others, if any."""
+    """Return the indices of each text's strongest terms, their offsets by text, and the sums of the others, if any."""
     lengths = np.diff(offsets)
     most = int(lengths.max(initial=0)) if top is None else top
     ends = np.zeros(len(offsets), np.int64)
@@ -114,22 +117,22 @@ def strongest(
 
 
 def part_terms(model: LookupModel, encoded: EncodedTexts, number: int, labels: Sequence[int]) -> dict[str, Terms]:
-    """The terms of the mean (a token each) and of the wide branch (a feature each, where it first stands) of a text.
+    """Return the terms of the mean, one per token, and of the wide branch, one per feature at its first occurrence.
 
     Args:
         model: the model.
-        encoded: texts as the model's inputs encode them.
-        number: of the text.
-        labels: L columns of the logits.
+        encoded: texts encoded by the model's inputs.
+        number: the number of the text.
+        labels: the L columns of the logits.
     """
-    call, held = model.gathered(encoded, slice(number, number + 1))
+    call, cached = model.gathered(encoded, slice(number, number + 1))
     columns, terms = list(labels), {}
     if model.model.means is not None:
-        shares = held.means[call.rows][:, columns].astype(np.float64) * (UNIT / max(len(call.rows), 1))
+        shares = cached.means[call.rows][:, columns].astype(np.float64) * (UNIT / max(len(call.rows), 1))
         terms[MEAN] = _terms(np.arange(len(shares)), np.ones(len(shares), np.int64), shares)
     if model.model.features is not None:
         whole = np.zeros((len(call.wide_rows), model.model.num_labels), np.int64)
-        each = np.arange(len(whole) + 1)  # every feature as a text of its own: the kernel's own rounding
+        each = np.arange(len(whole) + 1)  # each feature as a text of its own, so that it is rounded as the kernel does
         if len(whole):
             features = call.table, call.scale, call.wide_rows, call.wide_weights
             core.twin("lookup").add_features(*features, each, whole, threads=1)
@@ -144,9 +147,9 @@ def _terms(first: Integers, length: Integers, shares: Doubles) -> Terms:
 
 
 def _places(ids: Integers, keys: Integers) -> tuple[Integers, Integers]:
-    """Where each wide feature first stands in a text, and its words: one or two."""
-    held = np.concatenate([ids, (ids[:-1] + 1) << 32 | ids[1:]])
-    known, first = np.unique(held, return_index=True)
+    """Return the position of the first occurrence of each wide feature in a text, and its length in words, 1 or 2."""
+    present = np.concatenate([ids, (ids[:-1] + 1) << 32 | ids[1:]])
+    known, first = np.unique(present, return_index=True)
     places = first[np.searchsorted(known, keys)] if len(keys) else np.zeros(0, np.int64)
     is_pair = keys >> 32 > 0
     return np.where(is_pair, places - len(ids), places), is_pair + 1

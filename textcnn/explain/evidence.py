@@ -1,4 +1,4 @@
-"""Evidence of an answer: the training rows that hold what decided it, and the index that finds them."""
+"""Finds evidence for an answer: the training rows that contain the word pairs which decided it, by an index."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from textcnn.tokenization.ragged import Ragged
 
 Integers = npt.NDArray[np.int64]
 
-MOST_PAIRS, MOST_ROWS = 2**18, 3  # of an index, and of each pair: at most 8 MB
-FLAGGED = 0.01  # share of the training rows that would be without evidence
-OUTSIDE = -1  # in the place of a type: an end of the text
+MOST_PAIRS, MOST_ROWS = 2**18, 3  # pairs in an index, and rows cited for each: the file has at most 8 MB
+FLAGGED = 0.01  # the threshold is set so that this share of the training rows would have no evidence
+OUTSIDE = -1  # stands in the place of a type for an end of the text
 
 
 def pair_key(first: Any, second: Any) -> Any:
-    """One number for two types; :data:`OUTSIDE` stands for an end of the text."""
+    """Combine two types into one integer key; :data:`OUTSIDE` stands for an end of the text."""
     return (np.asarray(first, np.int64) + 2) << 32 | (np.asarray(second, np.int64) + 1)
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """The distinct pairs of each text, in the order of texts and keys.
+    """The distinct word pairs of each text, sorted by text and key.
 
     Attributes:
-        texts: ``(M,)``.
-        keys: ``(M,)``.
-        ngram: ``(M,)``, the winning n-gram that holds the pair and counts most.
+        texts: ``(M,)``, the number of the pair's text.
+        keys: ``(M,)``, the key of the pair.
+        ngram: ``(M,)``, the index of the winning n-gram with the largest weight that contains the pair.
     """
 
     texts: Integers
@@ -48,19 +48,19 @@ class Pairs:
 
 
 def pairs_of(won: WinningNgrams, encoded: EncodedTexts, weight: npt.NDArray[np.floating]) -> Pairs:
-    """The pairs in winning n-grams, each once a text, with the n-gram of the largest weight ``(M,)``.
+    """Return the distinct pairs in the winning n-grams of each text, with the n-gram of the largest weight ``(M,)``.
 
-    An n-gram has a pair with an end of its text where a window of it reached over that end.
+    An n-gram whose window reached over an end of the text also gives a pair of a word and that end.
     """
     lengths, keys, ngram = won.last - won.first, [], []
     for i in range(-1, int(lengths.max(initial=0))):  # pairs of the words i and i + 1
-        held = np.flatnonzero(((i >= 0) | won.over_start) & ((i + 1 < lengths) | (won.over_end & (i + 1 == lengths))))
-        token = won.first[held] + i
-        first = np.full(len(held), OUTSIDE) if i < 0 else encoded.ids[token]
-        inside = i + 1 < lengths[held]
+        have = np.flatnonzero(((i >= 0) | won.over_start) & ((i + 1 < lengths) | (won.over_end & (i + 1 == lengths))))
+        token = won.first[have] + i
+        first = np.full(len(have), OUTSIDE) if i < 0 else encoded.ids[token]
+        inside = i + 1 < lengths[have]
         second = np.where(inside, encoded.ids[np.where(inside, token + 1, 0)], OUTSIDE)
         keys.append(pair_key(first, second))
-        ngram.append(held)
+        ngram.append(have)
     return _each_once(won.texts, np.concatenate(keys), np.concatenate(ngram), weight)
 
 
@@ -74,17 +74,17 @@ def _each_once(of_ngram: Integers, keys: Integers, ngram: Integers, weight: npt.
 
 
 def _sayable(model: LookupModel, keys: Integers) -> npt.NDArray[np.bool_]:
-    """Which pairs are of words that the model knows: not temporary, and neither unknown nor blinded."""
+    """Return which pairs consist of words of the vocabulary: not unseen, unknown or blinded words."""
     first, second = (keys >> 32) - 2, (keys & 0xFFFFFFFF) - 1
     unknown, size = model.inputs.tokenizer.unknown_id, len(model.inputs.tokenizer)
     return np.asarray((first < size) & (second < size) & (first != unknown) & (second != unknown))
 
 
 def check_architecture(config: ModelConfig) -> None:
-    """Whether a model of these settings may have evidence: what is known before it is trained.
+    """Check, before training, that a model of these settings can have evidence.
 
     Raises:
-        ConfigError: its features are not n-grams of two words or more that win filters.
+        ConfigError: the model has no max-pooled filters over two words or more.
     """
     sizes = config.settings.get("kernel_sizes", (2,))
     if config.architecture != "kim" or max(sizes) < 2:
@@ -102,14 +102,14 @@ def build_evidence(
     *,
     most_pairs: int = MOST_PAIRS,
 ) -> EvidenceIndex:
-    """The index of a model's training rows.
+    """Build the index of evidence of a model's training rows.
 
     Args:
-        model: in float32.
-        encoded: N training rows.
-        truth: their labels.
-        numbers: ``(N,)``, their numbers in the data.
-        most_pairs: kept at most; pairs of more rows go first.
+        model: a model of precision float32.
+        encoded: the N training rows.
+        truth: the labels of the rows.
+        numbers: ``(N,)``, the numbers of the rows in the data.
+        most_pairs: the largest number of pairs to keep; those in the most rows are kept.
     """
     won = winning_ngrams(model, encoded)
     strength = np.abs(won.contributions).max(axis=1, initial=0)
@@ -140,7 +140,7 @@ def build_evidence(
 
 
 def known_shares(index: EvidenceIndex, pairs: Pairs, num_texts: int, *, leave_out: int = 0) -> npt.NDArray[np.float64]:
-    """The share of known pairs of each text, ``(N,)``; a pair is known if more rows than ``leave_out`` have it."""
+    """Return the share of known pairs of each text, ``(N,)``; a known pair is in more than ``leave_out`` rows."""
     known = np.zeros(len(pairs.keys), np.bool_)
     if len(index.keys):
         place = np.minimum(np.searchsorted(index.keys, pairs.keys), len(index.keys) - 1)
@@ -149,19 +149,19 @@ def known_shares(index: EvidenceIndex, pairs: Pairs, num_texts: int, *, leave_ou
     return np.asarray(np.bincount(pairs.texts, known, minlength=num_texts) / np.maximum(every, 1))
 
 
-MOST_CITED = 3  # pairs that an answer names
+MOST_CITED = 3  # pairs cited for an answer
 CHUNK = 512  # answers in memory at once
 NO_EVIDENCE = "no_evidence"
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What training says of one text's answer.
+    """The evidence in the training rows for the answer to one text.
 
     Attributes:
-        share: of the pairs in its winning n-grams, those that are known.
-        enough: whether that reaches the threshold.
-        cited: the pairs that speak most for the label: ``{ngram, contribution, count, rows: [{row, labels}]}``.
+        share: the share of the pairs in its winning n-grams that occur in training.
+        enough: whether that share reaches the threshold.
+        cited: the pairs that add most to the label's logit: ``{ngram, contribution, count, rows: [{row, labels}]}``.
     """
 
     share: float
@@ -169,20 +169,20 @@ class Evidence:
     cited: list[dict[str, Any]]
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the share and the cited pairs as JSON values."""
         return {"share": self.share, "cited": self.cited}
 
 
 def find_evidence(
     model: LookupModel, index: EvidenceIndex, texts: Sequence[str], labels: Sequence[str]
 ) -> list[Evidence]:
-    """For each text and the label it was given: which training rows hold what speaks for that label.
+    """Find the training rows that support a label of each text.
 
     Args:
-        model: in float32.
-        index: of its training rows.
+        model: a model of precision float32.
+        index: the index of its training rows.
         texts: N texts.
-        labels: ``N`` of the model's labels, e.g. those it gives.
+        labels: a label of the model for each text, such as the predicted one.
     """
     encoded = model.inputs.encode(texts)
     won = winning_ngrams(model, encoded)
@@ -204,7 +204,7 @@ def find_evidence(
 def _cited(
     index: EvidenceIndex, keys: Integers, shares: npt.NDArray[np.float32], model: LookupModel, types: list[str]
 ) -> list[dict[str, Any]]:
-    """The known pairs of a text whose n-grams add most to the label."""
+    """Return the known pairs of a text whose n-grams contribute most to the label."""
     cited: list[dict[str, Any]] = []
     place = np.searchsorted(index.keys, keys)
     for k in np.argsort(-shares, kind="stable").tolist():
@@ -232,10 +232,10 @@ def _row(index: EvidenceIndex, row: int, model: LookupModel) -> dict[str, Any]:
 
 
 def load_evidence(folder: str | Path) -> tuple[LookupModel, EvidenceIndex]:
-    """What :func:`with_evidence` needs of a model folder.
+    """Load a model and its index of evidence from a model folder.
 
     Raises:
-        ArtifactError: it is not whole, or has no evidence.
+        ArtifactError: the folder is incomplete, or has no evidence.
     """
     path = Path(folder) / EVIDENCE
     model = LookupModel.load(folder)
@@ -247,22 +247,22 @@ def load_evidence(folder: str | Path) -> tuple[LookupModel, EvidenceIndex]:
 def with_evidence(
     model: LookupModel, index: EvidenceIndex, answers: Iterable[dict[str, Any]], *, abstain: str | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Answers of :func:`textcnn.prediction.answers.classify_rows` with ``evidence``, and the flag ``no_evidence``.
+    """Add ``evidence``, and the flag ``no_evidence`` where there is too little, to a stream of answers.
 
     Args:
-        model: in float32.
-        index: of its training rows.
-        answers: have ``text``, ``label`` and ``flags``.
-        abstain: the label of answers without evidence; what it would have been is ``label_without_evidence``.
+        model: a model of precision float32.
+        index: the index of its training rows.
+        answers: the answers of :func:`textcnn.prediction.answers.classify_rows`.
+        abstain: the label to put on answers without evidence; the predicted one becomes ``label_without_evidence``.
     """
     stream = iter(answers)
     while chunk := list(islice(stream, CHUNK)):
         texts, labels = [answer["text"] for answer in chunk], [answer["label"] for answer in chunk]
         for answer, evidence in zip(chunk, find_evidence(model, index, texts, labels), strict=True):
-            told = {**answer, "evidence": evidence.to_dict()}
+            found = {**answer, "evidence": evidence.to_dict()}
             if not evidence.enough:
-                told["flags"] = [*answer["flags"], NO_EVIDENCE]
+                found["flags"] = [*answer["flags"], NO_EVIDENCE]
                 if abstain is not None:
-                    told |= {"label": abstain, "label_without_evidence": answer["label"]}
-                    told |= {"labels": []} if "labels" in answer else {}
-            yield told
+                    found |= {"label": abstain, "label_without_evidence": answer["label"]}
+                    found |= {"labels": []} if "labels" in answer else {}
+            yield found

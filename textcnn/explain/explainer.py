@@ -1,4 +1,4 @@
-"""Explanations of texts by any model: exact where it has one layer, else approximate and marked so."""
+"""Explains texts with any model: exactly if it has one layer, and otherwise approximately, marked as such."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from textcnn.tokenization.pipeline import EncodedTexts
 
 
 class Explainer:
-    """``texts -> explanations`` of one model; keeps what several calls need.
+    """A callable that returns the explanations of texts by one model.
 
     Args:
         predictor: a text model.
-        labels: ``predicted``, ``all``, or names.
-        top: how many n-grams and words to list; none: all.
+        labels: the labels to explain: ``predicted``, ``all``, or names of labels.
+        top: the number of n-grams and of words to list; none: all.
 
     Raises:
         ArtifactError: the model is for images.
-        ConfigError: a label that there is not, or a model that was loaded with precision int8.
+        ConfigError: an unknown label, or a model that was loaded with precision int8.
     """
 
     def __init__(
@@ -45,17 +45,17 @@ class Explainer:
         self._model = None if model is None else check_exact(model)
 
     def __call__(self, texts: Any) -> list[Explanation] | list[list[Explanation]]:
-        """The explanation of each text, or, where labels were named, a list for each text.
+        """Return the explanation of each text, or, unless ``labels`` is ``predicted``, a list for each text.
 
         Raises:
-            DataError: a single text where a list belongs.
-            MissingExtraError: the model is of more than one layer and captum is not installed.
+            DataError: a single text instead of a list.
+            MissingExtraError: the model has more than one layer and captum is not installed.
         """
         return list(self.answer(texts).explanations or ())
 
     @property
     def runtime(self) -> Runtime:
-        """Which runtime answers."""
+        """The runtime that computes the answers."""
         return self._predictor.runtime
 
     @property
@@ -64,7 +64,7 @@ class Explainer:
         return self._predictor.labels
 
     def answer(self, rows: Any, *, threshold: float | None = None) -> Answers:
-        """The predictor's answers, and with them the explanations: the windows are looked at once.
+        """Return the predictor's answers with explanations; winning windows are computed once for both.
 
         Raises:
             ConfigError: a threshold for a single-label model, or outside 0 to 1.
@@ -107,7 +107,7 @@ class Explainer:
         return [[{**one, "approximate": METHOD} for one in row] for row in found]
 
     def _chosen(self, logits: Doubles) -> Integers:
-        """The labels to explain ``(B, L)``."""
+        """Return the indices of the labels to explain, ``(B, L)``."""
         if self._columns is not None:
             return np.tile(self._columns, (len(logits), 1))
         probs = probabilities(logits, self._predictor.labels, self._predictor.temperature)

@@ -1,7 +1,7 @@
-"""Approximate reasons of models of more than one layer: integrated gradients (Sundararajan et al. 2017), by captum.
+"""Approximates attributions of deeper models by integrated gradients (Sundararajan et al. 2017), with captum.
 
-The path goes from word vectors of zeros to those of the text. What the words add up to misses the logit by the error of
-the integral, which stands among the other terms, so that the sums hold. Nothing about a word's share is exact.
+The path goes from word vectors of zeros to those of the text. The words' attributions sum to the logit up to the error
+of the numerical integral, which is listed as a further term, so that the sums are right. No attribution is exact.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 METHOD = "integrated gradients"
 ERROR = "error of the integral"
-STEPS = 50  # of the path, as captum has it
+STEPS = 50  # steps of the path, captum's default
 
 
 def integrated_gradients(predictor: Predictor, encoded: EncodedTexts, labels: Integers) -> Reasons:
-    """Reasons of the logits ``labels (B, L)``: words alone, no n-grams.
+    """Return the attributions of the logits ``labels (B, L)`` to words; there are none to n-grams.
 
     Raises:
         MissingExtraError: captum is not installed.
@@ -47,7 +47,7 @@ def integrated_gradients(predictor: Predictor, encoded: EncodedTexts, labels: In
 def _of_text(
     predictor: Predictor, captum: Any, encoded: EncodedTexts, number: int, labels: list[int]
 ) -> tuple[Doubles, Doubles, Doubles, Doubles]:
-    """Shares of the tokens ``(T, L)``, the bias, the wide part and the logits ``(L,)`` of one text."""
+    """Return the attributions of the tokens ``(T, L)``, the bias, the wide part and the logits ``(L,)`` of one text."""
     import torch
 
     model, inputs = predictor.artifact.model, predictor.artifact.text_inputs()
@@ -57,7 +57,7 @@ def _of_text(
         parts = model.branches(batch)  # type: ignore[operator]
 
     def main(words: torch.Tensor) -> torch.Tensor:
-        """Logits of the network (1, C) from a vector for each token."""
+        """Return the network's logits ``(1, C)`` from one vector for each token."""
         own = replace(batch, unique=torch.arange(len(words[0])), inverse=torch.arange(len(words[0])))
         return model.head(model.encoder(words[0], own))  # type: ignore[operator,no-any-return]
 

@@ -1,10 +1,10 @@
-"""A second opinion on labels: linear models of words and characters, cross-validated in parts of the first one's folds.
+"""Combines out-of-fold probabilities with those of cross-validated linear models over words and characters.
 
 Two models of different kinds err on different rows, so both together tell wrong labels from hard texts better than
-either (ensembles of unlike learners as filters of labels: Brodley & Friedl 1999). An n-gram counts as much as it tells
-the label from the others among the rows that train: its naive Bayes log-count ratio (Wang & Manning 2012). Linear
-models cost little, so they have more and smaller folds than the first opinion, and learn from more rows. Logarithms of
-the probabilities are averaged (logarithmic opinion pool, Genest & Zidek 1986), so one that is sure counts for more.
+either (ensembles of unlike learners as filters of labels: Brodley & Friedl 1999). Features are weighted by the naive
+Bayes log-count ratio of their label in the training rows (Wang & Manning 2012). Linear models are cheap, so they have
+more and smaller folds than the first model, and learn from more rows. The logarithms of the probabilities are averaged
+(logarithmic opinion pool, Genest & Zidek 1986), so a confident model counts for more.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from textcnn.tokenization.words import words_of
 
 WORD_NGRAMS = (1, 2)
 CHARACTER_NGRAMS, BUCKETS = (2, 5), 2**20
-SMOOTHING = 0.1  # added to sums of TF-IDF, of which words and characters have length 1 in a text each
+SMOOTHING = 0.1  # added to sums of TF-IDF; the TF-IDF vectors of a text's words and of its characters have length 1
 COST = 3.0  # C of the logistic regressions
-FOLDS = 20  # at most, unless the first opinion has more
-LEAST = 1e-4  # of the probabilities, so that none decides alone
-MOST_WORK = 50_000_000  # characters of all texts times models to fit: about a minute, and some hundred megabytes
+FOLDS = 20  # the largest number of folds, unless the first model has more
+LEAST = 1e-4  # lower bound of the probabilities, so that neither model decides alone
+MOST_WORK = 50_000_000  # characters of all texts times models to fit: about a minute and a few hundred megabytes
 
 Doubles = npt.NDArray[np.float64]
 
@@ -33,16 +33,16 @@ Doubles = npt.NDArray[np.float64]
 def with_second_opinion(
     folds: OutOfFold, texts: Sequence[str], truth: Sequence[tuple[str, ...]], labels: Labels
 ) -> OutOfFold | None:
-    """What cross validation said of N rows, and linear models say that have not seen them either, as one opinion.
+    """Average the out-of-fold probabilities of N rows with those of linear models.
 
     Args:
-        folds: of these rows.
-        texts: N texts.
-        truth: their labels.
-        labels: those of the artifact.
+        folds: the out-of-fold probabilities of the rows.
+        texts: the N texts.
+        truth: the labels of the texts.
+        labels: the labels of the artifact.
 
     Returns:
-        None where that would be more than :data:`MOST_WORK`.
+        The averaged probabilities; None if fitting the linear models would exceed :data:`MOST_WORK`.
     """
     columns = np.array([[name in row for name in labels.names] for row in truth], np.bool_).reshape(len(truth), -1)
     asked = columns[:, 1:] if not labels.multi_label and len(labels) == 2 else columns
@@ -61,7 +61,7 @@ def with_second_opinion(
 
 
 def _pooled(one: Doubles, other: Doubles, multi_label: bool) -> Doubles:
-    """The geometric mean, scaled to a sum of 1: over the labels, or (multi-label) over the yes and no of each."""
+    """Return the geometric mean, normalized to sum to 1 over the labels, or over yes and no of each (multi-label)."""
     if multi_label:
         one, other = (np.stack([1 - probs, probs], axis=-1) for probs in (one, other))
     pooled: Doubles = np.sqrt(np.maximum(one, LEAST) * np.maximum(other, LEAST))
@@ -70,7 +70,7 @@ def _pooled(one: Doubles, other: Doubles, multi_label: bool) -> Doubles:
 
 
 def _parted(fold: npt.NDArray[np.int32], num_parts: int) -> npt.NDArray[np.int32]:
-    """Smaller folds: the rows of each are dealt at random to ``num_parts``; no label is looked at."""
+    """Split each fold at random, without looking at labels, into ``num_parts`` smaller ones."""
     order = np.lexsort((np.random.default_rng(0).permutation(len(fold)), fold))
     parted = fold * num_parts
     parted[order] += np.arange(len(fold), dtype=np.int32) % num_parts
@@ -78,7 +78,7 @@ def _parted(fold: npt.NDArray[np.int32], num_parts: int) -> npt.NDArray[np.int32
 
 
 def _features(texts: Sequence[str]) -> Any:
-    """TF-IDF of words and pairs of words, and of the characters inside words; no label is looked at."""
+    """Return TF-IDF features of words, pairs of words, and character n-grams inside words; labels are not used."""
     from scipy.sparse import hstack
     from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfTransformer
 
@@ -88,10 +88,10 @@ def _features(texts: Sequence[str]) -> Any:
     )
     try:
         counts = [words.fit_transform(words_of(texts)), characters.transform(texts)]
-    except ValueError:  # not a single word
+    except ValueError:  # the texts have no words at all
         counts = [characters.transform(texts)]
     features = hstack([TfidfTransformer(sublinear_tf=True).fit_transform(part) for part in counts]).tocsr()
-    return features[:, np.union1d(features.indices, [0])]  # most buckets are empty; one column there must be
+    return features[:, np.union1d(features.indices, [0])]  # drops empty buckets, but keeps one column
 
 
 def _word_ngrams(words: list[str]) -> list[str]:
@@ -99,29 +99,29 @@ def _word_ngrams(words: list[str]) -> list[str]:
 
 
 def _out_of_fold(features: Any, targets: npt.NDArray[np.bool_], fold: npt.NDArray[np.int32]) -> Doubles:
-    """Of each row and column of ``targets (N, L)`` the probability, by a model of the other folds."""
+    """Return the probability of each target of ``targets (N, L)``, from a model fitted on the other folds."""
     from scipy.sparse import diags
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import normalize
 
     probs = np.zeros(targets.shape)
     for number in np.unique(fold).tolist():
-        held = fold == number
+        test = fold == number
         for column in range(targets.shape[1]):
-            known = targets[~held, column]
-            if known.all() or not known.any():
-                probs[held, column] = known.all()
+            known = targets[~test, column]
+            if known.all() or not known.any():  # a logistic regression needs both classes
+                probs[test, column] = known.all()
                 continue
-            weighted = normalize(features @ diags(_log_count_ratios(features[~held], known)))
-            model = LogisticRegression(C=COST, solver="liblinear").fit(weighted[~held], known)
-            probs[held, column] = model.predict_proba(weighted[held])[:, 1]
+            weighted = normalize(features @ diags(_log_count_ratios(features[~test], known)))
+            model = LogisticRegression(C=COST, solver="liblinear").fit(weighted[~test], known)
+            probs[test, column] = model.predict_proba(weighted[test])[:, 1]
     return probs
 
 
 def _log_count_ratios(features: Any, known: npt.NDArray[np.bool_]) -> Doubles:
-    """Of each column how much more rows with the label have of it than others, as a logarithm.
+    """Return the log-count ratio of each feature: how much more of it rows with the label have than others.
 
-    Each side is compared with what it would have by chance: a label of few rows says little of any n-gram.
+    Each side is compared with its expected share, so that a label with few rows gets no extreme ratios.
     """
     have, lack = (np.asarray(features[rows].sum(axis=0), np.float64).ravel() for rows in (known, ~known))
     total, share = have + lack, float(known.mean())

@@ -1,4 +1,4 @@
-"""The phrase book of a one-layer model: strongest n-grams of the vocabulary, and those seen in texts."""
+"""Lists the strongest n-grams of a one-layer model, over its whole vocabulary or as observed in texts."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from textcnn.tokenization.tokenizer import PAD
 Doubles = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-HIDDEN = 4  # how much further a blinded model is searched, for vetoed phrases are passed over; a list may end early
+HIDDEN = 4  # a blinded model is searched this many times deeper, since blinded phrases are skipped; lists may be short
 
 
 @dataclass(frozen=True)
 class Phrase:
-    """An n-gram and the most that it adds to a logit.
+    """An n-gram and the largest contribution to a logit that it can have.
 
     Attributes:
-        text: its words, as the tokenizer makes them, with blanks between them.
-        contribution: below 0: it speaks against the label.
-        at: where its window reaches over an end of the text: ``start``, ``end``, or ``whole`` for a text of these words
-            alone; none: it counts anywhere.
+        text: its words, as the tokenizer normalizes them, separated by blanks.
+        contribution: the contribution to the logit, negative if against the label.
+        at: the end of the text that the n-gram's window reaches over: ``start``, ``end``, or ``whole`` for a text of
+            these words alone; none: the n-gram counts anywhere.
     """
 
     text: str
@@ -39,19 +39,19 @@ class Phrase:
     at: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON; ``at`` only where there is one."""
+        """Return the phrase as JSON values, without ``at`` if that is none."""
         return {"text": self.text, "contribution": self.contribution, **({"at": self.at} if self.at else {})}
 
 
 @dataclass(frozen=True)
 class Page:
-    """What the model answers to most for one label; each list is strongest first, and ends where nothing is left.
+    """The strongest n-grams for and against one label, each list sorted by strength.
 
     Attributes:
-        label: its name.
-        filters: n-grams of the filters that speak for it, and those that speak against it, behind them.
-        mean: words, by what they add through the mean of the word vectors.
-        wide: words and pairs of words of the wide branch.
+        label: the name of the label.
+        filters: the n-grams of the filters for the label, and those against it.
+        mean: words for and against it, by their contribution through the mean of the word vectors.
+        wide: words and pairs of words for and against it, in the wide branch.
     """
 
     label: str
@@ -60,23 +60,23 @@ class Page:
     wide: tuple[list[Phrase], list[Phrase]]
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: ``{label, filters: {for, against}, mean: ..., wide: ...}``."""
+        """Return the page as JSON values: ``{label, filters: {for, against}, mean: ..., wide: ...}``."""
         return {"label": self.label, **{name: _sides(getattr(self, name)) for name in ("filters", "mean", "wide")}}
 
 
 def phrase_book(
     model: LookupModel, *, top: int = 10, labels: Sequence[str] | None = None, per_filter: int | None = None
 ) -> list[Page]:
-    """The ``top`` n-grams for and against every label, or ``labels``, exactly; blinded words are not among them.
+    """Return the exact ``top`` n-grams for and against each label, among all n-grams without a blinded word.
 
     Args:
-        model: loaded with precision float32.
-        top: length of each list, at most.
-        labels: some of the model's; none: all of them.
-        per_filter: n-grams of one filter, at most; those of one are much alike. None: as many as are in a list.
+        model: a model of precision float32.
+        top: the largest length of each list.
+        labels: labels of the model; none: all of them.
+        per_filter: the largest number of n-grams per filter, since those of one filter are similar. None: no limit.
 
     Raises:
-        ConfigError: the model has no such label, or was loaded with another precision than float32.
+        ConfigError: the model has no such label, or its precision is not float32.
     """
     check_labels(model, labels)
     if model.precision != "float32":
@@ -98,10 +98,10 @@ def phrase_book(
 
 
 def check_labels(model: LookupModel, labels: Sequence[str] | None) -> None:
-    """Whether the model has these labels.
+    """Check that the model has these labels.
 
     Raises:
-        ConfigError: it has not.
+        ConfigError: the model lacks a label.
     """
     for name in labels or ():
         if name not in model.labels.names:
@@ -114,7 +114,7 @@ def _sides(lists: tuple[list[Phrase], list[Phrase]]) -> dict[str, list[dict[str,
 
 
 def _ends(phrases: Sequence[Phrase], top: int) -> tuple[list[Phrase], list[Phrase]]:
-    """The largest and the least, each text once."""
+    """Return the phrases with the largest and with the smallest contributions, without duplicates."""
     ends: list[list[Phrase]] = []
     for sign in (1, -1):
         kept: dict[tuple[str, str | None], Phrase] = {}
@@ -127,7 +127,7 @@ def _ends(phrases: Sequence[Phrase], top: int) -> tuple[list[Phrase], list[Phras
 
 
 def _readable(model: LookupModel, names: Sequence[str]) -> Integers:
-    """Types that a text can give: not the padding, no blinded word."""
+    """Return the types that can occur in a text: neither padding nor a blinded word."""
     hidden = np.array([name in ("", PAD) for name in names], np.bool_)
     if model.inputs.blinding is not None:
         hidden[model.inputs.blinding.types] = True
@@ -141,7 +141,7 @@ def _words_of_mean(
 
 
 def _wide_ngrams(model: LookupModel, label: int, names: Sequence[str], top: int) -> tuple[list[Phrase], list[Phrase]]:
-    """The n-grams of the wide branch, by their weights."""
+    """Return the n-grams of the wide branch with the largest and the smallest weights for a label."""
     table, features, blinding = model.model.table, model.model.features, model.inputs.blinding
     if table is None or features is None:
         return [], []
@@ -158,7 +158,7 @@ def _wide_ngrams(model: LookupModel, label: int, names: Sequence[str], top: int)
 def _strongest(
     values: Doubles, words: Callable[[int], list[str]], hidden: Callable[[list[str]], bool], top: int
 ) -> tuple[list[Phrase], list[Phrase]]:
-    """The largest and the least of many ``values (n,)``, named only where they are listed."""
+    """Return phrases of the largest and the smallest of ``values (n,)``; only those listed are converted to words."""
     ends: list[list[Phrase]] = []
     for sign in (1, -1):
         found: list[Phrase] = []
@@ -173,13 +173,13 @@ def _strongest(
 
 @dataclass(frozen=True)
 class SeenPhrase:
-    """An n-gram of the filters that texts hold.
+    """An n-gram that wins filters in given texts.
 
     Attributes:
-        text: its words with blanks between them.
-        contribution: what the filters that it wins add to the logit, the mean over the texts where it wins one.
-        support: the number of those texts.
-        labels: how many of them have each label.
+        text: its words, separated by blanks.
+        contribution: the contribution of the filters it wins to the logit, averaged over the texts where it wins one.
+        support: the number of these texts.
+        labels: the number of these texts with each label.
     """
 
     text: str
@@ -190,14 +190,14 @@ class SeenPhrase:
 
 @dataclass(frozen=True)
 class SeenPage:
-    """The strongest seen n-grams for and against a label."""
+    """The strongest observed n-grams for and against a label."""
 
     label: str
     strongest: list[SeenPhrase]
     weakest: list[SeenPhrase]
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: ``{label, for, against}``."""
+        """Return the page as JSON values: ``{label, for, against}``."""
         sides = {"for": self.strongest, "against": self.weakest}
         return {"label": self.label, **{side: [asdict(phrase) for phrase in found] for side, found in sides.items()}}
 
@@ -211,7 +211,7 @@ def seen_phrases(
     labels: Sequence[str] | None = None,
     min_support: int = 2,
 ) -> list[SeenPage]:
-    """For every label the ``top`` n-grams for it and against it that win a filter in ``min_support`` texts or more.
+    """Return, for each label, the ``top`` n-grams for and against it that win filters in ``min_support`` texts.
 
     Raises:
         ConfigError: the model has no such label.
@@ -221,13 +221,13 @@ def seen_phrases(
     won = winning_ngrams(model, encoded)
     ngrams, index = np.unique(_types_of(won, encoded), axis=0, return_inverse=True)
     index = index.reshape(-1)
-    held = np.unique(np.stack([index, won.texts]), axis=1)  # (2, P): an n-gram may win twice in a text
-    support = np.bincount(held[0], minlength=len(ngrams))
+    wins = np.unique(np.stack([index, won.texts]), axis=1)  # (2, P): an n-gram may win twice in a text
+    support = np.bincount(wins[0], minlength=len(ngrams))
     names = [*model.inputs.tokenizer.types(), *encoded.unseen.names]
 
     def phrase(ngram: int, contribution: float) -> SeenPhrase:
         words = " ".join(names[k] for k in ngrams[ngram].tolist() if k >= 0)
-        counts = Counter(label for text in held[1, held[0] == ngram].tolist() for label in truth[text])
+        counts = Counter(label for text in wins[1, wins[0] == ngram].tolist() for label in truth[text])
         return SeenPhrase(words, contribution, int(support[ngram]), dict(sorted(counts.items())))
 
     pages = []
@@ -244,12 +244,12 @@ def seen_phrases(
 
 
 def _types_of(won: WinningNgrams, encoded: EncodedTexts) -> npt.NDArray[np.int32]:
-    """The types ``(M, H)`` of every n-gram; below 0 behind its last word."""
+    """Return the types ``(M, H)`` of every n-gram, padded with -1."""
     lengths = won.last - won.first
     types = np.full((len(lengths), int(lengths.max(initial=0))), -1, np.int32)
     for i in range(types.shape[1]):
-        held = lengths > i
-        types[held, i] = encoded.ids[won.first[held] + i]
+        longer = lengths > i
+        types[longer, i] = encoded.ids[won.first[longer] + i]
     return types
 
 
@@ -257,10 +257,10 @@ LISTS = ("filters", "mean", "wide")
 
 
 def difference(first: list[Page], second: list[Page]) -> list[dict[str, Any]]:
-    """For every label of both: the n-grams that one book lists and the other does not, and those of both.
+    """Compare two phrase books: for each label of both, all n-grams that either book lists.
 
-    Each entry has ``text`` and ``first`` and ``second``, the contributions; what a book does not list has none. Those
-    that differ most come first; what is listed once counts as 0 in the other book.
+    Each entry has ``text`` and the contributions ``first`` and ``second``, none where the book does not list it. They
+    are sorted by the difference of the contributions, where none counts as 0.
     """
     others = {page.label: page for page in second}
     return [

@@ -1,4 +1,4 @@
-"""N-grams that decide a class alone: in the data nearly all their texts have one label, and the model follows them."""
+"""Finds shortcuts: n-grams whose texts nearly all have one label, and which alone make the model predict it."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ MIN_SUPPORT, MIN_PURITY, MIN_PROBABILITY = 10, 0.95, 0.9
 
 @dataclass(frozen=True)
 class Shortcut:
-    """A word or a pair of neighbours that stands for a label.
+    """A word or a pair of adjacent words that decides a label alone.
 
     Attributes:
         text: its words.
         label: the label.
-        support: texts that hold it.
-        purity: the share of these that have the label.
-        coverage: the share of the label's texts that hold it.
-        probability: what the model gives the label for a text of these words alone.
+        support: the number of texts that contain it.
+        purity: the share of these texts that have the label.
+        coverage: the share of the label's texts that contain it.
+        probability: the model's probability of the label for a text of these words alone.
     """
 
     text: str
@@ -50,17 +50,17 @@ def find_shortcuts(
     min_purity: float = MIN_PURITY,
     min_probability: float = MIN_PROBABILITY,
 ) -> list[Shortcut]:
-    """All such n-grams, those of most texts first; which of them are leaks is for a reader to say.
+    """Return all shortcuts in labelled texts, sorted by support; whether one is a leak is for a reader to judge.
 
-    A pair is left out where one of its words is a shortcut to the same label already.
+    A pair is omitted if one of its words is a shortcut to the same label already.
 
     Args:
         model: a text model.
-        texts: labelled ones.
-        truth: their labels.
-        min_support: texts that must hold an n-gram.
-        min_purity: the share of them that must have the label.
-        min_probability: what the model must give the label for the n-gram alone.
+        texts: the texts.
+        truth: the labels of each text.
+        min_support: the smallest number of texts that contain the n-gram.
+        min_purity: the smallest share of them that have the label.
+        min_probability: the smallest probability of the label for a text of the n-gram alone.
     """
     inputs, labels = model.text_inputs(), model.labels
     encoded = inputs.encode(texts)
@@ -88,7 +88,7 @@ def find_shortcuts(
 
 
 def _texts_of(tokens: Ragged, min_support: int) -> tuple[Integers, list[Integers]]:
-    """The words and pairs of enough texts, words first, and the texts that hold each."""
+    """Return the words and pairs that occur in ``min_support`` texts, words first, and the texts that contain each."""
     keys, texts = occurrences(tokens.ids, tokens.offsets)
     order = np.lexsort((texts, keys))
     keys, texts = keys[order], texts[order]
@@ -100,13 +100,13 @@ def _texts_of(tokens: Ragged, min_support: int) -> tuple[Integers, list[Integers
 
 
 def _types(key: Any) -> tuple[int, ...]:
-    """The types of a word or pair (:class:`textcnn.tokenization.ngrams.WideFeatures`)."""
+    """Return the types of a word or pair from its key (:class:`textcnn.tokenization.ngrams.WideFeatures`)."""
     first, second = (int(key) >> 32) - 1, int(key) & 0xFFFFFFFF
     return (second,) if first < 0 else (first, second)
 
 
 def _alone(model: Answering, encoded: EncodedTexts, ngrams: list[tuple[int, ...]]) -> npt.NDArray[np.float64]:
-    """Probabilities ``(n, C)`` of texts that are one n-gram each."""
+    """Return the probabilities ``(n, C)`` of texts that consist of one n-gram each."""
     tokens, features = Ragged.from_lists(ngrams), model.text_inputs().wide
     wide = None if features is None else features.transform(tokens)
     alone = EncodedTexts(tokens.ids, tokens.offsets, encoded.unseen, wide)

@@ -1,4 +1,4 @@
-"""The words that are enough for the decision on a text, and what a decision is."""
+"""Finds the words of a text that are sufficient for its label, and defines when a variant keeps the label."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from textcnn.tokenization.ragged import Ragged
 
 
 class Decision:
-    """The label of a text, or its set of labels (multi-label).
+    """The label of a text, or its set of labels (multi-label), to compare variants of the text with.
 
     Args:
-        model: what decides.
-        logits: ``(C,)`` of the text.
+        model: the model.
+        logits: ``(C,)``, the logits of the text.
     """
 
     def __init__(self, model: Answering, logits: npt.NDArray[np.float64]) -> None:
@@ -38,22 +38,22 @@ class Decision:
         self._given = own[0] >= self._limits if model.labels.multi_label else None
 
     def probabilities(self, logits: npt.NDArray[np.float64]) -> Floats:
-        """Probabilities ``(D, C)`` of variants."""
+        """Return the probabilities ``(D, C)`` of variants."""
         return probabilities(logits, self._model.labels, self._model.temperature)
 
     def names(self, logits: npt.NDArray[np.float64]) -> list[tuple[str, ...]]:
-        """The labels that each variant is given."""
+        """Return the labels of each variant."""
         return decide(self.probabilities(logits), self._model.labels, self._model.own_thresholds)
 
     def keeps(self, logits: npt.NDArray[np.float64]) -> Booleans:
-        """Which of D variants are given the same, ``(D,)``."""
+        """Return which of D variants keep the label, or all labels, of the text, ``(D,)``."""
         probs = self.probabilities(logits)
         if self._given is None:
             return np.asarray(probs.argmax(axis=1) == self.label)
         return np.asarray(((probs >= self._limits) == self._given).all(axis=1))
 
     def margins(self, logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """How surely each variant keeps it, ``(D,)``: a difference of logits, or, multi-label, of probabilities."""
+        """Return the margin by which each variant keeps it, ``(D,)``, in logits, or, multi-label, in probability."""
         if self._given is not None:
             distance = self.probabilities(logits) - self._limits
             return np.asarray(np.where(self._given, distance, -distance).min(axis=1))
@@ -63,18 +63,18 @@ class Decision:
 
 Array = npt.NDArray[Any]
 
-TOKENS = 100_000  # of variants looked at together
-_SHIFT = round(np.log2(UNIT / WIDE_UNIT**2))  # from the units of the wide branch to those of the logits
-PREFIXES = 64  # of the ranked n-grams, tried at once
+TOKENS = 100_000  # tokens of the variants that are computed together
+_SHIFT = round(np.log2(UNIT / WIDE_UNIT**2))  # from the wide branch's unit to that of the logits
+PREFIXES = 64  # prefixes of the list of ranked n-grams that are tried at once
 
 
 class Blanked:
-    """One text, of which some words are shown.
+    """One text, of which only some words are shown; the others are blanks that no window may touch.
 
     Args:
-        model: of precision float32.
-        encoded: texts as the model's inputs encode them.
-        number: of the text.
+        model: a model of precision float32.
+        encoded: texts encoded by the model's inputs.
+        number: the number of the text.
     """
 
     def __init__(self, model: LookupModel, encoded: EncodedTexts, number: int) -> None:
@@ -82,23 +82,23 @@ class Blanked:
         self._encoded, self._number = encoded, number
         self.ids = encoded.ids[encoded.offsets[number] : encoded.offsets[number + 1]]
         seen = self.ids[: model.inputs.max_length]
-        held, numbers = model.rows(seen, encoded.unseen)
+        cached, numbers = model.rows(seen, encoded.unseen)
         used, own = np.unique(numbers, return_inverse=True)
-        blank = np.full_like(held.products[:1], -np.inf)
-        self._products = np.concatenate([np.zeros_like(blank), held.products[used], blank])
-        self._rows, self._means = own + 1, held.means[numbers]
+        blank = np.full_like(cached.products[:1], -np.inf)
+        self._products = np.concatenate([np.zeros_like(blank), cached.products[used], blank])
+        self._rows, self._means = own + 1, cached.means[numbers]
 
     def logits(self, shown: Booleans) -> Doubles:
-        """Logits ``(D, C)`` of the text with the words ``shown (D, T)`` alone, in the runtime's own numbers."""
+        """Return the logits ``(D, C)`` of the text with only the words ``shown (D, T)``, as the runtime computes them."""
         step = max(TOKENS // max(len(self.ids), 1), 1)
         parts = [self._logits(shown[k : k + step]) for k in range(0, len(shown), step)]
         return np.concatenate([np.zeros((0, self._model.model.num_labels)), *parts])
 
     def sufficient(self) -> Booleans:
-        """The union of the windows that won, ``(T,)``: with these words alone every logit is the same, to the bit.
+        """Return the union of the winning windows, ``(T,)``: with these words alone every logit is bit-identical.
 
         Raises:
-            ConfigError: the model has a mean or a wide branch, to which every word adds.
+            ConfigError: the model has a mean or a wide branch, to which every word contributes.
         """
         model = self._model.model
         parts = {"a mean of word vectors": model.means is not None, "a wide branch": model.table is not None}
@@ -114,10 +114,10 @@ class Blanked:
         return shown
 
     def smallest(self) -> Booleans:
-        """The smallest set of words found, ``(T,)``, that alone is given what the text is given.
+        """Return a small set of words, ``(T,)``, that alone keeps the label or labels of the text.
 
-        N-grams are shown, the strongest for the label first, until the label is there; then words are taken away one
-        after the other, that whose loss hurts least first, while it stays. A greedy search: there may be smaller sets.
+        The search is greedy, so a smaller set may exist: n-grams are shown, the strongest for the label first, until
+        the label is reached; then words are removed one by one, the least important first, while it stays.
         """
         whole = np.ones((1, len(self.ids)), np.bool_)
         decision = Decision(self._model, self.logits(whole)[0])
@@ -133,7 +133,7 @@ class Blanked:
         return shown
 
     def _first_that_keeps(self, decision: Decision, whole: Booleans) -> Booleans:
-        """The union of as many of the strongest n-grams as are needed; the whole text at last."""
+        """Return the union of as many of the strongest n-grams as keep the label; the whole text if none do."""
         shown, runs = np.zeros_like(whole), self._ranked_runs(decision)
         for k in range(0, len(runs) + 1, PREFIXES):
             tried = []
@@ -146,7 +146,11 @@ class Blanked:
         return whole
 
     def _ranked_runs(self, decision: Decision) -> list[tuple[int, int]]:
-        """Runs of words by what they add to the label beside the strongest other one, or, multi-label, to all given."""
+        """Return runs of words, ranked by what they add to the label.
+
+        That is their contribution to the label's logit minus that to the strongest other one, or, multi-label, the
+        sum of their contributions to all assigned labels.
+        """
         model, labels = self._model, np.arange(self._model.model.num_labels)
         why = reasons(self._winners(), labels[None])
         terms = [why.ngrams]
@@ -190,7 +194,7 @@ class Blanked:
     def _wide(self, shown: Booleans) -> npt.NDArray[np.int64]:
         model = self._model.model
         assert model.features is not None
-        nobody = len(self._model.inputs.tokenizer) + len(self._encoded.unseen.names)  # a type without a feature
+        nobody = len(self._model.inputs.tokenizer) + len(self._encoded.unseen.names)  # a type that has no feature
         wide = model.features.transform(_shortened(np.where(shown, self.ids, nobody), shown))
         sums = np.zeros((len(shown), model.num_labels), np.int64)
         if len(model.features.keys):
@@ -199,7 +203,7 @@ class Blanked:
 
 
 def _shortened(rows: Array, shown: Booleans) -> Ragged:
-    """Rows ``(D, T)`` as texts in which blanks that stand together are one."""
+    """Return rows ``(D, T)`` as texts in which each run of blanks is merged into a single one."""
     kept = shown.copy()
     kept[:, 1:] |= shown[:, :-1]
     kept[:, :1] = True

@@ -1,8 +1,8 @@
-"""The windows that a filter answers to most, over a whole vocabulary.
+"""Finds the windows with the largest score of each filter over the whole vocabulary.
 
-The score of a filter is a sum over the words of a window, so its best window is, tap by tap, the word with the largest
-product. The k best are found best first: the next one differs from one already found by a single step down the list of
-one tap (Lawler 1972, "A procedure for computing the k best solutions").
+The score of a filter is a sum over the words of a window, so its best window has the word with the largest product at
+each tap. The k best windows are enumerated in order: each further one differs from one already found by a single step
+down the list of one tap (Lawler 1972, "A procedure for computing the k best solutions").
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ EDGES = {(False, False): None, (True, False): "start", (False, True): "end", (Tr
 
 @dataclass(frozen=True)
 class BestProducts:
-    """Of every tap of every filter the largest products, descending ``(depth, S, F)``, and their types."""
+    """The largest products of every tap of every filter, descending ``(depth, S, F)``, and their types."""
 
     products: Doubles
     types: Integers
 
 
 def best_products(model: LookupModel, types: Integers, depth: int) -> tuple[BestProducts, Doubles]:
-    """The largest products, and the shares of the mean ``(n, C)`` of ``types (n,)``; no column without a mean."""
+    """Return the largest products of ``types (n,)``, and their mean-pooling terms ``(n, C)``; none without a mean."""
     weights, product = model.model.filters, model.model.product()
     num_taps = len(weights.taps)
     best, owner = np.full((0, num_taps), -np.inf), np.zeros((0, num_taps), np.int64)
@@ -57,7 +57,7 @@ def best_products(model: LookupModel, types: Integers, depth: int) -> tuple[Best
 def best_windows(
     model: LookupModel, names: Sequence[str], best: BestProducts, top: int
 ) -> list[tuple[int, str, str | None, float]]:
-    """Of every filter the ``top`` windows: its number, their words, ``at``, and the activation, which is above 0."""
+    """Return the ``top`` windows of every filter: its number, the words, ``at``, and the activation, above 0."""
     weights, blinding, found = model.model.filters, model.inputs.blinding, []
     for group, (size, tap) in enumerate(zip(weights.sizes.tolist(), weights.first_taps.tolist(), strict=True)):
         for column in range(weights.num_filters):
@@ -77,13 +77,13 @@ def best_windows(
 
 
 def ranked(products: Doubles, count: int) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """The ``count`` best windows of a filter, best first: the first tap inside the text, and the place in each list.
+    """Yield the ``count`` best windows of a filter: the first tap inside the text, and the place in each tap's list.
 
     A window may reach over the start or the end of a text, or both; taps outside add nothing.
 
     Args:
-        products: ``(depth, h)``, descending.
-        count: of windows; at most the depth of the lists, which cannot run out then.
+        products: ``(depth, h)``, in descending order.
+        count: the number of windows, at most the depth of the lists, so that these cannot run out.
     """
     depth, size = products.shape
     heap = [
@@ -98,7 +98,7 @@ def ranked(products: Doubles, count: int) -> Iterator[tuple[int, tuple[int, ...]
             return
         total, first, places, moved = heapq.heappop(heap)
         yield first, places
-        for i in range(moved, len(places)):  # only later taps than the last that moved: every window once
+        for i in range(moved, len(places)):  # earlier taps stay, so that every window is enumerated only once
             if (place := places[i] + 1) < depth:
                 step = float(products[place - 1, first + i] - products[place, first + i])
                 heapq.heappush(heap, (total + step, first, (*places[:i], place, *places[i + 1 :]), i))

@@ -1,4 +1,4 @@
-"""What-if as JSON values: what each word's loss does, which words flip the label, and what others in its place do."""
+"""Answers what-if questions as JSON values: how deleting or replacing each word of a text changes its label."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from textcnn.tokenization.lexicon import Unseen
 from textcnn.tokenization.pipeline import EncodedTexts
 from textcnn.tokenization.tokenizer import PAD, UNKNOWN
 
-NEAREST = 5  # replacements of each word that are listed
+NEAREST = 5  # replacements listed for each word
 
 
 class WhatIf:
-    """Answers to "what if this word were not there, or another one were" for the texts of one model.
+    """Computes the effect of deleting or replacing words of a text, exactly, for one model.
 
     Args:
         predictor: a one-layer text model.
 
     Raises:
-        ConfigError: the model is of more than one layer, or was loaded with precision int8.
+        ConfigError: the model has more than one layer, or was loaded with precision int8.
     """
 
     def __init__(self, predictor: Predictor) -> None:
@@ -40,9 +40,9 @@ class WhatIf:
         self._names = types
 
     def without_each(self, text: str) -> dict[str, Any]:
-        """What the text is given without each of its words (tokens), strongest loss first.
+        """Return the label of the text without each of its words (tokens), the largest loss of probability first.
 
-        ``certified`` says that no single deletion changes what it is given; ``flips`` are the words whose loss does.
+        ``certified`` says that no single deletion changes the label; ``flips`` are the deletions that do.
         """
         variants, decision, probs = self._start(self._inputs.encode([text]))
         logits = variants.without_each()
@@ -53,16 +53,16 @@ class WhatIf:
         return {**self._given(text, decision, probs), "certified": not flips, "flips": flips, "deletions": deletions}
 
     def replaced(self, text: str, words: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
-        """What the text is given with another word in the place of one of its own.
+        """Return the label of the text with one of its words replaced by another.
 
         Args:
             text: the text.
-            words: what each word may become; words are as the tokenizer writes them (lower case, by default).
-                None: every word may become every word of the vocabulary.
+            words: the replacements allowed for each word, as the tokenizer normalizes words (by default to lower
+                case). None: every word of the vocabulary may replace every word.
 
         Returns:
-            For each word that may be replaced, how many replacements were tried and how many change what the text is
-            given, and the replacements that hurt most. ``certified`` says that none changes it.
+            For each word that may be replaced, the number of replacements tried, the number that change the label, and
+            those that come nearest to that. ``certified`` says that none changes it.
         """
         encoded = self._inputs.encode([text])
         variants, decision, probs = self._start(encoded)
@@ -95,7 +95,7 @@ class WhatIf:
         return given
 
     def _changed(self, decision: Decision, logits: Array) -> Iterator[dict[str, Any]]:
-        """For each variant: what it is given, the probability of the text's own label, and whether that changed."""
+        """Yield for each variant its label or labels, the probability of the text's label, and whether it changed."""
         probs, multi_label = decision.probabilities(logits), self._model.labels.multi_label
         for row, names, kept in zip(probs, decision.names(logits), decision.keeps(logits).tolist(), strict=True):
             after = {"labels": list(names)} if multi_label else {"label": names[0]}
@@ -120,10 +120,10 @@ class WhatIf:
 
 
 def read_synonyms(path: Path) -> dict[str, list[str]]:
-    """A file of lines ``word other other ...``: what each word may become.
+    """Read the allowed replacements of words from a file of lines ``word other other ...``.
 
     Raises:
-        DataError: it cannot be read, or a line has a word alone.
+        DataError: the file cannot be read, or a line has a single word.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

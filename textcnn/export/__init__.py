@@ -1,1 +1,1 @@
-"""Models in other forms: ONNX graphs, tables for a browser, and folders of a given size."""
+"""Exports models to ONNX graphs and to tables for a browser, and compresses them to a given size."""

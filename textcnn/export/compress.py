@@ -1,4 +1,4 @@
-"""A smaller model folder: fewer numbers, words, n-grams and filters, until it fits a size."""
+"""Compresses a model to a given size: reduces precision, and prunes words, n-grams and filters until it fits."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from textcnn.runtime.one_layer import refusal
 from textcnn.tokenization.pipeline import TextPipeline
 from textcnn.tokenization.tokenizer import Tokenizer
 
-WINDOWS = 20  # of a text that a pruned filter's usual feature is made for
-_NORMAL_MAXIMUM = 1.867  # expected largest of so many standard normal numbers
-_ZIPF = 10  # a word of rank r counts 1 / (r + this)
+WINDOWS = 20  # windows of the typical text for which a pruned filter's expected feature is computed
+_NORMAL_MAXIMUM = 1.867  # expected maximum of 20 standard normal numbers
+_ZIPF = 10  # a word of rank r has a frequency proportional to 1 / (r + _ZIPF)
 
 
 def with_storage(artifact: Artifact, storage: str) -> Artifact:
-    """The same with weights in smaller numbers; the wide branch in float16."""
+    """Return the artifact with weights rounded to a storage type, and the wide branch in float16."""
     model = copy.deepcopy(_model(artifact))
     state = {name: value.contiguous().numpy() for name, value in model.state_dict().items()}
     model.load_state_dict({name: torch.from_numpy(value) for name, value in rounded(state, storage).items()})
@@ -47,7 +47,7 @@ def with_storage(artifact: Artifact, storage: str) -> Artifact:
 
 
 def without_ngrams(artifact: Artifact) -> Artifact:
-    """The same without character n-grams: known words keep their vectors, all others are ``[UNK]``."""
+    """Return the artifact without character n-grams: known words keep their vectors, all others become ``[UNK]``."""
     inputs = artifact.text_inputs()
     config = replace(artifact.config, subwords=False)
     model = _built(artifact, config=config)
@@ -60,9 +60,9 @@ def without_ngrams(artifact: Artifact) -> Artifact:
 
 
 def with_words(artifact: Artifact, num_types: int, num_features: int) -> Artifact:
-    """The same with the first types of the vocabulary, the most frequent, and the n-grams of words of most weight.
+    """Return the artifact with the most frequent types of the vocabulary and the word n-grams of the largest weights.
 
-    The model has whole words and no character n-grams. N-grams with a word that is gone are gone too.
+    The model must have whole words and no character n-grams. N-grams that contain a removed word are removed too.
     """
     inputs, model = artifact.text_inputs(), _model(artifact)
     tokenizer = _first_types(inputs.tokenizer, num_types)
@@ -84,12 +84,13 @@ def with_words(artifact: Artifact, num_types: int, num_features: int) -> Artifac
 
 
 def with_filters(artifact: Artifact, number: int) -> tuple[Artifact, tuple[int, ...], npt.NDArray[np.float64]]:
-    """The same with the ``number`` filters of each width that move the logits most; the others' usual share is bias.
+    """Return the artifact with only the ``number`` filters of each width that move the logits most.
 
-    Of nested widths the filters are those that move the logits most by their features of all widths together.
+    The expected contribution of the others is added to the bias. Nested widths share filters, which are ranked by all
+    their features together.
 
     Returns:
-        The artifact, the numbers of the filters that it has, and of the others the feature that went into the bias.
+        The artifact, the indices of the filters that it keeps, and the expected features of the others.
     """
     model = _model(artifact)
     usual, spread = _usual_features(artifact)
@@ -97,7 +98,7 @@ def with_filters(artifact: Artifact, number: int) -> tuple[Artifact, tuple[int, 
     moved = head[:, : len(usual)] - (0 if head.shape[0] == 1 else head[:, : len(usual)].mean(0))
     counts = (moved.norm(dim=0).numpy() * spread).reshape(len(_encoder(model).sizes), -1)
     nested = _encoder(model).nested
-    if nested:  # a filter goes from all widths, or from none
+    if nested:  # a filter is removed from all widths or from none
         counts = np.broadcast_to(counts.sum(axis=0), counts.shape)
     best = np.sort(np.argsort(-counts, axis=1, kind="stable")[:, :number], axis=1)
     kept = (best + np.arange(len(best))[:, None] * counts.shape[1]).ravel()
@@ -119,10 +120,10 @@ def with_filters(artifact: Artifact, number: int) -> tuple[Artifact, tuple[int, 
 
 
 def _usual_features(artifact: Artifact) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """For each filter, its feature in a text of usual words, and how much its score varies from window to window.
+    """Return for each filter its expected feature in a typical text, and the standard deviation of its score.
 
-    A window's score is a sum over words, so its mean and variance follow from those of the words' products, words
-    drawn by their rank (Zipf); the largest of :data:`WINDOWS` scores is taken as that of normal numbers.
+    A window's score is a sum over words, so its mean and variance follow from those of the words' products, with words
+    drawn by a Zipf distribution; the maximum of :data:`WINDOWS` scores is approximated by that of normal numbers.
     """
     model = _model(artifact)
     vectors = composed(model, artifact.text_inputs())
@@ -172,7 +173,7 @@ def _built(
     num_types: int | None = None,
     wide: WideBranch | None = None,
 ) -> TextClassifier:
-    """A model of that size, whose weights are still to be set."""
+    """Build a model of these sizes, whose weights the caller has to set."""
     inputs, config = artifact.text_inputs(), config or artifact.config
     wide = wide or _model(artifact).wide
     model = build_text_classifier(
@@ -191,20 +192,20 @@ def _replaced(artifact: Artifact, model: nn.Module, inputs: TextPipeline, **chan
     return replace(artifact, network=model.eval(), inputs=inputs, **changes)
 
 
-STEPS = 64  # words and n-grams are kept in parts of this
-_ENOUGH = STEPS // 4  # filters are pruned only where less than a fourth of the words would stay
+STEPS = 64  # the number of words and n-grams is reduced in steps of one part in this many
+_ENOUGH = STEPS // 4  # filters are pruned only if less than a fourth of the words would remain otherwise
 _PARTS_OF_FILTERS = (1, 2, 4, 8)
 
 
 @dataclass(frozen=True)
 class Smaller:
-    """A smaller model.
+    """A compressed model.
 
     Attributes:
         artifact: the model.
-        steps: what was given up, in words.
-        kept: numbers of the filters that it still has.
-        usual: of the others, the feature that is in its bias now.
+        steps: descriptions of what was reduced.
+        kept: the indices of the filters that it keeps.
+        usual: the expected features of the removed filters, which its bias contains.
     """
 
     artifact: Artifact
@@ -213,19 +214,19 @@ class Smaller:
     usual: Floats
 
     def bound(self, before: Artifact) -> Bound:
-        """How far its logits can be from those of the model it was made of, in texts that hold nothing dropped."""
+        """Return the bound on how far its logits are from those of ``before``, for texts without removed words."""
         return bound_of(before.lookup(), self.lookup(), self.kept, self.usual)
 
     def lookup(self) -> LookupModel:
-        """The smaller model in the look-up runtime."""
+        """Return the compressed model in the look-up runtime."""
         return self.artifact.lookup()
 
 
 def shrunk(artifact: Artifact, most: int) -> Smaller:
-    """The model with the least given up whose folder has at most ``most`` bytes.
+    """Compress a model as little as needed for its folder to have at most ``most`` bytes.
 
     Raises:
-        ConfigError: the model is not of one layer, or cannot be made so small; then, how small it can be made.
+        ConfigError: the model has more than one layer, or cannot be made so small; the message says how small it can.
     """
     if reason := refusal(artifact.describe()):
         raise ConfigError(f"max-size is for one-layer models, whose loss can be bounded, but {reason}")
@@ -241,14 +242,14 @@ def shrunk(artifact: Artifact, most: int) -> Smaller:
 
 
 def folder_bytes(artifact: Artifact) -> int:
-    """What the files of a model folder have together."""
+    """Return the total size of the files of the model's folder."""
     with tempfile.TemporaryDirectory() as place:
         folder = artifact.save(Path(place) / "model")
         return sum(path.stat().st_size for path in folder.iterdir())
 
 
 def _candidates(artifact: Artifact, most: int) -> Iterator[Smaller]:
-    """Models that are smaller and smaller, the smallest last."""
+    """Yield compressed models of decreasing size."""
     every = tuple(range(_num_filters(artifact)))
     plain = replace(artifact, folds=None, evidence=None)
     nothing = np.zeros(0)
@@ -264,7 +265,7 @@ def _candidates(artifact: Artifact, most: int) -> Iterator[Smaller]:
 
 
 def _with_fewer_words(plain: Artifact, steps: tuple[str, ...], most: int) -> Iterator[Smaller]:
-    """The most words and n-grams that fit, with all filters or fewer; at last, the smallest there is."""
+    """Yield the model with the most words and n-grams that fit, with all or fewer filters, then the smallest model."""
     found: list[tuple[int, Smaller]] = []
     parts = _PARTS_OF_FILTERS if _num_filters(plain) else (1,)
     for part in parts:
@@ -283,7 +284,7 @@ def _with_fewer_words(plain: Artifact, steps: tuple[str, ...], most: int) -> Ite
 
 
 def _largest_share(artifact: Artifact, most: int) -> int:
-    """Of :data:`STEPS` parts, how many of the words and n-grams can stay; 0: none."""
+    """Return how many of :data:`STEPS` parts of the words and n-grams fit, found by bisection; 0 if none do."""
     low, high = 0, STEPS
     while low < high:
         middle = (low + high + 1) // 2
@@ -295,7 +296,7 @@ def _largest_share(artifact: Artifact, most: int) -> int:
 
 
 def _cut(artifact: Artifact, share: int, steps: tuple[str, ...]) -> tuple[Artifact, tuple[str, ...]]:
-    """The artifact with so many parts of its words and n-grams, and the steps with that one."""
+    """Return the artifact with ``share`` of :data:`STEPS` parts of its words and n-grams, and the extended steps."""
     inputs = artifact.text_inputs()
     types, features = len(inputs.tokenizer), 0 if inputs.wide is None else len(inputs.wide.keys)
     least = 2 + (inputs.tokenizer.unknown_id or 0)
@@ -313,7 +314,7 @@ def _num_filters(artifact: Artifact) -> int:
 
 
 def _filters_of_a_width(artifact: Artifact) -> int:
-    """Filters of each width."""
+    """Return the number of filters of each width."""
     model = artifact.one_layer()
     assert model is not None
     return model.filters.num_filters

@@ -1,12 +1,11 @@
-"""How far the logits of a smaller model can be from those of the model it was made of: a bound, and what is measured.
+"""Bounds how far the logits of a compressed model are from those of the original, and measures the difference.
 
-The bound is for texts that hold nothing that was dropped. A window's score is a sum over words, so it moves by at most
-the sum, over its taps, of the largest move of any word's product; the largest of the windows' scores by no more (a
-maximum moves no further than what it is taken of), nor its activation (no slope is above 1). A filter that was pruned
-has a feature between two numbers that follow from the products in the same way. A mean of words moves by at most the
-largest move of a word's share, and the vector of an unseen word is a mean of n-gram rows, which count as words here.
-The weights of a text's n-grams in the wide branch have squares that sum to 1, so n of them move a logit by at most
-sqrt(n) times the largest move of a weight.
+The bound holds for texts without a removed word. A window's score is a sum over words, so it changes by at most the
+sum, over its taps, of the largest change of any word's product. Neither the maximum over windows nor the activation
+(whose slope is at most 1) can change by more. The feature of a pruned filter lies between two numbers that follow from
+the products in the same way. The mean of words changes by at most the largest change of a word's term; the vector of
+an unseen word is a mean of n-gram vectors, which are treated as words here. The weights of a text's n-grams in the wide
+branch have squares that sum to 1, so n of them change a logit by at most sqrt(n) times the largest change of a weight.
 """
 
 from __future__ import annotations
@@ -28,38 +27,38 @@ from textcnn.runtime.lookup import LookupModel
 from textcnn.tokenization.lexicon import Unseen
 from textcnn.tokenization.pipeline import EncodedTexts
 
-_ROUNDING = 1e-4  # of float32 sums in both models, far above what it can be for logits below 1,000
+_ROUNDING = 1e-4  # allowance for float32 rounding in both models; for logits below 1,000 the error is far smaller
 
 
 @dataclass(frozen=True)
 class Bound:
-    """No logit of label c moves by more than ``fixed[c] + wide[c] * sqrt(n)`` in a text of n known n-grams.
+    """The bound ``fixed[c] + wide[c] * sqrt(n)`` on the change of label c's logit in a text of n known n-grams.
 
     Attributes:
-        fixed: ``(C,)``.
-        wide: ``(C,)``.
+        fixed: ``(C,)``, the part that does not depend on the text.
+        wide: ``(C,)``, the largest change of a weight of the wide branch.
     """
 
     fixed: Floats
     wide: Floats
 
     def of(self, num_features: Any) -> Floats:
-        """The bound ``(B, C)`` for texts of so many n-grams each ``(B,)``."""
+        """Return the bound ``(B, C)`` for texts with these numbers of n-grams ``(B,)``."""
         return np.asarray(self.fixed + self.wide * np.sqrt(np.asarray(num_features, np.float64))[..., None])
 
 
 @dataclass(frozen=True)
 class Loss:
-    """What labelled texts say of both models.
+    """The loss of accuracy by compression, measured on labelled texts.
 
     Attributes:
-        before: metrics of the model (:func:`textcnn.evaluation.metrics.score`).
-        after: metrics of the smaller one.
-        num_texts: N.
-        changed: texts whose labels are others now.
-        largest: the largest move of a logit.
-        whole: texts that hold nothing that was dropped.
-        proved: those of them whose labels cannot have changed, by the bound.
+        before: the metrics of the original model (:func:`textcnn.evaluation.metrics.score`).
+        after: the metrics of the compressed model.
+        num_texts: N, the number of texts.
+        changed: the number of texts whose labels changed.
+        largest: the largest change of a logit.
+        whole: the number of texts that contain nothing that was removed.
+        proved: the number of these whose labels provably did not change, by the bound.
     """
 
     before: dict[str, Any]
@@ -72,13 +71,13 @@ class Loss:
 
 
 def bound_of(before: LookupModel, after: LookupModel, kept: Sequence[int], usual: Floats) -> Bound:
-    """The bound for texts of words that both models know.
+    """Compute the bound for texts of words that both models know.
 
     Args:
-        before: the model.
-        after: the smaller one, whose types are the first of the model's.
-        kept: numbers of the model's filters that the smaller one has, in its order.
-        usual: of the other filters, in their order, the feature that went into the bias.
+        before: the original model.
+        after: the compressed model, whose types are the first ones of the original.
+        kept: the indices of the original filters that the compressed model keeps, in its order.
+        usual: the expected features of the removed filters, in order, which the bias contains.
     """
     old, new = before.model, after.model
     taps, size = len(old.filters.taps), len(after.inputs.tokenizer)
@@ -100,7 +99,7 @@ def bound_of(before: LookupModel, after: LookupModel, kept: Sequence[int], usual
 
 
 def _taps_of(filters: FilterWeights, f: int) -> npt.NDArray[np.int64]:
-    """Columns of the products of filter f: taps stand one behind the other, each with its filters."""
+    """Return the columns of filter f among the products, which are ordered by tap and then by filter."""
     group, place = divmod(f, filters.num_filters)
     start = int(filters.first_taps[group])
     return np.arange(start, start + int(filters.sizes[group])) * filters.num_filters + place
@@ -111,7 +110,7 @@ def _taps_of_all(filters: FilterWeights, numbers: Sequence[int]) -> npt.NDArray[
 
 
 def _vectors(before: LookupModel, after: LookupModel, size: int) -> Any:
-    """Vectors of the same things in both models, some at a time: types, and rows of n-grams where both have them."""
+    """Yield pairs of vectors from both models, in blocks: of types, and of n-grams if both models have them."""
     for start in range(0, size, BLOCK):
         types = np.arange(start, min(start + BLOCK, size))
         yield before.model.vectors(types, Unseen()), after.model.vectors(types, Unseen())
@@ -125,7 +124,7 @@ def _vectors(before: LookupModel, after: LookupModel, size: int) -> Any:
 
 
 def _kept_share(before: LookupModel, kept: Sequence[int], moved: Floats) -> Floats:
-    """What filters that both models have can move each logit by ``(C,)``; ``moved`` has the taps of each in turn."""
+    """Return how much the kept filters can change each logit, ``(C,)``, from the largest change of each tap."""
     if not kept:
         return np.zeros(before.model.num_labels)
     filters = before.model.filters
@@ -135,7 +134,10 @@ def _kept_share(before: LookupModel, kept: Sequence[int], moved: Floats) -> Floa
 
 
 def _pruned_share(before: LookupModel, kept: Sequence[int], usual: Floats, low: Floats, high: Floats) -> Floats:
-    """The same of filters that only the model has, each a constant in the smaller one; products lie in low to high."""
+    """Return how much replacing removed filters by constants can change each logit, ``(C,)``.
+
+    The products of each tap lie between ``low`` and ``high``.
+    """
     filters = before.model.filters
     gone = np.setdiff1d(np.arange(len(filters.bias)), kept)
     if not len(gone):
@@ -161,10 +163,10 @@ def _wide_share(before: LookupModel, after: LookupModel) -> Floats:
 def measured(
     before: LookupModel, after: LookupModel, bound: Bound, texts: Sequence[str], truth: Sequence[tuple[str, ...]]
 ) -> Loss:
-    """Both models on labelled texts.
+    """Measure both models on labelled texts.
 
     Raises:
-        ConfigError: there is no text.
+        ConfigError: there are no texts.
     """
     if not len(texts):
         raise ConfigError("expected labelled texts to measure the loss with, found none")
@@ -185,12 +187,12 @@ def measured(
 
 
 def num_features(encoded: EncodedTexts) -> npt.NDArray[np.int64]:
-    """Known n-grams of each text ``(N,)``."""
+    """Return the number of known n-grams of each text ``(N,)``."""
     return np.zeros(len(encoded), np.int64) if encoded.wide is None else np.diff(encoded.wide.offsets)
 
 
 def whole_texts(before: LookupModel, after: LookupModel, encoded: EncodedTexts) -> npt.NDArray[np.bool_]:
-    """Which texts ``(N,)``, encoded by the model, hold nothing that the smaller one lacks."""
+    """Return which texts ``(N,)``, encoded by the original model, contain nothing that the compressed one lacks."""
     known = encoded.ids < len(after.inputs.tokenizer)
     if after.inputs.lexicon is not None:
         known |= encoded.ids >= len(before.inputs.tokenizer)  # unseen words are made of n-grams in both
@@ -207,7 +209,7 @@ def _all_of(marks: npt.NDArray[np.bool_], offsets: npt.NDArray[np.int64]) -> npt
 
 
 def _settled(model: LookupModel, logits: Floats, moves: Floats) -> npt.NDArray[np.bool_]:
-    """Which texts keep their labels if no logit ``(B, C)`` moves further than that."""
+    """Return which texts keep their labels if no logit ``(B, C)`` changes by more than ``moves``."""
     if model.labels.multi_label:
         shares = np.asarray(model.own_thresholds, np.float64)
         with np.errstate(divide="ignore"):

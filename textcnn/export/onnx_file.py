@@ -1,4 +1,4 @@
-"""An ONNX file: the model as a graph from ids (or pixels) to logits, and what its logits mean as metadata."""
+"""Writes a model as an ONNX file: a graph from ids (or pixels) to logits, with their meaning as metadata."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from textcnn.export.onnx_graph import ImageGraph, TextGraph, has_unseen
 from textcnn.models.base import ImageClassifier, TextClassifier, logits_of
 from textcnn.prediction.artifact import Artifact
 
-OPSET = 17  # of ONNX 1.12: runtimes of 2022 read it
-METADATA = "textcnn"  # the key under which the file holds its JSON
-MOST_BYTES = 2**31 - 2**20  # a protobuf message has less than 2 GiB
-_SIZES = {  # that differ from run to run
+OPSET = 17  # of ONNX 1.12, which runtimes since 2022 support
+METADATA = "textcnn"  # the key of the JSON document in the file's metadata
+MOST_BYTES = 2**31 - 2**20  # a protobuf message is limited to 2 GiB
+_SIZES = {  # names of the dynamic axes
     "ids": {0: "texts", 1: "tokens"},
     "lengths": {0: "texts"},
     "ngrams": {0: "unseen words", 1: "n-grams"},
     "pixels": {0: "images"},
     "logits": {0: "rows"},
 }
-_AGREE = 1e-4  # logits, relative to the largest; float32 sums in another order
+_AGREE = 1e-4  # tolerance of logits relative to the largest, since float32 sums are in another order
 
 Arrays = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class OnnxExport:
-    """What was written.
+    """The files of an ONNX export.
 
     Attributes:
-        path: the graph.
-        tokenizer: tokenizer.json beside it; none: an image model.
-        inputs: names of the graph's inputs.
-        difference: the largest between the graph's logits and the model's, on ids or pixels drawn at random.
+        path: the file with the graph.
+        tokenizer: the file with the tokenizer; none for an image model.
+        inputs: the names of the graph's inputs.
+        difference: the largest difference between the graph's and the model's logits, on random ids or pixels.
     """
 
     path: Path
@@ -53,7 +53,7 @@ class OnnxExport:
 
 
 def refusal(artifact: Artifact) -> str:
-    """Why a model has no ONNX graph that gives its logits, or nothing."""
+    """Return why the model cannot be exported to ONNX; an empty string if it can."""
     if artifact.config.settings.get("word_ngrams", 1) > 1:
         return "its word n-grams are hashed modulo 2**64, and ONNX does not say what an integer does beyond its range"
     if artifact.modality == "text" and artifact.text_inputs().blinded:
@@ -65,11 +65,13 @@ def refusal(artifact: Artifact) -> str:
 
 
 def write_onnx(artifact: Artifact, path: str | Path) -> OnnxExport:
-    """Write the graph and, of a text model, ``NAME.tokenizer.json`` beside it; run once and compared before.
+    """Write the graph and, for a text model, ``NAME.tokenizer.json`` in the same folder.
+
+    Before that, the graph is run once and its logits are compared with the model's.
 
     Raises:
-        ConfigError: the model has no graph that gives its logits, and why.
-        ArtifactError: the place cannot be written.
+        ConfigError: the model cannot be exported; the message says why.
+        ArtifactError: a file cannot be written.
         MissingExtraError: onnx or onnxruntime is not installed.
     """
     path = Path(path)
@@ -92,7 +94,7 @@ def write_onnx(artifact: Artifact, path: str | Path) -> OnnxExport:
 
 
 def feeds(artifact: Artifact, rows: Any) -> Arrays:
-    """What the graph is given for rows: encoded texts, or images ``(N, C, H, W)``."""
+    """Return the graph's inputs by name for encoded texts, or for images ``(N, C, H, W)``."""
     if artifact.modality == "image":
         return {"pixels": np.asarray(rows, np.float32)}
     inputs = artifact.text_inputs()
@@ -116,7 +118,7 @@ def _graph(artifact: Artifact) -> nn.Module:
 
 
 def _sample(artifact: Artifact, number: int) -> Any:
-    """Rows drawn at random: images, or texts of several lengths, an empty one and unseen words among them."""
+    """Draw random rows: images, or texts of several lengths, including an empty one and unseen words."""
     draw = np.random.default_rng(number)
     if artifact.modality == "image":
         return draw.random((number, *artifact.image_inputs().shape)) * 255
@@ -128,13 +130,11 @@ def _sample(artifact: Artifact, number: int) -> Any:
 
 
 def _recorded(graph: nn.Module, sample: Arrays, path: Path) -> bytes:
-    """The graph as bytes.
-
-    By the exporter that records a run: it knows all recurrent cells as operators of ONNX. The one on torch.export
-    refuses ``nn.RNN``, and takes 19 s for an LSTM that this one writes in 0.3 s (torch 2.13).
-    """
+    """Export the graph to bytes by tracing a run."""
+    # torch's tracing exporter writes every recurrent cell as an ONNX operator. The one based on torch.export refuses
+    # nn.RNN, and takes 19 s for an LSTM that tracing exports in 0.3 s (torch 2.13).
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # that it is the older one; that shapes are looked at; batch sizes of RNNs
+        warnings.simplefilter("ignore")  # about the older exporter, about traced shapes and about RNN batch sizes
         torch.onnx.export(
             graph,
             tuple(torch.from_numpy(value) for value in sample.values()),
@@ -158,7 +158,7 @@ def _described(content: bytes, metadata: dict[str, Any]) -> bytes:
 
 
 def _metadata(artifact: Artifact) -> dict[str, Any]:
-    """What logits mean, and what ids and n-grams are made of."""
+    """Return the metadata that a client needs: labels and thresholds, and how ids and n-grams are made."""
     described = artifact.describe()
     names = ["format_version", "modality", "architecture", "labels", "problem_type", "temperature", "thresholds"]
     if artifact.modality == "image":
@@ -171,7 +171,7 @@ def _metadata(artifact: Artifact) -> dict[str, Any]:
 
 
 def _compared(content: bytes, artifact: Artifact, rows: Any) -> float:
-    """Run the graph on rows of other sizes than it was recorded with, beside the model itself."""
+    """Run graph and model on rows of other sizes than the graph was traced with; return the largest difference."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])

@@ -1,7 +1,7 @@
-"""What is recorded as an ONNX graph: a network that reads padded token ids, or raw pixels, and nothing else of ours.
+"""Defines the networks that are exported to ONNX: their inputs are padded token ids, or raw pixels.
 
-Word vectors are composed once, so a known word is a row of one table; an unseen word comes as the buckets of its
-character n-grams. The features of the wide branch are found within the graph, from the ids.
+Word vectors are composed in advance, so a known word is a row of one table; an unseen word is given as the buckets of
+its character n-grams. The features of the wide branch are looked up inside the graph, from the ids.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from textcnn.tokenization.batch import Batch
 from textcnn.tokenization.lexicon import Unseen
 from textcnn.tokenization.pipeline import TextPipeline
 
-_PAIR = 2**32  # key of a pair of words: (first + 1) * 2**32 + second
+_PAIR = 2**32  # the key of a pair of words is (first + 1) * 2**32 + second
 
 
 @dataclass(frozen=True)
 class PaddedBatch(Batch):
-    """Texts whose ids are padded already; every token counts as a type of its own, ``U = B * T``.
+    """A batch of texts whose ids are already padded; every token is a type of its own, ``U = B * T``.
 
     Attributes:
-        index: ``(B, T)``, the number of each token; B * T behind a text's end.
-        sizes: ``(B,)``, tokens of each text.
+        index: ``(B, T)``, the number of each token; B * T in the padding.
+        sizes: ``(B,)``, the number of tokens of each text.
     """
 
     index: Tensor | None = None
@@ -39,22 +39,22 @@ class PaddedBatch(Batch):
 
     @property
     def lengths(self) -> Tensor:
-        """Tokens of each text, ``(B,)``."""
+        """The number of tokens of each text, ``(B,)``."""
         assert self.sizes is not None
         return self.sizes
 
     def padded(self) -> Tensor:
-        """Rows of the embedded tokens for the ``(B, T)`` view."""
+        """Return the index of the embedded tokens for the ``(B, T)`` view."""
         assert self.index is not None
         return self.index
 
 
 class TextGraph(nn.Module):
-    """Logits ``(B, C)`` of a text model, from padded ids.
+    """A network that computes the logits ``(B, C)`` of a text model from padded ids.
 
     Args:
-        model: the network.
-        inputs: its tokenizer, lexicon and ``max_length``.
+        model: the text model's network.
+        inputs: its pipeline, for the tokenizer, lexicon and ``max_length``.
     """
 
     def __init__(self, model: TextClassifier, inputs: TextPipeline) -> None:
@@ -65,13 +65,13 @@ class TextGraph(nn.Module):
         self.max_length = inputs.max_length
 
     def forward(self, ids: Tensor, lengths: Tensor, ngrams: Tensor | None = None) -> Tensor:
-        """Logits ``(B, C)``.
+        """Return the logits ``(B, C)``.
 
         Args:
-            ids: ``(B, T)`` int64, T is 1 at least; whatever stands behind a text's end does not count.
+            ids: ``(B, T)`` int64, with T at least 1; the values after the end of a text are ignored.
             lengths: ``(B,)`` int64; an empty text has 0.
-            ngrams: ``(U, M)`` int64, of models with sub-words: the buckets of the n-grams of each unseen word, -1 to
-                fill up. The k-th unseen word has the id V + k.
+            ngrams: ``(U, M)`` int64, for models with sub-words: the buckets of the n-grams of each unseen word, padded
+                with -1. The k-th unseen word has the id V + k.
         """
         ids = ids.masked_fill(is_outside(ids, lengths), 0)
         ids, table = self.vectors.resolved(ids, ngrams)
@@ -86,7 +86,7 @@ class TextGraph(nn.Module):
 
 
 class TypeTable(nn.Module):
-    """The vector of every type: those of the vocabulary in one table, unseen ones from their n-grams."""
+    """Looks up the vectors of types: of the vocabulary in one table, of unseen words from their n-grams."""
 
     table: Tensor
     ngram: Tensor
@@ -103,15 +103,18 @@ class TypeTable(nn.Module):
             assert isinstance(tuned, WordEmbedding)
             assert tuned.ngram is not None
             assert self.lexicon is not None
-            width = self.table.shape[1] - tuned.embedding_dim  # a static channel has no unseen words
-            rows = F.pad(tuned.ngram.weight.detach(), (width, 0, 1, 0))  # row 0: an untrained bucket, or none
+            width = self.table.shape[1] - tuned.embedding_dim  # unseen words are zero in a static channel
+            rows = F.pad(tuned.ngram.weight.detach(), (width, 0, 1, 0))  # row 0: untrained buckets
             self.register_buffer("ngram", rows)
             row_of = torch.zeros(self.lexicon.rule.buckets + 1, dtype=torch.int64)
             row_of[torch.from_numpy(self.lexicon.buckets) + 1] = torch.arange(1, rows.shape[0])
             self.register_buffer("row_of", row_of)
 
     def resolved(self, ids: Tensor, ngrams: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Ids, an unseen word without a trained n-gram as ``[UNK]``, and vectors of the others, behind a first row."""
+        """Replace unseen words without a trained n-gram by ``[UNK]``; return the ids and the other words' vectors.
+
+        A row for all known words precedes the vectors.
+        """
         if ngrams is None:
             return ids, None
         rows = self.row_of[ngrams + 1]  # (U, M)
@@ -122,19 +125,19 @@ class TypeTable(nn.Module):
         return ids.masked_fill(is_unknown, self.unknown_id or 0), vectors
 
     def forward(self, ids: Tensor, vectors: Tensor | None) -> Tensor:
-        """Vectors ``(B, T, D)`` of every token."""
+        """Return the vectors ``(B, T, D)`` of all tokens."""
         own = F.embedding(ids.clamp(max=self.num_types - 1), self.table)
         if vectors is None:
             return own
         return torch.where((ids >= self.num_types)[..., None], vectors[self._place(ids)], own)
 
     def _place(self, ids: Tensor) -> Tensor:
-        """Where the unseen words stand among the vectors; of all others, the first row."""
+        """Return the rows of unseen words among the vectors; 0, the first row, for all other words."""
         return (ids - (self.num_types - 1)).clamp(min=0)
 
 
 class WideGraph(nn.Module):
-    """Logits ``(B, C)`` of the n-gram branch from ids: what `WideFeatures.transform` gives, times its table."""
+    """A network that computes the logits ``(B, C)`` of the wide branch from ids, as `WideFeatures.transform` does."""
 
     keys: Tensor
     idf: Tensor
@@ -142,20 +145,20 @@ class WideGraph(nn.Module):
 
     def __init__(self, wide: WideBranch, scale: float) -> None:
         super().__init__()
-        # Row 0 is that of all keys that were not seen in training, and weighs nothing.
+        # Row 0 stands for all keys that did not occur in training, and has weight 0.
         self.register_buffer("keys", F.pad(wide.keys, (1, 0), value=-1))
         self.register_buffer("idf", F.pad(wide.idf, (1, 0)))
         self.register_buffer("table", F.pad(wide.table.weight.detach() * scale, (0, 0, 1, 0)))
         self.num_features = len(wide.keys)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """Weigh the words and pairs of each text that were seen in training, and add up their rows."""
+        """Return the logits: the weighted sum of the rows of all words and pairs that occurred in training."""
         following = torch.cat([ids[:, 1:], torch.zeros_like(ids[:, :1])], 1)
         keys = torch.cat([ids, (ids + 1) * _PAIR + following], 1)  # (B, 2 T)
         outside = torch.cat([is_outside(ids, lengths), is_outside(ids, lengths - 1)], 1)
         rows = self._rows(keys.masked_fill(outside, -1)).sort(1).values
         is_first = torch.cat([torch.ones_like(rows[:, :1]), (rows[:, 1:] != rows[:, :-1]).to(rows.dtype)], 1)
-        run = is_first.cumsum(1) - 1  # which of the text's distinct rows
+        run = is_first.cumsum(1) - 1  # the index of each row among the text's distinct rows
         counts = torch.zeros_like(run).scatter_add(1, run, torch.ones_like(run)).gather(1, run)
         weights = (1 + counts.to(self.idf.dtype).log()) * self.idf[rows] * is_first
         norm = weights.square().sum(1, keepdim=True).sqrt()
@@ -163,7 +166,8 @@ class WideGraph(nn.Module):
         return (weights[..., None] * self.table[rows]).sum(1)
 
     def _rows(self, keys: Tensor) -> Tensor:
-        """The row of each key, by halving: the last key that is not larger stands at ``low`` or behind."""
+        """Return the row of each key by bisection, and 0 for keys that did not occur in training."""
+        # The last key that is not larger than the one sought is at index `low` or after it.
         low = torch.zeros_like(keys)
         for power in reversed(range(self.num_features.bit_length())):
             middle = (low + 2**power).clamp(max=self.num_features)
@@ -172,11 +176,11 @@ class WideGraph(nn.Module):
 
 
 class ImageGraph(nn.Module):
-    """Logits ``(B, C)`` of an image model, from pixels as they are in a file: the graph scales them.
+    """A network that computes the logits ``(B, C)`` of an image model from raw pixels, which it normalizes itself.
 
     Args:
-        model: the network.
-        inputs: mean and deviation of the channels.
+        model: the image model's network.
+        inputs: its inputs, for the mean and standard deviation of the channels.
     """
 
     mean: Tensor
@@ -189,13 +193,13 @@ class ImageGraph(nn.Module):
         self.register_buffer("std", torch.tensor(inputs.std)[:, None, None])
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Logits ``(B, C)`` from ``(B, C, H, W)`` float32, in the units of the training images."""
+        """Return the logits ``(B, C)`` of pixels ``(B, C, H, W)`` float32, in the units of the training images."""
         logits: Tensor = self.model(ImageBatch((pixels - self.mean) / self.std))
         return logits
 
 
 def has_unseen(inputs: TextPipeline) -> bool:
-    """Whether the model gives words that its vocabulary lacks vectors of their own."""
+    """Whether words outside the vocabulary have vectors of their own, made of n-grams."""
     tokenizer, lexicon = inputs.tokenizer, inputs.lexicon
     named = tokenizer.has_whole_words and tokenizer.unknown_id is not None
     return bool(named and lexicon is not None and lexicon.num_ngrams)
@@ -203,7 +207,7 @@ def has_unseen(inputs: TextPipeline) -> bool:
 
 @torch.no_grad()
 def composed(model: TextClassifier, inputs: TextPipeline) -> Tensor:
-    """The vector of every type of the vocabulary, ``(V, D)``."""
+    """Return the vectors of all types of the vocabulary, ``(V, D)``, with their n-grams included."""
     types = np.arange(len(inputs.tokenizer))
     found: Tensor
     parts = {}

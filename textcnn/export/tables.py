@@ -1,4 +1,4 @@
-"""Tables: all that a one-layer model needs to answer by look-up, in one file that a browser or a C program reads.
+"""Writes all that a one-layer model needs for look-up into one tables file, for a browser or a C program to read.
 
 The reader is the core in C (``core/src/tables.h``), compiled to WebAssembly for a page. docs/export.md describes the
 sections of the file.
@@ -30,15 +30,15 @@ from textcnn.tokenization.tokenizer import Tokenizer, steps_of
 
 MAGIC, VERSION, ALIGNMENT = b"textcnn\n", 3, 64
 LOADER = "textcnn.js"
-LOGARITHMS = 1024  # counts of a feature in one text; beyond, the reader's own logarithm
-_ALL = -1  # a bound that there is not
+LOGARITHMS = 1024  # size of the table log(count); for larger counts the reader computes the logarithm itself
+_ALL = -1  # stands for a limit that is none
 
 Sections = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class TablesExport:
-    """What was written: the tables, the loader and the reader, in one folder."""
+    """The files of an export: the tables, the JavaScript loader and the WebAssembly reader, in one folder."""
 
     path: Path
     loader: Path
@@ -46,11 +46,11 @@ class TablesExport:
 
 
 def write_tables(model: LookupModel, path: str | Path) -> TablesExport:
-    """Write the tables of a model in its precision, and in the same folder what reads them in a page.
+    """Write the tables of a model in its precision, and in the same folder the loader and the reader for a page.
 
     Raises:
-        ConfigError: the model's tokenizer is not the one that the reader has, or words are blinded.
-        ArtifactError: the reader was not built, or the place cannot be written.
+        ConfigError: the reader does not support the model's tokenizer, or words are blinded.
+        ArtifactError: the reader was not built, or a file cannot be written.
     """
     path, wasm = Path(path), reader_bytes()
     write_whole(path, tables_bytes(sections_of(model)))
@@ -61,10 +61,10 @@ def write_tables(model: LookupModel, path: str | Path) -> TablesExport:
 
 
 def reader_bytes() -> bytes:
-    """The reader as WebAssembly.
+    """Return the WebAssembly module that reads tables.
 
     Raises:
-        ArtifactError: it was not built when the package was installed, or from other sources.
+        ArtifactError: the module was not built when the package was installed, or was built from other sources.
     """
     if not is_current(WASM_TARGET):
         found = "one of other sources" if WASM_TARGET.is_file() else "none"
@@ -76,7 +76,7 @@ def reader_bytes() -> bytes:
 
 
 def tables_bytes(sections: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """A tables file: a header, an entry for each section, and the sections, all at multiples of 64 bytes."""
+    """Serialize a tables file: a header, an entry for each section, and the sections, all at multiples of 64 bytes."""
     offset = ALIGNMENT * (1 + len(sections))
     entries, parts = [], []
     for name, array in sections.items():
@@ -91,7 +91,7 @@ def tables_bytes(sections: Mapping[str, npt.NDArray[Any]]) -> bytes:
 
 
 def sections_of(model: LookupModel) -> Sections:
-    """The sections of a model's tables, by name.
+    """Return the sections of a model's tables by name.
 
     Raises:
         ConfigError: as for :func:`write_tables`.
@@ -104,10 +104,10 @@ def sections_of(model: LookupModel) -> Sections:
 
 
 def word_form_of(tokenizer: Tokenizer) -> WordForm:
-    """The form of a default tokenizer.
+    """Return the word form of a tokenizer that ``--tokenizer word`` made.
 
     Raises:
-        ConfigError: it is another one than ``--tokenizer word`` makes; the message names it.
+        ConfigError: it is another tokenizer; the message names its components.
     """
     if (form := tokenizer.word_form) is not None:
         return form
@@ -121,7 +121,7 @@ def word_form_of(tokenizer: Tokenizer) -> WordForm:
 
 
 def _text_sections(model: LookupModel) -> Sections:
-    """From bytes to ids, and the labels."""
+    """Return the sections for the step from bytes to ids, and for the labels."""
     inputs = model.inputs
     form, types = word_form_of(inputs.tokenizer), inputs.tokenizer.types()
     if any("\n" in name for name in types):
@@ -142,7 +142,7 @@ def _text_sections(model: LookupModel) -> Sections:
 
 
 def _vector_sections(model: LookupModel) -> Sections:
-    """Vectors of all types, composed, and what those of unseen words are made of."""
+    """Return the sections with the composed vectors of all types, and the n-gram vectors for unseen words."""
     weights, lexicon = model.model.vectors, model.inputs.lexicon
     fixed = weights.tables.fixed
     size, fixed_dim = len(model.inputs.tokenizer), 0 if fixed is None else fixed.shape[1]
@@ -161,7 +161,7 @@ def _vector_sections(model: LookupModel) -> Sections:
 
 
 def _filter_sections(model: LookupModel) -> Sections:
-    """Taps and head, in the precision of the model."""
+    """Return the sections with the taps and the head, in the precision of the model."""
     filters, product = model.model.filters, model.model.product()
     found: Sections = {
         "weights": product.panels.astype(np.int32),
@@ -179,7 +179,7 @@ def _filter_sections(model: LookupModel) -> Sections:
 
 
 def _wide_sections(model: LookupModel) -> Sections:
-    """Words and pairs of the wide branch, if there is one."""
+    """Return the sections of the wide branch; none if the model has no such branch."""
     weights = model.model
     if weights.features is None or weights.table is None:
         return {}
@@ -201,7 +201,7 @@ def _bytes(data: bytes) -> npt.NDArray[np.uint8]:
 
 
 def _in_fewer_bytes(name: str, vectors: npt.NDArray[np.float32]) -> Sections:
-    """Vectors in int8 and a scale for each row where that is exact, as in models of ``--max-size``; else float32."""
+    """Return vectors as int8 with a scale per row if that is exact, as after ``--max-size``; otherwise as float32."""
     small = packed({name: vectors}, "int8")
     is_exact = (unpacked(small, Path())[name] == vectors).all()
     return small if is_exact else {name: vectors}

@@ -1,12 +1,12 @@
 // Classifies texts in a page, a worker or node by the tables that `textcnn export --format tables` wrote:
 //   const model = await Model.load("model.tables");
 //   model.classify("what a film");  // {label, probability, labels, all, empty, cut}
-// The answers are those of textcnn's core in C (core/src/tables.h), which textcnn.wasm is; here is only the way to it.
+// textcnn.wasm is textcnn's core in C (core/src/tables.h), which computes the answers; this file only calls it.
 
-const ANSWER = 6; // pointers and sizes of a textcnn_answer
-const PROBLEM = 256; // bytes of a message
+const ANSWER = 6; // number of 32-bit fields of a textcnn_answer
+const PROBLEM = 256; // bytes reserved for an error message
 
-/** The bytes of a file that the page's server has, of a local one in node, or those that are given. */
+/** Returns the bytes of a file from the page's server or, in node, from disk; bytes are returned as they are. */
 async function bytesOf(source) {
   if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) return source;
   const url = new URL(source, globalThis.location?.href ?? import.meta.url);
@@ -19,7 +19,7 @@ async function bytesOf(source) {
 export class Model {
   #core; #tables; #text = 0; #room = 0;
 
-  /** A model of a tables file, each given as an address or as bytes; the reader is in the folder of this file. */
+  /** Loads a model from a tables file; both files are given as URLs or as bytes. */
   static async load(tables, reader = new URL("textcnn.wasm", import.meta.url)) {
     const [bytes, code] = await Promise.all([bytesOf(tables), bytesOf(reader)]);
     const { instance } = await WebAssembly.instantiate(code);
@@ -41,7 +41,7 @@ export class Model {
     core.free(size);
   }
 
-  /** The words that the model looks up. */
+  /** Returns the words of a text as the model's tokenizer splits it. */
   words(text) {
     const [place, length] = this.#give(text), size = this.#given(this.#core.malloc(4));
     const start = this.#given(this.#core.textcnn_tables_words(this.#tables, place, length, size));
@@ -50,7 +50,7 @@ export class Model {
     return found.split("\n").slice(0, -1);
   }
 
-  /** Logits of a text, before temperature. */
+  /** Returns the logits of a text, before temperature. */
   logits(text) {
     return this.#answer(text).logits;
   }
@@ -68,7 +68,7 @@ export class Model {
     return { logits: doubles(logits), probabilities: doubles(probabilities), given: this.#bytes(given, count), best, tokens, seen };
   }
 
-  /** Puts a text where the core reads it; a lone surrogate becomes U+FFFD. Gives place and length. */
+  /** Copies a text into the core's memory and returns its address and length; a lone surrogate becomes U+FFFD. */
   #give(text) {
     const bytes = new TextEncoder().encode(text);
     if (bytes.length > this.#room) {
@@ -89,7 +89,7 @@ export class Model {
     return place;
   }
 
-  // Views are made anew each time: memory that grows is another buffer.
+  // A new view is made for each access: when the memory grows, it becomes another buffer and old views are detached.
   #bytes(place, length) {
     return new Uint8Array(this.#core.memory.buffer, place, length);
   }
@@ -103,5 +103,5 @@ export class Model {
   }
 }
 
-/** As Model.load. */
+/** Loads a model; see Model.load. */
 export const load = (tables, reader) => Model.load(tables, reader);

@@ -1,1 +1,1 @@
-"""The model folder: its files, read and written without torch."""
+"""Reads and writes the files of a model folder, without torch."""

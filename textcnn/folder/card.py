@@ -1,4 +1,4 @@
-"""The model card of an artifact: README.md with the front matter the hub expects, metrics and data filled in."""
+"""Writes the model card: a README.md with the hub's front matter, the metrics and a description of the data."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 
-SHOWN = 30  # labels that are named
+SHOWN = 30  # at most so many labels are listed in the card
 
 HERE = "path/to/this/folder"
 _HUB = "hf://"
 
 
 def model_card(config: dict[str, Any], training: dict[str, Any], *, place: str = HERE) -> str:
-    """Markdown that says what the model is, what it was trained on, how good it is, and how to use it.
+    """Return the card as Markdown: what the model is, what it was trained on, how good it is, and how to use it.
 
     Args:
-        config: what config.json holds.
-        training: what training.json holds.
-        place: where a reader finds the model: a folder, or ``hf://owner/name``.
+        config: the contents of config.json.
+        training: the contents of training.json.
+        place: the name to load the model by, in the example: a folder, or ``hf://owner/name``.
     """
     names = config["labels"]
     labels = ", ".join(f"`{name}`" for name in names[:SHOWN])
@@ -69,13 +69,14 @@ def _is_measured(training: dict[str, Any], part: str) -> bool:
 
 
 def _text(value: str) -> str:
-    """A string of YAML: JSON's are; what cannot be printed is escaped."""
+    """Return the value as a quoted YAML string, with unprintable characters escaped (JSON strings are valid YAML)."""
     return json.dumps(value, ensure_ascii=not value.isprintable())
 
 
 def _data_name(training: dict[str, Any]) -> str:
-    """Which data it was, not where they lie on somebody's machine."""
+    """Return the name of the data set; an absolute path is cut to its last two parts."""
     name = str(training.get("data", {}).get("name", "data"))
+    # A card is published: the folders of the training machine have no place in it.
     return "/".join(PurePath(name).parts[-2:]) if os.path.isabs(name) else name
 
 
@@ -90,7 +91,7 @@ def _data(training: dict[str, Any]) -> str:
 
 
 def _blinded(config: dict[str, Any]) -> str:
-    """What a reader of its measures must know: they are of the model before it was made blind."""
+    """Return a note that the metrics were measured before words were blinded; an empty string if none were."""
     count = len(config.get("blinded", ()))
     if not count:
         return ""
@@ -113,7 +114,7 @@ def _metrics_table(training: dict[str, Any]) -> str:
 
 
 def _labels_table(training: dict[str, Any]) -> str:
-    """Each label on the test rows, else on the dev rows."""
+    """Return a table of each label's metrics on the test rows, or on the dev rows if there was no test set."""
     part = "test" if training.get("test") else "dev"
     entries = ((training.get(part) or {}).get("per_label") or {}).items()
     lines = [

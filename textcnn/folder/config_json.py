@@ -1,4 +1,4 @@
-"""config.json of a model folder: what it may hold, earlier formats, whether the weights fit it."""
+"""Reads and validates the config.json of a model folder, and converts earlier format versions."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ from textcnn.reading.table import DEEPEST, is_deep, shown
 FORMAT_VERSION = 4
 READABLE = (1, 2, 3, FORMAT_VERSION)  # 3 was 2 with weights in smaller numbers (textcnn.folder.tensors)
 
-# What a text model of versions 1 to 3 had where its folder does not say it; from version 4 on the defaults are others.
+# Defaults of text models of versions 1 to 3; version 4 changed them, so an old folder that omits a value means these.
 _EARLIER_DIM = 100
 _EARLIER_KIM = {"nested": False, "num_filters": 100}
 
-# What folders of version 1 lack if they were written before there were pretrained vectors, or scales of int8.
+# Keys that folders of version 1 lack if they were written before pretrained vectors, or int8 scales, existed.
 _ADDED = {"vectors": None, "keep_vectors": None, "embedding_channels": "fine-tuned", "scales": None}
 _BIAS, _WIDE_BIAS = "head.bias", "wide.bias"
 
 
 def config_of_today(saved: Mapping[str, Any]) -> dict[str, Any]:
-    """Config.json with what that version left open: sizes and filters, and in version 1 the scale of the wide branch.
+    """Return config.json in the current format, with the defaults of its own version filled in.
 
-    Then a multi-label model's ``wide_scale`` was as any other's. A folder of any version that does not say what its
-    model is blind to is blind to nothing; images always are. One that has no bound on the n-grams of a token has all.
+    Versions 1 to 3 had other defaults of the embedding size and the filters; in version 1 ``wide_scale`` was the same
+    for multi-label as for single-label models. In every version, a missing ``blinded`` means that no word is blinded,
+    and a missing ``ngrams_per_token`` that a token keeps all its n-grams.
     """
     config = {"blinded": [], "storage": "float32", "reading": None, "ngrams_per_token": None, **saved}
     if saved["format_version"] < 4 and config.get("modality") == "text":
@@ -50,16 +51,16 @@ def config_of_today(saved: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def weights_of_today(weights: Mapping[str, Any], saved: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """The tensors, of numpy or torch, by name, in float32 whatever they are stored in.
+    """Return the tensors (numpy or torch) by name in the current format, in float32 whatever their storage type.
 
-    In version 1 the wide branch of a multi-label model had a bias. It is added to the head's bias, as much as it
-    counted, so the logits stay what they were up to rounding.
+    In version 1 the wide branch of a multi-label model had a bias of its own. It is added to the head's bias,
+    multiplied by ``wide_scale``, so the logits are unchanged up to rounding.
 
     Raises:
-        ArtifactError: the bias is absent, or not of the shape of the head's.
+        ArtifactError: the bias of the wide branch is absent, or its shape differs from that of the head's bias.
     """
     today = unpacked(weights, path)
-    wide = "wide.keys" in today and _BIAS in today  # without a head's bias it is the reader's to complain
+    wide = "wide.keys" in today and _BIAS in today  # a missing head bias is reported by whoever reads the tensors next
     if saved["format_version"] == 1 and saved["problem_type"] == MULTI_LABEL and wide:
         shape = tuple(today[_BIAS].shape)
         bias = today.pop(_WIDE_BIAS, None)
@@ -71,13 +72,13 @@ def weights_of_today(weights: Mapping[str, Any], saved: Mapping[str, Any], path:
 
 
 def read_config(folder: str | Path) -> dict[str, Any]:
-    """Config.json of a model folder, after the checks that need no weights: the folder, its files, its version.
+    """Read config.json of a model folder, and check the folder, its files, the version and every value.
 
-    Of an earlier version, what it left open is as that version meant it; ``format_version`` still says which it is.
+    Values that an earlier version left open get that version's defaults; ``format_version`` stays as it is stored.
 
     Raises:
-        ArtifactError: there is no such folder, files are missing, the format is of another version, or a value of
-            config.json is not what it must be.
+        ArtifactError: there is no such folder, files are missing, the format version is unknown, or a value of
+            config.json is invalid.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -109,10 +110,10 @@ def _either(versions: tuple[int, ...]) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file.
+    """Read a JSON object from a file.
 
     Raises:
-        ArtifactError: it is something else, or damaged.
+        ArtifactError: the file holds something other than a JSON object, or is damaged.
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -126,7 +127,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _is_number(value: Any) -> bool:
-    """Whether it is a number that a float can be; JSON has whole numbers of any size."""
+    """Whether the value is a number in the range of a float; integers in JSON have no limit of size."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
@@ -134,7 +135,7 @@ def _is_list(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, list) and all(map(check, value))
 
 
-_LONGEST = 300  # characters of one problem
+_LONGEST = 300  # characters of one problem in an error message
 _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "modality": ("text", "image").__contains__,
     "labels": lambda value: _is_list(lambda name: isinstance(name, str))(value) and 0 < len(value) == len(set(value)),

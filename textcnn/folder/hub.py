@@ -1,4 +1,4 @@
-"""Models of the Hugging Face hub: fetched into its cache, and pushed there; a token is of the environment alone."""
+"""Downloads models from the Hugging Face hub and uploads them; the token comes from the environment alone."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from textcnn.folder.model_folder import CARD, CONFIG, FILES, OPTIONAL_FILES, TRA
 
 PREFIX = "hf://"
 TOKEN = "HF_TOKEN"
-_PATHS = ("name", "vectors", "tokenizer", "start_from")  # what may be a path in config.json and training.json
+_PATHS = ("name", "vectors", "tokenizer", "start_from")  # keys of config.json and training.json that may hold paths
 _ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _ID_AT = re.compile(rf"({_ID.pattern})(?:@(\S+))?")
 
 
 def model_folder(name: str | Path) -> Path:
-    """The folder ``name``, or that of the model ``hf://owner/name`` or ``hf://owner/name@revision``, which is fetched.
+    """Return a local folder: ``name`` itself, or, for ``hf://owner/name[@revision]``, the downloaded model's folder.
 
     Raises:
-        ArtifactError: the model cannot be fetched.
-        ConfigError: behind ``hf://`` there is something else.
+        ArtifactError: the model cannot be downloaded.
+        ConfigError: ``hf://`` is not followed by ``owner/name`` or ``owner/name@revision``.
     """
     if not str(name).startswith(PREFIX):
         return Path(name)
@@ -36,7 +36,7 @@ def model_folder(name: str | Path) -> Path:
 
 
 def pretrained_folder(name: str | Path, revision: str | None = None) -> Path:
-    """As :func:`model_folder`, where ``owner/name`` is of the hub too, unless there is such a folder."""
+    """Return a local folder as :func:`model_folder` does, taking ``owner/name`` for a hub id if no such path exists."""
     if not str(name).startswith(PREFIX) and not Path(name).exists() and _ID.fullmatch(str(name)):
         return fetch(str(name), revision)
     if revision is not None:
@@ -45,14 +45,14 @@ def pretrained_folder(name: str | Path, revision: str | None = None) -> Path:
 
 
 def fetch(repo_id: str, revision: str | None = None) -> Path:
-    """The files of a model, from the hub, or from its cache if the hub cannot be reached.
+    """Download the files of a model and return their folder; offline, the folder comes from the hub's local cache.
 
     Args:
         repo_id: ``owner/name``.
-        revision: branch, tag or commit; none: the newest.
+        revision: branch, tag or commit; none: the newest commit.
 
     Raises:
-        ArtifactError: there is no such model, or neither hub nor cache has it.
+        ArtifactError: there is no such model, or neither the hub nor the cache can provide it.
         MissingExtraError: huggingface_hub is not installed.
     """
     hub = import_extra("huggingface_hub", extra="hub", feature="a model of the hub")
@@ -69,20 +69,20 @@ def fetch(repo_id: str, revision: str | None = None) -> Path:
 
 
 def push(folder: str | Path, repo_id: str, *, private: bool = True, message: str | None = None) -> str:
-    """Put a model folder on the hub, as one commit; paths of this machine stay here.
+    """Upload a model folder to the hub as one commit, without the absolute paths of this machine.
 
     Args:
-        folder: as ``train`` wrote it.
-        repo_id: ``owner/name``; it is made if there is none.
-        private: of one that is made; one that there is stays as it is.
-        message: of the commit.
+        folder: a model folder written by ``train``.
+        repo_id: ``owner/name``; the repository is created if it does not exist.
+        private: whether a repository that is created is private; an existing one keeps its visibility.
+        message: the commit message.
 
     Returns:
-        The address of its page.
+        The address of the repository's page.
 
     Raises:
-        ArtifactError: the folder is not a whole model, or the hub refuses.
-        ConfigError: the environment has no token, or ``repo_id`` is of another form.
+        ArtifactError: the folder is not a complete model, or the hub refuses it.
+        ConfigError: the environment has no token, or ``repo_id`` is not ``owner/name``.
         MissingExtraError: huggingface_hub is not installed.
     """
     folder = Path(folder)
@@ -110,7 +110,7 @@ def push(folder: str | Path, repo_id: str, *, private: bool = True, message: str
 
 
 def _contents(folder: Path, repo_id: str) -> dict[str, Any]:
-    """Files as they are, but documents without the folders of this machine, and a card that says how to get it."""
+    """Return what to upload by file name: files as they are, JSON without absolute paths, and a card for the hub."""
     saved, training = (_without_folders(read_json(folder / name)) for name in (CONFIG, TRAINING))
     found: dict[str, Any] = {
         name: str(folder / name) for name in (*FILES, *OPTIONAL_FILES) if (folder / name).is_file()
@@ -122,7 +122,7 @@ def _contents(folder: Path, repo_id: str) -> dict[str, Any]:
 
 
 def _without_folders(value: Any, key: str = "") -> Any:
-    """The document, with what names a file of this machine cut down to the name of the file."""
+    """Return the document with absolute paths cut to the name of the file."""
     if isinstance(value, dict):
         return {name: _without_folders(one, name) for name, one in value.items()}
     if isinstance(value, str) and key in _PATHS and os.path.isabs(value):
@@ -131,7 +131,7 @@ def _without_folders(value: Any, key: str = "") -> Any:
 
 
 def _token() -> str | None:
-    """What the environment says; a token that a login has stored on this machine is not looked for."""
+    """Return the token of the environment variable; one that a login stored on this machine is not used."""
     return os.environ.get(TOKEN, "").strip() or None
 
 

@@ -1,4 +1,4 @@
-"""A folder that appears whole or not at all: written beside its place, then exchanged with what was there."""
+"""Writes a model folder atomically: into a temporary folder with the same parent, then swapped into place."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pathlib import Path
 
 from textcnn.errors import ArtifactError
 
-# What a model folder holds; a folder with anything else in it is somebody's, and is never replaced.
+# The files of a model folder; a folder with any other file in it may be a user's own and is never replaced.
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 TRAINING, TIMING, CARD = "training.json", "timing.json", "README.md"
 FILES = (CONFIG, WEIGHTS, TOKENIZER, TRAINING, TIMING, CARD)
-FOLDS = "folds.safetensors"  # of cross validation only
-EVIDENCE = "evidence.safetensors"  # of `train --evidence` only
+FOLDS = "folds.safetensors"  # written by cross validation only
+EVIDENCE = "evidence.safetensors"  # written by `train --evidence` only
 OPTIONAL_FILES = (FOLDS, EVIDENCE)
 
 _AT_FDCWD = -100
@@ -26,7 +26,7 @@ _RENAME_EXCHANGE = 2
 
 
 def fingerprint(folder: Path) -> str:
-    """What the answers of a model depend on, as 16 hexadecimal digits (of SHA-256)."""
+    """Return a hash, 16 hexadecimal digits of SHA-256, of the files that a model's answers depend on."""
     digest = hashlib.sha256()
     for name in (CONFIG, WEIGHTS, TOKENIZER):
         if (folder / name).is_file():
@@ -37,10 +37,10 @@ def fingerprint(folder: Path) -> str:
 
 
 def require_writable(folder: Path) -> None:
-    """Find out before a long run, not after it, that its result cannot be written.
+    """Check before a long run that its model can be written to ``folder``.
 
     Raises:
-        ArtifactError: the place is a file, holds other files than a model's, or cannot be written.
+        ArtifactError: the path is a file, holds files other than a model's, or cannot be written.
     """
     with _temporary_beside(_place(folder)):
         pass
@@ -48,12 +48,12 @@ def require_writable(folder: Path) -> None:
 
 @contextmanager
 def replaced_folder(folder: Path) -> Iterator[Path]:
-    """A temporary folder to fill; at the end of the block it takes the place of ``folder``.
+    """Yield a temporary folder to fill, which replaces ``folder`` at the end of the block.
 
-    If the block fails, ``folder`` stays as it was.
+    If the block fails, ``folder`` is unchanged.
 
     Raises:
-        ArtifactError: the place is a file, holds other files than a model's, or cannot be written.
+        ArtifactError: the path is a file, holds files other than a model's, or cannot be written.
     """
     folder = _place(folder)
     with _temporary_beside(folder) as temporary:
@@ -66,7 +66,7 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
 
 
 def _place(folder: Path) -> Path:
-    """Where the model will really be: behind links, which keep pointing there."""
+    """Return the path with symbolic links resolved, so that a link keeps pointing at the new model; check it."""
     folder = Path(os.path.realpath(folder))
     try:
         if folder.exists() and not folder.is_dir():
@@ -106,7 +106,7 @@ def _temporary_beside(folder: Path) -> Iterator[Path]:
 
 
 def previous_folder(folder: Path) -> Path:
-    """Where the old folder waits while a new one takes its place, on systems that cannot exchange two at once."""
+    """Return the path that the old folder is moved to for a moment, on systems that cannot swap two folders at once."""
     return folder.with_name(f".{folder.name}.previous")
 
 
@@ -126,7 +126,7 @@ def _put_in_place(new: Path, folder: Path) -> None:
 
 
 def _exchange(first: Path, second: Path) -> bool:
-    """Exchange two folders in one step, where the system offers it (Linux, most file systems)."""
+    """Swap two folders in one atomic step; False where the system cannot (it can on most Linux file systems)."""
     renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if os.name == "posix" else None
     if renameat2 is None:
         return False
@@ -134,7 +134,7 @@ def _exchange(first: Path, second: Path) -> bool:
 
 
 def _sync(folder: Path) -> None:
-    """Make the files durable before they are given their name."""
+    """Flush the files to disk, so that a crash after the rename cannot leave empty ones."""
     for path in folder.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""Tensors of a model folder as numpy arrays: storage types, memory-mapped files, extra arrays."""
+"""Reads and writes tensors as numpy arrays: storage types, memory-mapped weights, and further arrays of a model."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ STORAGES = ("float32", "float16", "int8")
 LARGEST = 127
 WHOLE, SCALE = ".int8", ".int8_scale"
 _LIMIT = float(np.finfo(np.float16).max)
-# A head has as many rows as there are labels, and its errors are not averaged over anything.
+# Tensors that stay float32: a head has only one row per label, and its rounding errors are not averaged out.
 _AS_IT_IS = ("head.", "wide.")
 
 Arrays = dict[str, npt.NDArray[Any]]
 
 
 def packed(tensors: Mapping[str, npt.NDArray[Any]], storage: str) -> Arrays:
-    """Tensors by name as they are written; ``storage`` is one of :data:`STORAGES`."""
+    """Convert tensors to a storage type for writing; ``storage`` is one of :data:`STORAGES`."""
     found: Arrays = {}
     for name, tensor in tensors.items():
         few = tensor.ndim < 2 or name.endswith(".bias")
@@ -40,10 +40,10 @@ def packed(tensors: Mapping[str, npt.NDArray[Any]], storage: str) -> Arrays:
 
 
 def unpacked(tensors: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """Float32 tensors, of numpy or torch, from those of a file.
+    """Convert the tensors of a file (numpy or torch) back to float32.
 
     Raises:
-        ArtifactError: a tensor of whole numbers lacks its scales.
+        ArtifactError: an int8 tensor lacks its scales.
     """
     found: dict[str, Any] = {}
     for name, tensor in tensors.items():
@@ -59,19 +59,19 @@ def unpacked(tensors: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 
 def rounded(tensors: Mapping[str, npt.NDArray[Any]], storage: str) -> Arrays:
-    """The numbers that are read back from what :func:`packed` writes."""
+    """Return the tensors as they are after a round trip through a storage type, in float32."""
     return unpacked(packed(tensors, storage), Path())
 
 
 def _whole(tensor: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
-    """Rows of whole numbers, and the scale of each: ``(N, ...)`` int8 and ``(N, 1, ...)`` float32."""
+    """Quantize each row to int8: the integers ``(N, ...)`` and the scales ``(N, 1, ...)`` float32."""
     top = np.abs(tensor).max(axis=tuple(range(1, tensor.ndim)), keepdims=True, initial=0)
     scale = (top / np.float32(LARGEST)).astype(np.float32)
     return np.rint(tensor / np.where(scale > 0, scale, np.float32(1))).astype(np.int8), scale
 
 
 def _float32(tensor: Any) -> Any:
-    """Float16 numbers, of numpy or torch, as float32."""
+    """Convert a float16 tensor (numpy or torch) to float32; other types stay as they are."""
     if isinstance(tensor, np.ndarray):
         return tensor.astype(np.float32) if tensor.dtype == np.float16 else tensor
     return tensor.float() if str(tensor.dtype) == "torch.float16" else tensor
@@ -89,12 +89,12 @@ _TYPES = {
 
 
 def mapped_tensors(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """Read-only arrays by the names of the tensors; nothing is copied.
+    """Memory-map a safetensors file and return its tensors by name as read-only arrays; nothing is copied.
 
-    The file is 8 bytes of length, a JSON header of types, shapes and places, and the numbers (little-endian).
+    The file is 8 bytes with the header's length, a JSON header of types, shapes and offsets, and little-endian data.
 
     Raises:
-        ArtifactError: the file is damaged, or holds a type of number that no model of ours has.
+        ArtifactError: the file is damaged, or has a data type that no textcnn model has.
     """
     try:
         with safetensors.safe_open(path, framework="numpy"):  # checks the header against the size of the file
@@ -117,10 +117,10 @@ def _array(data: mmap.mmap, start: int, entry: dict[str, Any]) -> npt.NDArray[An
 
 
 def save_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Write the arrays as tensors of these names.
+    """Write the arrays as a safetensors file, under the names given.
 
     Raises:
-        ArtifactError: the place cannot be written.
+        ArtifactError: the path cannot be written.
     """
     try:
         safetensors.numpy.save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, path)
@@ -130,15 +130,15 @@ def save_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
 
 
 def load_arrays(path: Path, wanted: Mapping[str, tuple[type, int]], what: str) -> dict[str, npt.NDArray[Any]]:
-    """The tensors of these names.
+    """Read the tensors of these names from a safetensors file, and check their types.
 
     Args:
-        path: of the file.
-        wanted: the names that it must have, with the type of the numbers and how many axes there are.
-        what: should be there, for the message.
+        path: the file.
+        wanted: for each name that must be there, its data type and number of axes.
+        what: a description of the contents, for error messages.
 
     Raises:
-        ArtifactError: the file is damaged, or lacks one, or has one of another type.
+        ArtifactError: the file is damaged, lacks a tensor, or has one of another type or number of axes.
     """
     try:
         found = safetensors.numpy.load_file(path)

@@ -1,4 +1,4 @@
-"""What a model folder keeps of its training rows: evidence, and out-of-fold probabilities."""
+"""Stores what a model folder keeps about its training rows: an index of evidence, and out-of-fold probabilities."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _ARRAYS = {
 
 @dataclass(frozen=True)
 class EvidenceIndex:
-    """P pairs of neighbouring words of winning n-grams, and some of the Q training rows that hold each.
+    """An index from P word pairs of winning n-grams to the training rows (Q in all) that contain them.
 
     Attributes:
         keys: ``(P,)`` int64, ascending (:func:`textcnn.explain.evidence.pair_key`).
-        counts: ``(P,)`` int32, in the winning n-grams of how many training rows a pair is.
-        rows: ``(P, R)`` int32, places in the three arrays below of the rows where it counts most; -1: no more.
+        counts: ``(P,)`` int32, the number of training rows whose winning n-grams contain the pair.
+        rows: ``(P, R)`` int32, the rows where the pair counts most, as indices from 0 to Q - 1; -1 where fewer than R.
         numbers: ``(Q,)`` int64, the numbers of the cited rows, from 0, in the order the training data were read.
-        label_offsets: ``(Q + 1,)`` int64, where the labels of each cited row begin.
-        label_ids: int32, their labels.
-        threshold: ``(1,)`` float64, the share of known pairs under which a text has no evidence.
+        label_offsets: ``(Q + 1,)`` int64, the offset of each cited row's labels in ``label_ids``.
+        label_ids: int32, the labels of all cited rows, one row after the other.
+        threshold: ``(1,)`` float64, the share of known pairs below which a text counts as having no evidence.
     """
 
     keys: Integers
@@ -46,19 +46,19 @@ class EvidenceIndex:
     threshold: npt.NDArray[np.float64]
 
     def write(self, path: Path) -> None:
-        """Write the arrays as tensors of these names.
+        """Write the arrays as tensors named like the attributes.
 
         Raises:
-            ArtifactError: the place cannot be written.
+            ArtifactError: the path cannot be written.
         """
         save_arrays(path, {entry.name: getattr(self, entry.name) for entry in fields(self)})
 
     @classmethod
     def read(cls, path: Path, num_labels: int) -> EvidenceIndex:
-        """Read what :meth:`write` wrote.
+        """Read an index from a file that :meth:`write` wrote, and check it.
 
         Raises:
-            ArtifactError: the file is damaged, or is not of a model with ``num_labels`` labels.
+            ArtifactError: the file is damaged, or does not belong to a model with ``num_labels`` labels.
         """
         index = cls(**load_arrays(path, _ARRAYS, "an index of evidence"))
         if problem := index._problem(num_labels):
@@ -66,7 +66,7 @@ class EvidenceIndex:
         return index
 
     def _problem(self, num_labels: int) -> str:
-        """Whatever would make a look-up fail or cite a wrong row."""
+        """Return a description of whatever would make a search fail or cite a wrong row; an empty string if nothing."""
         num_pairs, num_rows = len(self.keys), len(self.numbers)
         if self.counts.shape != (num_pairs,) or len(self.rows) != num_pairs:
             return f"it has {num_pairs} pairs, counts of shape {self.counts.shape} and rows of shape {self.rows.shape}"
@@ -87,31 +87,31 @@ _FOLD_ARRAYS = {"probabilities": (np.float32, 2), "fold": (np.int32, 1)}
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """Answers to N training rows, in the order they were read (rows without a label are not among them).
+    """Out-of-fold probabilities of the N labelled training rows, in the order they were read.
 
     Attributes:
-        probabilities: ``(N, C)`` float32, columns as the labels of the artifact; a label that the fold's own model did
-            not know has 0.
-        fold: ``(N,)`` int32, the fold a row was held out in, from 0.
+        probabilities: ``(N, C)`` float32, columns in the order of the artifact's labels; 0 for a label that does not
+            occur in the training rows of the fold's model.
+        fold: ``(N,)`` int32, the number, from 0, of the fold that each row was left out of training in.
     """
 
     probabilities: npt.NDArray[np.float32]
     fold: npt.NDArray[np.int32]
 
     def write(self, path: Path) -> None:
-        """Write both as tensors of these names.
+        """Write both arrays as tensors named like the attributes.
 
         Raises:
-            ArtifactError: the place cannot be written.
+            ArtifactError: the path cannot be written.
         """
         save_arrays(path, {"probabilities": self.probabilities, "fold": self.fold})
 
     @classmethod
     def read(cls, path: Path, num_labels: int) -> OutOfFold:
-        """Read what :meth:`write` wrote.
+        """Read the probabilities from a file that :meth:`write` wrote, and check their shape.
 
         Raises:
-            ArtifactError: the file is damaged, or is not of a model with ``num_labels`` labels.
+            ArtifactError: the file is damaged, or does not belong to a model with ``num_labels`` labels.
         """
         found = load_arrays(path, _FOLD_ARRAYS, "probabilities and folds")
         probabilities, fold = found["probabilities"], found["fold"]

@@ -1,1 +1,1 @@
-"""From rows to answers: the predictor, streaming, worker processes, writing."""
+"""Classifies rows: the predictor, streaming in threads and processes, and writers of output formats."""

@@ -1,4 +1,4 @@
-"""Answers column by column, and their bytes as JSON lines and CSV or columns of Arrow."""
+"""Stores answers column by column and formats them as JSON lines, CSV or Arrow columns."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ FLAGS: Sequence[list[str]] = ([], ["empty"], ["cut"], ["empty", "cut"])
 
 @dataclass(frozen=True)
 class Coded:
-    """Cells of few values.
+    """A dictionary-encoded column, for cells with few distinct values.
 
     Attributes:
-        codes: ``(N,)`` int32, which of the values each cell has.
-        values: all there are.
+        codes: ``(N,)`` int32, the index of each cell's value.
+        values: the distinct values.
     """
 
     codes: npt.NDArray[np.int32]
@@ -41,7 +41,7 @@ class Coded:
         return len(self.codes)
 
     def tolist(self) -> list[Any]:
-        """The cells."""
+        """Return the cells as a list of values."""
         return [self.values[code] for code in self.codes.tolist()]
 
 
@@ -50,7 +50,7 @@ Cells = ArrowTexts | Coded | npt.NDArray[np.float64] | list[Any]
 
 @dataclass(frozen=True)
 class AnswerTable:
-    """Rows of answers with the same columns; numbers are probabilities."""
+    """A table of answers by column; columns of numbers are probabilities."""
 
     columns: dict[str, Cells]
 
@@ -58,32 +58,32 @@ class AnswerTable:
         return len(next(iter(self.columns.values())))
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """The rows as dictionaries."""
+        """Yield the rows as dictionaries."""
         cells = [column if isinstance(column, list) else column.tolist() for column in self.columns.values()]
         for row in zip(*cells, strict=True):
             yield dict(zip(self.columns, row, strict=True))
 
     def part(self, start: int, stop: int) -> AnswerTable:
-        """The rows from ``start`` to ``stop``."""
+        """Return the rows from ``start`` to ``stop`` as a table."""
         return AnswerTable({name: _part(column, slice(start, stop)) for name, column in self.columns.items()})
 
     @classmethod
     def concatenate(cls, tables: Sequence[AnswerTable]) -> AnswerTable:
-        """All rows of tables with the same columns, those of the first table first."""
+        """Return one table with the rows of all tables, in order; all have the same columns."""
         if len(tables) == 1:
             return tables[0]
         return cls({name: _joined([table.columns[name] for table in tables]) for name in tables[0].columns})
 
 
 def answer_table(answerer: Answerer, block: RowBlock, form: AnswerForm) -> tuple[AnswerTable, Counter[str]]:
-    """The answers to a block with its other columns, and counts of rows, tokens, unknown tokens, empty and cut rows."""
+    """Classify a block of rows; return its answers and other columns, and counts as :func:`counts_of` gives them."""
     answers = answerer.answer(block.texts, threshold=form.threshold)
     own: dict[str, Cells] = {"text": block.texts, **_columns(answerer.labels, answers, form.top_k)}
     return AnswerTable(own | carried(block.columns, own, form)), counts_of(answers, len(block))
 
 
 def _columns(labels: Labels, answers: Answers, top_k: int | None) -> dict[str, Cells]:
-    """The answers without the texts."""
+    """Return the columns of the answers, without the texts."""
     if labels.multi_label or top_k is not None:  # lists of entries, which are made one by one
         found = list(answers_of(labels, answers, top_k=top_k))
         return {name: [row[name] for row in found] for name in found[0]} if found else {}
@@ -119,7 +119,7 @@ Encode = Callable[[Any], str]
 
 
 def json_lines(table: AnswerTable, encode: Encode) -> bytes:
-    """An object a line; ``encode`` gives the JSON of a value."""
+    """Format the table as JSON lines, one object per row; ``encode`` converts a value to JSON."""
     pieces = []
     for number, (name, column) in enumerate(table.columns.items()):
         pieces.append(literal(f"{', ' if number else '{'}{encode(name)}: "))
@@ -128,7 +128,7 @@ def json_lines(table: AnswerTable, encode: Encode) -> bytes:
 
 
 def csv_lines(table: AnswerTable, delimiter: str, encode: Encode) -> bytes:
-    """A row of cells a line, as the ``csv`` module writes them; lists and dictionaries are cells of JSON."""
+    """Format the rows as the ``csv`` module does, without a header; lists and dictionaries become JSON in a cell."""
     pieces: list[Piece] = []
     for column in table.columns.values():
         pieces += [literal(delimiter)] if pieces else []
@@ -137,21 +137,21 @@ def csv_lines(table: AnswerTable, delimiter: str, encode: Encode) -> bytes:
 
 
 def csv_header(names: Sequence[str], delimiter: str) -> bytes:
-    """The line of the names of the columns."""
+    """Format the header line with the names of the columns."""
     text = io.StringIO()
     csv.writer(text, delimiter=delimiter).writerow(names)
     return text.getvalue().encode()
 
 
 def csv_cell(value: Any, encode: Encode) -> str:
-    """A value as the ``csv`` module writes it, without quotes around it."""
+    """Convert a value to the text of its cell, before quoting."""
     if is_missing(value):
         return ""
     return encode(value) if isinstance(value, (list, dict)) else str(value)
 
 
 def arrow_column(column: Cells, encode: Encode) -> Any:
-    """A column for pyarrow: an array where the values are plain, else a list of them; lists become JSON."""
+    """Convert a column for pyarrow: to an array if its type is known, otherwise to a list of values."""
     import pyarrow
 
     if isinstance(column, ArrowTexts):
@@ -163,7 +163,7 @@ def arrow_column(column: Cells, encode: Encode) -> Any:
 
 
 def _piece(column: Cells, form: As, encode: Encode) -> Piece:
-    """A column's bytes. Strings that the core is to escape are given to it as they are, values to ``encode``."""
+    """Return a column's bytes for joining; values are encoded, texts are left to the core, which escapes them."""
     if isinstance(column, ArrowTexts):
         return Piece(column.bytes, column.ends_from_0()[:-1], column.ends, form=form)
     if isinstance(column, np.ndarray) and np.isfinite(column).all():
@@ -176,7 +176,7 @@ def _piece(column: Cells, form: As, encode: Encode) -> Piece:
 
 
 def _texts(texts: Iterator[str]) -> ArrowTexts:
-    """Halves of surrogate pairs, which UTF-8 cannot write, are written as escapes."""
+    """Encode texts as UTF-8 in one buffer; lone surrogates, which UTF-8 cannot represent, become backslash escapes."""
     parts = [text.encode("utf-8", "backslashreplace") for text in texts]
     offsets = np.zeros(len(parts) + 1, np.int64)
     np.cumsum([len(part) for part in parts], out=offsets[1:])

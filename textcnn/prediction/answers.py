@@ -1,4 +1,4 @@
-"""Answers as rows for people and programs: one dictionary for each input row, streamed in bounded memory."""
+"""Converts answers to dictionaries, one per input row, streamed in bounded memory."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from textcnn.runtime.text_model import Answers
 
 CHUNK = 512  # rows in memory at once
-_CHARACTERS = 2**22  # of their texts: long ones come fewer at a time
+_CHARACTERS = 2**22  # characters of their texts at once: chunks of long texts have fewer rows
 
 
 class InputRow(Protocol):
-    """What is needed of a row that was read: its text, and its other columns to carry through."""
+    """The interface of an input row: its text, and its other columns, which are copied to the output."""
 
     @property
     def text(self) -> str:
@@ -29,28 +29,28 @@ class InputRow(Protocol):
 
     @property
     def columns(self) -> Mapping[str, Any]:
-        """Every cell of the row."""
+        """The cells of the row by column."""
 
 
 class Answerer(Protocol):
-    """What answers texts: a predictor, of any runtime."""
+    """The interface of a classifier of texts, such as a predictor of any runtime."""
 
     @property
     def labels(self) -> Labels:
         """The labels, in the order of the columns of the probabilities."""
 
     def answer(self, rows: Sequence[str], *, threshold: float | None = None) -> Answers:
-        """What the model says of each text."""
+        """Return the model's answers to the texts."""
 
 
 @dataclass(frozen=True)
 class AnswerForm:
-    """What a row of answers holds.
+    """Options for the contents of a row of answers.
 
     Attributes:
-        text_columns: the columns the text was made of; a single one called ``text`` is not carried a second time.
-        top_k: list that many labels, the most probable first.
-        threshold: instead of the model's own (multi-label).
+        text_columns: the columns that the text was read from; a single one named ``text`` is not copied a second time.
+        top_k: the number of labels to list, the most probable first; none: no list.
+        threshold: one threshold for all labels, instead of the model's own (multi-label).
     """
 
     text_columns: tuple[str, ...] = ()
@@ -67,18 +67,20 @@ def classify_rows(
     threshold: float | None = None,
     counts: Counter[str] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """One dictionary for each row, in order.
+    """Classify rows and yield one dictionary for each, in order.
+
+    Arguments are checked at once, before the first row is read.
 
     Args:
         predictor: a text model.
-        rows: are read only as far as they are needed.
-        text_columns: as in :class:`AnswerForm`, like the two that follow.
-        top_k: how many labels to list.
-        threshold: instead of the model's own.
-        counts: is filled with rows, tokens, unknown tokens, empty and cut rows.
+        rows: an iterable that is read one chunk at a time.
+        text_columns: as in :class:`AnswerForm`.
+        top_k: as in :class:`AnswerForm`.
+        threshold: as in :class:`AnswerForm`.
+        counts: a counter that the counts of :func:`counts_of` are added to.
 
     Raises:
-        ArtifactError: the model is for images. Before any row is read, as the next one.
+        ArtifactError: the model is for images.
         ConfigError: a threshold for a single-label model, or outside 0 to 1.
     """
     predictor.text_inputs()
@@ -96,7 +98,7 @@ def classify_rows(
 
 
 def chunks_of(rows: Iterable[InputRow], ready: Callable[[], bool] = lambda: True) -> Iterator[list[InputRow]]:
-    """The rows, :data:`CHUNK` at a time, or fewer: a chunk ends where the next row is not ``ready`` to be read."""
+    """Yield the rows in chunks of at most :data:`CHUNK`; a chunk ends early if the next row is not ``ready`` yet."""
     chunk: list[InputRow] = []
     size = 0
     for row in rows:
@@ -112,7 +114,7 @@ def chunks_of(rows: Iterable[InputRow], ready: Callable[[], bool] = lambda: True
 def answer_rows(
     predictor: Answerer, rows: Sequence[InputRow], form: AnswerForm
 ) -> tuple[list[dict[str, Any]], Counter[str]]:
-    """One dictionary for each row, and counts of rows, tokens, unknown tokens, empty and cut rows."""
+    """Classify rows; return one dictionary for each, and counts as :func:`counts_of` gives them."""
     answers = predictor.answer([row.text for row in rows], threshold=form.threshold)
     found = []
     for row, answer in zip(rows, answers_of(predictor.labels, answers, top_k=form.top_k), strict=True):
@@ -122,7 +124,7 @@ def answer_rows(
 
 
 def counts_of(answers: Answers, num_rows: int) -> Counter[str]:
-    """Counts of rows, tokens, unknown tokens, empty and cut rows."""
+    """Count the rows, tokens, unknown tokens, empty rows and cut (truncated) rows."""
     return Counter(
         rows=num_rows,
         tokens=answers.num_tokens,
@@ -139,13 +141,13 @@ def classify_images(
     names: Sequence[str] | None = None,
     top_k: int | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """One dictionary for each image of ``pixels (N, C, H, W)``, in order.
+    """Classify ``pixels (N, C, H, W)`` and yield one dictionary for each image, in order.
 
     Args:
         predictor: an image model.
         pixels: the images.
-        names: of the images; none: they are numbered from 0.
-        top_k: list that many labels, the most probable first.
+        names: the names of the images; none: they are numbered from 0.
+        top_k: the number of labels to list, the most probable first; none: no list.
 
     Raises:
         ArtifactError: the model is for texts.
@@ -163,15 +165,15 @@ def classify_images(
 
 
 def answers_of(labels: Labels, answers: Answers, *, top_k: int | None = None) -> Iterator[dict[str, Any]]:
-    """The answer to each row: label and probability; the labels given (multi-label); top_k; certified; flags; reasons.
+    """Yield the answer to each row as a dictionary: label, probability and flags, and what else was requested.
 
-    A multi-label row names its most probable label as ``label``, whether or not that reached its threshold.
+    The ``label`` of a multi-label row is the most probable one, whether or not it reached its threshold.
     """
     if labels.multi_label or (top_k or 1) > 1:
         every = len(labels) if labels.multi_label else min(top_k or 1, len(labels))
         order = np.argsort(-answers.probabilities, axis=1, kind="stable")[:, :every]
         places, values = order.tolist(), np.take_along_axis(answers.probabilities, order, axis=1).tolist()
-    else:  # the same, sooner
+    else:  # argmax instead of a full sort: the common case, and much faster
         places = [[place] for place in answers.probabilities.argmax(axis=1).tolist()]
         values = [[value] for value in answers.probabilities.max(axis=1).tolist()]
     ranked = zip(places, values, strict=True)
@@ -193,7 +195,7 @@ def answers_of(labels: Labels, answers: Answers, *, top_k: int | None = None) ->
 
 
 def carried(columns: Mapping[str, Any], own: Mapping[str, Any], form: AnswerForm) -> dict[str, Any]:
-    """The columns of a row, or of many, to carry through, by names that are not those of its ``own`` answer."""
+    """Return the input columns to copy to the output, renamed ``input_NAME`` where the ``own`` answer has that name."""
     found: dict[str, Any] = {}
     for name, value in columns.items():
         if name == "text" and form.text_columns == ("text",):

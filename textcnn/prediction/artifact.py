@@ -1,4 +1,4 @@
-"""The artifact: one folder that holds all a prediction needs. Safetensors and JSON; loading runs no code from it."""
+"""Saves and loads an artifact: a model with all that prediction needs, as safetensors and JSON, without any code."""
 
 from __future__ import annotations
 
@@ -48,22 +48,22 @@ LIBRARIES = ("textcnn", "torch", "tokenizers", "numpy", "safetensors")
 
 @dataclass
 class Artifact:
-    """A trained model and all it needs to answer.
+    """A trained model with everything that prediction needs.
 
     Attributes:
-        network: the network, on the CPU, in evaluation mode; or the weights of a text model by name, of which
-            :attr:`model` builds it when somebody asks.
-        inputs: from raw rows to batches; its type is the modality.
-        labels: names of the logits' columns.
-        config: architecture and its settings.
-        temperature: logits are divided by it.
-        thresholds: ``(C,)``, from which probability a label is given (multi-label).
-        training: settings, seed, fingerprint of the data, history and metrics of the run.
-        timing: wall times, kept apart because they differ from run to run.
-        folds: what cross validation said of every training row, if there was one.
-        evidence: which training rows hold which winning word pairs, if that was asked for.
-        storage: how the weights stand in the file; one of :data:`textcnn.folder.tensors.STORAGES`.
-        reading: which columns it was trained on and how labels were written; none: not known, or of images.
+        network: the network, on the CPU, in evaluation mode; or the weights of a text model by name, from which
+            :attr:`model` builds the network on first use.
+        inputs: the pipeline from raw rows to batches; its type tells the modality.
+        labels: the names of the logits' columns.
+        config: the architecture and its settings.
+        temperature: the temperature that logits are divided by.
+        thresholds: ``(C,)``, the probability from which each label is assigned (multi-label).
+        training: the settings, seed, data fingerprint, history and metrics of the training run.
+        timing: wall times, in a file of their own because they differ from run to run.
+        folds: out-of-fold probabilities of the training rows, if there was cross validation.
+        evidence: the index from winning word pairs to training rows, if it was requested.
+        storage: the storage type of the weights, one of :data:`textcnn.folder.tensors.STORAGES`.
+        reading: the columns it was trained on and the way labels were written; none: not known, or an image model.
     """
 
     network: nn.Module | Weights
@@ -81,12 +81,12 @@ class Artifact:
 
     @property
     def has_network(self) -> bool:
-        """Whether the network has been given or built."""
+        """Whether the network exists already, and not only its weights."""
         return not isinstance(self.network, dict)
 
     @property
     def model(self) -> nn.Module:
-        """The network, built of the weights if there was none; what it learns from then on is what is saved."""
+        """The network, built from the weights on first use; from then on its parameters are what is saved."""
         if isinstance(self.network, dict):
             from textcnn.prediction.networks import text_network
 
@@ -95,7 +95,7 @@ class Artifact:
 
     @property
     def weights(self) -> Weights:
-        """Weights and buffers by name; float16 where they are such numbers in the file. A network shares the others."""
+        """Weights and buffers by name, float16 where they are so in the file; the others share the network's memory."""
         if isinstance(self.network, dict):
             return self.network
         from textcnn.prediction.networks import saved_weights
@@ -103,19 +103,19 @@ class Artifact:
         return saved_weights(self.network)
 
     def replace_weights(self, weights: Weights) -> None:
-        """Take other weights, perhaps of another number of n-grams; a network that was there is built of them."""
+        """Replace the weights, also by ones with another number of n-grams; an existing network is rebuilt."""
         had_network, self.network = self.has_network, weights
         if had_network:
             self.network = self.model
 
     @property
     def lookup_refusal(self) -> str:
-        """Why the look-up runtime cannot answer with this model, or nothing."""
+        """The reason why the look-up runtime cannot run this model; an empty string if it can."""
         return refusal({"modality": self.modality, **asdict(self.config)})
 
     @property
     def num_parameters(self) -> int:
-        """Trainable numbers."""
+        """The number of trainable parameters."""
         if isinstance(self.network, dict):
             return num_parameters(self.network, self.config)
         from textcnn.models.base import num_parameters as of_network
@@ -124,16 +124,16 @@ class Artifact:
 
     @property
     def modality(self) -> str:
-        """``text`` or ``image``."""
+        """The modality, ``text`` or ``image``."""
         return "text" if isinstance(self.inputs, TextPipeline) else "image"
 
     @property
     def schema(self) -> Schema:
-        """What other tables are to be read like."""
+        """The columns of the training data and the way its labels were written, for reading further tables."""
         return schema_of(self.describe())
 
     def text_inputs(self) -> TextPipeline:
-        """The inputs of a text model.
+        """Return the text pipeline.
 
         Raises:
             ArtifactError: this is an image model.
@@ -143,7 +143,7 @@ class Artifact:
         return self.inputs
 
     def image_inputs(self) -> ImageInputs:
-        """The inputs of an image model.
+        """Return the inputs of an image model.
 
         Raises:
             ArtifactError: this is a text model.
@@ -153,7 +153,7 @@ class Artifact:
         return self.inputs
 
     def describe(self) -> dict[str, Any]:
-        """What config.json holds."""
+        """Return the contents of config.json."""
         own: dict[str, Any] = (
             {"max_length": self.inputs.max_length, "blinded": list(self.inputs.blinded)}
             if isinstance(self.inputs, TextPipeline)
@@ -174,10 +174,10 @@ class Artifact:
         }
 
     def save(self, folder: str | Path) -> Path:
-        """Write the folder, whole or not at all; one that was there is replaced.
+        """Write the model folder atomically, replacing an existing one.
 
         Raises:
-            ArtifactError: the place cannot be written.
+            ArtifactError: the folder cannot be written.
         """
         folder = Path(folder)
         state = {name: np.asarray(value, order="C") for name, value in packed(self.weights, self.storage).items()}
@@ -200,10 +200,10 @@ class Artifact:
         return folder
 
     def one_layer(self, folder: Path = Path("model")) -> OneLayer | None:
-        """The weights for the look-up runtime; none where the model is not one that it can answer.
+        """Return the weights for the look-up runtime; none if that cannot run the model.
 
         Args:
-            folder: named in errors.
+            folder: the name of the folder in error messages.
         """
         if self.lookup_refusal:
             return None
@@ -211,15 +211,15 @@ class Artifact:
         return one_layer(self.weights, self.describe(), len(inputs.tokenizer), inputs.lexicon, folder)
 
     def _scales(self, folder: Path) -> list[float] | None:
-        """Steps of the filters for ``precision="int8"``."""
+        """Return the quantization steps of the filters for ``precision="int8"``; none without a look-up runtime."""
         model = self.one_layer(folder)
         return None if model is None else model.steps(len(self.text_inputs().tokenizer))
 
     def lookup(self) -> LookupModel:
-        """The same model in the look-up runtime.
+        """Return this model in the look-up runtime.
 
         Raises:
-            ConfigError: it has none, and why.
+            ConfigError: the look-up runtime cannot run the model; the message says why.
         """
         model = self.one_layer()
         if model is None:
@@ -227,9 +227,9 @@ class Artifact:
         return LookupModel(model, self.text_inputs(), self.describe())
 
     def logits_function(self) -> Callable[[Any], npt.NDArray[np.floating]]:
-        """Encoded rows to their logits ``(N, C)``, as the model is now: by look-up if no network has been built.
+        """Return a function from encoded rows to their logits ``(N, C)``.
 
-        A network is built where look-up does not know the architecture.
+        It uses the look-up runtime if that can run the model and no network has been built, and the network otherwise.
         """
         if not self.has_network and not self.lookup_refusal:
             return self.lookup().logits
@@ -240,10 +240,10 @@ class Artifact:
 
 
 def load_artifact(folder: str | Path) -> Artifact:
-    """Read a folder that :meth:`Artifact.save` wrote, with its network.
+    """Load a folder that :meth:`Artifact.save` wrote, and build its network.
 
     Raises:
-        ArtifactError: there is no such folder, files are missing or damaged, the format is of another version, or the
+        ArtifactError: there is no such folder, files are missing or damaged, the format version is unknown, or the
             parts do not fit each other.
     """
     from textcnn.prediction.networks import read_network
@@ -274,7 +274,7 @@ def load_artifact(folder: str | Path) -> Artifact:
 
 
 def _versions() -> dict[str, str]:
-    """Of the libraries that decide answers, those that are installed; none is imported for it."""
+    """Return the versions of the installed libraries that answers depend on, without importing them."""
     return {name: found for name in LIBRARIES if (found := _version(name))}
 
 
@@ -298,5 +298,6 @@ def _write_json(path: Path, document: dict[str, Any]) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """UTF-8; of a path that is not, Python has lone surrogates, and a backslash escape of one is JSON's escape too."""
+    """Write the text as UTF-8, with lone surrogates as backslash escapes."""
+    # Python represents undecodable bytes of a path as lone surrogates; their backslash escapes are valid JSON escapes.
     path.write_text(text, encoding="utf-8", errors="backslashreplace")

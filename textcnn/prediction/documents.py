@@ -1,4 +1,4 @@
-"""Documents in parts: states of parts that join in any order and are classified at any time."""
+"""Classifies documents that arrive in parts: the states of parts can be merged in any order and across machines."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from textcnn.tokenization.lexicon import Unseen
 
 Array = npt.NDArray[Any]
 
-_STRETCH = 256  # tokens whose rows are held at once
+_STRETCH = 256  # tokens whose rows are in memory at once
 
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """The state of a piece of text; its size does not depend on the length of the piece.
+    """The state of a piece of text, of a size that does not depend on the length of the piece.
 
     Attributes:
-        pieces: what made it.
-        best: ``(G, F)``, the largest sums over the windows inside the piece; the least number where there is none.
-        first: rows ``(n, S, F)`` of its first tokens, one fewer than the widest window has, or all it has.
+        pieces: the reader that made it.
+        best: ``(G, F)``, the max-pooled sums over the windows inside the piece; the smallest number if there are none.
+        first: rows ``(n, S, F)`` of its first tokens, one fewer than the widest window has, or all if it is shorter.
         last: rows of as many last tokens.
-        length: its tokens.
-        num_unknown: those that the vocabulary does not have.
-        clipped: whether one of them has a product outside the range of int8.
+        length: the number of its tokens.
+        num_unknown: the number of tokens that are not in the vocabulary.
+        clipped: whether a token has a product outside the range of int8.
     """
 
     pieces: Pieces = field(repr=False)
@@ -48,10 +48,10 @@ class Piece:
     clipped: bool = False
 
     def __add__(self, other: Piece) -> Piece:
-        """The state of this piece and, behind it, another one.
+        """Return the state of this piece followed by another one.
 
         Raises:
-            ConfigError: the other piece is of another model.
+            ConfigError: the other piece belongs to another model.
         """
         if self.pieces.model is not other.pieces.model:
             raise ConfigError("expected two pieces of one model, got pieces of two models; read both with the same one")
@@ -70,17 +70,17 @@ class Piece:
         )
 
     def push(self, text: str) -> Piece:
-        """The state of this piece and ``text`` behind it."""
+        """Return the state of this piece followed by ``text``."""
         return self + self.pieces.read(text)
 
     def logits(self) -> Array:
-        """Logits ``(C,)`` of a text that is this piece: float64, or, with int8, whole numbers of ``UNIT``."""
+        """Return the logits ``(C,)`` of this piece as a whole text: float64, or, with int8, integers in ``UNIT``."""
         model = self.pieces.model
         best, empty = self.pieces.closed(self)[None], np.array([self.length == 0])
         return np.asarray(model.close(best, model.model.bias[None], empty)[0])
 
     def answer(self, *, threshold: float | None = None) -> Answers:
-        """The answer to a text that is this piece, as one row.
+        """Return the answer to this piece as a whole text, as one row.
 
         Raises:
             ConfigError: a threshold for a single-label model, or outside 0 to 1.
@@ -103,10 +103,10 @@ class Piece:
 
 
 class Pieces:
-    """Reads pieces of texts for a model whose features are maxima alone.
+    """Reads pieces of texts for a model whose only features are maxima, which can be merged.
 
     Raises:
-        ConfigError: the model has a mean, a wide branch or a limit of length, and why that cannot be joined.
+        ConfigError: the model has a mean, a wide branch or a length limit, which cannot be merged.
     """
 
     def __init__(self, model: LookupModel) -> None:
@@ -125,33 +125,33 @@ class Pieces:
         self.reach = int(self._sizes.max()) - 1
 
     def empty(self) -> Piece:
-        """The state before any token: joined with another, it changes nothing."""
+        """Return the state of an empty piece, the neutral element of joining."""
         rows = np.zeros((0, *self.model.filters.layout(0).row_shape), self.model.filters.row_type)
         return Piece(self, self.inner(rows), rows, rows)
 
     def read(self, text: str) -> Piece:
-        """The state of a piece of text.
+        """Return the state of a piece of text.
 
-        Joined pieces are the whole text where each is cut between two tokens: at white space, for one.
+        Joined pieces equal the whole text if it was split between two tokens, for example at white space.
         """
         encoded = self.model.inputs.encode([text])
         unknown = self.model.inputs.is_unknown(encoded)
         return self.of_types(encoded.ids, encoded.unseen, unknown=unknown)
 
     def of_types(self, ids: Array, unseen: Unseen | None = None, *, unknown: Array | None = None) -> Piece:
-        """The state of a piece of T tokens.
+        """Return the state of a piece of T tokens.
 
         Args:
-            ids: ``(T,)`` type ids; behind the vocabulary those of ``unseen``.
-            unseen: as :meth:`textcnn.tokenization.pipeline.TextPipeline.encode` gives it.
-            unknown: ``(T,)``, which of them count as unknown words.
+            ids: ``(T,)`` type ids; ids from the size of the vocabulary up are words of ``unseen``.
+            unseen: the unseen words, from :meth:`textcnn.tokenization.pipeline.TextPipeline.encode`.
+            unknown: ``(T,)``, which of the tokens count as unknown words.
         """
         unknown = np.zeros(len(ids), np.bool_) if unknown is None else unknown
         state = self.empty()
         for start in range(0, len(ids), _STRETCH):
             part = slice(start, start + _STRETCH)
-            held, numbers = self.model.rows(ids[part], unseen)
-            rows = held.products[numbers]
+            cached, numbers = self.model.rows(ids[part], unseen)
+            rows = cached.products[numbers]
             state += Piece(
                 self,
                 self.inner(rows),
@@ -159,16 +159,19 @@ class Pieces:
                 rows[len(rows) - min(len(rows), self.reach) :].copy(),
                 len(rows),
                 int(unknown[part].sum()),
-                bool(held.clipped[numbers].any()),
+                bool(cached.clipped[numbers].any()),
             )
         return state
 
     def inner(self, rows: Array) -> Array:
-        """Largest sums ``(G, F)`` over the windows inside a run of tokens ``(T, S, F)``."""
+        """Return the max-pooled sums ``(G, F)`` over the windows inside a run of tokens ``(T, S, F)``."""
         return self._largest(rows, [(0, len(rows) - size + 1) for size in self._sizes.tolist()])
 
     def closed(self, piece: Piece) -> Array:
-        """Largest sums ``(G, F)`` over all windows of a text, those over its ends too; an empty one has zeros."""
+        """Return the max-pooled sums ``(G, F)`` over all windows of a text, also those that reach over its ends.
+
+        An empty text has zeros.
+        """
         first, last, reach = piece.first, piece.last, self.reach
         best = np.array(piece.best)
         if piece.length <= reach:  # windows may reach over both ends at once
@@ -184,7 +187,7 @@ class Pieces:
         return best
 
     def _largest(self, rows: Array, windows: list[tuple[int, int]]) -> Array:
-        """Largest sums over the windows that begin at ``low`` to ``high - 1``, for each size."""
+        """Return the max-pooled sums ``(G, F)`` over the windows that begin at ``low`` to ``high - 1``, per size."""
         kind, taps = self.model.filters.sum_type, self.model.filters.first_taps.tolist()
         least = -np.inf if kind is np.float32 else np.iinfo(np.int16).min
         best: Array = np.full((len(self._sizes), rows.shape[2]), least, kind)
@@ -199,7 +202,7 @@ class Pieces:
 
 @dataclass(frozen=True, eq=False)
 class _Run:
-    """Neighbouring parts, joined: those numbered ``start`` to ``stop - 1``."""
+    """The joined state of consecutive parts, those numbered ``start`` to ``stop - 1``."""
 
     start: int
     stop: int
@@ -207,14 +210,14 @@ class _Run:
 
 
 class Documents:
-    """What has been seen of some documents.
+    """The state of any number of documents, of which some parts have been read.
 
-    The answers are those of the whole texts, bit by bit, whichever machine saw which part and in whatever order states
-    are merged; parts are cut between two tokens, at white space, for one.
+    The answers are bit-identical to those of the whole texts, whichever machine read which part and in whatever order
+    states are merged, if documents were split between two tokens, for example at white space.
 
     Args:
-        pieces: reads parts for a model.
-        model: tells that model and its precision from others, as :func:`textcnn.folder.model_folder.fingerprint` does.
+        pieces: the reader of parts for a model.
+        model: an identifier of the model and its precision (:func:`textcnn.folder.model_folder.fingerprint`).
     """
 
     def __init__(self, pieces: Pieces, model: str) -> None:
@@ -222,23 +225,23 @@ class Documents:
         self._runs: dict[str, list[_Run]] = {}
 
     def __len__(self) -> int:
-        """Documents."""
+        """Return the number of documents."""
         return len(self._runs)
 
     def add(self, document: str, number: int, text: str) -> None:
-        """Read one part; parts are numbered one after another.
+        """Read one part of a document; parts are numbered consecutively.
 
         Raises:
-            DataError: the part has been given before.
+            DataError: the part has been added before.
         """
         self._insert(document, _Run(number, number + 1, self.pieces.read(text)))
 
     def merge(self, other: Documents) -> None:
-        """Take what another state has seen.
+        """Add all parts of another state.
 
         Raises:
-            ConfigError: the other one is of another model.
-            DataError: both have seen the same part.
+            ConfigError: the other state belongs to another model.
+            DataError: both states contain the same part.
         """
         if self.model != other.model:
             raise ConfigError("expected states of one model, got states of two; make both with the same model folder")
@@ -247,11 +250,11 @@ class Documents:
                 self._insert(document, run)
 
     def answers(self, *, threshold: float | None = None) -> Iterator[tuple[str, int, Answers]]:
-        """Each document, how many parts it has, and its answer as one row; documents in the order of their names.
+        """Yield each document's name, its number of parts, and its answer as one row, sorted by name.
 
         Raises:
             ConfigError: a threshold for a single-label model, or outside 0 to 1.
-            DataError: parts of a document are missing: its first one (number 0 or 1), or some in the middle.
+            DataError: parts of a document are missing: the first one (number 0 or 1), or some in the middle.
         """
         for document, runs in sorted(self._runs.items()):
             if runs[0].start not in (0, 1):
@@ -264,7 +267,7 @@ class Documents:
             yield document, runs[0].stop - runs[0].start, runs[0].piece.answer(threshold=threshold)
 
     def to_bytes(self) -> bytes:
-        """The state for a file or another process; :meth:`from_bytes` reads it."""
+        """Serialize the state, for :meth:`from_bytes` to read in another process."""
         runs = [(document, run) for document, runs in self._runs.items() for run in runs]
         pieces = [run.piece for _, run in runs] or [self.pieces.empty()]
         facts = [
@@ -283,11 +286,11 @@ class Documents:
 
     @classmethod
     def from_bytes(cls, data: bytes, pieces: Pieces, model: str) -> Documents:
-        """A state of :meth:`to_bytes`.
+        """Restore a state that :meth:`to_bytes` serialized.
 
         Raises:
-            ConfigError: it is of another model.
-            DataError: it is something else, or damaged.
+            ConfigError: the state belongs to another model.
+            DataError: the bytes are not a state, or are damaged.
         """
         try:
             tensors = safetensors.numpy.load(data)
@@ -316,15 +319,15 @@ class Documents:
             self._insert(document, _Run(start, stop, piece))
 
     def _insert(self, document: str, run: _Run) -> None:
-        """Put a run among those of its document, joined with its neighbours."""
+        """Insert a run into its document, joining it with adjacent runs."""
         runs = self._runs.setdefault(document, [])
         place = bisect_left(runs, run.start, key=lambda other: other.start)
-        before, behind = runs[max(place - 1, 0) : place], runs[place : place + 1]
-        if (before and before[0].stop > run.start) or (behind and behind[0].start < run.stop):
+        before, after = runs[max(place - 1, 0) : place], runs[place : place + 1]
+        if (before and before[0].stop > run.start) or (after and after[0].start < run.stop):
             raise DataError(f"part {run.start} of document {document!r} was given twice")
         low, high = place, place
         if before and before[0].stop == run.start:
             run, low = _Run(before[0].start, run.stop, before[0].piece + run.piece), place - 1
-        if behind and behind[0].start == run.stop:
-            run, high = _Run(run.start, behind[0].stop, run.piece + behind[0].piece), place + 1
+        if after and after[0].start == run.stop:
+            run, high = _Run(run.start, after[0].stop, run.piece + after[0].piece), place + 1
         runs[low:high] = [run]

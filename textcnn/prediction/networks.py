@@ -1,4 +1,4 @@
-"""The network of a model folder, built in torch once its weights are known to fit its description."""
+"""Builds the torch network of a model folder, after checking config.json against the shapes of the weights."""
 
 from __future__ import annotations
 
@@ -24,16 +24,18 @@ from textcnn.tokenization.ngrams import WideFeatures
 from textcnn.tokenization.pipeline import TextPipeline
 from textcnn.tokenization.tokenizer import Tokenizer
 
-_REPEATED = ("num_layers", "num_blocks")  # settings that say how many modules there are, each with tensors of its own
-_FEW = 100  # of anything: never refused
+_REPEATED = ("num_layers", "num_blocks")  # settings that count modules, each of which has at least one tensor
+_FEW = 100  # counts up to this are always accepted
 Network = TypeVar("Network", bound=nn.Module)
 
 
 def check_claims(config: Mapping[str, Any], weights: Weights) -> None:
-    """No setting may name more than the weights can hold: a layer has a tensor, whatever is counted has a number.
+    """Check that no setting implies more layers or units than the weights can hold, before memory is allocated.
+
+    Every layer has a tensor, and every unit at least one number.
 
     Raises:
-        ConfigError: one does.
+        ConfigError: a setting is too large.
     """
     num_tensors = max(len(weights), _FEW)
     num_numbers = max(sum(weight.size for weight in weights.values()), _FEW)
@@ -48,7 +50,7 @@ def check_claims(config: Mapping[str, Any], weights: Weights) -> None:
 
 
 def _values(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The whole numbers and the lists among the settings, at every depth, by the name of their setting."""
+    """Yield all integers and lists among the settings, at any depth, with the name of the setting."""
     left: list[tuple[str, Any]] = [("embedding_dim", config["embedding_dim"]), *config["settings"].items()]
     while left:
         name, value = left.pop()
@@ -60,11 +62,12 @@ def _values(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def filled(build: Callable[[], Network], weights: Mapping[str, Tensor]) -> Network:
-    """The network with these weights; built first without memory, where sizes that do not fit cost nothing.
+    """Build the network and load these weights into it.
 
     Raises:
-        RuntimeError: names or shapes do not fit.
+        RuntimeError: names, shapes or data types do not fit.
     """
+    # Checked on the meta device first: a network of wrong sizes, however large, then allocates no memory.
     with torch.device("meta"):
         empty = build()
     for name, tensor in empty.state_dict().items():
@@ -78,10 +81,10 @@ def filled(build: Callable[[], Network], weights: Mapping[str, Tensor]) -> Netwo
 
 
 def text_network(config: ModelConfig, labels: Labels, inputs: TextPipeline, weights: Weights) -> TextClassifier:
-    """A text model in evaluation mode, with copies of these weights.
+    """Build a text model in evaluation mode with copies of these weights.
 
     Raises:
-        RuntimeError: they do not fit the config.
+        RuntimeError: the weights do not fit the config.
     """
     build = partial(
         build_text_classifier,
@@ -98,7 +101,7 @@ def text_network(config: ModelConfig, labels: Labels, inputs: TextPipeline, weig
 
 
 def saved_weights(model: nn.Module) -> Weights:
-    """Weights by name as they stand in a file: the table of a wide branch of float16 numbers is float16."""
+    """Return the weights by name as they are saved: a wide branch that was loaded from float16 is float16 again."""
     weights = weights_of(model)
     if isinstance(model, TextClassifier) and model.wide is not None and model.wide.is_float16:
         weights[WIDE_TABLE] = weights[WIDE_TABLE].astype(np.float16)  # exact: they are float16 numbers
@@ -108,14 +111,14 @@ def saved_weights(model: nn.Module) -> Weights:
 def read_network(
     folder: Path, saved: dict[str, Any], config: ModelConfig, labels: Labels, weights: Weights
 ) -> tuple[nn.Module, TextPipeline | ImageInputs]:
-    """The network of a model folder, in evaluation mode, and its inputs.
+    """Build the network of a model folder, in evaluation mode, and its input pipeline.
 
     Args:
-        folder: has the tokenizer, and is named in errors.
-        saved: config.json.
-        config: the part of it that is the model's.
-        labels: likewise.
-        weights: from the file, by name.
+        folder: the folder with the tokenizer, also named in error messages.
+        saved: the contents of config.json.
+        config: the model settings from it.
+        labels: the labels from it.
+        weights: the weights of the file, by name.
 
     Raises:
         ArtifactError: the parts do not fit each other.

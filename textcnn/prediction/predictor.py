@@ -1,4 +1,4 @@
-"""The predictor: answers from a model, in the order it is asked, one answer a row, by the fastest runtime it allows."""
+"""Defines the predictor: it loads a model and classifies rows in order with the fastest runtime the model allows."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ RUNTIMES = ("auto", "look-up", "torch")
 
 
 class Predictor(Answering):
-    """A trained model, ready to answer. ``textcnn.load(folder)`` gives one.
+    """A trained model, ready for prediction. ``textcnn.load(folder)`` returns one.
 
-    Made from an artifact that has its network, it answers with the network itself, in torch: the definition. Loaded
-    from a folder, or made from an artifact of weights alone, it answers by look-up where the model allows it, and
-    imports torch only if somebody asks for the network.
+    Made from an artifact that has its network, it runs the network in torch, which defines the model. Loaded from a
+    folder, or made from an artifact of weights alone, it uses the look-up runtime where the model allows it, and
+    imports torch only when the network is needed.
     """
 
     def __init__(self, artifact: Artifact) -> None:
@@ -53,18 +53,18 @@ class Predictor(Answering):
         threads: int | None = None,
         cache_bytes: int = CACHE_BYTES,
     ) -> Predictor:
-        """Read a model folder.
+        """Load a model from its folder.
 
         Args:
-            folder: as ``train`` wrote it.
+            folder: a model folder written by ``train``.
             runtime: ``look-up``, ``torch``, or ``auto``: look-up where the model allows it.
-            precision: ``float32``, or ``int8`` (look-up alone): integer logits, and answers that are certified.
-            threads: of the look-up runtime; none: all cores.
-            cache_bytes: likewise, memory for the rows of types.
+            precision: ``float32``, or ``int8`` (look-up only): integer logits, and certified answers.
+            threads: the number of threads of the look-up runtime; none: all cores.
+            cache_bytes: the memory limit of the look-up runtime's cached rows.
 
         Raises:
-            ArtifactError: it is not there, or not whole, or has no look-up runtime where that was asked for.
-            ConfigError: a runtime or precision that there is not, or that the model does not allow.
+            ArtifactError: the folder is missing or incomplete, or ``runtime="look-up"`` cannot run its model.
+            ConfigError: the runtime or precision is unknown, or the model does not allow it.
         """
         if runtime not in RUNTIMES:
             raise ConfigError(f"runtime must be one of {', '.join(RUNTIMES)}, got {runtime!r}")
@@ -99,22 +99,22 @@ class Predictor(Answering):
         return predictor
 
     def __getstate__(self) -> dict[str, Any]:
-        """All that answers needs goes along; what reads the folder again (``artifact``, ``save``) does so there."""
+        """Pickle all that prediction needs; ``artifact`` and ``save`` read the folder again in the other process."""
         return {**self.__dict__, "_folder": None if self._folder is None else self._folder.absolute()}
 
     @property
     def _lookup(self) -> LookupModel | None:
-        """The look-up runtime, where it answers; of an artifact it is made for the first answer."""
+        """The look-up runtime, if this predictor uses it; for an artifact it is built on first use."""
         if self._made is None and self._artifact is not None and self.runtime.name == "look-up":
             self._made = self._artifact.lookup()
         return self._made
 
     @property
     def artifact(self) -> Artifact:
-        """The network and all about it. A model answered by look-up is read a second time for it, with torch.
+        """The artifact with the network; if the look-up runtime is in use, the folder is loaded again with torch.
 
         Raises:
-            ArtifactError: the folder is not whole any more.
+            ArtifactError: the folder is no longer complete.
         """
         if self._artifact is None:
             from textcnn.prediction.artifact import load_artifact
@@ -124,10 +124,10 @@ class Predictor(Answering):
         return self._artifact
 
     def save(self, folder: str | Path) -> Path:
-        """Write the model folder, whole or not at all.
+        """Write the model folder atomically.
 
         Raises:
-            ArtifactError: the place cannot be written.
+            ArtifactError: the folder cannot be written.
         """
         return self.artifact.save(folder)
 
@@ -135,17 +135,17 @@ class Predictor(Answering):
     def from_pretrained(
         cls, name: str | Path, *, revision: str | None = None, runtime: str = "auto", precision: str = "float32"
     ) -> Predictor:
-        """A model of the Hugging Face hub, or of a folder.
+        """Load a model from the Hugging Face hub, or from a folder.
 
         Args:
-            name: ``owner/name`` or ``hf://owner/name``; a folder of that name goes before it.
-            revision: branch, tag or commit; none: the newest.
+            name: ``owner/name`` or ``hf://owner/name``; a local folder named ``owner/name`` takes precedence.
+            revision: branch, tag or commit; none: the newest commit.
             runtime: as in :meth:`load`.
             precision: as in :meth:`load`.
 
         Raises:
-            ArtifactError: there is no such model, it is not whole, or neither hub nor cache has it.
-            ConfigError: as for :meth:`load`; a revision of a folder.
+            ArtifactError: there is no such model, it is incomplete, or neither the hub nor the cache can provide it.
+            ConfigError: as for :meth:`load`, or a revision is given for a local folder.
             MissingExtraError: huggingface_hub is not installed.
         """
         from textcnn.folder.hub import pretrained_folder
@@ -153,16 +153,18 @@ class Predictor(Answering):
         return cls.load(pretrained_folder(name, revision), runtime=runtime, precision=precision)
 
     def push_to_hub(self, repo_id: str, *, private: bool = True, message: str | None = None) -> str:
-        """Put the model on the Hugging Face hub, with the token in the variable ``HF_TOKEN``; the address of its page.
+        """Upload the model to the Hugging Face hub and return the address of its page.
+
+        The token is read from the environment variable ``HF_TOKEN``.
 
         Args:
-            repo_id: ``owner/name``; it is made if there is none.
-            private: of one that is made; one that there is stays as it is.
-            message: of the commit.
+            repo_id: ``owner/name``; the repository is created if it does not exist.
+            private: whether a repository that is created is private; an existing one keeps its visibility.
+            message: the commit message.
 
         Raises:
-            ArtifactError: the hub refuses.
-            ConfigError: there is no token, or ``repo_id`` is of another form.
+            ArtifactError: the hub refuses the model.
+            ConfigError: there is no token, or ``repo_id`` is not ``owner/name``.
             MissingExtraError: huggingface_hub is not installed.
         """
         from textcnn.folder.hub import push
@@ -177,26 +179,26 @@ class Predictor(Answering):
 
     @property
     def schema(self) -> Schema:
-        """What other tables are to be read like: the columns of training and how its labels were written."""
+        """The columns of the training data and the way its labels were written, for reading further tables."""
         return self.artifact.schema if self._made is None else self._made.schema
 
     @property
     def temperature(self) -> float:
-        """Logits are divided by it."""
+        """The temperature that logits are divided by."""
         return self.artifact.temperature if self._made is None else self._made.temperature
 
     @property
     def own_thresholds(self) -> list[float]:
-        """From which probability each label is given (multi-label)."""
+        """The probability from which each label is assigned (multi-label)."""
         return self.artifact.thresholds if self._made is None else self._made.own_thresholds
 
     @property
     def inputs(self) -> Any:
-        """From raw rows to what :meth:`logits` takes."""
+        """The pipeline from raw rows to the encoded rows that :meth:`logits` takes."""
         return self.artifact.inputs if self._made is None else self._made.inputs
 
     def lookup(self) -> LookupModel | None:
-        """The look-up runtime of this model; none where it has none."""
+        """Return this model in the look-up runtime; none if that cannot run it."""
         if self._lookup is not None or self._artifact is None:
             return self._lookup
         return None if self._artifact.lookup_refusal else self._artifact.lookup()
@@ -204,42 +206,43 @@ class Predictor(Answering):
     def explain(
         self, texts: Any, *, labels: str | Sequence[str] = "predicted", top: int | None = None
     ) -> list[Explanation] | list[list[Explanation]]:
-        """Why each text has the logits it has (docs/explain.md).
+        """Explain the logits of each text as sums over its n-grams and words (docs/explain.md).
 
         For one-layer models the sums are exact; for others they are integrated gradients, marked ``approximate``.
 
         Args:
             texts: as for :meth:`predict`.
-            labels: ``predicted``: of the most probable label, one explanation a text; else a list for each text: of
-                ``all`` labels or of the labels named.
-            top: list that many n-grams and words, the strongest; an entry without a text holds the rest. None: all.
+            labels: ``predicted`` gives one explanation per text, of its most probable label; ``all``, or names of
+                labels, give a list of explanations per text.
+            top: the number of n-grams and of words to list, the strongest first; an entry with an empty text sums up
+                the rest. None: all.
 
         Raises:
             ArtifactError: the model is for images.
-            ConfigError: a label that there is not, or a model that was loaded with precision int8.
-            DataError: a single text where a list belongs.
-            MissingExtraError: the model is of more than one layer and captum is not installed.
+            ConfigError: an unknown label, or a model that was loaded with precision int8.
+            DataError: a single text instead of a list.
+            MissingExtraError: the model has more than one layer and captum is not installed.
         """
         from textcnn.explain.explainer import Explainer
 
         return Explainer(self, labels=labels, top=top)(texts)
 
     def logits(self, encoded: Any) -> npt.NDArray[np.floating]:
-        """Logits ``(N, C)`` of rows that :attr:`inputs` has encoded."""
+        """Return the logits ``(N, C)`` of rows that :attr:`inputs` has encoded."""
         if self._lookup is not None:
             return self._lookup.logits(encoded)
         return self.artifact.logits_function()(encoded)
 
     def certify(self, encoded: Any, thresholds: Sequence[float]) -> tuple[npt.NDArray[np.floating], Booleans | None]:
-        """Logits ``(N, C)``, and, with int8, which rows provably have float32's labels."""
+        """Return the logits ``(N, C)`` and, with int8, which rows ``(N,)`` provably have float32's labels."""
         return (
             super().certify(encoded, thresholds) if self._lookup is None else self._lookup.certify(encoded, thresholds)
         )
 
     def label_of(self, text: str) -> str | None:
-        """The label of a text, by the look-up runtime's shorter way."""
+        """Return the label of one text by the look-up runtime's fast path; none where that does not apply."""
         return None if self._lookup is None else self._lookup.label_of(text)
 
     def measure(self, texts: Sequence[str], thresholds: Sequence[float]) -> Measured:
-        """Logits of texts, and what their answers say beside them."""
+        """Return the logits of texts, with their flags and counts."""
         return super().measure(texts, thresholds) if self._lookup is None else self._lookup.measure(texts, thresholds)

@@ -1,4 +1,4 @@
-"""Items that are made in other threads, in their order, so that reading, answering and writing overlap."""
+"""Streams answers in order through threads, so that reading, classifying and writing overlap."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Result = TypeVar("Result")
 
 
 def in_threads(work: Callable[[Item], Result], items: Iterator[Item], threads: int) -> Generator[Result, None, None]:
-    """What ``work`` makes of each item, in the order of the items; an error comes behind the results before it.
+    """Yield ``work(item)`` for each item, in order; an error is raised after the results of the items before it.
 
     Args:
-        work: is called for several items at once.
-        items: are taken in the caller's thread, at most ``threads`` + 1 before the first result is asked for.
-        threads: that work.
+        work: the function, called in several threads at once.
+        items: the items; the caller's thread reads them, at most ``threads`` + 1 ahead of the results.
+        threads: the number of threads.
     """
     waiting: deque[Future[Result]] = deque()
     error: Exception | None = None
@@ -46,9 +46,9 @@ def in_threads(work: Callable[[Item], Result], items: Iterator[Item], threads: i
 
 
 def ahead(items: Generator[Item, None, None], most: int) -> Generator[Item, None, None]:
-    """The same items in the same order, made in a thread of their own: at most ``most`` before they are asked for.
+    """Yield the items in order, with the generator running in another thread at most ``most`` items ahead.
 
-    Whoever closes this waits for the item that is being made, and the items are closed in that thread.
+    Closing this generator waits for the item in progress, and closes ``items`` in the thread that runs it.
     """
     waiting: deque[Future[Item | None]] = deque()
     with ThreadPoolExecutor(1, "textcnn-ahead") as executor:
@@ -58,7 +58,7 @@ def ahead(items: Generator[Item, None, None], most: int) -> Generator[Item, None
             while (item := waiting.popleft().result()) is not None:
                 waiting.append(executor.submit(next, items, None))
                 yield item
-                del item  # while the next is made, nobody here needs it
+                del item  # free its memory before waiting for the next one
         finally:
             for future in waiting:
                 future.cancel()
@@ -70,13 +70,13 @@ Dictionaries = Iterable[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Part:
-    """The answers to some neighbouring rows.
+    """The answers to consecutive rows, in one of three forms.
 
     Attributes:
-        counts: rows, tokens, unknown tokens, empty and cut rows.
-        lines: the answers as lines of JSON, if they were wanted so.
-        rows: else one dictionary a row, of rows that came one by one.
-        table: else the same column by column.
+        counts: the counts of :func:`textcnn.prediction.answers.counts_of`.
+        lines: the answers as JSON lines, if those were requested.
+        rows: otherwise one dictionary per row, for rows that were read one by one.
+        table: otherwise a table by column, for rows that were read as blocks.
     """
 
     counts: Counter[str]
@@ -85,7 +85,7 @@ class Part:
     table: AnswerTable | None = None
 
     def dictionaries(self) -> Iterable[dict[str, Any]]:
-        """One dictionary a row, where the answers are not lines."""
+        """Return one dictionary per row, if the answers are not JSON lines."""
         return self.table.rows() if self.table is not None else self.rows or []
 
 
@@ -98,15 +98,15 @@ def answer_stream(
     threads: int = 1,
     ready: Callable[[], bool] = lambda: True,
 ) -> Generator[Part, None, None]:
-    """Answers in this process. Of a source that has blocks, reading and answering are ahead, in threads of their own.
+    """Classify rows in this process; rows that come as blocks are read and classified ahead, in other threads.
 
     Args:
-        rows: are read only as far as they are needed, or, in blocks, a little further.
-        predictor: answers texts.
-        form: what a row of answers holds.
-        as_lines: make lines of JSON, not dictionaries or tables.
-        threads: that answer blocks, each a block of its own (:func:`are_blocks`).
-        ready: whether the next row can be read without waiting; if not, those read so far are answered first.
+        rows: the rows, read one chunk at a time, or, as blocks, a few blocks ahead.
+        predictor: the classifier.
+        form: options for the contents of a row of answers.
+        as_lines: whether to format answers as JSON lines instead of dictionaries or tables.
+        threads: the number of threads that classify blocks, one block each (:func:`are_blocks`).
+        ready: tells whether the next row can be read without waiting; if not, the rows read so far are classified.
     """
     if isinstance(rows, Rows) and are_blocks(rows, as_lines=as_lines):
         yield from _answer_blocks(rows.blocks(), predictor, form, as_lines, threads)
@@ -116,7 +116,7 @@ def answer_stream(
 
 
 def are_blocks(rows: Rows, *, as_lines: bool) -> bool:
-    """Whether these rows are answered block by block, as lines of JSON or not."""
+    """Whether these rows are classified as column blocks, rather than row by row."""
     return rows.has_blocks and (as_lines or rows.are_alike)
 
 
@@ -127,12 +127,12 @@ def write_parts(
     *,
     keep: bool = True,
 ) -> None:
-    """Write answers as they come.
+    """Write answers to ``output`` as they arrive.
 
     Args:
-        parts: with lines, if the output is of JSON lines and nothing finishes.
+        parts: the answers; with lines, if the output format is JSON lines and ``finish`` is none.
         output: as for :func:`textcnn.prediction.writing.write_rows`.
-        finish: is given dictionaries, and gives those to write.
+        finish: a function that adds to the dictionaries before they are written.
         keep: as for ``write_rows``.
 
     Raises:
@@ -165,6 +165,6 @@ def _answer_blocks(
 
 
 def answer(predictor: Answerer, rows: Sequence[InputRow], form: AnswerForm, as_lines: bool) -> Part:
-    """The answers to rows that came one by one."""
+    """Classify rows that were read one by one, and return their answers."""
     answers, counts = answer_rows(predictor, rows, form)
     return Part(counts, lines="".join(map(json_line, answers))) if as_lines else Part(counts, rows=answers)

@@ -1,7 +1,7 @@
-"""Processes that work through what they are sent, each over a line of its own, and answer texts.
+"""Runs work in worker processes, each with a pipe of its own, and classifies texts in them.
 
-A pool of `concurrent.futures` has one queue for the results of all: a process that is killed while it writes into it
-keeps the lock, and all others, and who asked them, wait for ever. Here the end of a process is the end of its line.
+The process pool of `concurrent.futures` has one result queue for all workers: a process that is killed while it writes
+to the queue leaves it locked, and everybody waits for ever. Here a process that dies closes only its own pipe.
 """
 
 from __future__ import annotations
@@ -24,22 +24,24 @@ from textcnn.errors import TextCNNError
 from textcnn.prediction.answers import Answerer, AnswerForm, InputRow, chunks_of
 from textcnn.prediction.streaming import Part, answer
 
-_AHEAD = 2  # chunks that wait for each process: while one is answered, the next is there
+_AHEAD = 2  # chunks in flight per process: the next one has arrived before the current one is finished
 _THREADS = ("OMP_NUM_THREADS", "RAYON_NUM_THREADS")
 
 Load = Callable[[], Answerer]
 
 
 class WorkerLostError(Exception):
-    """A process has ended before its work."""
+    """Raised when a worker process has died before it returned a result."""
 
 
 class Workers:
-    """Processes that take turns; a context manager, at whose end they end. Each is started with its first item.
+    """A context manager for worker processes that receive items in turn and are killed at its end.
+
+    A process is started when its first item is submitted.
 
     Args:
-        count: how many at most.
-        start: is called in each process, and gives what is called with one item after the other. It is pickled, and so
+        count: the largest number of processes.
+        start: called once in each process, returns the function that is called with each item. It is pickled, and so
             are items and results.
     """
 
@@ -56,7 +58,7 @@ class Workers:
             line.end()
 
     def submit(self, item: Any) -> Future[Any]:
-        """What comes of an item, in time; :class:`WorkerLostError` if its process ends before that."""
+        """Submit an item and return a future of its result; :class:`WorkerLostError` is set if its process dies."""
         place = self._given % self._count
         if place == len(self._lines):
             self._lines.append(_Line(self._start))
@@ -65,14 +67,14 @@ class Workers:
 
 
 class _Line:
-    """A process, and a thread of this one that takes its results."""
+    """A worker process, its pipe, and a thread of the parent that receives the results."""
 
     def __init__(self, start: Callable[[], Callable[[Any], Any]]) -> None:
         context = get_context("spawn")
         self._ours, theirs = context.Pipe()
         self._process = context.Process(target=_run, args=(theirs, start), daemon=True)
         self._process.start()
-        theirs.close()  # the process has the only one, so that its end is the end of the line
+        theirs.close()  # the child has the only copy of this end now, so the pipe closes when the child dies
         self._waiting: queue.SimpleQueue[Future[Any] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._receive, daemon=True)
         self._thread.start()
@@ -80,7 +82,7 @@ class _Line:
     def submit(self, item: Any) -> Future[Any]:
         found: Future[Any] = Future()
         self._waiting.put(found)
-        with suppress(OSError):  # it is gone, as the thread finds too
+        with suppress(OSError):  # the process is dead; the receiving thread notices that as well
             self._ours.send(item)
         return found
 
@@ -107,7 +109,7 @@ class _Line:
 
 
 def _run(line: Connection, start: Callable[[], Callable[[Any], Any]]) -> None:
-    """Work until the line ends. Items are taken as they come, so that who sends them need not wait."""
+    """Process items until the pipe closes; a thread receives them at once, so that the sender never blocks."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     items: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_take, args=(line, items), daemon=True).start()
@@ -124,12 +126,12 @@ def _take(line: Connection, items: queue.SimpleQueue[Any]) -> None:
     while True:
         try:
             items.put(line.recv())
-        except (OSError, EOFError):  # the parent is gone
+        except (OSError, EOFError):  # the parent has died
             os._exit(1)
 
 
 def live_with_parent() -> None:
-    """From here on this process leaves Ctrl-C to its parent, and ends when that does."""
+    """Make this process ignore Ctrl-C, which its parent handles, and exit when the parent exits."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -150,18 +152,18 @@ def answer_in_processes(
     workers: int,
     ready: Callable[[], bool] = lambda: True,
 ) -> Generator[Part, None, None]:
-    """Answers from ``workers`` processes, in the order of the rows; at most a few chunks are in memory.
+    """Classify rows in ``workers`` processes and yield the answers in order, with a few chunks in memory at a time.
 
     Args:
-        rows: are read in this process.
-        load: makes the predictor, in each process; it is pickled, so a function of a module, or ``partial`` of one.
-        form: what a row of answers holds.
-        as_lines: make lines of JSON, not dictionaries.
-        workers: how many processes.
+        rows: the rows, read in this process.
+        load: makes the predictor in each process; it is pickled, so it must be a module's function or its ``partial``.
+        form: options for the contents of a row of answers.
+        as_lines: whether to format answers as JSON lines instead of dictionaries.
+        workers: the number of processes.
         ready: as for :func:`textcnn.prediction.streaming.answer_stream`.
 
     Raises:
-        TextCNNError: a process has ended before its work; or what ``load`` or an answer raises.
+        TextCNNError: a process died before it was finished, or ``load`` or a prediction raised an error.
     """
     waiting: deque[Future[Part]] = deque()
     try:
@@ -182,7 +184,10 @@ def answer_in_processes(
 
 @contextmanager
 def _threads_for(workers: int) -> Iterator[None]:
-    """Processes started in here share the cores: thread libraries read these variables when they are loaded."""
+    """Divide the cores among the processes started in this context, by environment variables.
+
+    Thread libraries read the variables when they are loaded, so they must be set before a process starts.
+    """
     threads = str(max(num_cores() // workers, 1))
     before = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, threads))
@@ -197,7 +202,8 @@ def _threads_for(workers: int) -> Iterator[None]:
 
 
 def _answerer(load: Load, form: AnswerForm, as_lines: bool) -> Callable[[list[InputRow]], Part]:
-    """What a process does with each chunk. An error of ``load`` is told with every chunk: here it would be a crash."""
+    """Return the function that a process calls with each chunk; it raises the error of ``load`` if that failed."""
+    # An error raised here would kill the process; raised for a chunk, it reaches the caller.
     try:
         predictor = load()
     except TextCNNError as err:

@@ -1,4 +1,4 @@
-"""Answers to a file, by its extension: jsonl, csv, tsv or parquet, packed or not, as they come."""
+"""Writes answers to a file as they arrive; its extension selects jsonl, csv, tsv or parquet, and compression."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from textcnn.reading.table import is_missing
 FORMATS = (".jsonl", ".csv", ".tsv", ".parquet")
 PACKINGS: dict[str, Callable[..., IO[Any]]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
-_ROW_GROUP = 4096  # rows in memory at once; the columns of a table are those of the first so many
+_ROW_GROUP = 4096  # rows in memory at once; the first group determines the columns of a table
 
 Row = dict[str, Any]
 Item = TypeVar("Item")
@@ -33,17 +33,17 @@ Item = TypeVar("Item")
 def write_rows(rows: Iterable[Row], output: str, *, keep: bool = True) -> int:
     """Write every row to ``output`` (``-``: JSON lines on stdout) and return their number.
 
-    In CSV, TSV and Parquet, lists are cells of JSON, and columns of strings stay strings. A file that is there stays
-    as it is until the last row is written.
+    In CSV, TSV and Parquet, lists become JSON in a cell, and columns of strings stay strings. An existing file is
+    replaced only after the last row is written.
 
     Args:
-        rows: taken as they come.
-        output: a file of :data:`FORMATS`, packed if its name ends in one of :data:`PACKINGS`.
-        keep: what was written before a failure stays in a file of its own, as :mod:`textcnn.atomic` has it.
+        rows: the rows, consumed one by one.
+        output: a file in one of :data:`FORMATS`, compressed if its name ends in one of :data:`PACKINGS`.
+        keep: whether the rows written before a failure are kept in a separate file (:mod:`textcnn.atomic`).
 
     Raises:
-        DataError: an extension that is none of :data:`FORMATS`, a place that cannot be written, or rows that do not
-            fit into one table.
+        DataError: the extension is none of :data:`FORMATS`, the file cannot be written, or the rows do not fit into
+            one table.
     """
     ending, _ = _kind(output)
     if ending == ".jsonl":
@@ -66,11 +66,11 @@ def write_rows(rows: Iterable[Row], output: str, *, keep: bool = True) -> int:
         try:
             return _write_csv(rows, text, "\t" if ending == ".tsv" else ",", path)
         finally:
-            text.detach()  # which writes what it holds; the file is closed by who opened it
+            text.detach()  # flushes the buffer without closing the file, which its opener does
 
 
 def write_tables(tables: Iterable[AnswerTable], output: str, *, keep: bool = True) -> None:
-    """Write the rows of tables with the same columns to CSV, TSV or Parquet: the bytes that :func:`write_rows` writes.
+    """Write tables with the same columns to CSV, TSV or Parquet, byte for byte as :func:`write_rows` would.
 
     Arguments and errors are those of :func:`write_rows`.
     """
@@ -87,7 +87,7 @@ def write_tables(tables: Iterable[AnswerTable], output: str, *, keep: bool = Tru
 
 
 def write_lines(parts: Iterable[str | bytes], output: str, *, keep: bool = True) -> None:
-    """Write parts of JSON lines to ``output``; each has left this process before the next is asked for.
+    """Write parts of JSON lines to ``output``; each is flushed before the next one is requested.
 
     Arguments and errors are those of :func:`write_rows`.
     """
@@ -104,21 +104,21 @@ def _encoded(text: str) -> bytes:
 
 
 def table_lines(table: AnswerTable) -> bytes:
-    """The rows of a table as lines of JSON: the bytes that :func:`write_rows` writes."""
+    """Format the rows of a table as JSON lines, byte for byte as :func:`write_rows` would."""
     return json_lines(table, _json)
 
 
 def is_json_lines(output: str) -> bool:
-    """Whether answers to ``output`` are JSON lines, the form that needs nothing of other rows.
+    """Whether the format of ``output`` is JSON lines, in which each row can be formatted without the others.
 
     Raises:
-        DataError: an extension that is none of :data:`FORMATS`.
+        DataError: the extension is none of :data:`FORMATS`.
     """
     return _kind(output)[0] == ".jsonl"
 
 
 def _kind(output: str) -> tuple[str, str]:
-    """The endings of a name that tell its format and how it is packed, the second perhaps empty."""
+    """Return the extensions of the format and of the compression; the second is empty if there is none."""
     if output in STDOUT:
         return ".jsonl", ""
     *_, ending, packing = "", "", *(suffix.lower() for suffix in Path(output).suffixes)
@@ -134,7 +134,7 @@ def _kind(output: str) -> tuple[str, str]:
 
 @contextlib.contextmanager
 def _opened(output: str, keep: bool) -> Iterator[Any]:
-    """The file to write bytes to, packed as its name says."""
+    """Open the output for writing bytes, compressed according to its name."""
     with _reported(output), replaced_file(output, "wb", keep=keep) as file:
         packing = _kind(output)[1]
         if not packing:
@@ -145,7 +145,7 @@ def _opened(output: str, keep: bool) -> Iterator[Any]:
 
 
 def json_line(row: Row) -> str:
-    """A row as a line of JSON."""
+    """Format a row as a JSON line."""
     return _json(row) + "\n"
 
 
@@ -156,7 +156,8 @@ def _write_parts(parts: Iterable[Any], file: IO[Any]) -> None:
 
 
 def _started(items: Iterable[Item]) -> Iterator[Item]:
-    """The items, the first of them had already."""
+    """Return the items after computing the first one."""
+    # An error in the first row is raised before the output is opened, and leaves no file.
     items = iter(items)
     return chain(list(islice(items, 1)), items)
 
@@ -200,7 +201,7 @@ def _write_arrow(tables: Iterable[AnswerTable], file: IO[bytes], path: Path) -> 
 
 
 def _write_columns(groups: Iterable[dict[str, Any]], file: IO[bytes], path: Path) -> None:
-    """Write groups of columns, lists of values or arrays of pyarrow; the first group tells the types."""
+    """Write groups of columns (lists or pyarrow arrays) to Parquet; the first group determines the types."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -224,24 +225,24 @@ def _write_columns(groups: Iterable[dict[str, Any]], file: IO[bytes], path: Path
 
 
 def _regrouped(tables: Iterable[AnswerTable]) -> Iterator[AnswerTable]:
-    """The same rows, :data:`_ROW_GROUP` at a time."""
-    held: list[AnswerTable] = []
+    """Yield the same rows in tables of :data:`_ROW_GROUP` rows."""
+    parts: list[AnswerTable] = []
     count = 0
     for table in tables:
         start = 0
         while start < len(table):
             stop = min(start + _ROW_GROUP - count, len(table))
-            held.append(table.part(start, stop))
+            parts.append(table.part(start, stop))
             count, start = count + stop - start, stop
             if count == _ROW_GROUP:
-                yield AnswerTable.concatenate(held)
-                held, count = [], 0
-    if held:
-        yield AnswerTable.concatenate(held)
+                yield AnswerTable.concatenate(parts)
+                parts, count = [], 0
+    if parts:
+        yield AnswerTable.concatenate(parts)
 
 
 def _groups(rows: Iterable[Row], path: Path) -> Iterator[tuple[list[str], list[Row]]]:
-    """Rows some thousands at a time, their cells without lists, with the columns of the first group."""
+    """Yield groups of rows, with lists and dictionaries as JSON, and the columns of the first group."""
     rows = iter(rows)
     columns: list[str] = []
     count = 0
@@ -260,7 +261,7 @@ def _groups(rows: Iterable[Row], path: Path) -> Iterator[tuple[list[str], list[R
 
 
 def _type(cells: Any, pa: Any) -> Any:
-    """The type of a column: text if there is text in it, or if it holds nothing yet and may hold anything later."""
+    """Return the type of a column: string if it contains strings, or if all its cells are missing so far."""
     if isinstance(cells, pa.Array):
         return cells.type
     cells = list(map(_flat_cell, cells))
@@ -271,7 +272,7 @@ def _type(cells: Any, pa: Any) -> Any:
 
 
 def _array(cells: Any, kind: Any, pa: Any) -> Any:
-    """The cells as an array of that type; texts are made of what is none."""
+    """Convert the cells to an array of that type; in a string column other values are converted to strings."""
     if isinstance(cells, pa.Array) and cells.type == kind:
         return cells
     values = cells.to_pylist() if isinstance(cells, pa.Array) else list(map(_flat_cell, cells))
@@ -295,17 +296,17 @@ def _json(value: Any) -> str:
 
 
 def _plain(value: Any) -> str | None:
-    """What JSON has no form for, as text."""
+    """Convert a value of a type that JSON lacks to a string, or to none if it is missing."""
     return None if is_missing(value) else str(value)
 
 
 _ENCODER = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, check_circular=False, default=_plain
-)  # `dumps` would make one a row
+)  # made once: `json.dumps` with options makes an encoder for every call
 
 
 def _finite(value: Any) -> Any:
-    """The value without NaN and infinities, which are not JSON: they become null."""
+    """Return the value with NaN and infinities, which JSON lacks, replaced by none."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

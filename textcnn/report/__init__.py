@@ -1,4 +1,4 @@
-"""One HTML page about a model: how good, how sure, how fast it is, on which texts, and where it fails. No torch."""
+"""Writes an HTML report about a model: metrics, calibration, errors, data statistics and speed, without torch."""
 
 from textcnn.report.gather import gather as gather
 from textcnn.report.gather import with_reasons as with_reasons

@@ -1,4 +1,4 @@
-"""What a report says of a model and labelled rows, before it is a page."""
+"""Defines the content of a report about a model and labelled rows, before it is rendered, and measures the speed."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from textcnn.evaluation.metrics import CalibrationBins, Confusion, PrecisionReca
 from textcnn.labels import Labels
 from textcnn.prediction.predictor import Predictor
 
-_SINGLE, _BATCH, _REPEATS = 200, 2_000, 3  # texts asked one by one, texts at once, how often
-_SECONDS = 0.5  # about what each of the two may take at most
+_SINGLE, _BATCH, _REPEATS = 200, 2_000, 3  # texts classified one by one; texts in a batch, and how often it is timed
+_SECONDS = 0.5  # approximate time limit of each of the two measurements
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Times of classifying, from strings to labels.
+    """The speed of classification, from strings to labels.
 
     Attributes:
-        runtime: which runtime answered.
-        single_ms: median milliseconds of one text asked alone.
-        single_ms_95: the slowest of 95 % of them.
-        batch_size: texts asked at once.
-        texts_per_second: of such a batch, the median of three.
-        tokens_per_second: the same in tokens.
+        runtime: the name of the runtime.
+        single_ms: the median time of a single text in milliseconds.
+        single_ms_95: the 95th percentile of the time of a single text.
+        batch_size: the number of texts in a batch.
+        texts_per_second: the throughput of such a batch, the median of three runs.
+        tokens_per_second: the throughput in tokens.
     """
 
     runtime: str
@@ -41,9 +41,9 @@ class Speed:
 
 
 def measure_speed(predictor: Predictor, texts: Sequence[str]) -> Speed:
-    """Ask for texts one by one and all at once, for about a second; the first answers, which fill caches, not timed."""
+    """Measure the speed on single texts and on a batch, for about a second; warm-up calls are not timed."""
     rows = [texts[i] for i in range(min(len(texts), _BATCH))]
-    for _ in range(2):  # words that have been met are answered by code that is compiled when it first runs
+    for _ in range(2):  # the first call fills the caches, the second takes and sets up the path for known words
         predictor.answer(rows[:1])
     single: list[float] = []
     for text in rows[:_SINGLE]:
@@ -68,14 +68,14 @@ def _seconds(predictor: Predictor, texts: list[str]) -> float:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A row that was answered wrongly.
+    """A misclassified row.
 
     Attributes:
-        row: its number, from 1.
+        row: the number of the row, from 1.
         text: the text.
-        truth: its true labels.
-        given: the labels the model gave.
-        probabilities: of all labels in ``truth`` and ``given`` that the model knows.
+        truth: the true labels.
+        given: the predicted labels.
+        probabilities: the probabilities of all labels in ``truth`` and ``given`` that the model has.
     """
 
     row: int
@@ -94,18 +94,18 @@ def worst_errors(
     *,
     most: int,
 ) -> tuple[list[Mistake], int]:
-    """The ``most`` worst errors, the worst first, and how many rows are wrong.
+    """Return the ``most`` worst errors, the worst first, and the number of misclassified rows.
 
-    An error is as bad as the largest gap between a probability and the truth (0 or 1) among the labels that were
-    decided wrongly. A row whose only fault is a label the model was never shown comes last.
+    Errors are ranked by the largest difference between a probability and the truth (0 or 1) among the wrong labels.
+    Rows whose true labels include one that the model lacks come last.
 
     Args:
-        texts: N texts.
-        truth: the true labels of each.
-        given: the labels the model gave each.
-        probs: ``(N, C)``.
+        texts: the N texts.
+        truth: the true labels of each text.
+        given: the predicted labels of each text.
+        probs: ``(N, C)``, the probabilities.
         labels: the labels of the columns.
-        most: how many.
+        most: the largest number of errors to return.
     """
     index = {name: i for i, name in enumerate(labels.names)}
     wrong = [row for row in range(len(truth)) if set(truth[row]) != set(given[row])]
@@ -125,7 +125,7 @@ def worst_errors(
 
 
 class Reason(NamedTuple):
-    """What the characters ``start`` to ``end`` of a text add to the logit of the label it was given."""
+    """The contribution of the characters ``start`` to ``end`` of a text to the logit of its predicted label."""
 
     start: int
     end: int
@@ -133,9 +133,10 @@ class Reason(NamedTuple):
 
 
 class Phrase(NamedTuple):
-    """Words and what they add to the logit of a label.
+    """A phrase and its contribution to the logit of a label.
 
-    Where phrases are of given rows: the mean over those in which they win a filter, and how many these are.
+    For phrases observed in rows, it is the mean over the rows in which the phrase wins a filter, whose number is
+    ``support``.
     """
 
     text: str
@@ -145,22 +146,22 @@ class Phrase(NamedTuple):
 
 @dataclass(frozen=True)
 class Measured:
-    """A model on N labelled rows.
+    """The measurements of a model on N labelled rows.
 
     Attributes:
-        name: where the rows come from.
-        part: ``test``, or ``dev``: rows that have already chosen the epoch and the temperature.
-        scores: as :func:`textcnn.evaluation.metrics.score` gives them.
-        intervals: how far they may be off.
-        confusion: labels taken for each other.
-        curves: precision against recall of each label.
-        before: calibration as the network is, at temperature 1.
-        after: calibration with the temperature of the model.
-        statistics: of the texts, by :func:`textcnn.reading.statistics.text_statistics`.
-        unknown_words: the most frequent words that the vocabulary does not have, and how often.
+        name: the name of the file or data set of the rows.
+        part: ``test``, or ``dev`` for rows by which training selected the epoch and the temperature.
+        scores: the metrics of :func:`textcnn.evaluation.metrics.score`.
+        intervals: the confidence intervals of the metrics.
+        confusion: the confusion matrix.
+        curves: the precision-recall curve of each label.
+        before: the calibration at temperature 1.
+        after: the calibration at the model's temperature.
+        statistics: statistics of the texts (:func:`textcnn.reading.statistics.text_statistics`).
+        unknown_words: the most frequent words outside the vocabulary, with their counts.
         mistakes: the worst errors, the worst first.
-        num_mistakes: how many rows are wrong.
-        speed: of classifying these texts, here.
+        num_mistakes: the number of misclassified rows.
+        speed: the speed on these texts on this machine.
     """
 
     name: str
@@ -180,19 +181,19 @@ class Measured:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything on the page.
+    """The whole content of a report.
 
     Attributes:
-        model: name of the model's folder.
+        model: the name of the model's folder.
         config: its config.json.
-        vocabulary_size: types of its tokenizer.
+        vocabulary_size: the number of types of its tokenizer.
         training: its training.json.
         timing: its timing.json.
-        measured: the model on labelled rows; none: no rows were held out.
-        reasons: for each of ``measured.mistakes``, in their order, what parts of the text say for the label given;
-            where two overlap they are added up.
-        phrases: for each label its strongest phrases, the strongest first.
-        phrase_rows: the phrases are those of the first so many rows measured; 0: of the whole vocabulary.
+        measured: the measurements on labelled rows; none: there were no test or dev rows.
+        reasons: for each of ``measured.mistakes``, the attributions of the predicted label; where spans overlap, their
+            contributions add up.
+        phrases: the strongest phrases of each label, the strongest first.
+        phrase_rows: the number of measured rows in which the phrases were observed; 0: they are of the vocabulary.
     """
 
     model: str

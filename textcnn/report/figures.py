@@ -1,6 +1,6 @@
-"""The pictures of a report: SVG that takes its colours and its letters from the page around it.
+"""Draws the figures of a report as SVG that takes its colours and fonts from the page.
 
-Names of labels never enter a picture: the page has them in its legends, in whatever script they are.
+Names of labels are not drawn: the page shows them in its own legends, so that every script is rendered.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from textcnn.errors import import_extra
 from textcnn.evaluation.metrics import BINS, CalibrationBins, PrecisionRecall
 
 FEATURE = "--report"
-SERIES = 6  # colours that the page has for lines
-_WIDTH, _HEIGHT = 5.2, 3.5  # inches; the page scales them
-# Stand-ins that the page's own colours replace, so that a picture follows light and dark.
+SERIES = 6  # number of line colours that the page defines
+_WIDTH, _HEIGHT = 5.2, 3.5  # inches; the page scales the figure
+# Placeholder colours, which are replaced by CSS variables so that a figure follows the page's light or dark scheme.
 _INK, _MUTED, _GRID = "#010203", "#010204", "#010205"
 _COLOURS = [f"#01030{number}" for number in range(SERIES)]
 _VARIABLES = {
@@ -53,7 +53,7 @@ _LENGTH_TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 
 
 def draw_loss(history: Sequence[Mapping[str, Any]], best_epoch: int) -> str:
-    """Mean training loss of each epoch."""
+    """Draw the mean training loss of each epoch."""
 
     def draw(axes: Any) -> None:
         _draw_epochs(axes, history, {"loss": "training loss"}, best_epoch)
@@ -63,7 +63,7 @@ def draw_loss(history: Sequence[Mapping[str, Any]], best_epoch: int) -> str:
 
 
 def draw_dev(history: Sequence[Mapping[str, Any]], best_epoch: int) -> str:
-    """Metrics on the dev rows after each epoch."""
+    """Draw the metrics on the dev rows after each epoch."""
     names = {"dev_accuracy": "accuracy", "dev_macro_f1": "macro F1"}
     return _svg("dev", lambda axes: _draw_epochs(axes, history, names, best_epoch))
 
@@ -81,12 +81,12 @@ def _draw_epochs(axes: Any, history: Sequence[Mapping[str, Any]], names: Mapping
 
 
 def draw_reliability(before: CalibrationBins, after: CalibrationBins) -> str:
-    """How often decisions are right against how sure the model was; below it, how many there are of each."""
+    """Draw the reliability diagram: accuracy against confidence, before and after calibration, with a histogram."""
 
     def draw(axes: Any) -> None:
         axes.plot([0, 1], [0, 1], color=_MUTED, linewidth=1, linestyle=":")
         for colour, marker, name, bins in zip(
-            _COLOURS, "so", ("before", "after the temperature"), (before, after), strict=False
+            _COLOURS, "so", ("before calibration", "after calibration"), (before, after), strict=False
         ):
             filled = bins.counts > 0
             share = bins.counts[filled]
@@ -95,14 +95,14 @@ def draw_reliability(before: CalibrationBins, after: CalibrationBins) -> str:
             axes.scatter(at, right, 12 + 150 * share / share.sum(), color=colour, marker=marker, label=name)
         shares = after.counts / after.counts.sum()
         axes.bar((np.arange(BINS) + 0.5) / BINS, shares, 0.8 / BINS, color=_COLOURS[1], alpha=0.25)
-        axes.set(xlim=(0, 1.01), ylim=(0, 1.03), xlabel="confidence", ylabel="share that is right")
+        axes.set(xlim=(0, 1.01), ylim=(0, 1.03), xlabel="confidence", ylabel="accuracy")
         axes.legend(loc="upper left")
 
     return _svg("reliability", draw)
 
 
 def draw_precision_recall(curves: Sequence[PrecisionRecall]) -> str:
-    """A line for each label; the first six in colours, in the order of the page's legend."""
+    """Draw the precision-recall curve of each label, the first six in colours, in the order of the page's legend."""
 
     def draw(axes: Any) -> None:
         for number, curve in reversed(list(enumerate(curves))):
@@ -121,7 +121,7 @@ def draw_precision_recall(curves: Sequence[PrecisionRecall]) -> str:
 
 
 def draw_lengths(lengths: Mapping[str, Sequence[int]], max_length: int | None) -> str:
-    """For each set of rows, how many have at most so many tokens; ``lengths`` are at even steps of the sorted rows."""
+    """Draw the cumulative distribution of text lengths for each set of rows, from quantiles at even steps."""
 
     def draw(axes: Any) -> None:
         longest = max(max(values) for values in lengths.values())
@@ -129,19 +129,19 @@ def draw_lengths(lengths: Mapping[str, Sequence[int]], max_length: int | None) -
             shares = np.linspace(0, 1, len(values))
             axes.plot(np.maximum(values, 1), shares, color=colour, linestyle=dashes, label=name)
         if max_length is not None and max_length < longest:
-            axes.axvline(max_length, color=_MUTED, linewidth=1, linestyle=":", label="cut here")
+            axes.axvline(max_length, color=_MUTED, linewidth=1, linestyle=":", label="max_length")
         axes.set_xscale("log")
         ticks = [tick for tick in _LENGTH_TICKS if tick <= longest]
         axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
         axes.minorticks_off()
-        axes.set(ylim=(0, 1.03), xlabel="tokens of a text", ylabel="share of texts as short")
+        axes.set(ylim=(0, 1.03), xlabel="tokens per text", ylabel="cumulative share of texts")
         axes.legend(loc="lower right")
 
     return _svg("lengths", draw)
 
 
 def _svg(name: str, draw: Callable[[Any], None]) -> str:
-    """One set of axes as an ``<svg>`` element; ``name`` keeps its ids apart from those of other pictures."""
+    """Draw one set of axes and return it as an ``<svg>`` element; ``name`` makes its ids unique on the page."""
     matplotlib = import_extra("matplotlib", extra="report", feature=FEATURE)
     figure_module = import_extra("matplotlib.figure", extra="report", feature=FEATURE)
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
@@ -152,6 +152,6 @@ def _svg(name: str, draw: Callable[[Any], None]) -> str:
         figure.savefig(content, format="svg", transparent=True, metadata=nothing)
     text = content.getvalue()
     text = text[text.index("<svg") :]
-    text = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", text, flags=re.DOTALL)  # its rule is for all elements
-    text = re.sub(r'<g id="[^"]*"', "<g", text)  # names of groups, the same in every picture
+    text = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", text, flags=re.DOTALL)  # would style all
+    text = re.sub(r'<g id="[^"]*"', "<g", text)  # ids of groups, which would repeat in every figure
     return re.sub("|".join(_VARIABLES), lambda match: _VARIABLES[match.group()], text)

@@ -1,4 +1,4 @@
-"""From a model folder and labelled rows to the content of a report, with the model's own reasons."""
+"""Gathers the content of a report from a model folder and labelled rows, with attributions of errors and phrases."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from textcnn.runtime.lookup import LookupModel
 if TYPE_CHECKING:
     from textcnn.explain.entries import Explanation
 
-PHRASES = 12  # of each label
+PHRASES = 12  # phrases listed for each label
 EDGES = {None: "", "start": " (at the start)", "end": " (at the end)", "whole": " (and nothing else)"}
-PER_FILTER = 1  # the phrases of one filter are much alike
-MOST_ROWS = 2_000  # measured rows whose phrases are looked at
+PER_FILTER = 1  # one phrase per filter, since those of one filter are similar
+MOST_ROWS = 2_000  # measured rows in which phrases are counted
 MIN_SUPPORT = 2
 
 
 def with_reasons(report: Report, predictor: Predictor, examples: Examples | None = None) -> Report:
-    """The report with the words that made each error and with the phrase book, both exact.
+    """Return the report with exact attributions of each error, and with the strongest phrases of each label.
 
-    The phrases are those of ``examples``, the rows that were measured; without any, those of the whole vocabulary,
-    which nobody need have written. A model of more than one layer, or one loaded with precision int8, has neither
-    reasons nor phrases: its report is returned as it is.
+    The phrases are those observed in ``examples``, the measured rows, or else all possible phrases of the vocabulary,
+    which need not occur in any text. For a model with more than one layer, or loaded with precision int8, the report is
+    returned unchanged.
     """
     model = predictor.lookup()
     if model is None or model.precision != "float32":
@@ -61,9 +61,9 @@ def _seen(model: LookupModel, examples: Examples, num_rows: int) -> dict[str, li
 
 
 def _reasons(predictor: Predictor, mistake: Mistake) -> list[Reason]:
-    """What words and pairs of words say for the label given; with the model's bias, they add up to its logit.
+    """Return the attributions of the predicted label's logit, which they sum to together with the model's bias.
 
-    Of several labels it is the first that is wrong; where none was given, nothing is said.
+    Of several labels, the first wrong one is explained; if none was predicted, there are no attributions.
     """
     wrong = [name for name in mistake.given if name not in mistake.truth]
     named = (wrong or list(mistake.given))[:1]
@@ -74,18 +74,18 @@ def _reasons(predictor: Predictor, mistake: Mistake) -> list[Reason]:
     return [Reason(entry["start"], entry["end"], entry["contribution"]) for entry in entries]
 
 
-WORST = 20  # errors shown
-UNKNOWN_WORDS = 20
+WORST = 20  # errors listed
+UNKNOWN_WORDS = 20  # words outside the vocabulary listed
 
 
 def gather(predictor: Predictor, folder: str | Path, examples: Examples | None, *, part: str = "test") -> Report:
-    """Measure a model for a report.
+    """Measure a model on labelled rows and return the content of a report.
 
     Args:
-        predictor: the model, a text model.
-        folder: where it was loaded from: training.json and timing.json are read there.
-        examples: labelled rows; none: the report is of the training alone.
-        part: ``test``, or ``dev`` for rows that training has used to choose the epoch and to calibrate.
+        predictor: a text model.
+        folder: the folder that it was loaded from, with training.json and timing.json.
+        examples: the labelled rows; none: the report is about the training alone.
+        part: ``test``, or ``dev`` for rows that training used to select the epoch and to calibrate.
 
     Raises:
         ArtifactError: this is an image model, or a file of the folder is damaged.

@@ -1,4 +1,4 @@
-"""The page of a report: one HTML file that asks nothing of the network."""
+"""Renders a report as a single HTML file that loads nothing from the network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from textcnn.report.content import Measured, Reason, Report
 
 
 class Segment(NamedTuple):
-    """A part of a text, what it adds to the logit, and that as a share of the strongest part's (-1 to 1)."""
+    """A part of a text, its contribution to the logit, and that relative to the strongest part's (-1 to 1)."""
 
     text: str
     contribution: float = 0.0
@@ -27,10 +27,10 @@ class Segment(NamedTuple):
 
 
 def highlight(text: str, reasons: Sequence[Reason]) -> list[Segment]:
-    """Cut ``text`` into parts of one contribution each; together they are the text again.
+    """Split ``text`` into consecutive segments, each with a constant contribution.
 
     Raises:
-        DataError: a reason that does not lie inside the text.
+        DataError: a span lies outside the text.
     """
     added = np.zeros(len(text))
     cuts = {0, len(text)}
@@ -48,20 +48,20 @@ def highlight(text: str, reasons: Sequence[Reason]) -> list[Segment]:
 
 
 PAGE = "report.html"
-TABLE_LABELS = 16  # lines of the table of confusions
-PAIRS = 10  # confusions in words
-SHOWN = 4_000  # characters of a text
+TABLE_LABELS = 16  # rows of the confusion matrix; further labels are combined
+PAIRS = 10  # most frequent confusions listed
+SHOWN = 4_000  # characters shown of a text
 
 
 def check_report(folder: Path, model: Path) -> None:
-    """Find out before anything is measured whether the page can be made and where it goes.
+    """Check, before anything is measured, that the page can be rendered and written; create its folder.
 
     Args:
-        folder: where the page goes; it is made.
-        model: the model's own folder, which holds nothing but the model.
+        folder: the folder of the page; it is created.
+        model: the model's own folder, in which other files are not allowed.
 
     Raises:
-        ConfigError: the folder is a file, the model's own, or cannot be made.
+        ConfigError: the folder is a file, the model's own folder, or cannot be created.
         MissingExtraError: jinja2 or matplotlib is not installed.
     """
     for module in ("jinja2", "matplotlib.figure"):
@@ -75,7 +75,7 @@ def check_report(folder: Path, model: Path) -> None:
 
 
 def write_report(report: Report, folder: str | Path) -> Path:
-    """Write the page into a folder; the answer is its file.
+    """Write the page into a folder and return the path of its file.
 
     Raises:
         ConfigError: the folder cannot be written.
@@ -84,7 +84,7 @@ def write_report(report: Report, folder: str | Path) -> Path:
     path, page = Path(folder) / PAGE, render(report)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Halves of surrogate pairs, which a label may hold, are not UTF-8.
+        # A label may contain a lone surrogate, which UTF-8 cannot represent.
         with replaced_file(path, errors="replace") as file:
             file.write(page)
     except OSError as err:
@@ -93,10 +93,10 @@ def write_report(report: Report, folder: str | Path) -> Path:
 
 
 def render(report: Report) -> str:
-    """The page as a string; every text in it is escaped.
+    """Render the page as a string, with every text escaped.
 
     Raises:
-        DataError: reasons that do not fit the errors they are for.
+        DataError: the attributions do not fit the errors.
         MissingExtraError: jinja2 or matplotlib is not installed.
     """
     jinja2 = import_extra("jinja2", extra="report", feature=figures.FEATURE)
@@ -143,7 +143,7 @@ def _pictures(report: Report) -> dict[str, str]:
 
 
 def _statistics(report: Report) -> dict[str, Any]:
-    """Of the training rows, where the model knows them, and of the rows measured."""
+    """Return the text statistics of the training rows, if the model has them, and of the measured rows."""
     found = {"training": report.training.get("data", {}).get("statistics")}
     if report.measured is not None:
         found[report.measured.part] = report.measured.statistics
@@ -151,7 +151,7 @@ def _statistics(report: Report) -> dict[str, Any]:
 
 
 def _facts(report: Report) -> list[tuple[str, str]]:
-    """Lines of the last table: what the model is, how long it took, and how fast it answers."""
+    """Return the rows of the last table: the size of the model, its training time and its speed."""
     training, timing, facts = report.training, report.timing, []
     if "num_parameters" in training:
         facts.append(("parameters", f"{training['num_parameters']:,}"))
@@ -162,17 +162,17 @@ def _facts(report: Report) -> list[tuple[str, str]]:
     if report.measured is not None:
         speed = report.measured.speed
         facts += [
-            ("answered by", speed.runtime),
-            ("one text alone, median", f"{speed.single_ms:.2f} ms"),
-            ("one text alone, 95 % are faster than", f"{speed.single_ms_95:.2f} ms"),
-            (f"{speed.batch_size:,} at once", f"{speed.texts_per_second:,.0f} texts/s"),
-            ("the same in tokens", f"{speed.tokens_per_second:,.0f} tokens/s"),
+            ("runtime", speed.runtime),
+            ("latency of a single text, median", f"{speed.single_ms:.2f} ms"),
+            ("latency of a single text, 95th percentile", f"{speed.single_ms_95:.2f} ms"),
+            (f"throughput, batch of {speed.batch_size:,} texts", f"{speed.texts_per_second:,.0f} texts/s"),
+            ("throughput in tokens", f"{speed.tokens_per_second:,.0f} tokens/s"),
         ]
     return facts
 
 
 def _ranked(measured: Measured) -> list[str]:
-    """Labels that have a curve, the most frequent first."""
+    """Return the labels that have a curve, the most frequent first."""
     per_label = measured.scores["per_label"]
     return sorted(measured.curves, key=lambda name: (-per_label[name]["support"], name))
 
@@ -192,7 +192,7 @@ def _tables(report: Report, measured: Measured) -> dict[str, Any]:
 
 
 def _segments(report: Report, measured: Measured) -> Sequence[Sequence[Segment]]:
-    """The text of every error, cut where its reasons are, and no longer than a reader will bear."""
+    """Return the text of every error as segments of its attributions, truncated to :data:`SHOWN` characters."""
     texts = [mistake.text[:SHOWN] for mistake in measured.mistakes]
     if report.reasons is None:
         return [[Segment(text)] for text in texts]

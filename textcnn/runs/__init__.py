@@ -1,4 +1,4 @@
-"""Runs from labelled data to a predictor: what joins reading, training and the artifact. Loads without torch."""
+"""Runs the whole way from labelled data to a trained predictor; importing this package does not import torch."""
 
 from textcnn.runs.finish import Run as Run
 from textcnn.runs.output_lock import checkpoints_beside as checkpoints_beside

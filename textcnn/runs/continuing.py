@@ -1,4 +1,4 @@
-"""Training that starts from a model: its words, labels and weights stay, new ones are added behind them."""
+"""Continues the training of a model: keeps its words, labels and weights, and appends new ones."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from textcnn.prediction.artifact import Artifact
 from textcnn.progress import Reporter
 from textcnn.tokenization.pipeline import TextPipeline
 
-# They decide which new words there are, and may differ from those the model was made with.
+# Settings that select the new words; they may differ from those of the model.
 _FREE = ("vocabulary_size", "min_frequency")
 
 
 def continued_config(settings: Mapping[str, Any], start: Artifact, where: str) -> Config:
-    """The config of a run that starts from a model: text and model as they are there, data and training as given.
+    """Return the config of a run that starts from a model: text and model settings are its own, the others as given.
 
     Args:
-        settings: what the user gave, by name.
+        settings: the user's settings by name.
         start: the model.
-        where: its name, for messages.
+        where: the name of the model, for error messages.
 
     Raises:
-        ConfigError: settings that are out of range, or that contradict the model, all of them together.
-        ArtifactError: an image model.
+        ConfigError: settings are out of range or contradict the model; the message lists all of them.
+        ArtifactError: the model is for images.
     """
     inputs = start.text_inputs()
     given = {**PRESETS.get(settings.get("preset", "default"), {}), **settings}
-    Config.from_flat(given)  # what is out of range is told first, and as ever
+    Config.from_flat(given)  # settings out of range are reported first, with the usual message
     given.pop("preset", None)
     saved = start.training.get("config", {}).get("text", {})
     fixed: dict[str, Any] = {
@@ -62,7 +62,7 @@ def continued_config(settings: Mapping[str, Any], start: Artifact, where: str) -
 
 
 def extended_labels(known: Labels, rows: Sequence[Sequence[str]], reporter: Reporter) -> Labels:
-    """The labels of a model and, behind them, sorted, the new ones of ``rows``."""
+    """Return the labels of a model followed by the new ones in ``rows``, which are sorted."""
     found = {name for row in rows for name in row}
     new = sorted(found - set(known.names))
     if new:
@@ -74,10 +74,10 @@ def extended_labels(known: Labels, rows: Sequence[Sequence[str]], reporter: Repo
 
 
 def take_weights(weights: Weights, inputs: TextPipeline, start: Artifact) -> None:
-    """Copy the weights of ``start`` into those of a new model, whose words, n-grams and labels include its own.
+    """Copy the weights of ``start`` into those of a new model, which has all of its words, n-grams and labels.
 
     Raises:
-        ArtifactError: a weight of the model has no place here.
+        ArtifactError: a weight of ``start`` does not fit the new model.
     """
     before, source = start.text_inputs(), start.weights
     labels = np.arange(len(start.labels))
@@ -91,15 +91,15 @@ def take_weights(weights: Weights, inputs: TextPipeline, start: Artifact) -> Non
         rows[WIDE_TABLE] = np.searchsorted(inputs.wide.keys, before.wide.keys)
     rows.update(dict.fromkeys(("head.weight", "head.bias"), labels))
     for name, weight in source.items():
-        if name in (WIDE_KEYS, WIDE_IDF):  # set from the features
+        if name in (WIDE_KEYS, WIDE_IDF):  # already set from the features
             continue
         target = weights[name]
-        if name.startswith("head.") and len(weight) < len(labels):  # one row z of two labels: their logits are (0, z)
+        if name.startswith("head.") and len(weight) < len(labels):  # one output z: the logits are (0, z)
             weight = weight if len(target) == 1 else np.concatenate([np.zeros_like(weight), weight])
         if weight.shape == target.shape and name not in rows:
             target[...] = weight
         elif name in rows and weight.ndim == target.ndim:
-            columns = tuple(slice(size) for size in weight.shape[1:])  # those that the model does not have stay
+            columns = tuple(slice(size) for size in weight.shape[1:])  # further columns keep their fresh values
             place: tuple[Any, ...] = (rows[name][: len(weight)], *columns)
             target[place] = weight
         else:

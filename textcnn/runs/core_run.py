@@ -1,4 +1,4 @@
-"""A text run on the compiled core: the first weights of the one-layer network, and its training."""
+"""Trains one-layer text models on the compiled core, and initializes the weights of any text model."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from textcnn.training.sampler import Rows, class_weights, label_log_odds, shuffl
 
 
 def first_weights(prepared: Prepared, seed: int) -> Weights:
-    """The weights that training of ``kim`` starts from, by name."""
+    """Return the initial weights of ``kim``, by name."""
     inputs = prepared.inputs
     weights = initial_weights(
         prepared.config.model,
@@ -51,12 +51,12 @@ def first_weights(prepared: Prepared, seed: int) -> Weights:
 
 
 def start_from_rows(weights: Weights, prepared: Prepared, seed: int) -> None:
-    """Put into fresh weights what is known before training: naive Bayes, pretrained vectors, the model started from.
+    """Initialize weights in place with naive Bayes weights, pretrained vectors and the weights of the starting model.
 
     Args:
-        weights: of any text architecture, changed in place.
-        prepared: the rows, and what goes with them.
-        seed: decides the rows of words that have no pretrained vector.
+        weights: the fresh weights of any text architecture.
+        prepared: the prepared rows and inputs.
+        seed: the seed for the vectors of words without a pretrained one.
     """
     inputs, part = prepared.inputs, prepared.train
     if WIDE_TABLE in weights and inputs.wide is not None and part.encoded.wide is not None:
@@ -120,11 +120,11 @@ def train_weights(
 
 
 def logits_function(artifact: Artifact, training: TrainingConfig) -> Logits:
-    """A function from encoded rows to the logits of the artifact's weights, by the core."""
+    """Return a function that computes the logits of encoded rows with the artifact's weights, by the core."""
     inputs, config = artifact.text_inputs(), artifact.config
 
     @cache
-    def trainer() -> Trainer:  # made when there are rows to answer
+    def trainer() -> Trainer:  # created on first use: without dev and test rows it is never needed
         return core_trainer(artifact.weights, config, artifact.labels, inputs.max_length, Objective(), training)
 
     def logits(encoded: EncodedTexts) -> npt.NDArray[np.float32]:
@@ -141,15 +141,15 @@ def core_trainer(
     objective: Objective,
     training: TrainingConfig,
 ) -> Trainer:
-    """A trainer of the core for weights of ``kim``, which are copied.
+    """Create a core trainer with a copy of the weights of ``kim``.
 
     Args:
-        weights: by name.
-        config: of the model.
-        labels: names of the logits' columns.
-        max_length: tokens of a text that are seen; none: all.
-        objective: the loss and what is dropped.
-        training: says on how many threads.
+        weights: the weights by name.
+        config: the settings of the model.
+        labels: the names of the logits' columns.
+        max_length: the number of tokens of a text that the model sees; none: all.
+        objective: the loss and the dropout.
+        training: the settings of training, for the number of threads.
     """
     core = library()
     assert core is not None, f"the road {CORE!r} is chosen only where there is one"
@@ -178,7 +178,7 @@ def core_trainer(
 
 
 def objective_of(prepared: Prepared, training: TrainingConfig) -> Objective:
-    """What the settings of a run and its training rows say of the loss and of what is dropped."""
+    """Return the loss and dropout of a run, with class weights and word dropout from its training rows."""
     labels, truth = prepared.labels, prepared.train.truth
     weights = class_weights(training.class_weight, labels, truth)
     return dataclasses.replace(
@@ -191,7 +191,7 @@ def objective_of(prepared: Prepared, training: TrainingConfig) -> Objective:
 
 
 def plain_objective(config: ModelConfig, training: TrainingConfig, dropout: WordDropout | None = None) -> Objective:
-    """What the settings alone say of the loss and of what is dropped; none: no word is dropped."""
+    """Return the loss and dropout that the settings determine; without ``dropout``, no words are dropped."""
     settings = KimSettings.of(config)
     words: dict[str, Any] = {} if dropout is None else {"unknown_id": dropout.unknown_id, "word_dropout": dropout.rates}
     return Objective(

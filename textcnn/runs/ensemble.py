@@ -1,4 +1,4 @@
-"""Training one network, or several from different seeds that become one."""
+"""Trains one network, or several with different seeds that are merged into one (an ensemble)."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ def train_members(
     A run that is stopped early has the members that were trained so far.
 
     Args:
-        config: every setting.
-        train: makes a network from a seed and trains it; gives it, or its weights.
-        reporter: is told which member it is.
+        config: all settings.
+        train: trains a network with the seed of its argument and returns it, or its weights.
+        reporter: receives a message for each member.
 
     Returns:
-        The network as ``train`` gave it, or the weights of the merged one; its config; and how the fit went: the
-        history of all members, the best epoch of the first.
+        The network that ``train`` returned, or the merged weights; its config; and the result of the fit, with the
+        history of all members and the best epoch of the first.
 
     Raises:
         ConfigError: networks of this kind cannot be merged.
     """
     size = config.training.ensemble
     if size > 1:
-        merged_config(config.model, size)  # what cannot be merged is told before it is trained
+        merged_config(config.model, size)  # raises before anything is trained
     members: list[nn.Module | Weights] = []
     found: list[Learned] = []
     for number in range(size):

@@ -1,4 +1,4 @@
-"""The end of every run: size limits, measuring, and what is written into the artifact."""
+"""Finishes a run: splits rows, limits the model's size, measures it, and records the results in the artifact."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from textcnn.training.resource_limits import Watch
 from textcnn.training.result import Learned, Logits, Part, calibrated, measured
 from textcnn.training.sampler import Rows, stratified_split
 
-Others = dict[str, Part[Any] | None]  # the encoded rows called dev and test
+Others = dict[str, Part[Any] | None]  # the encoded dev and test rows by name
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: the predictor, what it did, and why it ended early if it did.
+    """A finished run: the predictor, its results, and the reason why it ended.
 
     Attributes:
-        predictor: holds the best weights.
-        summary: what ``train --json`` prints, without the folder's name.
+        predictor: the predictor with the best weights.
+        summary: the results that ``train --json`` prints, without the folder's name.
         stopped: ``done``, ``patience``, ``interrupted``, ``stopped`` (by the reporter or the time limit),
             ``memory`` (by the memory limit) or ``diverged``.
-        problem: what went wrong, if it diverged or held too much.
-        held_out: the dev and test rows of a text run, where there were any, by these names.
+        problem: a description of the problem, if training diverged or exceeded the memory limit.
+        held_out: the dev and test rows of a text run by name, if there were any.
     """
 
     predictor: Predictor
@@ -52,7 +52,7 @@ class Run:
 
 
 def warn_of_labels(labels: Labels, others: Others, reporter: Reporter) -> None:
-    """Say what is odd about the labels, before training."""
+    """Report labels that are nearly equal, and labels that occur only in dev or test rows."""
     for one, other in labels.near_twins():
         reporter.say(f"warning: the labels {one!r} and {other!r} differ only by case or blanks")
     for name, part in others.items():
@@ -71,16 +71,16 @@ def finish_run(
     source: dict[str, Any],
     logits: Logits | None = None,
 ) -> Run:
-    """Calibrate and measure the trained model of the artifact, and write what was found into the artifact.
+    """Calibrate and measure the trained model of the artifact, and record the results in the artifact.
 
     Args:
         artifact: the model.
-        learned: how its training went.
-        train: the rows that it learnt from.
-        others: dev and test rows.
-        config: every setting.
-        source: name and fingerprint of the data.
-        logits: encoded rows to the model's logits; none: :meth:`Artifact.logits_function`.
+        learned: the result of its training.
+        train: the training rows.
+        others: the dev and test rows.
+        config: all settings.
+        source: the name and fingerprint of the data.
+        logits: a function from encoded rows to the model's logits; none: :meth:`Artifact.logits_function`.
     """
     labels, test, logits = artifact.labels, others["test"], logits or artifact.logits_function()
     learned = calibrated(learned, logits, others["dev"], labels)
@@ -116,7 +116,7 @@ def finish_run(
 
 
 def ended(run: Run, watch: Watch) -> Run:
-    """The run, and whether its memory is why it was stopped."""
+    """Return the run with ``stopped="memory"`` if the memory limit of any process stopped it."""
     group, artifact = watch.group, run.predictor.artifact
     artifact.training["ranks"] = group.size
     if run.stopped in ("interrupted", "stopped") and (over := next(filter(None, group.each(watch.over_memory)), "")):
@@ -125,10 +125,10 @@ def ended(run: Run, watch: Watch) -> Run:
 
 
 def shared_config(config: Config, group: ProcessGroup, reporter: Reporter, *, folds: int | None = None) -> Config:
-    """The settings of a run of so many processes.
+    """Check the settings of a run for the number of its processes, and return them.
 
     Raises:
-        ConfigError: several processes train one network, and more are asked for.
+        ConfigError: several processes train one network, but folds or an ensemble are requested.
     """
     if group.size == 1:
         return config
@@ -145,42 +145,42 @@ def shared_config(config: Config, group: ProcessGroup, reporter: Reporter, *, fo
 
 
 def num_measured(others: Others) -> int:
-    """Dev and test rows that pass through the trained model: dev rows twice, for the temperature and with it."""
+    """Return the number of rows that the trained model is measured on; dev rows count twice, for calibration too."""
     sizes = {name: 0 if part is None else len(part.truth) for name, part in others.items()}
     return 2 * sizes["dev"] + sizes["test"]
 
 
 def check_dev(dev: Any, config: Config) -> None:
-    """Dev rows come from a file or from the training rows.
+    """Check that dev rows come either from the user or from the training rows.
 
     Raises:
-        DataError: both are asked for.
+        DataError: both are requested.
     """
     if dev is not None and (fraction := config.training.dev_fraction):
         raise DataError(f"expected dev rows or dev_fraction, got both (dev_fraction is {fraction}); leave one out")
 
 
 def split_rows(truth: Sequence[tuple[str, ...]], fraction: float, config: Config) -> tuple[Rows, Rows]:
-    """Rows kept for training and rows held out, by the seed of the run.
+    """Split the rows into training rows and dev rows, stratified by label, with the seed of the run.
 
     Raises:
-        DataError: ``dev_fraction`` was asked for and is no row.
+        DataError: ``dev_fraction`` is set, but too small for a single row.
     """
-    kept, held = stratified_split(list(truth), fraction, seed=config.training.seed)
-    if not len(held) and config.training.dev_fraction:
+    kept, dev = stratified_split(list(truth), fraction, seed=config.training.seed)
+    if not len(dev) and config.training.dev_fraction:
         raise DataError(
             f"dev_fraction {fraction} of {len(truth)} rows is no row; raise it, or give dev rows of your own"
         )
-    return kept, held
+    return kept, dev
 
 
 def limit_wide(artifact: Artifact, others: Others, megabytes: float, reporter: Reporter) -> Others:
-    """Hold the wide branch of the artifact to ``megabytes`` (of 2**20 bytes), and say what that cost on the dev rows.
+    """Limit the wide branch of the artifact to ``megabytes`` (of 2**20 bytes), and report the cost on the dev rows.
 
-    Its weights become float16 numbers; if that is not enough, the n-grams whose weights have the largest norm are kept.
+    Its weights are converted to float16; if that is not enough, only the n-grams with the largest norms are kept.
 
     Returns:
-        ``others`` with the features that are left.
+        ``others`` with the remaining features.
     """
     weights, most = artifact.weights, int(megabytes * 2**20)
     table = weights.get(WIDE_TABLE)
@@ -199,19 +199,19 @@ def limit_wide(artifact: Artifact, others: Others, megabytes: float, reporter: R
     mass = _squares(small) / max(_squares(table), 1e-30)
     cost = f"; dev {earlier[0]} {earlier[1]:.4f} before, {later[1]:.4f} now" if earlier and later else ""
     reporter.say(
-        f"note: the wide branch of {size / 2**20:,.1f} MiB is held to {megabytes:g}: float16, "
+        f"note: the wide branch of {size / 2**20:,.1f} MiB is limited to {megabytes:g}: float16, "
         f"{len(kept):,} of {len(table):,} n-grams, {mass:.1%} of their squared weights{cost}"
     )
     return others
 
 
 def with_features(part: Part[EncodedTexts], features: WideFeatures) -> Part[EncodedTexts]:
-    """The same rows with these features in the place of others."""
+    """Return the rows with their wide features replaced by these."""
     return replace(part, encoded=replace(part.encoded, wide=features.transform(part.encoded)))
 
 
 def _dev_score(artifact: Artifact, dev: Part[EncodedTexts] | None) -> tuple[str, float] | None:
-    """The metric that chooses epochs, by its name."""
+    """Return the name and value of the metric that selects epochs, on the dev rows; none without dev rows."""
     if dev is None:
         return None
     labels = artifact.labels

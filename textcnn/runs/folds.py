@@ -1,4 +1,4 @@
-"""Cross validation: every row is answered once by a model that has not seen it; then all rows train the model."""
+"""Runs cross validation: each row is classified by a model that was not trained on it; then all rows train a model."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ def run_text_folds(
     evidence: bool = False,
     watch: Watch | None = None,
 ) -> Run:
-    """Cross-validate, then train the model that is kept on all rows.
+    """Cross-validate, then train the final model on all rows.
 
-    ``summary["folds"]`` is what :func:`cross_validate` says, and the artifact keeps the probabilities of all rows.
+    ``summary["folds"]`` has the summary of :func:`cross_validate`, and the artifact the probabilities of all rows.
 
     Args:
         data: as for :func:`run_text`.
-        config: every setting.
-        num_folds: K.
-        reporter: is told what happens.
-        dev: as for :func:`run_text`, for the model that is kept.
-        test: the same.
-        evidence: the same.
-        watch: the same.
+        config: all settings.
+        num_folds: K, the number of folds.
+        reporter: receives progress messages.
+        dev: the dev rows of the final model, as for :func:`run_text`.
+        test: the test rows of the final model, as for :func:`run_text`.
+        evidence: whether the final model gets an index of evidence, as for :func:`run_text`.
+        watch: the resource limits, as for :func:`run_text`.
 
     Raises:
         ConfigError: as for :func:`cross_validate` and :func:`run_text`.
-        DataError: the same.
+        DataError: as for :func:`cross_validate` and :func:`run_text`.
     """
     examples = read_rows(data, config, reporter)
     folds, summary = cross_validate(examples, config, num_folds, reporter, watch)
@@ -67,25 +67,25 @@ def run_text_folds(
 def cross_validate(
     examples: Examples, config: Config, num_folds: int, reporter: Reporter, watch: Watch | None = None
 ) -> tuple[OutOfFold, dict[str, Any]]:
-    """Train and measure a model for every fold.
+    """Train and measure one model for each fold.
 
-    A fold's model has the settings of the run and no dev rows (multi-label: those that set thresholds, held out of its
-    own training rows).
+    A fold's model has the settings of the run but no dev rows, except that a multi-label model takes some of its
+    training rows to set the thresholds.
 
     Args:
-        examples: N rows.
-        config: every setting; its seed decides the folds too.
-        num_folds: K.
-        reporter: is told what happens.
+        examples: the N rows.
+        config: all settings; the seed also determines the folds.
+        num_folds: K, the number of folds.
+        reporter: receives progress messages.
         watch: as for :func:`run_text`.
 
     Returns:
-        The probabilities of all rows, and ``{k, mean, std, runs}``: mean and spread of each metric over the folds (of
-        the sample).
+        The out-of-fold probabilities of all rows, and ``{k, mean, std, runs}`` with the mean and the sample standard
+        deviation of each metric over the folds.
 
     Raises:
-        ConfigError: fewer than two folds, or as for :func:`run_text`.
-        DataError: more folds than rows, or a fold whose model would see one label only.
+        ConfigError: there are fewer than two folds, or as for :func:`run_text`.
+        DataError: there are more folds than rows, or a fold's model would see only one label.
     """
     if num_folds < 2:
         raise ConfigError(f"folds must be 2 or more, got {num_folds}")
@@ -96,13 +96,13 @@ def cross_validate(
     probabilities = np.zeros((len(examples), len(labels)), np.float32)
     runs = []
     for number in range(num_folds):
-        held = examples.subset(fold == number)
-        reporter.say(f"fold {number + 1} of {num_folds}: {len(held):,} rows held out")
-        run = run_text(examples.subset(fold != number), alone, reporter, test=held, watch=watch)
+        test = examples.subset(fold == number)
+        reporter.say(f"fold {number + 1} of {num_folds}: {len(test):,} rows held out")
+        run = run_text(examples.subset(fold != number), alone, reporter, test=test, watch=watch)
         columns = [labels.names.index(name) for name in run.predictor.labels.names]
-        probabilities[np.ix_(fold == number, columns)] = run.predictor.predict_proba(held.texts)
+        probabilities[np.ix_(fold == number, columns)] = run.predictor.predict_proba(test.texts)
         scores = {name: run.summary["test"][name] for name in METRICS}
-        runs.append({"fold": number, "rows": len(held), "train_seconds": run.summary["train_seconds"], **scores})
+        runs.append({"fold": number, "rows": len(test), "train_seconds": run.summary["train_seconds"], **scores})
         if run.stopped == "interrupted":
             raise KeyboardInterrupt
     table = {name: np.array([entry[name] for entry in runs]) for name in METRICS}
@@ -116,7 +116,7 @@ def cross_validate(
 
 
 def folds_line(summary: dict[str, Any]) -> str:
-    """Mean and spread on one line."""
+    """Format the mean and standard deviation of each metric as one line."""
     parts = [f"{name} {summary['mean'][name]:.4f} ± {summary['std'][name]:.4f}" for name in METRICS]
     return f"{', '.join(parts)} ({summary['k']} folds)"
 

@@ -1,4 +1,4 @@
-"""From labelled images to a predictor."""
+"""Trains image classifiers from labelled images."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def run_images(
     began: float | None = None,
     group: ProcessGroup = ALONE,
 ) -> Run:
-    """Train an image classifier; arguments as for :func:`train_text`, with what ``read_images`` reads.
+    """Train an image classifier; arguments are as for :func:`train_text`, with the data that ``read_images`` reads.
 
-    Pictures for dev and test are scaled to the size of the training images.
+    Dev and test images are scaled to the size of the training images.
 
     Raises:
-        DataError: the data cannot be read as asked.
-        ConfigError: a setting that does not fit the data or the architecture.
+        DataError: the data cannot be read with these settings.
+        ConfigError: a setting does not fit the data or the architecture.
     """
     config = shared_config(config, group, reporter)
     with Watch(config.training, checkpoints=checkpoints, began=began, group=group) as watch:
@@ -64,7 +64,7 @@ def _run_images(data: Any, config: Config, reporter: Reporter, dev: Any, test: A
 
     check_dev(dev, config)
     if config.training.ensemble > 1:
-        merged_config(config.model, config.training.ensemble)  # is for text; says so
+        merged_config(config.model, config.training.ensemble)  # raises: ensembles are for texts only
     config = dataclasses.replace(config, training=dataclasses.replace(config.training, batch_tokens=None))
     device = prepare(config.training)
     size = None if config.image.image_size is None else parsed_size(config.image.image_size)
@@ -103,12 +103,12 @@ def _run_images(data: Any, config: Config, reporter: Reporter, dev: Any, test: A
 
 
 def read_like(inputs: ImageInputs, source: Any, part: str) -> Images:
-    """Images for a model: pictures get the size and the channels of those it was trained on.
+    """Read images for a model, converted to the size and number of channels that it was trained on.
 
     Args:
-        inputs: of the model.
+        inputs: the inputs of the model.
         source: as for :func:`textcnn.image.reading.read_images`.
-        part: the split of a folder that has several.
+        part: the split to read from a folder that has several.
 
     Raises:
         DataError: the images cannot be read.
@@ -118,10 +118,10 @@ def read_like(inputs: ImageInputs, source: Any, part: str) -> Images:
 
 
 def labelled_images(inputs: ImageInputs, images: Images) -> Part[Any]:
-    """Images with the label of each.
+    """Encode images and return them with their labels.
 
     Raises:
-        DataError: they have no labels, or another shape than the model's.
+        DataError: the images have no labels, or another shape than the model's.
     """
     if images.labels is None:
         raise DataError("expected labelled images, found images without labels", path=images.name)

@@ -1,4 +1,4 @@
-"""A model folder that one run works on at a time, and the folder beside it where that run's checkpoints are."""
+"""Locks the output folder of a run, so that only one run writes it at a time, and provides its checkpoint folder."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from textcnn.training.checkpoints import SECONDS, Checkpoints
 if sys.platform != "win32":
     import fcntl
 
-_PROCESS = "process"  # whose run it is
+_PROCESS = "process"  # file with the id of the process that has the lock
 
 
 def checkpoints_folder(output: Path) -> Path:
-    """Where the checkpoints of a run that makes the model folder ``output`` are."""
+    """Return the folder for the checkpoints of a run that writes the model folder ``output``."""
     place = Path(os.path.realpath(output))
     return place.with_name(f"{place.name}.checkpoints")
 
@@ -33,18 +33,18 @@ def checkpoints_beside(
     say: Callable[[str], None] = lambda message: None,
     seconds: float = SECONDS,
 ) -> Iterator[Checkpoints]:
-    """The checkpoints of a run that makes ``output``, for this run alone; gone when the block has come to its end.
+    """Lock the output of a run and yield its checkpoints, which are deleted at the end of the block.
 
-    If the block fails they stay, and a run with ``resume`` goes on from there.
+    If the block fails they are kept, and a run with ``resume`` continues from them.
 
     Args:
-        output: folder of the model.
-        resume: go on from what an earlier run left.
-        say: is told what is found, in sentences.
-        seconds: how often one is written.
+        output: the folder of the model.
+        resume: whether to continue from the checkpoints of an earlier run.
+        say: called with each message.
+        seconds: the interval between two checkpoints.
 
     Raises:
-        ArtifactError: the model could not be written there, or another run is making it.
+        ArtifactError: the model cannot be written there, or another run is writing it.
     """
     require_writable(output)
     folder = checkpoints_folder(output)
@@ -56,17 +56,17 @@ def checkpoints_beside(
         finally:
             with suppress(OSError):
                 (folder / _PROCESS).unlink(missing_ok=True)
-                folder.rmdir()  # stays where it holds anything
+                folder.rmdir()  # fails, and so keeps the folder, if there are checkpoints in it
 
 
 @contextmanager
 def _locked(folder: Path, output: Path) -> Iterator[None]:
-    """The folder is there, and this process's alone: the lock ends with the process, however that ends (flock(2))."""
+    """Create the folder and lock it for this process; the lock is released however the process ends (flock(2))."""
     descriptor = None
     while descriptor is None:
         try:
             folder.mkdir(exist_ok=True)
-            if sys.platform == "win32":  # two runs are not kept apart there
+            if sys.platform == "win32":  # there is no flock on Windows, so runs are not kept apart
                 break
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as err:
@@ -74,7 +74,7 @@ def _locked(folder: Path, output: Path) -> Iterator[None]:
                 f"expected a folder for checkpoints at {str(folder)!r}: {err.strerror}; choose another -o"
             ) from err
         _lock(descriptor, folder, output)
-        if not _is_still(descriptor, folder):  # the run before removed it in between
+        if not _is_still(descriptor, folder):  # the previous run deleted the folder between open and lock
             os.close(descriptor)
             descriptor = None
     try:
@@ -94,7 +94,7 @@ def _lock(descriptor: int, folder: Path, output: Path) -> None:
             f"expected to be the only run that makes {str(output)!r}, but {_holder(folder)} is making it; wait for its "
             f"end, or choose another -o"
         ) from None
-    except OSError:  # a file system without locks
+    except OSError:  # the file system does not support locks
         pass
 
 
@@ -106,7 +106,7 @@ def _is_still(descriptor: int, folder: Path) -> bool:
 
 
 def _write_process(folder: Path) -> None:
-    with suppress(OSError):  # only for a message
+    with suppress(OSError):  # the id is only used in an error message
         (folder / _PROCESS).write_text(f"{os.getpid()}\n", encoding="ascii")
 
 

@@ -1,4 +1,4 @@
-"""Text runs until the model: rows are read, held out and encoded, and what was left open is decided."""
+"""Prepares text runs: reads, splits and encodes the rows, and resolves the settings that depend on them."""
 
 from __future__ import annotations
 
@@ -36,27 +36,27 @@ from textcnn.tokenization.pipeline import EncodedTexts, TextPipeline
 from textcnn.tokenization.tokenizer import Tokenizer
 from textcnn.training.result import Part
 
-# A multi-label model without dev rows would have to guess its thresholds.
+# Without dev rows, a multi-label model could not fit its thresholds.
 MULTI_LABEL_DEV_FRACTION = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """Rows as a model takes them and what decides its shape: the same for every model trained on them.
+    """The encoded rows and all that determines the shape of a model, for any number of models trained on them.
 
     Attributes:
-        config: every setting, with what was left open decided.
-        inputs: tokenizer, lexicon and wide features of the training rows.
-        labels: names of the logits' columns.
-        train: the rows to learn from.
-        others: dev and test rows.
-        source: name and fingerprint of the data.
-        pretrained: vectors of the types, or none.
-        coverage: what is said of them.
+        config: all settings, resolved.
+        inputs: the tokenizer, lexicon and wide features of the training rows.
+        labels: the names of the logits' columns.
+        train: the training rows.
+        others: the dev and test rows.
+        source: the name, fingerprint and statistics of the data.
+        pretrained: the pretrained vectors, or none.
+        coverage: how much of the training texts the pretrained vectors cover.
         start: the model that training starts from, or none.
-        held_out: dev and test rows as they were read, where there are any.
-        reading: which columns were read, and how labels were written.
-        rows: ``(N,)``, the numbers of the training rows among all that were read.
+        held_out: the dev and test rows as they were read, by name, if there are any.
+        reading: the columns that were read and the way labels were written.
+        rows: ``(N,)``, the numbers of the training rows among all rows that were read.
     """
 
     config: Config
@@ -73,7 +73,7 @@ class Prepared:
     rows: npt.NDArray[np.int64] | None = None
 
     def with_config(self, config: Config) -> Prepared:
-        """The same rows for other settings of model and training; those of data and text must be the same."""
+        """Return the same rows with other settings of model and training; settings of data and text must not differ."""
         dim, kept = config.model.embedding_dim or self.config.model.dim, self.config.model.keep_vectors or 0
         config = _resolve(decided(config, dim, kept), self.inputs.tokenizer, self.labels)
         return dataclasses.replace(self, config=config)
@@ -88,12 +88,12 @@ def prepare_text(
     test: Any = None,
     start: Artifact | None = None,
 ) -> Prepared:
-    """Everything before the model: read, hold out, tokenize. Arguments as for :func:`run_text`."""
+    """Read the data, split off dev rows, and tokenize and encode all rows. Arguments are as for :func:`run_text`."""
     check_dev(dev, config)
     set_threads(config.training.threads)
     examples = read_rows(data, config, reporter, like=None if start is None else start.schema)
     like = dataclasses.replace(examples.schema, names=() if start is None else start.labels.names)
-    # Dev and test rows all count the same: a metric is of the rows as they are.
+    # Weights are for the training loss; metrics count all dev and test rows equally.
     unweighted = dataclasses.replace(config, data=dataclasses.replace(config.data, weight_column=None))
     given = {
         name: None if source is None else read_rows(source, unweighted, reporter, like=like)
@@ -115,7 +115,7 @@ def prepare_text(
         reporter.say(f"{len(tokenizer) - len(start.text_inputs().tokenizer):,} new types")
         config = decided(config, config.model.dim, config.model.keep_vectors or 0)
     config = _resolve(config, tokenizer, labels)
-    blinded = () if start is None else start.text_inputs().blinded  # a model that goes on stays blind
+    blinded = () if start is None else start.text_inputs().blinded  # a continued model keeps its blinded words
     inputs = TextPipeline(tokenizer, config.text.max_length, build_lexicon(tokenizer, config.model), blinded=blinded)
     encoded = encode_corpus(inputs, train.texts)
     if config.model.wide:
@@ -149,10 +149,10 @@ def prepare_text(
 
 
 def read_rows(data: Any, config: Config, reporter: Reporter, *, like: Schema | None = None) -> Examples:
-    """Read labelled texts and say what was understood; examples are taken as they are.
+    """Read labelled texts and report what was read; ``Examples`` are returned as they are.
 
     Raises:
-        DataError: the data cannot be read as asked.
+        DataError: the data cannot be read with these settings.
     """
     if isinstance(data, Examples):
         return data
@@ -167,7 +167,7 @@ def read_rows(data: Any, config: Config, reporter: Reporter, *, like: Schema | N
 def _hold_out(
     examples: Examples, dev: Examples | None, config: Config, reporter: Reporter
 ) -> tuple[Examples, Examples | None, npt.NDArray[np.int64]]:
-    """Training rows, dev rows (those given, a share of the training rows, or none), and the training rows' numbers."""
+    """Return the training rows, the dev rows (given, split off, or none), and the numbers of the training rows."""
     fraction, every = config.training.dev_fraction, np.arange(len(examples))
     if dev is not None:
         return examples, dev, every
@@ -177,11 +177,11 @@ def _hold_out(
     if not fraction:
         reporter.say("no dev rows: all rows train for a fixed number of epochs, temperature 1, thresholds 0.5")
         return examples, None, every
-    kept, held = split_rows(examples.labels, fraction, config)
-    if not len(held):
+    kept, split_off = split_rows(examples.labels, fraction, config)
+    if not len(split_off):
         reporter.say(f"too few rows to hold some out: all {len(examples):,} rows train, thresholds 0.5")
         return examples, None, every
-    return examples.subset(kept), examples.subset(held), kept
+    return examples.subset(kept), examples.subset(split_off), kept
 
 
 def _warn_of_copies(train: Examples, others: dict[str, Examples | None], reporter: Reporter) -> None:
@@ -202,7 +202,7 @@ def _part(inputs: TextPipeline, tokens: EncodedTexts, examples: Examples, report
 
 
 def _resolve(config: Config, tokenizer: Tokenizer, labels: Labels) -> Config:
-    """Decide what was left open: sub-words belong to whole words, the wide branch to ``kim``; how much that counts."""
+    """Resolve open settings: sub-words by the tokenizer, the wide branch by the architecture, and its scale."""
     model, text = config.model, config.text
     if model.subwords is None:
         model = dataclasses.replace(model, subwords=tokenizer.has_whole_words and text.tokenizer != "char")
@@ -214,7 +214,7 @@ def _resolve(config: Config, tokenizer: Tokenizer, labels: Labels) -> Config:
 
 
 def deciding(prepared: Prepared) -> dict[str, Any]:
-    """What the weights follow from besides the settings of training, for the checkpoints."""
+    """Return what determines the weights besides the training settings, so that a checkpoint is not resumed wrongly."""
     dev = prepared.held_out.get("dev")
     return {
         "model": dataclasses.asdict(prepared.config.model),

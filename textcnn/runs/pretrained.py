@@ -1,4 +1,4 @@
-"""Pretrained vectors of a run: read for its vocabulary, put into its model, their coverage said."""
+"""Reads pretrained vectors for the vocabulary of a run, and describes how much of the texts they cover."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from textcnn.vectors.pretrained import Vectors, read_vectors
 
 @dataclass(frozen=True)
 class Pretrained:
-    """Vectors of the types of a vocabulary.
+    """The pretrained vectors of the types of a vocabulary.
 
     Attributes:
-        path: the file they are from, which no later step needs.
-        vectors: as read.
-        places: ``(N,)``, type ids of the vectors.
-        num_words: words of the training texts.
-        num_kept: words that the training texts lack.
+        path: the file that they were read from, which is not needed later.
+        vectors: the vectors as read.
+        places: ``(N,)``, the type id of each vector.
+        num_words: the number of words in the training texts.
+        num_kept: the number of further words, which do not occur in the training texts.
     """
 
     path: Path
@@ -38,14 +38,14 @@ class Pretrained:
     num_kept: int
 
     def word_rows(self, num_types: int, seed: int) -> npt.NDArray[np.float32]:
-        """Word rows ``(V, D)``; a word without a vector has normal numbers of the standard deviation of the others."""
+        """Return the word rows ``(V, D)``; words without a vector get normal numbers with the others' deviation."""
         random = np.random.default_rng([seed, num_types])
         rows = random.standard_normal((num_types, self.vectors.dim), dtype=np.float32) * np.float32(self.vectors.std)
         rows[self.places] = self.vectors.rows
         return rows
 
     def describe(self, train: Ragged) -> dict[str, Any]:
-        """What training.json says of them: the file's name and digest, and how much of the training texts has one."""
+        """Return the entry of training.json: the file's name and digest, and the coverage of the training texts."""
         with self.path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         covered = sum(int(np.isin(block.ids, self.places).sum()) for block in train.blocks())
@@ -64,8 +64,8 @@ class Pretrained:
 
 
 def sentence(found: dict[str, Any]) -> str:
-    """Coverage in words, from what :meth:`Pretrained.describe` gives."""
-    # Rounded down: only if all of them are covered is it 100%.
+    """Format the coverage from :meth:`Pretrained.describe` as a sentence."""
+    # Rounded down, so that 100% means that all are covered.
     types, tokens = (100 * found[f"covered_{name}"] // max(found[name], 1) for name in ("types", "tokens"))
     repeated = f"; {found['duplicates']:,} words came again, the first counts" if found["duplicates"] else ""
     return (
@@ -75,14 +75,14 @@ def sentence(found: dict[str, Any]) -> str:
 
 
 def read_pretrained(config: Config, tokenizer: Tokenizer) -> tuple[Config, Tokenizer, Pretrained | None]:
-    """Read the vectors that the config names, if it does.
+    """Read the vectors that the config names, if any.
 
     Returns:
-        The config with everything decided that depends on vectors, ``vectors`` itself the file's name alone; the
-        tokenizer with the words that are kept behind its vocabulary; the vectors.
+        The config with all settings resolved that depend on vectors, and ``vectors`` cut to the name of the file; the
+        tokenizer with the kept words appended to its vocabulary; the vectors, or none.
 
     Raises:
-        ConfigError: the tokenizer has no whole words, ``embedding_dim`` is another, or vectors lack for the channels.
+        ConfigError: the tokenizer has no whole words, ``embedding_dim`` differs, or a setting needs vectors.
         DataError: the file cannot be read, or has no word of the training texts.
     """
     if config.model.vectors is None:
@@ -114,7 +114,7 @@ def read_pretrained(config: Config, tokenizer: Tokenizer) -> tuple[Config, Token
 
 
 def decided(config: Config, dim: int, kept: int) -> Config:
-    """The config with the settings that vectors decide; ``keep_vectors`` as many as there were."""
+    """Return the config with the settings that depend on vectors resolved, and ``keep_vectors`` set to ``kept``."""
     model, training = config.model, config.training
     has_vectors = model.vectors is not None
     name = Path(model.vectors).name if model.vectors is not None else None

@@ -1,4 +1,4 @@
-"""From settings by name to a run: what the command line and the library share."""
+"""Starts a text run from settings by name, for the command line and the library."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ def train_text(
 
     Args:
         data: as for :func:`run_text`.
-        settings: by name, without sections.
-        reporter: is told what happens.
-        dev: rows that choose the best epoch and calibrate.
-        test: rows that are only measured.
-        folds: cross-validate with that many folds first.
+        settings: the settings by name, without sections.
+        reporter: receives progress messages.
+        dev: the rows that select the best epoch and calibrate the model.
+        test: the rows that are only measured.
+        folds: the number of folds to cross-validate with before the final training; none: no cross validation.
         start_from: a saved text model, or its artifact, whose words, labels and weights are the start; its folder is
-            only read.
-        evidence: keep an index of the training rows that hold the n-grams which decide.
-        checkpoints: where it is kept how far the run has come, and where it goes on from.
-        began: since when the time of ``time_limit`` counts, by ``time.perf_counter``; none: now.
-        group: the processes that train the network together, each of which calls this with the same arguments; test
-            rows and checkpoints are for the first of them alone.
+            not changed.
+        evidence: whether to build an index of the training rows that contain the deciding n-grams.
+        checkpoints: where the progress of the run is saved, and from where it resumes.
+        began: the start of the time that ``time_limit`` counts, by ``time.perf_counter``; none: now.
+        group: the processes that train the network together, each of which calls this with the same arguments; only
+            the first one measures test rows and writes checkpoints.
 
     Raises:
-        ConfigError: settings that are unknown, out of range or do not go together.
-        DataError: the data cannot be read as asked.
-        ArtifactError: ``start_from`` is no text model.
-        OverMemoryError: the run held more memory than ``max_memory`` before a weight was learned.
+        ConfigError: settings are unknown, out of range or contradict each other.
+        DataError: the data cannot be read with these settings.
+        ArtifactError: ``start_from`` is not a text model.
+        OverMemoryError: the run exceeded ``max_memory`` before training began.
     """
     start, reporter = None, Remembering(reporter)
     if start_from is not None:

@@ -1,4 +1,4 @@
-"""From labelled texts to a predictor."""
+"""Trains text classifiers from labelled texts."""
 
 from __future__ import annotations
 
@@ -37,43 +37,43 @@ def run_text(
     """Train a text classifier.
 
     Args:
-        data: anything :func:`textcnn.reading.rows.read_examples` reads, or the examples it gave.
-        config: every setting.
-        reporter: is told what happens.
-        dev: rows that choose the best epoch and calibrate, as ``data``.
-        test: rows that are only measured, as ``data``.
-        start: a text model to start from, with the config that :func:`textcnn.runs.continuing.continued_config` gave.
-        evidence: keep an index of the training rows that hold the n-grams which decide.
-        watch: holds the run to its limits, and has its checkpoints.
+        data: anything that :func:`textcnn.reading.rows.read_examples` reads, or the examples that it returned.
+        config: all settings.
+        reporter: receives progress messages.
+        dev: the rows that select the best epoch and calibrate the model, in the same forms as ``data``.
+        test: the rows that are only measured, in the same forms as ``data``.
+        start: a text model to start from; ``config`` is then from :func:`textcnn.runs.continuing.continued_config`.
+        evidence: whether to build an index of the training rows that contain the deciding n-grams.
+        watch: the resource limits of the run, and its checkpoints.
 
     Raises:
-        DataError: the data cannot be read as asked.
-        ConfigError: a setting that does not fit the data or the architecture.
+        DataError: the data cannot be read with these settings.
+        ConfigError: a setting does not fit the data or the architecture.
     """
     if evidence:
         check_architecture(config.model)
     prepared = prepare_text(data, config, reporter, dev=dev, test=test, start=start)
     run = train_prepared(prepared, reporter, watch)
     if evidence and prepared.rows is not None:
-        reporter.say("evidence: the training rows that hold the n-grams which win")
+        reporter.say("evidence: indexing the training rows by their winning n-grams")
         add_evidence(run.predictor.artifact, prepared)
     return run
 
 
 def add_evidence(artifact: Artifact, prepared: Prepared) -> None:
-    """Give the trained model its index of the training rows that hold the n-grams which decide."""
+    """Build the trained model's index of the training rows that contain the deciding n-grams."""
     train, features = prepared.train, artifact.text_inputs().wide
     assert prepared.rows is not None
-    if features is not None and features is not prepared.inputs.wide:  # a part of them, by the limit of their size
+    if features is not None and features is not prepared.inputs.wide:  # the size limit has removed some
         train = with_features(train, features)
     artifact.evidence = build_evidence(artifact.lookup(), train.encoded, train.truth, prepared.rows)
 
 
 def train_prepared(prepared: Prepared, reporter: Reporter, watch: Watch | None = None) -> Run:
-    """Train a model on rows that :func:`prepare_text` gave.
+    """Train a model on rows that :func:`prepare_text` prepared.
 
     Raises:
-        ConfigError: a setting that does not fit the architecture.
+        ConfigError: a setting does not fit the architecture.
     """
     config, labels, part = prepared.config, prepared.labels, prepared.train
     if prepared.start is not None and config.training.ensemble > 1:

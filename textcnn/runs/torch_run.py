@@ -1,4 +1,4 @@
-"""The torch road of a text run: the network of any architecture, trained as an nn.Module."""
+"""Trains text models of any architecture as torch modules."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def train_network(
 
 
 def fresh_model(config: ModelConfig, inputs: TextPipeline, labels: Labels, seed: int) -> TextClassifier:
-    """A network of that config for the rows, before it knows anything of them."""
+    """Build a network of that config with fresh random weights."""
     return build_text_classifier(
         config,
         len(inputs.tokenizer),

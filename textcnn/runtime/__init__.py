@@ -1,1 +1,1 @@
-"""The look-up runtime: answers of one-layer models without torch."""
+"""Classifies with one-layer text models by look-up in precomputed tables, without torch."""

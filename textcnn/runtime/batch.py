@@ -1,4 +1,4 @@
-"""What the kernels of the look-up runtime are given of some neighbouring texts, and where the rows come from."""
+"""Builds the kernel inputs of the look-up runtime for a batch of texts, from cached rows of per-type products."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Array = npt.NDArray[Any]
 
 
 class Gathered(NamedTuple):
-    """Arguments of ``collect`` in the kernels, in their order."""
+    """The arguments of the kernel ``collect`` for one batch, in the order of its signature."""
 
     products: Array
     means: Array
@@ -39,7 +39,7 @@ class Gathered(NamedTuple):
 
 
 def features_of(wide: WideRows | None, texts: slice) -> tuple[Array, Array, npt.NDArray[np.int64]]:
-    """Rows and weights of the wide features of some neighbouring texts, and where those of each begin."""
+    """Return the rows, weights and offsets of the n-gram features of a slice of texts; empty without a wide branch."""
     if wide is None:
         return np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(texts.stop - texts.start + 1, np.int64)
     offsets = wide.offsets[texts.start : texts.stop + 1]
@@ -48,7 +48,7 @@ def features_of(wide: WideRows | None, texts: slice) -> tuple[Array, Array, npt.
 
 
 def cut_texts(encoded: Ragged, texts: slice, max_length: int | None) -> Ragged:
-    """Some neighbouring texts, each cut after ``max_length`` tokens."""
+    """Return a slice of the texts, each truncated to ``max_length`` tokens."""
     if max_length is not None:
         return encoded.take(np.arange(texts.start, texts.stop), longest=max_length)
     offsets = encoded.offsets[texts.start : texts.stop + 1]
@@ -56,14 +56,14 @@ def cut_texts(encoded: Ragged, texts: slice, max_length: int | None) -> Ragged:
 
 
 class Gatherer:
-    """Makes the rows of one model's types, keeps them, and gathers what texts need of them.
+    """Computes and caches the rows of one model's types, and gathers the kernel inputs of a batch from them.
 
     Args:
         model: the weights.
-        filters: of these weights, in the precision of the rows.
-        num_types: V.
-        max_length: tokens of a text that the filters see; none: all.
-        cache_bytes: memory for rows, at most; a longer text takes what it needs.
+        filters: the filters of the same model, in the precision of the rows.
+        num_types: V, the size of the vocabulary.
+        max_length: the number of tokens of a text that the filters see; none: all.
+        cache_bytes: the memory limit of the cached rows; a text that needs more exceeds it.
     """
 
     def __init__(
@@ -83,13 +83,14 @@ class Gatherer:
         self.cache = RowCache(self._fill_rows, nothing, num_types, capacity)
 
     def rows(self, types: Array, unseen: Unseen) -> tuple[Rows, npt.NDArray[np.int64]]:
-        """Rows that hold all ``types (N,)``, in any order, and the number of the row of each."""
+        """Return rows that include those of ``types (N,)``, in any order, and the row number ``(N,)`` of each type."""
         return self.cache.find(types, unseen)
 
     def windows(self, types: Array, unseen: Unseen) -> list[Array]:
-        """Sums of all windows of one text, ``(T + h - 1, F)`` for each width h, without bias; the first begins outside.
+        """Return the sums of all windows of one text, ``(T + h - 1, F)`` for each width h, without the bias.
 
-        The largest of a column is what the filter's feature is made of.
+        The first and last windows reach over the ends of the text. The maximum of a column is the filter's max-pooled
+        sum.
         """
         found, sums = self.rows(types, unseen), []
         for size, tap in zip(self._model.filters.sizes.tolist(), self._filters.first_taps.tolist(), strict=True):
@@ -102,17 +103,17 @@ class Gatherer:
         return sums
 
     def gather(self, encoded: EncodedTexts, texts: slice) -> tuple[Gathered, Rows]:
-        """Everything that the kernels need of some neighbouring texts, and the rows of their types."""
+        """Return the kernel inputs of a slice of texts, and the cached rows that they point into."""
         model, tokens = self._model, cut_texts(encoded, texts, self._max_length)
-        held, numbers = self.rows(tokens.ids, encoded.unseen)
-        shape = texts.stop - texts.start, len(model.filters.sizes), held.products.shape[2]
+        cached, numbers = self.rows(tokens.ids, encoded.unseen)
+        shape = texts.stop - texts.start, len(model.filters.sizes), cached.products.shape[2]
         best = np.empty(shape, self._filters.sum_type)
         mean_sums, wide_sums = np.zeros((2, len(best), model.num_labels), np.int64)
         wide = features_of(encoded.wide, texts)
-        products = held.products, held.means, numbers, tokens.offsets, model.filters.sizes
+        products = cached.products, cached.means, numbers, tokens.offsets, model.filters.sizes
         return Gathered(
             *products, self._filters.first_taps, best, mean_sums, self._table, model.scale, *wide, wide_sums
-        ), held
+        ), cached
 
     def _fill_rows(self, types: npt.NDArray[np.int64], unseen: Unseen, rows: Rows) -> None:
         vectors = self._model.vectors

@@ -1,4 +1,4 @@
-"""What the look-up runtime knows of a type: its vector, and a row of products, made when a text first holds it."""
+"""Caches one row per type: its vector times every filter tap, computed when the type first occurs in a text."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from textcnn.tokenization.ragged import Ragged
 Array = npt.NDArray[Any]
 Integers = npt.NDArray[np.int64]
 
-CACHE_BYTES = 96 * 2**20  # memory for the rows of types, where nobody says otherwise; once more half of it at times
-BLOCK = 1024  # types whose rows are made or moved at once: bounds what is held beside the tables
+CACHE_BYTES = 96 * 2**20  # default memory limit of the rows; while a full cache restarts, half as much again is in use
+BLOCK = 1024  # types whose rows are computed or copied at once: bounds the memory in addition to the tables
 
 
 class TypeVectors:
-    """The vectors of types: what ``WordEmbedding`` and ``MultichannelEmbedding`` make, without torch.
+    """Computes the vectors of types as ``WordEmbedding`` and ``MultichannelEmbedding`` do, without torch.
 
     Args:
         tensors: the weights of a model folder by name.
-        lexicon: knows the n-grams of the types; none: words only.
-        adds: whether n-grams are added to pretrained rows (``combine="add"``), not averaged with them.
+        lexicon: maps types to their character n-grams; none: words only.
+        adds: whether n-gram vectors are added to pretrained rows (``combine="add"``) instead of averaged with them.
     """
 
     def __init__(self, tensors: Mapping[str, Array], lexicon: Lexicon | None, *, adds: bool) -> None:
@@ -43,17 +43,17 @@ class TypeVectors:
 
     @property
     def ngrams(self) -> npt.NDArray[Any] | None:
-        """Rows of the n-grams, as they are stored; none: words only. An unseen word's vector is the mean of its own."""
+        """The stored n-gram vectors; none: words only. The vector of an unseen word is the mean of its n-grams'."""
         return self.tables.ngrams
 
     def bags(self, types: Integers, unseen: Unseen) -> Ragged:
-        """The n-gram rows of ``types``, which are ascending; without n-grams none at all."""
+        """Return the ids of the n-grams of each of ``types``, which are ascending; empty for a model of words only."""
         if self._lexicon is None or self.tables.ngrams is None:
             return NOTHING
         return self._lexicon.bags(types, unseen)
 
     def __call__(self, types: Integers, unseen: Unseen) -> npt.NDArray[np.float32]:
-        """Vectors ``(n, D)`` of ``types``, which are ascending; behind the vocabulary they are those of ``unseen``."""
+        """Return the vectors ``(n, D)`` of ``types``, which are ascending; ids from V up are words of ``unseen``."""
         bags, wanted = self.bags(types, unseen), np.asarray(types, np.int64)
         vectors: npt.NDArray[np.float32] = core.twin("type_rows").compose(self.tables, wanted, bags.ids, bags.offsets)
         return vectors
@@ -61,12 +61,12 @@ class TypeVectors:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of R types; row 0 is zeros.
+    """The rows of R types; row 0 is zeros and stands for positions outside a text.
 
     Attributes:
-        products: ``(R, S, F)``, float32 or int8: every tap of every filter times the type's vector.
-        means: ``(R, C)`` int64, the type's share of the logits through mean pooling, in units of ``UNIT``.
-        clipped: ``(R,)``, whether a product is outside the range of int8.
+        products: ``(R, S, F)``, float32 or int8: the dot product of the type's vector with every tap of every filter.
+        means: ``(R, C)`` int64, what the type adds to the logits through mean pooling, in units of ``UNIT``.
+        clipped: ``(R,)``, whether a product exceeded the range of int8.
     """
 
     products: Array
@@ -74,16 +74,16 @@ class Rows:
     clipped: npt.NDArray[np.bool_]
 
     def grown(self, size: int) -> Rows:
-        """The same in arrays of ``size`` rows."""
+        """Return a copy in arrays of ``size`` rows, padded with zeros."""
         return Rows(*(_grown(part, size) for part in (self.products, self.means, self.clipped)))
 
     def at(self, numbers: Integers | slice) -> Rows:
-        """Only these rows; of a slice the rows themselves, to be filled."""
+        """Return only these rows; a slice gives views, which can be filled."""
         return Rows(self.products[numbers], self.means[numbers], self.clipped[numbers])
 
     @property
     def row_bytes(self) -> int:
-        """Memory of one row."""
+        """The memory of one row in bytes."""
         return sum(part[:1].nbytes for part in (self.products, self.means, self.clipped))
 
 
@@ -94,12 +94,12 @@ def _grown(part: Array, size: int) -> Array:
 
 
 class Held(NamedTuple):
-    """What a cache holds, for as long as its lock is held.
+    """The contents of a cache, valid while its lock is locked.
 
     Attributes:
-        rows: of all types.
-        known: ``(V + 1,)``, the row of each type, -1 for none; another array after the cache has started again.
-        named: rows of the types behind V.
+        rows: the rows of all cached types.
+        known: ``(V + 1,)``, the row number of each type, -1 for none; a new array whenever the cache restarts.
+        named: the row numbers of words outside the vocabulary.
     """
 
     rows: Rows
@@ -108,20 +108,20 @@ class Held(NamedTuple):
 
 
 class RowCache:
-    """Rows of the types met so far, at most ``capacity`` of them; any number of threads may ask.
+    """A thread-safe cache of the rows of the types seen so far, at most ``capacity`` of them.
 
-    A full cache starts again in new arrays, whoever reads the old ones keeps them as they were, and takes along the
-    rows of the lowest ids, which are of the types that were frequent in training. A row never changes.
+    A full cache restarts in new arrays, so that readers of the old ones are not disturbed, and copies the rows of the
+    lowest ids, which belong to the types that were most frequent in training. A row never changes.
 
     Args:
-        fill: makes the rows of types, ascending, none twice, in the rows that it is given.
-        nothing: no rows at all, of the shape of those that are to be held.
-        num_types: V; the types behind it are known by their names.
-        capacity: rows at most; more only where one call needs more at once.
+        fill: computes the rows of types (ascending, without duplicates) into the rows that it is given.
+        nothing: zero rows of the shape and type of those to cache.
+        num_types: V, the size of the vocabulary; words outside it are cached by name.
+        capacity: the largest number of rows, exceeded only where a single call needs more.
 
     Attributes:
-        num_made: rows made so far; those of a type may be made again after the cache was full.
-        changes: how often rows were added or given up; to be read while :attr:`lock` is held.
+        num_made: the number of rows computed so far; a row is computed again if it was evicted.
+        changes: how often rows were added or evicted; read it only while :attr:`lock` is locked.
     """
 
     def __init__(
@@ -136,22 +136,22 @@ class RowCache:
 
     @property
     def capacity(self) -> int:
-        """Rows at most, but where one call needs more."""
+        """The largest number of rows, exceeded only where a single call needs more."""
         return self._capacity
 
     def __len__(self) -> int:
-        """Types whose rows are held."""
+        """Return the number of cached types."""
         return self._used - 1
 
     @property
     def num_bytes(self) -> int:
-        """Memory of the rows made so far; the arrays have room for all, which costs nothing until it is used."""
+        """The memory of the cached rows in bytes; the arrays are larger, but untouched pages take no memory."""
         return self._used * self._rows.row_bytes
 
     def find(self, ids: Array, unseen: Unseen) -> tuple[Rows, Integers]:
-        """Rows that hold all of ``ids (N,)``, and the number of the row of each, ``(N,)``."""
+        """Return rows that include those of ``ids (N,)``, computing new ones, and the row number of each."""
         with self.lock:
-            if self._used > self._capacity:  # the call before needed more
+            if self._used > self._capacity:  # the previous call exceeded the capacity
                 self._keep_frequent(len(np.unique(ids)))
             numbers = self._numbers(ids, unseen)
             if numbers.min(initial=0) < 0:
@@ -165,11 +165,14 @@ class RowCache:
             return self._rows, numbers
 
     def held(self) -> Held:
-        """What is held, to be read while :attr:`lock` is."""
+        """Return the contents; the caller has locked :attr:`lock` and reads them before it unlocks it."""
         return Held(self._rows, self._known, self._named)
 
     def forget(self) -> None:
-        """Begin anew in a forked child: who held the lock is not there any more, and may have left rows half made."""
+        """Empty the cache in a forked child, with a new lock.
+
+        The thread that had locked the old one does not exist in the child, and may have left rows half computed.
+        """
         self.lock = threading.Lock()
         self._start_again()
 
@@ -185,16 +188,16 @@ class RowCache:
         kept = np.flatnonzero(known >= 0)[:most]
         self._start_again()
         for block in np.split(kept, range(BLOCK, len(kept), BLOCK)):
-            held, rows = old.at(known[block]), self._next(len(block))
-            rows.products[:], rows.means[:], rows.clipped[:] = held.products, held.means, held.clipped
+            source, rows = old.at(known[block]), self._next(len(block))
+            rows.products[:], rows.means[:], rows.clipped[:] = source.products, source.means, source.clipped
             self._name(block, Unseen())
 
     def _numbers(self, ids: Array, unseen: Unseen) -> Integers:
         numbers = self._known[np.minimum(ids, self._num_types)]
         if unseen.names:
-            behind = np.flatnonzero(ids >= self._num_types)
-            names = [unseen.names[i] for i in (ids[behind] - self._num_types).tolist()]
-            numbers[behind] = [self._named.get(name, -1) for name in names]
+            outside = np.flatnonzero(ids >= self._num_types)
+            names = [unseen.names[i] for i in (ids[outside] - self._num_types).tolist()]
+            numbers[outside] = [self._named.get(name, -1) for name in names]
         return numbers
 
     def _add(self, types: Integers, unseen: Unseen) -> None:
@@ -209,11 +212,11 @@ class RowCache:
             self._name(block, unseen)
 
     def _next(self, count: int) -> Rows:
-        """The rows behind those that are used."""
+        """Return the next ``count`` free rows."""
         return self._rows.at(slice(self._used, self._used + count))
 
     def _name(self, types: Integers, unseen: Unseen) -> None:
-        """The next rows, which are filled now, are of these types."""
+        """Register the next rows, which have just been filled, as those of these types."""
         first = self._used
         self._used += len(types)
         own = types < self._num_types

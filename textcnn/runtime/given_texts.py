@@ -1,6 +1,6 @@
-"""The texts that a caller gives: a list, a column of any library, a generator, or a table with the column of training.
+"""Converts the rows given to ``predict`` to texts: lists, columns of any library, generators, and tables.
 
-One row in, one text out: a missing cell of a column or table is an empty text, and a warning says so.
+There is one text for each row: a missing cell of a column or table becomes an empty text, with a warning.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ from textcnn.reading.schema import Schema
 from textcnn.reading.table import Table, is_missing, shown
 from textcnn.tokenization.arrow_texts import ArrowTexts, arrow_column
 
-_SEEN = 100  # rows by which the column of texts is guessed
+_SEEN = 100  # rows that are read to guess the column of texts
 
 
 def given_texts(rows: Any, schema: Schema) -> Sequence[str]:
-    """The texts; a column that is laid out as Arrow's stays so.
+    """Return the texts as a sequence; a column in Arrow's memory layout is not copied to a list.
 
     Args:
         rows: a list, tuple, generator, array, or column of texts; or a data frame, a table, a data set, a dictionary of
             columns, or a list of dictionaries.
-        schema: of the model: the columns of its training are read in tables; none are known: one of a usual name.
+        schema: the model's schema, which says the columns to read from a table; where it names none, a column with a
+            usual name, such as "text", is read.
 
     Raises:
-        DataError: a single text, something without an order, a table without the column, or what is no text.
+        DataError: a single text, an unordered collection, a table without the column, or a value that is not a text.
     """
     if isinstance(rows, (str, bytes)):
         raise DataError(f"expected a list of texts, got the single text {rows[:40]!r}; write [text]")
@@ -44,7 +45,7 @@ def given_texts(rows: Any, schema: Schema) -> Sequence[str]:
 
 
 def _checked(texts: list[Any], *, is_column: bool) -> list[str]:
-    """The same list; the missing cells of a column are empty texts."""
+    """Check that all items are strings, and replace the missing cells of a column by empty texts, in place."""
     missing = 0
     for number, text in enumerate(texts):
         if isinstance(text, str):
@@ -62,7 +63,7 @@ def _checked(texts: list[Any], *, is_column: bool) -> list[str]:
 
 
 def _is_table(rows: Any) -> bool:
-    """Whether it has named columns."""
+    """Whether the object has named columns."""
     if isinstance(rows, (list, tuple)):
         return False
     named = getattr(getattr(rows, "dtype", None), "names", None)  # a structured array
@@ -71,7 +72,7 @@ def _is_table(rows: Any) -> bool:
 
 
 def _cells(rows: Any) -> list[Any]:
-    """The items of a sequence in Python's types."""
+    """Return the items of a sequence, array or iterator as a list of Python objects."""
     if isinstance(rows, (list, tuple)):
         return list(rows)
     shape = getattr(rows, "shape", None)
@@ -118,7 +119,7 @@ def _is_empty(columns: Mapping[Any, Any]) -> bool:
 
 
 def _absent(schema: Schema, table: Table, *, is_rows: bool) -> DataError:
-    """The error for a table without the columns of training, or, if they are not known, without a usual one."""
+    """Return the error for a table that lacks the columns of training, or, if those are unknown, a usual one."""
     from textcnn.reading.columns import LISTED, TEXT_NAMES, first_usual
 
     wanted = "+".join(map(repr, schema.text_columns)) or "of a usual name, as 'text'"
@@ -130,7 +131,7 @@ def _absent(schema: Schema, table: Table, *, is_rows: bool) -> DataError:
 
 
 def _longest(table: Table) -> str | None:
-    """The column of the most characters in strings, by the first rows."""
+    """Return the column with the most characters of text in the first rows; none if there is no text."""
     sizes = dict.fromkeys(table.columns, 0)
     for (_, cells), _ in zip(table, range(_SEEN), strict=False):
         for name, cell in cells.items():

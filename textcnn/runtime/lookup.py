@@ -1,8 +1,9 @@
-"""Classification by look-up: a saved one-layer text model answers with gather, add and maximum, and without torch.
+"""Classifies texts by look-up: a one-layer text model needs only gather, add and maximum, and no torch.
 
-The score of a filter is a sum over words, so the products of a word with every tap are made when a text first holds
-it, and kept; then a window is a sum of rows. A text's answer is the same to the bit in any batch and order, on any
-number of threads, in numpy and the core; with ``precision="int8"`` logits are whole numbers, the same on every machine.
+The score of a filter is a sum over words, so the products of a word with every filter tap are computed when the word
+first occurs, and cached; the score of a window is then a sum of cached rows. A text's answer is bit-identical in any
+batch and order, on any number of threads, in numpy and in the core; with ``precision="int8"`` logits are integers,
+identical on every machine.
 """
 
 from __future__ import annotations
@@ -32,11 +33,13 @@ from textcnn.tokenization.pipeline import EncodedTexts, TextPipeline
 Array = npt.NDArray[Any]
 
 PRECISIONS = ("float32", "int8")
-_MARGIN = 1e-6  # logits that differ by less, over the temperature, may have one probability, which the first label wins
+# Two logits that differ by less than this times the temperature may round to the same probability, and then the first
+# label wins: the shortcut by logits alone must not decide such a text.
+_MARGIN = 1e-6
 
 
 class LookupModel(Answering):
-    """A one-layer text model that answers by look-up; ``load`` makes one."""
+    """A one-layer text model that classifies by look-up; make one with ``load``."""
 
     def __init__(
         self,
@@ -61,7 +64,7 @@ class LookupModel(Answering):
         self._least_margin = _MARGIN * self.temperature
 
     def __reduce__(self) -> Any:
-        """Weights and settings go along to other processes; what has been made of them is made again there."""
+        """Pickle the weights and settings alone; caches are built again in the process that unpickles them."""
         return partial(LookupModel, **self._settings), (self._model, self._pipeline, self._saved)
 
     @classmethod
@@ -73,18 +76,18 @@ class LookupModel(Answering):
         threads: int | None = None,
         cache_bytes: int = CACHE_BYTES,
     ) -> LookupModel:
-        """Read a model folder.
+        """Load a model from its folder.
 
         Args:
-            folder: as ``train`` wrote it.
+            folder: a model folder written by ``train``.
             precision: ``float32``, or ``int8``: smaller and faster rows, integer logits, and answers that say whether
                 they are certified to have float32's labels.
-            threads: for many texts; none: :func:`textcnn.core.threads.num_threads`.
-            cache_bytes: memory for the rows of types, at most; a longer text takes what it needs.
+            threads: the number of threads for batches; none: :func:`textcnn.core.threads.num_threads`.
+            cache_bytes: the memory limit of the cached rows; a text that needs more exceeds it.
 
         Raises:
-            ArtifactError: there is no such folder, it is damaged, or its model is not of one layer.
-            ConfigError: a precision that there is not, or that the model does not allow.
+            ArtifactError: there is no such folder, it is damaged, or its model has more than one layer.
+            ConfigError: the precision is unknown, or the model does not allow it.
         """
         if precision not in PRECISIONS:
             raise ConfigError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
@@ -98,56 +101,57 @@ class LookupModel(Answering):
 
     @cached_property
     def schema(self) -> Schema:
-        """What other tables are to be read like: the columns of training and how its labels were written."""
+        """The columns of the training data and the way its labels were written, for reading further tables."""
         return schema_of(self._saved)
 
     @property
     def temperature(self) -> float:
-        """Logits are divided by it."""
+        """The temperature that logits are divided by."""
         return float(self._saved["temperature"])
 
     @property
     def own_thresholds(self) -> list[float]:
-        """From which probability each label is given (multi-label)."""
+        """The probability from which each label is assigned (multi-label)."""
         return list(self._saved["thresholds"])
 
     @property
     def inputs(self) -> TextPipeline:
-        """From strings to ids."""
+        """The pipeline from strings to token ids."""
         return self._pipeline
 
     @property
     def model(self) -> OneLayer:
-        """The weights."""
+        """The weights of the model."""
         return self._model
 
     @property
     def cache(self) -> RowCache:
-        """The rows of types that are kept."""
+        """The cache of the rows of types."""
         return self._gatherer.cache
 
     def rows(self, types: Array, unseen: Unseen | None = None) -> tuple[Rows, npt.NDArray[np.int64]]:
-        """Rows that hold all ``types (N,)``, in any order, and the number of the row of each."""
+        """Return rows that include those of ``types (N,)``, in any order, and the row number ``(N,)`` of each type."""
         return self._gatherer.rows(types, unseen or Unseen())
 
     def windows(self, types: Array, unseen: Unseen | None = None) -> list[Array]:
-        """Sums of all windows of one text, ``(T + h - 1, F)`` for each width h, without bias; the first begins outside.
+        """Return the sums of all windows of one text, ``(T + h - 1, F)`` for each width h, without the bias.
 
-        The largest of a column is what the filter's feature is made of.
+        The first and last windows reach over the ends of the text. The maximum of a column is the filter's max-pooled
+        sum.
         """
         return self._gatherer.windows(types, unseen or Unseen())
 
     @property
     def num_rows_made(self) -> int:
-        """Rows of products made so far, for words that were new or that the cache had given up."""
+        """The number of rows computed so far, for words that were new or had been evicted from the cache."""
         return self._gatherer.cache.num_made
 
     def logits(self, encoded: EncodedTexts) -> npt.NDArray[np.float64]:
-        """Logits ``(N, C)``, whatever the batch."""
+        """Return the logits ``(N, C)``, bit-identical whatever the batch."""
         return self._closing.doubles(self._answer(encoded).logits)
 
     def whole_logits(self, encoded: EncodedTexts) -> npt.NDArray[np.int64]:
-        """Logits ``(N, C)`` in whole numbers of ``UNIT`` (int8 only): the same on every machine.
+        """Return the logits ``(N, C)`` as integers in units of ``UNIT`` (int8 only), identical on every machine.
 
         Raises:
             ConfigError: the precision is float32.
@@ -159,14 +163,14 @@ class LookupModel(Answering):
     def certify(
         self, encoded: EncodedTexts, thresholds: Sequence[float]
     ) -> tuple[npt.NDArray[np.float64], Booleans | None]:
-        """Logits ``(N, C)``, and, with int8, which rows provably have float32's labels."""
+        """Return the logits ``(N, C)`` and, with int8, which rows ``(N,)`` provably have float32's labels."""
         if self.precision == "float32":
             return self.logits(encoded), None
         found = self._answer(encoded, self._closing.limits(thresholds), certify=True)
         return self._closing.doubles(found.logits), found.certified
 
     def measure(self, texts: Sequence[str], thresholds: Sequence[float]) -> Measured:
-        """Logits of texts; a single one whose words have been met takes a shorter way to the same bits."""
+        """Return the logits of texts; a single text of known words takes a faster path to the same bits."""
         one = self.one_text() if len(texts) == 1 else None
         found = None if one is None else one(texts[0])
         if one is None or found is None:
@@ -185,14 +189,14 @@ class LookupModel(Answering):
         return Measured(logits, empty, cut, found.num_tokens, found.num_unknown, certified)
 
     def label_of(self, text: str) -> str | None:
-        """The label of a text whose words have been met; none as well where two labels are too near to each other."""
+        """Return the label of a text by the fast path; none if a word is new or the two best labels are too close."""
         if self._labels.multi_label or (one := self._one or self.one_text()) is None:
             return None
         number = one.label(text, self._least_margin)
         return None if number is None else self._labels.names[number]
 
     def one_text(self) -> OneText | None:
-        """The shorter way for a single text, where the core and the tokenizer allow it."""
+        """Return the fast path for single texts, built on first use; none without the core or with other tokenizers."""
         library = core.library()
         if library is None or self._one is not None:
             return None if library is None else self._one
@@ -203,7 +207,10 @@ class LookupModel(Answering):
         return self._one
 
     def close(self, best: Array, rest: npt.NDArray[np.int64], empty: Booleans) -> Array:
-        """Logits ``(B, C)``, float64 or whole, from largest sums ``(B, G, F)`` and the other parts' whole logits."""
+        """Return logits ``(B, C)`` from max-pooled sums ``(B, G, F)`` and the integer logits of all other parts.
+
+        They are float64, or with int8 integers in units of ``UNIT``.
+        """
         return self._closing.logits(best, rest, empty, threads=1)
 
     def close_certified(
@@ -214,7 +221,7 @@ class LookupModel(Answering):
         clipped: Booleans,
         thresholds: Sequence[float],
     ) -> tuple[npt.NDArray[np.float64], Booleans | None]:
-        """As :meth:`close`, logits as float64, and, with int8, which rows provably have float32's labels."""
+        """Return the logits of :meth:`close` as float64 and, with int8, which rows provably have float32's labels."""
         logits, limits = self.close(best, rest, empty), self._closing.limits(thresholds)
         return self._closing.doubles(logits), self._closing.certified(best, logits, empty, clipped, limits)
 
@@ -224,9 +231,9 @@ class LookupModel(Answering):
         return self._many.fill(results, encoded, limits, certify=certify)
 
     def rest(self, call: Gathered) -> npt.NDArray[np.int64]:
-        """Whole logits ``(B, C)`` of the mean, the wide branch and the bias, once their sums are there."""
+        """Return the integer logits ``(B, C)`` of the mean, the wide branch and the bias, once ``collect`` has run."""
         return self._closing.rest(call)
 
     def gathered(self, encoded: EncodedTexts, texts: slice) -> tuple[Gathered, Rows]:
-        """Everything that the kernels need of some neighbouring texts, and the rows of their types."""
+        """Return the kernel inputs of a slice of texts, and the cached rows that they point into."""
         return self._gatherer.gather(encoded, texts)

@@ -1,4 +1,4 @@
-"""The weights and the tokenizer of a one-layer text model, read from its folder without torch."""
+"""Reads the weights and the tokenizer of a one-layer text model from its folder, without torch."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from textcnn.tokenization.tokenizer import Tokenizer
 Array = npt.NDArray[Any]
 
 ARCHITECTURES = ("kim", "bag")
-POOLINGS = ("max+mean", "max")  # of kim, the first where its settings name none
-KERNEL_SIZES = (3, 4, 5)  # of kim, where its settings name none
-MOST_TAPS = 10_000  # of all nested widths together: what is read grows by no more than its square root
-ACTIVATION = "relu"  # of kim, where its settings name none
+POOLINGS = ("max+mean", "max")  # of kim; the first is the default
+KERNEL_SIZES = (3, 4, 5)  # the default of kim
+MOST_TAPS = 10_000  # limit on the sum of nested widths: a small file must not make the tables arbitrarily large
+ACTIVATION = "relu"  # the default of kim
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "identity")
-_MARGIN = 1 + 1e-5  # of float32's products over exact ones
-SCALED_TYPES = 20_000  # the most frequent types, whose products set the steps of int8
+_MARGIN = 1 + 1e-5  # bound on the rounding of float32's products
+SCALED_TYPES = 20_000  # the most frequent types, whose products determine the quantization steps of int8
 
 
 def refusal(saved: Mapping[str, Any]) -> str:
-    """Why the model of this config.json cannot be answered by look-up, or nothing."""
+    """Return why the look-up runtime cannot run the model of this config.json; an empty string if it can."""
     if saved["modality"] != "text":
         return "it classifies images, look-up is for texts"
     if saved["architecture"] not in ARCHITECTURES:
@@ -57,16 +57,16 @@ def refusal(saved: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class OneLayer:
-    """``logits = activation(maxima) @ head + mean of the types' shares + bias + scale * wide``.
+    """The weights of a one-layer model: ``logits = activation(maxima) @ head + mean @ means + bias + scale * wide``.
 
     Attributes:
-        vectors: of types.
-        filters: their weights; none of them for ``bag``.
-        means: ``(C, D)`` float32, the head's weights of the mean of the vectors; none: no mean.
-        bias: ``(C,)`` int64, of the head, in units of ``UNIT``.
-        table: ``(features, C)`` float32, weights of the wide branch; none: no wide branch.
-        features: which n-gram each row of the table stands for.
-        scale: how much the wide branch counts.
+        vectors: the vectors of types.
+        filters: the weights of the filters; zero filters for ``bag``.
+        means: ``(C, D)`` float32, the head's weights of the mean of the vectors; none: no mean pooling.
+        bias: ``(C,)`` int64, the head's bias in units of ``UNIT``.
+        table: ``(features, C)`` float32, the weights of the wide branch; none: no wide branch.
+        features: the n-gram of each row of the table.
+        scale: the factor of the wide branch.
     """
 
     vectors: TypeVectors
@@ -83,15 +83,15 @@ class OneLayer:
         return len(self.bias)
 
     def product(self) -> ExactProduct:
-        """Vectors to the products of all taps and, behind them, the shares of the mean."""
+        """Return the product of vectors with all taps, followed by the head's weights of the mean."""
         means = np.zeros((0, self.filters.taps.shape[1]), np.float32) if self.means is None else self.means
         return ExactProduct(np.concatenate([self.filters.taps, means]))
 
     def steps(self, num_types: int) -> list[float]:
-        """Steps of int8 for every filter, from the products of the most frequent types.
+        """Return the int8 quantization step of every filter, from the products of the most frequent types.
 
-        The products are float32's, since steps are stored in the model's folder and only there. The margin keeps the
-        largest exact product from being clipped.
+        Float32 products are enough, since steps are computed once and stored in the model's folder; the margin keeps
+        the largest exact product from being clipped.
         """
         taps = self.filters.taps
         top = np.zeros((1, len(taps)))
@@ -109,10 +109,10 @@ def one_layer(
     lexicon: Lexicon | None,
     folder: Path,
 ) -> OneLayer:
-    """Put the tensors of a model folder in their places.
+    """Build the one-layer model from the tensors of a model folder, and check their names and shapes.
 
     Raises:
-        ArtifactError: tensors are missing, left over, or of another shape than config.json says.
+        ArtifactError: tensors are missing, left over, or of another shape than config.json implies.
     """
     config = ModelConfig(**{name: saved[name] for name in asdict(ModelConfig())})
     labels = Labels(tuple(saved["labels"]), saved["problem_type"] == MULTI_LABEL)
@@ -170,7 +170,7 @@ def one_layer(
 
 
 def _nested(found: _Taker, dim: int, config: ModelConfig, folder: Path) -> list[tuple[Array, Array]]:
-    """Weights ``(F, D, h)`` and biases ``(F,)`` of every width: the first taps of the one bank of filters."""
+    """Return weights ``(F, D, h)`` and biases ``(F,)`` of every width: views of the first taps of the shared bank."""
     sizes = config.settings.get("kernel_sizes", KERNEL_SIZES)
     if not isinstance(sizes, list | tuple) or not all(type(size) is int and size > 0 for size in sizes):
         raise ArtifactError(f"{folder / CONFIG}: expected kernel_sizes from 1 up, found {shown(sizes)}")
@@ -193,26 +193,26 @@ def _filters(found: _Taker, dim: int) -> list[tuple[Array, Array]]:
     while (name := f"encoder.convs.{len(convs)}.") + "weight" in found.tensors:
         num_filters = len(convs[0][1]) if convs else found.num_rows(f"{name}weight")
         width = max(found.tensors[f"{name}weight"].shape[-1:], default=0)
-        if not num_filters or not width:  # a window of no words, or one of any width that no number stands for
+        if not num_filters or not width:  # an empty tensor fits any width, so its shape says nothing
             raise ArtifactError(f"{found.where}: expected filters in '{name}weight', found none")
         convs.append((found.take(f"{name}weight", num_filters, dim, width), found.take(f"{name}bias", num_filters)))
     return convs
 
 
 class _Taker:
-    """Takes tensors by name and shape, and knows which are left."""
+    """Takes tensors by name, checks their shapes and types, and keeps track of those not taken."""
 
     def __init__(self, tensors: dict[str, Array], folder: Path) -> None:
         self.tensors, self.where = tensors, folder / WEIGHTS
 
     def num_rows(self, name: str) -> int:
-        """Rows of the tensor of that name."""
+        """Return the number of rows of a tensor."""
         if not self.tensors[name].ndim:
             raise ArtifactError(f"{self.where}: expected rows in {name!r}, found a single number")
         return len(self.tensors[name])
 
     def take(self, name: str, *shape: int, kinds: tuple[type, ...] = (np.float32,)) -> Array:
-        """The tensor of that name, which must have that shape and numbers of such a kind."""
+        """Remove a tensor and return it, after checking its shape and data type."""
         if name not in self.tensors:
             raise ArtifactError(f"{self.where}: expected a tensor {name!r} of shape {shape}, found none")
         tensor = self.tensors.pop(name)
@@ -224,19 +224,19 @@ class _Taker:
         return tensor
 
     def check_all_taken(self) -> None:
-        """No tensor may be left over: the network that wrote it would be another one."""
+        """Raise an error if a tensor is left over: the file would be of another architecture."""
         if self.tensors:
             names = ", ".join(sorted(self.tensors))
             raise ArtifactError(f"{self.where}: expected no further tensors, found {names}")
 
 
 class LookupFolder(NamedTuple):
-    """A folder as it was read.
+    """The parts of a model folder that the look-up runtime needs.
 
     Attributes:
-        model: the weights, mapped from the file.
-        pipeline: from strings to ids.
-        saved: config.json.
+        model: the weights, memory-mapped from the file.
+        pipeline: the pipeline from strings to token ids.
+        saved: the contents of config.json.
     """
 
     model: OneLayer
@@ -245,10 +245,10 @@ class LookupFolder(NamedTuple):
 
 
 def read_lookup_folder(folder: Path) -> LookupFolder:
-    """Read a folder that ``train`` wrote.
+    """Read a model folder for the look-up runtime.
 
     Raises:
-        ArtifactError: there is no such folder, it is damaged, or its model is not of one layer.
+        ArtifactError: there is no such folder, it is damaged, or its model has more than one layer.
     """
     saved = read_config(folder)
     if reason := refusal(saved):

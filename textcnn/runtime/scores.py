@@ -1,4 +1,4 @@
-"""Scoring for the look-up runtime: logits of max-pooled filters, mean and n-gram branch, by all threads."""
+"""Computes logits for the look-up runtime: turns max-pooled filter sums, the mean and the n-gram branch into scores."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ from textcnn.tokenization.pipeline import EncodedTexts
 Array = npt.NDArray[Any]
 Doubles = npt.NDArray[np.float64]
 
-_SHIFT = 12  # from units of the wide branch, 2**-48, to UNIT
+_SHIFT = 12  # from the wide branch's unit, 2**-48, to UNIT
 
 
 def filters_of(
     model: OneLayer, precision: str, steps: Sequence[float] | None, num_types: int
 ) -> FloatFilters | IntegerFilters:
-    """The filters in a precision.
+    """Return the model's filters in the precision asked for.
 
     Args:
         model: the weights.
         precision: ``float32`` or ``int8``.
-        steps: of the filters, as the folder has them; none: they are found anew, the same on every machine.
-        num_types: V.
+        steps: the quantization steps stored in the folder; none: they are computed, with the same result everywhere.
+        num_types: V, the size of the vocabulary.
 
     Raises:
-        ArtifactError: steps of another number of filters.
+        ArtifactError: the number of steps is not that of the filters.
         ConfigError: the model does not allow int8.
     """
     weights = model.filters
     if precision == "float32":
         return FloatFilters(weights)
-    if steps is None:  # a folder written before there were scales
+    if steps is None:  # the folder was written before scales were stored
         steps = model.steps(num_types)
     if len(steps) != len(weights.bias):
         raise ArtifactError(f"config.json: expected scales of {len(weights.bias)} filters, found {len(steps)}")
@@ -50,13 +50,13 @@ def filters_of(
 
 
 class Closing:
-    """Logits of one model from what was gathered; in int8 they are whole numbers of ``UNIT``.
+    """Computes the logits of one model from the kernels' sums; in int8 they are integers in units of ``UNIT``.
 
     Args:
         model: the weights.
-        filters: in the precision of the sums.
-        temperature: logits are divided by it before a multi-label threshold is looked at.
-        multi_label: whether there are such thresholds.
+        filters: the filters in the precision of the sums.
+        temperature: the temperature that logits are divided by before they are compared with multi-label thresholds.
+        multi_label: whether each label has a threshold.
     """
 
     def __init__(
@@ -66,14 +66,17 @@ class Closing:
         self._temperature, self._multi_label = temperature, multi_label
 
     def rest(self, call: Gathered) -> npt.NDArray[np.int64]:
-        """Whole logits ``(B, C)`` of the mean, the wide branch and the bias, once their sums are there."""
+        """Return the integer logits ``(B, C)`` of the mean, the wide branch and the bias, once ``collect`` has run."""
         means = call.mean_sums
         if self._model.means is not None:
             means = means // np.maximum(call.offsets[1:] - call.offsets[:-1], 1)[:, None]
         return np.asarray(means + (call.wide_sums >> _SHIFT) + self._model.bias)
 
     def logits(self, best: Array, rest: npt.NDArray[np.int64], empty: Booleans, *, threads: int | None = None) -> Array:
-        """Logits ``(B, C)``, float64 or whole, from largest sums ``(B, G, F)`` and the other parts' whole logits."""
+        """Return logits ``(B, C)`` from max-pooled sums ``(B, G, F)`` and the integer logits of all other parts.
+
+        They are float64, or with int8 integers in units of ``UNIT``.
+        """
         if isinstance(self._filters, IntegerFilters):
             return self._filters.logits(best, empty) + rest
         logits, own = np.zeros(rest.shape), self._model.filters
@@ -83,14 +86,14 @@ class Closing:
     def certified(
         self, best: Array, logits: Array, empty: Booleans, clipped: Booleans, limits: Doubles | None
     ) -> Booleans | None:
-        """Which texts ``(B,)`` provably have float32's labels; none: they are float32's.
+        """Return which texts ``(B,)`` provably have float32's labels; none if the precision is float32.
 
         Args:
-            best: ``(B, G, F)``, their largest sums.
-            logits: ``(B, C)``, made of them.
+            best: ``(B, G, F)``, the max-pooled sums.
+            logits: ``(B, C)``, the integer logits.
             empty: ``(B,)``, which texts have no token.
-            clipped: ``(B,)``, which have a word whose products are outside the range.
-            limits: as :meth:`limits` gives them.
+            clipped: ``(B,)``, which texts have a word with products outside the range of int8.
+            limits: the thresholds of the logits, from :meth:`limits`.
         """
         if not isinstance(self._filters, IntegerFilters):
             return None
@@ -98,37 +101,38 @@ class Closing:
         return np.asarray(sure | empty | (best.shape[1] == 0))  # without filters nothing is quantized
 
     def limits(self, thresholds: Sequence[float]) -> Doubles | None:
-        """Thresholds of the logits (multi-label); behind 36 a probability is 1 in float64."""
+        """Return the thresholds as logits (multi-label); none for single-label models."""
         if not self._multi_label:
             return None
         probs = np.asarray(thresholds, np.float64)
+        # The sigmoid of a logit above 36 is 1.0 in float64, so a threshold of 1 is reached from there on.
         with np.errstate(divide="ignore"):
             return np.asarray(np.minimum(np.log(probs) - np.log1p(-probs), 36) * self._temperature)
 
     def doubles(self, logits: Array) -> Doubles:
-        """Logits as float64, whatever the precision."""
+        """Convert logits of either precision to float64."""
         return np.asarray(logits * UNIT if isinstance(self._filters, IntegerFilters) else logits)
 
 
-# A text is summed by one thread, so the cut decides nothing; it bounds the memory of rows and of sums.
+# Each text is summed by one thread, so results do not depend on the blocks; they bound the memory of rows and sums.
 BLOCK_TOKENS, LEAST_TOKENS, BLOCK_TEXTS = 1 << 16, 1 << 12, 1 << 12
 
 
 @dataclass
 class Results:
-    """What blocks fill: logits ``(N, C)``, float64 or in whole units, and which texts are certified."""
+    """Results, filled block by block: logits ``(N, C)``, float64 or integers, and certified texts ``(N,)``."""
 
     logits: npt.NDArray[Any]
     certified: Booleans
 
 
 class ManyTexts:
-    """Answers all encoded texts of a call.
+    """Computes the logits of all encoded texts of a call, in blocks of bounded memory.
 
     Args:
-        gatherer: gives what the kernels need of some neighbouring texts.
-        closing: from sums to logits.
-        threads: at most; numpy answers on one.
+        gatherer: builds the kernel inputs of a slice of texts.
+        closing: computes logits from sums.
+        threads: the largest number of threads; the numpy kernels use one.
     """
 
     def __init__(self, gatherer: Gatherer, closing: Closing, threads: int) -> None:
@@ -142,22 +146,22 @@ class ManyTexts:
         *,
         certify: bool = False,
     ) -> Results:
-        """Fill ``results`` of all texts, with certificates if asked for, and give them back."""
+        """Fill ``results`` for all texts, with certificates if ``certify`` is set, and return them."""
         kernels = core.twin("lookup")
         num_tokens = min(BLOCK_TOKENS, max(self._gatherer.cache.capacity, LEAST_TOKENS))
         for texts in blocks(encoded.offsets, num_tokens):
-            call, held = self._gatherer.gather(encoded, texts)
+            call, cached = self._gatherer.gather(encoded, texts)
             kernels.collect(*call, threads=self._threads)
             rest, empty = self._closing.rest(call), call.offsets[1:] == call.offsets[:-1]
             results.logits[texts] = logits = self._closing.logits(call.best, rest, empty, threads=self._threads)
             if certify:
-                clipped = _any_of(held.clipped[call.rows], call.offsets)
+                clipped = _any_of(cached.clipped[call.rows], call.offsets)
                 results.certified[texts] = self._closing.certified(call.best, logits, empty, clipped, limits)
         return results
 
 
 def blocks(offsets: npt.NDArray[np.int64], num_tokens: int) -> Iterator[slice]:
-    """All texts in neighbours of about so many tokens, at most so many texts, that memory is bounded."""
+    """Yield consecutive slices of all texts, of about ``num_tokens`` tokens and at most ``BLOCK_TEXTS`` texts each."""
     if 0 < len(offsets) - 1 <= BLOCK_TEXTS and offsets[-1] - offsets[0] <= num_tokens:
         yield slice(0, len(offsets) - 1)
         return
@@ -168,6 +172,6 @@ def blocks(offsets: npt.NDArray[np.int64], num_tokens: int) -> Iterator[slice]:
 
 
 def _any_of(marks: Booleans, offsets: npt.NDArray[np.int64]) -> Booleans:
-    """Whether any token of each text is marked, ``(B,)``."""
+    """Return for each text ``(B,)`` whether any of its tokens is marked."""
     sums = np.concatenate([[0], np.cumsum(marks)])
     return np.asarray(sums[offsets[1:]] > sums[offsets[:-1]])

@@ -1,4 +1,4 @@
-"""One text at a time, where all its words have been met: from a string to its logits in one call of the core."""
+"""Classifies a single text of known words in one call of the core, from the string to the logits."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from textcnn.tokenization.pipeline import TextPipeline
 Array = npt.NDArray[Any]
 Integers = npt.NDArray[np.int64]
 
-_LOGARITHMS = 256  # counts of a feature; a text that has one more often goes the way of many
+_LOGARITHMS = 256  # size of the table log(count); a text with a more frequent feature takes the batch path
 
 
 class Answered(NamedTuple):
-    """What is known of one text.
+    """The result of the fast path for one text.
 
     Attributes:
-        logits: ``(1, C)`` float64; none where the rows are int8.
-        best: ``(1, G, F)`` int16, the largest sum of each filter; none where the rows are float32.
-        rest: ``(1, C)`` int64, all but the filters' part of the logits, in ``UNIT``.
-        num_tokens: uncut.
-        num_unknown: of them.
+        logits: ``(1, C)`` float64; none for int8 rows.
+        best: ``(1, G, F)`` int16, the max-pooled sum of each filter; none for float32 rows.
+        rest: ``(1, C)`` int64, all parts of the logits but the filters', in ``UNIT``.
+        num_tokens: the number of tokens before truncation.
+        num_unknown: the number of tokens that are not in the vocabulary.
         clipped: whether a product of one of its words is outside the range of int8.
     """
 
@@ -45,17 +45,17 @@ class Answered(NamedTuple):
 
 
 class OneText:
-    """Answers single texts from the memory of chunks and the rows of types; fills neither of them.
+    """Classifies single texts from the token-id cache and the row cache, without adding to either of them.
 
-    Any number of threads may ask; they take turns.
+    It is thread-safe; concurrent calls take turns.
 
     Args:
-        core: the library.
+        core: the core library.
         model: the weights.
-        filters: in the precision of the rows.
-        pipeline: remembers chunks (:meth:`textcnn.tokenization.pipeline.TextPipeline.compiled_memory`).
-        memory: that memory.
-        cache: rows of types.
+        filters: the filters in the precision of the rows.
+        pipeline: the pipeline from strings to token ids.
+        memory: its token-id cache (:meth:`textcnn.tokenization.pipeline.TextPipeline.compiled_memory`).
+        cache: the cached rows of types.
     """
 
     def __init__(
@@ -89,11 +89,11 @@ class OneText:
         self._answerer = Answerer(core, weights)
         self._known: Integers | None = None
         self._names: list[str] | None = None
-        self._changes: tuple[int, int] | None = None  # of memory and cache, when they were looked at
+        self._changes: tuple[int, int] | None = None  # versions of memory and cache that the core has pointers to
         self._row_of_unseen: Integers = np.full(0, -1, np.int64)
 
     def __call__(self, text: str) -> Answered | None:
-        """The answer to this text; none where a word has not been met, or the text is long."""
+        """Return the result for this text; none if a word is not cached yet, or a feature occurs too often in it."""
         data, one = text.encode("utf-8", "surrogatepass"), self._answerer
         with self._memory.lock, self._cache.lock:
             if not (self._remember() and one(data)):
@@ -103,7 +103,10 @@ class OneText:
             return Answered(logits, best, rest, facts.tokens, facts.unknown, bool(facts.clipped))
 
     def label(self, text: str, least_margin: float) -> int | None:
-        """The number of the label of the largest logit; none where it leads by less, or :meth:`__call__` gives none."""
+        """Return the index of the label with the largest logit.
+
+        None if it exceeds the second largest by no more than ``least_margin``, or where :meth:`__call__` gives none.
+        """
         data, one = text.encode("utf-8", "surrogatepass"), self._answerer
         with self._memory.lock, self._cache.lock:
             if not (self._remember() and one(data)):
@@ -112,34 +115,35 @@ class OneText:
             return facts.label if facts.label >= 0 and facts.margin > least_margin else None
 
     def _remember(self) -> bool:
-        """Whether rows of all that is remembered can be found; both locks are held."""
+        """Hand the current cache arrays to the core; False if they do not match. The caller has taken both locks."""
         changes = self._memory.changes, self._cache.changes
         if changes == self._changes:
             return True
-        remembered, held = self._memory.remembered(), self._cache.held()
-        if remembered is None or self._known is not held.known or self._names is not remembered.names:
+        remembered, cached = self._memory.remembered(), self._cache.held()
+        if remembered is None or self._known is not cached.known or self._names is not remembered.names:
             return False
         seed, table, starts, letters, ids, offsets = remembered.arrays
-        chunks, rows = (table, starts, letters, ids, offsets), held.rows
-        memory = Memory(*chunks, held.known, self._row_of_unseen, rows.products, rows.means, rows.clipped)
+        chunks, rows = (table, starts, letters, ids, offsets), cached.rows
+        memory = Memory(*chunks, cached.known, self._row_of_unseen, rows.products, rows.means, rows.clipped)
         self._answerer.remember(memory, int(seed), len(self._memory))
         self._changes = changes
         return True
 
     def learn(self, unseen: Unseen) -> None:
-        """Find the rows of the unseen words of a text that has been answered the long way."""
+        """Look up the rows of the unseen words of a text that the batch path has just classified."""
         with self._memory.lock, self._cache.lock:
-            remembered, held = self._memory.remembered(), self._cache.held()
+            remembered, cached = self._memory.remembered(), self._cache.held()
             if remembered is None:
                 return
             self._changes = None
-            if self._known is not held.known or self._names is not remembered.names:
-                self._known, self._names = held.known, remembered.names
+            # Either cache may have restarted since, with new arrays: row numbers of the old ones would be wrong.
+            if self._known is not cached.known or self._names is not remembered.names:
+                self._known, self._names = cached.known, remembered.names
                 self._row_of_unseen = np.full(0, -1, np.int64)
             if len(self._row_of_unseen) < len(remembered.names):
                 grown = np.full(2 * len(remembered.names), -1, np.int64)
                 grown[: len(self._row_of_unseen)] = self._row_of_unseen
                 self._row_of_unseen = grown
             for name in unseen.names:
-                if name in remembered.unseen and name in held.named:
-                    self._row_of_unseen[remembered.unseen[name]] = held.named[name]
+                if name in remembered.unseen and name in cached.named:
+                    self._row_of_unseen[remembered.unseen[name]] = cached.named[name]

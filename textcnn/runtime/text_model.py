@@ -1,4 +1,4 @@
-"""What every predictor is to its callers, whichever runtime answers: texts or images in, one answer a row out."""
+"""Defines the base class of all predictors: texts or images in, one answer per row out, whatever the runtime."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ Booleans = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model says of N rows.
+    """The predictions of a model for N rows.
 
     Attributes:
         probabilities: ``(N, C)`` float64.
-        labels: the labels given to each row: one, or any number (multi-label).
-        empty: ``(N,)``, rows without a token: their answer is the model's bias alone.
-        cut: ``(N,)``, rows longer than the model's ``max_length``.
-        num_tokens: tokens of all rows.
-        num_unknown: those that the vocabulary does not have.
+        labels: the labels assigned to each row: one, or any number (multi-label).
+        empty: ``(N,)``, which rows have no token; their prediction comes from the model's bias alone.
+        cut: ``(N,)``, which rows are longer than the model's ``max_length``.
+        num_tokens: the number of tokens of all rows.
+        num_unknown: the number of tokens that are not in the vocabulary.
         certified: ``(N,)``, rows whose labels quantization provably did not change (int8); none: not quantized.
-        explanations: of each row, if they were asked for.
+        explanations: an explanation of each row, if they were requested.
     """
 
     probabilities: Floats
@@ -48,15 +48,15 @@ class Answers:
 
 @dataclass(frozen=True)
 class Measured:
-    """Logits of N texts, and what else is known of them; see :class:`Answers`.
+    """The logits of N texts, with the flags and counts that :class:`Answers` reports.
 
     Attributes:
         logits: ``(N, C)``.
-        empty: ``(N,)``.
-        cut: ``(N,)``.
-        num_tokens: of all texts.
-        num_unknown: of all texts.
-        certified: ``(N,)``, or none.
+        empty: ``(N,)``, as in :class:`Answers`.
+        cut: ``(N,)``, as in :class:`Answers`.
+        num_tokens: the number of tokens of all texts.
+        num_unknown: the number of tokens that are not in the vocabulary.
+        certified: ``(N,)``, or none, as in :class:`Answers`.
     """
 
     logits: npt.NDArray[np.floating]
@@ -69,18 +69,21 @@ class Measured:
 
 @dataclass(frozen=True)
 class Runtime:
-    """Which runtime answers, and, if it is not the look-up runtime, why not."""
+    """The name of the runtime that answers and, unless it is the look-up runtime, the reason why that one does not."""
 
     name: str
     reason: str = ""
 
     def describe(self) -> str:
-        """One line for people."""
+        """Return the name, with the reason in parentheses, as one line for people."""
         return self.name if not self.reason else f"{self.name} ({self.reason})"
 
 
 class Answering(ABC):
-    """Labels from logits, the same way for every runtime. The answer to a row never depends on the rows beside it."""
+    """Base class of predictors: assigns labels to rows from logits, whatever runtime computes those.
+
+    The answer to a row never depends on the other rows of the batch.
+    """
 
     @property
     @abstractmethod
@@ -90,25 +93,25 @@ class Answering(ABC):
     @property
     @abstractmethod
     def temperature(self) -> float:
-        """Logits are divided by it."""
+        """The temperature that logits are divided by."""
 
     @property
     @abstractmethod
     def own_thresholds(self) -> list[float]:
-        """From which probability each label is given (multi-label)."""
+        """The probability from which each label is assigned (multi-label)."""
 
     @property
     @abstractmethod
     def inputs(self) -> Any:
-        """Has ``encode(rows)``: a ``TextPipeline``, or the inputs of an image model."""
+        """The encoder of rows, with a method ``encode``: a ``TextPipeline``, or the inputs of an image model."""
 
     @property
     def schema(self) -> Schema:
-        """What tables are to be read like."""
+        """The columns of the training data and the way its labels were written, for reading further tables."""
         return Schema()
 
     def text_inputs(self) -> TextPipeline:
-        """The inputs of a text model.
+        """Return the text pipeline.
 
         Raises:
             ArtifactError: this is an image model.
@@ -119,32 +122,32 @@ class Answering(ABC):
 
     @abstractmethod
     def logits(self, encoded: Any) -> npt.NDArray[np.floating]:
-        """Logits ``(N, C)`` of rows that :attr:`inputs` has encoded."""
+        """Return the logits ``(N, C)`` of rows that :attr:`inputs` has encoded."""
 
     def certify(self, encoded: Any, thresholds: Sequence[float]) -> tuple[npt.NDArray[np.floating], Booleans | None]:
-        """Logits ``(N, C)``, and which rows have labels that quantization provably did not change (none: no int8)."""
+        """Return the logits ``(N, C)``, and which rows ``(N,)`` provably keep their labels in int8 (none: not int8)."""
         del thresholds
         return self.logits(encoded), None
 
     @property
     def classes_(self) -> list[str]:
-        """Names of the columns of :meth:`predict_proba`, as scikit-learn has them."""
+        """The names of the columns of :meth:`predict_proba`, under scikit-learn's name."""
         return list(self.labels.names)
 
     def predict_proba(self, rows: Any) -> Floats:
-        """Probabilities ``(N, C)``: each row sums to 1, or, multi-label, each entry stands for itself.
+        """Return the probabilities ``(N, C)``: rows sum to 1, or, multi-label, entries are independent.
 
         Args:
             rows: texts, as :func:`textcnn.runtime.given_texts.given_texts` takes them: a list, a column, a generator,
                 or a table with the columns of training; or images ``(N, C, H, W)``.
 
         Raises:
-            DataError: a single text where a list belongs, a table without the column, or images of another shape.
+            DataError: a single text instead of a list, a table without the column, or images of another shape.
         """
         return self.answer(rows).probabilities
 
     def predict(self, rows: Any) -> list[str] | list[tuple[str, ...]]:
-        """The label of each row; of a multi-label model, the tuple of its labels, which may be empty.
+        """Return the label of each row, or, multi-label, the tuple of its labels, which may be empty.
 
         Raises:
             DataError: as for :meth:`predict_proba`.
@@ -157,16 +160,16 @@ class Answering(ABC):
         return given if self.labels.multi_label else [names[0] for names in given]
 
     def label_of(self, text: str) -> str | None:
-        """The label of a text, where a runtime has a shorter way to it than by its probabilities; else none."""
+        """Return the label of one text by a path without probabilities; none where the runtime has no such path."""
         return None
 
     def answer(self, rows: Any, *, threshold: float | None = None) -> Answers:
-        """Everything known of each row at once.
+        """Return the probabilities, labels, flags and counts of all rows.
 
         Args:
             rows: texts, as :func:`textcnn.runtime.given_texts.given_texts` takes them: a list, a column, a generator,
                 or a table with the columns of training; or images ``(N, C, H, W)``.
-            threshold: instead of the model's own thresholds (multi-label only).
+            threshold: one threshold for all labels, instead of the model's own (multi-label only).
 
         Raises:
             DataError: as for :meth:`predict_proba`.
@@ -181,7 +184,7 @@ class Answering(ABC):
         return self.decided(found, thresholds)
 
     def decided(self, found: Measured, thresholds: Sequence[float]) -> Answers:
-        """The answers to rows whose logits are there."""
+        """Return the answers that the logits ``found`` lead to."""
         probs = probabilities(found.logits, self.labels, self.temperature)
         given = decide(probs, self.labels, thresholds)
         return Answers(
@@ -189,17 +192,17 @@ class Answering(ABC):
         )
 
     def measure(self, texts: Sequence[str], thresholds: Sequence[float]) -> Measured:
-        """Logits of texts, and what their answers say beside them."""
+        """Return the logits of texts, with their flags and counts."""
         return self.measure_encoded(self.text_inputs().encode(texts), thresholds)
 
     def measure_encoded(self, encoded: EncodedTexts, thresholds: Sequence[float]) -> Measured:
-        """The same of texts that :attr:`inputs` has encoded."""
+        """Return the logits of texts that :attr:`inputs` has encoded, with their flags and counts."""
         return self.measured(encoded, *self.certify(encoded, thresholds))
 
     def measured(
         self, encoded: EncodedTexts, logits: npt.NDArray[np.floating], certified: Booleans | None = None
     ) -> Measured:
-        """What is known of encoded texts beside their logits ``(N, C)``."""
+        """Return the logits ``(N, C)`` together with the flags and counts of the encoded texts."""
         inputs = self.text_inputs()
         return Measured(
             logits,
@@ -211,7 +214,7 @@ class Answering(ABC):
         )
 
     def thresholds(self, threshold: float | None = None) -> list[float]:
-        """From which probability each label is given (multi-label): the model's own, or one for all.
+        """Return the threshold of each label (multi-label): the model's own ones, or ``threshold`` for all.
 
         Raises:
             ConfigError: a threshold for a single-label model, or outside 0 to 1.
@@ -226,6 +229,6 @@ class Answering(ABC):
         return [threshold] * len(self.labels)
 
     def score(self, encoded: Any, truth: Sequence[tuple[str, ...]]) -> dict[str, Any]:
-        """Metrics (:func:`textcnn.evaluation.metrics.score`) on rows that :attr:`inputs` has encoded."""
+        """Return the metrics (:func:`textcnn.evaluation.metrics.score`) on rows that :attr:`inputs` has encoded."""
         probs = probabilities(self.logits(encoded), self.labels, self.temperature)
         return score(truth, probs, self.labels, self.own_thresholds)

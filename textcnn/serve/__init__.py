@@ -1,1 +1,1 @@
-"""A model over HTTP: `serve` answers requests and shows a page; see docs/serving.md."""
+"""Serves models over HTTP, with a JSON interface and a web page; see docs/serving.md."""

@@ -1,4 +1,4 @@
-"""The routes: what is asked for at which path."""
+"""Defines the routes of the server and their OpenAPI descriptions."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ from textcnn.serve.schemas import (
 from textcnn.serve.service import JSON, QuickPath, Service
 
 PAGE = Path(__file__).parent / "page"
-# What the guard may answer on any path, beside 401.
+# Error statuses that the middleware may return on any path, in addition to 401.
 _ANYWHERE = (413, 500, 504)
 _OF_CLASSIFY = (400, 404, 408, 415, 422, 429, 501, 503)
 
 
 def build_app(service: Service, token: str | None = None, origins: Sequence[str] = ()) -> Guard:
-    """The whole application, with the short way and the guard before it.
+    """Build the whole application: the routes, the fast path of ``/classify``, and the middleware.
 
     Args:
-        service: what answers.
-        token: that requests must bring.
-        origins: whose pages may ask.
+        service: the service that answers requests.
+        token: the bearer token that requests must carry; none: no authentication.
+        origins: the origins whose pages may send requests (CORS).
     """
     app = FastAPI(title="textcnn", version=textcnn.__version__, docs_url=None, redoc_url=None)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(HTTPException, _http_error)
-    # The guard compares the token; here it is a part of the description.
+    # The middleware checks the token; the dependency only adds it to the OpenAPI document.
     closed = {"dependencies": [Depends(HTTPBearer(auto_error=False))]} if token is not None else {}
     _add_answers(app, service, closed)
     _add_states(app, service, closed)
@@ -53,7 +53,7 @@ def build_app(service: Service, token: str | None = None, origins: Sequence[str]
 
 
 def _answers(success: type[BaseModel] | None, *errors: int) -> dict[int | str, dict[str, Any]]:
-    """All answers of a route, for its description."""
+    """Return all responses of a route by status, for the OpenAPI document."""
     found: dict[int | str, dict[str, Any]] = {200: {"model": success}} if success is not None else {}
     return found | {status: {"model": ErrorResponse} for status in sorted({*errors, *_ANYWHERE})}
 
@@ -68,13 +68,13 @@ def _add_answers(app: FastAPI, service: Service, closed: dict[str, Any]) -> None
         **closed,
     )
     async def classify(request: Request) -> Response:
-        """One row for each text, in order."""
+        """Classify texts; the response has one row for each text, in order."""
         body = await service.respond(request.headers, await request.body())
         return Response(body, media_type=JSON)
 
     @app.get("/labels", responses=_answers(LabelsResponse, 401, 404, 422, 503), **closed)
     async def labels(model: str | None = None) -> Response:
-        """The labels of a model, in the order of its probabilities, and the limits of requests."""
+        """Return the labels of a model, in the order of its probabilities, and the limits of requests."""
         found = service.model(model)
         predictor = found.predictor
         return JSONResponse(
@@ -95,12 +95,12 @@ def _add_states(app: FastAPI, service: Service, closed: dict[str, Any]) -> None:
 
     @app.get("/health", responses=_answers(HealthResponse))
     async def health() -> Response:
-        """Whether the process is alive."""
+        """Report that the process is alive."""
         return JSONResponse({"status": "ok", "version": textcnn.__version__})
 
     @app.get("/ready", responses=_answers(ReadyResponse, 503))
     async def ready() -> Response:
-        """Whether requests will be answered: the models are loaded, and nobody has asked the server to stop."""
+        """Report whether requests will be answered: the models are loaded and the server is not stopping."""
         if not service.is_ready:
             why = "the server is stopping" if service.stopping else "the models are being loaded"
             raise Refusal(503, "not_ready", why, headers={"retry-after": RETRY_SECONDS})
@@ -108,7 +108,7 @@ def _add_states(app: FastAPI, service: Service, closed: dict[str, Any]) -> None:
 
     @app.get("/metrics", response_class=Response, responses=_answers(None, 401) | plain, **closed)
     async def metrics() -> Response:
-        """Counters of all workers, for Prometheus."""
+        """Return the counters of all workers in Prometheus format."""
         return Response(service.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -134,6 +134,6 @@ async def _http_error(request: Request, error: Exception) -> Response:
     code = HTTP_CODES.get(error.status_code, "http_error")
     headers = dict(error.headers or {})
     if headers.get("Allow") == "GET":
-        headers["Allow"] = "GET, HEAD"  # the guard makes one of the other
+        headers["Allow"] = "GET, HEAD"  # the middleware turns HEAD into GET
     refusal = Refusal(error.status_code, code, str(error.detail), headers=headers)
     return await _refused(request, refusal)

@@ -1,4 +1,4 @@
-"""Dynamic batching: while one batch is answered the next one gathers, so nobody waits for a clock."""
+"""Batches requests dynamically: texts that arrive while one batch is computed form the next one, without a timer."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 
 from textcnn.serve.models import Question, ServedModel
 
-MAX_BATCH = 512  # texts gathered at most
+MAX_BATCH = 512  # the batch is closed once it has this many texts
 
 Rows = list[dict[str, Any]]
 
 
 @dataclass
 class _Job:
-    """The texts of one request, and who waits for their rows."""
+    """The texts of one request, and the future that receives their rows."""
 
     model: ServedModel
     texts: Sequence[str]
@@ -27,23 +27,24 @@ class _Job:
 
 
 class Batcher:
-    """A thread that answers: texts of requests that ask the same of the same model are answered together.
+    """Runs predictions in one thread; texts of requests with the same model and options form one batch.
 
-    A few short texts that come while it rests are answered where they come: waking a thread takes longer than that.
+    A few short texts that arrive while the thread is idle are classified by the caller, which takes less time than
+    waking a thread.
 
     Args:
-        observe: is told the number of texts of each batch.
+        observe: called with the number of texts of each batch.
     """
 
     def __init__(self, observe: Callable[[int], None] = lambda size: None) -> None:
         self._observe = observe
         self._waiting: SimpleQueue[_Job | None] = SimpleQueue()
-        self._turn = threading.Lock()  # models and counters are for one thread at a time
+        self._turn = threading.Lock()  # models and counters are not thread-safe
         self._thread = threading.Thread(target=self._work, name="textcnn-batches", daemon=True)
         self._thread.start()
 
     async def rows(self, model: ServedModel, texts: Sequence[str], question: Question) -> Rows:
-        """The rows of these texts. If the caller is cancelled before its turn, its texts are never looked at."""
+        """Return the rows of these texts; texts of a caller that is cancelled while they wait are not classified."""
         if model.is_quick(texts, question) and self._turn.acquire(blocking=False):
             try:
                 self._observe(len(texts))
@@ -55,7 +56,7 @@ class Batcher:
         return await future
 
     def close(self) -> None:
-        """Answer what waits, then end the thread."""
+        """Finish all waiting jobs, then end the thread."""
         self._waiting.put(None)
         self._thread.join()
 
@@ -95,7 +96,7 @@ class Batcher:
         try:
             rows = group[0].model.rows(texts, group[0].question)
         except Exception as err:
-            if len(group) > 1:  # only the request that cannot be answered may hear of it
+            if len(group) > 1:  # one by one, so that only the request that causes the error fails
                 for job in group:
                     self._answer([job])
             else:

@@ -1,4 +1,4 @@
-"""Connections whose request is not whole: how long they may be idle, how much they may send."""
+"""Limits incomplete requests: an idle timeout of connections, and a size limit of request heads."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from textcnn.serve.http_errors import Refusal
 from textcnn.serve.metrics import Metrics
 from textcnn.serve.middleware import HEADERS
 
-LOOK = 0.5  # seconds between two looks
+LOOK = 0.5  # seconds between two checks
 
 
 def is_answering(connection: Any) -> bool:
-    """Whether a connection of uvicorn's has a request whose head is whole, and whose answer is not."""
+    """Whether a uvicorn connection has a request whose head is complete but whose response is not."""
     cycle = connection.cycle
     return cycle is not None and not cycle.response_complete and not connection.transport.is_closing()
 
 
 async def close_silent(connections: Collection[Any], limit: float) -> None:
-    """Close connections on which for so many seconds no request has come, or nobody took the answer; without end.
+    """Close connections that send no complete request head, or read no response, for ``limit`` seconds; never returns.
 
-    uvicorn has such a clock only for the silence after an answer, and the first byte stops it. What happens from the
-    end of a head to the answer is watched by :class:`textcnn.serve.middleware.Guard`.
+    uvicorn's own idle timeout runs only after a response, and the first byte stops it. The time from the end of a
+    request's head to its response is limited by :class:`textcnn.serve.middleware.Guard`.
 
     Args:
-        connections: those of a server, as they come and go.
-        limit: seconds.
+        connections: the open connections of a server, which change while this runs.
+        limit: the timeout in seconds.
     """
     known: dict[Any, tuple[object, float]] = {}
     while True:
@@ -41,33 +41,33 @@ async def close_silent(connections: Collection[Any], limit: float) -> None:
             if is_answering(connection) and not connection.flow.write_paused:
                 continue
             last, since = known.get(connection, (None, now))
-            since = since if last is connection.cycle else now  # another request has been answered meanwhile
+            since = since if last is connection.cycle else now  # it was active: another request has been answered
             waiting[connection] = connection.cycle, since
             if now - since >= limit:
                 connection.transport.abort()
         known = waiting
 
 
-MAX_HEAD_BYTES = 64 * 2**10  # as h11 has it, where httptools is not installed
+MAX_HEAD_BYTES = 64 * 2**10  # the limit of h11, which is used where httptools is not installed
 
 
 class Connection(HttpToolsProtocol):
-    """uvicorn's, but for what is no request: that is bounded, and refused in the words of all our errors.
+    """uvicorn's httptools protocol with a limit on the size of request heads, and errors in this server's JSON format.
 
-    httptools keeps the lines of a head until they end, and would keep them without end.
+    httptools buffers an incomplete head without any limit, so that a client could fill the memory.
 
     Args:
-        metrics: where refusals are counted.
-        settings: of uvicorn.
+        metrics: counts the refused requests.
+        settings: the arguments of uvicorn's protocol.
     """
 
     def __init__(self, *, metrics: Metrics, **settings: Any) -> None:
         super().__init__(**settings)
         self._metrics = metrics
-        self._pending = 0  # bytes since the last that were a part of a body, or the end of a head or a request
+        self._pending = 0  # bytes received since the last complete head, request or part of a body
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come."""
+        """Process received bytes, and refuse a head that is too large."""
         self._pending += len(data)
         super().data_received(data)
         if self._pending > MAX_HEAD_BYTES and not self.transport.is_closing():
@@ -75,22 +75,22 @@ class Connection(HttpToolsProtocol):
             self._refuse(Refusal(431, "headers_too_large", message))
 
     def on_headers_complete(self) -> None:
-        """The head is whole."""
+        """Reset the count of pending bytes at the end of a head."""
         self._pending = 0
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """A part of a body."""
+        """Reset the count of pending bytes after a part of a body."""
         self._pending = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The request is whole."""
+        """Reset the count of pending bytes at the end of a request."""
         self._pending = 0
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP."""
+        """Refuse bytes that are not an HTTP request."""
         self._refuse(Refusal(400, "invalid_http", "expected a request of HTTP/1.1"))
 
     def _refuse(self, refusal: Refusal) -> None:
@@ -106,6 +106,6 @@ class Connection(HttpToolsProtocol):
         self.transport.close()
 
     def _may_speak(self) -> bool:
-        """Whether what is said now would be the next answer: none is under way but that to this very request."""
+        """Whether an error sent now would be the response to this request, with no earlier response pending."""
         cycle = self.cycle
         return not is_answering(self) or (cycle.more_body and not cycle.response_started and not self.pipeline)

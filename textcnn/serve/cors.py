@@ -1,4 +1,4 @@
-"""Which pages of other origins may ask (CORS): the headers of preflight and answer."""
+"""Implements CORS: the response headers by which browsers let pages of other origins use the server."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from textcnn.serve.http_errors import Refusal
 
 ANY = "*"
 _METHODS = b"GET, HEAD, POST"
-_MAX_AGE = b"600"  # seconds that a browser keeps what it was told
+_MAX_AGE = b"600"  # seconds for which a browser may cache a preflight response
 
 Header = tuple[bytes, bytes]
 
 
 class Origins:
-    """The origins whose pages may ask.
+    """The origins whose pages may send requests.
 
     Args:
-        allowed: as ``https://example.org`` or ``*``; none: pages of this server alone.
+        allowed: origins such as ``https://example.org``, or ``*``; empty: only pages of this server.
     """
 
     def __init__(self, allowed: Sequence[str]) -> None:
         self._allowed = frozenset(allowed)
 
     def headers(self, origin: bytes | None) -> list[Header]:
-        """What an answer tells the browser of a page of that origin."""
+        """Return the CORS headers of a response to a page of that origin."""
         if not self._allowed:
             return []
         found = [(b"vary", b"Origin")]
@@ -37,10 +37,10 @@ class Origins:
         return found
 
     def preflight(self, method: str, headers: dict[bytes, bytes]) -> list[Header] | None:
-        """The answer to a browser that asks whether a page may ask; none: it is another request.
+        """Return the headers of the response to a preflight request; none if the request is not one.
 
         Raises:
-            Refusal: the page may not.
+            Refusal: the origin is not allowed.
         """
         origin = headers.get(b"origin")
         is_preflight = method == "OPTIONS" and origin is not None and b"access-control-request-method" in headers
@@ -62,10 +62,10 @@ class Origins:
 
 
 def checked_origins(given: Sequence[str]) -> tuple[str, ...]:
-    """The origins as browsers send them: lower case, without a path or the usual port.
+    """Check origins and return them as browsers send them: in lower case, without a path or the default port.
 
     Raises:
-        ConfigError: one is no origin.
+        ConfigError: a value is not an origin.
     """
     return tuple(ANY if origin == ANY else _checked(origin) for origin in given)
 
@@ -74,9 +74,9 @@ def _checked(origin: str) -> str:
     try:
         parts: Any = urlsplit(origin)
         is_origin = parts.scheme and parts.hostname and parts.port != 0
-    except ValueError:  # a port that is no number
+    except ValueError:  # the port is not a number
         is_origin = False
     if not is_origin or parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
         raise ConfigError(f"--allow-origin expects an origin as https://example.org, or {ANY}, got {origin!r}")
-    default = {"http": ":80", "https": ":443"}.get(parts.scheme, "")  # which browsers leave out
+    default = {"http": ":80", "https": ":443"}.get(parts.scheme, "")  # browsers omit it
     return f"{parts.scheme}://{parts.netloc.removesuffix(default)}".lower()

@@ -1,4 +1,4 @@
-"""Errors as clients read them, and bodies of requests that are no JSON."""
+"""Defines error responses, and decodes request bodies that are compressed or begin with a byte order mark."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
 class Refusal(Exception):
-    """A request that is not answered, and why.
+    """An HTTP error response, raised as an exception.
 
     Args:
-        status: of HTTP.
-        code: one word for programs.
+        status: the HTTP status.
+        code: an identifier of the error for programs.
         message: a sentence for people.
-        details: what is wrong where, if there is more than one place.
-        headers: that the answer carries.
+        details: the problems by field, if a request has several.
+        headers: additional headers of the response.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Refusal(Exception):
         self.details, self.headers = details, dict(headers or {})
 
     def body(self) -> bytes:
-        """The JSON document."""
+        """Return the body of the response, a JSON document."""
         error: dict[str, Any] = {"code": self.code, "message": self.message}
         if self.details:
             error["details"] = list(self.details)
@@ -48,13 +48,13 @@ class Refusal(Exception):
 
 
 def unexpected() -> Refusal:
-    """What a client hears of a bug; the traceback is in the server's log."""
+    """Return the error for an unexpected exception, whose traceback is in the server's log."""
     return Refusal(500, "internal_error", "the server could not answer; its log says why")
 
 
 def too_large(limit: int) -> Refusal:
-    """What a client hears of a body with more bytes than the limit."""
-    # The connection stays open: where more is sent than is dropped, closing it would reset it, and lose the answer.
+    """Return the error for a body with more bytes than the limit."""
+    # No `connection: close`: closing while the client is still sending would reset the connection and lose the error.
     return Refusal(413, "body_too_large", f"expected a body of at most {limit:,} bytes; send fewer texts at a time")
 
 
@@ -62,15 +62,15 @@ _GZIP = ("gzip", "x-gzip")
 
 
 def unpacked(encoding: str, body: bytes, limits: Limits) -> bytes:
-    """The body, which may be packed once with gzip, and may begin with a byte order mark of any Unicode encoding.
+    """Decompress a gzip body, and convert one that begins with a byte order mark of any Unicode encoding to UTF-8.
 
     Args:
-        encoding: the header Content-Encoding; empty: none.
-        body: as sent.
-        limits: of its size, packed or not.
+        encoding: the header Content-Encoding; empty: not compressed.
+        body: the body as sent.
+        limits: the size limit, which holds for the compressed and the decompressed body.
 
     Raises:
-        Refusal: another encoding (415), a body that is not of it (400), or one that unpacks to too much (413).
+        Refusal: another encoding (415), a damaged body (400), or a decompressed body that is too large (413).
     """
     name = encoding.strip().lower()
     if name in _GZIP:

@@ -1,4 +1,4 @@
-"""Counters that all workers share, and their text for Prometheus (exposition format 0.0.4)."""
+"""Keeps counters in memory shared by all workers, and renders them for Prometheus (exposition format 0.0.4)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 from itertools import product
 
 PATHS = ("/classify", "/labels", "/health", "/ready", "/metrics", "/", "other")
-CLIENT_GONE = 499  # no status of HTTP: nobody was there to be answered
+CLIENT_GONE = 499  # not an HTTP status: the client disconnected before the response
 STATUSES = (200, 206, 304, 307, 400, 401, 404, 405, 408, 413, 415, 416, 422, 429, 431, 499, 500, 501, 503, 504)
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -24,11 +24,11 @@ _HELP = {
 
 
 class Metrics:
-    """Numbers of all workers in one piece of shared memory; each worker writes only its own row.
+    """The counters of all workers in one block of shared memory, in which each worker writes only its own row.
 
     Args:
-        models: their names.
-        workers: how many rows.
+        models: the names of the models.
+        workers: the number of workers, each with one row.
     """
 
     def __init__(self, models: Sequence[str], workers: int = 1) -> None:
@@ -40,12 +40,12 @@ class Metrics:
             names += [_series(f"{name}_bucket", le=str(bound)) for bound in (*bounds, "+Inf")]
             names += [f"{name}_sum", f"{name}_count"]
         self._places = {name: number for number, name in enumerate(names)}
-        # Anonymous shared memory outlives a fork: the parent makes it, its workers fill it.
+        # Anonymous shared memory is inherited by forked workers.
         self._numbers = memoryview(mmap.mmap(-1, 8 * len(names) * workers)).cast("d")
         self._workers, self._start = workers, 0
 
     def take_row(self, worker: int) -> None:
-        """Write the row of that worker from now on; of one that died there, nothing is in progress any more."""
+        """Write to the row of that worker from now on, and reset what a worker that died left in progress there."""
         self._start = worker * len(self._places)
         self._numbers[self._start + self._places["textcnn_requests_in_progress"]] = 0.0
 
@@ -54,25 +54,25 @@ class Metrics:
         self._numbers[self._start + self._places[_series(name, **labels)]] += amount
 
     def count_request(self, path: str, status: int) -> None:
-        """Count a request; paths that are not ours count as ``other``."""
+        """Count a request; paths without a route count as ``other``."""
         known = path if path in PATHS else "other"
         self.add("textcnn_requests_total", path=known, status=str(status if status in STATUSES else 500))
 
     def observe(self, name: str, value: float) -> None:
-        """Put a value into a histogram."""
+        """Add a value to a histogram."""
         bounds = SECONDS if name == "textcnn_request_seconds" else TEXTS
         bound = next((str(bound) for bound in bounds if value <= bound), "+Inf")
-        self.add(f"{name}_bucket", le=bound)  # added up where they are read
+        self.add(f"{name}_bucket", le=bound)  # buckets are cumulated when they are rendered
         self.add(f"{name}_sum", value)
         self.add(f"{name}_count")
 
     def value(self, name: str, **labels: str) -> float:
-        """The sum over all workers."""
+        """Return the value of a counter or gauge, summed over all workers."""
         place, step = self._places[_series(name, **labels)], len(self._places)
         return float(sum(self._numbers[place + worker * step] for worker in range(self._workers)))
 
     def render(self) -> str:
-        """All numbers as Prometheus reads them; statuses that never were are left out."""
+        """Render all metrics as Prometheus text, without statuses that never occurred."""
         return "\n".join(self._lines()) + "\n"
 
     def _lines(self) -> Iterator[str]:
@@ -95,7 +95,7 @@ class Metrics:
             yield f"{name} {value:.9g}" if value % 1 else f"{name} {value:.0f}"
 
 
-@cache  # names are put together for each request, and there are few of them
+@cache  # the same few names are built for every request
 def _series(name: str, **labels: str) -> str:
     if not labels:
         return name

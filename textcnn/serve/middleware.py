@@ -1,4 +1,4 @@
-"""What stands before the app: the token, the limits, the clock, the counters, and headers that keep a page safe."""
+"""Wraps the application: checks the token and the limits, enforces the timeout, counts, and adds security headers."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from textcnn.serve.metrics import CLIENT_GONE, Metrics
 from textcnn.serve.settings import Limits
 
 LOG = logging.getLogger("textcnn.serve")
-OPEN_PATHS = ("/", "/docs", "/openapi.json", "/health", "/ready")  # without a token; files of the page too
+OPEN_PATHS = ("/", "/docs", "/openapi.json", "/health", "/ready")  # need no token, like the files below /static/
 RETRY_SECONDS = "1"
-# Most clients read no answer before they have sent their body, and a connection closed meanwhile is reset: what is not
-# wanted is read and dropped before the answer, up to so many bytes, for so large a share of the time a request may
-# take, and while less than so many seconds pass between.
+# Most clients read the response only after they have sent their whole body, and closing the connection before that
+# resets it. So an unwanted body is read and dropped before the response: up to this many bytes, for this share of the
+# request's timeout, and until the client has sent nothing for this many seconds.
 DROPPED_BYTES = 256 * 2**20
 DROPPED_SHARE = 0.8
 DROPPED_SILENCE = 1.0
 
-# The page's own files and nothing else: no inline script or style, no other host, no frame around it.
+# Allows the page's own files only: no inline script or style, no other host, no frame around the page.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -40,14 +40,14 @@ HEADERS = [
 
 
 class Guard:
-    """An ASGI app around another one.
+    """ASGI middleware around the application.
 
     Args:
-        app: the one that answers.
-        limits: of a request, and of all that are being answered.
-        token: that requests must bring, but for :data:`OPEN_PATHS`; none: nobody is asked.
-        metrics: are kept here, but for those of batches.
-        origins: whose pages may ask.
+        app: the application.
+        limits: the limits of a request, and of concurrent requests.
+        token: the bearer token that requests must carry, except to :data:`OPEN_PATHS`; none: no authentication.
+        metrics: counts requests and their times.
+        origins: the origins whose pages may send requests (CORS).
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Guard:
         self._work = _Work(limits, metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -78,7 +78,7 @@ class Guard:
         if exchange.status:
             self._metrics.count_request(scope["path"], exchange.status)
             return
-        if scope["method"] == "HEAD":  # what GET would answer; the server leaves out the body
+        if scope["method"] == "HEAD":  # the same headers as GET; the server omits the body
             scope = {**scope, "method": "GET"}
         try:
             await self._answer(scope, exchange)
@@ -110,7 +110,7 @@ class Guard:
                 await self.app(scope, exchange.receive, exchange.send)
         except TimeoutError:
             await exchange.refuse(_too_late(exchange.body_is_read, self._limits.timeout))
-        except Refusal as refusal:  # of its body, by `receive`
+        except Refusal as refusal:  # raised by `receive` about the body
             await exchange.refuse(refusal)
         except ClientDisconnect:
             exchange.status = exchange.status or CLIENT_GONE
@@ -120,9 +120,9 @@ class Guard:
 
 
 class _Work:
-    """What requests to classify take of this worker: room for their bytes as they come, then a place to be answered.
+    """Limits concurrent requests to ``/classify`` in this worker: first by the bytes received, then by their number.
 
-    A body that comes slowly takes no place, so that nobody can keep others out by sending next to nothing.
+    A request takes one of the places only when its body is complete, so that slow clients cannot block others.
     """
 
     def __init__(self, limits: Limits, metrics: Metrics) -> None:
@@ -148,7 +148,7 @@ class _Work:
 
 
 class _Exchange:
-    """One request and its answer, watched: how much body came, whether the answer has begun."""
+    """One request and its response; tracks how much of the body has arrived and whether the response has begun."""
 
     def __init__(
         self, receive: Receive, send: Send, limits: Limits, work: _Work | None, headers: dict[bytes, bytes]
@@ -157,8 +157,8 @@ class _Exchange:
         self._size, self._has_place = 0, False
         self._end = time.monotonic() + DROPPED_SHARE * limits.timeout
         has_body = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
-        self._all_came = not has_body  # also what was dropped
-        self._waits = headers.get(b"expect", b"").lower() == b"100-continue"  # sends no body before it is asked for
+        self._all_came = not has_body  # counting the parts that were dropped
+        self._waits = headers.get(b"expect", b"").lower() == b"100-continue"  # sends its body only on request
         self.body_is_read, self.status = False, 0
         self.headers: list[Header] = list(HEADERS)
 
@@ -169,7 +169,7 @@ class _Exchange:
         size = len(message.get("body", b""))
         self._size += size
         if self._size > self._max_body_bytes:
-            self._size -= size  # it is thrown away
+            self._size -= size  # these bytes are dropped, not buffered
             raise too_large(self._max_body_bytes)
         if self._work is not None:
             self._work.take_bytes(size)
@@ -181,18 +181,18 @@ class _Exchange:
         return message
 
     def close(self) -> None:
-        """Give back what the request took."""
+        """Release the bytes and the place that the request took."""
         if self._work is not None:
             self._work.give_back(self._size, self._has_place)
 
     async def _next(self) -> Message:
         message = await self._receive()
         self._waits = False
-        self._all_came = self._all_came or not message.get("more_body", False)  # a disconnect is an end too
+        self._all_came = self._all_came or not message.get("more_body", False)  # so is a disconnect
         return message
 
     async def _drop_rest(self) -> None:
-        """Read what the client still sends of its body."""
+        """Read and drop the rest of the body, within the limits above."""
         dropped = 0
         while not self._all_came and not self._waits and dropped < DROPPED_BYTES:
             left = self._end - time.monotonic()
@@ -212,12 +212,12 @@ class _Exchange:
         await self._send(message)
 
     async def answer(self, status: int, headers: list[Header], body: bytes = b"") -> None:
-        """The whole answer at once."""
+        """Send a whole response."""
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 
     async def refuse(self, refusal: Refusal) -> None:
-        """Answer with an error, unless an answer has begun: then the connection can only be broken off."""
+        """Send an error response, unless a response has begun, which cannot be taken back."""
         if self.status:
             return
         body = refusal.body()

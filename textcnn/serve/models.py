@@ -1,4 +1,4 @@
-"""The models of a server by name; a reload puts all of them in place at once."""
+"""Loads the models of a server; a reload replaces all of them at once."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from textcnn.prediction.predictor import Predictor
 from textcnn.runtime.one_layer import refusal
 from textcnn.serve.settings import ModelSource
 
-FEW = 8  # texts up to which look-up answers faster one by one than together
-QUICK_CHARACTERS = 2_000  # of all texts of a request that is answered sooner than a thread would wake up
-EXPLAINED = 10  # n-grams and words of each row, as `classify --explain` lists them
+FEW = 8  # up to this many texts, the look-up runtime is faster text by text than on a batch
+QUICK_CHARACTERS = 2_000  # a request with fewer characters takes less time than waking a thread
+EXPLAINED = 10  # n-grams and words listed per row, as in `classify --explain`
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of texts beside their label.
+    """The options of a request to classify.
 
     Attributes:
-        top_k: list that many labels.
-        threshold: instead of the model's own (multi-label).
-        explain: empty, ``predicted`` (the strongest reasons of that label), ``all`` (of all labels), or ``full``
-            (every reason of the predicted label).
+        top_k: the number of labels to list; none: no list.
+        threshold: one threshold for all labels, instead of the model's own (multi-label).
+        explain: empty, ``predicted`` (the strongest attributions of the predicted label), ``all`` (of all labels), or
+            ``full`` (every attribution of the predicted label).
     """
 
     top_k: int | None = None
@@ -40,7 +40,7 @@ class Question:
 
 
 class ServedModel:
-    """A predictor under its name. Texts are answered by one thread at a time."""
+    """A predictor with its name on the server; it is not thread-safe."""
 
     def __init__(self, name: str, predictor: Predictor) -> None:
         self.name, self.predictor = name, predictor
@@ -48,23 +48,23 @@ class ServedModel:
         self._explainers: dict[str, Explainer] = {}
 
     def check(self, question: Question) -> None:
-        """Find out before texts of several requests are joined whether this one can be answered.
+        """Check that the model supports the options, before texts of several requests are batched.
 
         Raises:
-            ConfigError: a threshold for a single-label model, or reasons of an int8 model.
+            ConfigError: a threshold for a single-label model, or an explanation by an int8 model.
         """
         self.predictor.thresholds(question.threshold)
         if question.explain:
             self._explainer(question.explain)
 
     def is_quick(self, texts: Sequence[str], question: Question) -> bool:
-        """Whether the answer takes so little time that nobody else need do it."""
+        """Whether the texts take so little time that the caller should classify them itself."""
         if question.explain or not self._is_lookup or len(texts) > FEW:
             return False
         return sum(map(len, texts)) <= QUICK_CHARACTERS
 
     def rows(self, texts: Sequence[str], question: Question) -> list[dict[str, Any]]:
-        """One row for each text, as `classify` writes them."""
+        """Classify texts and return one row for each, as `textcnn classify` writes them."""
         if question.explain or not self._is_lookup or len(texts) > FEW:
             return self._rows(texts, question)
         return [row for text in texts for row in self._rows([text], question)]
@@ -83,12 +83,12 @@ class ServedModel:
 
 
 class Models:
-    """The models of a server; none until :meth:`load` has been called.
+    """The models of a server, which :meth:`load` loads.
 
     Args:
-        sources: where they are; the first is the default.
-        precision: of all of them.
-        threads: of the look-up runtime.
+        sources: the names and folders of the models; the first is the default.
+        precision: the precision of all models.
+        threads: the number of threads of the look-up runtime.
     """
 
     def __init__(self, sources: Sequence[ModelSource], *, precision: str = "float32", threads: int = 1) -> None:
@@ -97,34 +97,34 @@ class Models:
 
     @property
     def are_loaded(self) -> bool:
-        """Whether there is anything to answer with."""
+        """Whether the models have been loaded."""
         return bool(self._current)
 
     def get(self, name: str | None) -> ServedModel | None:
-        """The model of that name, or the first; none: there is none."""
+        """Return the model of that name, or the default model; none if there is no such model."""
         return self._current.get(self.sources[0].name if name is None else name)
 
     def check(self) -> None:
-        """Find out quickly whether they can be loaded; weights are not read.
+        """Check quickly that the models can be loaded, without reading weights.
 
         Raises:
-            ArtifactError: a folder is not there or not whole.
+            ArtifactError: a folder is missing or incomplete.
         """
         for source in self.sources:
             read_config(source.folder)
 
     def load(self) -> None:
-        """Read all models, and only then let them take the place of those there were.
+        """Load all models, and replace the current ones only when all are loaded.
 
-        Requests that are being answered keep the model they began with.
+        Requests in progress keep the model that they began with.
 
         Raises:
-            ArtifactError: a folder is not there, not whole, or of an image model; nothing has changed.
-            ConfigError: the precision is not for one of the models.
+            ArtifactError: a folder is missing, incomplete or of an image model; the current models stay in place.
+            ConfigError: a model does not allow the precision.
         """
-        gc.collect()  # what is left of a load that failed
+        gc.collect()  # frees what a failed load has left
         self._current = {source.name: self._loaded(source) for source in self.sources}
-        # The models there were refer to themselves, and would stay until Python looks for such by itself: rarely.
+        # The old models are in reference cycles, which Python itself would collect only after a long time.
         gc.collect()
 
     def _loaded(self, source: ModelSource) -> ServedModel:
@@ -132,15 +132,16 @@ class Models:
         predictor.text_inputs()
         served = ServedModel(source.name, predictor)
         can_explain = predictor.runtime.name == "look-up" and self._precision == "float32"
-        # The first answer fills memories that the second takes the short way through.
+        # Warm up: the first call fills the caches, and the second sets up the fast path of single texts.
         for question in (Question(), Question(), *([Question(explain="full")] if can_explain else [])):
             served.rows(["warm"], question)
         return served
 
     def _predictor(self, folder: Path) -> Predictor:
-        """Loaded from a copy: weights are mapped, and a file that is written over would change under the answers."""
-        saved = read_config(folder)  # what is missing is said before anything is copied
-        # Not `auto`: that would read a damaged model a second time, by torch, which then stays in memory.
+        """Load a model from a temporary copy of its folder."""
+        # Weights are memory-mapped: a file that is overwritten in place would change the answers of a running server.
+        saved = read_config(folder)  # a missing file is reported before anything is copied
+        # Not `auto`: that would load a damaged model a second time with torch, which then stays in memory.
         runtime = "auto" if refusal(saved) else "look-up"
         with TemporaryDirectory(prefix="textcnn-", ignore_cleanup_errors=True) as place:
             copy = Path(place) / folder.name

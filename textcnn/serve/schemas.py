@@ -1,4 +1,4 @@
-"""What requests and answers look like: the requests are checked by it, the OpenAPI document is made of it."""
+"""Defines the schemas of requests and responses, for validation and for the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ from textcnn.serve.settings import Limits
 
 
 class ClassifyRequest(BaseModel):
-    """Texts, and what is asked of them."""
+    """A request to classify texts."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    texts: list[str] = Field(description="the texts to classify; each has one row in the answer, in their order")
-    model: str | None = Field(None, description="name of the model; none: the first that is served")
-    top_k: int | None = Field(None, ge=1, description="list that many labels, the most probable first")
-    threshold: float | None = Field(None, ge=0, le=1, description="give labels from this probability (multi-label)")
+    texts: list[str] = Field(description="the texts to classify; the response has one row for each, in order")
+    model: str | None = Field(None, description="name of the model; default: the first model of the server")
+    top_k: int | None = Field(None, ge=1, description="number of labels to list, the most probable first")
+    threshold: float | None = Field(
+        None, ge=0, le=1, description="probability from which labels are assigned (multi-label)"
+    )
     explain: bool | Literal["all", "full"] = Field(
         False,
-        description="reasons: true, the strongest of the predicted label; all, of all labels; "
-        "full, every reason of the predicted label",
+        description="attributions: true, the strongest of the predicted label; all, of all labels; "
+        "full, every attribution of the predicted label",
     )
 
     def question(self) -> Question:
-        """What is asked of each text."""
+        """Return the options for each text."""
         explain = "predicted" if self.explain is True else self.explain or ""
         return Question(self.top_k, self.threshold, explain)
 
@@ -40,44 +42,44 @@ class LabelEntry(BaseModel):
 
 
 class ClassifyRow(LabelEntry):
-    """One answer, as `textcnn classify` writes it."""
+    """The answer to one text, as `textcnn classify` writes it."""
 
     text: str
-    top: list[LabelEntry] | None = Field(None, description="with top_k")
-    labels: list[LabelEntry] | None = Field(None, description="of a multi-label model: those that reach the threshold")
-    certified: bool | None = Field(None, description="int8: the label is provably that of float32")
-    flags: list[str] = Field(description="empty: no token; cut: longer than the model reads")
-    explanation: Any = Field(None, description="with explain; see docs/explain.md")
+    top: list[LabelEntry] | None = Field(None, description="the most probable labels, if top_k was given")
+    labels: list[LabelEntry] | None = Field(None, description="multi-label models: labels that reach their threshold")
+    certified: bool | None = Field(None, description="int8: whether the label is provably that of float32")
+    flags: list[str] = Field(description="empty: the text has no token; cut: it is longer than the model reads")
+    explanation: Any = Field(None, description="the attributions, if explain was given; see docs/explain.md")
 
 
 class ClassifyResponse(BaseModel):
-    """One row for each text, in their order."""
+    """The answers to a request, one row for each text, in order."""
 
     model: str
     results: list[ClassifyRow]
 
 
 class LabelsResponse(BaseModel):
-    """A model's labels, and what else a client may want to know before it asks."""
+    """The labels and settings of a model, and the limits of requests."""
 
     model: str
     labels: list[str]
     problem_type: str
-    thresholds: list[float] = Field(description="of a multi-label model: from which probability a label is given")
+    thresholds: list[float] = Field(description="multi-label models: probability from which each label is assigned")
     runtime: str
     models: list[str] = Field(description="names of all models; the first is the default")
     limits: dict[str, float]
 
 
 class ErrorDetail(BaseModel):
-    """One thing that is wrong."""
+    """One problem of a request, by field."""
 
     field: str
     problem: str
 
 
 class ErrorBody(BaseModel):
-    """Why a request was not answered."""
+    """The reason why a request was refused."""
 
     code: str
     message: str
@@ -85,27 +87,27 @@ class ErrorBody(BaseModel):
 
 
 class ErrorResponse(BaseModel):
-    """Every answer that is not a success."""
+    """The body of every error response."""
 
     error: ErrorBody
 
 
 class HealthResponse(BaseModel):
-    """The process is alive."""
+    """The response of a process that is alive."""
 
     status: str
     version: str
 
 
 class ReadyResponse(BaseModel):
-    """Requests will be answered."""
+    """The response of a server that is ready to answer requests."""
 
     status: str
     models: list[str]
 
 
 def request_schema(limits: Limits) -> dict[str, Any]:
-    """The JSON schema of a request, this server's limits included."""
+    """Return the JSON schema of a request, with this server's limits."""
     schema = ClassifyRequest.model_json_schema()
     texts = schema["properties"]["texts"]
     texts["maxItems"], texts["items"]["maxLength"] = limits.max_texts, limits.max_text_length
@@ -113,10 +115,10 @@ def request_schema(limits: Limits) -> dict[str, Any]:
 
 
 def parse_request(body: bytes, limits: Limits) -> ClassifyRequest:
-    """The request in a body.
+    """Parse and validate the body of a request.
 
     Raises:
-        Refusal: it is not JSON (400), not a request, or beyond a limit (422).
+        Refusal: the body is not JSON (400), is not a valid request, or exceeds a limit (422).
     """
     try:
         asked = ClassifyRequest.model_validate_json(body)

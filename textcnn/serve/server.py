@@ -1,4 +1,4 @@
-"""From settings to a running server: one process, or a parent that keeps several workers on one socket."""
+"""Runs the server: a single process, or a parent that supervises several workers on one socket."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from textcnn.serve.settings import ServerSettings
 
 Say = Callable[[str], None]
 
-_CANNOT_LOAD = 2  # exit code of a worker that would fail again
+_CANNOT_LOAD = 2  # exit code of a worker that cannot load the models, and would fail again if restarted at once
 _BACKLOG = 2048
-_PAUSES = (1.0, 30.0)  # seconds before a worker that died is replaced: at first, and at most
+_PAUSES = (1.0, 30.0)  # seconds before a dead worker is restarted: the first and the longest delay
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 
 
 def serve(settings: ServerSettings, say: Say) -> None:
-    """Serve until the process is told to stop.
+    """Serve until a signal stops the process.
 
     Args:
-        settings: models, place and limits.
-        say: is told what happens, a line each.
+        settings: the models, the address and the limits.
+        say: called with each log line.
 
     Raises:
         ArtifactError: a model cannot be loaded.
-        ConfigError: the place is taken, or several workers where processes cannot be forked.
+        ConfigError: the address is in use, or several workers are requested on a system without fork.
         MissingExtraError: fastapi or uvicorn is not installed.
     """
     for module in ("fastapi", "uvicorn"):
@@ -58,10 +58,10 @@ def serve(settings: ServerSettings, say: Say) -> None:
 
 
 def _prepare_process() -> None:
-    """Let a reload that comes before the models wait for nothing, and each connection have its file."""
+    """Ignore reload signals until the models are loaded, and raise the limit of open files for connections."""
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    with suppress(ImportError, ValueError, OSError):  # not on Windows, and not beyond what the system lets us
+    with suppress(ImportError, ValueError, OSError):  # not available on Windows, or not permitted
         import resource
 
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -81,7 +81,8 @@ def _listener(settings: ServerSettings) -> socket.socket:
 def _work_in_child(
     settings: ServerSettings, metrics: Metrics, say: Say, listener: socket.socket, row: int, **how: Any
 ) -> None:
-    # Until the worker listens for signals: those of the parent would be passed on to its other children.
+    # The handlers inherited from the parent would pass signals on to its other children; reset them until the worker
+    # installs its own.
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN if number == signal.SIGHUP else signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
@@ -100,14 +101,14 @@ def _work(settings: ServerSettings, metrics: Metrics, say: Say, listener: socket
 
 
 class _Workers:
-    """Keeps workers alive, and passes on to them what the parent is told."""
+    """Supervises worker processes: restarts those that die, and forwards signals to all of them."""
 
     def __init__(self, settings: ServerSettings, metrics: Metrics, say: Say, listener: socket.socket) -> None:
         self._arguments = settings, metrics, say, listener
         self._say, self._count = say, settings.workers
         self._running: dict[int, Any] = {}
-        self._due: dict[int, float] = {}  # when those that died are replaced
-        self._pauses: dict[int, float] = {}  # before that; a worker that never died has none
+        self._due: dict[int, float] = {}  # times at which dead workers are restarted
+        self._pauses: dict[int, float] = {}  # current restart delay of each worker that has died before
         self._stopping = self._failed = False
 
     def run(self) -> None:
@@ -127,8 +128,8 @@ class _Workers:
             raise ArtifactError("a worker could not load the models; see above")
 
     def _start(self, row: int) -> None:
-        # A fork shares the socket and the counters as they are; nothing has started a thread before it. Signals wait
-        # until the child has put away the parent's answers to them, and the parent knows the child.
+        # Fork, so that the child inherits the socket and the counters; no thread has been started before. Signals are
+        # blocked until the child has reset the parent's handlers and the parent has registered the child.
         context: Any = multiprocessing.get_context("fork")
         how = {"parent": os.getpid(), "is_replacement": row in self._pauses}
         process = context.Process(target=_work_in_child, args=(*self._arguments, row), kwargs=how)
@@ -137,7 +138,7 @@ class _Workers:
             self._due.pop(row, None)
             process.start()
             self._running[row] = process
-            if self._stopping:  # since this one was found to be due
+            if self._stopping:  # the stop signal came after this worker was due
                 process.terminate()
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
@@ -150,7 +151,7 @@ class _Workers:
         what = f"ended with exit code {exit_code}"
         if exit_code != _CANNOT_LOAD:
             self._pauses[row] = first
-        elif row in self._pauses and self._running:  # its models were good once, and others have them still
+        elif row in self._pauses and self._running:  # the models could be loaded before, and other workers still run
             self._pauses[row] = min(2 * self._pauses[row], longest)
             what = "could not load the models"
         else:
@@ -162,7 +163,7 @@ class _Workers:
 
     def _pass_on(self, number: int, frame: object = None) -> None:
         if number == signal.SIGHUP:
-            self._due = dict.fromkeys(self._due, 0.0)  # the models may be good again
+            self._due = dict.fromkeys(self._due, 0.0)  # retry at once: the models may be repaired
         else:
             self._stopping = True
             number = signal.SIGTERM

@@ -1,4 +1,4 @@
-"""How a request is answered: the models, the batching thread, the counters; the fast path of `POST /classify`."""
+"""Answers requests to classify with the models and the batching thread, and provides a fast path around FastAPI."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ JSON = "application/json"
 
 @dataclass
 class Service:
-    """Answers questions; ``stopping`` once it will answer no more."""
+    """The state shared by all routes of a worker; ``stopping`` is set once the server shuts down."""
 
     models: Models
     batcher: Batcher
@@ -39,10 +39,10 @@ class Service:
         return self.models.are_loaded and not self.stopping
 
     def model(self, name: str | None) -> ServedModel:
-        """The model of that name.
+        """Return the model of that name, or the default model.
 
         Raises:
-            Refusal: there is none, or none yet.
+            Refusal: there is no such model (404), or the models are still being loaded (503).
         """
         if not self.models.are_loaded:
             raise Refusal(503, "not_ready", "the models are being loaded", headers={"retry-after": RETRY_SECONDS})
@@ -53,14 +53,14 @@ class Service:
         return found
 
     async def respond(self, headers: Mapping[str, str], body: bytes) -> bytes:
-        """The answer to a request to classify: a JSON document with one row for each text, in order.
+        """Return the response to a request to classify: a JSON document with one row for each text, in order.
 
         Args:
-            headers: of the request, by names in lower case.
-            body: as sent.
+            headers: the headers of the request, by names in lower case.
+            body: the body as sent.
 
         Raises:
-            Refusal: it is no such request, or the model cannot do what is asked.
+            Refusal: the request is invalid, or the model does not support its options.
         """
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != JSON:
@@ -69,7 +69,7 @@ class Service:
         model = self.model(asked.model)
         rows = await self._rows(model, asked.texts, asked.question())
         document = json.dumps({"model": model.name, "results": rows}, ensure_ascii=False, separators=(",", ":"))
-        # A label may hold half of a surrogate pair, which is no UTF-8; a backslash escape of one is JSON's escape too.
+        # A label may contain a lone surrogate, which UTF-8 cannot represent; its backslash escape is valid in JSON.
         return document.encode("utf-8", "backslashreplace")
 
     async def _rows(self, model: ServedModel, texts: list[str], question: Question) -> list[dict[str, Any]]:
@@ -85,18 +85,18 @@ class Service:
 
 
 class QuickPath:
-    """An ASGI app before another one, which is the definition; it answers what is asked most, and passes on the rest.
+    """ASGI middleware that answers `POST /classify` directly, and passes all other requests to the FastAPI app.
 
     Args:
-        app: has the same route, described.
-        service: what answers.
+        app: the app, which has the same route with its OpenAPI description.
+        service: the service that answers requests.
     """
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self.app, self._service = app, service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         if scope["type"] != "http" or scope["path"] != "/classify" or scope["method"] != "POST":
             await self.app(scope, receive, send)
             return

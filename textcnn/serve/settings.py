@@ -1,4 +1,4 @@
-"""What a server is told: its models, where it listens, and what it refuses."""
+"""Defines the settings of a server: its models, its address and its limits."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from textcnn.errors import ConfigError
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request, and all requests at once, may take; beyond it they are refused.
+    """The limits of a request, and of concurrent requests, beyond which requests are refused.
 
     Attributes:
-        max_body_bytes: of a request, as sent.
-        max_texts: of a request.
-        max_text_length: characters of a text.
-        max_concurrency: requests to classify that a worker holds at once; more are answered with 429.
-        timeout: seconds, from a request's first line to the last byte of its answer.
+        max_body_bytes: the largest size of a request's body, as sent and decompressed.
+        max_texts: the largest number of texts of a request.
+        max_text_length: the largest number of characters of a text.
+        max_concurrency: the number of requests to classify that a worker processes at once; others get status 429.
+        timeout: the time in seconds from a request's head to the last byte of its response.
     """
 
     max_body_bytes: int = 8 * 2**20
@@ -32,7 +32,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class ModelSource:
-    """A model by the name that requests call it."""
+    """A model's folder, and its name in requests."""
 
     name: str
     folder: Path
@@ -40,17 +40,17 @@ class ModelSource:
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """All that :func:`textcnn.serve.server.serve` needs.
+    """The settings of :func:`textcnn.serve.server.serve`.
 
     Attributes:
-        models: the first answers requests that name none.
-        host: to listen at; others than the loopback are reached from other machines.
-        port: 0: any that is free.
-        workers: processes, each with its own models.
+        models: the models; the first answers requests that name none.
+        host: the address to listen at; other machines can reach any but a loopback address.
+        port: the port to listen at; 0: any free port.
+        workers: the number of worker processes, each with its own models.
         precision: ``float32`` or ``int8``.
-        token: that requests must bring; none: nobody is asked.
-        limits: see there.
-        origins: whose pages may ask, as :func:`textcnn.serve.cors.checked_origins` gave them.
+        token: the bearer token that requests must carry; none: no authentication.
+        limits: the limits of requests.
+        origins: the origins whose pages may send requests, from :func:`textcnn.serve.cors.checked_origins`.
     """
 
     models: tuple[ModelSource, ...]
@@ -64,7 +64,7 @@ class ServerSettings:
 
     @property
     def is_local(self) -> bool:
-        """Whether only this machine can reach it."""
+        """Whether only this machine can reach the server."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
@@ -72,11 +72,11 @@ class ServerSettings:
 
 
 def model_sources(arguments: Sequence[str]) -> tuple[ModelSource, ...]:
-    """Models from ``FOLDER`` or ``NAME=FOLDER``; without a name, the folder's own is taken. The hub's are fetched.
+    """Parse ``MODEL`` or ``NAME=MODEL`` arguments; the default name is the folder's. Models of the hub are downloaded.
 
     Raises:
-        ArtifactError: a model of the hub cannot be fetched.
-        ConfigError: two models of one name, or an empty name.
+        ArtifactError: a model of the hub cannot be downloaded.
+        ConfigError: two models have the same name, or a name is empty.
     """
     from textcnn.folder.hub import model_folder
 
@@ -96,10 +96,10 @@ def model_sources(arguments: Sequence[str]) -> tuple[ModelSource, ...]:
 
 
 def token_of(variable: str | None) -> str | None:
-    """The token in an environment variable.
+    """Return the token in an environment variable; none if no variable is named.
 
     Raises:
-        ConfigError: the variable is not set, or empty: a server that should be closed must not stand open.
+        ConfigError: the variable is not set or empty; the server must not start without the token it should require.
     """
     if variable is None:
         return None

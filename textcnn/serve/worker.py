@@ -1,4 +1,4 @@
-"""One process that serves: uvicorn on a socket that is already bound, and what signals mean to it."""
+"""Runs one worker process: uvicorn on a socket that is already bound, with signal handlers to stop and reload."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from textcnn.serve.models import Models
 from textcnn.serve.service import Service
 from textcnn.serve.settings import ServerSettings
 
-_LOOK_AFTER_PARENT = 1.0  # seconds
+_LOOK_AFTER_PARENT = 1.0  # seconds between checks that the parent is alive
 
 Say = Callable[[str], None]
 
 
 class Worker(uvicorn.Server):
-    """Serves until SIGTERM or SIGINT, then answers what it has begun; SIGHUP reads the models again.
+    """Serves until SIGTERM or SIGINT, then finishes the requests in progress; SIGHUP reloads the models.
 
     Args:
-        settings: of the server.
-        metrics: where this worker has a row.
-        say: is told what happens, a line each.
-        parent: process without which it ends; none: it stands alone.
-        is_replacement: others answer meanwhile, so that it takes no request before its models are loaded.
+        settings: the settings of the server.
+        metrics: the shared counters, in which this worker has a row.
+        say: called with each log line.
+        parent: the id of the parent process, at whose end the worker stops; none: there is no parent.
+        is_replacement: whether other workers are running, so that this one accepts no request before it is ready.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Worker(uvicorn.Server):
                 build_app(self._service, settings.token, settings.origins),
                 http=_protocol(metrics),
                 log_config=None,
-                log_level="error",  # a line for each request that is no HTTP would let anyone fill a disk
+                log_level="error",  # a log line for each malformed request would let anyone fill the disk
                 access_log=False,
                 lifespan="off",
                 ws="none",
@@ -73,13 +73,13 @@ class Worker(uvicorn.Server):
         )
 
     def run_on(self, listener: socket.socket) -> None:
-        """Serve on that socket until the end.
+        """Serve on that socket until the worker is stopped.
 
         Raises:
-            Exception: the models cannot be loaded; a :class:`textcnn.errors.TextCNNError` as far as we know why.
+            Exception: the models cannot be loaded; a :class:`textcnn.errors.TextCNNError` if the cause is known.
         """
         try:
-            # uvloop and httptools where they are installed, else asyncio and h11: the same answers, more slowly.
+            # uvloop and httptools if they are installed, otherwise asyncio and h11, which are slower.
             with asyncio.Runner(loop_factory=self.config.get_loop_factory()) as runner:
                 runner.run(self._run(listener))
         finally:
@@ -89,7 +89,7 @@ class Worker(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals to :meth:`_listen`: uvicorn would raise those that stopped it once more."""
+        """Disable uvicorn's signal handling, which would raise a signal again; :meth:`_listen` replaces it."""
         yield
 
     async def _run(self, listener: socket.socket) -> None:
@@ -121,25 +121,25 @@ class Worker(uvicorn.Server):
         return task
 
     def _stop(self) -> None:
-        self.force_exit = self._service.stopping  # who asks twice does not want to wait
+        self.force_exit = self._service.stopping  # a second signal stops at once
         self._service.stopping = self.should_exit = True
 
     async def _load(self) -> None:
         async with self._turn:
             try:
                 await asyncio.to_thread(self._models.load)
-            except Exception as err:  # whatever it is: a server that never gets ready would not tell it
+            except Exception as err:  # of any kind: otherwise the server would stay up and never become ready
                 self._failure, self.should_exit = err, True
                 return
         names = ", ".join(source.name for source in self._models.sources)
         self._say(f"ready: {names}")
 
     async def _reload(self) -> None:
-        """A model that cannot be read leaves all of them as they were."""
+        """Reload all models; if one cannot be loaded, keep the current ones."""
         async with self._turn:
             try:
                 await asyncio.to_thread(self._models.load)
-            except Exception as err:  # whatever it is, there are models that answer
+            except Exception as err:  # of any kind: the current models can still answer
                 self._metrics.add("textcnn_reloads_total", outcome="failed")
                 self._say(f"reload failed, the models are as before: {err}")
                 return
@@ -154,7 +154,7 @@ class Worker(uvicorn.Server):
 
 
 def _protocol(metrics: Metrics) -> Any:
-    """What reads requests: httptools where it is installed, else h11, which has its own bounds."""
+    """Return the HTTP protocol: httptools with limits if it is installed, otherwise h11, which has its own limits."""
     if find_spec("httptools") is None:
         return "h11"
     from textcnn.serve.connection import Connection

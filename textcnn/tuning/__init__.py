@@ -1,4 +1,4 @@
-"""Search for better settings inside a budget of time (extra ``tune``)."""
+"""Searches for better settings within a time budget (extra ``tune``)."""
 
 from textcnn.tuning.tune import Tuned as Tuned
 from textcnn.tuning.tune import tune as tune

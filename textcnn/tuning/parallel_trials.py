@@ -1,7 +1,7 @@
-"""Trials in several processes: trial k follows from the seed and k alone, so any number of them finds the same best.
+"""Runs trials in several processes; trial k depends only on the seed and k, so the best is the same for any number.
 
-Each process reads the rows itself and writes what it finds into the storage they share; this one deals out the numbers.
-No trial is given up for being worse than others: which those are would depend on who is done first.
+Each process reads the rows itself and writes its results into a shared storage; the parent assigns the trial numbers.
+No trial is pruned, since that would depend on which other trials have finished.
 """
 
 from __future__ import annotations
@@ -28,21 +28,22 @@ from textcnn.tuning.budget import SLACK, Budget, TrialReporter
 from textcnn.tuning.space import Space
 from textcnn.tuning.study import Trials
 
-_MODE = {"trials": "each by itself"}  # a part of what a storage is of: trials that build on others are another search
+# Part of the identity of a storage: sequential trials depend on each other, so they are another search.
+_MODE = {"trials": "each by itself"}
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a process needs for its trials; it is pickled.
+    """The arguments of a worker process, which are pickled.
 
     Attributes:
         data: the training rows, as for ``tune``.
-        dev: rows that measure the trials, or none.
-        settings: by name.
-        space: what is searched.
-        seed: decides every trial together with its number.
-        identity: what the trials are of.
-        metric: the name of the dev metric that is searched for.
+        dev: the rows that measure the trials, or none.
+        settings: the fixed settings by name.
+        space: the search space.
+        seed: the seed that determines each trial together with its number.
+        identity: the data and settings that the trials belong to.
+        metric: the name of the dev metric that is maximized.
     """
 
     data: Any
@@ -54,28 +55,28 @@ class Work:
     metric: str
 
     def trials(self, storage: Path) -> Trials:
-        """Those in a storage as they are now."""
+        """Return the trials in a storage at this moment."""
         return Trials(self.space, self.seed, {**self.identity, **_MODE}, storage)
 
 
 def run_apart(
     work: Work, storage: Path | None, num_trials: int, processes: int, budget: Budget, reporter: Reporter
 ) -> tuple[Trials, bool]:
-    """All trials there are then, and whether the user interrupted.
+    """Run trials in parallel; return all trials of the storage, and whether the user interrupted.
 
-    Those of the first ``num_trials`` that the storage does not have begin in the order of their numbers, while there is
-    time for one like the longest so far and for the last training.
+    Those of the first ``num_trials`` that the storage lacks are started in the order of their numbers, as long as there
+    is time for a trial as long as the longest so far and for the final training.
 
     Args:
-        work: what is searched, on which rows.
+        work: the search space and the rows.
         storage: an SQLite file; none: a temporary one.
-        num_trials: how many trials.
-        processes: how many at once.
-        budget: the time there is.
-        reporter: is told of every trial.
+        num_trials: the number of trials.
+        processes: the number of processes.
+        budget: the time budget.
+        reporter: receives a message for each trial.
 
     Raises:
-        TextCNNError: a process has ended before its work; or what reading the rows raises.
+        TextCNNError: a process died before it was finished, or reading the rows failed.
     """
     with TemporaryDirectory() as folder:
         path = Path(folder, "trials.db") if storage is None else storage
@@ -105,9 +106,9 @@ def _deal_out(
                 reporter.say(f"no time for {len(left):,} trials more; give more, and the same --storage, to go on")
                 break
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for told in (future.result() for future in done):
-                longest, cost = max(longest, told.seconds), max(cost, told.cost)
-                reporter.say(told.line)
+            for result in (future.result() for future in done):
+                longest, cost = max(longest, result.seconds), max(cost, result.cost)
+                reporter.say(result.line)
     except BrokenProcessPool as err:
         raise TextCNNError(
             f"one of {processes} processes ended before its trial, perhaps killed for want of memory; the trials that "
@@ -120,7 +121,7 @@ def _deal_out(
 
 @dataclass(frozen=True)
 class _Told:
-    """How a trial went: a line for the user, its seconds, and those until its best epoch."""
+    """The result of a trial: a line for the user, its duration, and the seconds until its best epoch."""
 
     line: str
     seconds: float
@@ -149,7 +150,7 @@ def _start(work: Work, storage: Path, stop: Event) -> None:
 
 
 class _Watched(TrialReporter):
-    """A trial that ends, too, when the user stops the search."""
+    """A trial reporter that also ends the trial when the user stops the search."""
 
     def __init__(self, budget: Budget, metric: str, stop: Event) -> None:
         super().__init__(budget, f"dev_{metric}", None, lambda value, epoch: False)
@@ -162,7 +163,7 @@ class _Watched(TrialReporter):
 
 
 def _trial(number: int, seconds: float) -> _Told:
-    """One trial within that time, stored when it came to its end."""
+    """Run one trial within the given time; it is stored only if it was not cut off."""
     assert _place is not None  # the pool has called _start
     work, trials = _place.work, _place.trials
     config = Config.from_flat(work.space.settings(trials.alone(number)))

@@ -1,4 +1,4 @@
-"""What is searched: the ranges of Zhang & Wallace 2015 (arXiv 1510.03820) and the rates of training."""
+"""Defines the search space: the ranges of Zhang & Wallace 2015 (arXiv 1510.03820), and learning rates."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from textcnn.config import PRESETS, Config
 from textcnn.errors import import_extra
 from textcnn.models import registry
 
-WIDTH, COMBINATION = "kernel_width", "kernel_combination"  # together they are kernel_sizes
-LINE = (1, 3, 5, 7, 10)  # single widths tried one after another, before combinations near the best of them
+WIDTH, COMBINATION = "kernel_width", "kernel_combination"  # together they determine kernel_sizes
+LINE = (1, 3, 5, 7, 10)  # single widths tried first, before combinations near the best of them
 MAX_WIDTH = 10
 
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from ``low`` to ``high``; with ``log`` small ones are tried as often as large ones."""
+    """A range of numbers from ``low`` to ``high``; with ``log`` it is sampled on a logarithmic scale."""
 
     low: float
     high: float
@@ -28,7 +28,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of several values."""
+    """A choice of one of several values."""
 
     values: tuple[Any, ...]
 
@@ -48,19 +48,19 @@ RANGES: Mapping[str, Range | Choice] = {
 
 
 def combine(width: int, combination: str) -> list[int]:
-    """Kernel sizes: ``one`` width, that and its neighbours (``near``), or four times the same (``four``)."""
+    """Return kernel sizes: the width alone (``one``), with its neighbours (``near``), or four times (``four``)."""
     near = [size for size in (width - 1, width, width + 1) if size > 0]
     return {"one": [width], "near": near, "four": [width] * 4}[combination]
 
 
 @dataclass(frozen=True)
 class Space:
-    """What is searched for one run; what the user has set is not.
+    """The search space of one run, without the settings that the user has fixed.
 
     Attributes:
-        given: the user's settings, which every trial has.
-        searched: range of each searched parameter.
-        default: value of each in the first trial: what would be trained without a search.
+        given: the user's settings, which are the same in every trial.
+        searched: the range of each searched parameter.
+        default: the values of the first trial, which are those of a training without a search.
     """
 
     given: Mapping[str, Any]
@@ -69,12 +69,12 @@ class Space:
 
     @classmethod
     def build(cls, given: Mapping[str, Any], config: Config, epochs: int) -> Space:
-        """The space around a config.
+        """Build the search space around a config.
 
         Args:
-            given: what the user has set, by name.
-            config: the config that these settings make, with what was left open decided.
-            epochs: those of the default, on as many rows.
+            given: the user's settings by name.
+            config: the resolved config of these settings.
+            epochs: the default number of epochs for this number of rows.
         """
         given = {**PRESETS[given.get("preset", "default")], **given}
         of_model = registry.settings_of("text", config.model.architecture)
@@ -95,20 +95,20 @@ class Space:
         return cls(given, searched, default)
 
     def settings(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Settings by name of a trial's parameters, the user's among them."""
+        """Return the settings of a trial by name, from its parameters and the user's settings."""
         found = {name: value for name, value in params.items() if name not in (WIDTH, COMBINATION)}
         if WIDTH in params:
             found["kernel_sizes"] = combine(params[WIDTH], params[COMBINATION])
-            if params[COMBINATION] == "four":  # nested widths are taken once each
+            if params[COMBINATION] == "four":  # nested filters cannot have a width several times
                 found["nested"] = False
         return {**self.given, **found}
 
     def start(self, number: int, values: Mapping[int, float]) -> dict[str, Any] | None:
-        """The parameters of the first trials: the default, a line of single widths, two combinations near the best.
+        """Return the parameters of the first trials: the default, single widths, two combinations near the best.
 
         Args:
-            number: of the trial, from 0.
-            values: what earlier trials reached, by number.
+            number: the number of the trial, from 0.
+            values: the values that earlier trials reached, by number.
         """
         if number == 0:
             return dict(self.default)
@@ -121,7 +121,7 @@ class Space:
         return {**self.default, WIDTH: LINE[best - 1], COMBINATION: combination}
 
     def distributions(self) -> dict[str, Any]:
-        """The space in Optuna's words."""
+        """Return the search space as Optuna distributions."""
         optuna = import_extra("optuna.distributions", extra="tune", feature="tune")
         made: dict[str, Any] = {}
         for name, value in self.searched.items():

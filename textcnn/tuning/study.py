@@ -1,4 +1,4 @@
-"""Trials of an Optuna study: their order is a function of the seed, and they can be kept in a file."""
+"""Manages the trials of an Optuna study, whose order depends only on the seed and which can be stored in a file."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from textcnn.errors import ConfigError, import_extra
 from textcnn.tuning.space import LINE, Space
 
 _NAME = "textcnn"
-_PATIENCE = 60  # seconds to wait while another process writes
-_STEP = 1_000_003  # seeds of neighbouring trials are far apart
+_PATIENCE = 60  # seconds to wait for the database while another process writes
+_STEP = 1_000_003  # distance between the seeds of consecutive trials
 
 
 class Trials:
-    """The study of one run: asks for the next trial, is told how it went.
+    """The study of one run: proposes trials and records their results.
 
-    A trial is stored when it is done: what a crash or Ctrl-C cut off is done again by the next run on the same file.
+    A trial is stored when it is finished; one that a crash or Ctrl-C interrupted is repeated by the next run on the
+    same file.
 
     Args:
-        space: what is searched.
-        seed: decides every trial together with its number, and the values of those before.
-        identity: what the trials are of; a file with trials of something else is refused.
-        storage: an SQLite file, made if it is not there; none: nothing is kept.
+        space: the search space.
+        seed: the seed that determines each trial together with its number and the values of earlier trials.
+        identity: the data and settings that the trials belong to; a file with trials of others is refused.
+        storage: an SQLite file, created if it does not exist; none: trials are not stored.
 
     Raises:
-        ConfigError: the file is something else, or holds trials of other data or settings.
+        ConfigError: the file is not a storage, or has trials of other data or settings.
         MissingExtraError: Optuna is not installed.
     """
 
@@ -48,23 +49,23 @@ class Trials:
 
     @property
     def finished(self) -> list[Any]:
-        """Optuna's records of all trials that have a value, pruned ones not among them."""
+        """Optuna's records of all completed trials, without pruned ones."""
         return [trial for trial in self._study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
 
     def values(self) -> list[float | None]:
-        """The value of every trial, in their order; none for those that have none."""
+        """Return the value of every trial in order; none for trials that were not completed."""
         return [trial.value if trial.state.name == "COMPLETE" else None for trial in self._study.trials]
 
     def count(self, state: str) -> int:
-        """Trials in a state of Optuna's: ``COMPLETE``, ``PRUNED``, ``FAIL``."""
+        """Count the trials in a state of Optuna: ``COMPLETE``, ``PRUNED`` or ``FAIL``."""
         return sum(trial.state.name == state for trial in self._study.get_trials(deepcopy=False))
 
     def best(self) -> Any:
-        """The record of the best trial, the first of equals; none before there is one."""
+        """Return the record of the best trial, the first if several are equal; none before a trial is completed."""
         return max(self.finished, key=lambda trial: (trial.value, -number_of(trial)), default=None)
 
     def ask(self) -> Any:
-        """The next trial, its parameters chosen."""
+        """Create the next trial and choose its parameters."""
         number = len(self)
         self._study.sampler = self._optuna.samplers.TPESampler(seed=self._seed_of(number))
         start = self._space.start(number, {trial.number: trial.value for trial in self.finished})
@@ -73,15 +74,15 @@ class Trials:
         return self._study.ask(self._space.distributions())
 
     def tell(self, trial: Any, value: float | None, state: str, **facts: Any) -> None:
-        """How a trial went, in a state of Optuna's, and further facts to keep with it."""
+        """Record the value and final state (Optuna's) of a trial, with further facts."""
         for name, fact in facts.items():
             trial.set_user_attr(name, fact)
-        told = self._study.tell(trial, value, state=self._optuna.trial.TrialState[state])
+        finished = self._study.tell(trial, value, state=self._optuna.trial.TrialState[state])
         if self._kept is not None:
-            self._kept.add_trial(told)
+            self._kept.add_trial(finished)
 
     def alone(self, number: int) -> dict[str, Any]:
-        """The parameters of a trial that no other decides: the default, a line of single widths, then random ones."""
+        """Return parameters that do not depend on other trials: the default, then single widths, then random ones."""
         if number <= len(LINE) and (start := self._space.start(number, {})) is not None:
             return start
         sampler = self._optuna.samplers.RandomSampler(seed=self._seed_of(number))
@@ -89,12 +90,12 @@ class Trials:
         return dict(drawn.params)
 
     def missing(self, count: int) -> list[int]:
-        """Those of the first ``count`` numbers that no trial has."""
+        """Return those of the first ``count`` trial numbers that have no trial yet."""
         present = {number_of(trial) for trial in self._study.get_trials(deepcopy=False)}
         return [number for number in range(count) if number not in present]
 
     def add(self, number: int, value: float | None, state: str, **facts: Any) -> None:
-        """Store how the trial of :meth:`alone` went, in a state of Optuna's, and further facts."""
+        """Store the value and final state (Optuna's) of a trial of :meth:`alone`, with further facts."""
         trial = self._optuna.trial.create_trial(
             state=self._optuna.trial.TrialState[state],
             value=value,
@@ -108,11 +109,11 @@ class Trials:
         return (self._seed * _STEP + number) % 2**32
 
     def forget(self, trial: Any) -> None:
-        """A trial that was cut off before it said anything: given up, and not stored."""
+        """Discard a trial that was cut off before its first epoch, without storing it."""
         self._study.tell(trial, state=self._optuna.trial.TrialState.PRUNED)
 
     def importances(self) -> dict[str, float]:
-        """How much each parameter decided the value, by a forest over the trials; empty where nothing can be said."""
+        """Return the importance of each parameter, by a random forest over the trials; empty for too few trials."""
         if len({trial.value for trial in self.finished}) < 3:
             return {}
         evaluator = self._optuna.importance.MeanDecreaseImpurityImportanceEvaluator(seed=self._seed % 2**32)
@@ -121,7 +122,7 @@ class Trials:
 
 
 def number_of(trial: Any) -> int:
-    """The number of a trial: those that ran side by side are stored in the order in which they ended."""
+    """Return the number of a trial; parallel trials are stored in the order in which they finished."""
     return int(trial.user_attrs.get("number", trial.number))
 
 

@@ -1,4 +1,4 @@
-"""Search inside a budget of time, then train the best settings again: that is the model."""
+"""Searches for better settings within a time budget, then trains the final model with the best ones."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ DEV_FRACTION = 0.1
 
 @dataclass(frozen=True)
 class Tuned:
-    """A finished search.
+    """The result of a search.
 
     Attributes:
-        run: the best settings, trained again.
-        summary: what ``tune --json`` prints, without the folder's name.
-        values: what the trials reached, in their order; none for those that were pruned or failed.
+        run: the final training with the best settings.
+        summary: the results that ``tune --json`` prints, without the folder's name.
+        values: the values of the trials in order; none for those that were pruned or failed.
     """
 
     run: Run
@@ -56,28 +56,28 @@ def tune(
     began: float | None = None,
     clock: Clock = time.perf_counter,
 ) -> Tuned:
-    """Search for better settings, and train the best ones again on the rows the trials had.
+    """Search for better settings, and train with the best ones again on the rows of the trials.
 
     The first trial has the default settings; then come single kernel widths and combinations near the best of them,
-    then a seeded TPE sampler. Trial n depends on the seed and the trials before it alone, not on the time; the budget
-    decides how many there are.
+    then a seeded TPE sampler. Trial n depends only on the seed and the trials before it, not on time; the budget
+    determines how many there are.
 
     Args:
         data: as for ``textcnn.train``.
-        settings: by name; these are fixed in every trial, and not searched.
-        time_budget: seconds for everything, reading and the last training included.
-        reporter: is told of every trial.
-        dev: rows that measure the trials; none: ``dev_fraction`` of the training rows, 0.1 unless it is set.
-        num_trials: stop after that many, those in the storage included.
-        storage: an SQLite file that keeps the trials; a second run with the same file continues.
-        processes: run ``num_trials`` trials in so many processes, one thread each. Then a trial depends on the seed and
-            its number alone, and none is given up early: any number of processes finds the same best trial.
-        began: when the budget began, by the clock.
-        clock: tells the time in seconds.
+        settings: the settings, by name, that are fixed in every trial and not searched.
+        time_budget: the seconds for everything, including reading and the final training.
+        reporter: receives a message for each trial.
+        dev: the rows that measure the trials; none: ``dev_fraction`` of the training rows, 0.1 unless it is set.
+        num_trials: the largest number of trials, including those in the storage.
+        storage: an SQLite file that stores the trials; a second run with the same file continues.
+        processes: the number of processes, one thread each, that run ``num_trials`` trials. Each trial then depends
+            only on the seed and its number, and none is pruned: any number of processes finds the same best trial.
+        began: the start of the budget, by the clock.
+        clock: returns the time in seconds.
 
     Raises:
-        ConfigError: settings out of range, a budget too short for one epoch, or a storage of something else.
-        DataError: the data cannot be read as asked.
+        ConfigError: settings are out of range, the budget is too short for one epoch, or the storage is another's.
+        DataError: the data cannot be read with these settings.
         MissingExtraError: Optuna is not installed.
     """
     _check(settings, time_budget, num_trials, processes)
@@ -129,23 +129,23 @@ def _check(settings: Mapping[str, Any], time_budget: float, num_trials: int | No
 
 
 class _Search:
-    """One search: trials while there is time, and the last training."""
+    """One search: runs trials while there is time, and the final training."""
 
     def __init__(self, prepared: Prepared, space: Space, trials: Trials, budget: Budget, reporter: Reporter) -> None:
         self._prepared, self._space, self._trials = prepared, space, trials
         self._budget, self._reporter = budget, reporter
-        self._cut: tuple[int, Run] | None = None  # the trial that the deadline cut, and its model
+        self._cut: tuple[int, Run] | None = None  # the trial cut off by the deadline, and its model
         self._name = _metric(prepared)
 
     def run(self, num_trials: int | None) -> bool:
-        """Trials until there is no time for another, or enough of them; whether the user interrupted."""
+        """Run trials until the time or their number is used up; return whether the user interrupted."""
         while (num_trials is None or len(self._trials) < num_trials) and self._has_time():
             if (stopped := self._trial()) != "done":
                 return stopped == "interrupted"
         return False
 
     def _has_time(self) -> bool:
-        """For the median trial and the last training."""
+        """Whether there is time for a trial of median length and the final training."""
         best = self._trials.best()
         if best is None:
             return self._budget.left() > 0
@@ -153,7 +153,7 @@ class _Search:
         return bool(self._budget.left() >= typical + SLACK * best.user_attrs["cost"])
 
     def _trial(self) -> str:
-        """One trial: ``done``, ``cut`` by the deadline, or ``interrupted``."""
+        """Run one trial; return ``done``, ``cut`` (by the deadline) or ``interrupted``."""
         best, trial = self._trials.best(), self._trials.ask()
 
         def prune(value: float, epoch: int) -> bool:
@@ -190,9 +190,9 @@ class _Search:
         self._reporter.say(f"trial {trial.number}: {what} ({shown})")
 
     def train_best(self) -> Run:
-        """Train the best settings again, up to their best epoch.
+        """Train with the best settings again, up to their best epoch.
 
-        Where one epoch took more than half of the budget, the weights of the trial itself are taken.
+        If one epoch took more than half of the budget, the weights of the trial itself are used.
 
         Raises:
             ConfigError: no trial has finished an epoch.
@@ -209,7 +209,7 @@ class _Search:
         return self._train(best.params, AgainReporter(self._budget, best.user_attrs["best_epoch"]))
 
     def summary(self, run: Run, importances: Mapping[str, float]) -> dict[str, Any]:
-        """What was searched and found; written to the artifact too, without times."""
+        """Return the summary of the search, which is also recorded in the artifact, without times."""
         best, values = self._trials.best(), self._trials.values()
         settings = self._space.settings(best.params)
         tuning = {
@@ -228,12 +228,12 @@ _STATES = {"finished": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL"}
 
 
 def _metric(prepared: Prepared) -> str:
-    """The dev metric that is searched for."""
+    """Return the name of the dev metric that is maximized."""
     return "micro_f1" if prepared.labels.multi_label else "accuracy"
 
 
 def _identity(prepared: Prepared) -> dict[str, Any]:
-    """What trials are of: they can be compared only if all of it is the same."""
+    """Return the data and settings that trials belong to; only trials with the same ones can be compared."""
     part = prepared.others["dev"]
     assert part is not None
     settings = prepared.config.to_dict()
@@ -249,7 +249,7 @@ def _identity(prepared: Prepared) -> dict[str, Any]:
 
 @contextmanager
 def _quiet_optuna() -> Iterator[None]:
-    """Optuna says a line for every trial: so do we."""
+    """Silence Optuna's line for every trial, since the reporter has one too."""
     logging = import_extra("optuna", extra="tune", feature="tune").logging
     before = logging.get_verbosity()
     logging.set_verbosity(logging.WARNING)

@@ -1,4 +1,4 @@
-// The page: chooses the models, the colours and the token; one.js and many.js do the rest.
+// The page's controls: selects the models, the colour scheme and the token; one.js and many.js classify texts.
 import { find, make } from "./dom.js";
 import { watchMany } from "./many.js";
 import { watchText } from "./one.js";

@@ -1,4 +1,4 @@
-// CSV as RFC 4180 has it, with commas, semicolons or tabs.
+// Reads and writes CSV (RFC 4180) with commas, semicolons or tabs as separators.
 export function separatorOf(text) {
   const line = text.slice(0, 10000).replace(/"[^"]*"/g, "").split(/\r?\n/, 1)[0];
   const count = (separator) => line.split(separator).length;

@@ -1,4 +1,4 @@
-// The OpenAPI document as a page: each path with what it takes and gives.
+// Renders the OpenAPI document as a page: each path with its request and its response.
 import { make } from "./dom.js";
 
 const described = await (await fetch("/openapi.json")).json();
@@ -21,9 +21,9 @@ function table(schema, caption) {
 function operation(path, method, one) {
   const parts = [make("h2", {}, `${method.toUpperCase()} ${path}`), make("p", {}, one.description ?? "")];
   const body = one.requestBody?.content["application/json"].schema;
-  if (body) parts.push(table(body, "takes"));
+  if (body) parts.push(table(body, "request"));
   const answer = one.responses["200"]?.content?.["application/json"]?.schema;
-  if (answer?.$ref) parts.push(table(described.components.schemas[typeOf(answer)], "gives"));
+  if (answer?.$ref) parts.push(table(described.components.schemas[typeOf(answer)], "response"));
   return make("section", {}, ...parts);
 }
 

@@ -1,4 +1,4 @@
-// Elements whose texts are texts: nothing that a user typed is ever read as HTML.
+// Creates elements with text nodes only, so that nothing a user typed is ever parsed as HTML.
 export function make(name, properties = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(properties)) {

@@ -1,11 +1,11 @@
-// Many texts: lines that were pasted, or the rows of a file, which can be saved with their labels.
+// Classifies many texts: pasted lines, or the rows of a file, which can be saved with their labels.
 import { parse, separatorOf, write } from "./csv.js";
 import { find, make, percent } from "./dom.js";
 import { classify, parts } from "./server.js";
 
-const SHOWN = 200; // rows of the table; a file has all of them
+const SHOWN = 200; // rows shown in the table; the download has all of them
 let file = null; // {name, separator, head, rows}
-let run = 0; // only the last one that was started may show anything
+let run = 0; // number of the latest run; earlier runs must not update the page any more
 
 function labelsOf(row) {
   return row.labels ? row.labels.map((one) => one.label).join("|") : row.label;
@@ -50,7 +50,7 @@ function offer(name, separator, head, rows, models, found) {
   });
   const link = find("download");
   URL.revokeObjectURL(link.href);
-  link.href = URL.createObjectURL(new Blob(["\ufeff", write(all, separator)], { type: "text/csv" })); // a mark, for spreadsheets
+  link.href = URL.createObjectURL(new Blob(["\ufeff", write(all, separator)], { type: "text/csv" })); // spreadsheets need the byte order mark
   link.download = name.replace(/(\.\w+)?$/, (ending) => `-labels${ending || ".csv"}`);
   link.hidden = false;
 }

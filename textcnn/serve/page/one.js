@@ -1,11 +1,12 @@
-// One text: the probabilities, and its words in the colour of what they add to the label's logit.
+// Classifies one text: shows the probabilities, and colours the words by their contribution to the label's logit.
 import { find, make, percent } from "./dom.js";
 import { classify } from "./server.js";
 
-const SHOWN = 10; // labels, and words in the list
-const DELAY = 200; // milliseconds without a key before the server is asked
+const SHOWN = 10; // labels and words listed
+const DELAY = 200; // milliseconds without a key press before a request is sent
 
-// What each character adds. Places count characters as Python does, not UTF-16 units: hence the array of characters.
+// Colours the text by the contribution of each character. Offsets are Python's, which count characters and not UTF-16
+// units: hence the array of characters.
 function highlighted(text, why) {
   const characters = Array.from(text), added = new Float64Array(characters.length);
   const terms = why.other.flatMap((term) => term.terms ?? []);
@@ -27,7 +28,7 @@ function highlighted(text, why) {
 
 const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
 
-// The same for those who do not see colours: words by what they add, all their places and parts together.
+// Lists the words by their total contribution, for users who cannot see the colours.
 function strongestWords(text, why) {
   const characters = Array.from(text), sums = new Map();
   for (const { start, end, contribution } of [...why.words, ...why.other.flatMap((term) => term.terms ?? [])]) {
@@ -37,7 +38,7 @@ function strongestWords(text, why) {
   const sorted = [...sums].sort((a, b) => Math.abs(b[1]) - Math.abs(a[1])).slice(0, SHOWN);
   const items = sorted.map(([word, sum]) =>
     make("li", {}, make("span", { className: "amount" }, signed(sum)), " ", make("bdi", {}, word)));
-  return make("details", {}, make("summary", {}, "What words and phrases add"), make("ul", { className: "words" }, ...items));
+  return make("details", {}, make("summary", {}, "Contributions of words and phrases"), make("ul", { className: "words" }, ...items));
 }
 
 function probabilities(row) {
@@ -57,7 +58,7 @@ function answer(model, row, notes) {
   const parts = [make("h3", {}, make("bdi", { className: "model" }, model), ": ", make("strong", { className: "label" }, make("bdi", {}, given)))];
   parts.push(probabilities(row));
   if (row.explanation) parts.push(highlighted(row.text, row.explanation), strongestWords(row.text, row.explanation));
-  for (const flag of row.flags) parts.push(make("p", { className: "note" }, flag === "empty" ? "No word in it: the answer is the model's bias alone." : `Flag: ${flag}`));
+  for (const flag of row.flags) parts.push(make("p", { className: "note" }, flag === "empty" ? "The text has no words: the answer comes from the model's bias alone." : `Flag: ${flag}`));
   if (notes) parts.push(make("p", { className: "note" }, notes));
   return make("article", { "aria-label": `Answer of ${model}` }, ...parts);
 }
@@ -68,7 +69,7 @@ async function asked(model, text, signal) {
     return [model, (await classify({ ...request, explain: "full" }, signal))[0], ""];
   } catch (error) {
     if (![422, 501].includes(error.status)) throw error;
-    return [model, (await classify(request, signal))[0], `No reasons: ${error.message}`]; // the model has none
+    return [model, (await classify(request, signal))[0], `No explanation: ${error.message}`]; // the model does not support it
   }
 }
 

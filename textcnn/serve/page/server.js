@@ -1,4 +1,4 @@
-// The server as functions; an error it answers with is thrown as its message.
+// Calls the server's HTTP API; an error response is thrown as an exception with its message.
 let token = "";
 
 export class Refused extends Error {
@@ -28,7 +28,7 @@ async function ask(path, options = {}) {
 
 export const labelsOf = (model) => ask(model ? `/labels?model=${encodeURIComponent(model)}` : "/labels");
 
-// Busy (429) and not ready (503) pass; ask again a few times.
+// Retries a few times while the server is busy (429) or not ready (503).
 export async function classify(request, signal) {
   const body = JSON.stringify({ ...request, texts: request.texts.map((text) => text.toWellFormed?.() ?? text) });
   const options = { method: "POST", headers: { "Content-Type": "application/json" }, body, signal };
@@ -42,12 +42,12 @@ export async function classify(request, signal) {
   }
 }
 
-// Texts in parts that the limits of the server allow.
+// Splits texts into requests within the limits of the server.
 export function* parts(texts, limits) {
   const most = Math.min(limits.max_texts, 200);
   let start = 0, size = 0;
   for (let end = 0; end < texts.length; end++) {
-    const bytes = 6 * texts[end].length + 3; // as JSON, an escape for each letter at worst
+    const bytes = 6 * texts[end].length + 3; // in JSON, each UTF-16 unit takes at most a six-byte escape
     if (end > start && (end - start === most || size + bytes > limits.max_body_bytes / 2)) {
       yield texts.slice(start, end);
       [start, size] = [end, 0];
