@@ -1,7 +1,7 @@
 """Draw docs/figures/served-page.png: the page of `textcnn serve`, in Chromium without a window.
 
-``python tools/served_page.py MODEL docs/figures/served-page.png``; needs the package `playwright` and a Chromium. The model
-of the picture is made by ``textcnn train sst2/train.csv.gz --preset fast --epochs 3 --seed 1 -o reviews-model``.
+``python tools/served_page.py MODEL docs/figures/served-page.png``; needs the package `playwright` and a Chromium. The
+model of the picture: ``textcnn train sst2/train.csv.gz --preset fast --epochs 3 --seed 1 -o reviews-model``.
 """
 
 from __future__ import annotations
