@@ -17,7 +17,7 @@ def test_importing_loads_no_heavy_package():
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("module", ["config", "labels", "errors", "extras", "catalogue", "models.registry"])
+@pytest.mark.parametrize("module", ["config", "labels", "errors", "datasets.catalogue", "models.registry"])
 def test_settings_and_tables_are_read_without_torch(module):
     code = f"import sys, textcnn.{module}; print('torch' in sys.modules, 'datasets' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,39 +1,50 @@
-"""The README is a promise: its commands and its Python run as they stand."""
+"""The commands and the Python of the README run as they stand, and print what it shows."""
 
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from page_reader import matches
+
+from benchmarks import summary
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+def blocks(language: str) -> list[tuple[str, str]]:
+    """The code blocks of a language, each with the text block that shows what it prints (empty where none follows)."""
+    return re.findall(rf"^```{language}\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", README, re.DOTALL | re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Where the README's reader stands: beside a file of reviews."""
+    """The folder of the README's reader, with a file of reviews."""
     place = tmp_path_factory.mktemp("reader")
     words = {"good": "what a wonderful film , great and warm", "bad": "never again , a dull and awful film"}
-    with (place / "reviews.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["text", "label"])
-        writer.writerows([[f"{text} number {i}", label] for i in range(20) for label, text in words.items()])
+    rows = [f'"{text} number {i}",{label}\n' for i in range(20) for label, text in words.items()]
+    (place / "reviews.csv").write_text("text,label\n" + "".join(rows), encoding="utf-8")
     return place
 
 
-def test_the_commands_run(folder):
+def test_the_file_of_reviews_is_the_one_shown(folder):
+    ((shown, _),) = blocks("csv")
+    assert (folder / "reviews.csv").read_text(encoding="utf-8").startswith(shown)
+
+
+def test_the_commands_run_and_print_what_is_shown(folder):
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    for block in blocks("bash"):
+    shown = blocks("bash")
+    assert shown
+    for block, output in shown:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", block],
             cwd=folder,
@@ -43,18 +54,27 @@ def test_the_commands_run(folder):
             check=False,
         )
         assert done.returncode == 0, f"{block}\n{done.stderr}"
+        assert output
+        assert matches(output, done.stdout), f"{block}\n{done.stdout}"
     with (folder / "labelled.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 40
-    assert {row["label"] for row in rows} <= {"good", "bad"}
+    assert [row["label"] for row in rows] == [row["input_label"] for row in rows]
 
 
-def test_the_python_runs(folder, monkeypatch):
+def test_the_python_runs_and_prints_what_is_shown(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
-    scope: dict[str, object] = {}
-    for block in blocks("python"):
-        exec(block, scope)
-    assert scope["predictor"].classes_ == ["bad", "good"]  # type: ignore[attr-defined]
+    shown = blocks("python")
+    assert shown
+    for block, output in shown:
+        capsys.readouterr()
+        exec(block, {})
+        assert output
+        assert capsys.readouterr().out == output
+
+
+def test_the_readme_fits_two_screens():
+    assert len(README.splitlines()) < 120
 
 
 def test_the_first_screen_names_both_commands():
@@ -68,17 +88,20 @@ def test_links_lead_somewhere():
     assert [t for t in targets if not (ROOT / t).exists()] == []
 
 
-def test_figures_are_those_of_the_committed_files():
-    tables = re.findall(r"<!-- (docs/\S+\.md) -->\n(.*?)<!-- end -->", README, re.DOTALL)
-    assert len(tables) == 4
+@pytest.mark.parametrize("page", ["README.md", "docs/benchmarks.md"])
+def test_tables_are_those_of_the_committed_files(page):
+    tables = re.findall(r"<!-- (docs/\S+\.md) -->\n(.*?)<!-- end -->", (ROOT / page).read_text("utf-8"), re.DOTALL)
+    assert tables
     for source, shown in tables:
-        assert shown.strip() == (ROOT / source).read_text(encoding="utf-8").strip(), f"paste {source} into the README"
+        assert shown.strip() == (ROOT / source).read_text(encoding="utf-8").strip(), f"paste {source} into {page}"
+
+
+def test_the_table_of_results_is_made_from_the_documents(capsys):
+    summary.main()
+    assert capsys.readouterr().out == (ROOT / "docs/benchmarks/summary.md").read_text(encoding="utf-8")
 
 
 def test_tables_are_made_from_the_json_beside_them():
-    import json
-    from importlib import import_module
-
     robustness = {
         **{"guards": "guards.tables", "faults": "faults.run", "rows": "faults.rows", "ray-rows": "faults.ray_rows"},
         **{"fuzz": "fuzzing.fuzz", "bombs": "fuzzing.bombs"},

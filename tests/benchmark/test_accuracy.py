@@ -37,6 +37,7 @@ def document():
         [1, 2],
         Silent(),
         baselines=["svm", "logistic"],
+        arguments=["textcnn", "benchmark", "accuracy"],
     )
 
 
@@ -51,7 +52,7 @@ def test_every_model_has_a_run_for_every_seed(document):
         "logistic": 1,
     }
     assert document["num_test"] == 10
-    assert document["command"] == "textcnn"
+    assert document["command"] == "textcnn benchmark accuracy"
 
 
 def test_means_are_those_of_the_runs(document):

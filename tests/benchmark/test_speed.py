@@ -108,10 +108,16 @@ def test_a_quick_run_keeps_the_number_of_batches_and_an_epoch_always_has_a_basel
 @pytest.mark.parametrize(
     ("arguments", "shown"),
     [
-        (["benchmark", "speed", "/home/me/my data.csv", "--output=/x/y.json"], "'my data.csv' --output=y.json"),
-        (["benchmark", "speed", "--table", "..\\t.md", "--lengths", "10,50"], "--table t.md --lengths 10,50"),
-        (["benchmark", "speed", "folder/", "/"], "folder /"),
-        (["benchmark", "speed", "--set", "vectors=/home/me/glove.txt.gz"], "--set vectors=glove.txt.gz"),
+        (
+            ["textcnn", "benchmark", "speed", "/home/me/my data.csv", "--output=/x/y.json"],
+            "'my data.csv' --output=y.json",
+        ),
+        (
+            ["textcnn", "benchmark", "speed", "--table", "..\\t.md", "--lengths", "10,50"],
+            "--table t.md --lengths 10,50",
+        ),
+        (["textcnn", "benchmark", "speed", "folder/", "/"], "folder /"),
+        (["textcnn", "benchmark", "speed", "--set", "vectors=/home/me/glove.txt.gz"], "--set vectors=glove.txt.gz"),
     ],
 )
 def test_the_command_line_names_no_folder(arguments, shown):

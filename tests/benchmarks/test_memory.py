@@ -7,13 +7,14 @@ import json
 from one_layer_models import make
 from typer.testing import CliRunner
 
-from textcnn_cli.main import app
+from benchmarks.command import application
+from benchmarks.memory import memory as memory_study
 
 
 def test_the_command(tmp_path):
     (tmp_path / "t.csv").write_text("text,label\na good film,pos\nbad,neg\n")
     model = make().save(tmp_path / "model")
-    command = ["benchmark", "memory", str(model), str(tmp_path / "t.csv"), "--megabytes", "0.05"]
+    command = [str(model), str(tmp_path / "t.csv"), "--megabytes", "0.05"]
     files = [
         "--folder",
         str(tmp_path / "work"),
@@ -22,7 +23,7 @@ def test_the_command(tmp_path):
         "--table",
         str(tmp_path / "m.md"),
     ]
-    found = CliRunner().invoke(app, [*command, *files], catch_exceptions=False)
+    found = CliRunner().invoke(application(memory_study), [*command, *files], catch_exceptions=False)
     assert found.exit_code == 0, found.output
     document = json.loads((tmp_path / "m.json").read_text())
     assert [run["workers"] for run in document["runs"]] == [1, 2]

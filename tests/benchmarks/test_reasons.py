@@ -8,10 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 import textcnn
+from benchmarks.command import application
+from benchmarks.reasons import reasons as reasons_study
 from benchmarks.reasons import to_markdown
 from textcnn.reading.rows import read_examples
 from textcnn_cli import console
-from textcnn_cli.main import app
 
 DATA = os.environ.get("TEXTCNN_DATA")
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "benchmarks" / "reasons.json"
@@ -45,8 +46,10 @@ def test_nothing_is_wrong_on_some_real_texts(name, tmp_path):
     settings = {"epochs": 1, "num_filters": 16, "embedding_dim": 16, "threads": 1, "dev_fraction": 0.1}
     for preset in ("default", "pure"):
         textcnn.train(rows, preset=preset, output=tmp_path / f"{name}-{preset}", **settings)
-    arguments = ["benchmark", "reasons", DATA, str(tmp_path), "--sets", name, "--texts", "12", "--speed", "none"]
-    found = CliRunner().invoke(app, [*arguments, "--output", str(tmp_path / "out.json")], catch_exceptions=False)
+    arguments = [DATA, str(tmp_path), "--sets", name, "--texts", "12", "--speed", "none"]
+    found = CliRunner().invoke(
+        application(reasons_study), [*arguments, "--output", str(tmp_path / "out.json")], catch_exceptions=False
+    )
     assert found.exit_code == 0, found.output
     document = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     check(document)

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from benchmarks import scale
+from benchmarks.command import application
 from benchmarks.cost_model import CostModel
+from benchmarks.scale import scale as scale_study
 from benchmarks.scale_runs import Files, Lesson, cut_texts, time_exchange
 from textcnn.errors import DataError
 from textcnn.reading.rows import read_examples
-from textcnn_cli.main import app
 
 ASSUMED = {"bandwidth": 1e9, "latency": 1e-5, "cores": 2, "side_by_side": 1.0}
 STEP = {
@@ -108,9 +109,11 @@ def test_the_command_on_small_runs(tmp_path, monkeypatch):
     monkeypatch.setattr(scale, "LONG_RUN", 2_000)
     monkeypatch.setattr(scale, "TEXT_WORDS", (5, 20))
     monkeypatch.setattr(scale, "MODEL_TEXTS", (10, 100))
-    command = ["benchmark", "scale", str(tmp_path / "t.csv"), "--folder", str(tmp_path / "s")]
+    command = [str(tmp_path / "t.csv"), "--folder", str(tmp_path / "s")]
     found = CliRunner().invoke(
-        app, [*command, "--output", str(tmp_path / "s.json"), "--table", str(tmp_path / "s.md")], catch_exceptions=False
+        application(scale_study),
+        [*command, "--output", str(tmp_path / "s.json"), "--table", str(tmp_path / "s.md")],
+        catch_exceptions=False,
     )
     assert found.exit_code == 0, found.output
     document = json.loads((tmp_path / "s.json").read_text())

@@ -8,14 +8,19 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from textcnn_cli.main import app
+from benchmarks.command import application
+from benchmarks.imbalance import imbalance
+from benchmarks.kim2014 import kim2014
 
 TINY = ["--lengths", "3", "--batch-sizes", "2", "--architectures", "lstm", "--embedding-dim", "8"]
 TINY += ["--vocabulary-size", "50", "--batches", "30", "--cell-seconds", "0", "--threads", "1"]
 
 
 def run(*arguments, benchmark="speed"):
-    command = [sys.executable, "-m", "textcnn_cli", "benchmark", benchmark, *map(str, arguments)]
+    program = (
+        ["textcnn_cli", "benchmark", benchmark] if benchmark in ("speed", "accuracy") else [f"benchmarks.{benchmark}"]
+    )
+    command = [sys.executable, "-m", *program, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -102,11 +107,11 @@ def test_studies_write_documents_and_tables(tmp_path):
     tiny = ["--set", "epochs=1", "--set", "threads=1", "--set", "num_filters=4"]
     outputs = {name: ["--output", tmp_path / f"{name}.json", "--table", tmp_path / f"{name}.md"] for name in "ki"}
     commands = {
-        "k": ["kim2014", tmp_path / "sst2" / "train.csv.gz", "--vectors", tmp_path / "vectors.txt", "--folds", 2],
-        "i": ["imbalance", tmp_path, "--studies", "flipped-trec", "--seeds", 1],
+        "k": [kim2014, tmp_path / "sst2" / "train.csv.gz", "--vectors", tmp_path / "vectors.txt", "--folds", 2],
+        "i": [imbalance, tmp_path, "--studies", "flipped-trec", "--seeds", 1],
     }
-    for name, command in commands.items():
-        done = CliRunner().invoke(app, ["benchmark", *map(str, [*command, *tiny, *outputs[name]])])
+    for name, (study, *arguments) in commands.items():
+        done = CliRunner().invoke(application(study), list(map(str, [*arguments, *tiny, *outputs[name]])))
         assert done.exit_code == 0, done.output
         assert done.stdout == (tmp_path / f"{name}.md").read_text(encoding="utf-8")
         assert str(tmp_path) not in (tmp_path / f"{name}.json").read_text(encoding="utf-8")

@@ -1,6 +1,7 @@
 """Does what a page of docs/ says, block by block, and compares what is printed; see tests/docs/test_pages.py."""
 
 import doctest
+import os
 import re
 import shlex
 import socket
@@ -58,7 +59,13 @@ class Reader:
             result = CliRunner().invoke(app, words[1:], catch_exceptions=False, env={"COLUMNS": "100"})
             assert result.exit_code == 0, result.output
             return result.stdout
-        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=self.folder, timeout=60)
+        env = {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        }  # of this textcnn
+        done = subprocess.run(
+            ["bash", "-c", command], capture_output=True, text=True, cwd=self.folder, timeout=60, env=env
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 

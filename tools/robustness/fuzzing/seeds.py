@@ -164,7 +164,9 @@ def tables_files() -> list[bytes]:
     found = []
     for name, precision in [*kinds, ("bag of words", "float32"), ("tanh", "int8")]:
         with tempfile.TemporaryDirectory() as folder:
-            sections = sections_of(one_layer_models.loaded_lookup(Path(folder, "model"), precision, **one_layer_models.OPTIONS[name]))
+            sections = sections_of(
+                one_layer_models.loaded_lookup(Path(folder, "model"), precision, **one_layer_models.OPTIONS[name])
+            )
         if "logarithms" in sections:
             sections["logarithms"] = sections["logarithms"][:2]
         found.append(tables_bytes(sections))
