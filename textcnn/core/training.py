@@ -38,7 +38,7 @@ class Trainer:
         weights: the weights.
         network: how they are used.
         objective: how they are trained.
-        threads: of the loops; results do not depend on it.
+        threads: number of threads; results do not depend on it.
 
     Raises:
         NoMemoryError: there is no room.
@@ -109,7 +109,7 @@ class Trainer:
             rows: ``(B,)``.
             rates: step sizes.
             word_state: with row and place it decides which words are dropped.
-            mask_state: likewise for features.
+            mask_state: generator state of feature dropout, likewise.
         """
         loss = c_double()
         step = StepStruct(rates.dense, rates.word, rates.ngram, rates.wide, word_state, mask_state)

@@ -241,7 +241,7 @@ def tab_cells(
         lines: with their ends.
         notices: counts what is worth a warning.
         reader: knows quotes, and what escapes them.
-        name: of the file, for messages.
+        name: name of the file, for messages.
         before: lines before these.
         width: cells of a row; 0: these are the first lines, which show it.
 

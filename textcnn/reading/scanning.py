@@ -167,7 +167,7 @@ class _Instead:
 
     Args:
         columns: names of the cells of a row.
-        found: where cells are; is changed.
+        found: positions of the cells; updated in place.
         used: bytes that they are in.
     """
 

@@ -38,7 +38,7 @@ class Schema:
     Args:
         text_columns: joined to the text; empty: not known, as in folders of earlier versions.
         label_columns: columns of the labels.
-        form: how they were written.
+        form: form of the label cells.
         names: the model's labels; a spelling that it knows is kept as it is.
     """
 

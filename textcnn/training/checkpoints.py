@@ -29,7 +29,7 @@ class State:
     """Progress of a fit, as saved in a checkpoint.
 
     Attributes:
-        facts: what JSON can hold.
+        facts: JSON values.
         tensors: the rest, arrays by name.
     """
 

@@ -16,7 +16,7 @@ from textcnn.progress import Reporter, StopTraining
 from textcnn.training.checkpoints import FitCheckpoints, State, of_prefix, with_prefix
 from textcnn.training.distributed import ALONE, ProcessGroup, weights_digest
 
-ROLLBACKS = 3  # times that training goes back to good weights with half the rates before it gives up
+ROLLBACKS = 3  # rollbacks to good weights with halved learning rates before training gives up
 
 Evaluate = Callable[[], dict[str, float]]
 Arrays = dict[str, npt.NDArray[Any]]
