@@ -62,6 +62,7 @@ class ChunkTable:
         numbers, offsets, progress = np.empty(most, np.int64), np.empty(len(ends) + 1, np.int64), _Progress()
         given = pointer(data, np.uint8), whole(len(data)), pointer(ends, np.int64), whole(len(ends))
         found = pointer(numbers, np.int64), whole(most), pointer(offsets, np.int64)
+        # The core stops when an array is full, and continues after it has been enlarged here.
         while True:
             table = Table(
                 self._seed,

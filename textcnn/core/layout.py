@@ -117,10 +117,8 @@ class PaddedWeights:
         return sum(array.nbytes for array in (self.dense, *self._tables().values()))
 
     def weights(self, into: Mapping[str, Array] | None = None) -> dict[str, Array]:
-        """Return copies of all weights by name, without padding; tables reuse the memory of ``into``, if given.
-
-        Fresh memory costs more than the copy.
-        """
+        """Return copies of all weights by name, without padding; tables reuse the memory of ``into``, if given."""
+        # Allocating fresh memory costs more than the copy itself: its pages are mapped on first access.
         found = dict(self._others)
         for name, table in self._tables().items():
             own = table[:, : self._width(name)]

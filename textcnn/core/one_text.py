@@ -162,6 +162,7 @@ class OneText:
         num_labels, width = len(own.output_bias), memory.products.shape[2]
         if memory.chunk_offsets.ndim != 1 or len(memory.row_of) < own.num_types:
             raise TypeError(f"expected rows of {own.num_types} types, got {len(memory.row_of)}")
+        # Checked once here, so that a call does not pay for it.
         chunks = Table(
             0,
             address(memory.table, np.uint64, (None, 2), "a table of chunks"),

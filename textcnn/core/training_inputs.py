@@ -204,6 +204,7 @@ class Corpus:
             presence,
             address(texts.weights, np.float32, [num_texts], "weights"),
         )
+        # One check per corpus: afterwards the core's loops index without bounds checks.
         if not _ends_match(texts) or c.tc_corpus_check(byref(network), byref(self.struct)) != 0:
             raise ValueError("expected ids, rows and targets within the sizes of the network, and rising offsets")
 

@@ -172,6 +172,7 @@ class _Training:
             fit.stopped, fit.problem = "diverged", str(err)
         finally:
             self._reporter.stop()
+        # An interrupted run without dev rows keeps its latest weights, which are newer than those of its last epoch.
         if self._best.epoch and (self._evaluate or fit.stopped in ("done", "patience", "diverged")):
             self._best.restore()
         fit.best_epoch = self._best.epoch
