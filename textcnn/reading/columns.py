@@ -27,7 +27,7 @@ class Header:
     Args:
         names: the cells of the header line.
         rows: the cells of the first rows.
-        notices: counts what is worth a warning.
+        notices: counts the notices by kind.
         path: path of the file, for messages.
         delimiter: between cells.
         has_sep: whether a line ``sep=`` stood before the header; joined files have others.

@@ -76,7 +76,7 @@ class RowBlock:
 class Rows:
     """A stream of the rows of a source, with the decisions made about its columns and format.
 
-    While iterating, ``notices`` counts what is worth a warning. A second pass starts again; the standard input has
+    While iterating, ``notices`` counts the notices by kind. A second pass starts again; the standard input has
     only one. Cells are split at the separator only where the options say ``multi_label=True``, for it takes all rows
     to infer it: to score a model on a stream, set it to that of the model.
     """
@@ -253,7 +253,7 @@ class Examples:
         texts: the texts.
         labels: the labels of each; one for each text unless ``multi_label``.
         multi_label: whether a text may have any number of labels.
-        notices: sentences to tell the user.
+        notices: sentences for the user.
         name: name of the source.
         text_columns: the columns that were read as text.
         label_columns: the columns that were read as labels.

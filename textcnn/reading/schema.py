@@ -39,7 +39,7 @@ class Schema:
         text_columns: joined to the text; empty: not known, as in folders of earlier versions.
         label_columns: columns of the labels.
         form: form of the label cells.
-        names: the model's labels; a spelling that it knows is kept as it is.
+        names: the model's labels, whose spelling is kept.
     """
 
     text_columns: tuple[str, ...] = ()

@@ -170,7 +170,7 @@ class Source:
         ``cat`` leaves them, are dropped and counted as ``marks``.
 
         Args:
-            notices: counts what is worth a warning.
+            notices: counts the notices by kind.
             newline: as for :func:`open`.
             longest: lines of as many characters come in pieces, below ``LONGEST``; from there they are an error.
             part: part of the decompressed bytes; none: all.

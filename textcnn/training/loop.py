@@ -188,7 +188,7 @@ class _Training:
             facts = {"fit": dataclasses.asdict(self._fit), "epochs": self._epochs}
             checkpoints.finish(State(facts, with_prefix("model", self._learner.weights())))
         else:
-            checkpoints.tidy()  # an interrupt may have come between a write and the removal of what it replaces
+            checkpoints.tidy()  # an interrupt may have come between a write and the removal of older files
 
     def _out_of_patience(self) -> bool:
         patience = self._config.patience

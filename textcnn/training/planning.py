@@ -41,7 +41,7 @@ def planned_fit(
 
     Args:
         build: makes the learner, for settings whose epochs are a number, and a reporter that it tells of every step.
-        expected: time and memory of an epoch; asked where training is not finished yet.
+        expected: returns time and memory of an epoch; called only if training is not finished yet.
         config: training settings.
         steps_per_epoch: number of steps.
         num_rows: training rows.

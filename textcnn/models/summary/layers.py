@@ -33,7 +33,7 @@ class Layer:
         parameters: numbers the layer owns; 0 where an earlier line has counted them.
         multiply_adds: products for one text or image, see :func:`textcnn.models.summary.formulas.multiply_adds`.
         share: of the time of a pass; of an encoder what its own layers leave; none if the layer has no call of its own.
-        source: the layer whose receptive field this one's goes on from; none: the input, or no field.
+        source: the layer whose receptive field this one extends; none: the input, or no field.
     """
 
     name: str
