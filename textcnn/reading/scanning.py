@@ -36,7 +36,7 @@ class Cut(Protocol):
     """Interface of the functions that cut bytes into rows."""
 
     def __call__(self, data: npt.NDArray[np.uint8], /, *, is_last: bool, most_rows: int) -> Scanned:
-        """Cut the complete rows at the start of ``data``, at most ``most_rows``; ``is_last`` marks the end of the file."""
+        """Cut the complete rows at the start of ``data``, at most ``most_rows``; ``is_last``: the file ends with it."""
 
 
 Careful = Callable[[Part], Iterator[Record]]
