@@ -34,6 +34,7 @@ class Labels:
         if not counts or (len(counts) < 2 and not multi_label):
             shown = ", ".join(f"{name!r}: {count}" for name, count in counts.items()) or "none"
             raise DataError(f"expected at least two labels to tell apart, found {shown}; check the label column")
+        # Sorted, so that the ids of labels do not depend on the order of the rows.
         return cls(tuple(sorted(counts)), multi_label)
 
     def __len__(self) -> int:

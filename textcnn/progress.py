@@ -85,6 +85,7 @@ class Remembering(Silent):
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter, self.said = reporter, list[str]()
+        # Bound methods instead of forwarding ones, because step is called often.
         for name in ("start", "step", "epoch", "stop"):
             setattr(self, name, getattr(reporter, name))
 
@@ -175,6 +176,7 @@ class Together(Silent):
 
     def _tell(self, name: str, *what: Any) -> None:
         stop: StopTraining | None = None
+        # Every reporter is called even if one stops training, so that bars and files are completed.
         for reporter in self._reporters:
             try:
                 getattr(reporter, name)(*what)

@@ -54,6 +54,7 @@ def split_indices(
         room = round(test_fraction * len(rows))
         for _, equal in groupby(rows, key=digests.__getitem__):
             copies = list(equal)
+            # A group larger than the room left stays in train; smaller ones after it may still fill test.
             if len(copies) <= room:
                 test.update(copies)
                 room -= len(copies)

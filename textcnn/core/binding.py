@@ -77,6 +77,7 @@ class Core:
     def __init__(self, path: Path) -> None:
         self.c = ctypes.CDLL(str(path))
         self.c.tc_sources.restype = c_char_p
+        # A stale library after a change of sources would fail in ways that are hard to recognize.
         if SOURCES.is_dir() and self.c.tc_sources() != fingerprint().encode():
             raise ImportError(f"{path.name} was built from other sources than those here; install the package again")
         for name, (gives, takes) in _SIGNATURES.items():

@@ -135,8 +135,8 @@ def build(target: Path, *, tag: str | None = None, more: Sequence[str] = ()) -> 
     """Compile the shared library and move it to ``target`` when that has succeeded.
 
     Args:
-        target: its path.
-        tag: of PLATFORMS, whose library zig makes; none: that of this machine, by :func:`compiler`.
+        target: path of the library.
+        tag: a key of PLATFORMS to cross-compile for by zig; none: build for this machine by :func:`compiler`.
         more: further flags, such as ``-Werror`` or those of a sanitizer.
 
     Raises:

@@ -18,7 +18,7 @@ from textcnn.core.binding import Core, address, loaded
 from textcnn.core.threads import num_threads
 from textcnn.errors import NoMemoryError
 
-_lock = threading.RLock()  # collected garbage may hold a trainer, which gives its pool back
+_lock = threading.RLock()  # reentrant: garbage collection may free a trainer, which returns its pool, at any time
 _free: dict[int, list[c_void_p]] = {}  # by number of threads
 
 
@@ -114,7 +114,7 @@ def pointer(array: Array, kind: type[np.generic], *shape: int | None) -> ctypes.
     """Return a ctypes pointer to an array of that dtype and shape (by default one axis of any length).
 
     Raises:
-        TypeError: it is of another kind or shape, or not contiguous.
+        TypeError: the array has another dtype or shape, or is not contiguous.
     """
     wanted: Sequence[int | None] = shape or (None,)
     return ctypes.c_void_p(address(array, kind, wanted, "an array"))
@@ -149,8 +149,8 @@ def call_with_pool(name: str, threads: int | None, *arguments: Any) -> int:
     """Call a function that takes a thread pool first; a single thread passes a null pool.
 
     Args:
-        name: of the function.
-        threads: of the pool; none: :func:`textcnn.core.threads.num_threads`.
+        name: name of the function.
+        threads: threads of the pool; none: :func:`textcnn.core.threads.num_threads`.
         arguments: those after the pool.
 
     Raises:

@@ -62,6 +62,7 @@ class ChunkTable:
         numbers, offsets, progress = np.empty(most, np.int64), np.empty(len(ends) + 1, np.int64), _Progress()
         given = pointer(data, np.uint8), whole(len(data)), pointer(ends, np.int64), whole(len(ends))
         found = pointer(numbers, np.int64), whole(most), pointer(offsets, np.int64)
+        # The core stops when an array is full, and continues after it has been enlarged here.
         while True:
             table = Table(
                 self._seed,
@@ -104,7 +105,7 @@ def take_ragged(
     """Concatenate the ragged rows numbered ``rows``; return their values and the offsets of the result.
 
     Args:
-        values: of all rows.
+        values: entries of all rows.
         offsets: where each row begins; there may be more entries than rows.
         rows: ``(R,)``.
     """
@@ -127,7 +128,7 @@ def place_tokens(
     Args:
         data: UTF-8 of B texts, one after another.
         ends: ``(B,)``, where each ends.
-        numbers: of the chunks of all texts.
+        numbers: chunk numbers of all texts.
         spans: where the tokens of each numbered chunk begin in ``lows`` and ``highs``.
         lows: characters from the start of a chunk to that of a token.
         highs: to its end.

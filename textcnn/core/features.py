@@ -18,8 +18,8 @@ Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
 _BLOCK = 1 << 18  # tokens that a thread weighs at a time
-_PART = 1 << 17  # tokens whose pairs are about as many as a table in a cache holds
-_TOGETHER = 1 << 23  # tokens whose pairs are parted together
+_PART = 1 << 17  # tokens whose bigram table still fits into the processor's cache
+_TOGETHER = 1 << 23  # tokens whose bigrams are partitioned in one pass
 _NO_BOUND = 2**63 - 1
 
 
@@ -29,7 +29,7 @@ def count_ngrams(ids: Ids, offsets: Integers, num_types: int) -> tuple[Integers,
     The key of a word is its id, that of a pair ``(first + 1) << 32 | second``.
 
     Args:
-        ids: of N texts.
+        ids: token ids of N texts.
         offsets: ``(N + 1,)``, where each text begins.
         num_types: larger ids have no features.
 
@@ -98,7 +98,7 @@ class NgramIndex:
     """Maps n-grams to rows of the feature table.
 
     Args:
-        keys: as :func:`count_ngrams` gives them.
+        keys: as returned by :func:`count_ngrams`.
 
     Raises:
         ValueError: a key is below 0.
@@ -122,14 +122,14 @@ class NgramIndex:
     ) -> tuple[Ids, Floats, Integers]:
         """Return feature rows and weights ``(M,)`` of all texts, and the offsets ``(N + 1,)`` of each text's features.
 
-        Rows ascend within a text. A feature that a text holds n times weighs ``logarithms[n - 1] * idf``, divided by
-        the root of the sum of squares of its text.
+        Rows ascend within a text. A feature that occurs n times in a text weighs ``logarithms[n - 1] * idf``,
+        divided by the l2 norm of its text.
 
         Args:
-            ids: of N texts.
+            ids: token ids of N texts.
             offsets: ``(N + 1,)``, where each text begins.
             idf: ``(F,)``.
-            logarithms: as many as a text holds a feature at most (:func:`largest_count`).
+            logarithms: one for each count up to :func:`largest_count`.
 
         Raises:
             ValueError: an id is below 0, the offsets do not ascend, or a logarithm is missing.
@@ -226,10 +226,10 @@ def drop_words(ids: Ids, offsets: Integers, rows: Integers, rates: Floats, unkno
     """Replace ids by ``unknown`` where a hash of state, row and position, mapped to [0, 1), is below the rate.
 
     Args:
-        ids: of B texts.
+        ids: token ids of B texts.
         offsets: ``(B + 1,)``.
         rows: ``(B,)``, the numbers of the texts.
-        rates: of each id.
+        rates: drop probability of each id.
         unknown: takes the place.
         state: 64 bits.
 

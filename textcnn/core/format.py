@@ -35,10 +35,10 @@ class Piece:
 
     Attributes:
         data: bytes of all entries.
-        begins: where each begins.
-        ends: where each ends.
+        begins: start offset of each entry.
+        ends: end offset of each entry.
         codes: ``(R,)`` int32, the entry of each row; none: row r has entry r, or all have the only one.
-        form: how it is written.
+        form: how its entries are escaped.
     """
 
     data: Bytes
@@ -67,7 +67,7 @@ def join_rows(pieces: Sequence[Piece], num_rows: int, delimiter: str = ",") -> t
     Args:
         pieces: of each row, in order.
         num_rows: R.
-        delimiter: between cells of CSV: a cell that holds one is quoted.
+        delimiter: delimiter of CSV; cells that contain it are quoted.
 
     Raises:
         ValueError: entries that there are not.

@@ -30,13 +30,13 @@ class Shape:
     """The hyperparameters from which the sizes and names of all weights follow.
 
     Attributes:
-        widths: of the windows, in the order of the features; ascending where they are nested.
+        widths: window widths, in the order of the features; ascending where they are nested.
         is_nested: whether the widths share one bank of filters.
         num_filters: F.
         dim: D of one channel.
         num_labels: C.
         num_outputs: O, C or 1 for two labels through a sigmoid.
-        has_fixed_channel: whether a channel that is not trained stands before the trained one.
+        has_fixed_channel: whether a frozen channel precedes the trained one.
         has_mean: whether the mean of the word vectors is a feature.
         has_ngrams: whether there is a table of n-gram rows.
         has_wide: whether there is a linear branch.
@@ -117,10 +117,8 @@ class PaddedWeights:
         return sum(array.nbytes for array in (self.dense, *self._tables().values()))
 
     def weights(self, into: Mapping[str, Array] | None = None) -> dict[str, Array]:
-        """Return copies of all weights by name, without padding; tables reuse the memory of ``into``, if given.
-
-        Fresh memory costs more than the copy.
-        """
+        """Return copies of all weights by name, without padding; tables reuse the memory of ``into``, if given."""
+        # Allocating fresh memory costs more than the copy itself: its pages are mapped on first access.
         found = dict(self._others)
         for name, table in self._tables().items():
             own = table[:, : self._width(name)]

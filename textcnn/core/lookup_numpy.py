@@ -4,7 +4,7 @@ Every function fills ``out`` and adds in an order that depends on the text alone
 of integers are exact. So both versions give the same bits for any batch and any number of threads; NumPy uses one.
 
 Shapes: R rows of a table, S taps of a row, G sizes, F filters of a size (a multiple of 16), C labels, B texts of N
-tokens in all. Text b holds the tokens ``offsets[b]`` to ``offsets[b + 1]``.
+tokens in all. Text b has the tokens ``offsets[b]`` to ``offsets[b + 1]``.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def pool(
     Windows reach over both ends of a text, and a place outside it adds nothing.
 
     Args:
-        products: ``(R, S, F)`` float32 or int8; row 0 is zeros and stands for every place outside a text.
+        products: ``(R, S, F)`` float32 or int8; row 0 is zeros, for every position outside a text.
         rows: ``(N,)``, the row of every token.
         offsets: ``(B + 1,)``.
         sizes: ``(G,)``, how many words the windows of each group of filters have.
@@ -101,10 +101,10 @@ def winners(
 
     Args:
         products: as for :func:`pool`; so are ``rows``, ``offsets``, ``sizes``, ``first_taps``, ``out`` and ``threads``.
-        rows: of every token.
-        offsets: of the texts.
-        sizes: of the windows.
-        first_taps: of the windows.
+        rows: row of every token.
+        offsets: offsets of the texts.
+        sizes: window sizes.
+        first_taps: first tap of each window size.
         out: ``(B, G, F)``.
         places: ``(B, G, F)``, counted from the text's first token; below 0 where the window begins outside.
         threads: at most.
@@ -227,7 +227,7 @@ def add_features(
 
     Args:
         table: ``(features, C)`` float32.
-        scale: what the table is multiplied by.
+        scale: factor of the table.
         rows: features of every text.
         weights: float32, of every feature.
         offsets: ``(B + 1,)``, where the features of each text begin.

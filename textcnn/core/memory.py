@@ -49,7 +49,7 @@ def zeros(shapes: Mapping[str, Sequence[int]]) -> dict[str, npt.NDArray[np.float
 def use_one_arena() -> None:
     """Limit malloc to one arena for all threads (mallopt(3)); no effect without glibc.
 
-    Threads that pass large arrays on to each other leave as much memory unused in arenas of their own.
+    When threads pass large arrays to each other, each thread's own arena would retain as much freed memory.
     """
     with suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").mallopt(_M_ARENA_MAX, 1)

@@ -65,7 +65,7 @@ class ExactProduct:
     """Matrix product ``vectors (n, D) -> (n, K)`` with the rows of ``weights (K, D)``, in exact integers.
 
     Attributes:
-        bits: of the whole numbers that a vector becomes.
+        bits: precision to which vectors are quantized.
         whole: ``(D, K)``, the weights as whole numbers of 26 bits at most.
         scales: ``(K,)``, the power of two that each is to be multiplied with.
     """

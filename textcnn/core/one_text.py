@@ -30,17 +30,17 @@ class Weights:
         num_types: V; ids from V on are those of unseen words.
         unknown: the id of unknown words; none: the tokenizer has none.
         longest: words that the filters see; none: all.
-        sizes: ``(G,)`` words of the windows.
+        sizes: ``(G,)``, window sizes in words.
         first_taps: ``(G,)``.
-        ngrams: finds the rows of the wide features; none: there is no wide branch.
-        idf: ``(F,)`` float32 of the wide features.
+        ngrams: index of the wide features; none without a wide branch.
+        idf: ``(F,)`` float32, inverse document frequencies of the wide features.
         logarithms: float64, one more than those of 1, 2, ...
         table: ``(F, C)`` float32 of the wide branch.
-        scale: of the wide branch.
+        scale: factor of the wide branch.
         output_bias: ``(C,)`` int64, in units of 2^-36.
         bias: ``(G * K,)`` float32 of the filters.
         head: ``(G * K, C)`` float32.
-        activation: its name.
+        activation: name of the activation.
     """
 
     num_types: int
@@ -63,13 +63,13 @@ class Memory(NamedTuple):
     """The cached chunks and type rows.
 
     Attributes:
-        table: of chunks, as :meth:`textcnn.core.chunks.ChunkTable.arrays` gives it, without the first.
-        starts: of the chunks.
-        letters: of the chunks.
+        table: hash table of chunks from :meth:`textcnn.core.chunks.ChunkTable.arrays`.
+        starts: offsets of the chunks in ``letters``.
+        letters: bytes of the chunks.
         chunk_ids: ids of all chunks.
-        chunk_offsets: where those of each chunk begin.
-        row_of: ``(V,)`` or longer, the row of each type; -1: it has none.
-        row_of_unseen: the same for unseen words.
+        chunk_offsets: offset of each chunk's ids.
+        row_of: ``(V,)`` or longer, the cached row of each type; -1 if it has none.
+        row_of_unseen: the cached row of each unseen word, likewise.
         products: ``(R, S, F)``.
         means: ``(R, C)``.
         clipped: ``(R,)``.
@@ -120,7 +120,7 @@ class OneText:
         best: the largest sums ``(1, G, F)`` of the last text, float32 or int16.
         rest: ``(1, C)``, what the mean, the wide branch and the bias add, in units of 2^-36.
         logits: ``(1, C)`` float64, of float32 rows alone.
-        facts: of the last text.
+        facts: further results for the last text.
     """
 
     def __init__(self, core: Core, weights: Weights) -> None:
@@ -150,7 +150,7 @@ class OneText:
         """Classify a text; return whether all of its chunks and types were cached, so that the results are valid.
 
         Raises:
-            ValueError: sizes or numbers of what is remembered do not fit together.
+            ValueError: the caches are inconsistent.
         """
         status: int = self._call(*self._given, data, len(data), *self._made)
         if status < 0:
@@ -162,6 +162,7 @@ class OneText:
         num_labels, width = len(own.output_bias), memory.products.shape[2]
         if memory.chunk_offsets.ndim != 1 or len(memory.row_of) < own.num_types:
             raise TypeError(f"expected rows of {own.num_types} types, got {len(memory.row_of)}")
+        # Checked once here, so that a call does not pay for it.
         chunks = Table(
             0,
             address(memory.table, np.uint64, (None, 2), "a table of chunks"),

@@ -109,7 +109,7 @@ def adagrad_entries(weight: Floats, total: Floats, rows: Integers, grad: Floats,
     Args:
         weight: ``(V, D)``.
         total: ``(V,)``.
-        rows: ``(E,)``, any of them as often as it likes.
+        rows: ``(E,)``, with repetitions.
         grad: ``(E, D)``.
         rate: step size.
 

@@ -105,7 +105,7 @@ def scan_rows(data: Bytes, form: TableForm, *, is_last: bool, most_rows: int) ->
 
     Args:
         data: UTF-8.
-        form: of the table.
+        form: dialect of the table.
         is_last: whether the table ends with the data.
         most_rows: at most so many.
     """

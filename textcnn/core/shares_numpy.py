@@ -111,7 +111,7 @@ def strongest(
     Args:
         offsets: ``(B + 1,)``, where the values of each text begin.
         values: ``(M,)``.
-        top: how many of each text, at most.
+        top: largest number of values to choose in each text.
         ends: ``(B + 1,)``, where the chosen ones of each text begin: at most ``top`` of each.
         order: is filled with their numbers.
         rest: ``(B,)``, is filled with the sums of the others.

@@ -22,7 +22,7 @@ def split_words(data: Bytes, ends: Integers, form: WordForm) -> tuple[Bytes, Int
     Args:
         data: UTF-8 of the chunks, one after another; lone surrogates are read as U+FFFD.
         ends: ``(K,)``, where each ends.
-        form: of which tokenizer.
+        form: the form of the tokenizer.
 
     Raises:
         TypeError: the arrays are of another kind.

@@ -38,7 +38,7 @@ class Trainer:
         weights: the weights.
         network: how they are used.
         objective: how they are trained.
-        threads: of the loops; results do not depend on it.
+        threads: number of threads; results do not depend on it.
 
     Raises:
         NoMemoryError: there is no room.
@@ -61,7 +61,7 @@ class Trainer:
         if not self._trainer:
             raise ValueError("expected sizes of a one-layer network that fit each other")
 
-    def __del__(self) -> None:
+    def __del__(self) -> None:  # also runs after an __init__ that raised, when attributes are missing
         if getattr(self, "_trainer", None):
             self._c.tc_trainer_free(self._trainer)
         if getattr(self, "_pool", None):
@@ -85,6 +85,7 @@ class Trainer:
     def load(self, weights: Mapping[str, npt.NDArray[Any]]) -> None:
         """Set all weights, by name."""
         self.weights.load(weights)
+        # The core keeps packed copies of the dense weights.
         self._c.tc_trainer_refresh(self._trainer)
 
     def is_finite(self) -> bool:
@@ -109,7 +110,7 @@ class Trainer:
             rows: ``(B,)``.
             rates: step sizes.
             word_state: with row and place it decides which words are dropped.
-            mask_state: likewise for features.
+            mask_state: generator state of feature dropout, likewise.
         """
         loss = c_double()
         step = StepStruct(rates.dense, rates.word, rates.ngram, rates.wide, word_state, mask_state)
@@ -119,6 +120,7 @@ class Trainer:
 
     def probe(self, corpus: Corpus, rows: Integers, word_state: int, mask_state: int) -> None:
         """Do the work of a step without its update, to be timed."""
+        # Gradients alone: the rates in the step are not used.
         loss, step = c_double(), StepStruct(0, 0, 0, 0, word_state, mask_state)
         arguments = *self._training(corpus, rows), byref(step), None, None, None, None, byref(loss)
         self._done(self._c.tc_train_gradients(*arguments))

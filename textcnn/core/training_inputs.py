@@ -115,13 +115,13 @@ class Objective:
     """Loss and regularization, constant over all steps; names as in :class:`textcnn.config.TrainingConfig`.
 
     Attributes:
-        smoothing: of labels.
-        focal_gamma: of the focal loss.
+        smoothing: label smoothing.
+        focal_gamma: gamma of the focal loss.
         dropout: share of the maxima that is dropped.
         shared_dropout: whether the same filters are dropped in all texts of a batch.
-        clip_norm: of the dense gradient; 0: none.
-        max_norm: of a row of the head; 0: none.
-        weight_decay: of dense weights.
+        clip_norm: largest norm of the dense gradient; 0: no limit.
+        max_norm: largest norm of a row of the head; 0: no limit.
+        weight_decay: decoupled decay of dense weights.
         unknown_id: takes the place of dropped words.
         word_dropout: ``(ids,)`` float32, the rate of each type; none: no word is dropped.
         class_weights: ``(C,)`` float32.
@@ -204,6 +204,7 @@ class Corpus:
             presence,
             address(texts.weights, np.float32, [num_texts], "weights"),
         )
+        # One check per corpus: afterwards the core's loops index without bounds checks.
         if not _ends_match(texts) or c.tc_corpus_check(byref(network), byref(self.struct)) != 0:
             raise ValueError("expected ids, rows and targets within the sizes of the network, and rising offsets")
 

@@ -28,7 +28,7 @@ class VectorTables:
     """Embedding tables from which the vectors of types are composed.
 
     Attributes:
-        fixed: ``(V, D')`` float32, a channel that was not trained and stands before the other; none: no such channel.
+        fixed: ``(V, D')`` float32, a frozen channel that precedes the trained one; none without it.
         words: ``(V, D)`` float32.
         ngrams: ``(rows, D)`` float32; none: no n-grams.
         adds: whether the mean of the n-grams is added to the word's row; else it is a mean of all of them.
@@ -132,7 +132,7 @@ def fill_rows(
     Args:
         tables: as for :func:`compose`; so are ``types``, ``bags``, ``offsets`` and ``threads``.
         product: its weights are those of the taps, then those of the shares.
-        layout: of the rows.
+        layout: layout of the rows.
         types: ``(n,)``.
         bags: rows of n-grams.
         offsets: ``(n + 1,)``.

@@ -20,7 +20,7 @@ def probabilities(logits: npt.NDArray[np.floating], labels: Labels, temperature:
         # exp of a negative number only: no overflow, and exact far out on both sides
         small = np.exp(-np.abs(z))
         return np.where(z >= 0, 1 / (1 + small), small / (1 + small))
-    # Of one row, what stands around these sums costs more than they do: the ufuncs' own methods have least of it.
+    # For a single row, overhead costs more than these sums; the ufuncs' own methods have the least of it.
     shifted = np.exp(z - np.maximum.reduce(z, axis=1, keepdims=True))
     return np.asarray(shifted / np.add.reduce(shifted, axis=1, keepdims=True))
 

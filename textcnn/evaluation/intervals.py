@@ -51,7 +51,7 @@ def score_intervals(
     Args:
         truth: the true labels of each row, one row at least.
         given: the labels that a model gave each row.
-        labels: those the model knows.
+        labels: labels of the model.
         seed: decides the samples.
     """
     names = [*labels.names, *sorted({name for row in truth for name in row} - set(labels.names))]

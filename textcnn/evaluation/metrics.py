@@ -123,11 +123,11 @@ class Confusion:
     """A confusion matrix.
 
     Attributes:
-        names: of rows and columns.
+        names: labels of rows and columns.
         counts: ``(L, L)``. Single-label: rows with the true label of the line and the label given of the column.
             Multi-label: on the diagonal, rows whose label was given rightly; elsewhere, rows that lack the label of the
             line and were given that of the column wrongly.
-        folded: how many labels stand together in the last line and column, called ``(others)``; 0: all are shown.
+        folded: number of labels merged in the last row and column, called ``(others)``; 0: all are separate.
     """
 
     names: tuple[str, ...]

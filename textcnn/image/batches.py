@@ -83,7 +83,7 @@ class ImageInputs:
     Attributes:
         shape: (C, H, W) of every image.
         mean: of each channel over the training images, in the units of the raw pixels.
-        std: likewise.
+        std: standard deviation of each channel, likewise.
     """
 
     shape: tuple[int, int, int]

@@ -150,7 +150,7 @@ def read_pictures(
 
     Args:
         pictures: name and content of each: a path, or a picture that Pillow has opened.
-        source: where they come from, for messages.
+        source: name of the source, for messages.
         size: height and width all are scaled to (bilinear); none: they are to have one size.
         channels: 1 (grey) or 3 (colour) for all; none: 3 if some picture has colours.
 

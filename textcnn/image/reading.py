@@ -30,7 +30,7 @@ class Images:
     Attributes:
         pixels: ``(N, C, H, W)``, uint8 (0 to 255) or float32; C is 1 or 3.
         labels: one name an image, or None where the source has none.
-        name: where they come from, e.g. ``train``.
+        name: name of the set, e.g. ``train``.
         files: the path of each picture inside its folder, or None where images have no files of their own.
     """
 

@@ -12,7 +12,7 @@ from textcnn.tokenization.batch import Batch
 
 
 class BagEncoder(nn.Module):
-    """``(U, D) -> (B, D)``: the mean of the vectors of all words and, if asked for, of all n-grams of words.
+    """Encoder ``(U, D) -> (B, D)``: the mean of the vectors of all words and, if asked for, of all word n-grams.
 
     Without n-grams word order does not exist for it, and it has no parameters; with them, ``ngram_rows * D``.
     Character n-grams belong to the word vectors, and come with the setting ``subwords``.

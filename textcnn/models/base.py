@@ -62,7 +62,7 @@ class TextClassifier(nn.Module):
         encoder: an architecture of this folder.
         head: features to logits.
         wide: a linear model that shares no weights with the network; or none.
-        wide_scale: how much its logits count in the sum.
+        wide_scale: factor of its logits in the sum.
     """
 
     def __init__(

@@ -24,8 +24,8 @@ class DeepEncoder(nn.Module):
 
     Args:
         embedding_dim: D.
-        kind: of the blocks, a name of :data:`textcnn.nn.block_variants.KINDS`.
-        num_blocks: how many.
+        kind: kind of the blocks, a name of :data:`textcnn.nn.block_variants.KINDS`.
+        num_blocks: number of blocks.
         num_filters: F, channels of each.
         kernel_size: h, odd; of inception blocks several.
         norm: a name of :data:`textcnn.nn.norms.NORMS`.

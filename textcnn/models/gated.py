@@ -21,7 +21,7 @@ class GatedEncoder(nn.Module):
     Args:
         embedding_dim: D.
         num_filters: F.
-        num_blocks: how many.
+        num_blocks: number of blocks.
         kernel_size: h, odd.
         norm: a name of :data:`textcnn.nn.norms.NORMS`.
         dropout: share of the features set to 0 in training.

@@ -44,7 +44,7 @@ class StatePooling(nn.Module):
     """Pools states ``(B, T, F)`` to ``(B, F)`` by ``max``, ``mean``, ``last`` or ``attention``.
 
     Args:
-        pooling: ``last`` is the final state of each direction: a backward net has read all when it stands at the start.
+        pooling: ``last`` is the final state of each direction: a backward net has read the whole text at its start.
         num_features: F, of both directions.
         bidirectional: the second half of the states is that of a net that reads backwards.
 

@@ -17,14 +17,14 @@ from textcnn.tokenization.batch import Batch
 class TCNEncoder(nn.Module):
     """Encoder ``(U, D) -> (B, F)``: causal residual blocks whose dilation doubles: 1, 2, 4, ... words.
 
-    A unit sees ``1 + 2 (h - 1) (2^num_blocks - 1)`` words back. The paper normalises weights; ``norm`` stands in its
+    A unit sees ``1 + 2 (h - 1) (2^num_blocks - 1)`` words back. The paper normalises weights; ``norm`` takes its
     place. Parameters: two convolutions a block, ``F * (I * h + 1) + F * (F * h + 1)`` with I = D at first and then F;
     each norm 2 F; where D is not F, ``F * (D + 1)`` and a norm for the shortcut.
 
     Args:
         embedding_dim: D.
         num_filters: F.
-        num_blocks: how many.
+        num_blocks: number of blocks.
         kernel_size: h.
         norm: a name of :data:`textcnn.nn.norms.NORMS`.
         pooling: ``max``, ``mean`` or ``last``; the last word has seen all before it, as the paper has it.

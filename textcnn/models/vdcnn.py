@@ -30,7 +30,7 @@ class VDCNNEncoder(nn.Module):
         num_filters: channels of the first level.
         k: values kept of each channel.
         hidden_size: H, units of both dense layers; 2048 in the paper.
-        shortcut: add what a pair reads to what it gives; in the paper it pays from depth 29 on.
+        shortcut: add each pair's input to its output; in the paper this helps from depth 29 on.
         dropout: share set to 0 in training, after each dense layer; the paper has none.
 
     Raises:

@@ -32,7 +32,7 @@ def initial_weights(
     """Return the initial weights of ``kim``, a pure function of the arguments for any number of threads.
 
     Args:
-        config: of the model.
+        config: config of the model.
         num_types: V, rows of the word table.
         num_ngrams: rows of the n-gram table; 0: no sub-words.
         num_features: rows of the n-gram branch, which start at 0; none: no such branch.
@@ -157,7 +157,7 @@ def merged_weights(members: Sequence[Weights], config: ModelConfig) -> Weights:
 
     Args:
         members: weights of ``kim`` models of one config, over the same types, n-grams and wide features.
-        config: of each; the merged model is of the config that :func:`merged_config` gives.
+        config: config of each member; :func:`merged_config` returns that of the merged model.
     """
     settings, found = KimSettings.of(config), {}
     for name in members[0]:

@@ -18,7 +18,7 @@ BOTTLENECK = 4  # channels out to channels within, as in ResNet-50
 class ResidualBlock(Block):
     """``activation(f(x) + x)``, f two convolutions (He et al. 2016, arXiv 1512.03385), then pooling.
 
-    Where channels or stride change, a convolution of width 1 stands in the place of x.
+    Where channels or stride change, the shortcut is a convolution of width 1.
 
     Args:
         dim: 1 for sequences, 2 for images.
@@ -26,7 +26,7 @@ class ResidualBlock(Block):
         out_channels: K.
         kernel_size: odd; the sizes are kept at stride 1.
         bottleneck: f is three convolutions, of widths 1, ``kernel_size`` and 1, on K / 4 channels within.
-        stride: of the first convolution (bottleneck: of the middle one), and of the shortcut.
+        stride: stride of the first convolution (bottleneck: of the middle one), and of the shortcut.
         padding: ``same`` or ``causal``.
         dilation: distance between the taps of the filters.
         norm: a name of :data:`textcnn.nn.norms.NORMS`.
@@ -189,11 +189,11 @@ class GatedBlock(Block):
         in_channels: C.
         out_channels: K.
         kernel_size: F.
-        stride: of the convolution.
+        stride: stride of the convolution.
         padding: as for :class:`textcnn.nn.blocks.ConvBlock`.
         dilation: distance between the taps of a filter.
         norm: a name of :data:`textcnn.nn.norms.NORMS`, over values and gates.
-        activation: of the values; identity in the paper (GLU), tanh in its forerunner (GTU).
+        activation: activation of the values; identity in the paper (GLU), tanh in its forerunner (GTU).
         pooling: see :class:`textcnn.nn.blocks.Pooling`.
 
     Raises:

@@ -122,7 +122,7 @@ class ConvBlock(Block):
         padding: P, zeros added at each end. ``"same"``: ``W / S`` rounded up comes out (odd ``kernel_size`` only).
             ``"causal"``: the same, with all zeros in front (sequences only).
         dilation: distance between the taps of a filter.
-        groups: parts of the channels that do not see each other.
+        groups: groups of channels that are convolved separately.
         norm: a name of :data:`textcnn.nn.norms.NORMS`.
         activation: a name of :data:`ACTIVATIONS`.
         pooling: see :class:`Pooling`.

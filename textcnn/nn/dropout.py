@@ -21,7 +21,7 @@ class Step:
     """Training context whose dropout masks are seeded per row (counter-based), not by torch's global generator.
 
     Attributes:
-        seed: of the run.
+        seed: seed of the run.
         epoch: from 0.
         rows: ``(B,)`` numbers of the batch's rows among the training rows.
         first: number of the first row of the whole batch, of which ``rows`` may be a part.
@@ -41,7 +41,7 @@ class Step:
         """Return numbers in [0, 1), ``(B, *sizes)``, a function of seed, epoch, row, position and call count.
 
         Args:
-            sizes: of a row.
+            sizes: shape of a row.
             shared: all rows have the same, those of the first row of the whole batch: ``(1, *sizes)``.
         """
         rows = np.array([self.first]) if shared else self.rows

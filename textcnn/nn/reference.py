@@ -25,11 +25,11 @@ def conv_max(
 
     Args:
         embedded: ``(U, D)`` vectors of the batch's unique types.
-        weights: for each kernel size h, ``(F, D, h)``, as ``nn.Conv1d`` holds them.
+        weights: for each kernel size h, ``(F, D, h)``, as in ``nn.Conv1d``.
         biases: for each kernel size, ``(F,)``.
         inverse: ``(N,)``; token n has the vector ``embedded[inverse[n]]``.
-        offsets: ``(B + 1,)``; text b holds the tokens ``offsets[b]`` to ``offsets[b + 1]``.
-        keep: ``(B, sum of F)`` of 0 and 1: where 0 the score is 0 and has no gradient, so that a twin need not find it.
+        offsets: ``(B + 1,)``; text b has the tokens ``offsets[b]`` to ``offsets[b + 1]``.
+        keep: ``(B, sum of F)`` of 0 and 1: where 0 the score is 0 and has no gradient, so that a kernel may skip it.
 
     Returns:
         ``(B, sum of F)`` scores before any activation, in the order of ``weights``; a text without tokens has zeros.
@@ -58,10 +58,10 @@ def bag_sum(table: Tensor, rows: Tensor, offsets: Tensor, weights: Tensor, *, sp
     Args:
         table: ``(V, D)``.
         rows: ``(E,)`` rows of the table, bag after bag.
-        offsets: ``(K + 1,)``; bag k holds the entries ``offsets[k]`` to ``offsets[k + 1]``.
+        offsets: ``(K + 1,)``; bag k has the entries ``offsets[k]`` to ``offsets[k + 1]``.
         weights: ``(E,)``; they have no gradient.
         sparse: the table's gradient is a sparse tensor of rows.
-        merge: a twin may add up the entries of a row in the sparse gradient; without it there is one for each entry
+        merge: a kernel may sum the entries of a row in the sparse gradient; without it there is one for each entry
             of a bag, which an optimizer that counts examples needs.
 
     Returns:

@@ -92,7 +92,7 @@ def parse_list(text: str) -> list[Any] | dict[str, Any] | None:
 
     Brackets are those of JSON and Python (``[...]``), of a Python tuple of strings or numbers (``('a', 'b')``), of a
     set or a Postgres array (``{a,"b c"}``), of a dictionary (``{'a': 1.0}``), or of numpy (``array([np.True_])``).
-    Words outside quotes that stand for nothing (``None``, ``null``) are None.
+    Unquoted null words (``None``, ``null``) become None.
     """
     text = _plain(text.strip())
     brackets = text[:1] + text[-1:]
@@ -163,7 +163,7 @@ def read_weight(cell: Any, column: str, name: str, line: int) -> float:
     """Parse the weight of a row in the loss.
 
     Raises:
-        DataError: the cell holds no finite number of 0 or more.
+        DataError: the cell is no finite number of 0 or more.
     """
     try:
         weight = math.nan if isinstance(cell, bool) else float(cell)

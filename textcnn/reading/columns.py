@@ -27,8 +27,8 @@ class Header:
     Args:
         names: the cells of the header line.
         rows: the cells of the first rows.
-        notices: counts what is worth a warning.
-        path: of the file, for messages.
+        notices: counts the notices by kind.
+        path: path of the file, for messages.
         delimiter: between cells.
         has_sep: whether a line ``sep=`` stood before the header; joined files have others.
 
@@ -165,8 +165,8 @@ class Columns(NamedTuple):
     Attributes:
         text: joined to the text.
         label: hold the labels.
-        weight: holds the weight of a row.
-        notices: what the user should know of the choice.
+        weight: column of the row weights.
+        notices: notes for the user about the choice.
         guessed: whether the text was chosen by usual names alone.
     """
 
@@ -181,10 +181,10 @@ def choose_columns(table: Table, options: DataConfig, labels: str, like: Schema 
     """Choose the columns of text, label and weight; a weight column is used only if asked for.
 
     Args:
-        table: what is read.
+        table: the table to be read.
         options: may name the columns, or give their positions from 1 where no column has such a name.
         labels: ``required``, ``optional`` or ``ignored``.
-        like: of a model, whose columns go before usual names; a notice says where others are read.
+        like: schema of a model, whose columns take precedence over usual names; a notice says if others are read.
 
     Raises:
         DataError: a named column is not there, or none has a usual name, or one column is to be two of the three.

@@ -66,7 +66,7 @@ class Unpacked(NamedTuple):
     Attributes:
         stream: a buffered stream with ``peek`` and ``read1``.
         name: of the file that they are: without an ending such as ``.gz``, or that of the member of an archive.
-        aside: how many other files the archive has.
+        aside: number of other files in the archive.
     """
 
     stream: Any

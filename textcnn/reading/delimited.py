@@ -164,7 +164,7 @@ class Cells:
 
         Args:
             lines: with their ends.
-            notices: counts what is worth a warning.
+            notices: counts the notices by kind.
             before: lines before these.
             width: cells of a row; 0: these are the first lines, which show it.
         """
@@ -234,14 +234,14 @@ def tab_cells(
     """Yield the cells of each row with its line number; lines whose quotes are text are counted.
 
     Quotes are syntax where they pair up on the line and that does not spoil the number of cells, which is that of the
-    header. A quoted cell goes on in the next lines, up to the one that closes it, where the first has too few cells;
-    or, which is a guess and counted, where it is the last cell and each of these lines has too few.
+    header. A quoted cell continues on the next lines, up to the one that closes it, if the first line has too few
+    cells; or, which is a guess and counted, if it is the last cell and each of these lines has too few.
 
     Args:
         lines: with their ends.
-        notices: counts what is worth a warning.
-        reader: knows quotes, and what escapes them.
-        name: of the file, for messages.
+        notices: counts the notices by kind.
+        reader: the csv reader, with its rules of quotes and escapes.
+        name: name of the file, for messages.
         before: lines before these.
         width: cells of a row; 0: these are the first lines, which show it.
 

@@ -161,7 +161,7 @@ def file_table(path: Path | None, options: DataConfig, like: Schema = NEW) -> Ta
     Args:
         path: of the file or folder.
         options: format, encoding, quotes, and columns, by whose names a header is known.
-        like: of a model, by whose columns a header is known too.
+        like: schema of a model, by whose columns a header is recognized too.
 
     Raises:
         ConfigError: an unknown format, encoding, kind of quotes or escape.

@@ -37,7 +37,7 @@ def json_table(source: Source, names: Sequence[str] = ()) -> Table:
 
     Args:
         source: the file.
-        names: what columns of texts are called, the likeliest first: an object that has one may be a row itself.
+        names: usual names of text columns, most likely first; an object that has one may be a row itself.
     """
     is_document = _is_document(source.head_text(), source.name, names)
 

@@ -25,7 +25,7 @@ class LabelReader:
         name: the source, for messages.
         form: how the cells are written, as far as it is known; a cell is split only where ``multi_label`` is True.
         strip: blanks around a label do not count.
-        known: the spelling that a model has of a label, by that spelling and by the usual one of its number.
+        known: the model's label names, by themselves and by their canonical spelling.
         spellings: filled with the spelling of each label that had another.
     """
 

@@ -76,7 +76,7 @@ class RowBlock:
 class Rows:
     """A stream of the rows of a source, with the decisions made about its columns and format.
 
-    While iterating, ``notices`` counts what is worth a warning. A second pass starts again; the standard input has
+    While iterating, ``notices`` counts the notices by kind. A second pass starts again; the standard input has
     only one. Cells are split at the separator only where the options say ``multi_label=True``, for it takes all rows
     to infer it: to score a model on a stream, set it to that of the model.
     """
@@ -221,7 +221,7 @@ def open_rows(
             a pyarrow Table, a datasets.Dataset, or a :class:`~textcnn.reading.source.Source`.
         options: format, encoding and columns, where they are not found out.
         labels: whether there must, may, or need not be a label column.
-        like: of a model; the columns that it was trained on are read where they are there and no others are asked for.
+        like: schema of a model, whose columns are read if they exist and no others are asked for.
 
     Raises:
         ConfigError: an unknown format or encoding.
@@ -253,13 +253,13 @@ class Examples:
         texts: the texts.
         labels: the labels of each; one for each text unless ``multi_label``.
         multi_label: whether a text may have any number of labels.
-        notices: sentences to tell the user.
-        name: where they come from.
+        notices: sentences for the user.
+        name: name of the source.
         text_columns: the columns that were read as text.
         label_columns: the columns that were read as labels.
         weights: how much each row counts in the loss, ``(N,)`` float64, above 0; none: all the same.
-        form: how the labels were written.
-        source: what was read, as :meth:`Rows.describe` says it.
+        form: detected form of the label cells.
+        source: description of the source by :meth:`Rows.describe`.
     """
 
     texts: Sequence[str]
@@ -315,7 +315,7 @@ def read_examples(
         data: as for :func:`open_rows`.
         options: as for :func:`open_rows`; with a ``weight_column`` there are weights.
         multi_label: overrides that of ``options`` and of ``like``, and what would be inferred.
-        like: of a model or of its training rows, to read test rows alike.
+        like: schema of a model or of its training rows, to read test rows alike.
         drop_unlabelled: leave out rows without a label; else they stay, with no label.
 
     Raises:

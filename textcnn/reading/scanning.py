@@ -36,7 +36,7 @@ class Cut(Protocol):
     """Interface of the functions that cut bytes into rows."""
 
     def __call__(self, data: npt.NDArray[np.uint8], /, *, is_last: bool, most_rows: int) -> Scanned:
-        """Cut the complete rows at the start of ``data``."""
+        """Cut the complete rows at the start of ``data``, at most ``most_rows``; ``is_last``: the file ends with it."""
 
 
 Careful = Callable[[Part], Iterator[Record]]
@@ -55,8 +55,8 @@ class Scanner:
     Attributes:
         source: the file.
         columns: names of the cells of a row.
-        cut: cuts bytes into rows; its arguments say whether the file ends with them, and how many rows may be cut.
-        careful: the careful reader's rows of a part of the file.
+        cut: cuts bytes into rows; see :class:`Cut`.
+        careful: the reference reader, which yields the rows of a part of the file.
         goes_on: whether a row that is odd may go on in the next line, which it is given too; none: it never does.
         foreign: bytes that only the careful reader understands; from the first of them on it reads the rest.
     """
@@ -167,7 +167,7 @@ class _Instead:
 
     Args:
         columns: names of the cells of a row.
-        found: where cells are; is changed.
+        found: positions of the cells; updated in place.
         used: bytes that they are in.
     """
 

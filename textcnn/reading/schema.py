@@ -38,8 +38,8 @@ class Schema:
     Args:
         text_columns: joined to the text; empty: not known, as in folders of earlier versions.
         label_columns: columns of the labels.
-        form: how they were written.
-        names: the model's labels; a spelling that it knows is kept as it is.
+        form: form of the label cells.
+        names: the model's labels, whose spelling is kept.
     """
 
     text_columns: tuple[str, ...] = ()

@@ -57,10 +57,10 @@ class Source:
     Files can be opened any number of times; the standard input and pipes (``again`` False) only once.
 
     Args:
-        path: of the file.
-        encoding: of its text.
+        path: path of the file.
+        encoding: encoding of its text.
         opener: opens a file that is not of this machine, any number of times, as a buffered stream of bytes.
-        name: what messages call that file; its ending tells the format.
+        name: name of the file in messages; its extension tells the format.
         row_groups: of a Parquet file, the only ones to read; none: all.
 
     Raises:
@@ -170,10 +170,10 @@ class Source:
         ``cat`` leaves them, are dropped and counted as ``marks``.
 
         Args:
-            notices: counts what is worth a warning.
+            notices: counts the notices by kind.
             newline: as for :func:`open`.
             longest: lines of as many characters come in pieces, below ``LONGEST``; from there they are an error.
-            part: of the unpacked bytes; none: all.
+            part: part of the decompressed bytes; none: all.
 
         Raises:
             DataError: a byte that is not of the encoding, with its offset; a line of ``LONGEST`` characters.

@@ -53,7 +53,7 @@ def expected_unknown(inputs: TextPipeline, encoded: Ragged, *, known: int = 0) -
         known: types that the vocabulary would have without these texts: its first ones.
 
     Returns:
-        None where that says nothing: without a token, and for pieces of words, of which there is always one.
+        None where no estimate is possible: without tokens, and for sub-word tokenizers, whose pieces cover any word.
     """
     if not len(encoded.ids) or not inputs.tokenizer.has_whole_words:
         return None

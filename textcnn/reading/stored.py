@@ -39,7 +39,7 @@ def memory_bound(storage: str) -> float:
         return -1
     if storage == "memory" or not hasattr(os, "sysconf"):  # Windows tells its memory elsewhere
         return math.inf
-    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # torchrun's, each of which holds the rows
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # of torchrun; each one stores all rows
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2 / _HUNGER / processes
 
 
@@ -100,7 +100,7 @@ class StoredTexts(Sequence[str]):
     """Texts in a memory-mapped Arrow file.
 
     Args:
-        dataset: one column, ``text``; `datasets` maps the file and remembers which rows were selected.
+        dataset: one column, ``text``; `datasets` maps the file and records the selected rows.
     """
 
     def __init__(self, dataset: datasets.Dataset) -> None:
@@ -132,7 +132,7 @@ class ArrayWriter:
     """Writes an array to a file piece by piece, then memory-maps it.
 
     Args:
-        dtype: of its numbers.
+        dtype: dtype of the array.
     """
 
     def __init__(self, dtype: npt.DTypeLike) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from textcnn.reading.source import Source
 
 Record = tuple[int, dict[str, Any]]  # line or row number from 1, and the cells by column
-Opened = tuple[tuple[str, ...], Iterator[Record]]  # what opening a source gives: its columns, then its rows
+Opened = tuple[tuple[str, ...], Iterator[Record]]  # result of opening a source: its columns and its rows
 Start = Callable[[Counter[str]], Opened]
 
 SHORT_FLOATS = ("float16", "float32")  # types of numpy that are no Python float
@@ -30,8 +30,8 @@ class Table:
     Iterating reads it once, and again where the source can be opened again.
 
     Args:
-        name: path, or what stands for it in messages, as ``<list>``.
-        format: how it is read, as ``csv``.
+        name: the path, or a placeholder such as ``<list>``, for messages.
+        format: name of the format, such as ``csv``.
         start: opens the source and counts surprises in the counter it is given.
         again: whether ``start`` can be called a second time (not so for the standard input).
         strip_labels: blanks around a label do not count, as in text files.

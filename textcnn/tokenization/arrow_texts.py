@@ -36,7 +36,7 @@ class ArrowTexts(Sequence[str]):
     def of_arrow(cls, column: Any) -> ArrowTexts | None:
         """Return the texts of a pyarrow Array or ChunkedArray, without a copy if it has a single chunk.
 
-        None where it holds other values, nulls, or bytes that are not UTF-8.
+        None if it has other values, nulls, or bytes that are not UTF-8.
         """
         import pyarrow
 

@@ -30,7 +30,7 @@ class Batch:
     """A batch of B texts with N tokens in all and U unique types.
 
     Attributes:
-        offsets: ``(B + 1,)`` int64; text b holds tokens ``offsets[b]`` to ``offsets[b + 1]``.
+        offsets: ``(B + 1,)`` int64; text b has tokens ``offsets[b]`` to ``offsets[b + 1]``.
         unique: ``(U,)`` int64 type ids, ascending: a word vector is made once for each.
         inverse: ``(N,)`` int64; token n is of type ``unique[inverse[n]]``.
         labels: ``(B,)`` int64, or ``(B, C)`` float32 of 0 and 1 (multi-label), or none.

@@ -134,7 +134,7 @@ class ChunkMemory:
     def _clear(self) -> None:
         self.changes += 1
         self._table = core.twin("chunks").ChunkTable()
-        self._chunks = _Rows()  # ids of each chunk; V + k is the k-th of the unseen words remembered here
+        self._chunks = _Rows()  # ids of each chunk; V + k is the k-th cached unseen word
         form = self._tokenizer.word_form
         self._words = None if form is None else Words(form, self._tokenizer.vocabulary)
         self._word_ids = np.empty(0, np.int32) if self._words is None else self._words.ids  # and room for more

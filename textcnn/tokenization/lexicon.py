@@ -101,7 +101,7 @@ class Lexicon:
     Args:
         tokenizer: its vocabulary, in its order, are the types 0..V-1.
         rule: how n-grams are made and hashed.
-        num_kept: how many types at the end of the vocabulary came with pretrained vectors, not from training texts.
+        num_kept: number of types at the end of the vocabulary that come from pretrained vectors, not training texts.
     """
 
     def __init__(self, tokenizer: Tokenizer, rule: SubwordRule, *, num_kept: int = 0) -> None:

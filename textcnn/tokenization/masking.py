@@ -30,7 +30,7 @@ class WordDropout:
     Attributes:
         rates: ``(V,)`` float32, the probability for each type: the larger of a constant and ``a / (a + count)``, the
             rule of Kiperwasser & Goldberg 2016 (arXiv 1603.04351).
-        unknown_id: what takes a token's place.
+        unknown_id: id that replaces dropped tokens.
         seed: with it, an epoch, a row and a position decide; batch mates do not.
     """
 
@@ -119,7 +119,7 @@ class Blinding:
 
     Args:
         tokenizer: one of whole words.
-        phrases: the words of each with single blanks between them, as :func:`read_phrase` gives them.
+        phrases: the words of each with single blanks between them, as returned by :func:`read_phrase`.
 
     Raises:
         ConfigError: the tokenizer is none of whole words, or has no entry for unknown words.
@@ -181,8 +181,8 @@ def read_phrase(tokenizer: Tokenizer, lexicon: Lexicon | None, phrase: str, *, s
     """Normalize a phrase for :class:`Blinding`: its words as the tokenizer makes them, separated by blanks.
 
     Args:
-        tokenizer: that of the model.
-        lexicon: that of a model with sub-words.
+        tokenizer: tokenizer of the model.
+        lexicon: lexicon of a model with sub-words.
         phrase: as the user wrote it.
         single: whether it must be one word.
 

@@ -43,23 +43,23 @@ class Places(NamedTuple):
 class Spans:
     """Computes :meth:`textcnn.tokenization.tokenizer.Tokenizer.spans` for many texts, cached by chunk.
 
-    Where blanks part texts for the tokenizer too, it sees every chunk (what stands between two blanks) once. Any
+    If the tokenizer never looks across blanks, it processes every chunk (text between two blanks) once. Any
     number of threads may ask; they take turns.
 
     Args:
         tokenizer: whose tokens they are of.
-        most_chunks: chunks remembered at once; then all is forgotten.
+        most_chunks: number of cached chunks beyond which the cache is cleared.
     """
 
     def __init__(self, tokenizer: Tokenizer, *, most_chunks: int = MOST_CHUNKS) -> None:
         self._tokenizer, self._most_chunks = tokenizer, most_chunks
-        self._parted = refusal(tokenizer) is None
+        self._is_local = refusal(tokenizer) is None
         self._lock = threading.Lock()
         self._forget()
 
     def __call__(self, texts: Sequence[str]) -> Places:
         """Return the offsets of all tokens."""
-        if not self._parted:
+        if not self._is_local:
             return _by_tokenizer(self._tokenizer, texts)
         with self._lock:
             if len(self._table) > self._most_chunks:

@@ -63,7 +63,7 @@ class TextPipeline:
     def compiled_memory(self) -> ChunkMemory | None:
         """Return the chunk cache for the core; none if the tokenizer allows no cache, or words are blinded.
 
-        What is remembered is what stands in the text, and only :meth:`encode` hides it.
+        The cache has the ids of the text itself; blinded words are masked only by :meth:`encode`.
         """
         return None if self.blinded else self._chunks
 

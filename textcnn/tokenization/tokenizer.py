@@ -328,7 +328,7 @@ def _of_types(config: TextConfig, vocabulary: dict[str, int], trained: bytes) ->
     """Build a pipeline with these types.
 
     Args:
-        config: which pipeline.
+        config: settings of the pipeline.
         vocabulary: ids of the types.
         trained: the JSON of a trained model, for byte pairs.
     """

@@ -61,11 +61,11 @@ class Words:
     """Assigns consecutive numbers to the distinct words of chunks.
 
     Args:
-        form: what a word is.
+        form: form of the tokenizer.
         vocabulary: ids of words, which have the first numbers.
 
     Attributes:
-        ids: of the words of the vocabulary, by their numbers.
+        ids: vocabulary ids of the words, by word number.
     """
 
     def __init__(self, form: WordForm, vocabulary: Mapping[str, int] | None = None) -> None:

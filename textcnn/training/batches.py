@@ -129,12 +129,12 @@ class Epochs:
     Attributes:
         inputs: makes batches of encoded rows.
         encoded: N training rows.
-        targets: of all rows.
+        targets: targets of all rows.
         config: decides the order, and with its seed the masks of dropout.
-        loss: knows what the loss of a batch is divided by.
+        loss: the loss, which determines the divisor of a batch.
         augment: further arguments of ``inputs.batch``, such as word dropout.
         group: the processes that share the batches.
-        device: where batches go.
+        device: device of the batches.
     """
 
     inputs: Any

@@ -29,7 +29,7 @@ class State:
     """Progress of a fit, as saved in a checkpoint.
 
     Attributes:
-        facts: what JSON can hold.
+        facts: JSON values.
         tensors: the rest, arrays by name.
     """
 
@@ -109,6 +109,7 @@ class Checkpoints:
             with partial.open("rb") as file:
                 os.fsync(file.fileno())
             partial.rename(self._folder / f"{name}-{_checksum(partial)}{SUFFIX}")
+            # A rename is durable only after its folder has been synchronized.
             _sync_folder(self._folder)
         except (OSError, safetensors.SafetensorError) as err:
             partial.unlink(missing_ok=True)

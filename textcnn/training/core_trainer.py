@@ -77,8 +77,8 @@ class CoreLearner:
         corpus: the training rows.
         order: the rows of every batch of an epoch.
         sizes: ``(N,)`` tokens of each row, as the network sees it.
-        config: how to train; its epochs are a number.
-        num_steps: of the whole training, over which the rates decay.
+        config: training settings; epochs must be a number.
+        num_steps: steps of the whole training, over which the learning rates decay.
         reporter: receives every step.
     """
 

@@ -69,13 +69,13 @@ def learn(
         train: the rows to learn from.
         dev: rows that choose the best epoch; none: all epochs are run.
         labels: the labels of the logits.
-        config: how to train; open settings are resolved by the number of rows.
+        config: training settings; open ones are resolved by the number of rows.
         reporter: receives every step.
         device: where the model is trained; it is back on the CPU afterwards.
         augment: further arguments of ``inputs.batch`` for training batches, such as word dropout.
-        watch: holds the run to its limits, and has its checkpoints.
-        run: says what decides the weights besides ``config``, by name; asked only where checkpoints are kept.
-        road: that of torch, and why it was chosen.
+        watch: enforces the run's limits, and provides its checkpoints.
+        run: returns the inputs besides ``config`` that determine the weights, by name; called only with checkpoints.
+        road: the torch backend, and why it was chosen.
 
     Raises:
         ConfigError: no time or memory is left for training, or the checkpoints are of another run.

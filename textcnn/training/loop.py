@@ -16,7 +16,7 @@ from textcnn.progress import Reporter, StopTraining
 from textcnn.training.checkpoints import FitCheckpoints, State, of_prefix, with_prefix
 from textcnn.training.distributed import ALONE, ProcessGroup, weights_digest
 
-ROLLBACKS = 3  # times that training goes back to good weights with half the rates before it gives up
+ROLLBACKS = 3  # rollbacks to good weights with halved learning rates before training gives up
 
 Evaluate = Callable[[], dict[str, float]]
 Arrays = dict[str, npt.NDArray[Any]]
@@ -172,6 +172,7 @@ class _Training:
             fit.stopped, fit.problem = "diverged", str(err)
         finally:
             self._reporter.stop()
+        # An interrupted run without dev rows keeps its latest weights, which are newer than those of its last epoch.
         if self._best.epoch and (self._evaluate or fit.stopped in ("done", "patience", "diverged")):
             self._best.restore()
         fit.best_epoch = self._best.epoch
@@ -187,7 +188,7 @@ class _Training:
             facts = {"fit": dataclasses.asdict(self._fit), "epochs": self._epochs}
             checkpoints.finish(State(facts, with_prefix("model", self._learner.weights())))
         else:
-            checkpoints.tidy()  # an interrupt may have come between a write and the removal of what it replaces
+            checkpoints.tidy()  # an interrupt may have come between a write and the removal of older files
 
     def _out_of_patience(self) -> bool:
         patience = self._config.patience

@@ -59,7 +59,7 @@ class BranchLoss(nn.Module):
             branches: logits ``(B, C)`` of each branch.
             targets: ``(B,)`` ids, or ``(B, C)`` of 0 and 1.
             weights: ``(B,)``, how much each row counts; none: 1.
-            divisor: of the sum, for rows that are a part of a batch: the :meth:`divisor` of the whole; none: their own.
+            divisor: divisor of the sum; for a part of a batch, the :meth:`divisor` of the whole; none: of these rows.
         """
         divisor = self.divisor(targets) if divisor is None else divisor
         loss = _mean(self._of_rows(branches.main, targets, self.smoothing), weights, divisor)

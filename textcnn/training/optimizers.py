@@ -108,7 +108,7 @@ class Optimizers:
 
     Attributes:
         steps: done so far.
-        share: of the planned rates; less than 1 after a loss that was no number.
+        share: factor of the planned learning rates; less than 1 after a diverged loss.
     """
 
     def __init__(self, members: Mapping[str, Optimizer], decay: Callable[[int], float]) -> None:

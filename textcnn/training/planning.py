@@ -41,16 +41,16 @@ def planned_fit(
 
     Args:
         build: makes the learner, for settings whose epochs are a number, and a reporter that it tells of every step.
-        expected: time and memory of an epoch; asked where training is not finished yet.
-        config: how to train.
-        steps_per_epoch: how many there are.
+        expected: returns time and memory of an epoch; called only if training is not finished yet.
+        config: training settings.
+        steps_per_epoch: number of steps.
         num_rows: training rows.
         reporter: receives progress.
         evaluate: dev metrics of the weights as they stand, or none.
         metric: the one that decides.
-        dev_rows: how many they are.
-        watch: holds the run to its limits, and has its checkpoints.
-        deciding: says what decides the weights besides ``config``, by name; asked only where checkpoints are kept.
+        dev_rows: number of dev rows.
+        watch: enforces the run's limits, and provides its checkpoints.
+        deciding: returns the inputs besides ``config`` that determine the weights; called only with checkpoints.
 
     Raises:
         ConfigError: no time or memory is left for training, or the checkpoints are of another run.
@@ -92,7 +92,7 @@ def dev_scores(logits: Callable[[], npt.NDArray[np.floating]], dev: Part[Any], l
     """Return a function that computes dev metrics of the current weights, multi-label at freshly fitted thresholds.
 
     Args:
-        logits: of the dev rows, ``(N, C)``.
+        logits: returns logits ``(N, C)`` of the dev rows.
         dev: the rows.
         labels: of the columns.
     """

@@ -53,9 +53,9 @@ def time_steps(
 
     Args:
         step: the work of a training step, without moving a weight.
-        batches: of an epoch.
-        steps_per_epoch: how many they are.
-        model_bytes: of weights and their state.
+        batches: batches of an epoch.
+        steps_per_epoch: number of batches.
+        model_bytes: bytes of weights and optimizer state.
     """
     times = []
     for batch in islice(batches, _PROBES):

@@ -39,7 +39,7 @@ class Learned:
         thresholds: ``(C,)``; 0.5 without dev rows.
         calibration: ECE on the dev rows before and after the temperature, or empty.
         dev: metrics on the dev rows, or none.
-        road: what the steps ran on, and why.
+        road: the backend that trained, and why.
     """
 
     fit: Fit
@@ -55,7 +55,7 @@ def calibrated(learned: Learned, logits: Logits, dev: Part[Any] | None, labels: 
     """Fit temperature and thresholds, and compute metrics, on the dev rows; without dev rows nothing changes.
 
     Args:
-        learned: how the fit went.
+        learned: result of the fit.
         logits: encoded rows to the model's logits ``(N, C)``.
         dev: the rows.
         labels: of the columns.

@@ -31,7 +31,7 @@ def shuffled_batches(
         batch_size: rows of a batch; the last one may have fewer.
         seed: decides the order, with the epoch.
         epoch: number of the epoch, from 0.
-        batch_tokens: a batch of more tokens is parted, so that long texts need no more memory than short ones; none:
+        batch_tokens: a batch of more tokens is split, so that long texts need no more memory than short ones; none:
             no batch is. A longer text is a batch of its own.
     """
     random = np.random.default_rng([seed, epoch])

@@ -40,6 +40,7 @@ class TorchGroup(ProcessGroup):
         """Sum dense gradients by one all_reduce, and gather the entries of all tables by one all_gather."""
         if dense:
             grads = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in dense]
+            # One large message is faster than many small ones.
             flat = self.sum(torch.cat([grad.reshape(-1) for grad in grads]))
             parts = torch.split(flat, [grad.numel() for grad in grads])
             for weight, grad, part in zip(dense, grads, parts, strict=True):

@@ -133,10 +133,10 @@ class NetworkLearner:
 
     Args:
         model: has ``branches(batch)``.
-        batches: gives the batches of an epoch by its number.
+        batches: returns the batches of an epoch by its number.
         loss: branches and targets to a scalar.
         config: epochs must be a number here.
-        steps_per_epoch: how many batches an epoch has.
+        steps_per_epoch: number of batches of an epoch.
         reporter: receives every step.
         group: the processes that train the network together.
     """

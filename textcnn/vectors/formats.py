@@ -44,7 +44,7 @@ def checked_dim(dim: int, name: str) -> int:
     """Return the dimension after checking that it is plausible.
 
     Raises:
-        DataError: it is not.
+        DataError: it is not plausible.
     """
     if not 1 <= dim <= WIDEST:
         raise DataError(f"expected vectors of 1 to {WIDEST:,} numbers, found {dim:,}", path=name)

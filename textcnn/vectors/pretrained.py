@@ -55,11 +55,11 @@ def read_vectors(path: str | Path, wanted: Collection[str], *, keep: int = 0, as
     Args:
         path: the file.
         wanted: words of the vocabulary.
-        keep: how many further words to take.
-        as_type: what the tokenizer makes of a word of the file, none if not one token; none: words stay as they are.
+        keep: number of further words to take.
+        as_type: maps a word of the file to a type, or none if it is not one token; none: words stay as they are.
 
     Raises:
-        DataError: the file cannot be read, or holds something else; with its line where it has lines.
+        DataError: the file cannot be read, or has another format; text formats report the line.
     """
     wanted = frozenset(wanted)
     source = Source(Path(path))

@@ -66,9 +66,9 @@ def draw(path: Sequence[Drawn], *, title: str, unit: str, image: tuple[int, int]
     """Return the drawing as an SVG document.
 
     Args:
-        path: what :func:`path_to` gave: at least one layer, the highest last.
-        title: what is drawn.
-        unit: what the places of the input are, ``tokens`` or ``pixels``.
+        path: result of :func:`path_to`: at least one layer, the highest last.
+        title: caption of the drawing.
+        unit: name of the input positions, ``tokens`` or ``pixels``.
         image: height and width of the input, to draw the fields as squares on it too; none: a text.
     """
     fields = [ReceptiveField(), *(layer.field for layer in path if layer.field)]

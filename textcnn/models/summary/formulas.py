@@ -61,7 +61,7 @@ def is_silent(module: nn.Module) -> bool:
 def multiply_adds(module: nn.Module, after: Flow) -> int:
     """Return the multiply-adds of a layer for one text or image: each weight is used once per output position.
 
-    A look-up is no product; biases, norms, activations and pooling are not counted.
+    Embedding lookups, biases, norms, activations and pooling are not counted.
     """
     if isinstance(module, nn.Embedding):
         return 0

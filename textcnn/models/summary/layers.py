@@ -27,13 +27,13 @@ class Layer:
     Attributes:
         name: as in the state dict.
         kind: class of the layer; ``pooling`` for the step from the last layer of an encoder to its features.
-        shape: of the output by the formula; none if there is no formula for this kind, or it did not run.
-        run_shape: of the output in a real pass; none if the layer did not run.
+        shape: shape of the output by the formula; none if there is no formula for this kind, or it did not run.
+        run_shape: shape of the output in a real pass; none if the layer did not run.
         field: tokens or pixels that one output value sees, and how many lie from value to value; none: all of them.
         parameters: numbers the layer owns; 0 where an earlier line has counted them.
         multiply_adds: products for one text or image, see :func:`textcnn.models.summary.formulas.multiply_adds`.
         share: of the time of a pass; of an encoder what its own layers leave; none if the layer has no call of its own.
-        source: the layer whose receptive field this one's goes on from; none: the input, or no field.
+        source: the layer whose receptive field this one extends; none: the input, or no field.
     """
 
     name: str
@@ -137,7 +137,7 @@ def block_layers(blocks: nn.Module, shape: Shape) -> LayerTable:
 
     Args:
         blocks: takes one tensor, gives one tensor.
-        shape: of one input without the batch axis, ``(C, L)`` or ``(C, H, W)``.
+        shape: shape of one input without the batch axis, ``(C, L)`` or ``(C, H, W)``.
 
     Raises:
         ConfigError: the blocks cannot take such an input.
