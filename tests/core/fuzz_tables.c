@@ -71,6 +71,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned
     if (offset > all || old > all - offset) return LLVMFuzzerMutate(data, size, most);
     uint64_t whole = (old + UNIT - 1) / UNIT * UNIT, item = (uint64_t)(entry[NAME + 1] - '0');
     if (whole > all - offset) whole = all - offset;
+    if (whole == 0) return LLVMFuzzerMutate(data, size, most);
     uint64_t changed = LLVMFuzzerMutate(data + TEXT + offset, old, whole);
     if (item >= 1 && item <= 8) changed -= changed % item;
     memcpy(entry + SIZE, &changed, sizeof changed);
