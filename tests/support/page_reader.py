@@ -59,10 +59,8 @@ class Reader:
             result = CliRunner().invoke(app, words[1:], catch_exceptions=False, env={"COLUMNS": "100"})
             assert result.exit_code == 0, result.output
             return result.stdout
-        env = {
-            **os.environ,
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        }  # of this textcnn
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # of this textcnn
+        env = {**os.environ, "PATH": path}
         done = subprocess.run(
             ["bash", "-c", command], capture_output=True, text=True, cwd=self.folder, timeout=60, env=env
         )
