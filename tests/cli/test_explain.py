@@ -138,6 +138,7 @@ def test_the_smallest_set_keeps_the_label(run):
     assert "of 7 words are enough" in run("what-if", "a good film with a bad plot", "--smallest")
 
 
+@pytest.mark.slow
 def test_what_cannot_be_asked_is_said(run, tmp_path):
     with pytest.raises(ConfigError, match="expects one of --synonyms, --vocabulary and --smallest, got several"):
         run("what-if", "good", "--vocabulary", "--smallest")

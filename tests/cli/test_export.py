@@ -31,6 +31,7 @@ def run(*args):
     return found
 
 
+@pytest.mark.slow
 def test_a_graph_and_its_tokenizer_are_written(model, tmp_path):
     pytest.importorskip("onnxruntime")
     said = run(model, "--format", "onnx", "-o", tmp_path / "new" / "film.onnx").stderr

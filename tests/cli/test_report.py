@@ -37,6 +37,7 @@ def run(*args):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "said"),
     [
