@@ -5,21 +5,13 @@ import json
 
 import pytest
 import torch
+from commands import invoke
 from pyarrow import parquet
-from typer.testing import CliRunner
 
 import textcnn
-from textcnn.errors import ArtifactError, ConfigError, DataError, TextCNNError
-from textcnn_cli import console
-from textcnn_cli.main import app
+from textcnn.errors import ArtifactError, ConfigError, DataError
 
 TINY = {"embedding_dim": 8, "num_filters": 4, "epochs": 1, "threads": 1}
-
-
-@pytest.fixture(autouse=True)
-def as_before():
-    yield
-    console.set_level(0)
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +26,10 @@ def models(tmp_path_factory):
 
 @pytest.fixture
 def classify(models):
-    def invoke(*args, model="single", input=None):
-        found = CliRunner().invoke(app, ["classify", str(models / model), *map(str, args)], input=input)
-        if isinstance(found.exception, TextCNNError):
-            raise found.exception
-        assert found.exit_code == 0, found.output
-        return found
+    def run(*args, model="single", input=None):
+        return invoke("classify", models / model, *args, input=input)
 
-    return invoke
+    return run
 
 
 def rows_of(found):

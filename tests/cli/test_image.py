@@ -11,16 +11,9 @@ from typer.testing import CliRunner
 import textcnn
 from textcnn.errors import ArtifactError, ConfigError, DataError, TextCNNError
 from textcnn.image.files import write_npz
-from textcnn_cli import console
 from textcnn_cli.main import app
 
 TINY = ["--threads", "1", "--batch-size", "8", "--set", "channels=[4, 4]", "--set", "hidden_size=16"]
-
-
-@pytest.fixture(autouse=True)
-def as_before():
-    yield
-    console.set_level(0)
 
 
 def textcnn_(*args):

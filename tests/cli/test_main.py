@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 import textcnn
 from textcnn.config import DataConfig, ModelConfig, TextConfig, TrainingConfig, describe
 from textcnn.core import plain
-from textcnn_cli import console
 from textcnn_cli.commands import COMMANDS, command
 from textcnn_cli.main import app, main
 
@@ -32,12 +31,6 @@ def run(*args, input=None, command=COMMAND, **environment):
         env=ENVIRONMENT | environment,
         check=False,
     )
-
-
-@pytest.fixture(autouse=True)
-def usual_level():
-    yield
-    console.set_level(0)
 
 
 @pytest.fixture(scope="module")
