@@ -181,6 +181,7 @@ def test_notices_of_the_reader_are_told(classify, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.process
 def test_faults_of_the_user_with_workers(classify, tmp_path):
     with pytest.raises(ConfigError, match=r"threshold must be in \[0, 1\] .* single_label_classification"):
         classify("a", "--threshold", "0.5", "--workers", "2", "--output", tmp_path / "out.csv")
@@ -190,6 +191,7 @@ def test_faults_of_the_user_with_workers(classify, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.process
 def test_workers_write_the_same_file(classify, thousand, tmp_path):
     for ending in (".csv", ".jsonl"):
         for workers in (1, 2):
