@@ -6,7 +6,7 @@ INSTALLED = $(VENV)/.installed
 CORE = $(VENV)/.core
 EXTRAS = demo,image,plot,report,serve,tune,hub,tensorboard,explain,export,ray,spark,docs,dev
 
-.PHONY: setup core wasm demo test test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz fuzz-core vulnerabilities other-pythons lean build wheels clean bench-train bench-classify core-check words
+.PHONY: setup core wasm demo test test-fast test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel wordnet with-glove with-fasttext accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz fuzz-core vulnerabilities other-pythons lean build wheels clean bench-train bench-classify core-check words
 
 setup: $(INSTALLED) $(CORE)
 
@@ -35,6 +35,10 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+# In about a minute: without tests that start processes, browsers or clusters, and without the slowest of the rest.
+test-fast: setup
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not (process or browser or cluster or slow)"
 
 # The same with the oldest versions of what pyproject.toml asks for.
 LOWEST = build/lowest

@@ -14,6 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pytest
 import torch
+from processes import starts_processes
 from skipping import skip_without
 
 from textcnn.core import Core, backend_info, library
@@ -26,10 +27,21 @@ HAS_DATA = DATA_VARIABLE in os.environ
 
 # They take a minute or more: begun last, one worker would be at them while the others have nothing left.
 LONG = ("test_the_commands_run", "test_the_tutorial_works_from_it", "test_killed_twice_it_goes_on_to_the_same_bytes")
+TESTS = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long ones first; the order is the same in every worker."""
+    """Mark what `make test-fast` leaves out, and put the long ones first; the order is the same in every worker."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        marks = {
+            "cluster": item.path.is_relative_to(TESTS / "cluster"),
+            "browser": "browser" in fixtures,
+            "process": starts_processes(item),
+        }
+        for mark, applies in marks.items():
+            if applies:
+                item.add_marker(mark)
     items.sort(key=lambda item: not item.name.startswith(LONG))
 
 

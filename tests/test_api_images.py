@@ -31,6 +31,7 @@ def digits(tmp_path_factory) -> Path:
 IMAGE = {"architecture": "lenet", "channels": [4, 4], "hidden_size": 16, "epochs": 3, "batch_size": 8}
 
 
+@pytest.mark.slow
 def test_images_train_like_texts(digits, tmp_path):
     config = Config.from_flat({**IMAGE, "epochs": 12, "dev_fraction": 0.2})
     runs = [run_images(digits / "train.npz", config, Silent(), test=digits / "test.npz") for _ in range(2)]

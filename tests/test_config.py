@@ -42,12 +42,14 @@ configs = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(config=configs)
 def test_a_config_is_the_same_after_a_trip_through_json(config):
     assert Config.from_dict(json.loads(json.dumps(config.to_dict(), allow_nan=False))) == config
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(config=configs)
 def test_sections_are_found_by_the_names_of_their_settings(config):

@@ -22,6 +22,7 @@ def test_single_targets_are_places_in_a_sorted_list_without_copies(rows):
     assert [(labels.names[target],) for target in targets] == rows
 
 
+@pytest.mark.slow
 @given(rows=multi_rows)
 def test_multi_label_targets_hold_each_row_as_a_set(rows):
     labels = Labels.collect(rows, multi_label=True)

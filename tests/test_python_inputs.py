@@ -200,6 +200,7 @@ def test_a_predictor_can_be_pickled_and_copied(folder, how):
     assert again.predict(ASKED) == model.predict(ASKED)
 
 
+@pytest.mark.slow
 def test_a_predictor_goes_to_a_spawned_process_without_its_folder(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "model")
     model = textcnn.load(tmp_path / "model")

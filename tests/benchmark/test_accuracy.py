@@ -41,6 +41,7 @@ def document():
     )
 
 
+@pytest.mark.slow
 def test_every_model_has_a_run_for_every_seed(document):
     models = {result["model"]: len(result["runs"]) for result in document["results"]}
     assert models == {
@@ -129,6 +130,7 @@ def test_a_folder_without_rows_is_told(tmp_path):
         load_splits(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_panel_is_a_table_and_a_picture(folder, tmp_path):
     found = run_panel(
         folder, {"split": [1], "whole": [1, 2]}, TINY, {"split": ["svm"], "whole": ["svm-char"]}, Silent()

@@ -98,6 +98,7 @@ def test_a_stopped_start_goes_on_where_it_was(tmp_path, monkeypatch):
     assert not output.with_name("found.json.partial").exists()
 
 
+@pytest.mark.slow
 def test_image_architectures_are_compared_on_images(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (24, 8, 8)).astype(np.uint8)
     images[::2] //= 4

@@ -198,6 +198,7 @@ def test_another_file_is_refused(tmp_path, content):
         read_document(tmp_path / "speed.json")
 
 
+@pytest.mark.slow
 def test_the_plot_is_a_picture_of_sensible_size(tmp_path):
     save_plot(document(both_phases()), tmp_path / "speed.png")
     height, width, _ = matplotlib.image.imread(tmp_path / "speed.png").shape
@@ -205,6 +206,7 @@ def test_the_plot_is_a_picture_of_sensible_size(tmp_path):
     assert 500 <= height <= 2000
 
 
+@pytest.mark.slow
 def test_one_phase_of_one_cell_can_be_drawn(tmp_path):
     save_plot(document([reference(), cell("lstm", 2, 1.5, 3)]), tmp_path / "speed.svg")
     drawn = (tmp_path / "speed.svg").read_text(encoding="utf-8")

@@ -32,6 +32,7 @@ class Listener(Silent):
         self.said.append(message)
 
 
+@pytest.mark.slow
 def test_a_run_gives_every_cell_as_json_and_can_be_told():
     config = SpeedConfig(lengths=(3, 7), batch_sizes=(2,), architectures=("lstm",), **TINY)
     listener = Listener()
@@ -60,6 +61,7 @@ def test_a_run_gives_every_cell_as_json_and_can_be_told():
     assert summarize(document) in to_markdown(document)
 
 
+@pytest.mark.slow
 def test_data_adds_an_epoch():
     config = SpeedConfig(
         lengths=(3,), batch_sizes=(2,), architectures=("rnn", "lstm"), epoch_architectures=("lstm",), **TINY
@@ -75,6 +77,7 @@ def test_data_adds_an_epoch():
     assert "an epoch of 160 of the 160 texts" in summarize(document)
 
 
+@pytest.mark.slow
 def test_an_epoch_may_be_one_of_some_texts():
     config = SpeedConfig(lengths=(3,), batch_sizes=(1,), architectures=("lstm",), epoch_texts=70, **TINY)
     document = run_speed(config, Silent(), data=ROWS)
@@ -82,6 +85,7 @@ def test_an_epoch_may_be_one_of_some_texts():
     assert "an epoch of 70 of the 160 texts" in summarize(document)
 
 
+@pytest.mark.slow
 def test_several_labels_a_text_are_fine():
     config = SpeedConfig(lengths=(3,), batch_sizes=(2,), architectures=("lstm",), **TINY)
     data = [{"text": f"word{i}", "label": ["a", "b"][: i % 3]} for i in range(9)]

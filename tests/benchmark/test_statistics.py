@@ -12,6 +12,7 @@ def test_a_constant_ratio_has_an_interval_of_no_width(random):
         assert statistic(2 * fast, fast, 0) == pytest.approx((2, 2, 2))
 
 
+@pytest.mark.slow
 def test_the_interval_holds_the_true_median_as_often_as_it_says(random):
     held = 0
     for trial in range(200):

@@ -17,6 +17,7 @@ def test_made_up_words_follow_zipfs_law():
     assert counts[:100].sum() / counts.sum() == pytest.approx(np.log(100) / np.log(1000), rel=0.1)
 
 
+@pytest.mark.slow
 def test_made_up_texts_are_a_function_of_the_seed():
     first, again, other = (synthetic_workload(SpeedConfig(vocabulary_size=100, seed=seed)) for seed in (1, 1, 2))
     assert (first.tokens.ids == again.tokens.ids).all()

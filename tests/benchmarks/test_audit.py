@@ -34,6 +34,7 @@ def test_flipped_labels_come_first(tmp_path):
     assert json.loads((tmp_path / "audit.json").read_text())["benchmark"] == "audit"
 
 
+@pytest.mark.slow
 def test_the_figure_is_the_mean_over_the_draws(tmp_path):
     document = run(0.05, seeds=(1, 2))
     assert [found["seed"] for found in document["runs"]] == [1, 2]

@@ -14,6 +14,7 @@ def quick(monkeypatch):
         monkeypatch.setattr(lookup, name, value)
 
 
+@pytest.mark.slow
 def test_document_and_tables(quick, tmp_path):
     folder = make().save(tmp_path / "model")
     data = tmp_path / "rows.csv"

@@ -67,6 +67,7 @@ def check_ours(document):
     assert narrow["bytes_per_token"] < wide["bytes_per_token"]
 
 
+@pytest.mark.slow
 def test_without_fasttext_its_parts_are_left_out_and_the_rest_is_kept(rows, monkeypatch):
     monkeypatch.setattr(peers, "fasttext_python", lambda: None)
     output = rows / "peers.json"

@@ -91,6 +91,7 @@ def test_training_stops_to_scale_where_the_exchange_is_the_step():
     assert stays[-1]["exchange"] > 0.9
 
 
+@pytest.mark.slow
 def test_two_processes_add_up_more_bytes_in_more_time():
     small, large = time_exchange([4_000, 8_000_000])
     assert small[0] == {"exchanges": 1, "bytes": 4_000}

@@ -26,6 +26,7 @@ def data(tmp_path):
     return str(path)
 
 
+@pytest.mark.slow
 def test_document_and_tables(model, data):
     document = serve.serve_benchmark(model, data, workers=(1, 2), clients=3, seconds=1.0, arguments=["benchmark"])
     json.dumps(document, allow_nan=False)
@@ -53,6 +54,7 @@ def test_spread_is_of_the_last_two_thirds():
     assert (found["rss_mb"][0], found["rss_spread"], found["pss_spread"]) == (50.0, 0.05, 0.0)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_asked_is_told(model, tmp_path):
     (tmp_path / "none.csv").write_text("text,label\n", encoding="utf-8")
     with pytest.raises(DataError):

@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
+
 from benchmarks import step
 
 
+@pytest.mark.slow
 def test_document_and_table(monkeypatch):
     monkeypatch.setattr(step, "DIM", 50)
     monkeypatch.setattr(step, "TYPES", 200)

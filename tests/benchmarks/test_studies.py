@@ -65,6 +65,7 @@ def imbalance(folder):
     return run_imbalance(folder, Silent(), seeds=[1, 2], settings=TINY)
 
 
+@pytest.mark.slow
 def test_the_rare_label_is_measured_under_every_remedy(imbalance):
     study = imbalance["studies"]["imbalanced-sst2"]
     assert study["train_counts"] == {"neg": 60, "pos": 1}

@@ -49,6 +49,7 @@ def test_a_row_meets_what_it_must_reach():
     assert Row("x", 9.0).reaches(None) is None
 
 
+@pytest.mark.slow
 def test_a_part_is_measured_and_the_others_stay(plan, tmp_path):
     output, table = tmp_path / "train.json", tmp_path / "train.md"
     machine = {"commit": "0" * 40, "cpu": "a processor", "cores": 2, "other_work": 0.0, "versions": {"numpy": "2"}}

@@ -32,6 +32,7 @@ def measured(tmp_path_factory):
     return done, folder / "new" / "speed.json"
 
 
+@pytest.mark.slow
 def test_json_is_the_last_line_and_the_file(measured):
     done, file = measured
     document = json.loads(done.stdout.splitlines()[-1])
@@ -41,6 +42,7 @@ def test_json_is_the_last_line_and_the_file(measured):
     assert "2 of 2: infer, 3 tokens, batch 2: kim" in done.stderr
 
 
+@pytest.mark.slow
 def test_tables_and_plot_are_remade_from_the_file(measured, tmp_path):
     _, file = measured
     done = run("--from", file, "--plot", tmp_path / "speed.png", "--table", tmp_path / "speed.md")
@@ -52,6 +54,7 @@ def test_tables_and_plot_are_remade_from_the_file(measured, tmp_path):
     assert "encoder parameters: kim 4,128, lstm " in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -70,12 +73,14 @@ def test_a_wrong_option_is_one_line_and_exit_2(arguments, message):
     assert done.stdout == ""
 
 
+@pytest.mark.slow
 def test_fewer_than_30_batches_are_refused_by_the_option():
     done = run("--batches", "29")
     assert done.returncode == 2
     assert re.search(r"--batches.* (x>=)?30\b", " ".join(done.stderr.replace("│", " ").split()))
 
 
+@pytest.mark.slow
 def test_accuracy_and_panel_write_what_they_print(tmp_path):
     texts = [(f"{word} film {i}", label) for i in range(10) for word, label in (("good", "pos"), ("bad", "neg"))]
     (tmp_path / "set").mkdir()

@@ -5,21 +5,13 @@ import json
 
 import pytest
 import torch
+from commands import invoke
 from pyarrow import parquet
-from typer.testing import CliRunner
 
 import textcnn
-from textcnn.errors import ArtifactError, ConfigError, DataError, TextCNNError
-from textcnn_cli import console
-from textcnn_cli.main import app
+from textcnn.errors import ArtifactError, ConfigError, DataError
 
 TINY = {"embedding_dim": 8, "num_filters": 4, "epochs": 1, "threads": 1}
-
-
-@pytest.fixture(autouse=True)
-def as_before():
-    yield
-    console.set_level(0)
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +26,10 @@ def models(tmp_path_factory):
 
 @pytest.fixture
 def classify(models):
-    def invoke(*args, model="single", input=None):
-        found = CliRunner().invoke(app, ["classify", str(models / model), *map(str, args)], input=input)
-        if isinstance(found.exception, TextCNNError):
-            raise found.exception
-        assert found.exit_code == 0, found.output
-        return found
+    def run(*args, model="single", input=None):
+        return invoke("classify", models / model, *args, input=input)
 
-    return invoke
+    return run
 
 
 def rows_of(found):
@@ -192,6 +180,8 @@ def test_notices_of_the_reader_are_told(classify, tmp_path):
     assert "note: 1 NUL character was replaced by a blank" in found.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.process
 def test_faults_of_the_user_with_workers(classify, tmp_path):
     with pytest.raises(ConfigError, match=r"threshold must be in \[0, 1\] .* single_label_classification"):
         classify("a", "--threshold", "0.5", "--workers", "2", "--output", tmp_path / "out.csv")
@@ -200,6 +190,8 @@ def test_faults_of_the_user_with_workers(classify, tmp_path):
         classify("a", "--workers", "2", model="nowhere")
 
 
+@pytest.mark.slow
+@pytest.mark.process
 def test_workers_write_the_same_file(classify, thousand, tmp_path):
     for ending in (".csv", ".jsonl"):
         for workers in (1, 2):

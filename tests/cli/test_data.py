@@ -8,16 +8,9 @@ from typer.testing import CliRunner
 from textcnn.datasets.catalogue import cards
 from textcnn.errors import DataError
 from textcnn.image.reading import read_images
-from textcnn_cli import console
 from textcnn_cli.main import app
 
 runner = CliRunner()
-
-
-@pytest.fixture(autouse=True)
-def _usual_level():
-    yield
-    console.set_level(0)
 
 
 def call(*arguments, **more):

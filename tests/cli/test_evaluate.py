@@ -4,21 +4,13 @@ import json
 
 import pytest
 import torch
-from typer.testing import CliRunner
+from commands import invoke
 
 import textcnn
-from textcnn.errors import ArtifactError, DataError, TextCNNError
-from textcnn_cli import console
-from textcnn_cli.main import app
+from textcnn.errors import ArtifactError, DataError
 
 TINY = {"embedding_dim": 8, "num_filters": 4, "epochs": 1, "threads": 1}
 ODD = ("[/x]", "[bold]:smile:")  # rich would take these for markup
-
-
-@pytest.fixture(autouse=True)
-def as_before():
-    yield
-    console.set_level(0)
 
 
 @pytest.fixture(scope="module")
@@ -33,16 +25,12 @@ def models(tmp_path_factory):
 
 @pytest.fixture
 def evaluate(models, tmp_path):
-    def invoke(content, *args, model="single", name="data.csv"):
+    def run(content, *args, model="single", name="data.csv"):
         path = tmp_path / name
         path.write_text(content, encoding="utf-8")
-        found = CliRunner().invoke(app, ["evaluate", str(models / model), str(path), *args])
-        if isinstance(found.exception, TextCNNError):
-            raise found.exception
-        assert found.exit_code == 0, found.output
-        return found
+        return invoke("evaluate", models / model, path, *args)
 
-    return invoke
+    return run
 
 
 def test_json_has_these_keys(evaluate, models):

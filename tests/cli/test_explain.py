@@ -3,18 +3,10 @@
 import json
 
 import pytest
+from commands import invoke
 from one_layer_models import make
-from typer.testing import CliRunner
 
-from textcnn.errors import ArtifactError, ConfigError, DataError, TextCNNError
-from textcnn_cli import console
-from textcnn_cli.main import app
-
-
-@pytest.fixture(autouse=True)
-def as_before():
-    yield
-    console.set_level(0)
+from textcnn.errors import ArtifactError, ConfigError, DataError
 
 
 @pytest.fixture(scope="module")
@@ -28,14 +20,10 @@ def models(tmp_path_factory):
 
 @pytest.fixture
 def run(models):
-    def invoke(command, *args, model="default"):
-        found = CliRunner().invoke(app, [command, str(models / model), *map(str, args)])
-        if isinstance(found.exception, TextCNNError):
-            raise found.exception
-        assert found.exit_code == 0, found.output
-        return found.stdout
+    def run(command, *args, model="default"):
+        return invoke(command, models / model, *args).stdout
 
-    return invoke
+    return run
 
 
 def check_sums(one):
@@ -138,6 +126,7 @@ def test_the_smallest_set_keeps_the_label(run):
     assert "of 7 words are enough" in run("what-if", "a good film with a bad plot", "--smallest")
 
 
+@pytest.mark.slow
 def test_what_cannot_be_asked_is_said(run, tmp_path):
     with pytest.raises(ConfigError, match="expects one of --synonyms, --vocabulary and --smallest, got several"):
         run("what-if", "good", "--vocabulary", "--smallest")

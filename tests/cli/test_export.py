@@ -3,19 +3,11 @@
 import re
 
 import pytest
+from commands import invoke
 from one_layer_models import make
-from typer.testing import CliRunner
 
 import textcnn
-from textcnn.errors import ArtifactError, ConfigError, TextCNNError
-from textcnn_cli import console
-from textcnn_cli.main import app
-
-
-@pytest.fixture(autouse=True)
-def as_before():
-    yield
-    console.set_level(0)
+from textcnn.errors import ArtifactError, ConfigError
 
 
 @pytest.fixture(scope="module")
@@ -24,13 +16,10 @@ def model(tmp_path_factory):
 
 
 def run(*args):
-    found = CliRunner().invoke(app, ["export", *map(str, args)])
-    if isinstance(found.exception, TextCNNError):
-        raise found.exception
-    assert found.exit_code == 0, found.output
-    return found
+    return invoke("export", *args)
 
 
+@pytest.mark.slow
 def test_a_graph_and_its_tokenizer_are_written(model, tmp_path):
     pytest.importorskip("onnxruntime")
     said = run(model, "--format", "onnx", "-o", tmp_path / "new" / "film.onnx").stderr

@@ -11,16 +11,9 @@ from typer.testing import CliRunner
 import textcnn
 from textcnn.errors import ArtifactError, ConfigError, DataError, TextCNNError
 from textcnn.image.files import write_npz
-from textcnn_cli import console
 from textcnn_cli.main import app
 
 TINY = ["--threads", "1", "--batch-size", "8", "--set", "channels=[4, 4]", "--set", "hidden_size=16"]
-
-
-@pytest.fixture(autouse=True)
-def as_before():
-    yield
-    console.set_level(0)
 
 
 def textcnn_(*args):
@@ -55,6 +48,7 @@ def here(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_training_tells_the_same_as_for_texts(here):
     summary = json.loads((here / "summary.json").read_text(encoding="utf-8"))
     assert set(summary) >= {"artifact", "architecture", "examples", "num_labels", "epochs", "dev", "test", "road"}
@@ -160,6 +154,7 @@ def pictures(tmp_path, random):
     return tmp_path / "pictures"
 
 
+@pytest.mark.slow
 def test_pictures_are_trained_on_named_and_scaled(pictures, tmp_path):
     model = tmp_path / "model"
     augmenting = ("--image-size", "8x6", "--random-shift", 1, "--random-flip", "--amp", "bf16")
@@ -183,6 +178,7 @@ def test_pictures_are_trained_on_named_and_scaled(pictures, tmp_path):
     assert json.loads(textcnn_("image", "evaluate", model, pictures, "--json").stdout)["n"] == 8
 
 
+@pytest.mark.slow
 def test_without_images_it_is_the_digits_that_come_with_scikit_learn(tmp_path, monkeypatch):
     from textcnn.datasets import catalogue
 

@@ -22,7 +22,7 @@ from textcnn.models.summary import formulas
 from textcnn.prediction.artifact import Artifact
 from textcnn.tokenization.pipeline import TextPipeline
 from textcnn.tokenization.tokenizer import Tokenizer
-from textcnn_cli import console, inspect
+from textcnn_cli import inspect
 from textcnn_cli.main import app
 
 runner = CliRunner()
@@ -35,12 +35,6 @@ def _one_thread():
     torch.set_num_threads(1)  # tiny tensors: a second thread only waits
     yield
     torch.set_num_threads(before)
-
-
-@pytest.fixture(autouse=True)
-def _usual_level():
-    yield
-    console.set_level(0)
 
 
 def call(*arguments, **more):

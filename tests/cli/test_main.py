@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 import textcnn
 from textcnn.config import DataConfig, ModelConfig, TextConfig, TrainingConfig, describe
 from textcnn.core import plain
-from textcnn_cli import console
 from textcnn_cli.commands import COMMANDS, command
 from textcnn_cli.main import app, main
 
@@ -32,12 +31,6 @@ def run(*args, input=None, command=COMMAND, **environment):
         env=ENVIRONMENT | environment,
         check=False,
     )
-
-
-@pytest.fixture(autouse=True)
-def usual_level():
-    yield
-    console.set_level(0)
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +70,7 @@ except SystemExit as stop:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "args", [["--help"], ["--version"], ["train", "-h"], ["classify", "-h"], ["image", "train", "-h"]]
 )
@@ -127,6 +121,7 @@ def test_the_version_says_on_request_why_there_is_no_core(monkeypatch):
     ]
 
 
+@pytest.mark.slow
 def test_a_variable_that_cannot_be_used_is_one_line():
     done = run("--version", "-v", TEXTCNN_CORE="sse")
     assert done.stderr == b"error: TEXTCNN_CORE must be none or one of baseline, avx2, avx512, got 'sse'\n"
@@ -176,6 +171,7 @@ def test_a_fault_of_the_user_is_one_line_and_exit_2(here, tmp_path, quiet):
     assert said.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_process_ends_with_2_for_a_fault_and_with_1_and_a_traceback_for_a_bug():
     done = run("train", "a.csv", "--set", "oops")
     assert (done.returncode, done.stdout) == (2, b"")
@@ -213,6 +209,7 @@ def test_a_wrong_usage_is_exit_2(args):
 # -------------------------------------------------------------------------------------------------- streams
 
 
+@pytest.mark.slow
 def test_a_line_of_input_is_a_line_of_output_in_utf_8_whatever_the_terminal_says(model):
     done = run("classify", model, "--input", "-", input="good\n\nbad 漢字\n".encode(), PYTHONIOENCODING="ascii")
     assert done.returncode == 0
@@ -266,6 +263,7 @@ def interrupted(*args, when, limit=60, number=signal.SIGINT):
     return process.returncode, rest, "".join(said) + errors
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_training_saves_the_best_weights_and_is_exit_130(tmp_path):
     rows = "".join(
         f"{'good' if n % 2 else 'bad'} film number {n % 50},{'pos' if n % 2 else 'neg'}\n" for n in range(400)
@@ -287,6 +285,7 @@ def test_ctrl_c_in_training_saves_the_best_weights_and_is_exit_130(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["model", "train.csv"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_before_training_has_its_exit_code(tmp_path, number, expected):
     (tmp_path / "train.csv").write_text("text,label\n" + "good film,pos\nbad film,neg\n" * 9, encoding="utf-8")

@@ -3,16 +3,8 @@
 import re
 import sys
 
-import pytest
-
 from textcnn_cli import console, progress
 from textcnn_cli.progress import RowsProgress
-
-
-@pytest.fixture(autouse=True)
-def as_before():
-    yield
-    console.set_level(0)
 
 
 def test_plain_lines_are_not_too_many(capsys):

@@ -6,21 +6,15 @@ import json
 import re
 
 import pytest
+from commands import invoke
 from typer.testing import CliRunner
 
 import textcnn
-from textcnn.errors import ArtifactError, ConfigError, TextCNNError
-from textcnn_cli import console
+from textcnn.errors import ArtifactError, ConfigError
 from textcnn_cli.main import app
 
 TINY = {"embedding_dim": 8, "num_filters": 4, "epochs": 2, "threads": 1}
 ROWS = [(f"a {'good' if k % 2 else 'bad'} film number {k}", "pos" if k % 2 else "neg") for k in range(24)]
-
-
-@pytest.fixture(autouse=True)
-def as_before():
-    yield
-    console.set_level(0)
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +32,10 @@ def place(tmp_path_factory):
 
 @pytest.fixture
 def call(place):
-    def invoke(*args):
-        found = CliRunner().invoke(app, [str(place / a) if a in ("model", "other") else str(a) for a in args])
-        if isinstance(found.exception, TextCNNError):
-            raise found.exception
-        assert found.exit_code == 0, found.output
-        return found
+    def run(*args):
+        return invoke(*(place / a if a in ("model", "other") else a for a in args))
 
-    return invoke
+    return run
 
 
 def last_line(found):

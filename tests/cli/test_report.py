@@ -3,22 +3,11 @@
 import json
 
 import pytest
-import torch
-from typer.testing import CliRunner
+from commands import invoke
 
-from textcnn.errors import ConfigError, TextCNNError
-from textcnn_cli import console
-from textcnn_cli.main import app
+from textcnn.errors import ConfigError
 
 TINY = ["--epochs", "2", "--threads", "1", "--set", "embedding_dim=8", "--set", "num_filters=4"]
-
-
-@pytest.fixture(autouse=True)
-def as_before():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    console.set_level(0)
 
 
 @pytest.fixture
@@ -29,14 +18,7 @@ def csv(tmp_path):
     return path
 
 
-def run(*args):
-    found = CliRunner().invoke(app, [str(arg) for arg in args])
-    if isinstance(found.exception, TextCNNError):
-        raise found.exception
-    assert found.exit_code == 0, found.output
-    return found
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -47,14 +29,14 @@ def run(*args):
 )
 def test_a_page_about_training_and_one_about_evaluation(csv, tmp_path, monkeypatch, options, said):
     monkeypatch.chdir(tmp_path)
-    found = run("train", csv, *options, *TINY, "-o", "model", "--report", "pages/trained", "--json")
+    found = invoke("train", csv, *options, *TINY, "-o", "model", "--report", "pages/trained", "--json")
     assert "report: pages/trained/report.html" in found.stderr
     assert json.loads(found.stdout)["num_labels"] == 2
     page = (tmp_path / "pages/trained/report.html").read_text(encoding="utf-8")
     assert said in page
     assert "Mean training loss" in page
-    plain = run("evaluate", "model", csv, "--json").stdout
-    assert run("evaluate", "model", csv, "--json", "--report", "pages/measured").stdout == plain
+    plain = invoke("evaluate", "model", csv, "--json").stdout
+    assert invoke("evaluate", "model", csv, "--json", "--report", "pages/measured").stdout == plain
     page = (tmp_path / "pages/measured/report.html").read_text(encoding="utf-8")
     assert "measured on 20 rows of rows.csv" in page
     assert '<th class="number">training rows</th>' in page
@@ -62,7 +44,7 @@ def test_a_page_about_training_and_one_about_evaluation(csv, tmp_path, monkeypat
 
 def test_a_place_that_cannot_be_is_told_before_training(csv, tmp_path):
     with pytest.raises(ConfigError, match="--report expects a folder other than the model's own, got"):
-        run("train", csv, *TINY, "-o", tmp_path / "model", "--report", tmp_path / "model")
+        invoke("train", csv, *TINY, "-o", tmp_path / "model", "--report", tmp_path / "model")
     assert not (tmp_path / "model").exists()
     with pytest.raises(ConfigError, match=r"--report expects a folder that can be written, got '.*rows\.csv'"):
-        run("evaluate", tmp_path / "model", csv, "--report", csv)
+        invoke("evaluate", tmp_path / "model", csv, "--report", csv)

@@ -50,28 +50,33 @@ def only_error(done, message):
 # -------------------------------------------------------------------------------------------------- streams
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", ["2>&-", "2>/dev/full", "<&- 2>&-"])
 def test_streams_that_are_not_needed_are_not_missed(run, harm):
     done = run(f'textcnn classify "$MODEL" "a good film" {harm}')
     assert (done.returncode, done.stdout.count('"label"')) == (0, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ['classify "$MODEL" x', "--version"])
 def test_a_full_stdout_is_one_line(run, command):
     only_error(run(f"textcnn {command} >/dev/full"), RULE + "No space left on device")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ['classify "$MODEL" x', "--help"])
 def test_a_closed_stdout_is_one_line(run, command):
     only_error(run(f"textcnn {command} >&-"), RULE + "stdout is closed; let it go somewhere, as > answers.jsonl")
 
 
+@pytest.mark.slow
 def test_a_closed_stdout_is_not_missed_where_a_file_is_written(run, tmp_path):
     done = run('textcnn -q classify "$MODEL" x --output out.csv >&-')
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "out.csv").read_text().startswith("text,label,probability")
 
 
+@pytest.mark.slow
 def test_a_closed_stdin_is_one_line(run):
     only_error(
         run('textcnn classify "$MODEL" --input - <&-'),
@@ -79,6 +84,7 @@ def test_a_closed_stdin_is_one_line(run):
     )
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_is_no_error(run):
     done = run('yes "a film" | head -20000 | textcnn -q classify "$MODEL" --input - | head -1; echo ${PIPESTATUS[2]}')
     assert (done.stdout.splitlines()[1:], done.stderr) == (["0"], "")
@@ -87,6 +93,7 @@ def test_a_reader_that_goes_is_no_error(run):
 # -------------------------------------------------------------------------------------------------- outputs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet", "csv.gz"])
 def test_a_broken_row_leaves_the_old_file(run, tmp_path, ending):
     (tmp_path / "in.csv").write_text("text,label\n" + "a film,pos\n" * 6000 + "a,b,c\n")
@@ -96,6 +103,7 @@ def test_a_broken_row_leaves_the_old_file(run, tmp_path, ending):
     assert (tmp_path / f"out.{ending}").read_text() == "precious"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_what_was_written_before_an_error_stays_beside_and_is_reported(run, tmp_path, workers):
     (tmp_path / "in.csv").write_text("text,label\n" + "a film,pos\n" * 6000 + "a,b,c\n")
@@ -105,6 +113,7 @@ def test_what_was_written_before_an_error_stays_beside_and_is_reported(run, tmp_
     assert not (tmp_path / "out.jsonl").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet", "csv.gz"])
 def test_a_full_disk_leaves_the_old_file_and_nothing_beside(run, tmp_path, ending):
     (tmp_path / "in.csv").write_text("text\n" + "".join(f"a film {os.urandom(20).hex()}\n" for _ in range(6000)))
@@ -115,6 +124,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_beside(run, tmp_path, endin
     assert {path.name for path in tmp_path.iterdir()} == {"in.csv", f"out.{ending}"}
 
 
+@pytest.mark.slow
 def test_a_file_in_memory_is_exchanged_at_the_end_as_others_are(run, tmp_path):
     (tmp_path / "in.csv").write_text("text,label\n" + "a film,pos\n" * 6000 + "a,b,c\n")
     with tempfile.TemporaryDirectory(dir="/dev/shm") as place:
@@ -126,6 +136,7 @@ def test_a_file_in_memory_is_exchanged_at_the_end_as_others_are(run, tmp_path):
         assert "label" in output.read_text()
 
 
+@pytest.mark.slow
 def test_outputs_that_are_no_files(run, tmp_path):
     done = run(
         'textcnn -q classify "$MODEL" x --output /dev/stdout >> all; textcnn -q classify "$MODEL" x --output - >> all'
@@ -147,6 +158,7 @@ def test_outputs_that_are_no_files(run, tmp_path):
     only_error(run('textcnn -q classify "$MODEL" x --output /dev/full'), f"/dev/full: {RULE}No space left on device")
 
 
+@pytest.mark.slow
 def test_a_packed_output_is_read_again(run, tmp_path):
     assert run('textcnn -q classify "$MODEL" "a good film" --output x.csv.gz').returncode == 0
     with gzip.open(tmp_path / "x.csv.gz", "rt") as file:
@@ -157,6 +169,7 @@ def test_a_packed_output_is_read_again(run, tmp_path):
 # ------------------------------------------------------------------------------------------ texts like options
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["classify", "explain"])
 @pytest.mark.parametrize("text", ["-5 degrees", "--great--"])
 def test_a_text_that_begins_with_a_dash_gets_a_hint(run, command, text):
@@ -166,6 +179,7 @@ def test_a_text_that_begins_with_a_dash_gets_a_hint(run, command, text):
     assert run(f'textcnn {command} "$MODEL" -- "{text}"').returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["-it was bad", "-have a nice day"])
 def test_a_text_that_begins_as_a_short_option_does_gets_a_hint(run, tmp_path, text):
     done = run(f'textcnn classify "$MODEL" "{text}"')

@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 import textcnn
 from textcnn.errors import ArtifactError, ConfigError, DataError, TextCNNError
 from textcnn.training.losses import BranchLoss
-from textcnn_cli import console
 from textcnn_cli.main import app
 
 TINY = ["--epochs", "2", "--threads", "1", "--set", "embedding_dim=8", "--set", "num_filters=4"]
@@ -20,14 +19,6 @@ KEYS = {  # DESIGN.md, section 10
     *("dev", "test"),
 }
 SCORES = ["n", "accuracy", "macro_f1", "micro_f1", "ece", "per_label"]
-
-
-@pytest.fixture(autouse=True)
-def as_before():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    console.set_level(0)
 
 
 @pytest.fixture

@@ -57,6 +57,7 @@ def assert_same(found, expected):
 # ------------------------------------------------------------------------------------------------------- chunks
 
 
+@pytest.mark.slow
 @laws
 @given(corpora=st.lists(byte_texts, max_size=4))
 def test_chunks_have_the_numbers_of_the_definition(corpora):
@@ -104,6 +105,7 @@ def test_tokens_are_placed(texts, seed):
 # ----------------------------------------------------------------------------------------------------- features
 
 
+@pytest.mark.slow
 @laws
 @given(seed=NUMBERS, num_types=st.sampled_from([3, 7, 2**31 - 1]), spread=st.sampled_from([4, 50, 3_000]))
 def test_ngrams_are_counted_and_weighed(seed, num_types, spread):
@@ -128,6 +130,7 @@ def test_labels_of_features_are_counted(seed):
     assert_same(features.count_labels(*given), features_numpy.count_labels(*given))
 
 
+@pytest.mark.slow
 @laws
 @given(
     words=st.lists(st.text(max_size=9), max_size=5),

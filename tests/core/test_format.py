@@ -33,6 +33,7 @@ def piece_of(texts, form):
     return Piece(found.data, found.offsets[:-1].copy(), found.offsets[1:].copy(), form=form)
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @given(
     st.lists(
@@ -43,6 +44,7 @@ def test_fractions_are_written_as_repr_writes_them(values):
     assert forms(values) == list(map(repr, values))
 
 
+@pytest.mark.slow
 def test_many_fractions_and_those_at_the_bounds():
     draw = random.Random(0)
     values = [draw.random() for _ in range(100_000)]

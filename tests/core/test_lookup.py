@@ -52,6 +52,7 @@ def window_sums(products, text, tap, size):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "sums"), KINDS)
 @laws
 @given(lengths=lengths, windows=windows, width=widths)
@@ -70,6 +71,7 @@ def test_pool_is_the_largest_window_sum(ways, kind, sums, lengths, windows, widt
             np.testing.assert_allclose(found[b, g], expected, rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "sums"), KINDS)
 @laws
 @given(lengths=lengths, windows=windows, width=widths, levels=st.sampled_from([3, 1000]))

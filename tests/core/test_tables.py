@@ -73,6 +73,7 @@ def use(data):
         tables.words(text)
 
 
+@pytest.mark.slow
 @laws
 @given(draw=st.data())
 def test_damaged_files_are_refused_or_answer_without_harm(files, draw):
@@ -92,6 +93,7 @@ def test_cut_files_are_refused(files, draw):
         Tables(data[: draw.draw(st.integers(0, len(data) - 1))])
 
 
+@pytest.mark.slow
 @laws
 @given(draw=st.data())
 def test_sections_of_other_numbers_are_refused_or_answer_without_harm(lookup_sections, draw):

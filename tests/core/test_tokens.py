@@ -53,6 +53,7 @@ def assert_same(chunks, form):
     assert found[1].tolist() == expected[1].tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [WordForm("nfc"), WordForm("nfkc")], ids=str)
 def test_every_code_point(form):
     """Alone, behind a letter, and before one; those that are not assigned or private among others of them."""
@@ -64,6 +65,7 @@ def test_every_code_point(form):
     assert_same([joint.join(group) for group in groups for joint in ("", "e")], form)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [WordForm("nfc"), WordForm("nfkc")], ids=str)
 def test_what_has_another_form_beside_what_combines(form):
     """Before it and behind it."""
@@ -73,6 +75,7 @@ def test_what_has_another_form_beside_what_combines(form):
         assert_same([text for c in moving for text in (c + mark, mark + c)], form)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=600)
 @given(chunks=drawn_chunks, form=st.sampled_from(FORMS))
 @example(chunks=["rock'n'roll'", "'tis", "a''b", "dogs’"], form=WordForm())
@@ -104,6 +107,7 @@ def test_what_grows_most_has_room():
             assert_same([c * 999], form)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(parts=st.lists(st.binary(max_size=9), max_size=5), form=st.sampled_from(FORMS))
 @example(parts=[b"\xff\xc0\x80\xe0\x80\x80\xf4\x90\x80\x80\xf8", b"a\xe2\x82", b"\xc3"], form=WordForm("nfkc"))

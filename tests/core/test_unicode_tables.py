@@ -6,6 +6,7 @@ import importlib.util
 import re
 from pathlib import Path
 
+import pytest
 import tokenizers
 
 ROOT = Path(__file__).parents[2]
@@ -19,6 +20,7 @@ def generator():
     return module
 
 
+@pytest.mark.slow
 def test_they_are_what_the_package_does_now():
     module = generator()
     assert module.written(module.read_unicode()) == module.TARGET.read_text(encoding="utf-8"), (

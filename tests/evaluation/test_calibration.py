@@ -30,6 +30,7 @@ def test_a_known_temperature_is_found_again(temperature, labels):
     assert fit_temperature(logits * temperature, truth, labels) == pytest.approx(temperature, rel=0.05)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1),

@@ -61,6 +61,7 @@ def test_drawing_pairs_is_drawing_rows(random, multi_label):
         assert (low, high) == pytest.approx(np.quantile(sample, [0.025, 0.975]), abs=0.02), name
 
 
+@pytest.mark.slow
 def test_the_interval_holds_the_truth_about_as_often_as_it_says(random):
     labels, hits = Labels(("a", "b")), 0
     for seed in range(200):

@@ -26,6 +26,7 @@ sets = st.sets(st.sampled_from("abcd"))
 set_pairs = st.lists(st.tuples(sets, st.sets(st.sampled_from("abc"))), min_size=1, max_size=12)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(pairs=pairs)
 def test_single_label_scores_are_those_of_scikit_learn(pairs):
@@ -48,6 +49,7 @@ def test_single_label_scores_are_those_of_scikit_learn(pairs):
     json.dumps(found, allow_nan=False)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(pairs=set_pairs)
 def test_multi_label_scores_are_those_of_scikit_learn(pairs):

@@ -63,6 +63,7 @@ def test_a_small_probability_is_not_zero():
     assert 0 < probabilities(np.array([[-700.0, 0, -800.0]]), THREE)[0, 0] < 1e-300
 
 
+@pytest.mark.slow
 @given(z=logits, threshold=st.floats(0, 1))
 def test_multi_label_decisions_are_the_labels_that_reach_their_thresholds(z, threshold):
     probs = probabilities(z, MANY)

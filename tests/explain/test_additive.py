@@ -136,6 +136,7 @@ def test_answers_that_come_with_explanations_are_the_predictors_to_the_bit(folde
         assert [one["label"] for one in answers.explanations] == best
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(text=st.text(st.sampled_from("agodbfilm ',\t漢字é\u0301İ\x1c!"), max_size=40))
 def test_sums_hold_and_places_are_right_for_any_text(folders, text):

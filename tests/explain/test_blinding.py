@@ -33,6 +33,7 @@ def swapped(random, count):
     return filled(), filled()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", OPTIONS)
 def test_logits_stay_the_same_to_the_bit_on_every_path(option, tmp_path, random):
     make(**OPTIONS[option]).save(tmp_path / "model")

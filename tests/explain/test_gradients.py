@@ -24,6 +24,7 @@ def test_without_captum_the_error_names_the_line_that_installs_it(predictor, mon
         predictor.explain(TEXTS)
 
 
+@pytest.mark.slow
 def test_sums_hold_and_the_error_of_the_integral_is_a_term(predictor):
     pytest.importorskip("captum")
     logits = predictor.logits(predictor.inputs.encode(TEXTS))
@@ -38,6 +39,7 @@ def test_sums_hold_and_the_error_of_the_integral_is_a_term(predictor):
             assert one["ngrams"] == []
 
 
+@pytest.mark.slow
 def test_of_a_linear_model_the_gradients_are_exact():
     pytest.importorskip("captum")
     from textcnn.explain.gradients import ERROR, integrated_gradients

@@ -54,6 +54,7 @@ def small_models(artifact):
         yield parts.with_words(parts.with_storage(fewer, "int8"), 9, 8), kept, usual
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in OPTIONS if n not in ("no wide", "scaled wide", "vectors", "max")])
 def test_no_logit_moves_further_than_the_bound(name, random, tmp_path):
     artifact = make(**OPTIONS[name])
@@ -98,6 +99,7 @@ def test_words_that_stay_keep_their_numbers_and_n_grams_of_most_weight_stay():
     np.testing.assert_allclose(sorted(wide.table.weight.detach().norm(dim=1)), sorted(norms[:10].detach()))
 
 
+@pytest.mark.slow
 def test_a_folder_fits_and_loses_no_more_than_it_must(tmp_path):
     artifact = make(num_filters=40)
     full = folder_bytes(artifact)

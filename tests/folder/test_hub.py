@@ -47,6 +47,7 @@ def writer(monkeypatch):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
 
 
+@pytest.mark.slow
 def test_there_and_back(there, folder, writer, monkeypatch):
     page = models.push(folder, "somebody/reviews", message="first")
     assert page == f"{there.url}/somebody/reviews"

@@ -28,6 +28,7 @@ def _elsewhere(tmp_path, monkeypatch):
     monkeypatch.setattr(fuzz_core, "PLACE", tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", fuzz_core.TARGETS)
 def test_an_entry_point_takes_any_numbers(name):
     found = fuzz_core.fuzz(name, 10_000)
@@ -35,6 +36,7 @@ def test_an_entry_point_takes_any_numbers(name):
     assert found["edges"] > (150 if name == "format" else 300)
 
 
+@pytest.mark.slow
 def test_a_byte_behind_the_memory_is_found_and_told(tmp_path, monkeypatch, capsys):
     (tmp_path / "fuzz_planted.c").write_text(PLANTED, encoding="utf-8")
     monkeypatch.setattr(fuzz_core, "FLAGS", (*fuzz_core.FLAGS, f"-I{fuzz_core.TESTS}"))

@@ -32,6 +32,7 @@ def idx_pair(folder, pixels, labels, stem="train", ending=""):
     return folder / f"{stem}-images-idx3-ubyte{ending}"
 
 
+@pytest.mark.slow
 @in_folder
 @given(pixels=images, channels=st.sampled_from([1, 3]), fortran=st.booleans())
 def test_npz_gives_the_same_images_whatever_the_layout(tmp_path, pixels, channels, fortran):
@@ -66,6 +67,7 @@ def test_our_npz_is_read_by_numpy_and_has_the_same_bytes_each_time(tmp_path, pix
         np.testing.assert_array_equal(archive["images"], pixels)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 @settings(in_folder, max_examples=150)
 @given(data=st.data(), kind=st.sampled_from(["npz", "idx", "idx.gz"]))

@@ -63,6 +63,7 @@ def test_scores_are_those_of_every_window_tried_by_hand(problem):
     np.testing.assert_allclose(found, brute_force(*problem), atol=1e-12)
 
 
+@pytest.mark.slow
 @given(problems())
 @settings(deadline=None, max_examples=10)
 def test_gradients_are_those_of_small_differences(problem):

@@ -23,6 +23,7 @@ class Row:
     columns: dict[str, Any] = field(default_factory=dict)
 
 
+@pytest.mark.slow
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(texts=st.lists(st.text(max_size=8), max_size=10), columns=st.dictionaries(st.text(max_size=3), st.integers()))
 def test_one_row_out_for_each_row_in(predictor, texts, columns):

@@ -27,6 +27,7 @@ def pure(tmp_path_factory):
     return {precision: Pieces(LookupModel.load(folder, precision=precision)) for precision in ("float32", "int8")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 @settings(deadline=None, max_examples=40)
 @given(corpus=corpora, data=st.data())

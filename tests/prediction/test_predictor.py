@@ -16,6 +16,7 @@ texts = st.lists(words, max_size=12).map(" ".join) | st.text(max_size=10)
 with_fixtures = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+@pytest.mark.slow
 @with_fixtures
 @given(rows=st.lists(texts, max_size=8))
 def test_predict_is_the_argmax_of_predict_proba(predictor, rows):
@@ -26,6 +27,7 @@ def test_predict_is_the_argmax_of_predict_proba(predictor, rows):
     assert predictor.predict(rows) == [predictor.classes_[i] for i in probs.argmax(axis=1)]
 
 
+@pytest.mark.slow
 @with_fixtures
 @given(rows=st.lists(texts, max_size=8))
 def test_multi_label_predictions_are_the_labels_that_reach_their_thresholds(multi, rows):

@@ -74,6 +74,7 @@ def test_long_texts_come_fewer_at_a_time():
     assert [len(chunk) for chunk in chunks_of([Row("x" * 2 * _CHARACTERS)] * 3)] == [1, 1, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["look-up", "torch"])
 def test_processes_give_the_same_answers_in_the_same_order(folder, runtime):
     load = partial(Predictor.load, folder, runtime=runtime)
@@ -93,6 +94,7 @@ def test_processes_give_the_same_answers_in_the_same_order(folder, runtime):
     assert "RAYON_NUM_THREADS" not in os.environ
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*:pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_process_that_dies_is_one_clear_error(folder):
     parts = answer_in_processes(
@@ -111,6 +113,7 @@ def test_a_process_that_cannot_start_is_that_error_too():
         list(parts)
 
 
+@pytest.mark.slow
 def test_who_stops_early_leaves_no_process_behind(folder):
     load = partial(Predictor.load, folder)
     parts = answer_in_processes(map(Row, map(str, count())), load, FORM, as_lines=True, workers=2)

@@ -24,6 +24,7 @@ def squares():
     return square
 
 
+@pytest.mark.slow
 def test_results_are_those_of_the_items():
     with Workers(2, squares) as workers:
         found = [workers.submit(number) for number in range(20)]
@@ -35,6 +36,7 @@ def test_results_are_those_of_the_items():
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.slow
 def test_no_more_processes_than_items():
     with Workers(5, squares) as workers:
         assert workers.submit(2).result(PATIENCE) == 4
@@ -56,6 +58,7 @@ def dies_while_it_writes(mark):
     return square
 
 
+@pytest.mark.slow
 def test_one_that_is_killed_while_it_writes_makes_nobody_wait(tmp_path):
     """In a pool of concurrent.futures it keeps the lock of the results of all."""
     with Workers(2, partial(dies_while_it_writes, tmp_path / "mark")) as workers:

@@ -371,6 +371,7 @@ def test_rows_arrive_before_the_pipe_ends(monkeypatch):
 # -------------------------------------------------------------------------------------------------------- laws
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(st.text(), min_size=1))
 def test_csv_law(tmp_path_factory, texts):
@@ -379,6 +380,7 @@ def test_csv_law(tmp_path_factory, texts):
     assert [row.text for row in open_rows(path)] == [text.replace("\0", " ") for text in texts]
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(st.text(), min_size=1), st.booleans())
 def test_jsonl_law(tmp_path_factory, texts, ascii):

@@ -42,6 +42,7 @@ def test_documents_of_json(tmp_path, monkeypatch, name, document, indent, pack):
     assert (found, said, format) == (ROWS, [], "json")
 
 
+@pytest.mark.slow
 def test_a_document_may_be_long_or_one_after_the_other(tmp_path):
     many = OBJECTS * 5_000
     for content in (json.dumps(many), json.dumps({"data": many}), json.dumps(many[:8]) + json.dumps(many[8:])):
@@ -66,6 +67,7 @@ def test_an_object_that_is_too_long_to_be_held_is_read_as_a_stream(tmp_path, mon
         read(path)
 
 
+@pytest.mark.slow
 def test_a_long_object_is_read_as_a_short_one(tmp_path, monkeypatch):
     path = tmp_path / "a.json"
     short = {"tags": ["x", "y"], "meta": [[1, 2]], "data": OBJECTS, "more": [{"text": "no row"}]}

@@ -159,6 +159,7 @@ def test_parsed_lists(text, parsed):
     assert parse_list(text) == parsed
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters="'\"\\"), min_size=1)))
 def test_lists_of_python_and_json_come_back(names):
     assert parse_list(repr(names)) == names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +11,7 @@ from textcnn.reading.statistics import near_duplicates, similarity
 TEXTS = st.lists(st.lists(st.sampled_from("abcd"), max_size=8).map(" ".join), max_size=8)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(TEXTS, TEXTS, st.sampled_from([0.3, 0.5, 0.8, 1.0]))
 def test_none_is_missed_and_none_is_made_up(first, second, threshold):

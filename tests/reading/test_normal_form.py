@@ -79,6 +79,7 @@ def test_format_characters_are_dropped_but_for_those_that_mean_something():
     assert all(NFC.words(f"a{c}b") != ["ab"] for c in MEANT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tokenizer", "characters"), [(NFC, ASSIGNED), (NFKC, ASSIGNED), (NFKC, SIGNS)])
 def test_the_memory_gives_the_ids_of_the_pipeline_for_every_character(tokenizer, characters):
     """Alone, inside a Latin word, and between two words; the pipeline sees texts of thousands of such contexts.
@@ -103,6 +104,7 @@ def test_the_memory_gives_the_ids_of_the_pipeline_for_every_character(tokenizer,
     np.testing.assert_array_equal(found.offsets, expected.offsets)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", NORMALIZATIONS)
 @settings(deadline=None, max_examples=200)
 @given(texts=st.lists(strings, max_size=4))

@@ -59,6 +59,7 @@ def model():
     return textcnn.train(PAIRS, **TINY)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", TEXT)
 @pytest.mark.parametrize("tokenizer", ["word", "char", "bpe"])
 def test_the_same_data_leaves_an_untouched_model_bit_equal(architecture, tokenizer):

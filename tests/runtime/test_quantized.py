@@ -49,6 +49,7 @@ def digest(logits):
     return hashlib.sha256(np.ascontiguousarray(logits, "<i8").tobytes()).hexdigest()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["model", "nested-4"])
 def test_one_hash_over_ten_thousand_texts_and_a_golden_value(core, name):
     rows = made_up(10_000)

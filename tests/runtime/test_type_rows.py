@@ -4,6 +4,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -64,6 +65,7 @@ def test_rows_are_made_by_one_thread_at_a_time():
         assert rows.products[numbers].ravel().tolist() == (ids + 1).tolist()
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, NUM_TYPES + 4), min_size=1, max_size=12), max_size=12), st.integers(2, 20))
 def test_every_call_finds_its_rows(calls, capacity):

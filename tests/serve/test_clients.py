@@ -204,6 +204,7 @@ def test_other_refusals_of_large_bodies_are_read_too(wide, client):
     assert client(f"{url}/classify", body, {**known, "Content-Type": "text/plain"})[0] == 415
 
 
+@pytest.mark.slow
 def test_who_waits_to_be_asked_for_the_body_is_not_asked(server):
     connection = server.connect()
     connection.putrequest("POST", "/classify")

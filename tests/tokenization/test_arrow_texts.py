@@ -83,6 +83,7 @@ def test_columns_of_libraries():
     assert arrow_column(pandas.Series([1, 2])) is None
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(texts)
 def test_ids_are_those_of_strings(given_texts):

@@ -67,6 +67,7 @@ def test_a_batch_on_another_device_is_the_same_batch():
     assert INPUTS.batch(Ragged.from_lists([[1]]), np.array([0])).to(torch.device("meta")).labels is None
 
 
+@pytest.mark.slow
 @given(rows=lists, max_length=st.none() | st.integers(1, 6))
 def test_what_is_cut_is_known(rows, max_length):
     tokens, inputs = Ragged.from_lists(rows), TextPipeline(TOKENIZER, max_length)
@@ -77,6 +78,7 @@ def test_what_is_cut_is_known(rows, max_length):
 # --------------------------------------------------------------------------------------------------- chance
 
 
+@pytest.mark.slow
 @given(rows=lists, data=st.data(), seed=st.integers(0, 2**64 - 1), epoch=st.integers(0, 50))
 def test_dropout_is_a_function_of_seed_epoch_row_and_position(rows, data, seed, epoch):
     """A text is dropped from alike in any batch, at any place of it, and whatever its batch mates are."""

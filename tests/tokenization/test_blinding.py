@@ -35,6 +35,7 @@ def same(one, other):
     assert one.wide.weights.tobytes() == other.wide.weights.tobytes()
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.sampled_from(["NAME", "NAME's", "a", "good", "film", "unseen", "another", "."]), max_size=12),
     st.permutations(NAMES),

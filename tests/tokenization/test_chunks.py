@@ -75,6 +75,7 @@ def pipeline(
 # ------------------------------------------------------------------------------------- equal to the definition
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(before=corpora, rows=corpora)
 def test_ids_and_temporary_ids_are_those_of_the_pipeline(before, rows):
@@ -84,6 +85,7 @@ def test_ids_and_temporary_ids_are_those_of_the_pipeline(before, rows):
         assert_same(memory.encode(rows), PLAIN._ids(rows))
 
 
+@pytest.mark.slow
 def test_every_character_beside_blanks_and_words_is_that_of_the_pipeline():
     """All of Unicode but most Han and Hangul: alone, before a word, behind one, and doubled across a blank."""
     characters = [
@@ -103,6 +105,7 @@ def step(name):
     return getattr(normalizers, name)()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how",
     [
@@ -211,6 +214,7 @@ def test_a_refused_pipeline_encodes_by_itself(monkeypatch):
 # -------------------------------------------------------------------------------------------- bounds, threads
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(rows=st.lists(texts, min_size=1, max_size=8), most=st.integers(0, 6))
 def test_a_memory_that_forgets_gives_the_same(rows, most):
@@ -234,6 +238,7 @@ def test_slices_are_joined_by_the_names_of_their_words(small_slices):
     assert len(memory) < 30
 
 
+@pytest.mark.slow
 def test_the_memory_stays_bounded_while_new_words_come(small_slices):
     memory = ChunkMemory(WORD, LEXICON, most_chunks=100)
     for n in range(300):
@@ -241,6 +246,7 @@ def test_the_memory_stays_bounded_while_new_words_come(small_slices):
         assert len(memory) <= 120
 
 
+@pytest.mark.slow
 def test_many_threads_share_a_memory(small_slices):
     memory = ChunkMemory(WORD, LEXICON, most_chunks=50)
     rows = [[f"good{n * k % 37} goods film {k}" for k in range(30)] for n in range(40)]

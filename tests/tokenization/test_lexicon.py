@@ -36,6 +36,7 @@ def expected_rows(word: str) -> list[int]:
     return [TRAINED.index(bucket) for bucket in buckets_of(word) if bucket in TRAINED]
 
 
+@pytest.mark.slow
 @given(rows=rows_of_words)
 def test_every_token_has_the_name_and_the_rows_of_its_word(rows):
     texts = [" ".join(row) for row in rows]

@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,6 +38,7 @@ def test_taking_is_indexing_and_cutting_is_slicing(rows, picks, longest):
     assert as_lists(taken) == [rows[pick][:longest] for pick in picks]
 
 
+@pytest.mark.slow
 @given(parts=st.lists(lists, max_size=4))
 def test_concatenating_is_adding(parts):
     joined = Ragged.concatenate(Ragged.from_lists(part) for part in parts)

@@ -27,6 +27,7 @@ def lists(places):
     return [spans[a:b] for a, b in pairwise(places.offsets.tolist())]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(texts=st.lists(st.text(characters, max_size=30), max_size=4))
 def test_places_are_the_spans_of_the_tokenizer_one_for_each_token(tokenizer, texts):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ def by_the_rule(word: str, rule: SubwordRule) -> list[int]:
     return buckets[: rule.most]
 
 
+@pytest.mark.slow
 @given(
     *(st.lists(st.text(max_size=8), max_size=6), st.integers(1, 3), st.integers(0, 2)),
     *(st.sampled_from([7, 1000, 2**20]), st.none() | st.integers(1, 25)),

@@ -34,6 +34,7 @@ def by_the_formula(train, texts):
     return rows
 
 
+@pytest.mark.slow
 @given(TEXTS, TEXTS)
 def test_weights_follow_the_formula(train, texts):
     features = WideFeatures.fit(Ragged.from_lists(train))
@@ -50,6 +51,7 @@ def test_keys_are_all_that_was_seen_in_order(train):
     assert features.keys.tolist() == sorted({key(g) for text in train for g in grams(text)})
 
 
+@pytest.mark.slow
 @given(TEXTS, st.data())
 def test_take_is_the_features_of_those_texts(train, data):
     features = WideFeatures.fit(Ragged.from_lists(train))
@@ -67,6 +69,7 @@ def test_temporary_ids_have_no_features():
     assert features.keys.tolist() == sorted(map(key, [(0,), (1,), (2,), (0, 1), (2, 0)]))
 
 
+@pytest.mark.slow
 @given(TEXTS, TEXTS)
 def test_further_texts_leave_old_features_as_they_were(train, further):
     old = WideFeatures.fit(Ragged.from_lists(train))

@@ -37,6 +37,7 @@ def trained(texts, config):
     return ["[PAD]", "[UNK]", *sorted(found, key=found.__getitem__)]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(
     texts=corpora,
