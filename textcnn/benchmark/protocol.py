@@ -33,7 +33,7 @@ class Baseline:
         return self._matrices * hidden_size * (embedding_dim + hidden_size + 2)
 
     def matching_hidden_size(self, embedding_dim: int, target: int) -> int:
-        """Return the number of parameters: ``H * (D + H + 2)`` per gate and direction, with two biases as in torch."""
+        """Return the hidden size whose :meth:`parameters` are nearest to ``target``, by rounding a quadratic root."""
         half = (embedding_dim + 2) / 2
         below = max(int(math.sqrt(half**2 + target / self._matrices) - half), 1)
         return min((below, below + 1), key=lambda size: abs(self.parameters(embedding_dim, size) - target))

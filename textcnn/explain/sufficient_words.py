@@ -89,7 +89,7 @@ class Blanked:
         self._rows, self._means = own + 1, cached.means[numbers]
 
     def logits(self, shown: Booleans) -> Doubles:
-        """Return the logits ``(D, C)`` of the text with only the words ``shown (D, T)``, exactly as the runtime does."""
+        """Return the logits ``(D, C)`` of the text with only the words ``shown (D, T)``, exact to the bit."""
         step = max(TOKENS // max(len(self.ids), 1), 1)
         parts = [self._logits(shown[k : k + step]) for k in range(0, len(shown), step)]
         return np.concatenate([np.zeros((0, self._model.model.num_labels)), *parts])
