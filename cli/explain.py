@@ -82,7 +82,7 @@ def _amounts(why: Explanation) -> dict[tuple[int, int], float]:
     words = sorted(amounts)
     for entry in (entry for term in why["other"] for entry in term.get("terms", [])):
         inside = [word for word in words if entry["start"] <= word[0] and word[1] <= entry["end"]]
-        for word in inside:
+        for word in inside:  # so that the colours add up to the same sum as the terms
             amounts[word] += entry["contribution"] / len(inside)
     return amounts
 

@@ -24,6 +24,7 @@ def fetched(name: str) -> Path:
     """Return a model's folder, after downloading it if it is on the hub, except during shell completion."""
     from textcnn.folder.hub import model_folder
 
+    # The shell sets this variable while it completes a command line, when nothing must be downloaded.
     return Path(name) if "_TEXTCNN_COMPLETE" in os.environ else model_folder(name)
 
 

@@ -152,7 +152,7 @@ def shared(output: Path, *, resume: bool, seconds: float) -> Iterator[tuple[Proc
     from textcnn.training.distributed import process_group, restart_count
 
     with process_group() as group:
-        if not group.is_first:
+        if not group.is_first:  # messages of the other processes would only repeat those of the first
             console.set_level(-1)
             yield group, None
             group.wait()

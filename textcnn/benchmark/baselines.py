@@ -108,6 +108,7 @@ def _predict(
         "several": labels.multi_label,
         "settings": dict(settings),
     }
+    # In a process of its own: fastText may need other versions of its dependencies than this interpreter has.
     worker = Path(__file__).with_name("fasttext_worker.py")
     done = subprocess.run(
         [python, str(worker)], input=json.dumps(request), capture_output=True, text=True, check=False, encoding="utf-8"

@@ -71,6 +71,7 @@ def interleave(
             if number == warmup:
                 deadline = time.perf_counter() + seconds
             taken = np.zeros(len(tasks))
+            # In random order, so that no task always finds the caches as another one left them.
             for position in random.permutation(len(tasks)):
                 began = time.perf_counter()
                 tasks[position](item)

@@ -122,7 +122,7 @@ class Blanked:
         whole = np.ones((1, len(self.ids)), np.bool_)
         decision = Decision(self._model, self.logits(whole)[0])
         shown = self._first_that_keeps(decision, whole[0])
-        while shown.any():
+        while shown.any():  # each row of `without` lacks one of the words that are still shown
             without = np.tile(shown, (int(shown.sum()), 1))
             without[np.arange(len(without)), np.flatnonzero(shown)] = False
             logits = self.logits(without)
