@@ -1,1 +1,1 @@
-"""The command line of textcnn: parse, one library call, render."""
+"""The command line of textcnn: each command parses its options, makes one library call and renders the result."""

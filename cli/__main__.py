@@ -1,4 +1,4 @@
-"""`python -m textcnn_cli` is `textcnn`."""
+"""Runs `textcnn` as `python -m textcnn_cli`."""
 
 from textcnn_cli.main import main
 

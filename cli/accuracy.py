@@ -1,4 +1,4 @@
-"""`textcnn benchmark accuracy` and `panel`: how good models are, over seeds and over sets."""
+"""Implements `textcnn benchmark accuracy`, which measures models over several seeds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Baselines = Annotated[
     str,
     typer.Option(
         metavar="B,B,...",
-        help="models beside ours: svm, logistic, svm-char, svm-words+char, fasttext (where installed), or none",
+        help="baselines to compare with: svm, logistic, svm-char, svm-words+char, fasttext (if installed), or none",
     ),
 ]
 
@@ -25,26 +25,30 @@ def accuracy(
     data: Annotated[
         str, typer.Argument(metavar="TRAIN", help="labelled texts to train on, or images for image architectures")
     ],
-    test: Annotated[str, typer.Option("--test", help="rows that are only measured, once a run")],
-    dev: Annotated[str | None, typer.Option("--dev", help="rows that choose the best epoch and calibrate")] = None,
+    test: Annotated[str, typer.Option("--test", help="test rows, on which each run is measured once")],
+    dev: Annotated[
+        str | None, typer.Option("--dev", help="dev rows, which select the best epoch and calibrate the model")
+    ] = None,
     architectures: Annotated[
-        str, typer.Option(metavar="A,A,...", help="architectures to train; all: every one for texts")
+        str, typer.Option(metavar="A,A,...", help="architectures to train; all: every text architecture")
     ] = "kim",
-    seeds: Annotated[str, typer.Option(metavar="N,N,...", help="one run each")] = "1,2,3",
+    seeds: Annotated[
+        str, typer.Option(metavar="N,N,...", help="random seeds; each architecture is trained once with each seed")
+    ] = "1,2,3",
     baselines: Baselines = "svm,logistic,fasttext",
     config: options.ConfigFile = None,
     set: options.Set = None,
     output: Annotated[
         Path | None,
-        typer.Option(help="write the JSON document to this file; a stopped start is continued from beside it"),
+        typer.Option(help="write the JSON document to this file; an interrupted start resumes from FILE.partial"),
     ] = None,
-    table: Annotated[Path | None, typer.Option(help="write the table to this Markdown file")] = None,
+    table: Annotated[Path | None, typer.Option(help="write the table of results to this Markdown file")] = None,
     plot: Annotated[
-        Path | None, typer.Option(help="draw accuracy against training time into this .png, .svg or .pdf file")
+        Path | None, typer.Option(help="plot accuracy against training time into this .png, .svg or .pdf file")
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Train each architecture with each seed under the same budget, and measure it on the test rows: mean and spread.
+    """Train each architecture with each seed and the same settings, and report its mean and deviation on test rows.
 
     Example: textcnn benchmark accuracy train.csv --test test.csv --architectures kim,lstm
     """

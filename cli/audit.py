@@ -1,4 +1,4 @@
-"""`textcnn audit`: what may be wrong with labelled texts."""
+"""Implements `textcnn audit`, which looks for errors in labelled texts."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ def audit(
     model: Annotated[
         Path,
         typer.Argument(
-            metavar="MODEL", parser=options.fetched, help="folder that `train --folds K` wrote, or hf://owner/name"
+            metavar="MODEL", parser=options.fetched, help="model folder of `train --folds K`, or hf://owner/name"
         ),
     ],
-    data: Annotated[str, typer.Argument(metavar="DATA", help="the labelled texts that it was trained on")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="the labelled texts that the model was trained on")],
     test: Annotated[
-        str | None, typer.Option("--test", metavar="FILE", help="texts that must not be among them, as DATA")
+        str | None, typer.Option("--test", metavar="FILE", help="test texts, which should not occur in DATA")
     ] = None,
-    top: Annotated[int, typer.Option("--top", min=1, help="length of each list")] = 20,
+    top: Annotated[int, typer.Option("--top", min=1, help="number of entries to show in each list")] = 20,
     similarity: Annotated[
         float,
-        typer.Option("--similarity", min=0.01, max=1, help="share of word pairs that near-duplicates share"),
+        typer.Option("--similarity", min=0.01, max=1, help="smallest share of common word pairs of near-duplicates"),
     ] = 0.8,
     min_support: Annotated[
-        int, typer.Option("--min-support", min=1, help="texts that an n-gram must be in to decide a label")
+        int, typer.Option("--min-support", min=1, help="smallest number of texts of an n-gram that decides a label")
     ] = 10,
     output: Annotated[
-        str | None, typer.Option("--output", help="write all rows, ranked, to this .jsonl, .csv, .tsv or .parquet file")
+        str | None, typer.Option("--output", help="write all ranked rows to this .jsonl, .csv, .tsv or .parquet file")
     ] = None,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
@@ -49,7 +49,7 @@ def audit(
     weight_column: options.WeightColumn = None,
     json: options.Json = False,
 ) -> None:
-    """Suspected label errors, n-grams that alone decide a label, and texts of --test that are in DATA too, or nearly.
+    """List suspected label errors, n-grams that decide a label alone, and test texts that (nearly) occur in DATA.
 
     Example: textcnn train reviews.csv --folds 5 -o model; textcnn audit model reviews.csv --test held-out.csv
     """

@@ -1,4 +1,4 @@
-"""`textcnn benchmark`: what the CNN costs beside recurrent nets, and how good models are over seeds."""
+"""Implements `textcnn benchmark`, which compares the speed of CNNs and RNNs and measures accuracy over seeds."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _help(name: str) -> str:
 @app.command()
 def speed(
     data: Annotated[
-        str | None, typer.Argument(metavar="DATA", help="labelled texts to time on; none: made-up texts")
+        str | None, typer.Argument(metavar="DATA", help="labelled texts to measure with; default: synthetic texts")
     ] = None,
     lengths: Annotated[str | None, typer.Option(metavar="N,N,...", help=_help("lengths"))] = None,
     batch_sizes: Annotated[str | None, typer.Option(metavar="N,N,...", help=_help("batch_sizes"))] = None,
@@ -47,12 +47,14 @@ def speed(
     cell_seconds: Annotated[float | None, typer.Option(min=0, help=_help("cell_seconds"))] = None,
     seed: Annotated[int | None, typer.Option(min=0, help=_help("seed"))] = None,
     threads: Annotated[int | None, typer.Option(min=1, help=_help("threads"))] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="fewer cells and batches: about half a minute")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="measure fewer cells and batches, in about half a minute")
+    ] = False,
     output: Annotated[Path | None, typer.Option(help="write the JSON document to this file")] = None,
-    plot: Annotated[Path | None, typer.Option(help="draw the ratios into this .png, .svg or .pdf file")] = None,
-    table: Annotated[Path | None, typer.Option(help="write the tables to this Markdown file")] = None,
+    plot: Annotated[Path | None, typer.Option(help="plot the speed ratios into this .png, .svg or .pdf file")] = None,
+    table: Annotated[Path | None, typer.Option(help="write the tables of results to this Markdown file")] = None,
     saved: Annotated[
-        Path | None, typer.Option("--from", help="measure nothing: take the document that --output wrote")
+        Path | None, typer.Option("--from", help="render a JSON document of --output instead of measuring")
     ] = None,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
@@ -60,7 +62,9 @@ def speed(
     encoding: options.Encoding = "utf-8",
     json: options.Json = False,
 ) -> None:
-    """Time the CNN beside RNNs of its size: a training step and inference, by length and batch; an epoch on DATA.
+    """Compare the speed of the CNN with RNNs of its size: training steps and inference by text length and batch size.
+
+    With DATA, a whole training epoch is timed as well.
 
     Example: textcnn benchmark speed reviews.csv --quick
     """

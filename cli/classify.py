@@ -1,4 +1,4 @@
-"""`textcnn classify`: one answer a row, in order."""
+"""Implements `textcnn classify`, which writes one answer for each row, in order."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from textcnn.reading.rows import Rows
 
 Command = options.OptionalValue
-EXPLAINED = 10  # n-grams and words of each row
+EXPLAINED = 10  # n-grams and words listed for each row
 
 
 def classify(
     model: options.Model,
     texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="texts to classify")] = None,
     input: Annotated[
-        str | None, typer.Option("--input", "-i", help="file of texts; - reads stdin, a text a line")
+        str | None, typer.Option("--input", "-i", help="file of texts; - reads one text per line from stdin")
     ] = None,
     output: Annotated[
         str,
         typer.Option(
             "--output",
-            help="a .jsonl, .csv, .tsv (also .gz, .bz2, .xz) or .parquet file; - writes JSON lines to stdout",
+            help="output file: .jsonl, .csv, .tsv (also .gz, .bz2, .xz) or .parquet; - writes JSON lines to stdout",
         ),
     ] = "-",
     text_column: options.TextColumn = None,
@@ -47,25 +47,28 @@ def classify(
     encoding: options.Encoding = "utf-8",
     quotes: options.Quotes = None,
     escape: options.Escape = None,
-    top_k: Annotated[int | None, typer.Option("--top-k", min=1, help="list that many labels a row")] = None,
+    top_k: Annotated[int | None, typer.Option("--top-k", min=1, help="number of labels to list per row")] = None,
     threshold: Annotated[
-        float | None, typer.Option("--threshold", min=0, max=1, help="give labels from this probability (multi-label)")
+        float | None,
+        typer.Option("--threshold", min=0, max=1, help="probability from which labels are assigned (multi-label)"),
     ] = None,
     evidence: Annotated[
-        bool, typer.Option("--evidence", help="name training rows that hold what decided; flag texts without any")
+        bool,
+        typer.Option("--evidence", help="cite training rows with the deciding n-grams; flag texts without evidence"),
     ] = False,
     abstain_label: Annotated[
-        str | None, typer.Option("--abstain-label", metavar="NAME", help="the label of texts without evidence")
+        str | None, typer.Option("--abstain-label", metavar="NAME", help="label to put on texts without evidence")
     ] = None,
     precision: Annotated[
-        str, typer.Option("--precision", help="float32, or int8: integer logits, and rows say if they are certified")
+        str,
+        typer.Option("--precision", help="float32, or int8: integer logits, and certificates of float32's labels"),
     ] = "float32",
     explain: Annotated[
         str | None,
         typer.Option(
             "--explain",
             metavar="[all]",
-            help=f"say why, by the {EXPLAINED} strongest n-grams and words of the predicted label, or of all",
+            help=f"add the {EXPLAINED} strongest n-grams and words for the predicted label, or for all labels",
         ),
     ] = None,
     workers: Annotated[
@@ -73,24 +76,24 @@ def classify(
         typer.Option(
             "--workers",
             min=1,
-            help="processes that classify; each loads the model, and they share the memory for rows of types",
+            help="number of worker processes; the row cache is divided among them",
         ),
     ] = 1,
     engine: Annotated[
         str | None,
         typer.Option(
-            "--engine", metavar="ray", help="classify a folder of files on a cluster into the folder --output"
+            "--engine", metavar="ray", help="classify a folder of files on a Ray cluster; --output is a folder"
         ),
     ] = None,
     address: Annotated[
-        str | None, typer.Option("--address", help="of a Ray cluster; none: one is started on this machine")
+        str | None, typer.Option("--address", help="Ray cluster address; default: start a local cluster")
     ] = None,
     output_format: Annotated[
         str | None,
-        typer.Option("--output-format", help="of the files in the folder: jsonl (default), parquet, csv, tsv"),
+        typer.Option("--output-format", help="format of the output files with --engine: jsonl, parquet, csv or tsv"),
     ] = None,
 ) -> None:
-    """Classify texts; every input row gives one output row, with its other columns carried through.
+    """Classify texts; each input row gives one output row, which keeps the other columns of the input.
 
     Example: textcnn classify model "what a film" --top-k 2
     """
@@ -124,18 +127,18 @@ def classify(
     as_lines = is_json_lines(output) and finish is None
     config = read_config(model)
     rows = open_rows(list(texts) if texts else input, data, labels="ignored", like=schema_of(config))
-    threads, cache_bytes = max(num_threads() // workers, 1), CACHE_BYTES // workers  # workers share cores and memory
-    in_blocks = workers == 1 and are_blocks(rows, as_lines=as_lines)  # one thread answers each
+    threads, cache_bytes = max(num_threads() // workers, 1), CACHE_BYTES // workers  # divided among the workers
+    in_blocks = workers == 1 and are_blocks(rows, as_lines=as_lines)  # then each block is classified by one thread
     at_once = {"threads": 1 if in_blocks else threads, "cache_bytes": cache_bytes}
     load = partial(load_predictor, model, threshold, precision, explain, **at_once)
-    predictor = load() if workers == 1 else None  # each worker has its own
+    predictor = load() if workers == 1 else None  # each worker loads its own
     if predictor is not None:
         console.detail(f"runtime: {predictor.runtime.describe()}")
     if input is not None:
         console.say(rows.describe())
     form = AnswerForm(rows.text_columns, top_k, threshold)
     if predictor is not None:
-        threads = threads if predictor.runtime.name == "look-up" else 1  # torch has threads of its own
+        threads = threads if predictor.runtime.name == "look-up" else 1  # torch uses several threads itself
         parts = answer_stream(rows, predictor, form, as_lines=as_lines, threads=threads, ready=rows.ready)
     else:
         from textcnn.prediction.workers import answer_in_processes
@@ -143,7 +146,7 @@ def classify(
         parts = answer_in_processes(rows, load, form, as_lines=as_lines, workers=workers, ready=rows.ready)
     counts = Counter()
     parts = _watched(parts, counts, rows)
-    with closing(parts):  # however writing ends, so do the processes
+    with closing(parts):  # ends the worker processes even if writing fails
         write_parts(parts, output, finish)
     _tell(counts, rows.warnings(), config.get("max_length"))
 
@@ -157,7 +160,7 @@ def _with_evidence(model: Path, abstain_label: str | None) -> Callable[[Answers]
 def load_predictor(
     model: Path, threshold: float | None, precision: str, explain: str | None, *, threads: int, cache_bytes: int
 ) -> Predictor | Explainer:
-    """The predictor in a folder, if it can do what is asked for; worker processes are given this function."""
+    """Load the predictor of a folder and check that it supports the options; worker processes call this too."""
     from textcnn.prediction.predictor import Predictor
 
     console.say_what_is_logged()
@@ -172,7 +175,7 @@ def load_predictor(
 
 
 def _watched(parts: Generator[Part, None, None], counts: Counter[str], rows: Rows) -> Generator[Part, None, None]:
-    """The parts as they come, counted, while the user sees how far they are."""
+    """Yield the parts unchanged, while counting their rows and showing the progress."""
     progress = RowsProgress()
     try:
         with closing(parts):

@@ -1,4 +1,4 @@
-"""The commands by name; the module of one is imported when it is asked for, for all of them take a second."""
+"""Lists the commands by name; the module of a command is imported only when it is run, since all take a second."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-# What the list of commands says of each; the module of that name holds the command, a function, or a group, its `app`.
+# The one-line help of each command; the module of that name has the command as a function, or a group as `app`.
 COMMANDS = {
     "train": "Train a text classifier on labelled texts.",
-    "tune": "Search for better settings and train the best ones again.",
-    "classify": "Classify texts, one answer for each row.",
+    "tune": "Search for better settings and train a model with the best ones.",
+    "classify": "Classify texts, with one answer for each row.",
     "evaluate": "Measure a model on labelled texts: accuracy, F1, calibration, and each label.",
-    "explain": "Say why a text has its label: what each word and n-gram adds.",
-    "what-if": "Find the words whose loss or change would change the label.",
+    "explain": "Explain a prediction by the contributions of words and n-grams.",
+    "what-if": "Find the words whose deletion or replacement would change the label.",
     "inspect": "Show the layers of a model: shapes, receptive fields, parameters, time.",
-    "phrases": "List the n-grams that a one-layer model answers to most.",
+    "phrases": "List the strongest n-grams of a one-layer model.",
     "audit": "Find suspected label errors, leaking n-grams and duplicates in labelled texts.",
-    "export": "Write a model in another form, or a smaller one.",
-    "push": "Put a model on the Hugging Face hub.",
-    "serve": "Answer texts over HTTP, and show a page to try the model.",
-    "image": "Train, classify and measure with images.",
+    "export": "Export a model to ONNX or to tables, or compress it to a given size.",
+    "push": "Upload a model to the Hugging Face hub.",
+    "serve": "Serve models over HTTP, with a page to try them.",
+    "image": "Train, apply and measure image classifiers.",
     "benchmark": "Measure speed and accuracy.",
-    "data": "List, get and check data sets.",
-    "documents": "Classify documents that are longer than memory, by parts.",
+    "data": "List, download and check data sets.",
+    "documents": "Classify documents larger than memory, part by part.",
 }
 
 
 def command(name: str) -> Any:
-    """The command or group of that name, with its options."""
+    """Import and return the command or group of that name, with its options."""
     attribute = name.replace("-", "_")
     module = import_module(f"textcnn_cli.{attribute}")
     group = getattr(module, "app", None)
@@ -41,10 +41,10 @@ def command(name: str) -> Any:
 
 
 class Named(TyperCommand):
-    """A command of which only its name and a line are known, until it is run."""
+    """A placeholder with the name and help line of a command, whose module is imported only when it is run."""
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """The context of the command itself."""
+        """Import the command and return its context."""
         return command(str(self.name)).make_context(info_name, args, parent, **extra)
 
 

@@ -1,4 +1,4 @@
-"""What the commands say: data on stdout, everything else on stderr."""
+"""Writes the output of commands: data to stdout, everything else to stderr."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ _level = 0
 
 
 def set_level(level: int) -> None:
-    """-1: errors only, 0: normal, 1: details too."""
+    """Set the verbosity: -1 for errors only, 0 for normal messages, 1 for details as well."""
     global _level
     _level = level
 
 
 def is_quiet() -> bool:
-    """Whether the user asked for errors only."""
+    """Whether only errors are shown."""
     return _level < 0
 
 
 def error(message: str) -> None:
-    """One line on stderr, always shown."""
+    """Write an error as one line to stderr; it is always shown."""
     _write_line(f"error: {message}".replace("\n", " "))
 
 
 def say(message: str) -> None:
-    """A line on stderr, unless the user asked for silence."""
+    """Write a message as a line to stderr, unless only errors are shown."""
     if _level >= 0:
         _write_line(message)
 
 
 class _Notes(logging.Handler):
-    """Says what the library logs; errors, with their traceback, always."""
+    """A log handler that shows the library's records as messages, and errors with their traceback always."""
 
     def emit(self, record: logging.LogRecord) -> None:
         (_write_line if record.levelno >= logging.ERROR else say)(self.format(record))
 
 
 def say_what_is_logged() -> None:
-    """Let the library's notes (logger ``textcnn``) be lines on stderr; a second call changes nothing."""
+    """Show records of the logger ``textcnn`` as lines on stderr; calling it again has no effect."""
     logger = logging.getLogger("textcnn")
     if not any(isinstance(handler, _Notes) for handler in logger.handlers):
         logger.addHandler(_Notes())
@@ -55,29 +55,29 @@ def say_what_is_logged() -> None:
 
 
 def say_what_was_read(examples: Examples) -> None:
-    """Format, columns, rows and labels, and what was noticed."""
+    """Show the format, columns, rows and labels of data that was read, and the reader's notices."""
     for sentence in (examples.source, examples.describe(), *(f"note: {notice}" for notice in examples.notices)):
         say(sentence)
 
 
 def detail(message: str) -> None:
-    """A line on stderr for those who asked for more."""
+    """Write a detail as a line to stderr, if details are shown."""
     if _level > 0:
         _write_line(message)
 
 
 def _write_line(line: str) -> None:
-    # One write, not print's two: lines of processes that share stderr stay whole.
+    # One write instead of print's two, so that lines of processes that share stderr are not mixed.
     sys.stderr.write(f"{line}\n")
 
 
 def write_json(document: Any) -> None:
-    """One JSON document on one line of stdout."""
+    """Write a JSON document as one line to stdout."""
     print(json.dumps(document, ensure_ascii=False, allow_nan=False))
 
 
 def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None) -> None:
-    """A table on stdout; numbers are to be formatted by the caller. All columns but the first are right-aligned."""
+    """Write a table of formatted cells to stdout; all columns but the first are right-aligned."""
     from rich.console import Console
     from rich.table import Table
 
@@ -90,7 +90,7 @@ def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title:
 
 
 def scores_line(scores: dict[str, Any]) -> str:
-    """The main metrics on one line."""
+    """Return the main metrics as one line."""
     if not scores["n"]:
         return "no labelled rows"
     return (
@@ -102,7 +102,7 @@ def scores_line(scores: dict[str, Any]) -> str:
 def write_report(
     predictor: Predictor, model: Path, examples: Examples | None, folder: Path, *, part: str = "test"
 ) -> None:
-    """Make the page about a model and say where it is; arguments as for :func:`textcnn.report.gather`."""
+    """Write the report about a model and show its path; arguments are as for :func:`textcnn.report.gather`."""
     from textcnn.report import gather, with_reasons, write_report
 
     report = with_reasons(gather(predictor, model, examples, part=part), predictor, examples)

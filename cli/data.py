@@ -1,4 +1,4 @@
-"""`textcnn data`."""
+"""Implements `textcnn data`, which lists, downloads and checks data sets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from textcnn_cli import console
 if TYPE_CHECKING:
     from textcnn.datasets.catalogue import Report
 
-app = typer.Typer(name="data", help="Data sets: list, get, check.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(name="data", help="List, download and check data sets.", no_args_is_help=True, add_completion=False)
 
 LABELS_SHOWN = 40
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -21,7 +21,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 @app.command("list")
 def list_cards(json: Json = False) -> None:
-    """The data sets that `get` knows."""
+    """List the data sets that `get` can download."""
     from textcnn.datasets.catalogue import cards
 
     found = cards()
@@ -45,11 +45,14 @@ def list_cards(json: Json = False) -> None:
 def get(
     name: Annotated[str, typer.Argument(help="A name that `list` shows.")],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Put it into this folder, as a folder NAME.")
+        Path | None,
+        typer.Option("-o", "--output", help="Parent folder; the data set is written to its sub-folder NAME."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Decides the test rows where the source has no split.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Random seed of the train/test split, for sources without splits of their own.")
+    ] = 0,
 ) -> None:
-    """Fetch a data set, unless it is there already, and print its folder."""
+    """Download a data set, unless it is there already, and print its folder."""
     from textcnn.datasets.catalogue import card, get
 
     wanted = card(name)
@@ -73,7 +76,7 @@ def check(
     escape: Annotated[str | None, typer.Option(help=describe(DataConfig, "escape"))] = None,
     json: Json = False,
 ) -> None:
-    """Look at a labelled file before training on it: labels, duplicates, contradictions, lengths."""
+    """Check a labelled file before training: labels, duplicates, conflicting labels, text lengths."""
     from textcnn.datasets.catalogue import check
 
     options = DataConfig(

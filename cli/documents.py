@@ -1,4 +1,4 @@
-"""`textcnn documents`: exact map-reduce over documents whose parts lie in several files or on several machines."""
+"""Implements `textcnn documents`, an exact map-reduce over documents with parts in several files or machines."""
 
 from __future__ import annotations
 
@@ -19,20 +19,22 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="documents",
-    help="Documents whose parts lie in several files: exactly as if each was one text (train --preset pure).",
+    help="Classify documents with parts in several files, exactly as whole texts (needs train --preset pure).",
     no_args_is_help=True,
     add_completion=False,
 )
-Precision = Annotated[str, typer.Option("--precision", help="float32, or int8; the same for map and reduce")]
+Precision = Annotated[str, typer.Option("--precision", help="float32 or int8; must be the same for map and reduce")]
 
 
 @app.command("map")
 def map_parts(
     model: options.Model,
-    input: Annotated[str, typer.Argument(metavar="PARTS", help="rows of a document's name, a number and a text")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="F.state", help="the state of these parts")],
-    document_column: Annotated[str, typer.Option(help="column of the names of the documents")] = "document",
-    part_column: Annotated[str, typer.Option(help="column that numbers the parts of a document")] = "part",
+    input: Annotated[str, typer.Argument(metavar="PARTS", help="file of parts: document name, part number, text")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="F.state", help="file to write the state of these parts to")
+    ],
+    document_column: Annotated[str, typer.Option(help="column with the names of the documents")] = "document",
+    part_column: Annotated[str, typer.Option(help="column with the numbers of the parts")] = "part",
     text_column: options.TextColumn = None,
     format: options.Format = "auto",
     encoding: options.Encoding = "utf-8",
@@ -40,7 +42,7 @@ def map_parts(
     escape: options.Escape = None,
     precision: Precision = "float32",
 ) -> None:
-    """Read the parts in one file, in any order, into a state.
+    """Read the parts in one file, in any order, and write their state.
 
     Example: textcnn documents map model shard-1.csv -o shard-1.state
     """
@@ -64,18 +66,19 @@ def map_parts(
 @app.command("reduce")
 def reduce_states(
     model: options.Model,
-    states: Annotated[list[Path], typer.Argument(metavar="F.state...", help="of `documents map`, in any order")],
+    states: Annotated[list[Path], typer.Argument(metavar="F.state...", help="states of `documents map`, in any order")],
     output: Annotated[
         str,
-        typer.Option("--output", "-o", help="a .jsonl, .csv, .tsv or .parquet file of answers, or a .state"),
+        typer.Option("--output", "-o", help="file of answers (.jsonl, .csv, .tsv or .parquet), or a .state file"),
     ] = "-",
-    top_k: Annotated[int | None, typer.Option("--top-k", min=1, help="list that many labels a document")] = None,
+    top_k: Annotated[int | None, typer.Option("--top-k", min=1, help="number of labels to list per document")] = None,
     threshold: Annotated[
-        float | None, typer.Option("--threshold", min=0, max=1, help="give labels from this probability (multi-label)")
+        float | None,
+        typer.Option("--threshold", min=0, max=1, help="probability from which labels are assigned (multi-label)"),
     ] = None,
     precision: Precision = "float32",
 ) -> None:
-    """Join states and classify the documents; a document whose parts are not all there is an error.
+    """Merge states and classify the documents; it is an error if a part of a document is missing.
 
     Example: textcnn documents reduce model shard-1.state shard-2.state -o answers.jsonl
     """
@@ -97,7 +100,7 @@ def reduce_states(
 
 
 def _numbered(row: Row, source: str, document_column: str, part_column: str) -> tuple[str, int]:
-    """The document a row is a part of, and the number of the part."""
+    """Return the name of a row's document, and the number of its part."""
     cells = [row.columns.get(name) for name in (document_column, part_column)]
     for name, cell in zip((document_column, part_column), cells, strict=True):
         if is_missing(cell) or cell == "":
@@ -129,7 +132,7 @@ def _state(model: Path, precision: str) -> Documents:
 
 
 def _write(documents: Documents, path: Path) -> None:
-    """The file is whole or not there, so that an engine which starts a lost task again needs to know nothing."""
+    """Write a state atomically, so that an engine can simply repeat a task that was lost."""
     try:
         with replaced_file(path, "wb") as file:
             file.write(documents.to_bytes())

@@ -1,4 +1,4 @@
-"""`textcnn classify --engine ray`: a folder of files to a folder of answers."""
+"""Implements `textcnn classify --engine ray`, which classifies a folder of files into a folder of answers."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ ENGINES = ("ray",)
 def check_options(
     engine: str | None, *, address: str | None, output_format: str | None, refused: Mapping[str, bool]
 ) -> None:
-    """Whether the options of ``classify`` go together.
+    """Check that the options of ``classify`` do not contradict each other.
 
     Args:
-        engine: the engine asked for, if any.
-        address: of a cluster.
-        output_format: of the files of answers.
-        refused: options that an engine does not have, and whether they were given.
+        engine: the engine, if any.
+        address: the address of a cluster.
+        output_format: the format of the output files.
+        refused: for each option that engines do not support, whether it was given.
 
     Raises:
-        ConfigError: they do not.
+        ConfigError: options contradict each other.
     """
     if engine is None:
         given = [name for name, value in (("--address", address), ("--output-format", output_format)) if value]
@@ -55,11 +55,11 @@ def classify_folder(
     """Classify every file of ``input`` on Ray into ``output``.
 
     Returns:
-        Counts of the rows classified now, and what is worth a note.
+        The counts of the rows classified by this start, and notes for the user.
 
     Raises:
-        ConfigError: an option that does not fit.
-        DataError: files that could not be read; all others are done.
+        ConfigError: an option is invalid.
+        DataError: some files could not be read; all others have been classified.
     """
     from textcnn.cluster.filesystem import open_place
     from textcnn.cluster.job import ENDINGS, Job
@@ -77,14 +77,14 @@ def classify_folder(
         raise ConfigError("--engine ray reads a file or folder and writes a folder; give it --input and --output")
     if data.format == "folder":
         raise ConfigError("--engine ray reads files of rows; --format folder, one file a text, it does not have")
-    like = schema_of(read_config(model))  # a wrong model is found before Ray starts
-    # parts of one Parquet file may differ in the types of columns that hold nothing, so only lines are cut
+    like = schema_of(read_config(model))  # reports a wrong model before Ray starts
+    # In Parquet, parts of one file could differ in the type of a column without values, so only JSON lines are split.
     inputs, units, left_out = find_units(open_place(str(input)), data.format, cut=ending == "jsonl")
     answers = open_place(output)
     if inputs.holds(answers):
         raise ConfigError(f"--output {output!r} lies in the folder that is read; choose another")
     job = Job(inputs, answers, model.absolute(), fingerprint(model), data, ending, precision, top_k, threshold, like)
-    signals.interrupt_at_sigterm()  # so that a cluster of our own ends with us
+    signals.interrupt_at_sigterm()  # so that a local cluster is stopped as well
     progress, rows, read, size = RowsProgress(), 0, 0.0, max(sum(unit.size / unit.parts for unit in units), 1)
 
     def tell(done: Any) -> None:

@@ -1,4 +1,4 @@
-"""`textcnn evaluate`: how good a model is on labelled rows."""
+"""Implements `textcnn evaluate`, which measures a model on labelled rows."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def evaluate(
 
 
 def render(scores: dict[str, Any], json: bool) -> None:
-    """Print metrics as one JSON document, or as a line and a table of labels."""
+    """Print metrics as one JSON document, or as a line and a table by label."""
     if json:
         console.write_json(scores)
         return

@@ -1,4 +1,4 @@
-"""`textcnn explain`: why a model answers as it does, in full."""
+"""Implements `textcnn explain`, which shows the full explanation of a prediction."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from textcnn.explain.entries import Entry, Explanation
 
 Command = options.WithTexts
-SHOWN = 20  # n-grams in the view for people
+SHOWN = 20  # n-grams listed in the table
 
 
 def explain(
     model: options.Model,
     texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="texts to explain")],
     labels: Annotated[
-        list[str] | None, typer.Option("--label", metavar="NAME", help="explain this label's logit; may be repeated")
+        list[str] | None, typer.Option("--label", metavar="NAME", help="label whose logit to explain; may be repeated")
     ] = None,
     all_labels: Annotated[bool, typer.Option("--all", help="explain the logits of all labels")] = False,
     json: options.Json = False,
 ) -> None:
-    """Say why: the bias, what each n-gram and each word adds to the logit of the predicted label, and their sum.
+    """Show the contributions of the bias, of each n-gram and of each word to the logit of the predicted label.
 
     Example: textcnn explain model "what a film"
     """
@@ -45,7 +45,7 @@ def explain(
 
 
 def _show(text: str, why: Explanation) -> None:
-    """The text with its words coloured by what they add (green for the label, red against), and the terms."""
+    """Print the text with words coloured by contribution (green for the label, red against), and a table of terms."""
     from rich.console import Console
 
     screen = Console(markup=False, emoji=False, highlight=False)
@@ -77,18 +77,18 @@ def _coloured(text: str, why: Explanation) -> Text:
 
 
 def _amounts(why: Explanation) -> dict[tuple[int, int], float]:
-    """What each word adds by all parts of the model; a pair of words is shared by both."""
+    """Return the contribution of each word through all parts of the model; that of a pair is divided equally."""
     amounts = {(entry["start"], entry["end"]): entry["contribution"] for entry in why["words"]}
     words = sorted(amounts)
     for entry in (entry for term in why["other"] for entry in term.get("terms", [])):
         inside = [word for word in words if entry["start"] <= word[0] and word[1] <= entry["end"]]
-        for word in inside:
+        for word in inside:  # so that the colours add up to the same sum as the terms
             amounts[word] += entry["contribution"] / len(inside)
     return amounts
 
 
 def _rows(before: str, entries: Sequence[Entry]) -> list[tuple[str, str]]:
-    """The strongest entries, and the rest in one."""
+    """Return table rows of the strongest entries, and one with the sum of the rest."""
     rows = [
         (f"{before}{' '.join(entry['text'].split())!r} at {entry['start']}", f"{entry['contribution']:+.3f}")
         for entry in entries[:SHOWN]

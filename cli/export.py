@@ -1,4 +1,4 @@
-"""`textcnn export`: a model in another form."""
+"""Implements `textcnn export`, which writes a model in another format or compresses it."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ FORMATS = ("onnx", "tables")
 
 
 def export(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="folder that `train` wrote")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="model folder of `train`")],
     output: Annotated[Path, typer.Option("-o", "--output", help="file to write; with --max-size, a model folder")],
-    format: Annotated[str | None, typer.Option("--format", help=", ".join(FORMATS))] = None,
+    format: Annotated[str | None, typer.Option("--format", help=f"export format: {' or '.join(FORMATS)}")] = None,
     max_size: Annotated[
-        str | None, typer.Option("--max-size", metavar="SIZE", help="a smaller model folder, of 2M at most, say")
+        str | None,
+        typer.Option("--max-size", metavar="SIZE", help="compress the model to a folder of this size at most, e.g. 2M"),
     ] = None,
     precision: Annotated[
-        str, typer.Option("--precision", help="of --format tables: float32, or int8: integer logits")
+        str, typer.Option("--precision", help="precision of --format tables: float32, or int8 with integer logits")
     ] = "float32",
     data: Annotated[
-        str | None, typer.Option("--data", help="with --max-size: labelled texts to measure the loss with")
+        str | None, typer.Option("--data", help="with --max-size: labelled texts to measure the loss of accuracy on")
     ] = None,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
@@ -36,10 +37,10 @@ def export(
     escape: options.Escape = None,
     label_separator: options.LabelSeparator = None,
 ) -> None:
-    """Write a model in another form, or a smaller one.
+    """Export a model to another format, or compress it to a given size.
 
-    onnx: a graph from token ids (or pixels) to logits, and the tokenizer beside it. tables: what a one-layer model
-    needs to answer in a browser or a C program, and textcnn.js and textcnn.wasm, which read it in a page.
+    onnx: a graph from token ids (or pixels) to logits, with the tokenizer in a second file. tables: all that a
+    one-layer model needs in a browser or a C program, with textcnn.js and textcnn.wasm to read it in a page.
 
     Example: textcnn export model --format onnx -o model.onnx
     """
@@ -69,9 +70,9 @@ def _onnx(model: str, output: Path) -> None:
     from textcnn.prediction.artifact import load_artifact
 
     found = write_onnx(load_artifact(model), output)
-    beside = "" if found.tokenizer is None else f" and {found.tokenizer.name}"
+    tokenizer = "" if found.tokenizer is None else f" and {found.tokenizer.name}"
     console.say(
-        f"wrote {found.path}{beside}: {found.path.stat().st_size:,} bytes, inputs {', '.join(found.inputs)}; "
+        f"wrote {found.path}{tokenizer}: {found.path.stat().st_size:,} bytes, inputs {', '.join(found.inputs)}; "
         f"logits within {found.difference:.1g} of the model's on a sample"
     )
 
@@ -86,7 +87,7 @@ def _tables(model: str, output: Path, precision: str) -> None:
 
 
 def _smaller(model: str, output: Path, max_size: str, data: str | None, how: DataConfig) -> None:
-    """Make and write the model, and say what it costs: what is proved of all texts, and what the data show."""
+    """Write a compressed model, and print the guaranteed bound on its logits and the loss measured on the data."""
     from textcnn.config_types import parse_size
     from textcnn.export.compress import folder_bytes, shrunk
     from textcnn.export.error_bound import measured

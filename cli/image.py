@@ -1,4 +1,4 @@
-"""`textcnn image`: the same verbs for images."""
+"""Implements `textcnn image`, with the commands train, classify and evaluate for images."""
 
 from __future__ import annotations
 
@@ -10,21 +10,27 @@ import typer
 
 from textcnn_cli import console, evaluate, options, signals, train
 
-app = typer.Typer(name="image", help="The same verbs for images.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    name="image", help="Train, apply and measure image classifiers.", no_args_is_help=True, add_completion=False
+)
 DEFAULT_ARCHITECTURE = "lenet"
 DEFAULT_DATA = "digits"
-SOURCES = "an npz or idx file, a folder of one or of pictures, a hub id"
+SOURCES = "an npz or idx file, a folder with one, a folder of pictures, or a hub id"
 
 
 @app.command("train")
 def train_images(
     data: Annotated[
         str | None,
-        typer.Argument(metavar="[TRAIN]", help=f"labelled images: {SOURCES}; none: scikit-learn's digits"),
+        typer.Argument(metavar="[TRAIN]", help=f"labelled images: {SOURCES}; default: scikit-learn's digits"),
     ] = None,
-    dev: Annotated[str | None, typer.Option("--dev", help="images that choose the best epoch and calibrate")] = None,
+    dev: Annotated[
+        str | None, typer.Option("--dev", help="dev images, which select the best epoch and calibrate the model")
+    ] = None,
     dev_fraction: options.DevFraction = None,
-    test: Annotated[str | None, typer.Option("--test", help="images that are only measured, at the end")] = None,
+    test: Annotated[
+        str | None, typer.Option("--test", help="test images, on which the trained model is measured")
+    ] = None,
     output: train.Output = Path("model"),
     image_size: options.ImageSize = None,
     random_shift: options.RandomShift = None,
@@ -97,7 +103,7 @@ def train_images(
 
 
 def _digits(test: str | None) -> tuple[str, str]:
-    """Training and test rows of the data set that comes with scikit-learn."""
+    """Return the training and test files of the digits data set of scikit-learn."""
     from textcnn.datasets.catalogue import get
 
     folder = get(DEFAULT_DATA)
@@ -113,13 +119,14 @@ def classify_images(
             metavar="MODEL", parser=options.fetched, help="folder that `image train` wrote, or hf://owner/name"
         ),
     ],
-    data: Annotated[str, typer.Argument(metavar="IMAGES", help=f"one picture, {SOURCES}")],
+    data: Annotated[str, typer.Argument(metavar="IMAGES", help=f"images to classify: a picture, {SOURCES}")],
     output: Annotated[
-        str, typer.Option("--output", help="a .jsonl, .csv, .tsv or .parquet file; - writes JSON lines to stdout")
+        str,
+        typer.Option("--output", help="output file: .jsonl, .csv, .tsv or .parquet; - writes JSON lines to stdout"),
     ] = "-",
-    top_k: Annotated[int | None, typer.Option("--top-k", min=1, help="list that many labels an image")] = None,
+    top_k: Annotated[int | None, typer.Option("--top-k", min=1, help="number of labels to list per image")] = None,
 ) -> None:
-    """Classify images: one row for each, in order; pictures are named, other images numbered from 0."""
+    """Classify images, with one row for each, in order; pictures have names, other images numbers from 0."""
     from textcnn.prediction.answers import classify_images as answers
     from textcnn.prediction.predictor import Predictor
     from textcnn.prediction.writing import write_rows

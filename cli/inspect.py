@@ -1,4 +1,4 @@
-"""`textcnn inspect`: the layers of a model or an architecture, and what they cost."""
+"""Implements `textcnn inspect`, which shows the layers of a model or an architecture and their cost."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 Shape = tuple[int, int, int]
 Sizes = tuple[int, ...]
 
-LENGTH = 50  # tokens, where neither the user nor the model says otherwise
-NUM_TYPES, NUM_LABELS = 10_000, 2  # of an architecture, which has no vocabulary and no labels of its own
+LENGTH = 50  # default number of tokens, unless the model's limit is smaller
+NUM_TYPES, NUM_LABELS = 10_000, 2  # vocabulary size and labels assumed for an architecture, which has none
 GUARANTEES = {
     "text": ["the answer does not depend on batch mates, padding or order (probabilities within 1e-5)"],
     "image": ["the answer does not depend on batch mates or order (probabilities within 1e-5)"],
 }
-# Null where there is none: an architecture has no labels to name, an image model no vocabulary.
+# Null if a target has no such fact: an architecture has no label names, an image model no vocabulary.
 FACTS = ("artifact", "architecture", "modality", "input", "num_labels", "vocabulary_size")
 FACTS_OF_MODELS = ("problem_type", "temperature", "max_length", "guarantees")
 
@@ -36,28 +36,33 @@ def inspect(
         str | None,
         typer.Argument(
             metavar="MODEL|ARCHITECTURE|LAYERS",
-            help="a model folder, a name that --list shows, or layers, e.g. 'conv 64@3x3 same, max 2x2'",
+            help="model folder, architecture (see --list), or layers such as 'conv 64@3x3 same, max 2x2'",
         ),
     ] = None,
     input_shape: Annotated[
-        str | None, typer.Option("--input-shape", metavar="CxHxW", help="shape of the images, e.g. 3x256x256")
+        str | None, typer.Option("--input-shape", metavar="CxHxW", help="shape of the input images, e.g. 3x256x256")
     ] = None,
     length: Annotated[
-        int | None, typer.Option("--length", min=1, help=f"tokens of the text; none: {LENGTH}, or the model's limit")
+        int | None,
+        typer.Option("--length", min=1, help=f"number of tokens of the text; default: {LENGTH}, or the model's limit"),
     ] = None,
     list: Annotated[
-        str | None, typer.Option("--list", metavar="text|image", help="only list the architectures, one a line")
+        str | None, typer.Option("--list", metavar="text|image", help="only list the architectures, one per line")
     ] = None,
     set: options.Set = None,
     draw: Annotated[
-        Path | None, typer.Option("--draw", metavar="FILE.svg", help="draw what one unit sees of the input")
+        Path | None,
+        typer.Option("--draw", metavar="FILE.svg", help="draw the receptive field of a unit into this file"),
     ] = None,
     unit: Annotated[
-        str | None, typer.Option("--unit", metavar="LAYER", help="whose unit is drawn; none: the last that sees most")
+        str | None,
+        typer.Option(
+            "--unit", metavar="LAYER", help="layer whose unit is drawn; default: the last with the largest field"
+        ),
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Show each layer: output shape by formula and as run, receptive field, parameters, multiply-adds, time.
+    """Show each layer: output shape (computed and measured), receptive field, parameters, multiply-adds, time.
 
     Example: textcnn inspect kim --length 20 --set num_filters=50 --draw kim.svg
     """
@@ -109,7 +114,7 @@ def _draw(path: Path, table: LayerTable, document: dict[str, Any], unit: str | N
 
 
 def render(document: dict[str, Any], json: bool) -> None:
-    """Print an inspection as one JSON document, or as tables that fit a terminal of 80 columns, and some lines."""
+    """Print an inspection as one JSON document, or as tables and lines that fit a terminal of 80 columns."""
     if json:
         console.write_json(document)
         return
@@ -198,7 +203,7 @@ def _of_model(folder: str, shape: Shape | None, length: int | None, assignments:
 
 def _of_layers(written: str, sizes: Sizes | None, length: int | None, assignments: list[str] | None) -> Inspected:
     if assignments or length is not None:
-        raise ConfigError(f"layers take --input-shape alone, got --length or --set beside {written!r}; leave it out")
+        raise ConfigError(f"layers take --input-shape alone, got --length or --set with {written!r}; leave it out")
     if sizes is None:
         raise ConfigError("layers need the shape of their input; give it, e.g. --input-shape 3x256x256, or 100x50")
     from textcnn.models.summary.layers import block_layers

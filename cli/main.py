@@ -1,4 +1,4 @@
-"""The `textcnn` command: wiring and the one error boundary."""
+"""Defines the `textcnn` command and its global options, and turns errors into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _show_version(context: typer.Context, value: bool) -> None:
 
 
 def _describe_backend() -> list[str]:
-    """Lines that say what does the work here and why: three, or two without the core, which has instruction sets."""
+    """Return lines with the backend, its instruction set (of the core only) and the threads, each with the reason."""
     from textcnn.core import backend_info
 
     found = backend_info()
@@ -46,15 +46,15 @@ def _describe_backend() -> list[str]:
 def options(
     version: Annotated[
         bool,
-        typer.Option(
-            "--version", callback=_show_version, help="Show the version and stop; with -v, what does the work."
-        ),
+        typer.Option("--version", callback=_show_version, help="Show the version and exit; with -v, the backend too."),
     ] = False,
-    # Eager, so that it is known when --version, before or behind it, is answered.
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", is_eager=True, help="Say more on stderr.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say only errors on stderr.")] = False,
+    # Eager, so that its value is known when --version is processed, whatever their order on the command line.
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", is_eager=True, help="Write more details to stderr.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Write only errors to stderr.")] = False,
 ) -> None:
-    """Options of every command."""
+    """Set the verbosity for every command."""
     console.set_level(-1 if quiet else 1 if verbose else 0)
     console.say_what_is_logged()
 
@@ -65,13 +65,13 @@ def main() -> None:
 
 
 def run(application: typer.Typer) -> None:
-    """Run a command line: a user's error is one line and exit 2, Ctrl-C is exit 130, a bug keeps its traceback."""
+    """Run a command line: user errors give one line and exit code 2, Ctrl-C gives 130, bugs keep their traceback."""
     streams.prepare()
     gc.set_threshold(
         50_000
-    )  # imports make many objects, none of which is garbage: looking for it took a tenth of a start
-    # Threads that wait for work should not burn the cores others need: with spinning ones, a busy machine made training
-    # eight times slower. It must be said before torch loads its thread library.
+    )  # imports create many objects but no garbage; collecting so often took a tenth of the start-up time
+    # Idle threads should not spin on cores that others need: on a busy machine, spinning made training eight times
+    # slower. The variable must be set before torch loads its thread library.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         code = _run(application)
@@ -84,27 +84,27 @@ def run(application: typer.Typer) -> None:
         code = _failed(message)
     except KeyboardInterrupt:
         code = signals.exit_code()
-    except BrokenPipeError:  # the reader of our output has gone (`| head`)
+    except BrokenPipeError:  # the reader of stdout has exited (`| head`)
         code = 0
         streams.discard()
-    except OSError as err:  # of a file or a disk
+    except OSError as err:  # a missing file, a full disk
         code = _failed(f"{err.filename}: {err.strerror}" if err.filename else err.strerror or str(err))
     sys.exit(code)
 
 
 def _run(application: typer.Typer) -> int | str | None:
-    """The exit code of the command; its errors are raised."""
+    """Run the command and return its exit code; errors are raised."""
     try:
         application()
     except SystemExit as end:
-        if not streams.has_reader():  # typer ends where the reader goes
+        if not streams.has_reader():  # typer exits when the reader has gone
             raise BrokenPipeError from end
-        return signals.exit_code() if end.code == 130 else end.code  # typer makes one of the interrupt
+        return signals.exit_code() if end.code == 130 else end.code  # typer exits with 130 on an interrupt
     return 0
 
 
 def _failed(message: str) -> int:
-    """Say why there is no answer; what stdout cannot take is not tried again."""
+    """Show the error and return exit code 2, dropping output that stdout cannot take."""
     with suppress(TextCNNError, OSError):
         sys.stdout.flush()
     streams.discard()

@@ -1,4 +1,4 @@
-"""Options that several commands share; their help is the documentation of the config's fields."""
+"""Defines the options that several commands share, with the help texts of the config's fields, and parses them."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ Value = TypeVar("Value")
 
 
 def fetched(name: str) -> Path:
-    """The folder of a model, which is fetched first if it is of the hub; while a shell completes, nothing is."""
+    """Return a model's folder, after downloading it if it is on the hub, except during shell completion."""
     from textcnn.folder.hub import model_folder
 
+    # The shell sets this variable while it completes a command line, when nothing must be downloaded.
     return Path(name) if "_TEXTCNN_COMPLETE" in os.environ else model_folder(name)
 
 
 Model = Annotated[
     Path,
-    typer.Argument(metavar="MODEL", parser=fetched, help="folder that `train` wrote, or hf://owner/name[@revision]"),
+    typer.Argument(metavar="MODEL", parser=fetched, help="model folder of `train`, or hf://owner/name[@revision]"),
 ]
 TextColumn = Annotated[list[str] | None, typer.Option("--text-column", help=describe(DataConfig, "text_column"))]
 LabelColumn = Annotated[list[str] | None, typer.Option("--label-column", help=describe(DataConfig, "label_column"))]
@@ -41,7 +42,7 @@ _LABEL_SEPARATOR = typer.Option("--label-separator", help=describe(DataConfig, "
 Format = Annotated[str, _FORMAT]
 Encoding = Annotated[str, _ENCODING]
 LabelSeparator = Annotated[str | None, _LABEL_SEPARATOR]
-# Where a file of settings may say it too, a default must not cover what the file says.
+# For commands with a settings file: a default of the option must not override the file.
 FormatIfGiven = Annotated[str | None, _FORMAT]
 EncodingIfGiven = Annotated[str | None, _ENCODING]
 MultiLabel = Annotated[
@@ -58,8 +59,8 @@ Preset = Annotated[
     str | None,
     typer.Option(
         "--preset",
-        help="fast: half the size; accurate: three networks merged into one, at three times the time; "
-        "pure: maxima only, no wide branch, no length limit; or default",
+        help="fast: half the size; accurate: an ensemble of three networks merged into one, at three times the cost; "
+        "pure: max pooling only, no wide branch, no length limit; or default",
     ),
 ]
 Vectors = Annotated[str | None, typer.Option("--vectors", metavar="FILE", help=describe(ModelConfig, "vectors"))]
@@ -80,10 +81,11 @@ MaxMemory = Annotated[
     str | None, typer.Option("--max-memory", metavar="SIZE", help=describe(TrainingConfig, "max_memory"))
 ]
 Resume = Annotated[
-    bool, typer.Option("--resume", help="go on with a run for this -o that was killed, with the same data and settings")
+    bool,
+    typer.Option("--resume", help="resume an interrupted run with the same output folder, data and settings"),
 ]
 CheckpointSeconds = Annotated[
-    float, typer.Option(min=0, metavar="SECONDS", help="how often a checkpoint is written beside -o until it is saved")
+    float, typer.Option(min=0, metavar="SECONDS", help="seconds between two checkpoints, in OUTPUT.checkpoints")
 ]
 ImageSize = Annotated[str | None, typer.Option("--image-size", metavar="HxW", help=describe(ImageConfig, "image_size"))]
 RandomShift = Annotated[int | None, typer.Option("--random-shift", help=describe(ImageConfig, "random_shift"))]
@@ -94,10 +96,10 @@ DevFraction = Annotated[float | None, typer.Option("--dev-fraction", help=descri
 
 
 def _options_of_file(context: typer.Context, file: Path | None) -> Path | None:
-    """What a file of settings says of the run, not of the model, is the default of the option of that name.
+    """Use the run options in a settings file as defaults of the command's options with these names.
 
     Raises:
-        ConfigError: the file cannot be read, or says something of a run that the command has no option for.
+        ConfigError: the file cannot be read, or has a run option that the command lacks.
     """
     if file is None:
         return None
@@ -130,21 +132,23 @@ ConfigFile = Annotated[
         "--config",
         callback=_options_of_file,
         is_eager=True,
-        help="TOML file of settings and options by name; those given here go before it",
+        help="TOML file of settings and options by name; the command line takes precedence",
     ),
 ]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="any other setting, e.g. num_filters=50 or kernel_sizes=[2,3]"),
+    typer.Option(
+        "--set", metavar="NAME=VALUE", help="set any other setting, e.g. num_filters=50 or kernel_sizes=[2,3]"
+    ),
 ]
 Report = Annotated[
-    Path | None, typer.Option("--report", metavar="DIR", help="folder for report.html, one page about the model")
+    Path | None, typer.Option("--report", metavar="DIR", help="folder to write report.html to, a page about the model")
 ]
 TensorBoard = Annotated[
     Path | None,
-    typer.Option("--tensorboard", metavar="DIR", help="folder for learning curves, to look at in TensorBoard"),
+    typer.Option("--tensorboard", metavar="DIR", help="folder to write learning curves to, for TensorBoard"),
 ]
-Json = Annotated[bool, typer.Option("--json", help="end stdout with one JSON document")]
+Json = Annotated[bool, typer.Option("--json", help="print the result as one JSON document")]
 
 
 def data_config(
@@ -158,7 +162,7 @@ def data_config(
     quotes: str | None = None,
     escape: str | None = None,
 ) -> DataConfig:
-    """How a file is to be read, from the options of a command."""
+    """Return the options of reading a file, from the options of a command."""
     return DataConfig(
         tuple(text_column or ()),
         tuple(label_column or ()),
@@ -172,10 +176,10 @@ def data_config(
 
 
 def read_settings(file: Path) -> dict[str, Any]:
-    """What a TOML file says, by name.
+    """Read settings by name from a TOML file.
 
     Raises:
-        ConfigError: it cannot be read.
+        ConfigError: the file cannot be read.
     """
     try:
         found = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -185,7 +189,7 @@ def read_settings(file: Path) -> dict[str, Any]:
 
 
 def merge_settings(file: Path | None, assignments: list[str] | None, options: dict[str, Any]) -> dict[str, Any]:
-    """Settings by name: those of the TOML file, then ``--set``, then the options that were given.
+    """Merge settings by name from the TOML file, ``--set`` and the given options; later ones take precedence.
 
     Raises:
         ConfigError: the file cannot be read, or an assignment has no ``=``.
@@ -203,7 +207,7 @@ def merge_settings(file: Path | None, assignments: list[str] | None, options: di
 
 
 def _value(text: str) -> Any:
-    """A TOML value; what is none is a string."""
+    """Parse a TOML value; text that is not valid TOML is returned as a string."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -211,20 +215,20 @@ def _value(text: str) -> Any:
 
 
 def _open(name: str, value: Any) -> Any:
-    """TOML has no null: for settings that can be left open, the word ``none`` stands for it."""
+    """Convert the word ``none`` to None for settings that allow it, since TOML has no null."""
     return None if isinstance(value, str) and value.lower() == "none" and may_be_none(name) else value
 
 
 def split_numbers(name: str, text: str | None) -> tuple[int, ...] | None:
-    """Whole numbers with commas between them, as an option called ``name`` gives them."""
+    """Parse the comma-separated integers of the option ``name``; none if it was not given."""
     return split_list(name, text, int, "whole numbers")
 
 
 def split_list(name: str, text: str | None, kind: Callable[[str], Value], expected: str) -> tuple[Value, ...] | None:
-    """The parts of ``text`` between commas, each made a ``kind``; nothing for an option that was not given.
+    """Parse a comma-separated list, converting each part by ``kind``; none if the option was not given.
 
     Raises:
-        ConfigError: a part is none; the message names the option and what is ``expected``.
+        ConfigError: a part cannot be converted; the message names the option and what is ``expected``.
     """
     if text is None:
         return None
@@ -235,7 +239,7 @@ def split_list(name: str, text: str | None, kind: Callable[[str], Value], expect
 
 
 def prepare_outputs(output: Path | None, plot: Path | None, table: Path | None) -> None:
-    """Find out before the measuring what would fail after it."""
+    """Check, before a long measurement, that its output files can be written, and create their folders."""
     from textcnn.benchmark.plot import check_plot
 
     if plot is not None:
@@ -256,7 +260,7 @@ def write_outputs(
     table: Path | None,
     json: bool,
 ) -> None:
-    """A benchmark's document and tables: into files where they were asked for, and one of them on stdout."""
+    """Write a benchmark's document and tables to the files requested, and one of the two to stdout."""
     from textcnn.benchmark.document import write_document
 
     if output is not None:
@@ -270,13 +274,13 @@ def write_outputs(
 
 
 class WithTexts(TyperCommand):
-    """A command that takes texts; its error for one that begins with ``-``, thus read as an option, says what to do."""
+    """A command with texts as arguments; a text that begins with ``-`` gives an error that says how to write it."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Add the way to the error.
+        """Parse the arguments, and add the remedy to errors about texts that look like options.
 
         Raises:
-            ConfigError: an argument begins as a short option does, and holds blanks and no name of a file.
+            ConfigError: an argument looks like a short option, but contains blanks and is not the name of a file.
         """
         given = list(args)
         own = {name for param in self.params for name in param.opts} | set(ctx.help_option_names)
@@ -288,7 +292,9 @@ class WithTexts(TyperCommand):
         try:
             return super().parse_args(ctx, args)
         except Exception as err:
-            option = getattr(err, "option_name", None)  # of NoSuchOption, which is typer's or click's by version
+            option = getattr(
+                err, "option_name", None
+            )  # an attribute of NoSuchOption, a class of typer or of click by version
             if type(err).__name__ != "NoSuchOption" or option is None:
                 raise
             text = next((argument for argument in given if argument.startswith(option)), option)
@@ -298,10 +304,10 @@ class WithTexts(TyperCommand):
 
 
 class OptionalValue(WithTexts):
-    """A command whose ``--explain`` may stand alone, or with ``all`` behind it; typer has no optional values."""
+    """A command with an option ``--explain [all]``, whose value is optional; typer does not support that."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Write the value out."""
+        """Insert the omitted value, then parse the arguments."""
         place = args.index("--explain") if "--explain" in args else len(args)
         if place < len(args):
             is_all = args[place + 1 : place + 2] == ["all"]

@@ -1,4 +1,4 @@
-"""`textcnn phrases`: what a model answers to most, how two models differ, and models that are blind to words."""
+"""Implements `textcnn phrases`, which lists the strongest n-grams, compares models, and writes blinded models."""
 
 from __future__ import annotations
 
@@ -20,26 +20,28 @@ TITLES = {"filters": "n-grams of the filters", "mean": "words of the mean", "wid
 
 def phrases(
     model: options.Model,
-    other: Annotated[Path | None, typer.Argument(metavar="[OTHER]", help="a model to compare with")] = None,
-    label: Annotated[list[str] | None, typer.Option("--label", help="this label alone; may be repeated")] = None,
-    top: Annotated[int, typer.Option("--top", min=1, help="length of each list")] = 10,
+    other: Annotated[Path | None, typer.Argument(metavar="[OTHER]", help="another model to compare with")] = None,
+    label: Annotated[list[str] | None, typer.Option("--label", help="show only this label; may be repeated")] = None,
+    top: Annotated[int, typer.Option("--top", min=1, help="number of n-grams in each list")] = 10,
     per_filter: Annotated[
-        int | None, typer.Option("--per-filter", min=1, help="n-grams of one filter, at most; those are much alike")
+        int | None,
+        typer.Option("--per-filter", min=1, help="largest number of n-grams per filter, as they are similar"),
     ] = None,
     data: Annotated[
-        str | None, typer.Option("--data", metavar="FILE", help="labelled texts: the strongest n-grams seen in them")
+        str | None,
+        typer.Option("--data", metavar="FILE", help="list only n-grams that occur in these labelled texts"),
     ] = None,
     min_support: Annotated[
-        int, typer.Option("--min-support", min=1, help="with --data: texts that an n-gram must win in")
+        int, typer.Option("--min-support", min=1, help="with --data: smallest number of texts an n-gram wins in")
     ] = 2,
     veto: Annotated[
-        list[str] | None, typer.Option("--veto", metavar="PHRASE", help="write a model that cannot use this phrase")
+        list[str] | None, typer.Option("--veto", metavar="PHRASE", help="write a model that ignores this phrase")
     ] = None,
     blind: Annotated[
         Path | None,
-        typer.Option("--blind", metavar="FILE", help="write a model that cannot use these words, one a line"),
+        typer.Option("--blind", metavar="FILE", help="write a model that ignores the words in this file, one per line"),
     ] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="folder of the model to write")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="folder to write the new model to")] = None,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     format: options.Format = "auto",
@@ -49,7 +51,7 @@ def phrases(
     label_separator: options.LabelSeparator = None,
     json: options.Json = False,
 ) -> None:
-    """The n-grams that a one-layer model answers to most, exactly over its whole vocabulary; with --data, those seen.
+    """List the exact strongest n-grams of a one-layer model over its whole vocabulary, or those that occur in --data.
 
     Example: textcnn phrases model --label spam --top 20
 
@@ -110,7 +112,7 @@ def _show(model: Path, pages: list[Page], json: bool) -> None:
 
 
 def _columns(lists: tuple[list[Any], list[Any]]) -> tuple[list[str], list[list[str]]]:
-    """The lists for and against side by side."""
+    """Return the lists for and against a label as the columns of one table."""
     rows = [["", "", "", ""] for _ in range(max(map(len, lists)))]
     for side, phrases in enumerate(lists):
         for row, phrase in zip(rows, phrases, strict=False):
@@ -152,8 +154,8 @@ def _show_seen(
     console.say_what_was_read(examples)
     pages = seen_phrases(model, examples.texts, examples.labels, top=top, labels=labels, min_support=min_support)
     if json:
-        told = [page.to_dict() for page in pages]
-        console.write_json({"data": examples.name, "rows": len(examples), "labels": told})
+        listed = [page.to_dict() for page in pages]
+        console.write_json({"data": examples.name, "rows": len(examples), "labels": listed})
         return
     for page in pages:
         for side, phrases in (("for", page.strongest), ("against", page.weakest)):

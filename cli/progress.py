@@ -1,4 +1,4 @@
-"""How far a command is on stderr: a bar on a terminal, plain lines now and then elsewhere."""
+"""Shows the progress of a command on stderr: as a bar on a terminal, otherwise as a line every few seconds."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _INTERVAL = 10.0  # seconds between plain lines
 
 
 class RowsProgress:
-    """Rows done, rows a second, and the time left where the size of the whole is known."""
+    """Shows the number of rows, rows per second, and the remaining time if the size of the input is known."""
 
     def __init__(self) -> None:
         self._start = self._said = time.monotonic()
         self._bar = _bar() if sys.stderr.isatty() and not console.is_quiet() else None
 
     def update(self, rows: int, fraction: float | None) -> None:
-        """So many rows are done, and so much of the input (0 to 1), where that is known."""
+        """Show that ``rows`` rows are done, and what fraction of the input (0 to 1), if that is known."""
         now = time.monotonic()
         if self._bar is not None:
             total = None if fraction is None else 1.0
@@ -33,13 +33,14 @@ class RowsProgress:
             console.say(_words(rows, fraction, now - self._start))
 
     def stop(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.stop()
 
 
 def _bar() -> Progress:
-    """A bar that is drawn. Importing rich's takes as long as a short text's whole answer, so it is not done above."""
+    """Create and start a progress bar."""
+    # Imported here, since importing rich takes as long as classifying a short text.
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 

@@ -1,4 +1,4 @@
-"""`textcnn push`: a model folder onto the Hugging Face hub."""
+"""Implements `textcnn push`, which uploads a model folder to the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from textcnn_cli import options
 
 def push(
     model: options.Model,
-    repo_id: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="place on the hub; made if there is none")],
-    public: Annotated[bool, typer.Option("--public", help="let everybody see it, if it is made now")] = False,
-    message: Annotated[str | None, typer.Option("--message", help="of the commit")] = None,
+    repo_id: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="repository on the hub; created if it is new")],
+    public: Annotated[bool, typer.Option("--public", help="make the repository public if it is created")] = False,
+    message: Annotated[str | None, typer.Option("--message", help="commit message")] = None,
 ) -> None:
-    """Put a model on the Hugging Face hub, as one commit with its card; the token is in the variable HF_TOKEN.
+    """Upload a model with its card to the Hugging Face hub as one commit, with the token in the variable HF_TOKEN.
 
     Example: textcnn push model owner/reviews; textcnn classify hf://owner/reviews "what a film"
     """

@@ -1,4 +1,4 @@
-"""`textcnn serve`: models over HTTP, and a page to try them."""
+"""Implements `textcnn serve`, which serves models over HTTP with a page to try them."""
 
 from __future__ import annotations
 
@@ -16,29 +16,37 @@ _LIMITS = Limits()
 def serve(
     models: Annotated[
         list[str],
-        typer.Argument(metavar="MODEL [NAME=MODEL]...", help="folders that `train` wrote, or hf://owner/name"),
+        typer.Argument(metavar="MODEL [NAME=MODEL]...", help="model folders of `train`, or hf://owner/name"),
     ],
-    host: Annotated[str, typer.Option(help="address to listen at; 0.0.0.0 lets other machines in")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free")] = 8000,
-    workers: Annotated[int, typer.Option(min=1, help="processes; each loads the models")] = 1,
-    precision: Annotated[str, typer.Option(help="float32, or int8: rows say if they are certified")] = "float32",
+    host: Annotated[
+        str, typer.Option(help="address to listen at; 0.0.0.0 accepts connections from other machines")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="port to listen at; 0: any free port")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="number of worker processes; each loads all models")] = 1,
+    precision: Annotated[
+        str, typer.Option(help="float32, or int8: integer logits, and certificates of float32's labels")
+    ] = "float32",
     token_variable: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="environment variable that holds the token requests must bring"),
+        typer.Option(metavar="NAME", help="environment variable with the bearer token that requests must carry"),
     ] = None,
     allow_origin: Annotated[
         list[str] | None,
-        typer.Option(metavar="ORIGIN", help="whose pages may ask from a browser (CORS): https://example.org, or *"),
+        typer.Option(metavar="ORIGIN", help="origin whose pages may send requests (CORS): https://example.org, or *"),
     ] = None,
-    max_body_bytes: Annotated[int, typer.Option(min=1, help="of a request")] = _LIMITS.max_body_bytes,
-    max_texts: Annotated[int, typer.Option(min=1, help="of a request")] = _LIMITS.max_texts,
-    max_text_length: Annotated[int, typer.Option(min=1, help="characters of a text")] = _LIMITS.max_text_length,
+    max_body_bytes: Annotated[
+        int, typer.Option(min=1, help="largest size of a request's body in bytes")
+    ] = _LIMITS.max_body_bytes,
+    max_texts: Annotated[int, typer.Option(min=1, help="largest number of texts per request")] = _LIMITS.max_texts,
+    max_text_length: Annotated[
+        int, typer.Option(min=1, help="largest number of characters per text")
+    ] = _LIMITS.max_text_length,
     max_concurrency: Annotated[
-        int, typer.Option(min=1, help="requests a worker answers at once; more are told to come again (429)")
+        int, typer.Option(min=1, help="largest number of concurrent requests per worker; others get status 429")
     ] = _LIMITS.max_concurrency,
-    timeout: Annotated[float, typer.Option(min=0.01, help="seconds that a request may take")] = _LIMITS.timeout,
+    timeout: Annotated[float, typer.Option(min=0.01, help="timeout of a request in seconds")] = _LIMITS.timeout,
 ) -> None:
-    """Answer texts over HTTP, and show a page at /. SIGHUP reads the models again, SIGTERM and Ctrl-C stop.
+    """Serve models over HTTP, with a page at /. SIGHUP reloads the models; SIGTERM and Ctrl-C stop the server.
 
     Example: textcnn serve model other=model2 --port 8000
     """

@@ -1,4 +1,4 @@
-"""SIGTERM ends a long run as Ctrl-C does, with its own exit code; and neither is lost."""
+"""Handles signals: SIGTERM interrupts a long run as Ctrl-C does, with its own exit code, and neither gets lost."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ if TYPE_CHECKING:
     from textcnn.progress import Reporter
 
 _received = signal.SIGINT
-_is_new = False  # whether nobody has been told of it yet
+_is_new = False  # whether the signal has not been handled yet
 
 
 def interrupt_at_sigterm() -> None:
-    """From here on SIGTERM raises KeyboardInterrupt, and either signal is remembered (:func:`remembering`)."""
+    """Make SIGTERM raise KeyboardInterrupt from now on, and record both signals for :func:`remembering`."""
     global _is_new
-    _is_new = False  # one of an earlier run of this process was that run's
+    _is_new = False  # forget a signal that belonged to an earlier run in this process
     signal.signal(signal.SIGTERM, _interrupt)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell has it ignored
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # unless the shell ignores it
         signal.signal(signal.SIGINT, _interrupt)
 
 
 def exit_code() -> int:
-    """That of a process which a signal has ended, as shells have it: 130 after Ctrl-C, 143 after SIGTERM."""
+    """Return the shell's exit code for the signal received: 130 after Ctrl-C, 143 after SIGTERM."""
     return 128 + _received
 
 
 def remembering(reporter: Reporter) -> Reporter:
-    """The same reporter, which raises at the next step what was raised in vain.
+    """Return a reporter that also raises KeyboardInterrupt at the next step if a signal's exception was lost.
 
-    Where C code calls Python back (a finalizer), an exception is printed and forgotten, and with it the interrupt:
-    training would go on.
+    When C code calls back into Python, as for a finalizer, an exception is printed and discarded; without this, the
+    interrupt would be lost and training would continue.
     """
     from textcnn.progress import Silent, Together
 

@@ -1,4 +1,4 @@
-"""Standard streams as a command needs them: a closed or full one is reported, or not needed."""
+"""Prepares the standard streams: a closed or full stdout is reported as an error, a lost stderr is ignored."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from textcnn.errors import DataError
 
 
 class _Descriptor(io.RawIOBase):
-    """What a standard stream writes to: a failure is an error of one line, or, of ``is_optional`` streams, none."""
+    """The raw file of a standard stream; a failed write is a one-line error, or ignored if ``is_optional``."""
 
     def __init__(self, number: int, *, is_closed: bool, is_optional: bool) -> None:
         self._number, self._is_closed, self.is_optional = number, is_closed, is_optional
@@ -42,20 +42,20 @@ class _Descriptor(io.RawIOBase):
 
 
 def prepare() -> None:
-    """Let stdout tell why it cannot be written, and stderr be lost without harm; open closed ones on the null device.
+    """Replace stdout and stderr by streams with these error rules, and open closed ones on the null device.
 
-    Else the next file that is opened would get the descriptor of a closed stream, and be written to by mistake.
+    Otherwise the next opened file would get the descriptor of a closed stream, and be written to by mistake.
     """
     closed = [number for number in range(3) if _is_closed(number)]
     for number in closed:
-        descriptor = os.open(os.devnull, os.O_RDWR)  # the lowest that is free: this number, as closed ones go upwards
+        descriptor = os.open(os.devnull, os.O_RDWR)  # the lowest free descriptor, which is this number
         assert descriptor == number
         os.set_inheritable(descriptor, True)
     for name, number, errors in (("stdout", 1, "backslashreplace"), ("stderr", 2, "backslashreplace")):
         stream = getattr(sys, name)
-        if stream is None or type(stream) is io.TextIOWrapper:  # and not one that somebody has put there
+        if stream is None or type(stream) is io.TextIOWrapper:  # not one that another program has replaced
             raw = _Descriptor(number, is_closed=number in closed, is_optional=name == "stderr")
-            # JSON is UTF-8 on every terminal; for half a surrogate pair (a path in another encoding) it has an escape.
+            # JSON is UTF-8 whatever the terminal; a lone surrogate (of a path in another encoding) has a JSON escape.
             encoding = "utf-8" if name == "stdout" or stream is None else stream.encoding
             buffered = io.BufferedWriter(raw)
             is_line = name == "stderr" or raw.isatty()
@@ -65,7 +65,7 @@ def prepare() -> None:
 
 
 def discard() -> None:
-    """Drop what stdout still holds, so that the interpreter does not fail to write it at its end."""
+    """Discard the buffer of stdout, so that the interpreter does not fail to flush it at exit."""
     raw = _raw()
     if raw is not None:
         raw.is_optional = True
@@ -73,7 +73,7 @@ def discard() -> None:
 
 
 def has_reader() -> bool:
-    """Whether nobody has closed the other end of stdout."""
+    """Whether the reading end of stdout is still open."""
     raw = _raw()
     return raw is None or raw.has_reader
 

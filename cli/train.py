@@ -1,4 +1,4 @@
-"""`textcnn train`: from a labelled file to a model folder."""
+"""Implements `textcnn train`, which trains a text classifier and writes its model folder."""
 
 from __future__ import annotations
 
@@ -17,14 +17,18 @@ if TYPE_CHECKING:
     from textcnn.training.checkpoints import Checkpoints
     from textcnn.training.distributed import ProcessGroup
 
-Output = Annotated[Path, typer.Option("-o", "--output", help="folder of the model")]
+Output = Annotated[Path, typer.Option("-o", "--output", help="folder to write the model to")]
 
 
 def train(
     data: Annotated[str, typer.Argument(metavar="TRAIN", help="labelled texts: a file, a folder per class, a hub id")],
-    dev: Annotated[str | None, typer.Option("--dev", help="rows that choose the best epoch and calibrate")] = None,
+    dev: Annotated[
+        str | None, typer.Option("--dev", help="dev rows, which select the best epoch and calibrate the model")
+    ] = None,
     dev_fraction: options.DevFraction = None,
-    test: Annotated[str | None, typer.Option("--test", help="rows that are only measured, at the end")] = None,
+    test: Annotated[
+        str | None, typer.Option("--test", help="test rows, on which the trained model is measured")
+    ] = None,
     output: Output = Path("model"),
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
@@ -52,11 +56,11 @@ def train(
             "--from",
             metavar="MODEL",
             parser=options.fetched,
-            help="start from this model: more rows, new words, new labels",
+            help="continue training this model with more rows, new words or new labels",
         ),
     ] = None,
     evidence: Annotated[
-        bool, typer.Option("--evidence", help="keep which training rows hold the n-grams that decide")
+        bool, typer.Option("--evidence", help="index training rows by deciding n-grams, for classify --evidence")
     ] = False,
     epochs: options.Epochs = None,
     patience: options.Patience = None,
@@ -140,12 +144,15 @@ def train(
 
 @contextmanager
 def shared(output: Path, *, resume: bool, seconds: float) -> Iterator[tuple[ProcessGroup, Checkpoints | None]]:
-    """The processes that share a run, of which the first has the output and speaks; all of them end together."""
+    """Yield the process group of a run and its checkpoints; only the first process writes output and messages.
+
+    All processes leave the block together.
+    """
     from textcnn.runs import checkpoints_beside
     from textcnn.training.distributed import process_group, restart_count
 
     with process_group() as group:
-        if not group.is_first:
+        if not group.is_first:  # messages of the other processes would only repeat those of the first
             console.set_level(-1)
             yield group, None
             group.wait()
@@ -155,14 +162,14 @@ def shared(output: Path, *, resume: bool, seconds: float) -> Iterator[tuple[Proc
         ) as checkpoints:
             try:
                 yield group, checkpoints
-            except typer.Exit:  # saved, after an interrupt
+            except typer.Exit:  # after an interrupt, when the model has been saved
                 group.wait()
                 raise
         group.wait()
 
 
 def reporter(tensorboard: Path | None = None) -> Any:
-    """Progress on stderr, unless the user asked for silence, and curves in a folder, if one is given."""
+    """Return a reporter that shows progress on stderr, unless quiet, and writes learning curves to a given folder."""
     from textcnn.progress import Silent, TerminalReporter, Together
 
     shown = signals.remembering(Silent() if console.is_quiet() else TerminalReporter())
@@ -182,7 +189,7 @@ def finish(
     checkpoints: Checkpoints | None = None,
     **more: Any,
 ) -> None:
-    """Save the model, say what was reached, and exit as a signal or a bad end of training asks for."""
+    """Save the model, print its metrics, and exit with an error code after a signal or a failed training."""
     run.predictor.save(output)
     summary = {"artifact": str(output), **run.summary, **more}
     console.say(
@@ -214,7 +221,7 @@ def finish(
 
 
 def _report(run: Run, output: Path, folder: Path) -> None:
-    """A page about the model as it was saved, on its test rows, else on its dev rows."""
+    """Write the report about the saved model, on its test rows, or on its dev rows if there are none."""
     from textcnn.prediction.predictor import Predictor
 
     part = "test" if "test" in run.held_out else "dev"

@@ -1,4 +1,4 @@
-"""`textcnn tune`: better settings inside a budget of time."""
+"""Implements `textcnn tune`, which searches for better settings within a time budget."""
 
 from __future__ import annotations
 
@@ -15,26 +15,28 @@ from textcnn_cli.train import Output, finish, reporter
 def tune(
     data: Annotated[str, typer.Argument(metavar="TRAIN", help="labelled texts, as for train")],
     time_budget: Annotated[
-        float, typer.Option("--time-budget", metavar="S", help="seconds for everything, the last training included")
+        float, typer.Option("--time-budget", metavar="S", help="total time in seconds, including the final training")
     ],
-    dev: Annotated[str | None, typer.Option("--dev", help="rows that measure the trials")] = None,
+    dev: Annotated[str | None, typer.Option("--dev", help="dev rows, on which the trials are measured")] = None,
     dev_fraction: options.DevFraction = None,
     output: Output = Path("model"),
     storage: Annotated[
-        Path | None, typer.Option(metavar="F.db", help="keep the trials in this file; with it, a later run continues")
+        Path | None, typer.Option(metavar="F.db", help="file that stores the trials, from which a later run continues")
     ] = None,
     trials: Annotated[
-        int | None, typer.Option(min=1, help="stop after this many, those in the storage included")
+        int | None, typer.Option(min=1, help="largest number of trials, including those in the storage")
     ] = None,
     processes: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="run --trials in so many processes; each depends on the seed and its number alone, so any number of "
-            "processes finds the same",
+            help="number of processes for --trials; a trial then depends only on the seed and its number, so that "
+            "the result is the same for any number of processes",
         ),
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="draw what mattered into this .png, .svg or .pdf file")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="plot parameter importances and trials into this .png, .svg or .pdf file")
+    ] = None,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     format: options.FormatIfGiven = None,
@@ -52,7 +54,7 @@ def tune(
     threads: options.Threads = None,
     json: options.Json = False,
 ) -> None:
-    """Search for better settings and train the best ones again; what you set yourself is not searched.
+    """Search for better settings and train a model with the best ones; settings that you give are not searched.
 
     Example: textcnn tune reviews.csv --time-budget 300 --dev-fraction 0.1 -o model
     """
@@ -84,7 +86,7 @@ def tune(
     if plot is not None:
         check_plot(plot, "tune --plot")
     signals.interrupt_at_sigterm()
-    with checkpoints_beside(output):  # none are written: --storage is what a search goes on from
+    with checkpoints_beside(output):  # only for the lock: a search resumes from --storage, not from checkpoints
         tuned = search(
             data,
             settings,

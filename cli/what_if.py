@@ -1,4 +1,4 @@
-"""`textcnn what-if`: what a model would say without a word, with another in its place, or of a few words alone."""
+"""Implements `textcnn what-if`, which deletes or replaces words of a text, or finds the words that are sufficient."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ Command = options.WithTexts
 
 def what_if(
     model: options.Model,
-    texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="texts to ask about")],
+    texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="texts to examine")],
     synonyms: Annotated[
         Path | None,
-        typer.Option("--synonyms", metavar="FILE", help="put words of this file in place: lines `word other other`"),
+        typer.Option("--synonyms", metavar="FILE", help="file of replacements to try, with lines `word other other`"),
     ] = None,
     vocabulary: Annotated[
-        bool, typer.Option("--vocabulary", help="put every word of the vocabulary in the place of every word")
+        bool, typer.Option("--vocabulary", help="try every word of the vocabulary in the place of every word")
     ] = False,
     smallest: Annotated[
-        bool, typer.Option("--smallest", help="the smallest set of words found that alone is given the same")
+        bool, typer.Option("--smallest", help="find a small set of words that alone keeps the label")
     ] = False,
     json: options.Json = False,
 ) -> None:
-    """Take each word away, or put others in its place: what the text is given then, and whether nothing changes it.
+    """Delete each word, or replace it by others, and show the new labels and whether any change flips the label.
 
     Example: textcnn what-if model "what a film"
     """

@@ -116,7 +116,7 @@ def test_image_architectures_are_compared_on_images(tmp_path):
 
 
 def test_texts_and_images_do_not_mix():
-    with pytest.raises(ConfigError, match="expected architectures of texts or of images, got vgg beside kim"):
+    with pytest.raises(ConfigError, match="expected architectures of texts or of images, got vgg and kim"):
         accuracy_benchmark(ROWS, ROWS, TINY, ["kim", "vgg"], [1], Silent())
 
 

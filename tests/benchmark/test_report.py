@@ -216,7 +216,7 @@ def test_one_phase_of_one_cell_can_be_drawn(tmp_path):
 
 
 def test_a_plot_that_cannot_be_made_is_told_before_the_measuring(tmp_path, monkeypatch):
-    with pytest.raises(ConfigError, match=r"\.png, \.svg, \.pdf behind its name, got 'speed\.doc'"):
+    with pytest.raises(ConfigError, match=r"\.png, \.svg, \.pdf, got 'speed\.doc'"):
         check_plot(tmp_path / "speed.doc")
 
     def missing(name):

@@ -63,7 +63,7 @@ def test_tables_and_plot_are_remade_from_the_file(measured, tmp_path):
         (["--from", "speed.json", "--quick"], "error: --from takes a saved document, and nothing is measured"),
         (["--from", "nowhere.json"], "error: nowhere.json: expected the JSON that `benchmark speed --output` writes"),
         (["--output", "."], "error: expected a file to write, got the folder '.'"),
-        (["--plot", "speed.txt"], "error: a plot must be a file with .png, .svg, .pdf behind its name"),
+        (["--plot", "speed.txt"], "error: a plot must be a file that ends in .png, .svg, .pdf"),
     ],
 )
 def test_a_wrong_option_is_one_line_and_exit_2(arguments, message):

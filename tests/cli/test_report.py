@@ -23,7 +23,7 @@ def csv(tmp_path):
     ("options", "said"),
     [
         (["--test", "rows.csv", "--dev-fraction", "0.2"], "measured on 20 rows of rows.csv"),
-        (["--dev-fraction", "0.2"], "These rows chose the epoch"),
+        (["--dev-fraction", "0.2"], "Training used these rows"),
         ([], "There were no test or dev rows"),
     ],
 )

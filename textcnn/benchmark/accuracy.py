@@ -1,4 +1,4 @@
-"""One run of the accuracy benchmark, for texts and for images: train, then measure once on the test rows."""
+"""Runs the accuracy benchmark for texts and images: trains with several seeds and measures on the test rows."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ KEPT = ("examples", "num_labels", "num_parameters", "epochs", "best_epoch", "tra
 
 
 class Task(Protocol):
-    """A data set and what is done with it."""
+    """The interface of a data set with its training and measurement."""
 
     unit: ClassVar[str]
 
     @property
     def num_test(self) -> int:
-        """Rows to measure on."""
+        """The number of test rows."""
 
     def run(self, settings: Mapping[str, Any], reporter: Reporter) -> dict[str, Any]:
-        """Train with these settings, by name, and measure: JSON values."""
+        """Train with these settings, by name, measure on the test rows, and return the results as JSON values."""
 
 
 @dataclass(frozen=True)
 class TextTask:
-    """Labelled texts.
+    """A task of labelled texts.
 
     Attributes:
-        train: the rows to train on.
-        test: the rows to measure on, as all the same weight.
-        dev: rows that choose the best epoch and calibrate, in any form that is read; or none.
+        train: the training rows.
+        test: the test rows, which have no weights.
+        dev: the rows that select the best epoch and calibrate the model, in any form that can be read, or none.
     """
 
     unit: ClassVar[str] = "words"
@@ -61,10 +61,10 @@ class TextTask:
 
     @classmethod
     def read(cls, data: Any, test: Any, settings: Mapping[str, Any], *, dev: Any = None) -> TextTask:
-        """Read both files.
+        """Read the training and test rows.
 
         Raises:
-            DataError: one cannot be read as asked.
+            DataError: the data cannot be read with these settings.
         """
         config = Config.from_flat(settings)
         train = read_examples(data, config.data)
@@ -73,11 +73,11 @@ class TextTask:
 
     @property
     def num_test(self) -> int:
-        """Texts to measure on."""
+        """The number of test texts."""
         return len(self.test)
 
     def run(self, settings: Mapping[str, Any], reporter: Reporter) -> dict[str, Any]:
-        """Train, and measure the model and each of its branches alone."""
+        """Train, and measure the model and each of its branches separately."""
         run = run_text(self.train, Config.from_flat(settings), reporter, dev=self.dev)
         artifact = run.predictor.artifact
         encoded = artifact.text_inputs().encode(self.test.texts)
@@ -87,13 +87,13 @@ class TextTask:
 
 @dataclass(frozen=True)
 class ImageTask:
-    """Labelled images, read anew for each run; what they are is in the sources.
+    """A task of labelled images, which are read again for each run.
 
     Attributes:
-        train: a source of training images, as `textcnn image train` takes it.
-        test: likewise, to measure on.
-        dev: likewise, to choose the best epoch; or none.
-        num_test: images to measure on.
+        train: the source of the training images, in any form that `textcnn image train` reads.
+        test: the source of the test images.
+        dev: the source of the images that select the best epoch, or none.
+        num_test: the number of test images.
     """
 
     unit: ClassVar[str] = "images"
@@ -103,7 +103,7 @@ class ImageTask:
     num_test: int
 
     def run(self, settings: Mapping[str, Any], reporter: Reporter) -> dict[str, Any]:
-        """Train, and measure the model."""
+        """Train, and measure the model on the test images."""
         run = run_images(self.train, Config.from_flat(settings), reporter, dev=self.dev)
         inputs = run.predictor.artifact.image_inputs()
         part = labelled_images(inputs, read_like(inputs, self.test, "test"))
@@ -111,7 +111,7 @@ class ImageTask:
 
 
 def _measured(run: Run, part: Part[Any], places: int) -> dict[str, Any]:
-    """Metrics on the rows of ``part``, and how many units a second: a unit has ``places`` tokens, or pixels."""
+    """Return metrics on the rows of ``part``, and speeds in units (words or images) of ``places`` tokens or pixels."""
     predictor = run.predictor
     began = time.perf_counter()
     logits = predictor.logits(part.encoded)
@@ -128,7 +128,7 @@ def _measured(run: Run, part: Part[Any], places: int) -> dict[str, Any]:
 
 
 def _parts(artifact: Artifact, encoded: Any, test: Examples) -> dict[str, dict[str, Any]]:
-    """Metrics of each branch alone; nothing for a model that has one, or whose thresholds were set for the sum."""
+    """Return the metrics of each branch alone; none for a single branch, or if thresholds were fitted to the sum."""
     if artifact.labels.multi_label:
         return {}
     logits = branch_logits_of(artifact.model, artifact.text_inputs(), encoded)
@@ -160,21 +160,20 @@ def accuracy_benchmark(
 ) -> dict[str, Any]:
     """Train each architecture with each seed, and measure it once on the test rows.
 
-    One budget for all: the same settings, the number of epochs among them. Nothing is chosen by the test rows, and
-    every run is reported. The branches of a model with two of them are also measured alone, from the logits of the
-    same run.
+    All runs have the same settings, including the number of epochs. Nothing is selected by the test rows, and every run
+    is reported. If a model has two branches, each is also measured alone, from the logits of the same run.
 
     Args:
-        data: training rows, anything ``textcnn.train`` takes; for image architectures a source of images.
-        test: the rows to measure on.
-        settings: settings by name, for all runs.
-        architectures: names of the registry, all of texts or all of images; ``all``: every one for texts.
-        seeds: one run each.
-        reporter: is told of progress.
-        dev: rows that choose the best epoch and calibrate.
-        baselines: of :data:`textcnn.benchmark.baselines.NAMES`, for texts, one run each; fastText is left out, with a
-            note, where it is not installed.
-        output: the document to be written; runs that a stopped start finished for it are kept beside it.
+        data: the training rows, in any form that ``textcnn.train`` reads; for image architectures a source of images.
+        test: the test rows.
+        settings: the settings of all runs, by name.
+        architectures: names of the registry, all of texts or all of images; ``all``: every text architecture.
+        seeds: the seeds, with one run each.
+        reporter: receives progress messages.
+        dev: the rows that select the best epoch and calibrate the models.
+        baselines: names of :data:`textcnn.benchmark.baselines.NAMES`, for texts, with one run each; fastText is
+            omitted, with a note, if it is not installed.
+        output: the file of the document; finished runs are stored in ``OUTPUT.partial`` until it is written.
         arguments: the command line, for the record.
 
     Returns:
@@ -182,8 +181,8 @@ def accuracy_benchmark(
         deviations.
 
     Raises:
-        ConfigError: no architecture, no seed, texts and images at once, or an unknown baseline.
-        DataError: data that cannot be read as asked.
+        ConfigError: there is no architecture or no seed, texts and images are mixed, or a baseline is unknown.
+        DataError: the data cannot be read with these settings.
     """
     names = list(registry.TEXT) if list(architectures) == [ALL] else list(architectures)
     if not names or not seeds:
@@ -222,24 +221,24 @@ def _task(data: Any, test: Any, dev: Any, settings: Mapping[str, Any], names: Se
         return TextTask.read(data, test, settings, dev=dev)
     if len(images) < len(names):
         others = ", ".join(name for name in names if name not in images)
-        raise ConfigError(f"expected architectures of texts or of images, got {', '.join(images)} beside {others}")
+        raise ConfigError(f"expected architectures of texts or of images, got {', '.join(images)} and {others}")
     return ImageTask(str(data), str(test), None if dev is None else str(dev), len(read_part(test, "test")))
 
 
 def _linear(
     task: Task, baselines: Sequence[str], finished: FinishedRuns, reporter: Reporter
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Results of the baselines, and the names of those that are not installed."""
+    """Return the results of the baselines, and the names of those that are not installed."""
     if not baselines:
         return [], []
     if not isinstance(task, TextTask):
         raise ConfigError(f"baselines are for texts, got {', '.join(baselines)} for images; say --baselines none")
-    train, held = task.train, task.test
+    train, test = task.train, task.test
     labels = Labels.collect(train.labels, multi_label=train.multi_label)
     results, left_out = [], []
     for name in baselines:
         reporter.say(f"baseline {name}")
-        given = (name, train.texts, train.labels, held.texts, held.labels, labels)
+        given = (name, train.texts, train.labels, test.texts, test.labels, labels)
         try:
             found = finished.run(f"baseline {name}", run_baseline, *given)
         except MissingExtraError as err:
@@ -254,7 +253,7 @@ def _linear(
 
 
 def _results(architecture: str, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The architecture, and each of its branches on its own."""
+    """Return the results of an architecture, and of each of its branches alone."""
     results = [{"model": architecture, "runs": runs, **summarize_runs(runs)}]
     for part in runs[0]["parts"]:
         alone = [{"seed": run["seed"], "test": run["parts"][part]} for run in runs]
@@ -263,7 +262,7 @@ def _results(architecture: str, runs: list[dict[str, Any]]) -> list[dict[str, An
 
 
 def summarize_runs(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Mean of each metric over the runs, and its standard deviation (of the sample; 0 for one run)."""
+    """Return the mean and the sample standard deviation (0 for one run) of each metric over the runs."""
     table = {name: np.array([run["test"][name] for run in runs]) for name in runs[0]["test"]}
     seconds = [run["train_seconds"] for run in runs if "train_seconds" in run]
     return {

@@ -1,4 +1,4 @@
-"""fastText (Joulin et al. 2016, arXiv 1607.01759) as a baseline, where it is installed."""
+"""Trains and measures baselines: linear models over TF-IDF, and fastText (Joulin et al. 2016) if it is installed."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from textcnn.evaluation.metrics import score
 from textcnn.labels import Labels
 from textcnn.training.sampler import stratified_split
 
-PYTHON_VARIABLE = "TEXTCNN_PEERS_PYTHON"  # an interpreter that has fastText, if this one has not
+PYTHON_VARIABLE = "TEXTCNN_PEERS_PYTHON"  # environment variable with an interpreter that has fastText
 WORDS = re.compile(r"\w+(?:'\w+)?|[^\w\s]")
-# Bigrams, 25 passes; all else as fastText has it. The rate is the best of three on the rows held out.
+# Bigrams and 25 epochs, otherwise fastText's defaults; the learning rate is the best of RATES on held-out rows.
 SETTINGS: Mapping[str, Any] = {"wordNgrams": 2, "epoch": 25, "dim": 100, "seed": 0}
 RATES = (0.1, 0.5, 1.0)
-HELD_OUT = 0.1  # of the training rows, to choose the rate
+HELD_OUT = 0.1  # share of the training rows by which the rate, or the cost, is selected
 Rows = Sequence[tuple[str, ...]]
 
 
@@ -37,26 +37,27 @@ def run_fasttext(
     """Train fastText and measure it; arguments as for :func:`textcnn.benchmark.baselines.run_baseline`.
 
     Returns:
-        ``test``: metrics, ``settings``, and ``train_seconds`` with the choice of the rate, in one thread.
+        The metrics ``test``, the ``settings``, and ``train_seconds`` including the selection of the rate, in one
+        thread.
 
     Raises:
-        MissingExtraError: it is not installed.
-        ConfigError: the interpreter that is to have it has not.
+        MissingExtraError: fastText is not installed.
+        ConfigError: the interpreter that the variable names does not have fastText.
     """
     python, order = interpreter(), shuffled_rows(len(texts))
     truth = [truth[i] for i in order]
     lines, test_lines = [cut_words(texts[i]) for i in order], [cut_words(text) for text in test_texts]
-    kept, held = stratified_split(list(truth), HELD_OUT, seed=0)
+    kept, dev = stratified_split(list(truth), HELD_OUT, seed=0)
     metric = "micro_f1" if labels.multi_label else "accuracy"
     began = time.perf_counter()
 
-    def scores(rows: Sequence[int], held_lines: list[str], held_truth: Rows, rate: float) -> dict[str, Any]:
+    def scores(rows: Sequence[int], dev_lines: list[str], dev_truth: Rows, rate: float) -> dict[str, Any]:
         settings = {**SETTINGS, "lr": rate}
-        predicted = _predict(python, [lines[i] for i in rows], [truth[i] for i in rows], held_lines, labels, settings)
-        return score(held_truth, predicted, labels, [0.5] * len(labels))
+        predicted = _predict(python, [lines[i] for i in rows], [truth[i] for i in rows], dev_lines, labels, settings)
+        return score(dev_truth, predicted, labels, [0.5] * len(labels))
 
     def on_held_out(rate: float) -> float:
-        return float(scores(kept.tolist(), [lines[i] for i in held], [truth[i] for i in held], rate)[metric])
+        return float(scores(kept.tolist(), [lines[i] for i in dev], [truth[i] for i in dev], rate)[metric])
 
     rate = max(RATES, key=on_held_out)
     test = scores(range(len(lines)), test_lines, test_truth, rate)
@@ -64,18 +65,18 @@ def run_fasttext(
 
 
 def shuffled_rows(count: int) -> list[int]:
-    """The order in which fastText gets its rows: it takes them as they come, and learns little from sorted labels."""
+    """Return a random order of the rows, since fastText does not shuffle, and learns little from sorted labels."""
     order = list(range(count))
     random.Random(0).shuffle(order)
     return order
 
 
 def interpreter() -> str:
-    """The Python interpreter that has fastText: this one, or the one that a variable names.
+    """Return the Python interpreter that has fastText: this one, or the one that the variable names.
 
     Raises:
-        MissingExtraError: it is not installed.
-        ConfigError: the interpreter that is to have it has not.
+        MissingExtraError: fastText is not installed.
+        ConfigError: the interpreter that the variable names does not have fastText.
     """
     given = os.environ.get(PYTHON_VARIABLE)
     if given is None:
@@ -98,7 +99,7 @@ def interpreter() -> str:
 def _predict(
     python: str, lines: Sequence[str], truth: Rows, test_lines: list[str], labels: Labels, settings: Mapping[str, Any]
 ) -> Any:
-    """Decisions as 0 and 1, ``(N, C)``."""
+    """Train fastText in its own process and return its predictions as 0 and 1, ``(N, C)``."""
     ids = {name: number for number, name in enumerate(labels.names)}
     request = {
         "texts": lines,
@@ -107,6 +108,7 @@ def _predict(
         "several": labels.multi_label,
         "settings": dict(settings),
     }
+    # In a process of its own: fastText may need other versions of its dependencies than this interpreter has.
     worker = Path(__file__).with_name("fasttext_worker.py")
     done = subprocess.run(
         [python, str(worker)], input=json.dumps(request), capture_output=True, text=True, check=False, encoding="utf-8"
@@ -120,13 +122,13 @@ def _predict(
 
 
 def cut_words(text: str) -> str:
-    """Words as the linear baselines cut them; no line ends, which fastText does not take."""
+    """Return the text as words separated by blanks, tokenized as for the linear baselines, without line ends."""
     return " ".join(WORDS.findall(text.lower()))
 
 
 COSTS = (0.1, 1.0, 10.0)
 
-# Which features and which linear model; all words in lower case, uni- and bigrams, sublinear counts.
+# The features and the linear model of each baseline; words are lower-cased uni- and bigrams with sublinear counts.
 BASELINES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "svm": (("words",), "svm"),
     "logistic": (("words",), "logistic"),
@@ -150,22 +152,22 @@ def run_baseline(
 ) -> dict[str, Any]:
     """Train one baseline and measure it on the test rows.
 
-    The cost C is the best of :data:`COSTS` on a tenth of the training rows, then all of them train. Multi-label, those
-    rows also give the thresholds, by the rule that ours has.
+    The cost C is the best of :data:`COSTS` on a tenth of the training rows; then all of them train. Multi-label
+    thresholds are fitted on the same tenth, as for the models of this package.
 
     Args:
-        name: of :data:`NAMES`.
-        texts: training texts.
-        truth: the labels of each.
-        test_texts: texts that are only measured.
-        test_truth: the labels of each.
+        name: a name of :data:`NAMES`.
+        texts: the training texts.
+        truth: the labels of the training texts.
+        test_texts: the test texts.
+        test_truth: the labels of the test texts.
         labels: the labels of the training rows.
-        balanced: every label counts the same in the loss, by scikit-learn's ``class_weight`` (linear models).
-        metric: what chooses the cost (linear models); none: accuracy, multi-label micro F1.
+        balanced: whether all labels have equal weight in the loss, by scikit-learn's ``class_weight`` (linear models).
+        metric: the metric that selects the cost (linear models); none: accuracy, multi-label micro F1.
 
     Returns:
-        ``test``: metrics, ``cost`` (fastText: ``settings``), and ``train_seconds`` with the choice of the cost;
-        multi-label also ``own_decisions``: the metrics at the model's own decisions, without those thresholds.
+        The metrics ``test``, the ``cost`` (fastText: ``settings``), and ``train_seconds`` including the selection of
+        the cost; multi-label also ``own_decisions``, the metrics without fitted thresholds.
 
     Raises:
         MissingExtraError: fastText is not installed.
@@ -174,13 +176,13 @@ def run_baseline(
         return run_fasttext(texts, truth, test_texts, test_truth, labels)
     features, kind = BASELINES[name]
     began = time.perf_counter()
-    kept, held = stratified_split(list(truth), HELD_OUT, seed=0)
+    kept, dev = stratified_split(list(truth), HELD_OUT, seed=0)
     metric = metric or ("micro_f1" if labels.multi_label else "accuracy")
 
     def on_held_out(cost: float) -> tuple[float, list[float]]:
         model = linear_pipeline(features, kind, cost, labels, balanced)
         model.fit([texts[i] for i in kept], _targets(truth, kept, labels))
-        scores, rows = _scores(model, [texts[i] for i in held], labels), [truth[i] for i in held]
+        scores, rows = _scores(model, [texts[i] for i in dev], labels), [truth[i] for i in dev]
         thresholds = fit_thresholds(scores, rows, labels) if labels.multi_label else own
         return float(score(rows, scores, labels, thresholds)[metric]), thresholds
 
@@ -196,7 +198,7 @@ def run_baseline(
 
 
 def linear_pipeline(features: Sequence[str], kind: str, cost: float, labels: Labels, balanced: bool) -> Any:
-    """TF-IDF features and the linear model of them, before :meth:`fit`."""
+    """Return an unfitted pipeline of TF-IDF features and a linear model."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.multiclass import OneVsRestClassifier
@@ -222,9 +224,9 @@ def _targets(truth: Rows, rows: Any, labels: Labels) -> Any:
 
 
 def _scores(model: Any, texts: list[str], labels: Labels) -> Floats:
-    """``(N, C)``; 1 for the decision, multi-label numbers in [0, 1] that are above 0.5 where the model gives the label.
+    """Return scores ``(N, C)``: 1 for the predicted label, or, multi-label, numbers above 0.5 for assigned labels.
 
-    A linear SVM has no probabilities: only the order of these numbers counts, and the calibration error says nothing.
+    A linear SVM has no probabilities: only the order of its scores is meaningful, not their calibration error.
     """
     if not labels.multi_label:
         return np.asarray(np.eye(len(labels))[np.asarray(model.predict(texts))])

@@ -1,4 +1,4 @@
-"""The texts of the benchmark: real ones or made-up ones, through the product's own tokenizer and batches."""
+"""Defines the workload of the speed benchmark, real or synthetic texts, and the contestants that run on it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Targets = npt.NDArray[np.int64] | npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Drawn:
-    """Texts of one length, as ids, and their targets."""
+    """A sample of texts of one length, as ids, with their targets."""
 
     tokens: Ragged
     targets: Targets
@@ -49,15 +49,15 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Workload:
-    """Encoded texts from which batches are cut.
+    """The encoded texts from which batches are drawn.
 
     Attributes:
-        name: the file's name, or ``synthetic``.
-        tokens: ids of all texts.
-        targets: what the loss compares each text with.
-        labels: their labels.
-        tokenizer: what made the ids.
-        config: how it was made, ``max_length`` included.
+        name: the name of the file, or ``synthetic``.
+        tokens: the ids of all texts.
+        targets: the targets of the loss.
+        labels: the labels of the texts.
+        tokenizer: the tokenizer.
+        config: the settings of the tokenizer, including ``max_length``.
     """
 
     name: str
@@ -68,19 +68,19 @@ class Workload:
     config: TextConfig
 
     def draw(self, random: np.random.Generator, batch_size: int, length: int) -> Drawn:
-        """Texts that begin where texts of the workload begin, run on into the next ones, and end after ``length``."""
+        """Draw texts of exactly ``length`` tokens that begin where texts do, and continue into the following ones."""
         rows = random.integers(len(self.tokens), size=batch_size)
         places = (self.tokens.offsets[rows][:, None] + np.arange(length)) % len(self.tokens.ids)
         offsets = np.arange(batch_size + 1, dtype=np.int64) * length
         return Drawn(Ragged(self.tokens.ids[places.ravel()], offsets), self.targets[rows])
 
     def batch(self, drawn: Drawn) -> Batch:
-        """The product's batch of drawn texts, uncut."""
+        """Return the batch of drawn texts, as training creates it, without truncation."""
         rows = np.arange(len(drawn.tokens))
         return TextPipeline(self.tokenizer).batch(drawn.tokens, rows, labels=drawn.targets)
 
     def to_dict(self) -> dict[str, Any]:
-        """What is known of the texts, as JSON values."""
+        """Return the name and sizes of the workload as JSON values."""
         return {
             "name": self.name,
             "texts": len(self.tokens),
@@ -91,10 +91,10 @@ class Workload:
 
 
 def read_workload(data: Any, reading: DataConfig, config: SpeedConfig) -> Workload:
-    """Real texts, with a tokenizer trained on them.
+    """Read real texts, and train a tokenizer on them.
 
     Raises:
-        DataError: the data cannot be read as asked, or holds no token.
+        DataError: the data cannot be read with these options, or has no token.
     """
     examples = read_examples(data, reading)
     labels = Labels.collect(examples.labels, multi_label=examples.multi_label)
@@ -104,7 +104,7 @@ def read_workload(data: Any, reading: DataConfig, config: SpeedConfig) -> Worklo
 
 
 def synthetic_workload(config: SpeedConfig) -> Workload:
-    """Made-up texts whose words follow Zipf's law: the word of rank r is drawn with a probability of ``1 / r``."""
+    """Generate texts whose words follow Zipf's law: the word of rank r has a probability proportional to ``1 / r``."""
     random = np.random.default_rng(config.seed)
     num_words = config.vocabulary_size - _RESERVED
     shares = np.cumsum(1 / np.arange(1, num_words + 1))
@@ -126,19 +126,19 @@ def _encode(
     return Workload(name, tokens, targets, labels, tokenizer, config)
 
 
-# The rate falls to 0 over so many steps, so it never does; its course costs the same whatever it is.
+# The learning rate decays over this many steps, so it is never 0; its value does not affect the time of a step.
 _PLANNED_STEPS = 1_000_000
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A contestant before it is built.
+    """The description of a contestant.
 
     Attributes:
-        name: what it is called in the results.
-        model: how it is built.
-        encoder_parameters: trainable numbers between the word vectors and the head.
-        parameters: trainable numbers in all.
+        name: its name in the results.
+        model: the settings of the model.
+        encoder_parameters: the number of trainable parameters between the word vectors and the head.
+        parameters: the number of all trainable parameters.
     """
 
     name: str
@@ -148,28 +148,28 @@ class Entry:
 
 
 class CoreBatch(NamedTuple):
-    """Texts as the core takes them, and which of them to take."""
+    """A batch for the core: the encoded texts, and the rows to use."""
 
     corpus: Corpus
     rows: Rows
 
 
 class Contestant(Protocol):
-    """A network with fresh weights and what trains it, by the road that trains it in the product."""
+    """The interface of a contestant: a network with fresh weights, and the trainer that normal training would use."""
 
     name: str
 
     def batch(self, drawn: Drawn) -> Any:
-        """Drawn texts as :meth:`train` takes them."""
+        """Convert drawn texts to a batch for :meth:`train`."""
 
     def train(self, batch: Any) -> float:
-        """The loss of a batch, after one step of the optimizers on it."""
+        """Run one training step on a batch, and return its loss."""
 
     def infer(self, drawn: Drawn) -> Any:
-        """Logits of drawn texts."""
+        """Return the logits of drawn texts."""
 
     def epoch_step(self, inputs: TextPipeline, workload: Workload) -> Callable[[Rows], float]:
-        """A step on the workload's texts of these numbers, which cuts them and drops words as training does."""
+        """Return a function that trains on given rows of the workload, with truncation and word dropout."""
 
 
 class TorchContestant:
@@ -183,22 +183,22 @@ class TorchContestant:
         self._trainer = Trainer(self._model, loss, training, _PLANNED_STEPS, Silent())
 
     def batch(self, drawn: Drawn) -> Batch:
-        """The product's batch of drawn texts."""
+        """Create the batch of drawn texts."""
         return self._workload.batch(drawn)
 
     def train(self, batch: Batch) -> float:
-        """Forward, loss, backward and optimizers."""
+        """Run forward pass, loss, backward pass and optimizers."""
         self._model.train()
         return self._trainer.step(batch)
 
     @torch.no_grad()
     def infer(self, drawn: Drawn) -> Any:
-        """The making of the batch and the forward pass."""
+        """Create the batch, and run the forward pass."""
         self._model.eval()
         return self._model(self._workload.batch(drawn))
 
     def epoch_step(self, inputs: TextPipeline, workload: Workload) -> Callable[[Rows], float]:
-        """The making of a batch and its step."""
+        """Return a function that creates the batch of given rows and trains on it."""
         dropout = WordDropout.of(inputs, workload.tokens, self._training)
         tokens, targets = workload.tokens, workload.targets
         return lambda rows: self.train(inputs.batch(tokens, rows, labels=targets, dropout=dropout))
@@ -214,20 +214,20 @@ class CoreContestant:
         self._trainer = self._fresh()
 
     def batch(self, drawn: Drawn) -> CoreBatch:
-        """The texts, checked, and their numbers."""
+        """Check the texts, and return them with their row numbers."""
         return CoreBatch(self._trainer.corpus(plain_texts(drawn.tokens, drawn.targets)), np.arange(len(drawn.tokens)))
 
     def train(self, batch: CoreBatch) -> float:
-        """One call of the core."""
+        """Run one training step by one call of the core."""
         return self._trainer.step(batch.corpus, batch.rows, self._rates, *self._states)
 
     def infer(self, drawn: Drawn) -> Any:
-        """The check of the texts and the forward pass, as rows that choose the epoch are answered."""
+        """Check the texts, and run the forward pass, as for the dev rows in training."""
         corpus, rows = self.batch(drawn)
         return self._trainer.logits(corpus, rows)
 
     def epoch_step(self, inputs: TextPipeline, workload: Workload) -> Callable[[Rows], float]:
-        """One call of the core, which also drops words and cuts texts."""
+        """Return a function that trains on given rows by one call of the core, with truncation and word dropout."""
         trainer = self._fresh(inputs.max_length, WordDropout.of(inputs, workload.tokens, self._training))
         corpus = trainer.corpus(plain_texts(workload.tokens, workload.targets))
         return lambda rows: trainer.step(corpus, rows, self._rates, *self._states)
@@ -240,10 +240,10 @@ class CoreContestant:
 
 
 def enter(config: SpeedConfig, num_types: int, labels: Labels) -> list[Entry]:
-    """The reference, and each baseline with the hidden size that matches it.
+    """Return the reference, and each baseline with the hidden size that matches its number of parameters.
 
     Raises:
-        ConfigError: no hidden size comes near enough, as the reference is too small.
+        ConfigError: no hidden size matches closely enough, because the reference is too small.
     """
     dim = config.embedding_dim
     reference = _entry(REFERENCE, ModelConfig(REFERENCE, dim, settings={"pooling": "max"}), num_types, labels)
@@ -263,14 +263,14 @@ def enter(config: SpeedConfig, num_types: int, labels: Labels) -> list[Entry]:
 
 
 def build(entry: Entry, workload: Workload, training: TrainingConfig) -> Contestant:
-    """Fresh weights and fresh optimizers, the same for the same seed."""
+    """Build a contestant with fresh weights and optimizers, which are the same for the same seed."""
     by_core = choose_road(Config(model=entry.model, training=training)).name == CORE
     contestant = CoreContestant if by_core else TorchContestant
     return contestant(entry, workload, training)
 
 
 def describe(entries: list[Entry]) -> list[dict[str, Any]]:
-    """Sizes of all contestants as JSON values; ``ratio`` is that of the encoders to the reference's."""
+    """Return the settings and sizes of all contestants as JSON values; ``ratio`` compares encoder parameters."""
     return [
         {
             "architecture": entry.name,
@@ -290,6 +290,6 @@ def _entry(name: str, config: ModelConfig, num_types: int, labels: Labels) -> En
 
 
 def _settings(config: ModelConfig) -> dict[str, Any]:
-    """All settings of the encoder as JSON values, its defaults among them."""
+    """Return all settings of the encoder, including defaults, as JSON values."""
     settings = {**registry.settings_of("text", config.architecture), **config.settings}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}

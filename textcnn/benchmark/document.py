@@ -1,4 +1,4 @@
-"""Documents of measurements: the machine, statistics, one JSON value, and stopped starts that go on."""
+"""Builds benchmark documents: describes the machine, computes intervals, reads and writes JSON, and resumes runs."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from textcnn.errors import DataError
 from textcnn.evaluation.intervals import CONFIDENCE, RESAMPLES
 from textcnn.evaluation.intervals import Interval as Interval
 
-_SAMPLES, _PAUSE = 6, 0.05  # looks, seconds between them
+_SAMPLES, _PAUSE = 6, 0.05  # samples of the system load, and the seconds between them
 
 
 def describe_machine() -> dict[str, Any]:
-    """Versions, threads, processor, other work and commit as JSON values."""
+    """Return versions, threads, processor, other load and commit as JSON values."""
     return {
         "versions": {
             "python": platform.python_version(),
@@ -48,7 +48,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def cpu_name() -> str:
-    """Name of the processor's model, as well as the system knows it."""
+    """Return the name of the processor's model, or the best description that the system has."""
     try:
         found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
     except OSError:
@@ -57,22 +57,22 @@ def cpu_name() -> str:
 
 
 def other_work() -> float | None:
-    """Threads of other programs that want to run, in the mean over a moment; none: the system does not say."""
+    """Return the mean number of runnable threads of other programs over a moment; none if the system does not say."""
     counts = []
     for _ in range(_SAMPLES):
         try:
             running = Path("/proc/loadavg").read_text(encoding="utf-8").split()[3].partition("/")[0]
         except OSError:
             return None
-        counts.append(int(running) - 1)  # the reader itself is running
+        counts.append(int(running) - 1)  # without the thread that reads the file
         time.sleep(_PAUSE)
     return round(sum(counts) / len(counts), 2)
 
 
 def commit(folder: Path) -> str | None:
-    """Commit of the checkout whose root is ``folder``; none: no checkout.
+    """Return the commit of the checkout at ``folder``; none if it is not a checkout.
 
-    With ``-dirty`` if files differ from it, but for results in ``docs/benchmarks``: measuring writes them.
+    ``-dirty`` is appended if files differ, except in ``docs/benchmarks``, where measurements are written.
     """
     if not (folder / ".git").exists():
         return None
@@ -82,7 +82,7 @@ def commit(folder: Path) -> str | None:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    """What git says, on one line; nothing if there is no git."""
+    """Return the output of git; an empty string if git is not installed."""
     try:
         done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
     except OSError:
@@ -91,12 +91,12 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def command_line(words: Sequence[str]) -> str:
-    """The command as typed, with the base names of files only."""
+    """Return the command as typed, with the folders of paths removed."""
     return shlex.join(_without_folder(word) for word in words)
 
 
 def _without_folder(argument: str) -> str:
-    match = re.match(r"(?:--)?[\w-]+=", argument)  # an option, or what `--set` is given
+    match = re.match(r"(?:--)?[\w-]+=", argument)  # an option, or an assignment of `--set`
     name, value = ("", argument) if match is None else (match[0], argument[match.end() :])
     return name + (re.split(r"[/\\]", value.rstrip("/\\"))[-1] if value.strip("/\\") else value)
 
@@ -105,24 +105,24 @@ Floats = npt.NDArray[np.float64]
 
 
 def median_ratio(slow: Floats, fast: Floats, seed: int) -> Interval:
-    """Median of ``slow / fast``, pair by pair.
+    """Return the median of the ratios ``slow / fast`` with its bootstrap interval.
 
     Args:
-        slow: ``(N,)`` seconds.
-        fast: ``(N,)`` seconds of the same batches.
-        seed: decides the resampling.
+        slow: ``(N,)``, seconds.
+        fast: ``(N,)``, seconds of the same batches.
+        seed: the seed of the resampling.
     """
     ratios = slow / fast
     return _bootstrap(len(ratios), lambda rows: np.median(ratios[rows], axis=-1), seed)
 
 
 def ratio_of_sums(slow: Floats, fast: Floats, seed: int) -> Interval:
-    """Sum of ``slow`` over sum of ``fast``; arguments as for :func:`median_ratio`."""
+    """Return the ratio of the sums, with its interval; arguments as for :func:`median_ratio`."""
     return _bootstrap(len(slow), lambda rows: slow[rows].sum(-1) / fast[rows].sum(-1), seed)
 
 
 def _bootstrap(size: int, statistic: Callable[[npt.NDArray[np.int64]], Floats], seed: int) -> Interval:
-    """Percentile bootstrap (Efron 1979): the spread of the statistic over samples drawn from the sample."""
+    """Return a statistic with its percentile bootstrap interval (Efron 1979), from samples drawn with replacement."""
     drawn = np.random.default_rng(seed).integers(size, size=(RESAMPLES, size))
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(statistic(drawn), [tail, 1 - tail])
@@ -140,10 +140,10 @@ def write_document(document: Mapping[str, Any], path: Path) -> None:
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """Read what :func:`write_document` wrote.
+    """Read a speed document that :func:`write_document` wrote.
 
     Raises:
-        DataError: it cannot be read, or is something else.
+        DataError: the file cannot be read, or is not such a document.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -160,20 +160,20 @@ def read_document(path: Path) -> dict[str, Any]:
 
 
 def ratio_to_reference(name: str, ratio: Interval) -> dict[str, float | None]:
-    """The ratio of a result; the reference itself has none."""
+    """Return the ratio of a result and its interval as a dictionary; the reference itself has none."""
     value, low, high = (None, None, None) if name == REFERENCE else ratio
     return {"ratio": value, "ratio_low": low, "ratio_high": high}
 
 
 def verdict(cell: Cell) -> str:
-    """``wins``, ``loses`` or ``undecided``: of the CNN, by the whole interval of the ratio baseline / CNN."""
+    """Return whether the CNN ``wins``, ``loses`` or is ``undecided``, by the whole interval of baseline / CNN."""
     if cell["ratio_low"] > 1:
         return "wins"
     return "loses" if cell["ratio_high"] < 1 else "undecided"
 
 
 def comparisons(cells: Iterable[Cell], **where: Any) -> list[Cell]:
-    """The cells of baselines, not those of the CNN itself, whose values are those of ``where``."""
+    """Return the cells of baselines, without the CNN's own, whose values match ``where``."""
     return [
         cell
         for cell in cells
@@ -182,24 +182,24 @@ def comparisons(cells: Iterable[Cell], **where: Any) -> list[Cell]:
 
 
 def shown_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings by name; a file by its own name, not where it lies."""
+    """Return the settings by name, with paths cut to the names of files."""
     return {name: Path(value).name if name == "vectors" else value for name, value in settings.items()}
 
 
 def data_name(data: Any) -> str:
-    """The last two parts of a path, e.g. ``trec/train.csv.gz``: which set it is, not where it lies."""
+    """Return the name of a data set: the last two parts of its path, e.g. ``trec/train.csv.gz``."""
     return "/".join(Path(data).parts[-2:]) if isinstance(data, (str, Path)) else "rows in memory"
 
 
 class FinishedRuns:
-    """Runs by their name, in ``OUTPUT.partial`` beside the output; a second start continues behind the last of them.
+    """Stores finished runs by name in ``OUTPUT.partial``, from which a second start continues.
 
     Args:
-        output: the document to be; none: nothing is kept.
-        settings: what decides the runs; a file of others is not continued.
+        output: the file of the final document; none: runs are not stored.
+        settings: the settings of the runs; runs with other settings are not continued.
 
     Raises:
-        DataError: the file of finished runs cannot be read, or is of other settings.
+        DataError: the file of finished runs cannot be read, or has other settings.
     """
 
     def __init__(self, output: Path | None, settings: Mapping[str, Any]) -> None:
@@ -211,17 +211,17 @@ class FinishedRuns:
             self._runs = self._read(self._path)
 
     def run(self, name: str, measure: Callable[..., Any], *arguments: Any) -> Any:
-        """The result of the run called ``name``, a JSON value: that of ``measure(*arguments)``, unless it is there."""
+        """Return the stored result of the run ``name``, or compute and store ``measure(*arguments)``, a JSON value."""
         if name not in self._runs:
             self._runs[name] = measure(*arguments)
             if self._path is not None:
-                beside = self._path.with_name(self._path.name + ".new")
-                write_document({"settings": self._settings, "runs": self._runs}, beside)
-                os.replace(beside, self._path)
+                temporary = self._path.with_name(self._path.name + ".new")
+                write_document({"settings": self._settings, "runs": self._runs}, temporary)
+                os.replace(temporary, self._path)
         return self._runs[name]
 
     def write(self, document: Mapping[str, Any]) -> None:
-        """Write the document that the runs were for, and forget them."""
+        """Write the final document, and delete the stored runs."""
         if self._output is not None and self._path is not None:
             write_document(document, self._output)
             self._path.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
-"""fastText in a process of its own: a request as JSON on stdin, the answers as JSON on stdout; imports nothing of ours.
+"""Runs fastText in a process of its own, with a JSON request on stdin and the answers as JSON on stdout.
 
-So another interpreter can run it, one whose packages fastText agrees with.
+It imports nothing of textcnn, so that another interpreter, with packages that fastText needs, can run it.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ PREFIX = "__label__"
 
 
 def answer(request: dict[str, Any]) -> list[list[int]]:
-    """Train on ``texts`` with the label ids ``truth``, and give the ids predicted for each of ``test_texts``.
+    """Train on ``texts`` with the label ids ``truth``, and return the ids predicted for each of ``test_texts``.
 
-    Texts are words with blanks between them, without line ends. ``several``: a text has all labels whose probability is
-    above 1/2 (one-vs-all loss), else the likeliest one.
+    Texts are words separated by blanks, without line ends. With ``several``, all labels with a probability above 1/2
+    are predicted (one-vs-all loss), otherwise the most probable one.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "train.txt"

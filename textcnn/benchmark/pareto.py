@@ -1,4 +1,4 @@
-"""The table and the picture of an accuracy benchmark: what each model reaches, and what it costs."""
+"""Renders an accuracy benchmark as a table and a plot of accuracy against training time, with the Pareto front."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Result = Mapping[str, Any]
 
 
 def columns(document: Mapping[str, Any]) -> list[str]:
-    """Headings of :func:`rows`."""
+    """Return the headings of :func:`rows`."""
     unit = document["unit"]
     costs = ["parameters", "train, s", f"{unit}/s in training", f"{unit}/s in classifying"]
     return ["model", "accuracy, %", "macro F1, %", *costs]
 
 
 def rows(document: Mapping[str, Any]) -> list[list[str]]:
-    """A row for each model: means over the seeds, and their standard deviation where there are several."""
+    """Return a row for each model: means over the seeds, with standard deviations if there are several."""
     return [
         [
             found["model"] + (" *" if found["model"] in pareto_front(document["results"]) else ""),
@@ -41,7 +41,7 @@ LEGEND = "Means and standard deviations over {seeds} seeds; * no other model is 
 
 
 def to_markdown(document: Mapping[str, Any]) -> str:
-    """Conditions, command and table."""
+    """Return the conditions, the command and the table as Markdown."""
     heads = columns(document)
     lines = [heads, ["---", *("---:" for _ in heads[1:])], *rows(document)]
     versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
@@ -60,12 +60,12 @@ def to_markdown(document: Mapping[str, Any]) -> str:
 
 
 def legend(document: Mapping[str, Any]) -> str:
-    """What the figures of the table are."""
+    """Return the legend of the table."""
     return LEGEND.format(seeds=max(len(found["runs"]) for found in document["results"]))
 
 
 def pareto_front(results: Sequence[Result]) -> list[str]:
-    """Models that no other beats: of those as fast to train, none is as accurate. Fastest first."""
+    """Return the models of the Pareto front, the fastest first: no other is as accurate in less training time."""
     timed = sorted(
         (found for found in results if found["train_seconds"] is not None),
         key=lambda found: (found["train_seconds"], -found["mean"]["accuracy"]),
@@ -80,12 +80,12 @@ def pareto_front(results: Sequence[Result]) -> list[str]:
 
 
 def save_plot(document: Mapping[str, Any], path: Path) -> None:
-    """Draw accuracy against training time into a file; its extension (.png, .svg, .pdf) says which kind."""
+    """Plot accuracy against training time into a file whose extension (.png, .svg, .pdf) selects the format."""
     draw(document).savefig(path)
 
 
 def draw(document: Mapping[str, Any]) -> Any:
-    """A matplotlib figure: a mark for each model, with one standard deviation, and a line through the front."""
+    """Return a matplotlib figure with a marker and standard deviation for each model, and the Pareto front."""
     figure_module = import_extra("matplotlib.figure", extra="plot", feature="benchmark --plot")
     figure = figure_module.Figure(figsize=(_WIDTH, _HEIGHT), dpi=_DPI, layout="constrained")
     axes = figure.subplots()
@@ -106,11 +106,11 @@ def draw(document: Mapping[str, Any]) -> Any:
     by_name = {found["model"]: found for found in timed}
     front = [by_name[name] for name in pareto_front(timed)]
     points = [(found["train_seconds"], 100 * found["mean"]["accuracy"]) for found in front]
-    axes.step(*zip(*points, strict=True), where="post", color="0.6", linewidth=1, label="none better for its time")
+    axes.step(*zip(*points, strict=True), where="post", color="0.6", linewidth=1, label="Pareto front")
     axes.set_xscale("log")
     for set_formatter in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
         set_formatter(lambda seconds, _: f"{seconds:g}")
-    axes.set_xlabel("seconds of training")
+    axes.set_xlabel("training time, s")
     axes.set_ylabel("test accuracy, %")
     axes.grid(color="0.9", linewidth=0.6)
     figure.legend(loc="outside right upper", frameon=False)

@@ -1,4 +1,4 @@
-"""The picture of a speed benchmark, made from its document alone."""
+"""Plots a speed benchmark from its document."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from textcnn.benchmark.document import comparisons
 from textcnn.benchmark.protocol import PHASES
 from textcnn.errors import ConfigError, import_extra
 
-# Okabe & Ito's colours, told apart by colour-blind readers; batch sizes differ by marker and dashes as well.
+# The colour-blind safe palette of Okabe & Ito; batch sizes differ by marker and line style.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 _STYLES = (("o", "-"), ("s", "--"), ("^", ":"), ("D", "-."), ("v", (0, (1, 3))), ("P", (0, (6, 3))))
 _TICKS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 100)
@@ -19,19 +19,19 @@ _WIDTH, _HEIGHT, _DPI = 12.0, 5.4, 150  # inches, inches, pixels an inch
 
 
 def check_plot(path: Path, feature: str = "benchmark --plot") -> None:
-    """Find out before minutes are spent on measuring whether the picture can be made.
+    """Check, before minutes of measuring, that the plot can be drawn.
 
     Raises:
-        ConfigError: no picture has that extension.
+        ConfigError: the extension is not that of a supported format.
         MissingExtraError: matplotlib is not installed.
     """
     if path.suffix.lower() not in _EXTENSIONS:
-        raise ConfigError(f"a plot must be a file with {', '.join(_EXTENSIONS)} behind its name, got {path.name!r}")
+        raise ConfigError(f"a plot must be a file that ends in {', '.join(_EXTENSIONS)}, got {path.name!r}")
     import_extra("matplotlib.figure", extra="plot", feature=feature)
 
 
 def draw(document: Mapping[str, Any]) -> Any:
-    """A matplotlib figure: ratio against length, a panel a phase, a line for each baseline and batch size."""
+    """Return a figure of ratios against text length: one panel per phase, one line per baseline and batch."""
     figure_module = import_extra("matplotlib.figure", extra="plot", feature="benchmark --plot")
     figure = figure_module.Figure(figsize=(_WIDTH, _HEIGHT), dpi=_DPI, layout="constrained")
     phases = [phase for phase in PHASES if comparisons(document["cells"], phase=phase)]
@@ -41,12 +41,12 @@ def draw(document: Mapping[str, Any]) -> Any:
     panels[0].set_ylabel("time of the RNN / time of the CNN")
     _legend(figure, document)
     where = f"{document['cpu']}, threads: {document['threads']}"
-    figure.suptitle(f"Text CNN beside RNNs of its size ({where}; bars: 95 % intervals)", fontsize=10)
+    figure.suptitle(f"Text CNN and RNNs of its size ({where}; bars: 95 % intervals)", fontsize=10)
     return figure
 
 
 def save_plot(document: Mapping[str, Any], path: Path) -> None:
-    """Draw the document into a file; its extension (.png, .svg, .pdf) says which kind."""
+    """Plot the document into a file whose extension (.png, .svg, .pdf) selects the format."""
     draw(document).savefig(path)
 
 
@@ -56,7 +56,7 @@ def _draw_phase(panel: Any, phase: str, document: Mapping[str, Any]) -> None:
         cells = sorted(
             comparisons(document["cells"], phase=phase, architecture=name, batch_size=size), key=lambda c: c["length"]
         )
-        shift = 1 + 0.015 * (position - (len(lines) - 1) / 2)  # neighbours' bars stand beside each other
+        shift = 1 + 0.015 * (position - (len(lines) - 1) / 2)  # so that error bars do not overlap
         ratios = [cell["ratio"] for cell in cells]
         marker, dashes = _style(document, size)
         panel.errorbar(
@@ -75,7 +75,7 @@ def _draw_phase(panel: Any, phase: str, document: Mapping[str, Any]) -> None:
 
 
 def _dress(panel: Any, phase: str, document: Mapping[str, Any]) -> None:
-    """Axes, the line at 1 and what its two sides mean."""
+    """Set up the axes, and draw the line at 1 with the meaning of its two sides."""
     lengths = sorted(document["protocol"]["lengths"])
     ends = [c[end] for c in comparisons(document["cells"]) for end in ("ratio_low", "ratio_high")]
     low, high = min(0.8, *ends) / 1.15, max(1.25, *ends) * 1.15
@@ -84,7 +84,7 @@ def _dress(panel: Any, phase: str, document: Mapping[str, Any]) -> None:
     panel.set_yscale("log")
     panel.set_ylim(low, high)
     span = max(lengths[-1] / lengths[0], 2)
-    panel.set_xlim(lengths[0] / span**0.05, lengths[-1] * span**0.28)  # the words stand to the right of the points
+    panel.set_xlim(lengths[0] / span**0.05, lengths[-1] * span**0.28)  # leaves room for the labels at the right
     panel.set_xticks(lengths, [str(length) for length in lengths])
     panel.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     panel.minorticks_off()
@@ -93,7 +93,7 @@ def _dress(panel: Any, phase: str, document: Mapping[str, Any]) -> None:
     for side, where, words in ((1.03, "bottom", "↑ CNN faster"), (1 / 1.03, "top", "↓ RNN faster")):
         panel.text(0.99, side, words, transform=panel.get_yaxis_transform(), ha="right", va=where, fontsize=9)
     panel.set_title(PHASES[phase])
-    panel.set_xlabel("tokens of a text")
+    panel.set_xlabel("tokens per text")
 
 
 def _legend(figure: Any, document: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Recurrent nets of the size of a CNN: the hidden size whose encoder has as many parameters."""
+"""Defines the protocol of the speed benchmark: RNN baselines with as many parameters as the CNN, and the settings."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ TOLERANCE = 0.1  # share by which the parameters of two matched encoders may dif
 
 @dataclass(frozen=True)
 class Baseline:
-    """A recurrent net of one layer.
+    """A recurrent baseline with one layer.
 
     Attributes:
-        architecture: its name in the registry.
-        gates: matrices of one direction: 1 in a simple RNN, 3 in a GRU, 4 in an LSTM.
-        bidirectional: whether a second net reads backwards.
+        architecture: the name of the architecture in the registry.
+        gates: the number of gate matrices of one direction: 1 for a simple RNN, 3 for a GRU, 4 for an LSTM.
+        bidirectional: whether a second network reads the text backwards.
     """
 
     architecture: str
@@ -29,17 +29,17 @@ class Baseline:
     bidirectional: bool = False
 
     def parameters(self, embedding_dim: int, hidden_size: int) -> int:
-        """Weights and biases: for each gate and direction ``H * (D + H + 2)``, as torch has two biases a unit."""
+        """Return the number of parameters: ``H * (D + H + 2)`` per gate and direction (torch has two biases a unit)."""
         return self._matrices * hidden_size * (embedding_dim + hidden_size + 2)
 
     def matching_hidden_size(self, embedding_dim: int, target: int) -> int:
-        """The H, 1 or more, whose :meth:`parameters` are nearest to ``target``: the root of a quadratic, rounded."""
+        """Return the hidden size whose :meth:`parameters` are nearest to ``target``, by rounding a quadratic root."""
         half = (embedding_dim + 2) / 2
         below = max(int(math.sqrt(half**2 + target / self._matrices) - half), 1)
         return min((below, below + 1), key=lambda size: abs(self.parameters(embedding_dim, size) - target))
 
     def settings(self, hidden_size: int) -> dict[str, Any]:
-        """Settings of the architecture at that hidden size."""
+        """Return the settings of the architecture at that hidden size."""
         return {"hidden_size": hidden_size, **({"bidirectional": True} if self.bidirectional else {})}
 
     @property
@@ -58,7 +58,7 @@ BASELINES: Mapping[str, Baseline] = {
 MIN_BATCHES = 30
 PHASES: Mapping[str, str] = {"train": "Training step", "infer": "Inference"}
 RULES = {
-    "interleaving": "every batch goes to all contestants in turn, in an order drawn anew for each batch",
+    "interleaving": "every batch goes to all contestants in turn, in a new random order for each batch",
     "road": "each network is trained by what trains it in the product: kim by the core in C where it is built, the "
     "rest by torch; the road of a contestant says which",
     "train": "one step of the product's training: forward, loss, backward, AdamW, and the row-wise optimizer of the "
@@ -82,42 +82,50 @@ def _baselines(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class SpeedConfig:
-    """Settings of a run of the benchmark.
+    """The settings of a run of the speed benchmark.
 
     Raises:
-        ConfigError: values outside their range, all together.
+        ConfigError: values are outside their range; the message lists all of them.
     """
 
     lengths: tuple[int, ...] = option(
-        (10, 50, 100, 250, 500), "tokens of a text", _counts, "different whole numbers from 1 up"
+        (10, 50, 100, 250, 500), "text lengths in tokens", _counts, "different whole numbers from 1 up"
     )
-    batch_sizes: tuple[int, ...] = option((1, 16, 64), "texts of a batch", _counts, "different whole numbers from 1 up")
+    batch_sizes: tuple[int, ...] = option(
+        (1, 16, 64), "batch sizes in texts", _counts, "different whole numbers from 1 up"
+    )
     architectures: tuple[str, ...] = option(
-        tuple(BASELINES), f"the RNNs beside {REFERENCE}", _baselines, f"some of {', '.join(BASELINES)}, each once"
+        tuple(BASELINES),
+        f"RNN baselines to compare {REFERENCE} with",
+        _baselines,
+        f"some of {', '.join(BASELINES)}, each once",
     )
-    embedding_dim: int = option(100, "width D of a word vector", lambda n: n > 0, "1 or more")
+    embedding_dim: int = option(100, "dimension D of the word vectors", lambda n: n > 0, "1 or more")
     vocabulary_size: int = option(
-        20_000, "types of the made-up texts; with DATA, the largest number kept", lambda n: n > 3, "more than 3"
+        20_000, "vocabulary size of synthetic texts; with DATA, the largest one", lambda n: n > 3, "more than 3"
     )
     batches: int = option(
-        100, "timed batches of a cell, if time allows", lambda n: n >= MIN_BATCHES, f"{MIN_BATCHES} or more"
+        100, "timed batches per cell, if time allows", lambda n: n >= MIN_BATCHES, f"{MIN_BATCHES} or more"
     )
     cell_seconds: float = option(
         6.0,
-        f"a cell that has taken so long ends, but never before {MIN_BATCHES} batches",
+        f"time limit per cell in seconds, applied after at least {MIN_BATCHES} batches",
         lambda n: n >= 0,
         "0 or more",
     )
-    warmup: int = option(3, "batches of a cell that are not timed", lambda n: n > 0, "1 or more")
-    seed: int = option(0, "decides texts, weights, order and resampling", lambda n: n >= 0, "0 or more")
+    warmup: int = option(3, "warm-up batches per cell, which are not timed", lambda n: n > 0, "1 or more")
+    seed: int = option(0, "random seed of texts, weights, order and resampling", lambda n: n >= 0, "0 or more")
     threads: int | None = option(
         None, "threads of the core and of torch; none: all cores", lambda n: n is None or n > 0, "1 or more"
     )
     epoch_architectures: tuple[str, ...] = option(
-        tuple(BASELINES), "the RNNs that run an epoch, too", _baselines, f"some of {', '.join(BASELINES)}, each once"
+        tuple(BASELINES),
+        "RNN baselines to time on a whole epoch as well",
+        _baselines,
+        f"some of {', '.join(BASELINES)}, each once",
     )
     epoch_texts: int | None = option(
-        None, "texts of an epoch, drawn from DATA; none: all of them", lambda n: n is None or n > 0, "1 or more"
+        None, "number of texts of the epoch, drawn from DATA; none: all", lambda n: n is None or n > 0, "1 or more"
     )
 
     def __post_init__(self) -> None:
@@ -132,12 +140,12 @@ class SpeedConfig:
 
     @property
     def epoch_baselines(self) -> tuple[str, ...]:
-        """Those of the architectures that run an epoch; all of them if none of them was meant to."""
+        """The architectures that are timed on a whole epoch; all if ``epoch_architectures`` has none of them."""
         chosen = tuple(name for name in self.architectures if name in self.epoch_architectures)
         return chosen or self.architectures
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings and the rules as JSON values."""
+        """Return the settings and the rules as JSON values."""
         values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
         return {"reference": REFERENCE, **values, "min_batches": MIN_BATCHES, "rules": RULES}
 

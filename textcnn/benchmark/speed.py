@@ -1,4 +1,4 @@
-"""Taking times: all contestants on every batch, in turn, so that a slow moment of the machine hits them alike."""
+"""Runs the speed benchmark: times all contestants on every batch in turn, so that load hits all alike."""
 
 from __future__ import annotations
 
@@ -50,18 +50,18 @@ def interleave(
     at_least: int = 0,
     seconds: float = float("inf"),
 ) -> Floats:
-    """Give every item to every task and take the time.
+    """Time every task on every item.
 
     Args:
-        tasks: what is timed.
-        items: made between the timed calls.
-        warmup: items at the beginning whose times are dropped.
-        seed: decides the order of the tasks, drawn anew for each item.
-        at_least: timed items before ``seconds`` may end it.
-        seconds: wall time after which it ends, warm-up excluded.
+        tasks: the functions to time.
+        items: the items, which are created between the timed calls.
+        warmup: the number of items at the beginning whose times are discarded.
+        seed: the seed of the order of the tasks, which is random for each item.
+        at_least: the number of timed items before the time limit applies.
+        seconds: the time limit, without the warm-up.
 
     Returns:
-        ``(tasks, N)`` seconds, N the timed items.
+        The times in seconds, ``(tasks, N)``, of N timed items.
     """
     random = np.random.default_rng(seed)
     times = []
@@ -71,6 +71,7 @@ def interleave(
             if number == warmup:
                 deadline = time.perf_counter() + seconds
             taken = np.zeros(len(tasks))
+            # In random order, so that no task always finds the caches as another one left them.
             for position in random.permutation(len(tasks)):
                 began = time.perf_counter()
                 tasks[position](item)
@@ -84,7 +85,7 @@ def interleave(
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """A collection would fall on one contestant, and not on the one that caused it."""
+    """Disable garbage collection, whose cost would hit a contestant other than the one that caused it."""
     was_enabled = gc.isenabled()
     gc.collect()
     gc.disable()
@@ -98,14 +99,14 @@ def _no_garbage_collection() -> Iterator[None]:
 def time_epoch(
     entries: Sequence[Entry], workload: Workload, config: SpeedConfig, training: TrainingConfig, reporter: Reporter
 ) -> dict[str, Any]:
-    """Seconds and training tokens/s of an epoch, its texts cut as the product cuts them.
+    """Time a training epoch in seconds and tokens/s, with texts truncated as in normal training.
 
     Args:
-        entries: all contestants; the reference and those named by ``config.epoch_baselines`` run.
+        entries: all contestants, of which the reference and those of ``config.epoch_baselines`` run.
         workload: the texts.
-        config: which texts, and how many batches warm up.
-        training: batch size, word dropout and all else of the training loop.
-        reporter: is told of the progress.
+        config: the settings of the benchmark.
+        training: the settings of the training loop, such as batch size and word dropout.
+        reporter: receives progress messages.
     """
     names = (REFERENCE, *config.epoch_baselines)
     running = [build(entry, workload, training) for entry in entries if entry.name in names]
@@ -140,7 +141,7 @@ def time_epoch(
 
 
 def _reported(order: list[Rows], num_running: int, reporter: Reporter) -> Iterator[Rows]:
-    """The batches of the epoch; says once, after a few of them, how long it will take."""
+    """Yield the batches of the epoch, and report the expected duration after a few of them."""
     began = time.perf_counter()
     for number, rows in enumerate(order):
         if number == 5:
@@ -150,7 +151,7 @@ def _reported(order: list[Rows], num_running: int, reporter: Reporter) -> Iterat
 
 
 Cell = dict[str, Any]
-_BUSY = 0.3  # cores kept busy by others from which times are disturbed
+_BUSY = 0.3  # load of other programs, in cores, from which a warning is given
 
 
 def run_speed(
@@ -161,17 +162,17 @@ def run_speed(
     reading: DataConfig | None = None,
     command: str | None = None,
 ) -> dict[str, Any]:
-    """Time training and inference in every cell, and an epoch if there is data.
+    """Time training and inference in every cell, and an epoch if data are given.
 
     Args:
-        config: what to measure.
-        reporter: is told of every cell.
-        data: labelled texts, as for :func:`textcnn.reading.rows.read_examples`; none: made-up texts.
-        reading: how they are read.
+        config: the settings of the benchmark.
+        reporter: receives a message for each cell.
+        data: labelled texts, as for :func:`textcnn.reading.rows.read_examples`; none: synthetic texts.
+        reading: the options of reading the data.
         command: the command line, for the record.
 
     Returns:
-        JSON values; all times are wall times in the unit their names end in.
+        JSON values; all times are wall times in the unit that their names end in.
 
     Raises:
         ConfigError: the encoders cannot be matched.
@@ -215,13 +216,13 @@ def _time_cell(
     config: SpeedConfig,
     training: TrainingConfig,
 ) -> list[Cell]:
-    """Results of all contestants on texts of ``length`` tokens, ``batch_size`` at a time."""
+    """Return the results of all contestants on batches of ``batch_size`` texts of ``length`` tokens."""
     random = np.random.default_rng([config.seed, length, batch_size])
     drawn = (workload.draw(random, batch_size, length) for _ in range(config.warmup + config.batches))
     contestants = [build(entry, workload, training) for entry in entries]
     items: Iterator[Any] = drawn
     tasks: list[Callable[[Any], Any]] = [contestant.infer for contestant in contestants]
-    if phase == "train":  # each on its own batch of the same texts; the making is not timed
+    if phase == "train":  # each has its own batch of the same texts, whose creation is not timed
         items = ([contestant.batch(texts) for contestant in contestants] for texts in drawn)
         tasks = [partial(_train, contestant, number) for number, contestant in enumerate(contestants)]
     times = interleave(

@@ -1,4 +1,4 @@
-"""One sentence on a speed benchmark: where the CNN loses, where nothing can be said, and where it wins."""
+"""Renders a speed benchmark as tables, and as a sentence that says where the CNN loses, is undecided and wins."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PHASE_NAMES = {"train": "in training steps", "infer": "in inference"}
 
 
 def summarize(document: Mapping[str, Any]) -> str:
-    """The sentence, from the intervals of all cells."""
+    """Summarize the intervals of all cells in one sentence."""
     cells = document["cells"]
     phases = [phase for phase in PHASES if comparisons(cells, phase=phase)]
     parts = [f"{_PHASE_NAMES[phase]} the CNN is {_phase(comparisons(cells, phase=phase))}" for phase in phases]
@@ -24,7 +24,7 @@ def summarize(document: Mapping[str, Any]) -> str:
 
 
 def _phase(cells: Sequence[Cell]) -> str:
-    """Counts, extremes, and for all but the wins the places; the wins are everywhere else."""
+    """Describe losses and undecided cells with their places, and wins, which are everywhere else."""
     wins, losses, open_ = ([c for c in cells if verdict(c) == name] for name in ("wins", "loses", "undecided"))
     parts = []
     if losses:
@@ -54,7 +54,7 @@ def _extreme(cell: Cell) -> str:
 
 
 def _shown_places(found: Sequence[Cell], cells: Sequence[Cell]) -> str:
-    """Baselines and where, e.g. ``lstm and bilstm at 10-50 tokens with batch 16 and 64, rnn at ...``."""
+    """Return baselines with their cells, e.g. ``lstm and bilstm at 10-50 tokens with batch 16 and 64, rnn at ...``."""
     if len(found) == len(cells):
         return "everywhere"
     names = list(dict.fromkeys(cell["architecture"] for cell in cells))
@@ -78,7 +78,7 @@ def _lengths_and_sizes(found: Iterable[Cell], cells: Iterable[Cell]) -> str:
 
 
 def _runs(chosen: set[int], lengths: Sequence[int]) -> str:
-    """Chosen lengths, neighbours in the list of all lengths joined: ``10-100 and 500``."""
+    """Return the chosen lengths with consecutive ones joined: ``10-100 and 500``."""
     runs: list[list[int]] = []
     for before, length in zip([0, *lengths], lengths, strict=False):
         if length not in chosen:
@@ -103,12 +103,12 @@ def _epoch(epoch: Mapping[str, Any], data: Mapping[str, Any]) -> str:
 
 
 def interval(cell: Cell) -> str:
-    """The ends of the ratio's interval."""
+    """Format the ends of the ratio's interval."""
     return f"{number(cell['ratio_low'])}-{number(cell['ratio_high'])}"
 
 
 def number(value: float) -> str:
-    """About three digits: 0.51, 1.23, 45.6, 1,789."""
+    """Format a number with about three digits: 0.51, 1.23, 45.6, 1,789."""
     return f"{value:,.0f}" if value >= 99.95 else f"{value:.{2 if value < 9.995 else 1}f}"
 
 
@@ -117,13 +117,13 @@ LEGEND = "Ratio baseline / CNN with its 95 % interval; + the CNN is faster, - it
 
 
 def columns(document: Mapping[str, Any]) -> list[str]:
-    """Headings of :func:`rows`."""
+    """Return the headings of :func:`rows`."""
     first, *others = [entry["architecture"] for entry in document["contestants"]]
     return ["tokens", "batch", f"{first} ms", *others]
 
 
 def rows(document: Mapping[str, Any], phase: str) -> list[list[str]]:
-    """A row for each length and batch size: the CNN's median time, then the ratio of each baseline."""
+    """Return a row for each length and batch size: the CNN's median time, then the ratio of each baseline."""
     return [
         [
             str(length),
@@ -136,14 +136,14 @@ def rows(document: Mapping[str, Any], phase: str) -> list[list[str]]:
 
 
 def to_markdown(document: Mapping[str, Any]) -> str:
-    """The whole document for readers: conditions, sentence, contestants, ratios, medians, epoch."""
+    """Return the whole document as Markdown: conditions, summary, contestants, ratios, medians, epoch."""
     versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
     conditions = (
         f"{document['cpu']}, threads: {document['threads']}, {document['platform']}; {versions}; "
         f"commit {document['commit'] or 'unknown'}; kernels: {document['backend']}; texts: {document['data']['name']}."
     )
     parts = [
-        "# Speed of the CNN beside recurrent nets of its size",
+        "# Speed of the CNN compared with recurrent networks of its size",
         conditions,
         f"Command: `{document['command']}`." if document["command"] else "",
         summarize(document),
@@ -159,7 +159,7 @@ def to_markdown(document: Mapping[str, Any]) -> str:
 
 
 def _places(cells: Iterable[Cell], phase: str) -> dict[tuple[int, int], list[Cell]]:
-    """Cells by length and batch size, the CNN's first."""
+    """Group the cells of a phase by length and batch size, with the CNN's cell first."""
     found: dict[tuple[int, int], list[Cell]] = {}
     for cell in sorted(cells, key=lambda cell: (cell["length"], cell["batch_size"])):
         if cell["phase"] == phase:
@@ -206,8 +206,8 @@ def _epoch_table(epoch: Mapping[str, Any] | None) -> str:
         ]
         for entry in epoch["results"]
     ]
-    told = f"An epoch of {epoch['texts']:,} texts, {epoch['tokens']:,} tokens, in batches of {epoch['batch_size']}:"
-    return f"{told}\n\n{_table(['architecture', 'seconds', 'tokens/s', 'ratio'], results)}"
+    title = f"An epoch of {epoch['texts']:,} texts, {epoch['tokens']:,} tokens, in batches of {epoch['batch_size']}:"
+    return f"{title}\n\n{_table(['architecture', 'seconds', 'tokens/s', 'ratio'], results)}"
 
 
 def _table(headings: Sequence[str], body: Sequence[Sequence[str]]) -> str:

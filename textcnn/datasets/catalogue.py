@@ -184,7 +184,7 @@ def get(name: str, folder: Path | None = None, *, seed: int = 0) -> Path:
         scratch = tempfile.TemporaryDirectory(prefix=f".{name}-", dir=home)
     except OSError as err:
         raise DataError(f"expected a folder to write to, found: {err.strerror}; give another one", path=home) from err
-    with scratch:
+    with scratch:  # on the same file system as the target, so that the final rename is atomic
         fresh = Path(scratch.name, "fresh")
         fresh.mkdir()
         rows = _fetch(wanted, fresh, seed)
@@ -219,7 +219,7 @@ def _fetch(wanted: Card, folder: Path, seed: int) -> dict[str, int]:
 def _compare(wanted: Card, rows: Mapping[str, int], files: Mapping[str, str], seed: int) -> None:
     """Compare the written files with the card: the number of rows, and the checksums if the card has any."""
     expected = {split: known.rows for split, known in wanted.splits.items()}
-    pinned = any(known.sha256 for known in wanted.splits.values())
+    pinned = any(known.sha256 for known in wanted.splits.values())  # other sources may grow: a warning is enough
     if rows != expected and pinned:
         raise DataError(f"expected rows {expected!r} in {wanted.name!r}, found {dict(rows)!r}; the source has changed")
     if rows != expected:
@@ -230,7 +230,7 @@ def _compare(wanted: Card, rows: Mapping[str, int], files: Mapping[str, str], se
 
 def _checksums(wanted: Card, seed: int) -> dict[str, str]:
     """Return the checksums of the card that apply to files made with this seed."""
-    if seed and wanted.test_fraction:
+    if seed and wanted.test_fraction:  # the card's checksums are of the split with seed 0
         return {}
     return {name: value for split in wanted.splits.values() for name, value in split.sha256.items()}
 

@@ -91,6 +91,7 @@ class Sdist:
         with tempfile.TemporaryDirectory() as scratch:
             wanted = Path(scratch, "wanted.txt")
             wanted.write_text(f"{self.package}=={self.version} --hash=sha256:{self.sha256}\n", "utf-8")
+            # A requirements file, since pip accepts hashes only there.
             pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"]
             run([*pip, "--no-deps", "--no-binary", ":all:", "--require-hashes", "-r", wanted.name], scratch, plan.name)
             content = _only(scratch, "*.tar.gz").read_bytes()
@@ -191,7 +192,7 @@ def run(command: Sequence[str], folder: str, name: str) -> None:
             capture_output=True,
             text=True,
             errors="replace",
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,  # a tool that asks a question fails instead of waiting for an answer
             timeout=_SECONDS,
         )
     except FileNotFoundError as err:
@@ -246,5 +247,5 @@ def rated_rows(content: str, name: str) -> Iterator[tuple[str, str, str]]:
             raise DataError(
                 f"expected id, rating and text between tabs, found {line!r}", path=name, line=number
             ) from err
-        if score:
+        if score:  # 0 is neither positive nor negative
             yield text, "positive" if score > 0 else "negative", rating

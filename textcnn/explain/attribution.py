@@ -126,9 +126,10 @@ class Winners:
         core.twin("shares").window_words(*windows, first, inside, adds, threads=self._threads)
         scores: Doubles = np.zeros(shape)
         scores += filters.bias
-        for i in range(adds.shape[2]):
+        for i in range(adds.shape[2]):  # one position after the other, so that the order of the sum is fixed
             scores += adds[:, :, i]
         features = np.where(inside > 0, activate(scores, filters.activation), 0.0)
+        # The activation is attributed to the words in proportion to what they add to the score.
         reach = np.divide(features, scores, out=np.zeros_like(scores), where=scores != 0)
         adds += (filters.bias / np.maximum(inside, 1))[:, :, None]
         return _Scores(first, inside, adds, reach, features)

@@ -58,7 +58,7 @@ def rank_rows(folds: OutOfFold, labels: Labels, truth: Sequence[tuple[str, ...]]
         doubtful = own < 0.5
     else:
         number = {name: k for k, name in enumerate(labels.names)}
-        column = np.array([number.get(row[0], -1) for row in truth], np.int64)
+        column = np.array([number.get(row[0], -1) for row in truth], np.int64)  # -1: a label that the model lacks
         own = np.where(column >= 0, probs[np.arange(len(probs)), column], 0)
         other = probs.argmax(axis=1)
         doubtful = other != column

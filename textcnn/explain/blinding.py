@@ -42,7 +42,7 @@ def write_blinded(
     found |= {read_phrase(tokenizer, lexicon, word, single=True) for word in words}
     found |= {read_phrase(tokenizer, lexicon, phrase, single=False) for phrase in phrases}
     saved["blinded"] = sorted(found)
-    with replaced_folder(Path(output)) as place:
+    with replaced_folder(Path(output)) as place:  # also allows the output to be the input folder
         for name in (*FILES, *OPTIONAL_FILES):
             if (folder / name).is_file():
                 shutil.copyfile(folder / name, place / name)

@@ -134,6 +134,7 @@ def build_evidence(
         labels.ids,
         np.zeros(1),
     )
+    # Every pair of a training row is known by that row itself: leave it out, or no row would ever lack evidence.
     shares = known_shares(found, pairs, len(encoded), leave_out=1)
     found.threshold[0] = np.quantile(shares, FLAGGED) if len(shares) else 0.0
     return found

@@ -89,7 +89,7 @@ class Blanked:
         self._rows, self._means = own + 1, cached.means[numbers]
 
     def logits(self, shown: Booleans) -> Doubles:
-        """Return the logits ``(D, C)`` of the text with only the words ``shown (D, T)``, as the runtime has them."""
+        """Return the logits ``(D, C)`` of the text with only the words ``shown (D, T)``, exact to the bit."""
         step = max(TOKENS // max(len(self.ids), 1), 1)
         parts = [self._logits(shown[k : k + step]) for k in range(0, len(shown), step)]
         return np.concatenate([np.zeros((0, self._model.model.num_labels)), *parts])
@@ -122,7 +122,7 @@ class Blanked:
         whole = np.ones((1, len(self.ids)), np.bool_)
         decision = Decision(self._model, self.logits(whole)[0])
         shown = self._first_that_keeps(decision, whole[0])
-        while shown.any():
+        while shown.any():  # each row of `without` lacks one of the words that are still shown
             without = np.tile(shown, (int(shown.sum()), 1))
             without[np.arange(len(without)), np.flatnonzero(shown)] = False
             logits = self.logits(without)

@@ -87,7 +87,7 @@ def write_onnx(artifact: Artifact, path: str | Path) -> OnnxExport:
     difference = _compared(content, artifact, _sample(artifact, 5))
     tokenizer = None
     write_whole(path, content)
-    if artifact.modality == "text":
+    if artifact.modality == "text":  # the graph begins at ids, so a client needs the tokenizer as well
         tokenizer = path.with_suffix(".tokenizer.json")
         write_whole(tokenizer, artifact.text_inputs().tokenizer.to_json().encode())
     return OnnxExport(path, tokenizer, tuple(sample), difference)

@@ -94,7 +94,7 @@ def read_config(folder: str | Path) -> dict[str, Any]:
         found = ", ".join(sorted(path.name for path in folder.iterdir())) or "nothing"
         raise ArtifactError(f"{folder}: the model folder lacks {', '.join(missing)}; it holds {found}")
     version = saved.get("format_version")
-    if type(version) is not int or version not in READABLE:
+    if type(version) is not int or version not in READABLE:  # True == 1 would pass a test by `in` alone
         raise ArtifactError(
             f"{folder / CONFIG}: expected format_version {_either(READABLE)}, found {version!r}; "
             f"use the textcnn that wrote it, or train again"

@@ -88,7 +88,7 @@ def push(folder: str | Path, repo_id: str, *, private: bool = True, message: str
     folder = Path(folder)
     if not _ID.fullmatch(repo_id):
         raise ConfigError(f"expected owner/name, the place on the hub, found {repo_id!r}")
-    read_config(folder)
+    read_config(folder)  # raises for an incomplete model before anything is sent
     hub = import_extra("huggingface_hub", extra="hub", feature="pushing to the hub")
     token = _token()
     if token is None:
@@ -96,6 +96,7 @@ def push(folder: str | Path, repo_id: str, *, private: bool = True, message: str
     api = hub.HfApi(token=token)
     try:
         page = str(api.create_repo(repo_id, private=private, exist_ok=True))
+        # Optional files of an earlier model would not fit the new one: delete those that it does not replace.
         old = {name for name in api.list_repo_files(repo_id) if name in OPTIONAL_FILES}
         contents = _contents(folder, repo_id)
         changes = [hub.CommitOperationAdd(name, content) for name, content in contents.items()]

@@ -28,7 +28,7 @@ _RENAME_EXCHANGE = 2
 def fingerprint(folder: Path) -> str:
     """Return a hash, 16 hexadecimal digits of SHA-256, of the files that a model's answers depend on."""
     digest = hashlib.sha256()
-    for name in (CONFIG, WEIGHTS, TOKENIZER):
+    for name in (CONFIG, WEIGHTS, TOKENIZER):  # not training.json or timing.json, which differ from run to run
         if (folder / name).is_file():
             with (folder / name).open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
@@ -96,7 +96,7 @@ def _temporary_beside(folder: Path) -> Iterator[Path]:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        temporary.chmod(0o755)
+        temporary.chmod(0o755)  # mkdtemp makes a folder that only its owner can read
     except OSError as err:
         raise _cannot_write(folder, err) from err
     try:

@@ -67,6 +67,7 @@ def _whole(tensor: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int8], npt.N
     """Quantize each row to int8: the integers ``(N, ...)`` and the scales ``(N, 1, ...)`` float32."""
     top = np.abs(tensor).max(axis=tuple(range(1, tensor.ndim)), keepdims=True, initial=0)
     scale = (top / np.float32(LARGEST)).astype(np.float32)
+    # A row of zeros has scale 0, by which it must not be divided.
     return np.rint(tensor / np.where(scale > 0, scale, np.float32(1))).astype(np.int8), scale
 
 

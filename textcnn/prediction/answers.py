@@ -83,6 +83,7 @@ def classify_rows(
         ArtifactError: the model is for images.
         ConfigError: a threshold for a single-label model, or outside 0 to 1.
     """
+    # A generator would raise these errors only when its first row is requested, so the check comes before it.
     predictor.text_inputs()
     predictor.thresholds(threshold)
     form = AnswerForm(tuple(text_columns), top_k, threshold)

@@ -183,6 +183,7 @@ class Artifact:
         state = {name: np.asarray(value, order="C") for name, value in packed(self.weights, self.storage).items()}
         with replaced_folder(folder) as place:
             try:
+                # transformers and others refuse safetensors files without this entry.
                 safetensors.numpy.save_file(state, place / WEIGHTS, metadata={"format": "pt"})
             except safetensors.SafetensorError as err:  # a full disk, for one
                 raise ArtifactError(f"cannot write a model to {str(folder)!r}: {err}") from err

@@ -55,6 +55,7 @@ class Piece:
         """
         if self.pieces.model is not other.pieces.model:
             raise ConfigError("expected two pieces of one model, got pieces of two models; read both with the same one")
+        # Windows across the seam see at most `reach` tokens of either piece, which are the rows that were kept.
         reach, joint = self.pieces.reach, np.concatenate([self.last, other.first])
         best = np.maximum(np.maximum(self.best, other.best), self.pieces.inner(joint))
         first = self.first if len(self.first) == reach else np.concatenate([self.first, other.first])[:reach]

@@ -84,7 +84,7 @@ class Predictor(Answering):
             except ArtifactError as err:
                 if runtime == "look-up" or precision == "int8":
                     raise
-                reason = str(err)
+                reason = str(err)  # fall back to torch, which raises its own error if it cannot load the model either
         from textcnn.prediction.artifact import load_artifact
 
         predictor = cls(load_artifact(folder))

@@ -103,7 +103,7 @@ def render(report: Report) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("textcnn.report"),
         autoescape=True,
-        undefined=jinja2.StrictUndefined,
+        undefined=jinja2.StrictUndefined,  # a misspelled name raises an error instead of rendering nothing
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -42,11 +42,11 @@ def train_members(
     members: list[nn.Module | Weights] = []
     found: list[Learned] = []
     for number in range(size):
-        training = replace(config.training, seed=(config.training.seed + number) % 2**64)
+        training = replace(config.training, seed=(config.training.seed + number) % 2**64)  # seeds are 64-bit numbers
         if size > 1:
             reporter.say(f"member {number + 1} of {size}, seed {training.seed}")
         model, learned = train(training)
-        if not members or learned.fit.best_epoch:
+        if not members or learned.fit.best_epoch:  # a member stopped before its first epoch is untrained
             members.append(model)
             found.append(learned)
         if learned.fit.stopped in ("interrupted", "stopped"):

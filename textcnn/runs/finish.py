@@ -104,7 +104,7 @@ def finish_run(
         "test": None if test is None else measured(learned, logits, test, labels),
     }
     timed = ("train_seconds", "tokens_per_second")
-    resolved = dataclasses.replace(config.training, epochs=learned.epochs)
+    resolved = dataclasses.replace(config.training, epochs=learned.epochs)  # resolved, if none was set
     artifact.training = {
         "config": dataclasses.replace(config, training=resolved).to_dict(),
         "data": source,

@@ -99,6 +99,7 @@ def cross_validate(
         test = examples.subset(fold == number)
         reporter.say(f"fold {number + 1} of {num_folds}: {len(test):,} rows held out")
         run = run_text(examples.subset(fold != number), alone, reporter, test=test, watch=watch)
+        # A rare label may be missing from the training rows of a fold, so its model can have fewer columns.
         columns = [labels.names.index(name) for name in run.predictor.labels.names]
         probabilities[np.ix_(fold == number, columns)] = run.predictor.predict_proba(test.texts)
         scores = {name: run.summary["test"][name] for name in METRICS}

@@ -65,6 +65,7 @@ def _run_images(data: Any, config: Config, reporter: Reporter, dev: Any, test: A
     check_dev(dev, config)
     if config.training.ensemble > 1:
         merged_config(config.model, config.training.ensemble)  # raises: ensembles are for texts only
+    # A limit on tokens per batch has no meaning for images, which all have the same size.
     config = dataclasses.replace(config, training=dataclasses.replace(config.training, batch_tokens=None))
     device = prepare(config.training)
     size = None if config.image.image_size is None else parsed_size(config.image.image_size)

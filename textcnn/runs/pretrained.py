@@ -118,6 +118,7 @@ def decided(config: Config, dim: int, kept: int) -> Config:
     model, training = config.model, config.training
     has_vectors = model.vectors is not None
     name = Path(model.vectors).name if model.vectors is not None else None
+    # Pretrained vectors need a smaller rate than random ones, or training forgets them.
     rate = training.embedding_learning_rate or EMBEDDING_LEARNING_RATES[training.embedding_optimizer][has_vectors]
     vector_rate = training.vector_learning_rate or VECTOR_LEARNING_RATES[training.embedding_optimizer]
     return dataclasses.replace(

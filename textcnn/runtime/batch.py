@@ -75,6 +75,7 @@ class Gatherer:
         cache_bytes: int,
     ) -> None:
         self._model, self._filters, self._max_length = model, filters, max_length
+        # The mean's head weights are further columns of the product, so one pass over the vectors computes both.
         self._product, self._layout = model.product(), filters.layout(0 if model.means is None else model.num_labels)
         self._table = np.zeros((0, model.num_labels), np.float32) if model.table is None else model.table
         means, clipped = np.zeros((0, model.num_labels), np.int64), np.zeros(0, np.bool_)
@@ -107,7 +108,7 @@ class Gatherer:
         model, tokens = self._model, cut_texts(encoded, texts, self._max_length)
         cached, numbers = self.rows(tokens.ids, encoded.unseen)
         shape = texts.stop - texts.start, len(model.filters.sizes), cached.products.shape[2]
-        best = np.empty(shape, self._filters.sum_type)
+        best = np.empty(shape, self._filters.sum_type)  # written by the kernel for every text
         mean_sums, wide_sums = np.zeros((2, len(best), model.num_labels), np.int64)
         wide = features_of(encoded.wide, texts)
         products = cached.products, cached.means, numbers, tokens.offsets, model.filters.sizes

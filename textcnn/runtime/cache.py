@@ -184,6 +184,7 @@ class RowCache:
 
     def _keep_frequent(self, num_wanted: int) -> None:
         old, known = self._rows, self._known
+        # A third: enough for the frequent types, while new ones have room before the next restart.
         most = min(self._capacity // 3, max(self._capacity - num_wanted, 0))
         kept = np.flatnonzero(known >= 0)[:most]
         self._start_again()
@@ -193,7 +194,7 @@ class RowCache:
             self._name(block, Unseen())
 
     def _numbers(self, ids: Array, unseen: Unseen) -> Integers:
-        numbers = self._known[np.minimum(ids, self._num_types)]
+        numbers = self._known[np.minimum(ids, self._num_types)]  # unseen words share the last entry, which is -1
         if unseen.names:
             outside = np.flatnonzero(ids >= self._num_types)
             names = [unseen.names[i] for i in (ids[outside] - self._num_types).tolist()]

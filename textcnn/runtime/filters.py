@@ -152,6 +152,7 @@ class IntegerFilters:
         rounding = 2.0**-23 * (LARGEST * widths * (widths + 1) + np.abs(bias) / self._steps)
         self._error = np.ceil(_FINE * (widths / 2 + rounding)) + 1
         most = np.abs(self._activated(np.abs(self._bias) + _FINE * LARGEST * widths + self._error))
+        # Sums of integers in float64 are exact below 2**53, in any order of addition.
         if (most @ np.abs(self._head)).max(initial=0) >= 2.0**52:
             raise ConfigError(
                 "precision int8 needs logits below 65,536 in size, this model's may be larger; use float32"
@@ -185,7 +186,7 @@ class IntegerFilters:
         low, high = self._activated(scores - self._error), self._activated(scores + self._error)
         low, high = low - exact - 1, high - exact + 1  # rounding moves a feature by less than 1
         margins = np.empty(logits.shape)
-        for label in np.unique(chosen).tolist():
+        for label in np.unique(chosen).tolist():  # texts with the same label share the matrix of head differences
             rows = np.flatnonzero(chosen == label)
             margins[rows] = self._least(self._head[:, [label]] - self._head, low[rows], high[rows], exact[rows])
             margins[rows] += logits[rows, label, None] - logits[rows]

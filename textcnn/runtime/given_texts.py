@@ -94,6 +94,7 @@ def _of_table(rows: Any, schema: Schema) -> Sequence[str]:
     from textcnn.reading.columnar import memory_table
     from textcnn.reading.rows import Rows
 
+    # memory_table refuses tables without rows, but an empty dictionary of columns simply has no texts.
     if isinstance(rows, Mapping) and type(rows).__module__.partition(".")[0] != "datasets" and _is_empty(rows):
         names = tuple(map(str, rows))
         table = Table("<dict>", "columns", lambda _: (names, iter(())))

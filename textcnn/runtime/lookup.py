@@ -177,7 +177,7 @@ class LookupModel(Answering):
             encoded = self.inputs.encode(texts)
             measured = self.measure_encoded(encoded, thresholds)
             if one is not None:
-                one.learn(encoded.unseen)
+                one.learn(encoded.unseen)  # so that the next text with these words can take the fast path
             return measured
         longest = self._pipeline.max_length
         empty, cut = np.array([found.num_tokens == 0]), np.array([longest is not None and found.num_tokens > longest])

@@ -207,7 +207,7 @@ class _Taker:
 
     def num_rows(self, name: str) -> int:
         """Return the number of rows of a tensor."""
-        if not self.tensors[name].ndim:
+        if not self.tensors[name].ndim:  # len() of a scalar would raise a TypeError
             raise ArtifactError(f"{self.where}: expected rows in {name!r}, found a single number")
         return len(self.tensors[name])
 

@@ -78,7 +78,8 @@ def stratified_split(labels: list[tuple[str, ...]], fraction: float, *, seed: in
     owed = 0.0  # what rounding has kept back in earlier groups: small groups are served in turn
     for rows in _strata(labels, np.random.default_rng([seed, 1])):
         owed += fraction * len(rows)
-        take = min(round(owed), len(rows) - 1)
+        # Labels of a single row owe their share, but never more than one row to the label after them.
+        take = min(round(owed), len(rows) - 1, math.floor(fraction * len(rows) + 1))
         owed -= take
         held_out.extend(int(row) for row in rows[:take])
     kept = np.setdiff1d(np.arange(len(labels)), held_out)

@@ -67,6 +67,7 @@ class Trials:
     def ask(self) -> Any:
         """Create the next trial and choose its parameters."""
         number = len(self)
+        # A new sampler for each trial, seeded by its number: a resumed search then proposes the same trials.
         self._study.sampler = self._optuna.samplers.TPESampler(seed=self._seed_of(number))
         start = self._space.start(number, {trial.number: trial.value for trial in self.finished})
         if start is not None:

@@ -237,7 +237,7 @@ def _identity(prepared: Prepared) -> dict[str, Any]:
     part = prepared.others["dev"]
     assert part is not None
     settings = prepared.config.to_dict()
-    for name in ("threads", "device"):
+    for name in ("threads", "device"):  # they may differ between runs of one search
         del settings["training"][name]
     dev = hashlib.sha256(part.encoded.ids.tobytes() + repr(part.truth).encode("utf-8", "surrogatepass")).hexdigest()
     return {
