@@ -59,11 +59,9 @@ class Reader:
             result = CliRunner().invoke(app, words[1:], catch_exceptions=False, env={"COLUMNS": "100"})
             assert result.exit_code == 0, result.output
             return result.stdout
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # of this textcnn
-        env = {**os.environ, "PATH": path}
-        done = subprocess.run(
-            ["bash", "-c", command], capture_output=True, text=True, cwd=self.folder, timeout=60, env=env
-        )
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # this textcnn
+        how = {"cwd": self.folder, "env": {**os.environ, "PATH": path}, "timeout": 60}
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, **how)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
