@@ -20,7 +20,7 @@ static void use(textcnn_tables *tables, const uint8_t *text, size_t size) {
     for (size_t k = 0; k <= num_labels; k++) {
         const char *label = textcnn_tables_label(tables, k, &length);
         require((label == NULL) == (k == num_labels));
-        for (size_t i = 0; label != NULL && i < length; i++) sum += (size_t)label[i];
+        for (size_t i = 0; label != NULL && i < length; i++) sum += (uint8_t)label[i];
     }
     const char *words = textcnn_tables_words(tables, text, size, &written);
     require(words != NULL && (written == 0 || words[written - 1] == '\n'));
