@@ -2,7 +2,7 @@
 
 from tools import words
 
-BOUND = 262  # The target is 60, which leaves room for places in space. Lower it with every word that goes.
+BOUND = 60  # room for places in space, such as columns beside each other in memory
 
 
 def test_no_more_of_the_words_to_lose_than_the_bound():

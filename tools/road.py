@@ -38,7 +38,7 @@ class Road:
             return
         self._seen.add(code)
         name = code.co_qualname.split(".<locals>")[0]
-        is_ours = code.co_filename.startswith(PLACES) and not name.startswith("<")
+        is_ours = code.co_filename.startswith(PLACES) and "<" not in name  # others run while a module is imported
         if is_ours and not _is_class_body(frame):
             self.stops.setdefault((code.co_filename[len(str(ROOT)) + 1 :], name), code.co_firstlineno)
 
