@@ -113,11 +113,11 @@ def test_a_quick_run_keeps_the_number_of_batches_and_an_epoch_always_has_a_basel
     ("arguments", "shown"),
     [
         (
-            ["textcnn", "benchmark", "speed", "/home/me/my data.csv", "--output=/x/y.json"],
+            ["/home/me/my data.csv", "--output=/x/y.json"],
             "'my data.csv' --output=y.json",
         ),
         (
-            ["textcnn", "benchmark", "speed", "--table", "..\\t.md", "--lengths", "10,50"],
+            ["--table", "..\\t.md", "--lengths", "10,50"],
             "--table t.md --lengths 10,50",
         ),
         (["folder/", "/"], "folder /"),

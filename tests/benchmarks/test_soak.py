@@ -9,7 +9,7 @@ from one_layer_models import make
 
 from benchmarks import soak as soak_module
 from benchmarks import soak_clients, soak_requests
-from benchmarks.soak import _memory, soak
+from benchmarks.soak import _memory, run_soak
 from benchmarks.soak_clients import Client, SlowClient, Tally
 from benchmarks.soak_requests import Ask
 from benchmarks.soak_table import lows, to_markdown
@@ -32,7 +32,7 @@ def test_document_and_tables(tmp_path, data, monkeypatch):
     monkeypatch.setattr(soak_module, "PAUSE", 0.2)
     monkeypatch.setattr(soak_requests, "NEW_TEXTS", 100)
     models = [make(seed=seed).save(tmp_path / f"model-{seed}") for seed in (1, 2)]
-    document = soak(models, data, clients=3, slow_clients=3, seconds=6.0, arguments=["benchmark", "soak"])
+    document = run_soak(models, data, clients=3, slow_clients=3, seconds=6.0, arguments=["benchmark", "soak"])
     json.dumps(document, allow_nan=False)
     assert (document["wrong_answers"], document["problems"]) == (0, [])
     assert document["total"] == sum(sum(counts.values()) for counts in document["requests"].values()) > 100
@@ -56,7 +56,7 @@ def test_no_texts_no_soak(tmp_path):
     (tmp_path / "none.csv").write_text("text,label\n", encoding="utf-8")
     model = make().save(tmp_path / "model")
     with pytest.raises(DataError):
-        soak([model, model], str(tmp_path / "none.csv"))
+        run_soak([model, model], str(tmp_path / "none.csv"))
 
 
 @pytest.mark.parametrize(
