@@ -258,7 +258,7 @@ def test_layers_as_they_are_written(layers, shape, outputs):
         (("conv 8@3 groups 2", "--input-shape", "3x9"), "'conv 8@3 groups 2' cannot be built on 3 channels: "),
         (("max 2 dilation", "--input-shape", "3x9"), "got 'dilation' in 'max 2 dilation'"),
         (("conv 8@12", "--input-shape", "3x9"), "expected an input that fits the first block and every window"),
-        (("conv 8@3", "--length", "3"), "layers take --input-shape alone, got --length or --set beside 'conv 8@3'"),
+        (("conv 8@3", "--length", "3"), "layers take --input-shape alone, got --length or --set with 'conv 8@3'"),
         (("lenet", "--input-shape", "3x8"), "--input-shape expects channels x height x width, .* got '3x8'"),
         (("kim", "--draw", "kim.png"), "--draw writes a file NAME.svg into a folder that is there, got 'kim.png'"),
     ],

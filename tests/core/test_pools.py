@@ -119,7 +119,8 @@ def test_a_child_of_a_fork_has_threads_of_its_own(core, loops):
 
 
 SPAWNED = """
-from textcnn.core import library, pools
+from textcnn.core import calls as pools
+from textcnn.core import library
 with pools.lent(library(), 2) as pool:
     assert library().c.tc_pool_threads(pool) == 2
 """
