@@ -255,7 +255,7 @@ fuzz: setup
 # It needs clang.
 EXECUTIONS ?= 10000000
 fuzz-core: setup
-	$(BIN)/python tools/fuzz_core.py --executions $(EXECUTIONS) --output $(RESULTS)/fuzz-core.json
+	$(BIN)/python -m tools.fuzz_core --executions $(EXECUTIONS) --output $(RESULTS)/fuzz-core.json
 
 # What needs no torch, on other Pythons: make other-pythons PYTHONS='python3.12 python3.13'.
 PYTHONS ?= python3.12 python3.13

@@ -1,6 +1,6 @@
 """Fuzz the core in C with libFuzzer, on code that watches memory and undefined behaviour: ``make fuzz-core``.
 
-    python tools/fuzz_core.py --executions 10000000 --output fuzz-core.json
+    python -m tools.fuzz_core --executions 10000000 --output fuzz-core.json
 
 Each target is a file ``tests/core/fuzz_NAME.c``, which draws the arguments of entry points from the bytes that
 libFuzzer invents, in memory that is as large as it must be and no larger. An input that ends a target is kept below
@@ -35,7 +35,7 @@ def no_seeds() -> list[bytes]:
 
 def seeds_of_tokens() -> list[bytes]:
     """Texts in parts, for what bytes by chance do not come to: normal forms of Unicode."""
-    from fuzzing.seeds import texts_of_words
+    from tools.robustness.fuzzing.seeds import texts_of_words
 
     return [
         bytes([form, 0x20, *text[first : first + 32]])
@@ -46,7 +46,7 @@ def seeds_of_tokens() -> list[bytes]:
 
 def seeds_of_tables() -> list[bytes]:
     """Texts with the tables files that answer them."""
-    from fuzzing.seeds import TEXTS, tables_files
+    from tools.robustness.fuzzing.seeds import TEXTS, tables_files
 
     texts = [text.encode() for text in ("good unseen films , a good film", *TEXTS)]
     return [bytes([0x40, len(text)]) + text.ljust(62, b"\0") + file for file in tables_files() for text in texts]
@@ -54,7 +54,7 @@ def seeds_of_tables() -> list[bytes]:
 
 def seeds_of_scan() -> list[bytes]:
     """Delimited text and JSON lines behind bytes that draw their form, as ``draw_form`` reads them."""
-    from fuzzing.seeds import json_lines, tables
+    from tools.robustness.fuzzing.seeds import json_lines, tables
 
     rest = bytes([19, 60, 1, *bytes(7)])  # rows, the cut, that all is there, and a scan from the first byte
     rows = [
