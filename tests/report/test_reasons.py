@@ -50,7 +50,7 @@ def test_where_there_are_rows_the_phrases_are_those_that_win_in_them(models, rep
         expected = [(one.text, one.contribution, one.support) for one in page.strongest]
         assert [tuple(phrase) for phrase in found.phrases[page.label]] == expected
     assert any(found.phrases.values())
-    assert "The phrases of the first 5 rows that add most" in render(found)
+    assert "The phrases in the first 5 rows with the largest contribution" in render(found)
 
 
 def test_without_rows_there_are_the_phrases_alone(models):

@@ -149,7 +149,7 @@ def card(name: str) -> Card:
 
 def default_folder() -> Path:
     """Return the default folder of data sets: ``data/`` of a checkout of this project, or in the user's cache."""
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     if (root / "pyproject.toml").is_file() and (root / "data" / f"{DEFAULT}.toml").is_file():
         return root / "data"
     if sys.platform == "win32":
