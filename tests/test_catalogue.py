@@ -77,7 +77,9 @@ def test_all_problems_of_a_card_are_told_together():
 def test_data_goes_to_the_checkout_or_to_the_cache(tmp_path, monkeypatch):
     root = Path(catalogue.__file__).parents[2]
     assert default_folder() == root / "data"
-    monkeypatch.setattr(catalogue, "__file__", str(tmp_path / "site-packages" / "textcnn" / "datasets" / "catalogue.py"))
+    monkeypatch.setattr(
+        catalogue, "__file__", str(tmp_path / "site-packages" / "textcnn" / "datasets" / "catalogue.py")
+    )
     monkeypatch.setattr(catalogue.sys, "platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert default_folder() == tmp_path / "cache" / "textcnn" / "data"

@@ -5,7 +5,8 @@ from importlib import import_module
 
 import pytest
 from page_reader import DOCS, ROOT
-from test_architecture import ROOMS
+
+from tests.test_architecture import ROOMS
 
 ARCHITECTURE = (DOCS / "architecture.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")

@@ -1,5 +1,7 @@
 """Why a model erred and what it answers to, in its report: the model's own sums."""
 
+import sys
+
 import pytest
 
 import textcnn
@@ -38,7 +40,7 @@ def test_the_phrases_are_those_of_the_phrase_book(models, reports, kind):
 
 @pytest.mark.parametrize("kind", ["single", "multi"])
 def test_where_there_are_rows_the_phrases_are_those_that_win_in_them(models, reports, kind, monkeypatch):
-    monkeypatch.setattr("textcnn.report.gather.MOST_ROWS", 5)
+    monkeypatch.setattr(sys.modules["textcnn.report.gather"], "MOST_ROWS", 5)  # the package has a function of that name
     label = "pos" if kind == "single" else ["glad"]
     predictor = textcnn.load(models / kind)
     examples = read_examples([("good film", label), ("bad film", label), ("a good one", label)] * 2)
