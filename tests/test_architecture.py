@@ -45,6 +45,7 @@ ROOMS = [
     "tuning",
     "api",
     "estimator",
+    "text",
 ]
 # A method whose work is done in a later room: the one arrow back, and not when the file is loaded.
 DOORS = {("prediction.predictor", "explain")}

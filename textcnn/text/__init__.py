@@ -1,0 +1,1 @@
+"""Earlier name of :mod:`textcnn.tokenization`, kept for programs that import the tokenizer by it."""
