@@ -52,7 +52,7 @@ def run_audit(
         num_folds: of the cross validation.
         seeds: one run each; a seed decides what is flipped, and the training.
         settings: of every training, by name.
-        output: where the document goes; a stopped start is continued from beside it.
+        output: where the document goes; a stopped start is continued.
         arguments: of the command line, for the document.
 
     Raises:

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from textcnn.atomic import write_text
+from textcnn.benchmark.document import write_document
+from textcnn_cli import console
 from textcnn_cli.main import run
 
-Output = Annotated[
-    Path | None, typer.Option(help="write the JSON document to this file; a stopped start is continued from beside it")
-]
+Output = Annotated[Path | None, typer.Option(help="write the JSON document to this file; a stopped start is continued")]
 Table = Annotated[Path | None, typer.Option(help="write the table to this Markdown file")]
 
 
@@ -40,3 +40,21 @@ def show(table: str, place: Path | None) -> None:
     if place is not None:
         write_text(place, table)
     print(table, end="")
+
+
+def write_outputs(
+    document: dict[str, Any],
+    to_markdown: Callable[[dict[str, Any]], str],
+    output: Path | None,
+    table: Path | None,
+    json: bool,
+) -> None:
+    """Write a benchmark's document and tables to the files requested, and one of the two to stdout."""
+    if output is not None:
+        write_document(document, output)
+    if table is not None:
+        write_text(table, to_markdown(document))
+    if json:
+        console.write_json(document)
+    else:
+        print(to_markdown(document), end="")

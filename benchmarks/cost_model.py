@@ -42,7 +42,7 @@ class CostModel:
         return sum(self.prices[kind] * amount for kind, amount in work.items())
 
     def check(self, runs: Sequence[tuple[Work, float]]) -> list[dict[str, Any]]:
-        """Runs beside their predictions; ``error`` is relative to the time that was taken."""
+        """Runs with their predictions; ``error`` is relative to the time that was taken."""
         found = []
         for work, taken in runs:
             predicted = self.seconds(work)

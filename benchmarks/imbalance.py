@@ -1,4 +1,4 @@
-"""What helps where a label is rare or labels are wrong: class weights, focal loss, smoothing, beside linear models."""
+"""What helps where a label is rare or labels are wrong: class weights, focal loss, smoothing; linear models."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def run_imbalance(
         studies: of :data:`STUDIES`.
         seeds: each decides what is spoiled, and the training.
         settings: settings by name, for all of our runs.
-        output: the document to be written; runs that a stopped start finished for it are kept beside it.
+        output: the document to be written; runs that a stopped start finished for it are kept next to it.
         arguments: the command line, for the record.
 
     Returns:

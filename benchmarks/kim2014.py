@@ -74,7 +74,7 @@ def run_kim2014(
         variants: of :data:`VARIANTS`.
         num_folds: 10 in the paper.
         settings: take the place of those of the paper, by name.
-        output: the document to be written; runs that a stopped start finished for it are kept beside it.
+        output: the document to be written; runs that a stopped start finished for it are kept next to it.
         arguments: the command line, for the record.
 
     Returns:
@@ -141,7 +141,7 @@ def _result(variant: str, folds: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def to_markdown(document: Mapping[str, Any]) -> str:
-    """The paper's figures beside ours, and in what the two differ."""
+    """The paper's figures next to ours, and in what the two differ."""
     lines = [
         "| model | paper, % | ours, % | spread of the folds | dev rows, % |",
         "| --- | ---: | ---: | ---: | ---: |",

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from benchmarks.command import main, words_of
+from benchmarks.command import main, words_of, write_outputs
 from textcnn import core
 from textcnn.benchmark.document import command_line, describe_machine
 from textcnn.config import DataConfig
@@ -26,7 +26,7 @@ from textcnn.runtime.lookup import PRECISIONS, LookupModel
 from textcnn.runtime.text_model import Answering
 from textcnn.tokenization.pipeline import EncodedTexts
 from textcnn_cli import options
-from textcnn_cli.options import prepare_outputs, split_numbers, write_outputs
+from textcnn_cli.options import prepare_outputs, split_numbers
 
 KIND = "lookup"
 CALLS = 2000  # timed calls of one text

@@ -10,14 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.command import main, words_of
+from benchmarks.command import main, words_of, write_outputs
 from benchmarks.peers_files import write_texts
 from benchmarks.process_memory import watched_run
 from textcnn.benchmark.document import command_line, data_name, describe_machine
 from textcnn.progress import Reporter
 from textcnn.reading.rows import read_examples
 from textcnn_cli import options
-from textcnn_cli.options import prepare_outputs, write_outputs
+from textcnn_cli.options import prepare_outputs
 
 KIND = "memory"
 WORKERS = (1, 2)

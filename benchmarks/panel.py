@@ -76,10 +76,10 @@ def run_panel(
         folder: holds a folder for each set.
         sets: their names, and the seeds of each.
         settings: settings by name, for all runs.
-        baselines: for each set, the models beside ours.
+        baselines: for each set, the models compared with ours.
         reporter: is told of progress.
         earlier: a panel's document, whose baselines on the same rows are taken over, each with its commit.
-        output: the document to be written; sets that a stopped start finished for it are kept beside it.
+        output: the document to be written; sets that a stopped start finished for it are kept next to it.
         arguments: the command line, for the record.
 
     Raises:
@@ -188,7 +188,7 @@ Baselines = Annotated[
     str,
     typer.Option(
         metavar="B,B,...",
-        help="models beside ours: svm, logistic, svm-char, svm-words+char, fasttext (where installed), or none",
+        help="models compared with ours: svm, logistic, svm-char, svm-words+char, fasttext (where installed), or none",
     ),
 ]
 
@@ -213,12 +213,12 @@ def panel(
     prepare_outputs(output, plot, table)
     parts = [name.partition(":") for name in split_list("--sets", sets, str, "names") or ()]
     wanted = {name: range(1, (int(count) if count else seeds) + 1) for name, _, count in parts}
-    beside = () if baselines == "none" else split_list("--baselines", baselines, str, "names") or ()
+    compared = () if baselines == "none" else split_list("--baselines", baselines, str, "names") or ()
     document = run_panel(
         folder,
         {name: list(numbers) for name, numbers in wanted.items()},
         options.merge_settings(None, set, {}),
-        dict.fromkeys(wanted, beside),
+        dict.fromkeys(wanted, compared),
         reporter(),
         earlier=None if baselines_of is None else read_panel(baselines_of),
         output=output,

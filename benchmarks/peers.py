@@ -1,4 +1,4 @@
-"""Ours beside fastText and a linear SVM: training, time to an accuracy, a file, one sentence, the roofline."""
+"""This package compared with fastText and a linear SVM: training, a file, one sentence, the roofline."""
 
 from __future__ import annotations
 
@@ -128,11 +128,11 @@ def peers(
     passes: Annotated[int, typer.Option(min=1, help="timed passes over the file of texts")] = 2,
     set: options.Set = None,
     output: Annotated[
-        Path | None, typer.Option(help="write the JSON document here; a stopped start is continued from beside it")
+        Path | None, typer.Option(help="write the JSON document here; a stopped start is continued")
     ] = None,
     table: Annotated[Path | None, typer.Option(help="write the table to this Markdown file")] = None,
 ) -> None:
-    """Training, time to an accuracy, files and roofline, beside fastText and a linear SVM, in one run.
+    """Training, time to an accuracy, files and roofline, compared with fastText and a linear SVM in one run.
 
     TEXTCNN_PEERS_PYTHON names an interpreter that has fastText, if this one has not.
 

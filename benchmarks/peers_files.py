@@ -1,4 +1,4 @@
-"""Classifying a file beside the peers, each as a whole process."""
+"""Classifying a file, compared with the peers, each as a whole process."""
 
 from __future__ import annotations
 

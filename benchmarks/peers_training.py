@@ -1,4 +1,4 @@
-"""Training beside fastText: tokens a second in one run, and seconds to the accuracy that fastText reaches."""
+"""Training compared with fastText: tokens a second in one run, and seconds to the accuracy that fastText reaches."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def reasons_benchmark(
         reporter: is told of progress.
         num_texts: the first so many test rows are looked at.
         speed_sets: sets whose whole test rows are classified with and without reasons.
-        output: where the document goes; a stopped start is continued from beside it.
+        output: where the document goes; a stopped start is continued.
         arguments: the command line, for the record.
 
     Raises:

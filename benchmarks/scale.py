@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from benchmarks.command import main, words_of
+from benchmarks.command import main, words_of, write_outputs
 from benchmarks.cost_model import CostModel
 from benchmarks.scale_runs import (
     Files,
@@ -34,7 +34,7 @@ from textcnn.runs.prepare import prepare_text
 from textcnn.runs.text import run_text
 from textcnn.runs.torch_run import fresh_model
 from textcnn_cli import options
-from textcnn_cli.options import prepare_outputs, write_outputs
+from textcnn_cli.options import prepare_outputs
 from textcnn_cli.train import reporter
 
 SETTINGS = {"preset": "fast"}
@@ -220,7 +220,7 @@ def exchange_seconds(
 
 
 def _with_efficiency(rows: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
-    """How much of what so many nodes could do they do, beside the first row of its kind."""
+    """How much of what so many nodes could do they do, compared with the first row of its kind."""
     first = {row[kind]: row for row in reversed(rows)}
     return [
         {**row, "efficiency": first[row[kind]]["hours"] * first[row[kind]]["nodes"] / (row["hours"] * row["nodes"])}

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from benchmarks.command import main, words_of
+from benchmarks.command import main, words_of, write_outputs
 from benchmarks.load import Load, Question, hammer, question
 from benchmarks.process_memory import memory_of, processor_seconds
 from textcnn.benchmark.document import command_line, data_name, describe_machine
@@ -26,7 +26,7 @@ from textcnn.errors import DataError, TextCNNError
 from textcnn.prediction.predictor import Predictor
 from textcnn.reading.rows import read_examples
 from textcnn_cli import options
-from textcnn_cli.options import prepare_outputs, split_numbers, write_outputs
+from textcnn_cli.options import prepare_outputs, split_numbers
 
 KIND = "serve"
 PAUSE = 1.0  # seconds between two looks at the memory

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from benchmarks.command import main, words_of
+from benchmarks.command import main, words_of, write_outputs
 from benchmarks.process_memory import memory_by_process, with_children
 from benchmarks.serve import RunningServer, running_server
 from benchmarks.soak_clients import Client, SlowClient, Tally
@@ -29,7 +29,7 @@ from textcnn.folder.model_folder import WEIGHTS, replaced_folder
 from textcnn.prediction.predictor import Predictor
 from textcnn.reading.rows import read_examples
 from textcnn_cli import options
-from textcnn_cli.options import prepare_outputs, write_outputs
+from textcnn_cli.options import prepare_outputs
 
 KIND = "soak"
 PAUSE = 1.0  # seconds between two looks at the memory

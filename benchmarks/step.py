@@ -1,4 +1,4 @@
-"""What a training step costs beside plain PyTorch: `python -m benchmarks.step --help`."""
+"""What a training step costs compared with plain PyTorch: `python -m benchmarks.step --help`."""
 
 from __future__ import annotations
 

@@ -129,8 +129,8 @@ def classify(
     rows = open_rows(list(texts) if texts else input, data, labels="ignored", like=schema_of(config))
     threads, cache_bytes = max(num_threads() // workers, 1), CACHE_BYTES // workers  # divided among the workers
     in_blocks = workers == 1 and are_blocks(rows, as_lines=as_lines)  # then each block is classified by one thread
-    at_once = {"threads": 1 if in_blocks else threads, "cache_bytes": cache_bytes}
-    load = partial(load_predictor, model, threshold, precision, explain, **at_once)
+    resources: dict[str, Any] = {"threads": 1 if in_blocks else threads, "cache_bytes": cache_bytes, "saved": config}
+    load = partial(load_predictor, model, threshold, precision, explain, **resources)
     predictor = load() if workers == 1 else None  # each worker loads its own
     if predictor is not None:
         console.detail(f"runtime: {predictor.runtime.describe()}")
@@ -158,13 +158,13 @@ def _with_evidence(model: Path, abstain_label: str | None) -> Callable[[Answers]
 
 
 def load_predictor(
-    model: Path, threshold: float | None, precision: str, explain: str | None, *, threads: int, cache_bytes: int
+    model: Path, threshold: float | None, precision: str, explain: str | None, **how: Any
 ) -> Predictor | Explainer:
     """Load the predictor of a folder and check that it supports the options; worker processes call this too."""
     from textcnn.prediction.predictor import Predictor
 
     console.say_what_is_logged()
-    predictor = Predictor.load(model, precision=precision, threads=threads, cache_bytes=cache_bytes)
+    predictor = Predictor.load(model, precision=precision, **how)
     predictor.text_inputs()
     predictor.thresholds(threshold)
     if explain is None:

@@ -12,10 +12,8 @@ from typing import Annotated, Any, TypeVar
 import typer
 from typer.core import TyperCommand
 
-from textcnn.atomic import write_text
 from textcnn.config import DataConfig, ImageConfig, ModelConfig, TextConfig, TrainingConfig, describe, may_be_none
 from textcnn.errors import ConfigError
-from textcnn_cli import console
 
 Value = TypeVar("Value")
 
@@ -251,26 +249,6 @@ def prepare_outputs(output: Path | None, plot: Path | None, table: Path | None) 
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as err:
             raise ConfigError(f"expected a file that can be written, got {str(path)!r}: {err}") from err
-
-
-def write_outputs(
-    document: dict[str, Any],
-    to_markdown: Callable[[dict[str, Any]], str],
-    output: Path | None,
-    table: Path | None,
-    json: bool,
-) -> None:
-    """Write a benchmark's document and tables to the files requested, and one of the two to stdout."""
-    from textcnn.benchmark.document import write_document
-
-    if output is not None:
-        write_document(document, output)
-    if table is not None:
-        write_text(table, to_markdown(document))
-    if json:
-        console.write_json(document)
-    else:
-        print(to_markdown(document), end="")
 
 
 class WithTexts(TyperCommand):

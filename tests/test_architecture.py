@@ -152,6 +152,25 @@ def test_a_room_imports_only_those_before_it(path):
             assert ROOMS.index(room) <= own, f"{_name(path)} imports {name}, which stands behind it"
 
 
+def _loads(path: Path, modules: set[str]) -> set[str]:
+    """Those of the modules that must be loaded before this one."""
+    found = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom):
+            names = {f"{node.module}.{alias.name}" for alias in node.names}  # of modules, or else of what one defines
+            found |= names & modules or {str(node.module)}
+    return found & modules
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    modules = {f"textcnn.{_name(path)}" for path in _modules()}
+    left = {f"textcnn.{_name(path)}": _loads(path, modules) for path in _modules()}
+    while free := [name for name, needed in left.items() if not needed & left.keys()]:
+        for name in free:  # a module that needs none of those that are left is in no circle
+            del left[name]
+    assert not left
+
+
 @pytest.mark.parametrize("path", _modules(), ids=_name)
 def test_the_library_does_not_know_the_command_line(path):
     assert not [name for name, _ in _imports(path) if name.startswith(("textcnn_cli", "typer", "cli"))]

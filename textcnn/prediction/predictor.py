@@ -52,6 +52,7 @@ class Predictor(Answering):
         precision: str = "float32",
         threads: int | None = None,
         cache_bytes: int = CACHE_BYTES,
+        saved: dict[str, Any] | None = None,
     ) -> Predictor:
         """Load a model from its folder.
 
@@ -61,6 +62,7 @@ class Predictor(Answering):
             precision: ``float32``, or ``int8`` (look-up only): integer logits, and certified answers.
             threads: the number of threads of the look-up runtime; none: all cores.
             cache_bytes: the memory limit of the look-up runtime's cached rows.
+            saved: the contents of config.json, if the caller has read it.
 
         Raises:
             ArtifactError: the folder is missing or incomplete, or ``runtime="look-up"`` cannot run its model.
@@ -71,16 +73,15 @@ class Predictor(Answering):
         if precision not in PRECISIONS:
             raise ConfigError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
         folder = Path(folder)
-        saved = read_config(folder)
+        saved = read_config(folder) if saved is None else saved
         reason = "it was asked for" if runtime == "torch" else refusal(saved)
         if reason and (precision == "int8" or runtime == "look-up"):
             wanted = "precision 'int8'" if precision == "int8" else "runtime 'look-up'"
             raise ConfigError(f"{wanted} needs the look-up runtime, which {str(folder)!r} does not have: {reason}")
         if not reason:
             try:
-                return cls._of(
-                    LookupModel.load(folder, precision=precision, threads=threads, cache_bytes=cache_bytes), folder
-                )
+                how: dict[str, Any] = {"threads": threads, "cache_bytes": cache_bytes, "saved": saved}
+                return cls._of(LookupModel.load(folder, precision=precision, **how), folder)
             except ArtifactError as err:
                 if runtime == "look-up" or precision == "int8":
                     raise

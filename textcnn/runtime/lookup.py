@@ -75,6 +75,7 @@ class LookupModel(Answering):
         precision: str = "float32",
         threads: int | None = None,
         cache_bytes: int = CACHE_BYTES,
+        saved: dict[str, Any] | None = None,
     ) -> LookupModel:
         """Load a model from its folder.
 
@@ -84,6 +85,7 @@ class LookupModel(Answering):
                 they are certified to have float32's labels.
             threads: the number of threads for batches; none: :func:`textcnn.core.threads.num_threads`.
             cache_bytes: the memory limit of the cached rows; a text that needs more exceeds it.
+            saved: the contents of config.json, if the caller has read it.
 
         Raises:
             ArtifactError: there is no such folder, it is damaged, or its model has more than one layer.
@@ -91,7 +93,7 @@ class LookupModel(Answering):
         """
         if precision not in PRECISIONS:
             raise ConfigError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
-        found = read_lookup_folder(Path(folder))
+        found = read_lookup_folder(Path(folder), saved)
         return cls(*found, precision=precision, threads=threads, cache_bytes=cache_bytes)
 
     @property

@@ -244,13 +244,17 @@ class LookupFolder(NamedTuple):
     saved: dict[str, Any]
 
 
-def read_lookup_folder(folder: Path) -> LookupFolder:
+def read_lookup_folder(folder: Path, saved: dict[str, Any] | None = None) -> LookupFolder:
     """Read a model folder for the look-up runtime.
+
+    Args:
+        folder: the model folder.
+        saved: the contents of its config.json, if the caller has read it.
 
     Raises:
         ArtifactError: there is no such folder, it is damaged, or its model has more than one layer.
     """
-    saved = read_config(folder)
+    saved = read_config(folder) if saved is None else saved
     if reason := refusal(saved):
         raise ArtifactError(f"{folder}: this model has no look-up runtime: {reason}; use the torch runtime")
     tokenizer = Tokenizer.load(folder / TOKENIZER)
