@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import lru_cache
 
 import numpy as np
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from one_layer_models import ASKED, OPTIONS, make
 
 from textcnn.core import plain
-from textcnn.core.one_text import MOST_TOKENS
+from textcnn.core.one_text_numpy import MOST_TOKENS
 from textcnn.runtime.lookup import LookupModel
 
 PIECES = ["a", "good", "bad", "film", "unseen", "films", "!", "a good", "漢", "über", "\x1c", "\x85", "\ud800", "\0"]
@@ -37,9 +38,10 @@ loaded = lru_cache(lambda folder, precision, kernels: LookupModel.load(folder, p
 
 
 def plainly(model, row):
-    """The answer by numpy, the long way."""
+    """The answer by numpy, the long way: as of a batch."""
     with plain():
-        return model.answer([row])
+        thresholds = model.thresholds()
+        return model.decided(model.measure_encoded(model.inputs.encode([row]), thresholds), thresholds)
 
 
 def same(found, expected):
@@ -61,17 +63,33 @@ def named(answers, labels):
 def test_every_fact_is_that_of_the_long_way(folders, name, precision, rows):
     slow, fast = (loaded(folders[name], precision, kernels) for kernels in ("numpy", "core"))
     for row in [*rows, *rows, *ASKED[:2], *ASKED[:2]]:  # the second time by memory
-        assert same(fast.answer([row]), plainly(slow, row))
-        assert fast.predict([row]) == named(plainly(slow, row), slow.labels)
+        expected = plainly(slow, row)
+        assert same(fast.answer([row]), expected)
+        assert fast.predict([row]) == named(expected, slow.labels)
+        with plain():  # the definition in NumPy
+            assert same(slow.answer([row]), expected)
+            assert slow.predict([row]) == named(expected, slow.labels)
 
 
-def test_words_met_before_take_the_short_way(folders):
-    model = LookupModel.load(folders["default"])
-    for row in ("a good film", "a good unseen film"):
-        model.predict([row])
-        assert model.one_text()(row) is not None
-    assert model.one_text()("film unseen good") is not None
-    assert model.one_text()("another unseen film") is None
+@pytest.mark.parametrize("how", [nullcontext, plain])
+def test_words_met_before_take_the_short_way(folders, how):
+    with how():
+        model = LookupModel.load(folders["default"])
+        for row in ("a good film", "a good unseen film"):
+            model.predict([row])
+            assert model.one_text()(row) is not None
+        assert model.one_text()("film unseen good") is not None
+        assert model.one_text()("another unseen film") is None
+
+
+def test_a_cache_of_the_core_and_one_of_numpy_are_not_mixed_up(folders):
+    with plain():
+        model = LookupModel.load(folders["default"])
+        first = model.predict(["a good film"])
+        assert model.one_text()("a good film") is not None
+    model.inputs.chunk_memory._clear()  # the next table of chunks is the core's
+    assert model.predict(["a good film"]) == model.predict(["a good film"]) == first
+    assert model.one_text()("a good film") is None
 
 
 def test_the_label_alone_is_given_where_it_leads_by_enough(folders):
@@ -108,7 +126,7 @@ def test_rows_and_chunks_that_were_forgotten_are_learned_again(folders):
     rows = [f"film new{i % 9} word{i % 5} good" for i in range(60)]
     for row in rows:
         assert same(small.answer([row]), plainly(free, row))
-    memory = small.inputs.compiled_memory()
+    memory = small.inputs.chunk_memory
     memory._bounds = 2, 10
     for row in rows:
         assert same(small.answer([row]), plainly(free, row))
@@ -132,7 +150,7 @@ def test_a_forked_child_answers_too(folders):
         "from textcnn.runtime.lookup import LookupModel\n"
         f"m = LookupModel.load({str(folders['default'])!r})\n"
         "expected = [m.predict_proba([row]) for row in ('a good film', 'unseen', 'a good film')]\n"
-        "m.inputs.compiled_memory().lock.acquire()\n"  # as if another thread were in there when the process forks
+        "m.inputs.chunk_memory.lock.acquire()\n"  # as if another thread were in there when the process forks
         "child = os.fork()\n"
         "if child == 0:\n"
         "    again = [m.predict_proba([row]) for row in ('a good film', 'unseen', 'a good film')]\n"

@@ -82,7 +82,7 @@ class ChunkTable:
         begin = self._starts[start]
         return self._pool[begin : self.size], self._starts[start + 1 : self._used + 1] - begin
 
-    def arrays(self) -> tuple[np.uint64, npt.NDArray[np.uint64], Integers, Bytes] | None:
+    def arrays(self) -> tuple[np.uint64, npt.NDArray[np.uint64], Integers, Bytes]:
         """Return hash seed, hash table, and the chunks' offsets and bytes, for compiled code."""
         return np.uint64(self._seed), self._table, self._starts, self._pool
 

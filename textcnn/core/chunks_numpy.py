@@ -43,9 +43,9 @@ class ChunkTable:
         found = list(self._numbers)[start:]
         return np.frombuffer(b"".join(found), np.uint8), np.cumsum(np.array([len(c) for c in found], np.int64))
 
-    def arrays(self) -> Any:
-        """Return none, because a dictionary is of no use to compiled code."""
-        return None
+    def arrays(self) -> tuple[Any, ...]:
+        """Return a seed of 0, the dictionary in the place of a hash table, and no offsets and bytes."""
+        return np.uint64(0), self._numbers, np.zeros(0, np.int64), np.zeros(0, np.uint8)
 
 
 def take_ragged(

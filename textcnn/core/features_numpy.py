@@ -81,6 +81,20 @@ class NgramIndex:
         np.cumsum(np.bincount(text, minlength=num_texts), out=found[1:])
         return row.astype(np.int32), (weights / norms[text]).astype(np.float32), found
 
+    def weigh_text(self, ids: Ids, idf: Floats, logarithms: npt.NDArray[np.float64]) -> tuple[Integers, Floats] | None:
+        """Return what :meth:`weigh` does for a single text; none if a feature occurs more often than there are logs."""
+        here = ids.astype(np.int64)
+        keys = np.concatenate([here, (here[:-1] + 1) << 32 | here[1:]])
+        if not len(self._keys):
+            return np.zeros(0, np.int64), np.zeros(0, np.float32)
+        index = np.minimum(self._keys.searchsorted(keys), len(self._keys) - 1)
+        rows, counts = np.unique(index[self._keys[index] == keys], return_counts=True)
+        if counts.max(initial=0) > len(logarithms):
+            return None
+        weights = logarithms[counts - 1] * idf[rows]
+        squares = np.add.accumulate(weights * weights)  # one after another, as `weigh` adds them
+        return rows, (weights / np.sqrt(squares[-1:])).astype(np.float32)
+
 
 def largest_count(ids: Ids, offsets: Integers) -> int:
     """NumPy version of :func:`textcnn.core.features.largest_count`."""

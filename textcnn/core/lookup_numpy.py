@@ -65,13 +65,13 @@ def pool(
         last = len(text) + overhang  # windows of the largest size; smaller ones end with it and begin later
         for start in range(0, last, step):
             stretch = products[padded[start : min(start + step, last) + overhang]]
-            for g, sums in _window_sums(stretch, sizes, first_taps, overhang, out.dtype):
+            for g, sums in window_sums(stretch, sizes, first_taps, overhang, out.dtype):
                 inside = sums[overhang + 1 - int(sizes[g]) :] if start == 0 else sums
                 top = np.maximum.reduce(inside, axis=0)
                 out[b, g] = top if start == 0 else np.maximum(out[b, g], top)
 
 
-def _window_sums(
+def window_sums(
     stretch: Array, sizes: Integers, first_taps: Integers, overhang: int, kind: np.dtype[Any]
 ) -> Iterator[tuple[int, Array]]:
     """Yield, for each filter width, the sums ``(T, F)`` of the windows that begin in a stretch of a text."""
@@ -121,7 +121,7 @@ def winners(
         padded, last = np.concatenate([outside, text, outside]), len(text) + overhang
         for start in range(0, last if len(text) else 0, step):
             stretch = products[padded[start : min(start + step, last) + overhang]]
-            for g, sums in _window_sums(stretch, sizes, first_taps, overhang, out.dtype):
+            for g, sums in window_sums(stretch, sizes, first_taps, overhang, out.dtype):
                 low = overhang + 1 - int(sizes[g]) if start == 0 else 0
                 first = sums[low:].argmax(axis=0) + low
                 top = np.take_along_axis(sums, first[None], axis=0)[0]
@@ -235,11 +235,11 @@ def add_features(
         threads: none: :func:`textcnn.core.threads.num_threads`.
     """
     _check_texts(rows, len(table), offsets)
-    whole, factor = (_whole(numbers) for numbers in (table[rows] * np.float64(scale), weights.astype(np.float64)))
-    _add_parts(whole * factor[:, None], offsets, out)
+    terms = whole_numbers(table[rows] * np.float64(scale)) * whole_numbers(weights.astype(np.float64))[:, None]
+    _add_parts(terms, offsets, out)
 
 
-def _whole(numbers: npt.NDArray[np.float64]) -> Integers:
+def whole_numbers(numbers: npt.NDArray[np.float64]) -> Integers:
     """Round numbers to integer multiples of WIDE_UNIT, clipped at LARGEST_WEIGHT; NaN becomes the minimum."""
     clipped = np.fmin(np.fmax(numbers, -LARGEST_WEIGHT), LARGEST_WEIGHT)
     return np.rint(clipped / WIDE_UNIT).astype(np.int64)

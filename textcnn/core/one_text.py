@@ -1,7 +1,4 @@
-"""Binding for single-text classification in one call, from bytes to logits, on cached chunks (``src/one_text.h``).
-
-There is no NumPy version: without the core, a single text is classified as a batch of one.
-"""
+"""Binding for single-text classification in one call, from bytes to logits, on cached chunks (``src/one_text.h``)."""
 
 from __future__ import annotations
 
@@ -13,13 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.core.binding import Core, address
+from textcnn.core.binding import address, loaded
 from textcnn.core.chunks import Table
-from textcnn.core.features import NgramIndex
 from textcnn.core.lookup import Products, products_of
 from textcnn.core.lookup_numpy import ACTIVATIONS, Array, Integers
 
-ANSWERED, MOST_TOKENS = 0, 1024  # tokens of a text, at most
+ANSWERED = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +28,7 @@ class Weights:
         longest: words that the filters see; none: all.
         sizes: ``(G,)``, window sizes in words.
         first_taps: ``(G,)``.
-        ngrams: index of the wide features; none without a wide branch.
+        ngrams: the ``NgramIndex`` of the wide features; none without a wide branch.
         idf: ``(F,)`` float32, inverse document frequencies of the wide features.
         logarithms: float64, one more than those of 1, 2, ...
         table: ``(F, C)`` float32 of the wide branch.
@@ -48,7 +44,7 @@ class Weights:
     longest: int | None
     sizes: Integers
     first_taps: Integers
-    ngrams: NgramIndex | None
+    ngrams: Any
     idf: Array
     logarithms: npt.NDArray[np.float64]
     table: Array
@@ -63,7 +59,7 @@ class Memory(NamedTuple):
     """The cached chunks and type rows.
 
     Attributes:
-        table: hash table of chunks from :meth:`textcnn.core.chunks.ChunkTable.arrays`.
+        table: hash table of chunks from :meth:`textcnn.core.chunks.ChunkTable.arrays`; a dictionary in NumPy.
         starts: offsets of the chunks in ``letters``.
         letters: bytes of the chunks.
         chunk_ids: ids of all chunks.
@@ -75,7 +71,7 @@ class Memory(NamedTuple):
         clipped: ``(R,)``.
     """
 
-    table: Array
+    table: Any
     starts: Integers
     letters: Array
     chunk_ids: Array
@@ -113,7 +109,6 @@ class OneText:
     """Classifies single texts; not safe for concurrent callers.
 
     Args:
-        core: the library.
         weights: of the model.
 
     Attributes:
@@ -123,8 +118,10 @@ class OneText:
         facts: further results for the last text.
     """
 
-    def __init__(self, core: Core, weights: Weights) -> None:
-        self._call = core.c.tc_answer_one_text
+    table_type = np.ndarray  # of the chunks that this version reads
+
+    def __init__(self, weights: Weights) -> None:
+        self._call = loaded().c.tc_answer_one_text
         self._call.restype = c_int
         self._call.argtypes = [POINTER(_Model), c_char_p, c_int64, c_void_p, c_void_p, c_void_p, c_void_p]
         self._weights, self._model = weights, _Model()

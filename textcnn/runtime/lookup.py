@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from textcnn import core
 from textcnn.core.threads import num_threads
 from textcnn.errors import ConfigError
 from textcnn.labels import MULTI_LABEL, Labels
@@ -192,20 +191,15 @@ class LookupModel(Answering):
 
     def label_of(self, text: str) -> str | None:
         """Return the label of a text by the fast path; none if a word is new or the two best labels are too close."""
-        if self._labels.multi_label or (one := self._one or self.one_text()) is None:
+        if self._labels.multi_label or (one := self.one_text()) is None:
             return None
         number = one.label(text, self._least_margin)
         return None if number is None else self._labels.names[number]
 
     def one_text(self) -> OneText | None:
-        """Return the fast path for single texts, built on first use; none without the core or with other tokenizers."""
-        library = core.library()
-        if library is None or self._one is not None:
-            return None if library is None else self._one
-        memory = self._pipeline.compiled_memory()
-        if memory is not None:
-            cache = self._gatherer.cache
-            self._one = OneText(library, self._model, self.filters, self._pipeline, memory, cache)
+        """Return the fast path for single texts, built on first use; none if the tokenizer allows no cache of ids."""
+        if self._one is None and (memory := self._pipeline.chunk_memory) is not None:
+            self._one = OneText(self._model, self.filters, self._pipeline, memory, self._gatherer.cache)
         return self._one
 
     def close(self, best: Array, rest: npt.NDArray[np.int64], empty: Booleans) -> Array:

@@ -1,4 +1,4 @@
-"""Classifies a single text of known words in one call of the core, from the string to the logits."""
+"""Classifies a single text of known words from the caches alone, from the string to the logits."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.core import Core
+from textcnn import core
 from textcnn.core.one_text import Memory, Weights
-from textcnn.core.one_text import OneText as Answerer
 from textcnn.runtime.cache import RowCache
 from textcnn.runtime.filters import FloatFilters, IntegerFilters
 from textcnn.runtime.one_layer import OneLayer
@@ -50,17 +49,15 @@ class OneText:
     It is thread-safe; concurrent calls take turns.
 
     Args:
-        core: the core library.
         model: the weights.
         filters: the filters in the precision of the rows.
         pipeline: the pipeline from strings to token ids.
-        memory: its token-id cache (:meth:`textcnn.tokenization.pipeline.TextPipeline.compiled_memory`).
+        memory: its token-id cache (:meth:`textcnn.tokenization.pipeline.TextPipeline.chunk_memory`).
         cache: the cached rows of types.
     """
 
     def __init__(
         self,
-        core: Core,
         model: OneLayer,
         filters: FloatFilters | IntegerFilters,
         pipeline: TextPipeline,
@@ -86,7 +83,7 @@ class OneText:
             head=own.head,
             activation=own.activation,
         )
-        self._answerer = Answerer(core, weights)
+        self._answerer = core.twin("one_text").OneText(weights)
         self._known: Integers | None = None
         self._names: list[str] | None = None
         self._changes: tuple[int, int] | None = None  # versions of memory and cache that the core has pointers to
@@ -120,8 +117,10 @@ class OneText:
         if changes == self._changes:
             return True
         remembered, cached = self._memory.remembered(), self._cache.held()
-        if remembered is None or self._known is not cached.known or self._names is not remembered.names:
+        if self._known is not cached.known or self._names is not remembered.names:
             return False
+        if not isinstance(remembered.arrays[1], self._answerer.table_type):
+            return False  # cleared while the core was enabled, or disabled
         seed, table, starts, letters, ids, offsets = remembered.arrays
         chunks, rows = (table, starts, letters, ids, offsets), cached.rows
         memory = Memory(*chunks, cached.known, self._row_of_unseen, rows.products, rows.means, rows.clipped)
@@ -133,8 +132,6 @@ class OneText:
         """Look up the rows of the unseen words of a text that the batch path has just classified."""
         with self._memory.lock, self._cache.lock:
             remembered, cached = self._memory.remembered(), self._cache.held()
-            if remembered is None:
-                return
             self._changes = None
             # Either cache may have restarted since, with new arrays: row numbers of the old ones would be wrong.
             if self._known is not cached.known or self._names is not remembered.names:

@@ -121,10 +121,9 @@ class ChunkMemory:
             self._forget()
         return self._lock
 
-    def remembered(self) -> Remembered | None:
-        """The cached content, to be read with :attr:`lock` acquired; none without the core."""
-        arrays = self._table.arrays()
-        return None if arrays is None else Remembered((*arrays, *self._chunks.arrays()), self._names, self._unseen)
+    def remembered(self) -> Remembered:
+        """The cached content, to be read with :attr:`lock` acquired."""
+        return Remembered((*self._table.arrays(), *self._chunks.arrays()), self._names, self._unseen)
 
     def _forget(self) -> None:
         self._process = os.getpid()

@@ -60,8 +60,9 @@ class TextPipeline:
         wide = None if self.wide is None else self.wide.transform(tokens)
         return EncodedTexts(tokens.ids, tokens.offsets, unseen, wide)
 
-    def compiled_memory(self) -> ChunkMemory | None:
-        """Return the chunk cache for the core; none if the tokenizer allows no cache, or words are blinded.
+    @property
+    def chunk_memory(self) -> ChunkMemory | None:
+        """The chunk cache, for the path of single texts; none if the tokenizer allows no cache, or words are blinded.
 
         The cache has the ids of the text itself; blinded words are masked only by :meth:`encode`.
         """
