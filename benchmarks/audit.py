@@ -90,7 +90,7 @@ def _found(examples: Examples, share: float, config: Config, num_folds: int, rep
     """The flipped labels of one draw among the first rows of the ranking."""
     seed = config.training.seed
     spoiled = flip(examples, share, seed=seed)
-    folds, summary = cross_validate(spoiled, config, num_folds, reporter)
+    folds, summary, _ = cross_validate(spoiled, config, num_folds, reporter)
     labels = Labels.collect(spoiled.labels, multi_label=False)
     both = with_second_opinion(folds, spoiled.texts, spoiled.labels, labels)
     order = [suspect.row for suspect in rank_rows(both or folds, labels, spoiled.labels)]

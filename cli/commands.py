@@ -14,6 +14,7 @@ COMMANDS = {
     "tune": "Search for better settings and train a model with the best ones.",
     "classify": "Classify texts, with one answer for each row.",
     "evaluate": "Measure a model on labelled texts: accuracy, F1, calibration, and each label.",
+    "calibrate": "Fit the probabilities of a model to labelled rows that it was not trained on.",
     "explain": "Explain a prediction by the contributions of words and n-grams.",
     "what-if": "Find the words whose deletion or replacement would change the label.",
     "inspect": "Show the layers of a model: shapes, receptive fields, parameters, time.",

@@ -28,7 +28,7 @@ GUARANTEES = {
 }
 # Null if a target has no such fact: an architecture has no label names, an image model no vocabulary.
 FACTS = ("artifact", "architecture", "modality", "input", "num_labels", "vocabulary_size")
-FACTS_OF_MODELS = ("problem_type", "temperature", "max_length", "guarantees")
+FACTS_OF_MODELS = ("problem_type", "temperature", "weights", "max_length", "guarantees")
 
 
 def inspect(
@@ -136,10 +136,16 @@ def render(document: dict[str, Any], json: bool) -> None:
     console.write_table(["layer", "parameters", f"multiply-adds of one {document['modality']}", "time"], rows)
     print(f"a pass of one {document['modality']} took {document['milliseconds']:.2f} ms here; time: shares of it")
     if document["artifact"] is not None:
-        for name in FACTS_OF_MODELS[: 3 if is_text else 2]:
-            print(f"{name}: {'none' if document[name] is None else document[name]}")
+        for name in FACTS_OF_MODELS[: 4 if is_text else 2]:
+            print(f"{name}: {_fact(document[name])}")
         for guarantee in document["guarantees"]:
             print(f"guaranteed: {guarantee}")
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {weight:.4g}" for name, weight in value.items())
+    return "none" if value is None else str(value)
 
 
 def _of_architecture(
@@ -184,6 +190,7 @@ def _of_model(folder: str, shape: Shape | None, length: int | None, assignments:
         "num_labels": len(artifact.labels),
         "problem_type": artifact.labels.problem_type,
         "temperature": artifact.temperature,
+        "weights": artifact.branch_weights,
         "guarantees": GUARANTEES[artifact.modality],
     }
     if isinstance(artifact.model, base.ImageClassifier):

@@ -62,6 +62,9 @@ Preset = Annotated[
     ),
 ]
 Vectors = Annotated[str | None, typer.Option("--vectors", metavar="FILE", help=describe(ModelConfig, "vectors"))]
+Calibrate = Annotated[
+    str | None, typer.Option("--calibrate", metavar="HOW", help=describe(TrainingConfig, "calibrate"))
+]
 Epochs = Annotated[int | None, typer.Option("--epochs", help=describe(TrainingConfig, "epochs"))]
 Patience = Annotated[int | None, typer.Option("--patience", help=describe(TrainingConfig, "patience"))]
 BatchSize = Annotated[int | None, typer.Option("--batch-size", help=describe(TrainingConfig, "batch_size"))]

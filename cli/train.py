@@ -62,6 +62,7 @@ def train(
     evidence: Annotated[
         bool, typer.Option("--evidence", help="index training rows by deciding n-grams, for classify --evidence")
     ] = False,
+    calibrate: options.Calibrate = None,
     epochs: options.Epochs = None,
     patience: options.Patience = None,
     batch_size: options.BatchSize = None,
@@ -101,6 +102,7 @@ def train(
         "architecture": architecture,
         "preset": preset,
         "vectors": vectors,
+        "calibrate": calibrate,
         "epochs": epochs,
         "patience": patience,
         "batch_size": batch_size,
@@ -196,8 +198,7 @@ def finish(
         f"saved {output}: {summary['num_parameters']:,} parameters, {summary['train_seconds']:.1f} s of training"
     )
     if summary["calibration"]:
-        before, after = summary["calibration"]["ece_before"], summary["calibration"]["ece_after"]
-        console.say(f"temperature {summary['temperature']:.2f}: dev ECE {before:.3f} -> {after:.3f}")
+        console.say(run.calibration.describe())
     if report is not None:
         _report(run, output, report)
     if json:

@@ -25,6 +25,7 @@ QUOTES = ("auto", "csv", "text")
 ESCAPES = (None, "backslash", "\\")
 DEVICES = ("auto", "cpu", "cuda")
 AMP = ("bf16", "fp16")
+CALIBRATE = ("auto", "none", "split", "folds")
 CHANNELS = ("fine-tuned", "static", "multichannel")
 EMBEDDING_DIM = 96
 # Default learning rates of embedding rows by optimizer: without and with pretrained vectors.
@@ -271,6 +272,13 @@ class TrainingConfig:
     )
     dev_fraction: float | None = option(
         None, "share of the training rows held out as dev rows, stratified", _fraction, "in [0, 1)"
+    )
+    calibrate: str = option(
+        "auto",
+        f"{', '.join(CALIBRATE)}: what calibrates the probabilities where there are no dev rows: nothing, a fifth "
+        f"of the rows held out from a first model, or all rows, each held out from one of five; auto: by their number",
+        CALIBRATE.__contains__,
+        ", ".join(CALIBRATE),
     )
     patience: int | None = option(
         None, "stop after this many epochs without a better dev metric", _positive, "1 or more"

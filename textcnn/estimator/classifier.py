@@ -97,6 +97,7 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     class_weight: str | Mapping[Any, float] | None = None
     focal_gamma: float = 0.0
     dev_fraction: float | None = None
+    calibrate: str = "auto"
     patience: int | None = None
     ensemble: int = 1
     wide_megabytes: float = 256.0

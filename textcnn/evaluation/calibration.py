@@ -1,9 +1,8 @@
-"""Calibration of logits to probabilities, and decision thresholds, both fitted on dev rows."""
+"""Probabilities of logits, decisions by thresholds, and thresholds fitted on rows that were not trained on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -35,81 +34,7 @@ def decide(probs: Floats, labels: Labels, thresholds: Sequence[float]) -> list[t
 
 
 DEFAULT_THRESHOLD = 0.5
-COLDEST, HOTTEST = 0.05, 20.0  # bounds of the temperature
-TOLERANCE, MOST_STEPS = 1e-5, 60
-FARTHEST = (
-    2_000.0  # a logit this far below the largest has no share at any temperature: exp(-2000 / 20) is 0 in float32
-)
-BLOCK = 2**17  # numbers handled at once
 POOLED_COUNT = 100  # weight, in positives, of the pooled scores of all labels when a label's threshold is fitted
-
-
-def fit_temperature(logits: npt.NDArray[np.floating], truth: Sequence[Sequence[str]], labels: Labels) -> float:
-    """Fit the temperature, between 0.05 and 20, with the least log loss on dev rows (Guo et al. 2017, 1706.04599).
-
-    The loss is convex in 1 / temperature, so the root of its slope is found by Newton's method inside a bracket.
-    Rows whose labels were all unseen in training are left out; without rows the answer is 1.
-    """
-    targets = labels.encode(truth)
-    if not labels.multi_label:
-        seen = targets >= 0
-        logits, targets = logits[seen], targets[seen]
-    if not len(targets):
-        return 1.0
-    slope_at = _multi_label_slope if labels.multi_label else _single_label_slope
-    inverse, (slope, curvature) = 1.0, slope_at(logits, targets, 1.0)
-    bound = COLDEST if slope < 0 else HOTTEST
-    if slope == 0 or slope * slope_at(logits, targets, 1 / bound)[0] > 0:  # flat, or falling as far as the bound
-        return 1.0 if slope == 0 else bound
-    low, high = sorted((1.0, 1 / bound))
-    for _ in range(MOST_STEPS):
-        before = inverse
-        newton = inverse - slope / curvature if curvature > 0 else low
-        inverse = newton if low < newton < high else float(np.sqrt(low * high))
-        if abs(inverse / before - 1) < TOLERANCE:
-            break
-        slope, curvature = slope_at(logits, targets, inverse)
-        low, high = (inverse, high) if slope < 0 else (low, inverse)
-    return 1 / inverse
-
-
-def _single_label_slope(
-    logits: npt.NDArray[np.floating], targets: npt.NDArray[Any], inverse: float
-) -> tuple[float, float]:
-    """Return the first two derivatives of the summed softmax loss by the inverse temperature."""
-    slope = curvature = 0.0
-    for rows in _blocks(logits):
-        z = logits[rows] - logits[rows].max(axis=1, keepdims=True)
-        slope -= float(z[np.arange(len(z)), targets[rows]].sum(dtype=np.float64))
-        z = np.maximum(z, -FARTHEST, dtype=np.float32)
-        weights = np.exp(np.float32(inverse) * z)
-        total = weights.sum(axis=1)
-        weights *= z
-        mean = weights.sum(axis=1) / total
-        slope += float(mean.sum(dtype=np.float64))
-        curvature += float((np.einsum("nc,nc->n", weights, z) / total - mean**2).sum(dtype=np.float64))
-    return slope, curvature
-
-
-def _multi_label_slope(
-    logits: npt.NDArray[np.floating], targets: npt.NDArray[Any], inverse: float
-) -> tuple[float, float]:
-    """Return the first two derivatives of the summed sigmoid loss by the inverse temperature."""
-    slope = curvature = 0.0
-    for rows in _blocks(logits):
-        z = np.clip(logits[rows], -FARTHEST, FARTHEST, dtype=np.float32)
-        small = np.exp(np.float32(-inverse) * np.abs(z))
-        likely = 1 / (1 + small)
-        probs = np.where(z >= 0, likely, small * likely)
-        slope += float((logits[rows] * (probs - targets[rows])).sum(dtype=np.float64))
-        curvature += float((z * z * probs * (1 - probs)).sum(dtype=np.float64))
-    return slope, curvature
-
-
-def _blocks(logits: npt.NDArray[np.floating]) -> Iterator[slice]:
-    """Yield ranges of rows small enough for the processor's cache."""
-    size = max(1, BLOCK // logits.shape[1])
-    return (slice(start, start + size) for start in range(0, len(logits), size))
 
 
 def fit_thresholds(

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from textcnn.evaluation.calibration import Floats, decide
 from textcnn.labels import Labels
 
+SMALLEST = 1e-15  # probability in a log loss
 BINS = 15  # as in Guo et al. 2017 (arXiv 1706.04599)
 
 
@@ -113,6 +114,19 @@ def calibration_bins(truth: Sequence[Sequence[str]], probs: Floats, labels: Labe
 def calibration_error(truth: Sequence[Sequence[str]], probs: Floats, labels: Labels) -> float:
     """Return the expected calibration error over 15 equal bins (Guo et al. 2017)."""
     return calibration_bins(truth, probs, labels).error
+
+
+def log_loss(truth: Sequence[Sequence[str]], probs: Floats, labels: Labels) -> float:
+    """Return the mean negative logarithm of the true labels' probabilities; multi-label: of every label, summed.
+
+    A probability below 1e-15 counts as that; rows whose labels the model does not know are left out.
+    """
+    targets = labels.encode(truth)
+    if labels.multi_label:
+        likely = np.where(targets > 0, probs, 1 - probs)
+        return float(-np.log(np.maximum(likely, SMALLEST)).sum(axis=1).mean()) if len(likely) else 0.0
+    known = np.flatnonzero(targets >= 0)
+    return float(-np.log(np.maximum(probs[known, targets[known]], SMALLEST)).mean()) if len(known) else 0.0
 
 
 OTHERS = "(others)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from textcnn.image.batches import ImageInputs
+    from textcnn.training.result import Calibration
 
 LIBRARIES = ("textcnn", "torch", "tokenizers", "numpy", "safetensors")
 
@@ -121,6 +122,14 @@ class Artifact:
         from textcnn.models.base import num_parameters as of_network
 
         return of_network(self.network)
+
+    @property
+    def branch_weights(self) -> dict[str, float]:
+        """The weight of each branch's logits in ``probabilities = softmax(sum of weight * branch)``."""
+        weights = {"network": 1 / self.temperature}
+        if self.config.wide:
+            weights["n-grams"] = self.config.scale / self.temperature
+        return weights
 
     @property
     def modality(self) -> str:
@@ -238,6 +247,30 @@ class Artifact:
 
         model, columns = self.model, len(self.labels)
         return lambda encoded: logits_of(model, self.inputs, encoded).reshape(-1, columns)
+
+    def branches_function(self) -> Callable[[Any], list[npt.NDArray[np.floating]]]:
+        """Return a function from encoded rows to the logits ``(N, C)`` of each branch, by the same runtime."""
+        if not self.has_network and not self.lookup_refusal:
+            network, both = (
+                replace(self, config=replace(self.config, wide_scale=scale)).lookup().logits for scale in (0.0, 1.0)
+            )
+            if self.text_inputs().wide is None:
+                return lambda encoded: [network(encoded)]
+            return lambda encoded: [main := network(encoded), both(encoded) - main]
+        from textcnn.models.base import branch_logits_of
+
+        model, columns = self.model, len(self.labels)
+        return lambda encoded: [
+            logits.reshape(-1, columns) for logits in branch_logits_of(model, self.inputs, encoded).values()
+        ]
+
+    def calibrate(self, calibration: Calibration) -> None:
+        """Set temperature, factor of the n-gram branch, and thresholds."""
+        self.temperature, self.thresholds = calibration.temperature, calibration.thresholds
+        if self.modality == "text":
+            self.config = replace(self.config, wide_scale=calibration.scale)
+        if self.has_network:
+            self.network.wide_scale = calibration.scale  # type: ignore[union-attr]
 
 
 def load_artifact(folder: str | Path) -> Artifact:

@@ -58,7 +58,9 @@ def continued_config(settings: Mapping[str, Any], start: Artifact, where: str) -
     kept = {name: given[name] for name in (*_open_names(), *_FREE) if name in given}
     text = {name: fixed[name] for name in _fields(TextConfig)} | {n: given[n] for n in _FREE if n in given}
     flat = {**kept, **text, "multi_label": start.labels.multi_label}
-    return dataclasses.replace(Config.from_flat(flat), model=start.config)
+    # The factor of the n-gram branch is fitted again, unless the user gave it then.
+    scale = start.training.get("config", {}).get("model", {}).get("wide_scale", start.config.wide_scale)
+    return dataclasses.replace(Config.from_flat(flat), model=dataclasses.replace(start.config, wide_scale=scale))
 
 
 def extended_labels(known: Labels, rows: Sequence[Sequence[str]], reporter: Reporter) -> Labels:

@@ -15,7 +15,6 @@ from textcnn.core.layout import PaddedWeights, Shape
 from textcnn.core.threads import num_threads
 from textcnn.core.training import Trainer
 from textcnn.core.training_inputs import Network, Objective
-from textcnn.evaluation.calibration import DEFAULT_THRESHOLD
 from textcnn.labels import Labels
 from textcnn.models.kim_settings import KimSettings
 from textcnn.models.weights import WIDE_IDF, WIDE_KEYS, WIDE_TABLE, Weights, initial_weights, num_outputs, set_word_rows
@@ -26,12 +25,12 @@ from textcnn.runs.continuing import take_weights
 from textcnn.runs.prepare import Prepared, deciding
 from textcnn.tokenization.masking import WordDropout
 from textcnn.tokenization.pipeline import EncodedTexts
-from textcnn.training.core_trainer import CORE, CoreLearner, Road, estimate, logits_of, texts_of
+from textcnn.training.core_trainer import CORE, CoreLearner, Road, branch_logits_of, estimate, texts_of
 from textcnn.training.distributed import weights_digest
 from textcnn.training.loop import Learner
 from textcnn.training.planning import dev_scores, planned_fit
 from textcnn.training.resource_limits import Watch
-from textcnn.training.result import Learned, Logits
+from textcnn.training.result import Branches, Learned, weighted
 from textcnn.training.sampler import Rows, class_weights, label_log_odds, shuffled_batches
 
 
@@ -97,7 +96,7 @@ def train_weights(
     evaluate = None
     if dev is not None:
         rows = trainer.corpus(texts_of(inputs, dev.encoded))
-        evaluate = dev_scores(lambda: logits_of(trainer, rows, model.scale), dev, labels)
+        evaluate = dev_scores(lambda: weighted(branch_logits_of(trainer, rows), model.scale), dev, labels)
     fit, epochs = planned_fit(
         build,
         lambda: estimate(trainer, corpus, first, training),
@@ -115,22 +114,21 @@ def train_weights(
             "weights before training": weights_digest(trainer.weights.weights()),
         },
     )
-    thresholds = [DEFAULT_THRESHOLD] * len(labels)
-    return trainer.weights.weights(), Learned(fit, epochs, thresholds=thresholds, road=road)
+    return trainer.weights.weights(), Learned(fit, epochs, road)
 
 
-def logits_function(artifact: Artifact, training: TrainingConfig) -> Logits:
-    """Return a function that computes the logits of encoded rows with the artifact's weights, by the core."""
+def branches_function(artifact: Artifact, training: TrainingConfig) -> Branches:
+    """Return a function that computes the logits of each branch of encoded rows with the artifact's weights."""
     inputs, config = artifact.text_inputs(), artifact.config
 
     @cache
-    def trainer() -> Trainer:  # created on first use: without dev and test rows it is never needed
+    def trainer() -> Trainer:  # created on first use: without rows to measure it is never needed
         return core_trainer(artifact.weights, config, artifact.labels, inputs.max_length, Objective(), training)
 
-    def logits(encoded: EncodedTexts) -> npt.NDArray[np.float32]:
-        return logits_of(trainer(), trainer().corpus(texts_of(inputs, encoded)), config.scale)
+    def branches(encoded: EncodedTexts) -> list[npt.NDArray[np.floating]]:
+        return branch_logits_of(trainer(), trainer().corpus(texts_of(inputs, encoded)))
 
-    return logits
+    return branches
 
 
 def core_trainer(

@@ -25,7 +25,7 @@ from textcnn.tokenization.ngrams import WideFeatures
 from textcnn.tokenization.pipeline import EncodedTexts
 from textcnn.training.distributed import ProcessGroup
 from textcnn.training.resource_limits import Watch
-from textcnn.training.result import Learned, Logits, Part, calibrated, measured
+from textcnn.training.result import Branches, Calibration, Learned, Part, fit_calibration, uncalibrated
 from textcnn.training.sampler import Rows, stratified_split
 
 Others = dict[str, Part[Any] | None]  # the encoded dev and test rows by name
@@ -37,6 +37,8 @@ class Run:
 
     Attributes:
         predictor: the predictor with the best weights.
+        branches: a function from encoded rows to the logits of each of its branches.
+        calibration: how these become probabilities.
         summary: the results that ``train --json`` prints, without the folder's name.
         stopped: ``done``, ``patience``, ``interrupted``, ``stopped`` (by the reporter or the time limit),
             ``memory`` (by the memory limit) or ``diverged``.
@@ -45,6 +47,8 @@ class Run:
     """
 
     predictor: Predictor
+    branches: Branches
+    calibration: Calibration
     summary: dict[str, Any]
     stopped: str
     problem: str = ""
@@ -69,7 +73,9 @@ def finish_run(
     config: Config,
     *,
     source: dict[str, Any],
-    logits: Logits | None = None,
+    branches: Branches | None = None,
+    calibration: Calibration | None = None,
+    fits_scale: bool = False,
 ) -> Run:
     """Calibrate and measure the trained model of the artifact, and record the results in the artifact.
 
@@ -80,11 +86,16 @@ def finish_run(
         others: the dev and test rows.
         config: all settings.
         source: the name and fingerprint of the data.
-        logits: a function from encoded rows to the model's logits; none: :meth:`Artifact.logits_function`.
+        branches: a function from encoded rows to the logits of each branch; none: the artifact's own.
+        calibration: from rows held out from another model; none: dev rows calibrate, if there are any.
+        fits_scale: whether the factor of the n-gram branch is fitted.
     """
-    labels, test, logits = artifact.labels, others["test"], logits or artifact.logits_function()
-    learned = calibrated(learned, logits, others["dev"], labels)
-    artifact.temperature, artifact.thresholds = learned.temperature, learned.thresholds
+    labels, branches = artifact.labels, branches or artifact.branches_function()
+    dev, test, scale = others["dev"], others["test"], artifact.config.scale
+    if calibration is None and dev is not None:
+        calibration = fit_calibration(branches(dev.encoded), dev.truth, labels, scale, fits_scale=fits_scale)
+    calibration = calibration or uncalibrated(scale, labels)
+    artifact.calibrate(calibration)
     fit = learned.fit
     summary = {
         "architecture": config.model.architecture,
@@ -98,21 +109,27 @@ def finish_run(
         "tokens_per_second": fit.tokens_per_second,
         "road": learned.road.name,
         "road_reason": learned.road.reason,
-        "temperature": learned.temperature,
-        "calibration": learned.calibration or None,
-        "dev": learned.dev,
-        "test": None if test is None else measured(learned, logits, test, labels),
+        "temperature": calibration.temperature,
+        "wide_scale": calibration.scale,
+        "calibration": calibration.facts or None,
+        "dev": None if dev is None else calibration.score(branches, dev, labels),
+        "test": None if test is None else calibration.score(branches, test, labels),
     }
     timed = ("train_seconds", "tokens_per_second")
-    resolved = dataclasses.replace(config.training, epochs=learned.epochs)  # resolved, if none was set
+    # As it was given, except that epochs have a number: the same config gives the same model.
+    given = dataclasses.replace(
+        config,
+        training=dataclasses.replace(config.training, epochs=learned.epochs),
+        model=dataclasses.replace(config.model, wide_scale=None) if fits_scale else config.model,
+    )
     artifact.training = {
-        "config": dataclasses.replace(config, training=resolved).to_dict(),
+        "config": given.to_dict(),
         "data": source,
         "history": fit.history,
         **{name: value for name, value in summary.items() if name not in timed},
     }
     artifact.timing = {name: summary[name] for name in timed}
-    return Run(Predictor(artifact), summary, fit.stopped, fit.problem)
+    return Run(Predictor(artifact), branches, calibration, summary, fit.stopped, fit.problem)
 
 
 def ended(run: Run, watch: Watch) -> Run:

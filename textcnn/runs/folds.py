@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,17 @@ import numpy.typing as npt
 
 from textcnn.config import Config
 from textcnn.errors import ConfigError, DataError
+from textcnn.evaluation.metrics import score
 from textcnn.folder.training_rows import OutOfFold
 from textcnn.labels import Labels
 from textcnn.progress import Reporter
 from textcnn.reading.rows import Examples
+from textcnn.runs.calibrate import StoppedError, calibration_kind, out_of_sample
 from textcnn.runs.finish import Run
 from textcnn.runs.prepare import read_rows
-from textcnn.runs.text import run_text
+from textcnn.runs.text import run_text, train_apart
 from textcnn.training.resource_limits import Watch
+from textcnn.training.result import Calibration
 from textcnn.training.sampler import stratified_folds
 
 METRICS = ("accuracy", "macro_f1", "micro_f1")
@@ -53,10 +57,13 @@ def run_text_folds(
         DataError: as for :func:`cross_validate` and :func:`run_text`.
     """
     examples = read_rows(data, config, reporter)
-    folds, summary = cross_validate(examples, config, num_folds, reporter, watch)
+    folds, summary, calibration = cross_validate(examples, config, num_folds, reporter, watch)
     reporter.say("over the folds: " + folds_line(summary))
     reporter.say(f"the model that is kept: all {len(examples):,} rows")
-    run = run_text(examples, config, reporter, dev=dev, test=test, evidence=evidence, watch=watch)
+    more: dict[str, Any] = {"dev": dev, "test": test, "evidence": evidence, "watch": watch}
+    if dev is None and calibration.facts:
+        more["calibration"] = calibration
+    run = run_text(examples, config, reporter, **more)
     artifact = run.predictor.artifact
     artifact.folds = folds
     untimed = [{name: value for name, value in entry.items() if name != "train_seconds"} for entry in summary["runs"]]
@@ -66,11 +73,8 @@ def run_text_folds(
 
 def cross_validate(
     examples: Examples, config: Config, num_folds: int, reporter: Reporter, watch: Watch | None = None
-) -> tuple[OutOfFold, dict[str, Any]]:
-    """Train and measure one model for each fold.
-
-    A fold's model has the settings of the run but no dev rows, except that a multi-label model takes some of its
-    training rows to set the thresholds.
+) -> tuple[OutOfFold, dict[str, Any], Calibration]:
+    """Train one model for each fold, and measure all of them at the calibration that their answers together lead to.
 
     Args:
         examples: the N rows.
@@ -80,8 +84,8 @@ def cross_validate(
         watch: as for :func:`run_text`.
 
     Returns:
-        The out-of-fold probabilities of all rows, and ``{k, mean, std, runs}`` with the mean and the sample standard
-        deviation of each metric over the folds.
+        The out-of-fold probabilities of all rows; ``{k, mean, std, runs}`` with the mean and the sample standard
+        deviation of each metric over the folds; and the calibration.
 
     Raises:
         ConfigError: there are fewer than two folds, or as for :func:`run_text`.
@@ -92,28 +96,28 @@ def cross_validate(
     labels = Labels.collect(examples.labels, multi_label=examples.multi_label)
     fold = stratified_folds(examples.labels, num_folds, seed=config.training.seed)
     _check(examples, fold, num_folds)
-    alone = dataclasses.replace(config, training=dataclasses.replace(config.training, dev_fraction=None))
-    probabilities = np.zeros((len(examples), len(labels)), np.float32)
+    try:
+        found = out_of_sample(examples, fold, labels, config, partial(train_apart, reporter, None, watch), reporter)
+    except StoppedError as stopped:
+        raise KeyboardInterrupt from stopped
+    is_calibrated = calibration_kind(examples, config, reporter) != "none"
+    calibration = found.calibrate(examples, labels, config.model, "folds" if is_calibrated else "none")
+    probabilities = calibration.probabilities(found.branches, labels)
     runs = []
-    for number in range(num_folds):
-        test = examples.subset(fold == number)
-        reporter.say(f"fold {number + 1} of {num_folds}: {len(test):,} rows held out")
-        run = run_text(examples.subset(fold != number), alone, reporter, test=test, watch=watch)
-        # A rare label may be missing from the training rows of a fold, so its model can have fewer columns.
-        columns = [labels.names.index(name) for name in run.predictor.labels.names]
-        probabilities[np.ix_(fold == number, columns)] = run.predictor.predict_proba(test.texts)
-        scores = {name: run.summary["test"][name] for name in METRICS}
-        runs.append({"fold": number, "rows": len(test), "train_seconds": run.summary["train_seconds"], **scores})
-        if run.stopped == "interrupted":
-            raise KeyboardInterrupt
+    for number, summary in enumerate(found.summaries):
+        rows = np.flatnonzero(fold == number)
+        truth = [examples.labels[row] for row in rows.tolist()]
+        scores = score(truth, probabilities[rows], labels, calibration.thresholds)
+        entry = {"fold": number, "rows": len(rows), "train_seconds": summary["train_seconds"]}
+        runs.append({**entry, **{name: scores[name] for name in METRICS}})
     table = {name: np.array([entry[name] for entry in runs]) for name in METRICS}
-    summary = {
+    results = {
         "k": num_folds,
         "mean": {name: float(values.mean()) for name, values in table.items()},
         "std": {name: float(values.std(ddof=1)) for name, values in table.items()},
         "runs": runs,
     }
-    return OutOfFold(probabilities, fold.astype(np.int32)), summary
+    return OutOfFold(probabilities.astype(np.float32), fold.astype(np.int32)), results, calibration
 
 
 def folds_line(summary: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.config import MULTI_LABEL_SCALE, Config
+from textcnn.config import MULTI_LABEL_SCALE, Config, ModelConfig
 from textcnn.core.threads import set_threads
 from textcnn.evaluation.drift import label_counts
 from textcnn.labels import Labels
@@ -57,6 +57,7 @@ class Prepared:
         held_out: the dev and test rows as they were read, by name, if there are any.
         reading: the columns that were read and the way labels were written.
         rows: ``(N,)``, the numbers of the training rows among all rows that were read.
+        fits_scale: whether held-out or dev rows determine the factor of the n-gram branch; False: the user gave it.
     """
 
     config: Config
@@ -71,6 +72,7 @@ class Prepared:
     held_out: Mapping[str, Examples] = dataclasses.field(default_factory=dict)
     reading: Schema | None = None
     rows: npt.NDArray[np.int64] | None = None
+    fits_scale: bool = True
 
     def with_config(self, config: Config) -> Prepared:
         """Return the same rows with other settings of model and training; settings of data and text must not differ."""
@@ -87,9 +89,21 @@ def prepare_text(
     dev: Any = None,
     test: Any = None,
     start: Artifact | None = None,
+    holds_out: bool = True,
 ) -> Prepared:
-    """Read the data, split off dev rows, and tokenize and encode all rows. Arguments are as for :func:`run_text`."""
+    """Read the data, split off dev rows, and tokenize and encode all rows.
+
+    Args:
+        data: as for :func:`run_text`, as are all arguments but the last.
+        config: all settings.
+        reporter: receives progress messages.
+        dev: the dev rows.
+        test: the test rows.
+        start: the model to start from.
+        holds_out: whether dev rows may be split off; False: all rows train.
+    """
     check_dev(dev, config)
+    fits_scale = config.model.wide_scale is None
     set_threads(config.training.threads)
     examples = read_rows(data, config, reporter, like=None if start is None else start.schema)
     like = dataclasses.replace(examples.schema, names=() if start is None else start.labels.names)
@@ -99,11 +113,10 @@ def prepare_text(
         name: None if source is None else read_rows(source, unweighted, reporter, like=like)
         for name, source in {"dev": dev, "test": test}.items()
     }
-    if start is None:
-        labels = Labels.collect(examples.labels, multi_label=examples.multi_label)
-    else:
-        labels = extended_labels(start.labels, examples.labels, reporter)
-    train, given["dev"], rows = _hold_out(examples, given["dev"], config, reporter)
+    labels = collected_labels(examples, start, reporter)
+    train, rows = examples, np.arange(len(examples))
+    if holds_out and given["dev"] is None:
+        train, given["dev"], rows = _hold_out(examples, config, reporter)
     _warn_of_copies(train, given, reporter)
 
     pretrained, coverage = None, None
@@ -145,7 +158,21 @@ def prepare_text(
         "labels": label_counts(train.labels),
     }
     held_out = {name: part for name, part in given.items() if part is not None}
-    return Prepared(config, inputs, labels, part, others, source, pretrained, coverage, start, held_out, like, rows)
+    return Prepared(
+        *(config, inputs, labels, part, others, source, pretrained, coverage, start, held_out, like, rows, fits_scale)
+    )
+
+
+def collected_labels(examples: Examples, start: Artifact | None, reporter: Reporter) -> Labels:
+    """Return the labels of the rows, sorted, after those of the model that training starts from, if there is one."""
+    if start is None:
+        return Labels.collect(examples.labels, multi_label=examples.multi_label)
+    return extended_labels(start.labels, examples.labels, reporter)
+
+
+def default_scale(model: ModelConfig, labels: Labels) -> float:
+    """Return the factor of the n-gram branch: the setting, or its default for these labels."""
+    return MULTI_LABEL_SCALE if labels.multi_label and model.wide_scale is None else model.scale
 
 
 def read_rows(data: Any, config: Config, reporter: Reporter, *, like: Schema | None = None) -> Examples:
@@ -165,12 +192,10 @@ def read_rows(data: Any, config: Config, reporter: Reporter, *, like: Schema | N
 
 
 def _hold_out(
-    examples: Examples, dev: Examples | None, config: Config, reporter: Reporter
+    examples: Examples, config: Config, reporter: Reporter
 ) -> tuple[Examples, Examples | None, npt.NDArray[np.int64]]:
-    """Return the training rows, the dev rows (given, split off, or none), and the numbers of the training rows."""
+    """Return the training rows, the dev rows that are split off, if any, and the numbers of the training rows."""
     fraction, every = config.training.dev_fraction, np.arange(len(examples))
-    if dev is not None:
-        return examples, dev, every
     if not fraction and examples.multi_label:
         fraction = MULTI_LABEL_DEV_FRACTION
         reporter.say(f"multi-label without dev rows: {fraction:.0%} of the rows are held out to set the thresholds")
@@ -209,7 +234,7 @@ def _resolve(config: Config, tokenizer: Tokenizer, labels: Labels) -> Config:
     if model.wide is None:
         model = dataclasses.replace(model, wide=model.architecture == "kim")
     if model.wide_scale is None:
-        model = dataclasses.replace(model, wide_scale=MULTI_LABEL_SCALE if labels.multi_label else model.scale)
+        model = dataclasses.replace(model, wide_scale=default_scale(model, labels))
     return dataclasses.replace(config, model=model)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from textcnn.config import Config, TrainingConfig
@@ -11,13 +12,15 @@ from textcnn.explain.evidence import build_evidence, check_architecture
 from textcnn.models.weights import Weights
 from textcnn.prediction.artifact import Artifact
 from textcnn.progress import Reporter
-from textcnn.runs.core_run import logits_function, train_weights
+from textcnn.reading.rows import Examples
+from textcnn.runs.calibrate import NUM_FOLDS, StoppedError, calibration_kind, fit_held_out
+from textcnn.runs.core_run import branches_function, train_weights
 from textcnn.runs.ensemble import train_members
 from textcnn.runs.finish import Run, finish_run, limit_wide, num_measured, warn_of_labels, with_features
-from textcnn.runs.prepare import Prepared, prepare_text
+from textcnn.runs.prepare import Prepared, collected_labels, prepare_text, read_rows
 from textcnn.training.core_trainer import CORE, choose_road
 from textcnn.training.resource_limits import Watch
-from textcnn.training.result import Learned
+from textcnn.training.result import Calibration, Learned
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,6 +36,7 @@ def run_text(
     start: Artifact | None = None,
     evidence: bool = False,
     watch: Watch | None = None,
+    calibration: Calibration | None = None,
 ) -> Run:
     """Train a text classifier.
 
@@ -40,11 +44,13 @@ def run_text(
         data: anything that :func:`textcnn.reading.rows.read_examples` reads, or the examples that it returned.
         config: all settings.
         reporter: receives progress messages.
-        dev: the rows that select the best epoch and calibrate the model, in the same forms as ``data``.
+        dev: the rows that select the best epoch and calibrate the model, in the same forms as ``data``; none: the
+            model is calibrated as ``config.training.calibrate`` says.
         test: the rows that are only measured, in the same forms as ``data``.
         start: a text model to start from; ``config`` is then from :func:`textcnn.runs.continuing.continued_config`.
         evidence: whether to build an index of the training rows that contain the deciding n-grams.
         watch: the resource limits of the run, and its checkpoints.
+        calibration: the calibration on rows held out from other models; none: it is fitted first.
 
     Raises:
         DataError: the data cannot be read with these settings.
@@ -52,12 +58,43 @@ def run_text(
     """
     if evidence:
         check_architecture(config.model)
-    prepared = prepare_text(data, config, reporter, dev=dev, test=test, start=start)
-    run = train_prepared(prepared, reporter, watch)
+    examples = data
+    if calibration is None and dev is None and not config.training.dev_fraction:
+        examples = read_rows(data, config, reporter, like=None if start is None else start.schema)
+        try:
+            calibration = _calibration(examples, config, reporter, start, watch)
+        except StoppedError as stopped:
+            rows = stopped.run.summary["examples"]["train"]
+            reporter.say(f"the model of {rows:,} rows, trained to calibrate that of all, is the result")
+            return stopped.run
+    holds_out = calibration is None
+    prepared = prepare_text(examples, config, reporter, dev=dev, test=test, start=start, holds_out=holds_out)
+    run = train_prepared(prepared, reporter, watch, calibration)
     if evidence and prepared.rows is not None:
         reporter.say("evidence: indexing the training rows by their winning n-grams")
         add_evidence(run.predictor.artifact, prepared)
     return run
+
+
+def _calibration(
+    examples: Examples, config: Config, reporter: Reporter, start: Artifact | None, watch: Watch | None
+) -> Calibration | None:
+    """Return the calibration on held-out rows, which is the model's if it has no dev rows; none if there is none."""
+    kind = calibration_kind(examples, config, reporter)
+    if kind == "none":
+        return None
+    labels = collected_labels(examples, start, reporter)
+    if watch is not None:
+        watch.add_fits((NUM_FOLDS if kind == "folds" else 1) * config.training.ensemble)
+
+    return fit_held_out(examples, labels, config, kind, partial(train_apart, reporter, start, watch), reporter)
+
+
+def train_apart(
+    reporter: Reporter, start: Artifact | None, watch: Watch | None, examples: Examples, config: Config
+) -> Run:
+    """Train a model on all of these rows, without calibration, to learn from its answers to others."""
+    return train_prepared(prepare_text(examples, config, reporter, start=start, holds_out=False), reporter, watch)
 
 
 def add_evidence(artifact: Artifact, prepared: Prepared) -> None:
@@ -69,8 +106,16 @@ def add_evidence(artifact: Artifact, prepared: Prepared) -> None:
     artifact.evidence = build_evidence(artifact.lookup(), train.encoded, train.truth, prepared.rows)
 
 
-def train_prepared(prepared: Prepared, reporter: Reporter, watch: Watch | None = None) -> Run:
+def train_prepared(
+    prepared: Prepared, reporter: Reporter, watch: Watch | None = None, calibration: Calibration | None = None
+) -> Run:
     """Train a model on rows that :func:`prepare_text` prepared.
+
+    Args:
+        prepared: the rows.
+        reporter: receives progress messages.
+        watch: the resource limits of the run, and its checkpoints.
+        calibration: the calibration on rows held out from other models; none: dev rows calibrate, if there are any.
 
     Raises:
         ConfigError: a setting does not fit the architecture.
@@ -95,7 +140,17 @@ def train_prepared(prepared: Prepared, reporter: Reporter, watch: Watch | None =
     network, shape, learned = train_members(config, train, reporter)
     artifact = Artifact(network, prepared.inputs, labels, shape, reading=prepared.reading)
     others = limit_wide(artifact, dict(prepared.others), config.training.wide_megabytes, reporter)
-    logits = logits_function(artifact, config.training) if road.name == CORE else None
-    run = finish_run(artifact, learned, part, others, config, source=prepared.source, logits=logits)
+    branches = branches_function(artifact, config.training) if road.name == CORE else None
+    run = finish_run(
+        artifact,
+        learned,
+        part,
+        others,
+        config,
+        source=prepared.source,
+        branches=branches,
+        calibration=calibration,
+        fits_scale=prepared.fits_scale,
+    )
     artifact.training["vectors"] = run.summary["vectors"] = prepared.coverage
     return dataclasses.replace(run, held_out=prepared.held_out)

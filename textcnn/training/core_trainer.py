@@ -219,14 +219,18 @@ def _core_targets(targets: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:
     return None if targets is None else np.require(targets, np.int32 if targets.ndim == 1 else np.float32, "C")
 
 
-def logits_of(trainer: Trainer, corpus: Corpus, wide_scale: float) -> npt.NDArray[np.float32]:
-    """Return logits ``(N, C)`` of a corpus: the network's plus ``wide_scale`` times the wide branch's."""
+def branch_logits_of(trainer: Trainer, corpus: Corpus) -> list[npt.NDArray[np.floating]]:
+    """Return logits ``(N, C)`` of a corpus by each branch: the network and, if there is one, the n-gram branch."""
     offsets = corpus.texts.offsets
-    num_rows, start, parts = len(offsets) - 1, 0, []
+    num_rows, start = len(offsets) - 1, 0
+    parts: tuple[list[npt.NDArray[np.float32]], ...] = ([], [])
     while start < num_rows:
         fitting = int(np.searchsorted(offsets, offsets[start] + _TOKENS, side="right")) - 1
         end = min(max(fitting, start + 1), start + _ROWS, num_rows)
-        main, wide = trainer.logits(corpus, np.arange(start, end))
-        parts.append(main if wide is None else main + np.float32(wide_scale) * wide)
+        for part, logits in zip(parts, trainer.logits(corpus, np.arange(start, end)), strict=True):
+            if logits is not None:
+                part.append(logits)
         start = end
-    return np.concatenate(parts) if parts else np.zeros((0, trainer.weights.shape.num_labels), np.float32)
+    if not num_rows:
+        return [np.zeros((0, trainer.weights.shape.num_labels), np.float32)]
+    return [np.concatenate(part) for part in parts if part]

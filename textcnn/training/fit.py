@@ -15,7 +15,6 @@ from torch import nn
 from textcnn.config import TrainingConfig
 from textcnn.core.threads import set_threads
 from textcnn.errors import ConfigError
-from textcnn.evaluation.calibration import DEFAULT_THRESHOLD
 from textcnn.labels import Labels
 from textcnn.models.base import logits_of, weights_of
 from textcnn.progress import Reporter
@@ -61,7 +60,7 @@ def learn(
     run: Callable[[], Mapping[str, Any]] = dict,
     road: Road = BY_TORCH,
 ) -> Learned:
-    """Train ``model`` in place, then fit temperature and thresholds on the dev rows.
+    """Train ``model`` in place.
 
     Args:
         model: a classifier with fresh weights.
@@ -110,7 +109,7 @@ def learn(
         deciding=lambda: {**run(), "road": road.name, "weights before training": weights_digest(weights_of(model))},
     )
     model.to("cpu").eval()
-    return Learned(fit, epochs, thresholds=[DEFAULT_THRESHOLD] * len(labels), road=road)
+    return Learned(fit, epochs, road)
 
 
 def _start_digest(batches: Epochs, model: nn.Module) -> int:

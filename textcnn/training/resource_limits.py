@@ -170,6 +170,10 @@ class Watch:
         self._fits_left -= 1
         return None if self._checkpoints is None else self._checkpoints.fit(run())
 
+    def add_fits(self, count: int) -> None:
+        """Share the time among ``count`` more networks, which calibrate the model."""
+        self._fits_left += count
+
     def planned(self, epochs: int, expected: Estimate, dev_share: float, say: Callable[[str], None]) -> int:
         """Return how many epochs of the next network fit into the time left, at least one.
 

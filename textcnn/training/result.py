@@ -1,4 +1,4 @@
-"""Results of training: evaluated rows, the fit, and what was calibrated on dev rows; without torch."""
+"""Results of training: evaluated rows, the fit, and the calibration on rows that were not trained on."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.evaluation.calibration import fit_temperature, fit_thresholds, probabilities
-from textcnn.evaluation.metrics import calibration_error, score
+from textcnn.evaluation.branch_weights import fit_temperature, fit_weights
+from textcnn.evaluation.calibration import DEFAULT_THRESHOLD, Floats, fit_thresholds, probabilities
+from textcnn.evaluation.metrics import calibration_error, log_loss, score
 from textcnn.labels import Labels
 from textcnn.training.core_trainer import BY_TORCH, Road
 from textcnn.training.loop import Fit
 
 Encoded = TypeVar("Encoded")
-Logits = Callable[[Any], npt.NDArray[np.floating]]  # encoded rows to their logits (N, C)
+Branches = Callable[[Any], list[npt.NDArray[np.floating]]]  # encoded rows to the logits (N, C) of each branch
+NAMES = ("network", "n-grams")  # of the branches
+PRIOR_STRENGTH = 20.0  # of the ratio of the branches' weights before; see docs/log.md
 
 
 @dataclass(frozen=True)
@@ -30,51 +33,104 @@ class Part(Generic[Encoded]):
 
 @dataclass(frozen=True)
 class Learned:
-    """The result of a fit, with what was calibrated on the dev rows.
+    """The result of a fit.
 
     Attributes:
         fit: history and times.
         epochs: passes that were planned.
-        temperature: 1 without dev rows.
-        thresholds: ``(C,)``; 0.5 without dev rows.
-        calibration: ECE on the dev rows before and after the temperature, or empty.
-        dev: metrics on the dev rows, or none.
         road: the backend that trained, and why.
     """
 
     fit: Fit
     epochs: int
-    temperature: float = 1.0
-    thresholds: list[float] = field(default_factory=list)
-    calibration: dict[str, float] = field(default_factory=dict)
-    dev: dict[str, Any] | None = None
     road: Road = BY_TORCH
 
 
-def calibrated(learned: Learned, logits: Logits, dev: Part[Any] | None, labels: Labels) -> Learned:
-    """Fit temperature and thresholds, and compute metrics, on the dev rows; without dev rows nothing changes.
+@dataclass(frozen=True)
+class Calibration:
+    """How the logits of a model's branches become probabilities and labels.
+
+    Attributes:
+        temperature: the temperature that logits are divided by.
+        scale: the factor of the n-gram branch's logits in the sum.
+        thresholds: ``(C,)``, the probability from which each label is assigned (multi-label).
+        facts: for training.json: the weights of the branches, the number of rows that they were fitted on, and ECE and
+            log loss on these rows before and after; empty: not calibrated.
+    """
+
+    temperature: float
+    scale: float
+    thresholds: list[float]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def probabilities(self, branches: Sequence[npt.NDArray[np.floating]], labels: Labels) -> Floats:
+        """Return the probabilities ``(N, C)`` that the logits of the branches lead to."""
+        return probabilities(weighted(branches, self.scale), labels, self.temperature)
+
+    def describe(self) -> str:
+        """Describe the weights of the branches, and what they changed, in one line."""
+        facts = self.facts
+        logits = " + ".join(f"{weight:.2f} x {name}" for name, weight in facts["weights"].items())
+        return (
+            f"calibrated on {facts['rows']:,} rows: logits = {logits}; ECE {facts['ece_before']:.3f} -> "
+            f"{facts['ece_after']:.3f}, log loss {facts['log_loss_before']:.3f} -> {facts['log_loss_after']:.3f}"
+        )
+
+    def score(self, branches: Branches, part: Part[Any], labels: Labels) -> dict[str, Any]:
+        """Compute the metrics of rows."""
+        return score(part.truth, self.probabilities(branches(part.encoded), labels), labels, self.thresholds)
+
+
+def uncalibrated(scale: float, labels: Labels) -> Calibration:
+    """Return temperature 1, thresholds 0.5 and the given factor of the n-gram branch."""
+    return Calibration(1.0, scale, [DEFAULT_THRESHOLD] * len(labels))
+
+
+def with_thresholds(
+    calibration: Calibration,
+    branches: Sequence[npt.NDArray[np.floating]],
+    truth: Sequence[tuple[str, ...]],
+    labels: Labels,
+) -> Calibration:
+    """Return the calibration with thresholds fitted to these rows, if labels have thresholds (multi-label)."""
+    if not labels.multi_label:
+        return calibration
+    return replace(calibration, thresholds=fit_thresholds(calibration.probabilities(branches, labels), truth, labels))
+
+
+def weighted(branches: Sequence[npt.NDArray[np.floating]], scale: float) -> npt.NDArray[np.floating]:
+    """Return the sum of the branches' logits ``(N, C)``, the second one multiplied by ``scale``."""
+    return branches[0] if len(branches) == 1 else branches[0] + np.float32(scale) * branches[1]
+
+
+def fit_calibration(
+    branches: Sequence[npt.NDArray[np.floating]],
+    truth: Sequence[tuple[str, ...]],
+    labels: Labels,
+    scale: float,
+    *,
+    fits_scale: bool,
+) -> Calibration:
+    """Fit temperature, factor of the n-gram branch and thresholds to rows that the branches were not trained on.
 
     Args:
-        learned: result of the fit.
-        logits: encoded rows to the model's logits ``(N, C)``.
-        dev: the rows.
-        labels: of the columns.
+        branches: the logits ``(N, C)`` of each branch; -inf in the first: the model does not know the label.
+        truth: the true labels of the rows.
+        labels: the labels of the columns.
+        scale: the factor of the n-gram branch before, towards which few rows are shrunk.
+        fits_scale: whether the factor is fitted too, and not the temperature alone.
     """
-    if dev is None:
-        return learned
-    found, truth = logits(dev.encoded), dev.truth
-    temperature = fit_temperature(found, truth, labels)
-    before, after = probabilities(found, labels), probabilities(found, labels, temperature)
-    thresholds = fit_thresholds(after, truth, labels) if labels.multi_label else learned.thresholds
-    calibration = {
-        "ece_before": calibration_error(truth, before, labels),
-        "ece_after": calibration_error(truth, after, labels),
-    }
-    scores = score(truth, after, labels, thresholds)
-    return replace(learned, temperature=temperature, thresholds=thresholds, calibration=calibration, dev=scores)
-
-
-def measured(learned: Learned, logits: Logits, part: Part[Any], labels: Labels) -> dict[str, Any]:
-    """Compute metrics of rows at the temperature and thresholds fitted on the dev rows."""
-    probs = probabilities(logits(part.encoded), labels, learned.temperature)
-    return score(part.truth, probs, labels, learned.thresholds)
+    before = uncalibrated(scale, labels)
+    if len(branches) == 2 and fits_scale and scale > 0:
+        main, wide = fit_weights(branches, truth, labels, prior=(1.0, scale), strength=PRIOR_STRENGTH)
+        temperature, scale = 1 / main, wide / main
+    else:
+        temperature = fit_temperature(weighted(branches, scale), truth, labels)
+    after = with_thresholds(Calibration(temperature, scale, before.thresholds), branches, truth, labels)
+    weights = (1 / temperature, scale / temperature)
+    facts: dict[str, Any] = {"rows": len(truth), "weights": dict(zip(NAMES[: len(branches)], weights, strict=False))}
+    for name, state in {"before": before, "after": after}.items():
+        probs = state.probabilities(branches, labels)
+        facts[f"ece_{name}"] = calibration_error(truth, probs, labels)
+        facts[f"log_loss_{name}"] = log_loss(truth, probs, labels)
+    return replace(after, facts=facts)
