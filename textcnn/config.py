@@ -26,6 +26,7 @@ ESCAPES = (None, "backslash", "\\")
 DEVICES = ("auto", "cpu", "cuda")
 AMP = ("bf16", "fp16")
 CALIBRATE = ("auto", "none", "split", "folds")
+CALIBRATION = "rows held out to calibrate on without dev rows: none, split (a fifth), folds (all in turn), auto"
 CHANNELS = ("fine-tuned", "static", "multichannel")
 EMBEDDING_DIM = 96
 # Default learning rates of embedding rows by optimizer: without and with pretrained vectors.
@@ -273,16 +274,8 @@ class TrainingConfig:
     dev_fraction: float | None = option(
         None, "share of the training rows held out as dev rows, stratified", _fraction, "in [0, 1)"
     )
-    calibrate: str = option(
-        "auto",
-        f"{', '.join(CALIBRATE)}: what calibrates the probabilities where there are no dev rows: nothing, a fifth "
-        f"of the rows held out from a first model, or all rows, each held out from one of five; auto: by their number",
-        CALIBRATE.__contains__,
-        ", ".join(CALIBRATE),
-    )
-    patience: int | None = option(
-        None, "stop after this many epochs without a better dev metric", _positive, "1 or more"
-    )
+    calibrate: str = option("auto", CALIBRATION, CALIBRATE.__contains__, ", ".join(CALIBRATE))
+    patience: int | None = option(None, "stop after so many epochs without a better dev metric", _positive, "1 or more")
     ensemble: int = option(
         1, "networks trained from seeds of their own and merged into one model that answers as their mean", _positive
     )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
-from textcnn.evaluation.branch_weights import fit_temperature, fit_weights
+from textcnn.evaluation.branch_weights import fit_temperature
 from textcnn.evaluation.calibration import DEFAULT_THRESHOLD, decide, fit_thresholds, probabilities
 from textcnn.labels import Labels
 

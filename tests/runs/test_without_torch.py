@@ -29,7 +29,7 @@ prepared = prepare_text(
 )
 
 def train(training):
-    return first_weights(prepared, training.seed), Learned(Fit(best_epoch=1), 1, thresholds=[0.5, 0.5])
+    return first_weights(prepared, training.seed), Learned(Fit(best_epoch=1), 1)
 
 weights, shape, learned = train_members(prepared.config, train, Silent())
 artifact = Artifact(weights, prepared.inputs, prepared.labels, shape)

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pytest
 import torch
 
 from textcnn.config import ModelConfig, TrainingConfig
 from textcnn.labels import Labels
-from textcnn.models.base import build_text_classifier, logits_of
+from textcnn.models.base import branch_logits_of, build_text_classifier
 from textcnn.progress import Silent, StopTraining
 from textcnn.tokenization.pipeline import TextPipeline
 from textcnn.tokenization.ragged import Ragged
@@ -16,7 +14,7 @@ from textcnn.training import loop
 from textcnn.training.fit import learn
 from textcnn.training.loop import DivergedError, fit
 from textcnn.training.losses import BranchLoss
-from textcnn.training.result import Part, calibrated
+from textcnn.training.result import Part, fit_calibration
 from textcnn.training.trainer import NetworkLearner
 
 LABELS = Labels(("a", "b"))
@@ -37,8 +35,7 @@ def model_of(**settings):
 
 def run(model, part, *, dev=None, **settings):
     config = TrainingConfig(**settings)
-    learned = learn(model, INPUTS, part, dev, LABELS, config, Silent(), device=torch.device("cpu"))
-    return calibrated(learned, partial(logits_of, model, INPUTS), dev, LABELS)
+    return learn(model, INPUTS, part, dev, LABELS, config, Silent(), device=torch.device("cpu"))
 
 
 def weights_of(model):
@@ -48,9 +45,11 @@ def weights_of(model):
 def test_training_finds_the_word_that_decides(toy):
     model = model_of()
     learned = run(model, toy, dev=toy, epochs=20, batch_size=8)
-    assert learned.dev["accuracy"] == 1
+    branches = list(branch_logits_of(model, INPUTS, toy.encoded).values())
+    calibration = fit_calibration(branches, toy.truth, LABELS, 1.0, fits_scale=True)
+    assert calibration.score(lambda encoded: branches, toy, LABELS)["accuracy"] == 1
     assert learned.fit.history[0]["loss"] > learned.fit.history[-1]["loss"]
-    assert learned.temperature < 1  # smoothed labels and a short run: more certain is better
+    assert calibration.temperature < 1  # smoothed labels and a short run: more certain is better
 
 
 @pytest.mark.parametrize(

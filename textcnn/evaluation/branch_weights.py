@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.float64]
 Logits = npt.NDArray[np.floating]
 
 COLDEST, HOTTEST = 0.05, 20.0  # bounds of the temperature, the inverse of the first weight
-TOLERANCE, MOST_STEPS = 1e-5, 60
+NEAR, TOLERANCE, MOST_STEPS = 1e-3, 1e-5, 60
 FARTHEST = 2_000.0  # a logit this far below the largest has no share at any temperature: exp(-2000 / 20) is 1e-44
 BLOCK = 2**17  # numbers handled at once
 
@@ -55,9 +55,11 @@ def fit_weights(
     weights = np.clip(np.asarray(prior, np.float64), low, high)
     here = loss_at(weights)
     for _ in range(MOST_STEPS):
-        loss, slope, curvature = here
-        # A weight at its bound that the loss pushes outwards stays there.
-        free = ~(((weights <= low) & (slope > 0)) | ((weights >= high) & (slope < 0)))
+        # A weight next to its bound that the loss pushes outwards is put there, and does not shorten the others' step.
+        is_least, is_most = (weights <= low + NEAR) & (here[1] > 0), (weights >= high - NEAR) & (here[1] < 0)
+        free = ~(is_least | is_most)
+        weights = np.where(is_least, low, np.where(is_most, high, weights))
+        here = loss, slope, curvature = loss_at(weights)
         if not free.any():
             break
         step = np.zeros(len(weights))

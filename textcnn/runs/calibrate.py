@@ -40,10 +40,12 @@ class HeldOut:
     rows: npt.NDArray[np.int64]
     summaries: list[dict[str, Any]]
 
-    def calibrate(self, examples: Examples, labels: Labels, model: ModelConfig, kind: str) -> Calibration:
+    def calibrate(
+        self, examples: Examples, labels: Labels, model: ModelConfig, kind: str, *, fits_scale: bool
+    ) -> Calibration:
         """Fit the calibration of the final model to these logits; ``none``: its thresholds alone."""
         truth = [examples.labels[row] for row in self.rows.tolist()]
-        scale, fits_scale = default_scale(model, labels), model.wide_scale is None
+        scale = default_scale(model, labels)
         if kind == "none":
             return with_thresholds(uncalibrated(scale, labels), self.branches, truth, labels)
         found = fit_calibration(self.branches, truth, labels, scale, fits_scale=fits_scale)
@@ -80,7 +82,14 @@ def held_out_folds(examples: Examples, kind: str, seed: int) -> npt.NDArray[np.i
 
 
 def fit_held_out(
-    examples: Examples, labels: Labels, config: Config, kind: str, train: Train, reporter: Reporter
+    examples: Examples,
+    labels: Labels,
+    config: Config,
+    kind: str,
+    train: Train,
+    reporter: Reporter,
+    *,
+    fits_scale: bool = True,
 ) -> Calibration | None:
     """Train models on parts of the rows and fit the calibration on the others; none if no row can be held out.
 
@@ -91,6 +100,7 @@ def fit_held_out(
         kind: ``split`` or ``folds``.
         train: trains a model on rows.
         reporter: receives progress messages.
+        fits_scale: whether the factor of the n-gram branch is fitted.
 
     Raises:
         StoppedError: training was interrupted, or exceeded a limit.
@@ -103,7 +113,7 @@ def fit_held_out(
     how = f"{what} of the rows held out" if kind == "split" else f"{NUM_FOLDS} folds"
     reporter.say(f"calibration: {how} from {'a first model' if kind == 'split' else 'first models'}")
     found = out_of_sample(examples, folds, labels, config, train, reporter)
-    calibration = found.calibrate(examples, labels, config.model, kind)
+    calibration = found.calibrate(examples, labels, config.model, kind, fits_scale=fits_scale)
     reporter.say(calibration.describe())
     return calibration
 

@@ -11,12 +11,14 @@ import numpy.typing as npt
 
 from textcnn.config import PRESETS, Config, DataConfig, ModelConfig, TextConfig, TrainingConfig
 from textcnn.errors import ArtifactError, ConfigError
+from textcnn.evaluation.calibration import DEFAULT_THRESHOLD
 from textcnn.labels import Labels
 from textcnn.models import registry
 from textcnn.models.weights import WIDE_IDF, WIDE_KEYS, WIDE_TABLE, Weights
 from textcnn.prediction.artifact import Artifact
 from textcnn.progress import Reporter
 from textcnn.tokenization.pipeline import TextPipeline
+from textcnn.training.result import Calibration
 
 # Settings that select the new words; they may differ from those of the model.
 _FREE = ("vocabulary_size", "min_frequency")
@@ -58,9 +60,21 @@ def continued_config(settings: Mapping[str, Any], start: Artifact, where: str) -
     kept = {name: given[name] for name in (*_open_names(), *_FREE) if name in given}
     text = {name: fixed[name] for name in _fields(TextConfig)} | {n: given[n] for n in _FREE if n in given}
     flat = {**kept, **text, "multi_label": start.labels.multi_label}
-    # The factor of the n-gram branch is fitted again, unless the user gave it then.
-    scale = start.training.get("config", {}).get("model", {}).get("wide_scale", start.config.wide_scale)
-    return dataclasses.replace(Config.from_flat(flat), model=dataclasses.replace(start.config, wide_scale=scale))
+    return dataclasses.replace(Config.from_flat(flat), model=start.config)
+
+
+def fits_scale(config: Config, start: Artifact | None) -> bool:
+    """Return whether the factor of the n-gram branch is fitted: the user gave none, nor when ``start`` was trained."""
+    if start is None:
+        return config.model.wide_scale is None
+    given = start.training.get("config", {}).get("model", {}).get("wide_scale", start.config.wide_scale)
+    return given is None
+
+
+def kept_calibration(start: Artifact, labels: Labels) -> Calibration:
+    """Return the calibration of ``start`` for a model with these labels that goes on from it without held-out rows."""
+    further = [DEFAULT_THRESHOLD] * (len(labels) - len(start.labels))
+    return Calibration(start.temperature, start.config.scale, [*start.thresholds, *further])
 
 
 def extended_labels(known: Labels, rows: Sequence[Sequence[str]], reporter: Reporter) -> Labels:

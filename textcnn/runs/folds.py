@@ -101,7 +101,8 @@ def cross_validate(
     except StoppedError as stopped:
         raise KeyboardInterrupt from stopped
     is_calibrated = calibration_kind(examples, config, reporter) != "none"
-    calibration = found.calibrate(examples, labels, config.model, "folds" if is_calibrated else "none")
+    kind, is_open = "folds" if is_calibrated else "none", config.model.wide_scale is None
+    calibration = found.calibrate(examples, labels, config.model, kind, fits_scale=is_open)
     probabilities = calibration.probabilities(found.branches, labels)
     runs = []
     for number, summary in enumerate(found.summaries):

@@ -27,7 +27,7 @@ from textcnn.reading.statistics import (
     text_statistics,
 )
 from textcnn.reading.stored import add_wide, encode_corpus
-from textcnn.runs.continuing import extended_labels
+from textcnn.runs.continuing import extended_labels, fits_scale
 from textcnn.runs.finish import Others, check_dev, split_rows
 from textcnn.runs.pretrained import Pretrained, decided, read_pretrained, sentence
 from textcnn.tokenization.lexicon import build_lexicon
@@ -103,7 +103,7 @@ def prepare_text(
         holds_out: whether dev rows may be split off; False: all rows train.
     """
     check_dev(dev, config)
-    fits_scale = config.model.wide_scale is None
+    is_open = fits_scale(config, start)
     set_threads(config.training.threads)
     examples = read_rows(data, config, reporter, like=None if start is None else start.schema)
     like = dataclasses.replace(examples.schema, names=() if start is None else start.labels.names)
@@ -159,7 +159,7 @@ def prepare_text(
     }
     held_out = {name: part for name, part in given.items() if part is not None}
     return Prepared(
-        *(config, inputs, labels, part, others, source, pretrained, coverage, start, held_out, like, rows, fits_scale)
+        *(config, inputs, labels, part, others, source, pretrained, coverage, start, held_out, like, rows, is_open)
     )
 
 

@@ -14,6 +14,7 @@ from textcnn.prediction.artifact import Artifact
 from textcnn.progress import Reporter
 from textcnn.reading.rows import Examples
 from textcnn.runs.calibrate import NUM_FOLDS, StoppedError, calibration_kind, fit_held_out
+from textcnn.runs.continuing import fits_scale, kept_calibration
 from textcnn.runs.core_run import branches_function, train_weights
 from textcnn.runs.ensemble import train_members
 from textcnn.runs.finish import Run, finish_run, limit_wide, num_measured, warn_of_labels, with_features
@@ -87,7 +88,8 @@ def _calibration(
     if watch is not None:
         watch.add_fits((NUM_FOLDS if kind == "folds" else 1) * config.training.ensemble)
 
-    return fit_held_out(examples, labels, config, kind, partial(train_apart, reporter, start, watch), reporter)
+    train = partial(train_apart, reporter, start, watch)
+    return fit_held_out(examples, labels, config, kind, train, reporter, fits_scale=fits_scale(config, start))
 
 
 def train_apart(
@@ -140,6 +142,8 @@ def train_prepared(
     network, shape, learned = train_members(config, train, reporter)
     artifact = Artifact(network, prepared.inputs, labels, shape, reading=prepared.reading)
     others = limit_wide(artifact, dict(prepared.others), config.training.wide_megabytes, reporter)
+    if calibration is None and prepared.start is not None and others["dev"] is None:
+        calibration = kept_calibration(prepared.start, labels)
     branches = branches_function(artifact, config.training) if road.name == CORE else None
     run = finish_run(
         artifact,
