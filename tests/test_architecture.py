@@ -45,6 +45,7 @@ ROOMS = [
     "tuning",
     "api",
     "estimator",
+    "compat",
     "text",
 ]
 # A method whose work is done in a later room: the one arrow back, and not when the file is loaded.
@@ -109,6 +110,7 @@ TORCH_FREE = (
     "serve",
     "reading.statistics",
     "api",
+    "compat",
 )
 
 

@@ -6,7 +6,7 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +148,7 @@ def local_file(name: str) -> Path:
 
 FORMATS = ("auto", "csv", "tsv", "jsonl", "json", "parquet", "fasttext", "folder", "lines")
 LABEL = "__label__"
-_FASTTEXT_LABEL = re.compile(rf"\s*{LABEL}(\S*)")
+BLANKS = r" \t\n\v\f\r\0"  # between the words of a fastText line; Unicode's other blanks are parts of words
 _LONGEST_NAME = 40  # characters of a column's name, where there is no more than the name to tell a header by
 _ABOUT_FILES = ("title", "description", "message", "comment", "query", "headline", "abstract")  # of a whole JSON file
 _USUAL = {*TEXT_NAMES, *LABEL_NAMES}
@@ -254,7 +254,7 @@ def _are_names(cells: list[str]) -> bool:
 
 
 def _fasttext_table(source: Source) -> Table:
-    """Read fastText lines, ``__label__a __label__b some text``, whose labels precede the text."""
+    """Read fastText lines, ``__label__a __label__b some text``."""
     return _line_table(source, "fasttext", _fasttext_cells, {}, split_labels=False)
 
 
@@ -310,8 +310,18 @@ def _line_table(
 
 
 def _fasttext_cells(line: str) -> dict[str, Any]:
-    labels, end = [], 0
-    while found := _FASTTEXT_LABEL.match(line, end):
-        labels.append(found[1])
-        end = found.end()
-    return {"text": line[end:].lstrip(), "label": labels if len(labels) > 1 else labels[0] if labels else None}
+    labels, text = split_line(line)
+    return {"text": text, "label": labels if len(labels) > 1 else labels[0] if labels else None}
+
+
+def split_line(line: str, prefix: str = LABEL) -> tuple[list[str], str]:
+    """Return the labels of a fastText line, which may stand anywhere in it, without their prefix, and its text."""
+    if prefix not in line:
+        return [], line.lstrip()
+    label = _label_pattern(prefix)
+    return label.findall(line), label.sub("", line).strip()
+
+
+@cache
+def _label_pattern(prefix: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![^{BLANKS}]){re.escape(prefix)}([^{BLANKS}]+)")
