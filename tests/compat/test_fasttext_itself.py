@@ -1,11 +1,19 @@
-"""The same program with the import line of either package: equal shapes and labels, and accuracy at least fastText's."""
+"""One program with the import line of either package: equal shapes and labels, and accuracy at least fastText's.
+
+``pytest -m slow -o log_cli=true -o log_cli_level=INFO`` with this file shows the numbers.
+"""
 
 import json
+import logging
+from random import Random
 
 import pytest
 from fasttext_scripts import HAS_FASTTEXT, OURS, THEIRS, TUTORIAL, data_set, run_script, write_lines
 
+from textcnn.reading.formats import split_line
+
 pytestmark = pytest.mark.skipif(not HAS_FASTTEXT, reason="needs fastText")
+LOG = logging.getLogger(__name__)
 DEFAULTS = {"thread": 1}
 TUTORIAL_SETTINGS = {"lr": 1.0, "epoch": 25, "wordNgrams": 2, "thread": 1}  # where fastText's own tutorial ends
 SMALL = ("trec", "sst2", "mr", "sms-spam", "banking77")
@@ -53,15 +61,36 @@ def test_shapes_and_labels_are_those_of_fasttext(tmp_path, rows, loss):
         )
 
 
+LABELS_OF_LINES = """
+import json, sys
+model = fasttext.train_supervised(input=sys.argv[1], thread=1, verbose=0)
+print("said", json.dumps([model.get_line(line)[1] for line in json.load(open(sys.argv[2]))]))
+"""
+
+
+def test_labels_of_a_line_are_those_of_fasttext(tmp_path):
+    parts, draw = (
+        ["__label__good", "__label__bad", "__label__", "a", "\u00a0", "\u3000", "é", *" \t\v\f\r\0"],
+        Random(0),
+    )
+    lines = ["".join(draw.choices(parts, k=draw.randrange(12))) for _ in range(500)]
+    (tmp_path / "lines.json").write_text(json.dumps(lines))
+    theirs = run_script(
+        LABELS_OF_LINES, THEIRS, tmp_path, write_lines(tmp_path / "a.txt", FEW), tmp_path / "lines.json"
+    )
+    known = [[f"__label__{name}" for name in split_line(line)[0] if name in ("good", "bad")] for line in lines]
+    assert theirs == known
+    assert sum(map(bool, known)) > 100
+
+
 def shape(found):
     return [shape(inner) for inner in found] if isinstance(found, list) else type(found).__name__
 
 
 @pytest.mark.parametrize(("name", "settings"), CASES)
-def test_accuracy_is_at_least_that_of_fasttext(tmp_path, data_folder, name, settings, record_property):
+def test_accuracy_is_at_least_that_of_fasttext(tmp_path, data_folder, name, settings):
     theirs, ours = both(tmp_path, *data_set(data_folder, name), settings)
-    record_property("accuracy", [theirs["test"][1], ours["test"][1]])
-    print(f"{name}: fastText {theirs['test'][1]:.4f}, textcnn {ours['test'][1]:.4f}")
+    LOG.info("%s, %s: fastText %.4f, textcnn %.4f", name, settings, theirs["test"][1], ours["test"][1])
     assert theirs["test"][0] == ours["test"][0]
     assert set(theirs["labels"]) == set(ours["labels"])
     assert ours["test"][1] >= theirs["test"][1]
@@ -71,8 +100,7 @@ def test_accuracy_is_at_least_that_of_fasttext(tmp_path, data_folder, name, sett
 @pytest.mark.parametrize("loss", ["softmax", "ova"])
 def test_several_labels_are_given_at_least_as_well(tmp_path, data_folder, loss):
     theirs, ours = both(tmp_path, *data_set(data_folder, "goemotions"), {"loss": loss, "thread": 1})
-    for found in (theirs, ours):
-        (_, p1, r1), (_, p, r) = found["test"], found["test_all"]
-        print(f"goemotions {loss}: P@1 {p1:.4f}, R@1 {r1:.4f}; above 0.5 P {p:.4f}, R {r:.4f}")
+    for package, found in (("fastText", theirs), ("textcnn", ours)):
+        LOG.info("goemotions, %s, %s: first %s, above 0.5 %s", loss, package, found["test"], found["test_all"])
     assert theirs["test"][0] == ours["test"][0]
     assert ours["test"][1] >= theirs["test"][1]

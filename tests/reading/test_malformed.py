@@ -9,6 +9,7 @@ from table_files import csv_bytes, parquet_bytes
 
 from textcnn.config import DataConfig
 from textcnn.errors import DataError
+from textcnn.reading.formats import split_line
 from textcnn.reading.rows import open_rows, read_examples
 
 # ----------------------------------------------------------------------------------- csv, jsonl, fastText, Parquet
@@ -103,6 +104,26 @@ def test_fasttext_lines(tmp_path):
     ]
     examples = read_examples(tmp_path / "a.txt")
     assert (examples.multi_label, examples.labels[0]) == (True, ("a|b",))
+
+
+@pytest.mark.parametrize(
+    ("line", "labels", "text"),
+    [
+        ("a fine __label__good film", ["good"], "a fine  film"),
+        ("a film __label__good __label__long", ["good", "long"], "a film"),
+        ("__label__a\v__label__b\fz\0__label__c", ["a", "b", "c"], "z\0"),
+        ("__label__good\u00a0film y", ["good\u00a0film"], "y"),
+        ("x__label__good", [], "x__label__good"),
+        ("__label____label__a b", ["__label__a"], "b"),
+        ("", [], ""),
+    ],
+)
+def test_a_fasttext_label_may_stand_anywhere_in_a_line(line, labels, text):
+    assert split_line(line) == (labels, text)
+    assert split_line(line.replace("__label__", "#"), "#") == (
+        [name.replace("__label__", "#") for name in labels],
+        (text.replace("__label__", "#")),
+    )
 
 
 def test_damaged_parquet(tmp_path):

@@ -36,7 +36,7 @@ def read_lines(path: str | Path, prefix: str) -> Examples:
 
 
 def rows_to_train(path: str | Path, prefix: str, *, multi_label: bool) -> Examples:
-    """Read labelled lines; unless ``multi_label``, a line of several labels becomes a row of each, which share a weight.
+    """Read labelled lines; unless ``multi_label``, a line of several labels becomes rows that share its weight.
 
     With softmax, fastText draws one of the labels in each epoch; this is the loss that it has in the mean.
 
