@@ -42,6 +42,7 @@ FEW = [([("good", "bad")[n % 2]], f"a {('fine', 'dull')[n % 2]} film number {n}"
 SEVERAL = [(["film", *labels], text) for labels, text in FEW]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [FEW, SEVERAL], ids=["one label", "several labels"])
 @pytest.mark.parametrize("loss", ["softmax", "ova"])
 def test_shapes_and_labels_are_those_of_fasttext(tmp_path, rows, loss):

@@ -126,6 +126,11 @@ def test_a_fasttext_label_may_stand_anywhere_in_a_line(line, labels, text):
     )
 
 
+def test_fasttext_labels_called_0_and_1_are_names(tmp_path):
+    (tmp_path / "a.txt").write_text("__label__0 __label__1 a\n__label__1 __label__0 b\n__label__1 c\n")
+    assert read_examples(tmp_path / "a.txt").labels == [("0", "1"), ("1", "0"), ("1",)]
+
+
 def test_damaged_parquet(tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"PAR1 and no more of it")
     with pytest.raises(DataError, match=r"a.parquet: expected a Parquet file, found: "):

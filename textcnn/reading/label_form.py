@@ -33,11 +33,13 @@ class Asked:
         separator: between the labels of a cell; empty: none; None: to be found out.
         multi_label: whether a row may have any number of labels; None: to be found out.
         like: the form of the rows that the model was trained on.
+        names: whether lists hold names of labels, as on fastText lines, never zeros and ones for each label.
     """
 
     separator: str | None = None
     multi_label: bool | None = None
     like: LabelForm | None = None
+    names: bool = False
 
 
 def decide_form(columns: Sequence[str], seen: Sequence[Seen], asked: Asked) -> tuple[LabelForm, list[str]]:
@@ -162,6 +164,8 @@ class _OneColumn:
 
         Labels in a list do not repeat, zeros and ones do: vectors are what more than half of the lists must be.
         """
+        if self._asked.names:
+            return 0
         lists = [(_items(cell), count) for cell, count in cells if is_list(cell)]
         vectors = [(items, count) for items, count in lists if _says_yes_or_no(items)]
         lengths: Counter[int] = Counter()

@@ -91,7 +91,8 @@ class Rows:
         separator = options.label_separator if table.split_labels else ""
         trained = () if like is None else like.label_columns
         is_alike = bool(trained) and (len(trained) > 1) == (len(self.label_columns) > 1)
-        self.asked = Asked(separator, options.multi_label, like.form if like is not None and is_alike else None)
+        form = like.form if like is not None and is_alike else None
+        self.asked = Asked(separator, options.multi_label, form, names=not table.split_labels)
         self.label_reader = LabelReader(
             self.label_columns,
             table.name,
