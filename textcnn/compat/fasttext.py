@@ -161,7 +161,8 @@ class FastText:
         self._model: Answering = predictor.lookup() or predictor
         self._prefix = str(training.get(_KEY, {}).get("label", LABEL))
         counts = training.get("data", {}).get("labels", {})
-        self._label_counts = {name: int(counts.get(name, 0)) for name in self._model.labels.names}
+        self._names = [self._prefix + name for name in self._model.labels.names]
+        self._label_counts = [int(counts.get(name, 0)) for name in self._model.labels.names]
 
     def predict(
         self, text: str | list[str], k: int = 1, threshold: float = 0.0, on_unicode_error: str = "strict"
@@ -187,11 +188,11 @@ class FastText:
         return tuple(rows[0][0]), rows[0][1]
 
     def _predict(self, lines: list[str], k: int, threshold: float) -> list[tuple[list[str], Floats]]:
-        names, found = self._prefixed(self._model.labels.names), []
+        found = []
         for probs, best in self._answers([self._text(line) for line in lines], k):
             for row, places in zip(probs, best, strict=True):
                 kept = places[row[places] >= threshold]
-                found.append(([names[place] for place in kept.tolist()], row[kept]))
+                found.append(([self._names[place] for place in kept.tolist()], row[kept]))
         return found
 
     def _answers(self, texts: Iterable[str], k: int) -> Iterator[tuple[Floats, npt.NDArray[np.int64]]]:
@@ -228,12 +229,12 @@ class FastText:
         """
         _, given, wanted, hits = self._counted(path, k, threshold)
         return {
-            self._prefix + name: {
+            name: {
                 "precision": _ratio(hits[i], given[i]),
                 "recall": _ratio(hits[i], wanted[i]),
                 "f1score": _ratio(2 * hits[i], given[i] + wanted[i]),
             }
-            for i, name in enumerate(self._model.labels.names)
+            for i, name in enumerate(self._names)
         }
 
     def _counted(self, path: str | Path, k: int, threshold: float) -> tuple[int, Any, Any, Any]:
@@ -259,9 +260,9 @@ class FastText:
 
     def get_labels(self, include_freq: bool = False, on_unicode_error: str = "strict") -> Any:
         """Return the labels, the most frequent first; with ``include_freq`` also an array of their counts."""
-        names = sorted(self._label_counts, key=lambda name: -self._label_counts[name])
-        labels = self._prefixed(names)
-        return (labels, np.array([self._label_counts[name] for name in names])) if include_freq else labels
+        order = np.argsort(-np.array(self._label_counts), kind="stable")
+        labels = [self._names[place] for place in order.tolist()]
+        return (labels, np.array(self._label_counts)[order]) if include_freq else labels
 
     def get_words(self, include_freq: bool = False, on_unicode_error: str = "strict") -> list[str]:
         """Return the words of the vocabulary, the most frequent first.
@@ -338,9 +339,6 @@ class FastText:
         """
         with _value_errors():
             self.predictor.save(path)
-
-    def _prefixed(self, names: Iterable[str]) -> list[str]:
-        return [self._prefix + name for name in names]
 
     def __getitem__(self, word: str) -> Vector:
         return self.get_word_vector(word)
