@@ -52,6 +52,10 @@ def classify(
         float | None,
         typer.Option("--threshold", min=0, max=1, help="probability from which labels are assigned (multi-label)"),
     ] = None,
+    coverage: options.Coverage = None,
+    coverage_by: options.CoverageBy = None,
+    min_probability: options.MinProbability = None,
+    min_accuracy: options.MinAccuracy = None,
     evidence: Annotated[
         bool,
         typer.Option("--evidence", help="cite training rows with the deciding n-grams; flag texts without evidence"),
@@ -105,6 +109,8 @@ def classify(
         raise ConfigError(f"--output is the file that is read, {output!r}; choose another")
     refused = {"texts": bool(texts), "--evidence": evidence, "--abstain-label": abstain_label is not None}
     refused |= {"--explain": explain is not None, "--workers": workers > 1}
+    promises = (coverage, coverage_by, min_probability, min_accuracy)
+    refused |= {"--coverage and --min-...": any(option is not None for option in promises)}
     check_options(engine, address=address, output_format=output_format, refused=refused)
     data = options.data_config(text_column, None, format, encoding, quotes=quotes, escape=escape)
     if engine is not None:
@@ -114,6 +120,7 @@ def classify(
         return
     from textcnn.core.memory import use_one_arena
     from textcnn.core.threads import num_threads
+    from textcnn.labels import MULTI_LABEL, Labels
     from textcnn.prediction.answers import AnswerForm
     from textcnn.prediction.streaming import answer_stream, are_blocks, write_parts
     from textcnn.prediction.writing import is_json_lines
@@ -136,7 +143,8 @@ def classify(
         console.detail(f"runtime: {predictor.runtime.describe()}")
     if input is not None:
         console.say(rows.describe())
-    form = AnswerForm(rows.text_columns, top_k, threshold)
+    names = Labels(tuple(config["labels"]), config["problem_type"] == MULTI_LABEL)
+    form = AnswerForm(rows.text_columns, top_k, threshold, options.promised(model, names, *promises))
     if predictor is not None:
         threads = threads if predictor.runtime.name == "look-up" else 1  # torch uses several threads itself
         parts = answer_stream(rows, predictor, form, as_lines=as_lines, threads=threads, ready=rows.ready)

@@ -20,11 +20,16 @@ def evaluate(
     label_separator: options.LabelSeparator = None,
     quotes: options.Quotes = None,
     escape: options.Escape = None,
+    coverage: options.Coverage = None,
+    coverage_by: options.CoverageBy = None,
+    min_probability: options.MinProbability = None,
+    min_accuracy: options.MinAccuracy = None,
     report: options.Report = None,
     json: options.Json = False,
 ) -> None:
     """Measure a model on labelled texts: accuracy, F1, calibration, and each label."""
     from textcnn.evaluation.drift import drift
+    from textcnn.evaluation.metrics import score
     from textcnn.folder.config_json import read_json
     from textcnn.folder.model_folder import TRAINING
     from textcnn.prediction.predictor import Predictor
@@ -51,15 +56,45 @@ def evaluate(
         console.say(f"warning: {sentence}")
     if report is not None:
         console.write_report(predictor, Path(model), examples, report)
-    render(predictor.score(encoded, examples.labels), json)
+    promise = options.promised(model, predictor.labels, coverage, coverage_by, min_probability, min_accuracy)
+    probs = predictor.probabilities_of(encoded)
+    scores = score(examples.labels, probs, predictor.labels, predictor.own_thresholds)
+    render(scores | _selective(examples.labels, probs, predictor.labels, promise), json)
+
+
+def _selective(truth: Any, probs: Any, labels: Any, promise: Any) -> dict[str, Any]:
+    """Return the accuracy of the most confident answers, and how far a promise was kept (single-label)."""
+    from textcnn.evaluation.promises import answered_curve, coverage_of
+
+    if labels.multi_label or not len(probs):
+        return {}
+    found: dict[str, Any] = {"answered": [entry._asdict() for entry in answered_curve(truth, probs, labels)]}
+    if promise is not None and (sets := promise.sets(probs)) is not None:
+        found["coverage"] = coverage_of(sets, truth, labels)._asdict()
+    if promise is not None and promise.least:
+        sure = ~promise.unsure(probs)
+        right = probs.argmax(axis=1) == labels.encode(truth)
+        accuracy = float(right[sure].mean()) if sure.any() else None
+        found["sure"] = {"share": float(sure.mean()), "accuracy": accuracy, "min_probability": promise.least}
+    return found
 
 
 def render(scores: dict[str, Any], json: bool) -> None:
-    """Print metrics as one JSON document, or as a line and a table by label."""
+    """Print metrics as one JSON document, or as lines and a table by label."""
     if json:
         console.write_json(scores)
         return
     print(console.scores_line(scores))
+    if "answered" in scores:
+        curve = (f"{entry['share']:.0%} {entry['accuracy']:.4f}" for entry in scores["answered"])
+        print(f"accuracy of the most confident rows: {', '.join(curve)}")
+    if "coverage" in scores:
+        reached, size = scores["coverage"]["reached"], scores["coverage"]["mean_size"]
+        print(f"sets: {reached:.1%} hold the true label, {size:.2f} labels in the mean")
+    if "sure" in scores:
+        sure = scores["sure"]
+        accuracy = "none" if sure["accuracy"] is None else f"{sure['accuracy']:.4f}"
+        print(f"sure: {sure['share']:.1%} of the rows, accuracy {accuracy}")
     rows = [
         [name, *(f"{entry[key]:.4f}" for key in ("precision", "recall", "f1")), f"{entry['support']:,}"]
         for name, entry in scores["per_label"].items()

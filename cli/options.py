@@ -62,6 +62,22 @@ Preset = Annotated[
     ),
 ]
 Vectors = Annotated[str | None, typer.Option("--vectors", metavar="FILE", help=describe(ModelConfig, "vectors"))]
+Coverage = Annotated[
+    float | None,
+    typer.Option("--coverage", metavar="SHARE", help="sets of labels that hold the true one for this share of rows"),
+]
+CoverageBy = Annotated[
+    str | None, typer.Option("--coverage-by", metavar="label", help="the coverage holds for the rows of each label")
+]
+MinProbability = Annotated[
+    float | None, typer.Option("--min-probability", metavar="P", help="flag rows below this probability as unsure")
+]
+MinAccuracy = Annotated[
+    float | None,
+    typer.Option(
+        "--min-accuracy", metavar="SHARE", help="flag rows as unsure so that this share of the others is right"
+    ),
+]
 Calibrate = Annotated[
     str | None, typer.Option("--calibrate", metavar="HOW", help=describe(TrainingConfig, "calibrate"))
 ]
@@ -150,6 +166,28 @@ TensorBoard = Annotated[
     typer.Option("--tensorboard", metavar="DIR", help="folder to write learning curves to, for TensorBoard"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="print the result as one JSON document")]
+
+
+def promised(
+    model: str | Path,
+    labels: Any,
+    coverage: float | None,
+    coverage_by: str | None,
+    min_probability: float | None,
+    min_accuracy: float | None,
+) -> Any:
+    """Return the promise that these options ask for, or none.
+
+    Raises:
+        ConfigError: the options contradict each other or the model.
+    """
+    from textcnn.prediction.promised import load_promise
+    from textcnn_cli import console
+
+    if coverage_by not in (None, "label"):
+        raise ConfigError(f"--coverage-by expects label, got {coverage_by!r}")
+    asked: dict[str, Any] = {"coverage": coverage, "min_probability": min_probability, "min_accuracy": min_accuracy}
+    return load_promise(model, labels, console.say, by_label=coverage_by is not None, **asked)
 
 
 def data_config(

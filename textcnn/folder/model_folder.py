@@ -19,7 +19,8 @@ TRAINING, TIMING, CARD = "training.json", "timing.json", "README.md"
 FILES = (CONFIG, WEIGHTS, TOKENIZER, TRAINING, TIMING, CARD)
 FOLDS = "folds.safetensors"  # written by cross validation only
 EVIDENCE = "evidence.safetensors"  # written by `train --evidence` only
-OPTIONAL_FILES = (FOLDS, EVIDENCE)
+HELD_OUT = "held-out.safetensors"  # written for calibrated single-label models only
+OPTIONAL_FILES = (FOLDS, EVIDENCE, HELD_OUT)
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2

@@ -1,4 +1,4 @@
-"""Stores what a model folder keeps about its training rows: an index of evidence, and out-of-fold probabilities."""
+"""Stores what a model folder keeps about rows: an index of evidence, out-of-fold probabilities, held-out answers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.errors import ArtifactError
+from textcnn.evaluation.promises import HeldOutAnswers
 from textcnn.folder.tensors import load_arrays, save_arrays
 
 Integers = npt.NDArray[np.int64]
@@ -120,3 +121,33 @@ class OutOfFold:
                 f"{path}: expected probabilities of shape ({len(fold)}, {num_labels}), found {probabilities.shape}"
             )
         return cls(probabilities, fold)
+
+
+_HELD_OUT_ARRAYS = {
+    "truth": (np.int32, 1),
+    "confidence": (np.float32, 1),
+    "correct": (np.bool_, 1),
+    "score": (np.float32, 1),
+}
+
+
+def write_held_out(answers: HeldOutAnswers, path: Path) -> None:
+    """Write the arrays as tensors named like the attributes.
+
+    Raises:
+        ArtifactError: the path cannot be written.
+    """
+    save_arrays(path, {name: getattr(answers, name) for name in _HELD_OUT_ARRAYS})
+
+
+def read_held_out(path: Path, num_labels: int) -> HeldOutAnswers:
+    """Read answers that :func:`write_held_out` wrote, and check them.
+
+    Raises:
+        ArtifactError: the file is damaged, or does not belong to a model with ``num_labels`` labels.
+    """
+    found = HeldOutAnswers(**load_arrays(path, _HELD_OUT_ARRAYS, "answers to held-out rows"))
+    sizes = {len(getattr(found, name)) for name in _HELD_OUT_ARRAYS}
+    if len(sizes) > 1 or found.truth.min(initial=0) < 0 or found.truth.max(initial=-1) >= num_labels:
+        raise ArtifactError(f"{path}: expected answers to rows of {num_labels} labels, found others")
+    return found

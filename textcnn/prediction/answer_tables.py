@@ -78,14 +78,14 @@ class AnswerTable:
 def answer_table(answerer: Answerer, block: RowBlock, form: AnswerForm) -> tuple[AnswerTable, Counter[str]]:
     """Classify a block of rows; return its answers and other columns, and counts as :func:`counts_of` gives them."""
     answers = answerer.answer(block.texts, threshold=form.threshold)
-    own: dict[str, Cells] = {"text": block.texts, **_columns(answerer.labels, answers, form.top_k)}
+    own: dict[str, Cells] = {"text": block.texts, **_columns(answerer.labels, answers, form)}
     return AnswerTable(own | carried(block.columns, own, form)), counts_of(answers, len(block))
 
 
-def _columns(labels: Labels, answers: Answers, top_k: int | None) -> dict[str, Cells]:
+def _columns(labels: Labels, answers: Answers, form: AnswerForm) -> dict[str, Cells]:
     """Return the columns of the answers, without the texts."""
-    if labels.multi_label or top_k is not None:  # lists of entries, which are made one by one
-        found = list(answers_of(labels, answers, top_k=top_k))
+    if labels.multi_label or form.top_k is not None or form.promise is not None:  # lists of entries, made one by one
+        found = list(answers_of(labels, answers, top_k=form.top_k, promise=form.promise))
         return {name: [row[name] for row in found] for name in found[0]} if found else {}
     best = answers.probabilities.argmax(axis=1)
     columns: dict[str, Cells] = {

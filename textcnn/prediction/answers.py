@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from textcnn.evaluation.promises import Promise
 from textcnn.labels import Labels
 
 if TYPE_CHECKING:
@@ -51,11 +52,13 @@ class AnswerForm:
         text_columns: the columns that the text was read from; a single one named ``text`` is not copied a second time.
         top_k: the number of labels to list, the most probable first; none: no list.
         threshold: one threshold for all labels, instead of the model's own (multi-label).
+        promise: how sure answers have to be, and whether each row gets a set of labels; none: neither.
     """
 
     text_columns: tuple[str, ...] = ()
     top_k: int | None = None
     threshold: float | None = None
+    promise: Promise | None = None
 
 
 def classify_rows(
@@ -118,7 +121,8 @@ def answer_rows(
     """Classify rows; return one dictionary for each, and counts as :func:`counts_of` gives them."""
     answers = predictor.answer([row.text for row in rows], threshold=form.threshold)
     found = []
-    for row, answer in zip(rows, answers_of(predictor.labels, answers, top_k=form.top_k), strict=True):
+    made = answers_of(predictor.labels, answers, top_k=form.top_k, promise=form.promise)
+    for row, answer in zip(rows, made, strict=True):
         own = {"text": row.text, **answer}
         found.append(own | carried(row.columns, own, form))
     return found, counts_of(answers, len(rows))
@@ -165,7 +169,9 @@ def classify_images(
     return answered()
 
 
-def answers_of(labels: Labels, answers: Answers, *, top_k: int | None = None) -> Iterator[dict[str, Any]]:
+def answers_of(
+    labels: Labels, answers: Answers, *, top_k: int | None = None, promise: Promise | None = None
+) -> Iterator[dict[str, Any]]:
     """Yield the answer to each row as a dictionary: label, probability and flags, and what else was requested.
 
     The ``label`` of a multi-label row is the most probable one, whether or not it reached its threshold.
@@ -179,12 +185,19 @@ def answers_of(labels: Labels, answers: Answers, *, top_k: int | None = None) ->
         values = [[value] for value in answers.probabilities.max(axis=1).tolist()]
     ranked = zip(places, values, strict=True)
     flags = {"empty": answers.empty.tolist(), "cut": answers.cut.tolist()}
+    sets = None if promise is None else promise.sets(answers.probabilities)
+    if promise is not None:
+        flags["unsure"] = promise.unsure(answers.probabilities).tolist()
     for number, row in enumerate(ranked):
         pairs = zip(*row, strict=True)
         entries = [{"label": labels.names[place], "probability": value} for place, value in pairs]
         answer: dict[str, Any] = dict(entries[0])
         if top_k is not None:
             answer["top"] = entries[:top_k]
+        if sets is not None:
+            inside = np.flatnonzero(sets[number])
+            ranked_labels = inside[np.argsort(-answers.probabilities[number, inside], kind="stable")]
+            answer["set"] = [labels.names[place] for place in ranked_labels.tolist()]
         if labels.multi_label:
             answer["labels"] = [entry for entry in entries if entry["label"] in answers.labels[number]]
         if answers.certified is not None:

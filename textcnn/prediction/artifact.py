@@ -16,6 +16,7 @@ import safetensors.numpy
 
 from textcnn.config import ModelConfig
 from textcnn.errors import ArtifactError, ConfigError
+from textcnn.evaluation.promises import HeldOutAnswers
 from textcnn.folder.card import model_card
 from textcnn.folder.config_json import FORMAT_VERSION, read_config, read_json, weights_of_today
 from textcnn.folder.model_folder import (
@@ -23,6 +24,7 @@ from textcnn.folder.model_folder import (
     CONFIG,
     EVIDENCE,
     FOLDS,
+    HELD_OUT,
     TIMING,
     TOKENIZER,
     TRAINING,
@@ -30,7 +32,7 @@ from textcnn.folder.model_folder import (
     replaced_folder,
 )
 from textcnn.folder.tensors import packed
-from textcnn.folder.training_rows import EvidenceIndex, OutOfFold
+from textcnn.folder.training_rows import EvidenceIndex, OutOfFold, read_held_out, write_held_out
 from textcnn.labels import MULTI_LABEL, Labels
 from textcnn.models.weights import Weights, num_parameters
 from textcnn.reading.schema import Schema, schema_of
@@ -63,6 +65,7 @@ class Artifact:
         timing: wall times, in a file of their own because they differ from run to run.
         folds: out-of-fold probabilities of the training rows, if there was cross validation.
         evidence: the index from winning word pairs to training rows, if it was requested.
+        held_out: the answers that the calibration was fitted to, if it was and the model is single-label.
         storage: the storage type of the weights, one of :data:`textcnn.folder.tensors.STORAGES`.
         reading: the columns it was trained on and the way labels were written; none: not known, or an image model.
     """
@@ -77,6 +80,7 @@ class Artifact:
     timing: dict[str, Any] = field(default_factory=dict)
     folds: OutOfFold | None = None
     evidence: EvidenceIndex | None = None
+    held_out: HeldOutAnswers | None = None
     storage: str = "float32"
     reading: Schema | None = None
 
@@ -200,6 +204,8 @@ class Artifact:
                 self.folds.write(place / FOLDS)
             if self.evidence is not None:
                 self.evidence.write(place / EVIDENCE)
+            if self.held_out is not None:
+                write_held_out(self.held_out, place / HELD_OUT)
             (place / WEIGHTS).chmod(0o644)
             _write_json(place / CONFIG, {**self.describe(), "scales": self._scales(folder)})
             _write_json(place / TRAINING, self.training)
@@ -265,7 +271,8 @@ class Artifact:
         ]
 
     def calibrate(self, calibration: Calibration) -> None:
-        """Set temperature, factor of the n-gram branch, and thresholds."""
+        """Set temperature, factor of the n-gram branch, thresholds, and the answers that they were fitted to."""
+        self.held_out = calibration.held_out
         self.temperature, self.thresholds = calibration.temperature, calibration.thresholds
         if self.modality == "text":
             self.config = replace(self.config, wide_scale=calibration.scale)
@@ -302,6 +309,7 @@ def load_artifact(folder: str | Path) -> Artifact:
         timing,
         folds,
         evidence,
+        read_held_out(folder / HELD_OUT, len(labels)) if (folder / HELD_OUT).is_file() else None,
         saved["storage"],
         None if saved["reading"] is None else schema_of(saved),
     )

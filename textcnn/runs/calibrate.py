@@ -20,7 +20,7 @@ from textcnn.training.result import Calibration, fit_calibration, uncalibrated, 
 from textcnn.training.sampler import default_epochs, stratified_folds, stratified_split
 
 FEWEST_ROWS = 200  # fewer say too little about probabilities
-SPLIT_ROWS = 5_000  # from here on, one split has rows enough
+SPLIT_ROWS = 2_000  # from here on, one split has rows enough
 NUM_FOLDS, SHARE, MOST_HELD_OUT = 5, 0.2, 20_000
 
 Train = Callable[[Examples, Config], Run]

@@ -228,7 +228,11 @@ class Answering(ABC):
             )
         return [threshold] * len(self.labels)
 
+    def probabilities_of(self, encoded: Any) -> Floats:
+        """Return the probabilities ``(N, C)`` of rows that :attr:`inputs` has encoded."""
+        return probabilities(self.logits(encoded), self.labels, self.temperature)
+
     def score(self, encoded: Any, truth: Sequence[tuple[str, ...]]) -> dict[str, Any]:
         """Return the metrics (:func:`textcnn.evaluation.metrics.score`) on rows that :attr:`inputs` has encoded."""
-        probs = probabilities(self.logits(encoded), self.labels, self.temperature)
+        probs = self.probabilities_of(encoded)
         return score(truth, probs, self.labels, self.own_thresholds)

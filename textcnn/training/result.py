@@ -12,6 +12,7 @@ import numpy.typing as npt
 from textcnn.evaluation.branch_weights import fit_temperature, fit_weights
 from textcnn.evaluation.calibration import DEFAULT_THRESHOLD, Floats, fit_thresholds, probabilities
 from textcnn.evaluation.metrics import calibration_error, log_loss, score
+from textcnn.evaluation.promises import HeldOutAnswers
 from textcnn.labels import Labels
 from textcnn.training.core_trainer import BY_TORCH, Road
 from textcnn.training.loop import Fit
@@ -19,7 +20,7 @@ from textcnn.training.loop import Fit
 Encoded = TypeVar("Encoded")
 Branches = Callable[[Any], list[npt.NDArray[np.floating]]]  # encoded rows to the logits (N, C) of each branch
 NAMES = ("network", "n-grams")  # of the branches
-PRIOR_STRENGTH = 20.0  # of the ratio of the branches' weights before; see docs/log.md
+PRIOR_STRENGTH = 300.0  # of the ratio of the branches, see docs/log.md: fewer rows would not know better
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,14 @@ class Calibration:
         thresholds: ``(C,)``, the probability from which each label is assigned (multi-label).
         facts: for training.json: the weights of the branches, the number of rows that they were fitted on, and ECE and
             log loss on these rows before and after; empty: not calibrated.
+        held_out: the answers to these rows (single-label).
     """
 
     temperature: float
     scale: float
     thresholds: list[float]
     facts: dict[str, Any] = field(default_factory=dict)
+    held_out: HeldOutAnswers | None = None
 
     def probabilities(self, branches: Sequence[npt.NDArray[np.floating]], labels: Labels) -> Floats:
         """Return the probabilities ``(N, C)`` that the logits of the branches lead to."""
@@ -133,4 +136,6 @@ def fit_calibration(
         probs = state.probabilities(branches, labels)
         facts[f"ece_{name}"] = calibration_error(truth, probs, labels)
         facts[f"log_loss_{name}"] = log_loss(truth, probs, labels)
-    return replace(after, facts=facts)
+    probs = after.probabilities(branches, labels)
+    held_out = None if labels.multi_label else HeldOutAnswers.of(probs, truth, labels)
+    return replace(after, facts=facts, held_out=held_out)

@@ -1,0 +1,69 @@
+"""Reads the answers to held-out rows in a model folder, for what they promise of further answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from textcnn.errors import ConfigError
+from textcnn.evaluation.promises import Promise
+from textcnn.folder.model_folder import HELD_OUT
+from textcnn.folder.training_rows import read_held_out
+from textcnn.labels import Labels
+
+
+def load_promise(
+    folder: str | Path,
+    labels: Labels,
+    say: Callable[[str], None],
+    *,
+    coverage: float | None = None,
+    by_label: bool = False,
+    min_probability: float | None = None,
+    min_accuracy: float | None = None,
+) -> Promise | None:
+    """Return how sure answers have to be and what sets have to hold; none if nothing is asked for.
+
+    Args:
+        folder: the model folder.
+        labels: its labels.
+        say: receives what the held-out rows promise, and of how many rows they are.
+        coverage: the share of rows whose set is to hold the true label; none: no sets.
+        by_label: whether the coverage is to hold for the rows of each label.
+        min_probability: the probability below which a row is unsure.
+        min_accuracy: the share of answers that are to be right among those that are sure.
+
+    Raises:
+        ConfigError: the options contradict each other or the model, or are out of range.
+        ArtifactError: the file of held-out answers is damaged.
+    """
+    if by_label and coverage is None:
+        raise ConfigError("--coverage-by label is for sets with a coverage: give --coverage")
+    if min_probability is not None and min_accuracy is not None:
+        raise ConfigError("--min-probability and --min-accuracy are two ways to say one thing; leave one out")
+    if min_probability is not None and not 0 <= min_probability <= 1:
+        raise ConfigError(f"min_probability must be in [0, 1], got {min_probability:g}")
+    if coverage is None and min_accuracy is None:
+        return None if min_probability is None else Promise(min_probability)
+    asked = "--coverage" if coverage is not None else "--min-accuracy"
+    if labels.multi_label:
+        raise ConfigError(f"{asked} is for models with one label a row, and this one is multi-label; leave it out")
+    path = Path(folder) / HELD_OUT
+    if not path.is_file():
+        raise ConfigError(
+            f"{asked} needs answers to held-out rows, and {str(folder)!r} has none: train it without --calibrate none, "
+            f"or run `textcnn calibrate` with rows that it was not trained on"
+        )
+    held_out = read_held_out(path, len(labels))
+    least, quantiles = min_probability or 0.0, None
+    if min_accuracy is not None:
+        least = held_out.least_confidence(min_accuracy)
+        share = float((held_out.confidence >= least).mean()) if len(held_out.confidence) else 0.0
+        found = f"from probability {least:.3f}" if least <= 1 else "at no probability"
+        say(f"accuracy {min_accuracy:g} {found}, by {share:.1%} of {len(held_out.confidence):,} held-out rows")
+    if coverage is not None:
+        quantiles, few = held_out.quantiles(coverage, labels, by_label=by_label)
+        say(f"sets that hold the true label of {coverage:.0%} of rows like the {len(held_out.score):,} held-out ones")
+        if few:
+            say(f"note: too few held-out rows for a quantile of their own: {', '.join(map(repr, few))}")
+    return Promise(least, quantiles)
