@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from textcnn.config import DataConfig
+from textcnn.core.word_form import WordForm
 from textcnn.errors import DataError
 from textcnn.labels import Labels
 from textcnn.reading.cells import rare_labels, rare_sentence
@@ -16,11 +17,11 @@ from textcnn.reading.labels import DistinctCells
 from textcnn.reading.messages import respelled
 from textcnn.reading.rows import open_rows
 from textcnn.splitting import fingerprint
+from textcnn.tokenization.words import Words, slices, word_numbers
 
 SHOWN = 5
 QUANTILES = {"min": 0.0, "25%": 0.25, "50%": 0.5, "75%": 0.75, "95%": 0.95, "max": 1.0}
-_WORD = re.compile(r"\w")
-_TOKEN = re.compile(r"\w+(?:'\w+)?|[^\w\s]")
+_LETTER = re.compile(r"\w")
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Report:
         conflicts: the number of texts that occur with different labels.
         near_empty: the number of rows with fewer than 3 characters, or without a word character.
         near_twins: the pairs of labels that differ only by case or blanks.
-        words: quantiles of the length of a text, in words and punctuation marks.
+        words: quantiles of the length of a text, in words and punctuation marks of the default tokenizer.
         lines: the positions of the first few rows of each finding: line numbers of a text file, otherwise row numbers.
         notices: the notices of the reader, one sentence each.
     """
@@ -76,8 +77,15 @@ def check(data: Any, options: DataConfig | None = None) -> Report:
     options = options or DataConfig()
     rows = open_rows(data, options, labels="optional")
     counts, cells = _Counts(), DistinctCells()
-    for text, columns, line in rows.unread_labels():
-        counts.add(text, line, cells.append(rows.label_cells(columns), line))
+
+    def texts() -> Iterator[str]:
+        for text, columns, line in rows.unread_labels():
+            counts.add(text, line, cells.append(rows.label_cells(columns), line))
+            yield text
+
+    lengths: Counter[int] = Counter()
+    for part in slices(texts()):
+        lengths.update(word_numbers(part, Words(WordForm())).lengths.tolist())
     if not counts.rows:
         raise DataError("expected rows to check, found none", path=rows.name)
     reader, guessed = rows.label_reader.decide(cells.seen, rows.asked)
@@ -107,7 +115,7 @@ def check(data: Any, options: DataConfig | None = None) -> Report:
         conflicts=len(conflicts),
         near_empty=counts.near_empty,
         near_twins=tuple(found.near_twins()),
-        words=_quantiles(counts.lengths),
+        words=_quantiles(lengths),
         lines={finding: numbers for finding, numbers in lines.items() if numbers},
         notices=(*notices, *guessed, *respelled(reader.spellings)),
     )
@@ -118,7 +126,6 @@ class _Counts:
 
     def __init__(self) -> None:
         self.rows = self.duplicates = self.near_empty = 0
-        self.lengths: Counter[int] = Counter()
         self.first: dict[bytes, tuple[int, int]] = {}
         self.also: dict[bytes, set[int]] = {}
         self.lines: dict[str, list[int]] = {}
@@ -126,8 +133,7 @@ class _Counts:
     def add(self, text: str, line: int, cells: int) -> None:
         """Count one row; ``cells`` is the index of its label cells among the distinct ones."""
         self.rows += 1
-        self.lengths[len(_TOKEN.findall(text))] += 1
-        if len(text.strip()) < 3 or not _WORD.search(text):
+        if len(text.strip()) < 3 or not _LETTER.search(text):
             self.near_empty += 1
             self._remember("near_empty", line)
         if text.strip():
