@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn import core
-from textcnn.core.type_rows_numpy import UNIT
+from textcnn.core.units import UNIT, WIDE_SHIFT
 from textcnn.errors import ArtifactError
 from textcnn.runtime.batch import Gathered, Gatherer
 from textcnn.runtime.filters import FloatFilters, IntegerFilters, certified_labels
@@ -20,8 +20,6 @@ from textcnn.tokenization.pipeline import EncodedTexts
 
 Array = npt.NDArray[Any]
 Doubles = npt.NDArray[np.float64]
-
-_SHIFT = 12  # from the wide branch's unit, 2**-48, to UNIT
 
 
 def filters_of(
@@ -70,7 +68,7 @@ class Closing:
         means = call.mean_sums
         if self._model.means is not None:
             means = means // np.maximum(call.offsets[1:] - call.offsets[:-1], 1)[:, None]
-        return np.asarray(means + (call.wide_sums >> _SHIFT) + self._model.bias)
+        return np.asarray(means + (call.wide_sums >> WIDE_SHIFT) + self._model.bias)
 
     def logits(self, best: Array, rest: npt.NDArray[np.int64], empty: Booleans, *, threads: int | None = None) -> Array:
         """Return logits ``(B, C)`` from max-pooled sums ``(B, G, F)`` and the integer logits of all other parts.
