@@ -100,16 +100,19 @@ class Closing:
 
     def limits(self, thresholds: Sequence[float]) -> Doubles | None:
         """Return the thresholds as logits (multi-label); none for single-label models."""
-        if not self._multi_label:
-            return None
-        probs = np.asarray(thresholds, np.float64)
-        # The sigmoid of a logit above 36 is 1.0 in float64, so a threshold of 1 is reached from there on.
-        with np.errstate(divide="ignore"):
-            return np.asarray(np.minimum(np.log(probs) - np.log1p(-probs), 36) * self._temperature)
+        return threshold_logits(thresholds, self._temperature) if self._multi_label else None
 
     def doubles(self, logits: Array) -> Doubles:
         """Convert logits of either precision to float64."""
         return np.asarray(logits * UNIT if isinstance(self._filters, IntegerFilters) else logits)
+
+
+def threshold_logits(thresholds: Sequence[float], temperature: float) -> Doubles:
+    """Return the logits ``(C,)`` at which the labels' probabilities reach their thresholds."""
+    probs = np.asarray(thresholds, np.float64)
+    # The sigmoid of a logit above 36 is 1.0 in float64, so a threshold of 1 is reached from there on.
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.minimum(np.log(probs) - np.log1p(-probs), 36) * temperature)
 
 
 # Each text is summed by one thread, so results do not depend on the blocks; they bound the memory of rows and sums.
