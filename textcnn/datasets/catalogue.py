@@ -6,16 +6,17 @@ import importlib.resources
 import json
 import os
 import sys
-import tempfile
 import tomllib
 import types
 import typing
 import warnings
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from textcnn.atomic import put_folder, temporary_beside
 from textcnn.datasets.checking import Report, check
 from textcnn.datasets.fetching import Debian, PackageFolder, Sdist, Sklearn, check_sha256, file_sha256
 from textcnn.datasets.sources import Hub, WheelVectors
@@ -179,14 +180,12 @@ def get(name: str, folder: Path | None = None, *, seed: int = 0) -> Path:
     target = home / name
     if _holds(target, wanted, seed):
         return target
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        scratch = tempfile.TemporaryDirectory(prefix=f".{name}-", dir=home)
-    except OSError as err:
-        raise DataError(f"expected a folder to write to, found: {err.strerror}; give another one", path=home) from err
-    with scratch:  # on the same file system as the target, so that the final rename is atomic
-        fresh = Path(scratch.name, "fresh")
-        fresh.mkdir()
+    with ExitStack() as stack:
+        try:
+            fresh = stack.enter_context(temporary_beside(target))
+        except OSError as err:
+            problem = f"expected a folder to write to, found: {err.strerror}; give another one"
+            raise DataError(problem, path=home) from err
         rows = _fetch(wanted, fresh, seed)
         files = {path.name: file_sha256(path) for path in sorted(fresh.iterdir())}
         _compare(wanted, rows, files, seed)
@@ -194,9 +193,7 @@ def get(name: str, folder: Path | None = None, *, seed: int = 0) -> Path:
             json.dumps({"name": name, "seed": seed, "sha256": files}, indent=2) + "\n", "utf-8"
         )
         try:
-            if target.exists():
-                target.rename(Path(scratch.name, "previous"))
-            fresh.rename(target)
+            put_folder(fresh, target)
         except OSError as err:  # another process may have written it at the same time
             if not _holds(target, wanted, seed):
                 raise DataError(f"expected to put the data set there, found: {err.strerror}", path=target) from err
