@@ -7,16 +7,15 @@ import json
 import os
 import sys
 import tomllib
-import types
-import typing
 import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from textcnn.atomic import put_folder, temporary_beside
+from textcnn.config_types import jsonable, mismatches
 from textcnn.datasets.checking import Report, check
 from textcnn.datasets.fetching import Debian, PackageFolder, Sdist, Sklearn, check_sha256, file_sha256
 from textcnn.datasets.sources import Hub, WheelVectors
@@ -67,18 +66,18 @@ class Card:
         Raises:
             DataError: fields are unknown, missing or wrong; the message lists all of them.
         """
-        problems = _problems(cls, saved)
+        problems = mismatches(cls, saved)
         if isinstance(saved.get("task"), str) and saved["task"] not in TASKS:
             problems.append(f"task must be one of {', '.join(TASKS)}, found {saved['task']!r}")
         sources = [dict(source) for source in saved.get("source", [])]
         kinds = [source.pop("kind", None) for source in sources]
         for kind, source in zip(kinds, sources, strict=True):
             if kind in _KINDS:
-                problems += _problems(_KINDS[kind], source, f"source {kind}: ")
+                problems += [f"source {kind}: {problem}" for problem in mismatches(_KINDS[kind], source)]
             else:
                 problems.append(f"kind of source must be one of {', '.join(_KINDS)}, found {kind!r}")
         for split, table in saved.get("splits", {}).items():
-            problems += _problems(Split, table, f"splits.{split}: ")
+            problems += [f"splits.{split}: {problem}" for problem in mismatches(Split, table)]
         if problems:
             raise DataError(f"the card {saved.get('name')!r} cannot be used: {'; '.join(problems)}")
         parts = {
@@ -89,37 +88,13 @@ class Card:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON values, each source with its kind."""
-        saved = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
-        saved["source"] = [{"kind": source.kind, **asdict(source)} for source in self.source]
-        return saved
+        sources = [{"kind": source.kind, **asdict(source)} for source in self.source]
+        return {**jsonable(asdict(self)), "source": jsonable(sources)}
 
 
 def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
     """Convert lists, which TOML has, to tuples."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-
-
-def _problems(kind: type, values: Mapping[str, Any], where: str = "") -> list[str]:
-    """Return descriptions of unknown fields, missing fields, and values of a wrong type for the class ``kind``."""
-    hints = typing.get_type_hints(kind)
-    known = {f.name: f for f in fields(kind)}
-    found = [f"{where}unknown field {name!r}; it has {', '.join(known)}" for name in values if name not in known]
-    found += [
-        f"{where}missing field {name!r}"
-        for name, f in known.items()
-        if name not in values and f.default is MISSING and f.default_factory is MISSING
-    ]
-    for name in [name for name in values if name in known]:
-        allowed = _plain_types(hints[name])
-        if not isinstance(_tuples(values)[name], allowed):
-            names = " or ".join("list" if kind is tuple else kind.__name__ for kind in allowed)
-            found.append(f"{where}{name} must be {names}, found {values[name]!r}")
-    return found
-
-
-def _plain_types(hint: Any) -> tuple[type, ...]:
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    return tuple(typing.get_origin(option) or option for option in options)
 
 
 __all__ = ["DEFAULT", "Card", "Report", "Split", "card", "cards", "check", "default_folder", "get"]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from textcnn.config import DataConfig
+from textcnn.config_types import jsonable
 from textcnn.core.word_form import WordForm
 from textcnn.errors import DataError
 from textcnn.labels import Labels
@@ -63,7 +64,7 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return dict(jsonable(asdict(self)))
 
 
 def check(data: Any, options: DataConfig | None = None) -> Report:
