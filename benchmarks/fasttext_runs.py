@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.editions import FOREIGN, run
-from benchmarks.peers_training import FASTTEXT
-from textcnn.benchmark.baselines import WORDS, interpreter
+from benchmarks.peers_training import FASTTEXT, WORDS
+from textcnn.benchmark.baselines import interpreter
 
 SETTINGS = FASTTEXT
 SCRIPT = Path(__file__).with_name("fasttext_process.py")

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers_training import OURS, SCRIPT, Ground, fasttext_lines, train_fasttext, train_ours
-from textcnn.benchmark.baselines import cut_words, linear_pipeline
+from benchmarks import peers_training
+from benchmarks.peers_training import OURS, WORDS, Ground, cut_words, fasttext_lines, train_fasttext, train_ours
+from textcnn.benchmark.baselines import linear_pipeline
 from textcnn.progress import Reporter
 
 WARM_UP = 1  # passes that are not timed: for what the system keeps of files, and compiled kernels
@@ -85,9 +86,9 @@ def _commands(ground: Ground, python: str | None, texts: Path, words: Path, repo
         if not fasttext.exists():
             lines = fasttext_lines(ground.folder / "train.fasttext", ground.train, ground.labels)
             train_fasttext(python, lines, fasttext, {})
-        start = [python, str(SCRIPT)]
-        commands["fasttext"] = [*start, "classify", str(fasttext), str(texts), str(rows)]
-        commands["fasttext, words cut before"] = [*start, "classify-lines", str(fasttext), str(words), str(rows)]
+        start = [python, str(peers_training.SCRIPT)]
+        commands["fasttext"] = [*start, "classify", str(fasttext), str(texts), str(rows), WORDS.pattern]
+        commands["fasttext, words cut before"] = [*start, "classify", str(fasttext), str(words), str(rows)]
     svm = ground.folder / "svm.pickle"
     if not svm.exists():
         reporter.say("training TF-IDF and a linear SVM, not timed")

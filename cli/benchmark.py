@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from textcnn.atomic import write_text
 from textcnn.benchmark.protocol import MIN_BATCHES, PHASES, QUICK, SpeedConfig
 from textcnn.config import describe
 from textcnn.errors import ConfigError
@@ -124,7 +125,7 @@ def _write(document: dict[str, Any], output: Path | None, plot: Path | None, tab
     if plot is not None:
         save_plot(document, plot)
     if table is not None:
-        table.write_text(to_markdown(document), encoding="utf-8")
+        write_text(table, to_markdown(document))
     for path in filter(None, (output, plot, table)):
         console.say(f"wrote {path}")
 

@@ -51,7 +51,7 @@ def test_an_unknown_name_lists_those_there_are():
         ({"license": "MIT"}, "'digits' cannot be used: unknown field 'license'; it has name, title,"),
         ({"task": "regression"}, "task must be one of single-label, multi-label, image, vectors, found 'regression'"),
         ({"title": 3}, "title must be str, found 3"),
-        ({"labels": "0"}, "labels must be list or int, found '0'"),
+        ({"labels": "0"}, "labels must be a list of str or int, found '0'"),
         ({"source": [{"kind": "ftp"}]}, "kind of source must be one of package-folder, .*, found 'ftp'"),
         ({"source": [{"kind": "sklearn"}]}, "source sklearn: missing field 'loader'"),
         (

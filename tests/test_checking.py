@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textcnn.config import DataConfig
-from textcnn.datasets.checking import check
+from textcnn.datasets.checking import QUANTILES, check
 from textcnn.errors import DataError
 
 
@@ -74,6 +74,21 @@ def test_only_the_first_lines_of_a_finding_are_kept(tmp_path):
     report = check(save(tmp_path, "text,label\n" + "again and again,a\n" * 50))
     assert report.duplicates == 49
     assert report.lines["duplicates"] == [3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("我喜欢这部电影。", 8),
+        ("この映画はとても良い。", 11),
+        ("データ", 3),
+        ("정말 좋은 영화!", 4),
+        ("l’été", 1),
+        ("don't!", 2),
+    ],
+)
+def test_words_are_those_of_the_default_tokenizer_in_every_script(text, words):
+    assert check([{"text": text, "label": "a"}]).words == dict.fromkeys(QUANTILES, words)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["one two", "Two  one", "two one", "."]), st.sampled_from("ab")), min_size=1))

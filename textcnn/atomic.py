@@ -1,14 +1,17 @@
-"""Atomic file writing: a file is written under a temporary name in the same folder, then renamed over its target.
+"""Atomic writing: a file or a folder is written under a temporary name beside its target, then renamed over it.
 
 Pipes, devices and open descriptors such as ``/dev/stdout`` cannot be renamed over and are written directly.
 """
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import re
+import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +21,7 @@ from textcnn.errors import ArtifactError
 
 LOG = logging.getLogger("textcnn.atomic")
 PARTIAL = ".partial"  # suffix of the temporary file
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 _DESCRIPTORS = re.compile(r"/dev/(?:std(?P<name>out|err)|fd/(?P<number>\d+))|/proc/self/fd/(?P<same>\d+)")
 
 
@@ -103,6 +107,77 @@ def _is_kept(file: IO[Any]) -> bool:
         return os.fstat(file.fileno()).st_size > 0
     except (OSError, ValueError):
         return False
+
+
+def put_file(new: str | Path, target: str | Path) -> None:
+    """Rename a complete file over another one, which a crash of the machine does not undo or leave empty.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    _sync(new)
+    os.replace(new, target)
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        _sync(os.path.dirname(os.path.abspath(target)))
+
+
+def _sync(path: str | Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def temporary_beside(folder: Path) -> Iterator[Path]:
+    """Yield a new folder with the same parent, which is created if needed, and delete the folder at the end.
+
+    Raises:
+        OSError: the parent cannot be written.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        temporary.chmod(0o755)  # mkdtemp makes a folder that only its owner can read
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def previous_folder(folder: Path) -> Path:
+    """Return the path that the old folder is moved to for a moment, on systems that cannot swap two folders at once."""
+    return folder.with_name(f".{folder.name}.previous")
+
+
+def put_folder(new: Path, folder: Path) -> None:
+    """Move a folder of complete files over another one, which is deleted.
+
+    Raises:
+        OSError: it cannot be moved; the other one is as it was.
+    """
+    for path in new.iterdir():
+        _sync(path)  # a crash after the rename cannot leave empty files
+    previous = previous_folder(folder)
+    if not folder.exists():
+        new.rename(folder)
+    elif not _exchange(new, folder):
+        shutil.rmtree(previous, ignore_errors=True)
+        folder.rename(previous)
+        try:
+            new.rename(folder)
+        except OSError:
+            previous.rename(folder)
+            raise
+    shutil.rmtree(previous, ignore_errors=True)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Swap two folders in one atomic step; False where the system cannot (it can on most Linux file systems)."""
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if os.name == "posix" else None
+    if renameat2 is None:
+        return False
+    return bool(renameat2(_AT_FDCWD, bytes(first), _AT_FDCWD, bytes(second), _RENAME_EXCHANGE) == 0)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Checks of setting values against the types of dataclass fields, and conversion to and from JSON values."""
+"""Checks of values against the types of dataclass fields, and conversion to and from JSON values."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
 from textcnn.errors import ConfigError
@@ -66,6 +66,8 @@ def _has_type(hint: Any, value: Any) -> bool:
 
 def _is_a(kind: Any, value: Any) -> bool:
     origin, inner = typing.get_origin(kind) or kind, typing.get_args(kind)
+    if is_dataclass(origin) and isinstance(value, dict):
+        return True  # its own fields are checked by a call for it
     if not isinstance(value, origin) or (isinstance(value, bool) and origin in (int, float)):
         return False
     if isinstance(value, dict):
@@ -74,10 +76,16 @@ def _is_a(kind: Any, value: Any) -> bool:
 
 
 def _type_name(hint: Any) -> str:
-    names = {"NoneType": "none", "tuple[str, ...]": "a list of str"}
-    names |= {"dict[str, float]": "a table of float", "dict[str, typing.Any]": "a table"}
-    kinds = [str(kind) if typing.get_args(kind) else kind.__name__ for kind in _alternatives(hint)]
-    return " or ".join(names.get(kind, kind) for kind in kinds)
+    return " or ".join(map(_kind_name, _alternatives(hint)))
+
+
+def _kind_name(kind: Any) -> str:
+    origin, inner = typing.get_origin(kind) or kind, typing.get_args(kind)
+    if origin is tuple:
+        return f"a list of {_type_name(inner[0])}"
+    if inner:
+        return "a table" if inner[1] is Any else f"a table of {_type_name(inner[1])}"
+    return "none" if kind is types.NoneType else str(kind.__name__)
 
 
 def problems(section: Any) -> list[str]:
@@ -90,6 +98,22 @@ def problems(section: Any) -> list[str]:
             found.append(f"{f.name} must be {_type_name(hints[f.name])}, got {value!r}")
         elif f.metadata["check"] is not None and not f.metadata["check"](value):
             found.append(f"{f.name} must be {f.metadata['expected'] or f.metadata['doc']}, got {value!r}")
+    return found
+
+
+def mismatches(kind: type, values: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for every JSON value that is unknown to the dataclass ``kind``, absent, or of another type."""
+    hints, known = typing.get_type_hints(kind), {f.name: f for f in fields(kind)}
+    found = [f"unknown field {name!r}; it has {', '.join(known)}" for name in values if name not in known]
+    found += [
+        f"missing field {name!r}"
+        for name, f in known.items()
+        if name not in values and f.default is MISSING and f.default_factory is MISSING
+    ]
+    for name in [name for name in values if name in known]:
+        value = tuple(values[name]) if isinstance(values[name], list) else values[name]
+        if not _has_type(hints[name], value):
+            found.append(f"{name} must be {_type_name(hints[name])}, found {values[name]!r}")
     return found
 
 

@@ -288,3 +288,16 @@ def test_balanced_linear_models_answer_the_rare_label_more_often():
         for balanced in (False, True)
     ]
     assert recall[0] < 0.3 < recall[1]
+
+
+@pytest.mark.parametrize("name", ["svm", "logistic"])
+@pytest.mark.parametrize(("start", "good", "bad"), [("这部电影我觉得", "好", "坏"), ("この映画は", "良い", "悪い")])
+def test_linear_models_see_the_words_of_a_chinese_or_japanese_clause(name, start, good, bad):
+    others = "一二三四五六七八九十"
+
+    def rows(prefix, suffix):
+        texts = [f"{prefix}{start}{a}{word}{b}{suffix}" for a in others for b in others[:5] for word in (good, bad)]
+        return texts, [("good",), ("bad",)] * (len(texts) // 2)
+
+    train, test = rows("", ""), rows("他说", "了")  # no clause of the one is in the other
+    assert run_baseline(name, *train, *test, Labels(("bad", "good")))["test"]["accuracy"] == 1

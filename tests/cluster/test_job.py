@@ -56,6 +56,24 @@ def test_a_unit_is_not_done_twice(job, predictor, tmp_path):
     assert finished(job.output, units_of(job), "jsonl") == {}
 
 
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"counts": 3}, "counts must be a table of int, found 3"),
+        ({"problem": 3}, "problem must be str or none, found 3"),
+        ({"more": 1}, "unknown field 'more'; it has output, "),
+        ({}, "missing field 'unit'"),
+    ],
+)
+def test_a_damaged_result_of_a_unit_is_told(job, predictor, tmp_path, changes, problem):
+    unit = units_of(job)[0]
+    path = tmp_path / "out" / "_textcnn" / "done" / f"{do_unit(job, unit, predictor).output}.json"
+    saved = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**saved, **changes} if changes else {"output": saved["output"]}), encoding="utf-8")
+    with pytest.raises(DataError, match=rf"expected the result of a unit, found: {problem}.*; delete it"):
+        finished(job.output, [unit], "jsonl")
+
+
 def test_a_unit_that_kills_its_workers_is_left(job, predictor, monkeypatch):
     unit = units_of(job)[0]
     monkeypatch.setattr("textcnn.cluster.job.open_rows", lambda *_, **__: 1 / 0)  # the worker ends

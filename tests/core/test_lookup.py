@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from textcnn.core import lookup, lookup_numpy
-from textcnn.core.lookup_numpy import ACTIVATIONS, WIDE_UNIT
+from textcnn.core import lookup, lookup_numpy, units
+from textcnn.core.lookup_numpy import ACTIVATIONS
 
 pytestmark = pytest.mark.usefixtures("core")
 
@@ -194,10 +194,10 @@ def test_sums_of_rows_and_of_features_are_exact(ways, lengths):
         inside = range(offsets[b], offsets[b + 1])
         assert sums[b].tolist() == [1 + sum(int(whole[rows[n], c]) for n in inside) for c in range(3)]
         exact = [math.fsum(0.5 * float(floats[rows[n], c]) * float(weights[n]) for n in inside) for c in range(3)]
-        np.testing.assert_allclose((features[b] - 1) * WIDE_UNIT**2, exact, rtol=0, atol=1e-5)
+        np.testing.assert_allclose((features[b] - 1) * units.WIDE_UNIT**2, exact, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("weight", [-1e9, 1e9, math.inf, math.nan, 0.75 * WIDE_UNIT, 1.5 * WIDE_UNIT])
+@pytest.mark.parametrize("weight", [-1e9, 1e9, math.inf, math.nan, 0.75 * units.WIDE_UNIT, 1.5 * units.WIDE_UNIT])
 def test_weights_are_held_at_a_bound_and_halves_go_to_the_even_number(weight):
     found = []
     for twin in (lookup_numpy, lookup):
@@ -207,7 +207,7 @@ def test_weights_are_held_at_a_bound_and_halves_go_to_the_even_number(weight):
         found.append(int(out[0, 0]))
     assert found[0] == found[1]
     if weight == -1e9:
-        assert found[0] * WIDE_UNIT**2 == -lookup_numpy.LARGEST_WEIGHT
+        assert found[0] * units.WIDE_UNIT**2 == -units.LARGEST_WEIGHT
 
 
 @laws
@@ -280,3 +280,7 @@ def test_arrays_of_another_kind_or_shape_are_errors():
         lookup.pool(PRODUCTS, ROWS, OFFSETS[:0], STANDARD, APART, best)
     with pytest.raises(ValueError, match="fit together"):  # filters come in whole vectors
         lookup.pool(PRODUCTS[:, :, :5].copy(), ROWS, OFFSETS, STANDARD, APART, np.zeros((2, 3, 5), np.float32))
+
+
+def test_units_of_the_n_gram_branch_and_of_logits_are_whole_bits_apart():
+    assert units.WIDE_UNIT**2 * 2**units.WIDE_SHIFT == units.UNIT

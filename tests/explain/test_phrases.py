@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from one_layer_models import OPTIONS, TRAIN, make
 
 from textcnn.core.lookup_numpy import activate
-from textcnn.core.type_rows_numpy import UNIT
+from textcnn.core.units import UNIT
 from textcnn.errors import ConfigError
 from textcnn.explain.attribution import winning_ngrams
 from textcnn.explain.blinding import write_blinded

@@ -5,12 +5,14 @@ import re
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from textcnn import atomic
+from textcnn.atomic import previous_folder
 from textcnn.errors import ArtifactError
-from textcnn.folder import model_folder as module
-from textcnn.folder.model_folder import previous_folder, replaced_folder, require_writable
+from textcnn.folder.model_folder import replaced_folder, require_writable
 
 
 def write(folder, content="new"):
@@ -26,7 +28,7 @@ def content(folder):
 def way(request, monkeypatch):
     """Systems that exchange two folders in one step, and systems that do not."""
     if request.param == "rename":
-        monkeypatch.setattr(module, "_exchange", lambda first, second: False)
+        monkeypatch.setattr(atomic, "_exchange", lambda first, second: False)
     return request.param
 
 
@@ -70,7 +72,7 @@ def test_a_failure_leaves_the_old_folder_whole(tmp_path, error, way):
 
 
 def test_a_failure_of_the_last_step_gives_the_old_folder_back(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_exchange", lambda first, second: False)
+    monkeypatch.setattr(atomic, "_exchange", lambda first, second: False)
     write(tmp_path / "model", "old")
     rename = type(tmp_path).rename
 
@@ -132,7 +134,7 @@ def test_the_working_folder_is_replaced_only_if_it_is_empty(tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     (tmp_path / "train.csv").touch()
     with pytest.raises(ArtifactError, match=r"found one that holds 'train.csv'"):
-        require_writable(module.Path("."))
+        require_writable(Path("."))
 
 
 @pytest.mark.parametrize("mode", [0o500, 0o000])
@@ -156,7 +158,7 @@ def test_a_place_without_permission(tmp_path, mode, name):
 
 def test_a_place_that_cannot_be_written_at_all():
     with pytest.raises(ArtifactError, match=r"cannot write a model to '/proc/model': .*; choose another -o"):
-        require_writable(module.Path("/proc/model"))
+        require_writable(Path("/proc/model"))
 
 
 def test_asking_leaves_nothing_behind(tmp_path):

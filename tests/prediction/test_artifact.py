@@ -16,8 +16,8 @@ import torch
 from model_folders import files
 
 import textcnn
+from textcnn import atomic
 from textcnn.errors import ArtifactError
-from textcnn.folder import model_folder as folder_module
 from textcnn.folder.model_folder import CARD, CONFIG, FILES, TIMING, TOKENIZER, TRAINING, WEIGHTS
 from textcnn.labels import Labels
 from textcnn.models.base import logits_of
@@ -155,16 +155,16 @@ def test_no_folder(tmp_path):
 
 def test_only_the_previous_folder_is_there(saved, monkeypatch):
     """The moment between two renames, where folders cannot be exchanged in one step."""
-    saved.rename(folder_module.previous_folder(saved))
+    saved.rename(atomic.previous_folder(saved))
     with pytest.raises(
         ArtifactError, match=r"found none; an interrupted save left the previous model in '.*/\.model\.previous'$"
     ):
         textcnn.load(saved)
-    assert textcnn.load(folder_module.previous_folder(saved)).predict(["good"])
+    assert textcnn.load(atomic.previous_folder(saved)).predict(["good"])
 
 
 def test_without_an_exchange_of_folders_a_save_works_too(saved, make_text, monkeypatch):
-    monkeypatch.setattr(folder_module, "_exchange", lambda first, second: False)
+    monkeypatch.setattr(atomic, "_exchange", lambda first, second: False)
     make_text("other", "labels").save(saved)
     assert load_artifact(saved).labels.names == ("other", "labels")
     assert os.listdir(saved.parent) == ["model"]

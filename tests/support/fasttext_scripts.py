@@ -9,7 +9,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
-from textcnn.benchmark.baselines import cut_words
+from textcnn.benchmark.baselines import joined_words
 
 HAS_FASTTEXT = "TEXTCNN_PEERS_PYTHON" in os.environ or find_spec("fasttext") is not None
 THEIRS, OURS = "import fasttext", "import textcnn.compat.fasttext as fasttext"
@@ -51,9 +51,9 @@ def run_script(script, imported, folder, *arguments):
 def write_lines(path, rows):
     """Write ``(labels, text)`` as fastText's tutorials do: words in lower case, parted from punctuation."""
     with path.open("w", encoding="utf-8") as file:
-        for labels, text in rows:
+        for (labels, _), words in zip(rows, joined_words(text for _, text in rows), strict=True):
             marks = " ".join("__label__" + "_".join(label.split()) for label in labels)
-            file.write(f"{marks} {cut_words(text)}\n")
+            file.write(f"{marks} {words}\n")
     return path
 
 

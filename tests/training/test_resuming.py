@@ -121,17 +121,18 @@ def test_half_precision_goes_on_too(tmp_path):
     assert_same(whole, train(tmp_path, "kim", resume=True, amp="bf16")[0])
 
 
-@pytest.mark.parametrize("stopped_in", ["_checksum", "_sync_folder"])
+@pytest.mark.parametrize("stopped_in", ["_checksum", "put_file"])
 def test_an_interrupt_in_the_middle_of_a_write_leaves_two_whole_files(tmp_path, monkeypatch, stopped_in):
     real, calls = getattr(checkpoints, stopped_in), []
 
-    def interrupted_at_the_fourth(path):
-        calls.append(path)
+    def interrupted_after_the_fourth(*arguments):
+        calls.append(arguments)
+        found = real(*arguments)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return real(path)
+        return found
 
-    monkeypatch.setattr(checkpoints, stopped_in, interrupted_at_the_fourth)
+    monkeypatch.setattr(checkpoints, stopped_in, interrupted_after_the_fourth)
     _, fit = train(tmp_path, "kim")
     assert fit.stopped == "interrupted"
     left = sorted(path.name for path in tmp_path.iterdir())

@@ -1,7 +1,9 @@
 import gzip
 import io
 import json
+import struct
 import time
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -249,6 +251,18 @@ def test_an_npz_whose_words_are_none(tmp_path, words, message):
     (tmp_path / "v.npz").write_bytes(npz_of({"words.npy": words, "vectors.npy": VECTORS}))
     with pytest.raises(DataError, match=rf"v.npz: {message}"):
         read_vectors(tmp_path / "v.npz", ["a"])
+
+
+def test_a_header_of_any_length_takes_no_memory(tmp_path):
+    header = b"\x93NUMPY\x02\x00" + struct.pack("<I", 2**26) + b" " * 2**26  # packed, 65 kB
+    (tmp_path / "v.npz").write_bytes(npz_of({"words.npy": header, "vectors.npy": VECTORS}))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=r"v.npz: expected an npz file of word vectors: "):
+            read_vectors(tmp_path / "v.npz", ["a"])
+        assert tracemalloc.get_traced_memory()[1] < 2**23
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("how", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])

@@ -6,11 +6,10 @@ import importlib.util
 import json
 import os
 import random
-import re
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,10 @@ from textcnn.errors import ConfigError, MissingExtraError
 from textcnn.evaluation.calibration import DEFAULT_THRESHOLD, Floats, fit_thresholds
 from textcnn.evaluation.metrics import score
 from textcnn.labels import Labels
+from textcnn.tokenization.words import words_of
 from textcnn.training.sampler import stratified_split
 
 PYTHON_VARIABLE = "TEXTCNN_PEERS_PYTHON"  # environment variable with an interpreter that has fastText
-WORDS = re.compile(r"\w+(?:'\w+)?|[^\w\s]")
 # Bigrams and 25 epochs, otherwise fastText's defaults; the learning rate is the best of RATES on held-out rows.
 SETTINGS: Mapping[str, Any] = {"wordNgrams": 2, "epoch": 25, "dim": 100, "seed": 0}
 RATES = (0.1, 0.5, 1.0)
@@ -46,7 +45,7 @@ def run_fasttext(
     """
     python, order = interpreter(), shuffled_rows(len(texts))
     truth = [truth[i] for i in order]
-    lines, test_lines = [cut_words(texts[i]) for i in order], [cut_words(text) for text in test_texts]
+    lines, test_lines = joined_words(texts[i] for i in order), joined_words(test_texts)
     kept, dev = stratified_split(list(truth), HELD_OUT, seed=0)
     metric = "micro_f1" if labels.multi_label else "accuracy"
     began = time.perf_counter()
@@ -121,14 +120,15 @@ def _predict(
     return decisions
 
 
-def cut_words(text: str) -> str:
-    """Return the text as words separated by blanks, tokenized as for the linear baselines, without line ends."""
-    return " ".join(WORDS.findall(text.lower()))
+def joined_words(texts: Iterable[str]) -> list[str]:
+    """Return the words of each text by the default tokenizer, separated by blanks, as fastText reads them."""
+    return [" ".join(words) for words in words_of(texts)]
 
 
 COSTS = (0.1, 1.0, 10.0)
 
-# The features and the linear model of each baseline; words are lower-cased uni- and bigrams with sublinear counts.
+# The features and the linear model of each baseline: uni- and bigrams of the default tokenizer's words, or characters,
+# with sublinear counts.
 BASELINES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "svm": (("words",), "svm"),
     "logistic": (("words",), "logistic"),
@@ -203,10 +203,14 @@ def linear_pipeline(features: Sequence[str], kind: str, cost: float, labels: Lab
     from sklearn.linear_model import LogisticRegression
     from sklearn.multiclass import OneVsRestClassifier
     from sklearn.pipeline import make_pipeline, make_union
+    from sklearn.preprocessing import FunctionTransformer
     from sklearn.svm import LinearSVC
 
+    of_words = TfidfVectorizer(  # of lists of words: a call of the tokenizer for each text would be slow
+        tokenizer=list, token_pattern=None, lowercase=False, ngram_range=(1, 2), sublinear_tf=True
+    )
     vectorizers = {
-        "words": TfidfVectorizer(token_pattern=WORDS.pattern, ngram_range=(1, 2), sublinear_tf=True),
+        "words": make_pipeline(FunctionTransformer(words_of), of_words),
         "char_wb": TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True),
     }
     weight = "balanced" if balanced else None

@@ -13,6 +13,7 @@ import torch
 
 from textcnn.benchmark.protocol import BASELINES, REFERENCE, TOLERANCE, SpeedConfig
 from textcnn.config import Config, DataConfig, ModelConfig, TextConfig, TrainingConfig
+from textcnn.config_types import jsonable
 from textcnn.core.training import Trainer as CoreTrainer
 from textcnn.core.training_inputs import Corpus
 from textcnn.errors import ConfigError, DataError
@@ -292,4 +293,4 @@ def _entry(name: str, config: ModelConfig, num_types: int, labels: Labels) -> En
 def _settings(config: ModelConfig) -> dict[str, Any]:
     """Return all settings of the encoder, including defaults, as JSON values."""
     settings = {**registry.settings_of("text", config.architecture), **config.settings}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
+    return dict(jsonable(settings))

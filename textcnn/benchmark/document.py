@@ -20,6 +20,7 @@ import torch
 
 import textcnn
 from textcnn import core
+from textcnn.atomic import write_text
 from textcnn.benchmark.protocol import REFERENCE
 from textcnn.errors import DataError
 from textcnn.evaluation.intervals import CONFIDENCE, RESAMPLES
@@ -136,7 +137,11 @@ Cell = Mapping[str, Any]
 
 def write_document(document: Mapping[str, Any], path: Path) -> None:
     """Write the document as indented JSON."""
-    path.write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    path.write_text(_as_text(document), encoding="utf-8")
+
+
+def _as_text(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -215,9 +220,7 @@ class FinishedRuns:
         if name not in self._runs:
             self._runs[name] = measure(*arguments)
             if self._path is not None:
-                temporary = self._path.with_name(self._path.name + ".new")
-                write_document({"settings": self._settings, "runs": self._runs}, temporary)
-                os.replace(temporary, self._path)
+                write_text(self._path, _as_text({"settings": self._settings, "runs": self._runs}))
         return self._runs[name]
 
     def write(self, document: Mapping[str, Any]) -> None:

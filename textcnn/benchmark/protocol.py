@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from textcnn.config import option
+from textcnn.config_types import jsonable, problems
 from textcnn.errors import ConfigError
 
 REFERENCE = "kim"
@@ -129,14 +130,8 @@ class SpeedConfig:
     )
 
     def __post_init__(self) -> None:
-        values = {f: getattr(self, f.name) for f in fields(self)}
-        problems = [
-            f"{f.name} must be {f.metadata['expected']}, got {value!r}"
-            for f, value in values.items()
-            if not f.metadata["check"](value)
-        ]
-        if problems:
-            raise ConfigError(problems)
+        if found := problems(self):
+            raise ConfigError(found)
 
     @property
     def epoch_baselines(self) -> tuple[str, ...]:
@@ -146,8 +141,7 @@ class SpeedConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings and the rules as JSON values."""
-        values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-        return {"reference": REFERENCE, **values, "min_batches": MIN_BATCHES, "rules": RULES}
+        return {"reference": REFERENCE, **jsonable(asdict(self)), "min_batches": MIN_BATCHES, "rules": RULES}
 
 
 QUICK = SpeedConfig(

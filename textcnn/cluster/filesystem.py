@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from pyarrow import fs
 
+from textcnn.atomic import put_file
 from textcnn.errors import DataError
 from textcnn.reading.table import one_line
 
@@ -131,7 +132,7 @@ class Place:
         try:
             if self._is_local:
                 fill(unfinished)
-                self._asked(lambda: _rename(unfinished, final))
+                self._asked(lambda: put_file(unfinished, final))
             else:
                 with tempfile.TemporaryDirectory(prefix="textcnn-") as folder:
                     own = str(Path(folder, PurePosixPath(name).name))
@@ -197,16 +198,3 @@ def _of_fsspec(uri: str) -> tuple[Any, str]:
 
     filesystem, root = url_to_fs(uri.removeprefix(_FSSPEC))
     return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), root
-
-
-def _rename(unfinished: str, final: str) -> None:
-    """Rename a file after flushing its bytes to disk, and flush the folder, so that a crash loses neither."""
-    with open(unfinished, "rb") as file:
-        os.fsync(file.fileno())
-    os.replace(unfinished, final)
-    if os.name == "posix":
-        folder = os.open(os.path.dirname(final), os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

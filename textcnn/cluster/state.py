@@ -15,6 +15,7 @@ from typing import Any
 
 from textcnn.cluster.filesystem import OWN, UNFINISHED, Place
 from textcnn.cluster.units import Unit
+from textcnn.config_types import mismatches
 from textcnn.errors import ConfigError, DataError
 
 _RUN = f"{OWN}/run.json"
@@ -96,7 +97,10 @@ def read_done(place: Place, output: str) -> Done:
     Raises:
         DataError: the result cannot be read.
     """
-    return Done(**_read(place, f"{_DONE}/{output}.json"))
+    saved = _read(place, name := f"{_DONE}/{output}.json")
+    if found := mismatches(Done, saved):
+        raise DataError(f"expected the result of a unit, found: {'; '.join(found)}; delete it", path=place.shown(name))
+    return Done(**saved)
 
 
 def is_done(place: Place, output: str) -> bool:

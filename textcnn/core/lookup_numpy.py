@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from textcnn.core.units import LARGEST_WEIGHT, WIDE_UNIT
+
 Integers = npt.NDArray[np.int64]
 Array = npt.NDArray[Any]
 
-WIDE_UNIT = 2.0**-24  # of the weights and of the table; a product has its square
-LARGEST_WEIGHT = 2.0**14  # so that a product of both stays far inside 64 bits
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "identity")  # in the order of the core's numbers
 LEAK = np.float32(0.01)  # of `leaky_relu`, as torch.nn.LeakyReLU has it
 _STRETCH = 256  # windows at once: bounds the memory of a long text

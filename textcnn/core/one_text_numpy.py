@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.core.lookup_numpy import Array, Integers, activate, whole_numbers, window_sums
-from textcnn.core.type_rows_numpy import UNIT
+from textcnn.core.units import UNIT, WIDE_SHIFT
 
 if TYPE_CHECKING:
     from textcnn.core.one_text import Memory, Weights
 
 MOST_TOKENS = 1024  # tokens of a text, at most
-_SHIFT = 12  # from the unit of the wide branch, 2^-48, to UNIT
 
 
 @dataclass
@@ -108,7 +107,7 @@ class OneText:
             if features is None:
                 return False
             terms = whole_numbers(own.table[features[0]] * np.float64(own.scale))
-            rest += np.add.reduce(terms * whole_numbers(features[1].astype(np.float64))[:, None], axis=0) >> _SHIFT
+            rest += np.add.reduce(terms * whole_numbers(features[1].astype(np.float64))[:, None], axis=0) >> WIDE_SHIFT
         self.rest[0] = rest
         return True
 

@@ -14,13 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.core.numeric import ExactProduct
+from textcnn.core.units import LARGEST, UNIT
 
 Array = npt.NDArray[Any]
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
-
-UNIT = 2.0**-36  # of the shares of the mean, and of integer logits
-LARGEST = 127  # of the whole numbers of a row
 
 
 @dataclass(frozen=True, eq=False)

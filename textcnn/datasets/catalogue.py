@@ -6,16 +6,16 @@ import importlib.resources
 import json
 import os
 import sys
-import tempfile
 import tomllib
-import types
-import typing
 import warnings
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from textcnn.atomic import put_folder, temporary_beside
+from textcnn.config_types import jsonable, mismatches
 from textcnn.datasets.checking import Report, check
 from textcnn.datasets.fetching import Debian, PackageFolder, Sdist, Sklearn, check_sha256, file_sha256
 from textcnn.datasets.sources import Hub, WheelVectors
@@ -66,18 +66,18 @@ class Card:
         Raises:
             DataError: fields are unknown, missing or wrong; the message lists all of them.
         """
-        problems = _problems(cls, saved)
+        problems = mismatches(cls, saved)
         if isinstance(saved.get("task"), str) and saved["task"] not in TASKS:
             problems.append(f"task must be one of {', '.join(TASKS)}, found {saved['task']!r}")
         sources = [dict(source) for source in saved.get("source", [])]
         kinds = [source.pop("kind", None) for source in sources]
         for kind, source in zip(kinds, sources, strict=True):
             if kind in _KINDS:
-                problems += _problems(_KINDS[kind], source, f"source {kind}: ")
+                problems += [f"source {kind}: {problem}" for problem in mismatches(_KINDS[kind], source)]
             else:
                 problems.append(f"kind of source must be one of {', '.join(_KINDS)}, found {kind!r}")
         for split, table in saved.get("splits", {}).items():
-            problems += _problems(Split, table, f"splits.{split}: ")
+            problems += [f"splits.{split}: {problem}" for problem in mismatches(Split, table)]
         if problems:
             raise DataError(f"the card {saved.get('name')!r} cannot be used: {'; '.join(problems)}")
         parts = {
@@ -88,37 +88,13 @@ class Card:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON values, each source with its kind."""
-        saved = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
-        saved["source"] = [{"kind": source.kind, **asdict(source)} for source in self.source]
-        return saved
+        sources = [{"kind": source.kind, **asdict(source)} for source in self.source]
+        return {**jsonable(asdict(self)), "source": jsonable(sources)}
 
 
 def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
     """Convert lists, which TOML has, to tuples."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-
-
-def _problems(kind: type, values: Mapping[str, Any], where: str = "") -> list[str]:
-    """Return descriptions of unknown fields, missing fields, and values of a wrong type for the class ``kind``."""
-    hints = typing.get_type_hints(kind)
-    known = {f.name: f for f in fields(kind)}
-    found = [f"{where}unknown field {name!r}; it has {', '.join(known)}" for name in values if name not in known]
-    found += [
-        f"{where}missing field {name!r}"
-        for name, f in known.items()
-        if name not in values and f.default is MISSING and f.default_factory is MISSING
-    ]
-    for name in [name for name in values if name in known]:
-        allowed = _plain_types(hints[name])
-        if not isinstance(_tuples(values)[name], allowed):
-            names = " or ".join("list" if kind is tuple else kind.__name__ for kind in allowed)
-            found.append(f"{where}{name} must be {names}, found {values[name]!r}")
-    return found
-
-
-def _plain_types(hint: Any) -> tuple[type, ...]:
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    return tuple(typing.get_origin(option) or option for option in options)
 
 
 __all__ = ["DEFAULT", "Card", "Report", "Split", "card", "cards", "check", "default_folder", "get"]
@@ -179,14 +155,12 @@ def get(name: str, folder: Path | None = None, *, seed: int = 0) -> Path:
     target = home / name
     if _holds(target, wanted, seed):
         return target
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        scratch = tempfile.TemporaryDirectory(prefix=f".{name}-", dir=home)
-    except OSError as err:
-        raise DataError(f"expected a folder to write to, found: {err.strerror}; give another one", path=home) from err
-    with scratch:  # on the same file system as the target, so that the final rename is atomic
-        fresh = Path(scratch.name, "fresh")
-        fresh.mkdir()
+    with ExitStack() as stack:
+        try:
+            fresh = stack.enter_context(temporary_beside(target))
+        except OSError as err:
+            problem = f"expected a folder to write to, found: {err.strerror}; give another one"
+            raise DataError(problem, path=home) from err
         rows = _fetch(wanted, fresh, seed)
         files = {path.name: file_sha256(path) for path in sorted(fresh.iterdir())}
         _compare(wanted, rows, files, seed)
@@ -194,9 +168,7 @@ def get(name: str, folder: Path | None = None, *, seed: int = 0) -> Path:
             json.dumps({"name": name, "seed": seed, "sha256": files}, indent=2) + "\n", "utf-8"
         )
         try:
-            if target.exists():
-                target.rename(Path(scratch.name, "previous"))
-            fresh.rename(target)
+            put_folder(fresh, target)
         except OSError as err:  # another process may have written it at the same time
             if not _holds(target, wanted, seed):
                 raise DataError(f"expected to put the data set there, found: {err.strerror}", path=target) from err

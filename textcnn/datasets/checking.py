@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import re
+from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from textcnn.config import DataConfig
+from textcnn.config_types import jsonable
+from textcnn.core.word_form import WordForm
 from textcnn.errors import DataError
 from textcnn.labels import Labels
 from textcnn.reading.cells import rare_labels, rare_sentence
 from textcnn.reading.labels import DistinctCells
 from textcnn.reading.messages import respelled
 from textcnn.reading.rows import open_rows
-from textcnn.splitting import fingerprint
+from textcnn.reading.statistics import conflicting_rows, fingerprints, repeated_rows
+from textcnn.tokenization.words import Words, slices, word_numbers
 
 SHOWN = 5
 QUANTILES = {"min": 0.0, "25%": 0.25, "50%": 0.5, "75%": 0.75, "95%": 0.95, "max": 1.0}
-_WORD = re.compile(r"\w")
-_TOKEN = re.compile(r"\w+(?:'\w+)?|[^\w\s]")
+_LETTER = re.compile(r"\w")
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Report:
         conflicts: the number of texts that occur with different labels.
         near_empty: the number of rows with fewer than 3 characters, or without a word character.
         near_twins: the pairs of labels that differ only by case or blanks.
-        words: quantiles of the length of a text, in words and punctuation marks.
+        words: quantiles of the length of a text, in words and punctuation marks of the default tokenizer.
         lines: the positions of the first few rows of each finding: line numbers of a text file, otherwise row numbers.
         notices: the notices of the reader, one sentence each.
     """
@@ -59,7 +64,7 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return dict(jsonable(asdict(self)))
 
 
 def check(data: Any, options: DataConfig | None = None) -> Report:
@@ -75,10 +80,18 @@ def check(data: Any, options: DataConfig | None = None) -> Report:
     """
     options = options or DataConfig()
     rows = open_rows(data, options, labels="optional")
-    counts, cells = _Counts(), DistinctCells()
-    for text, columns, line in rows.unread_labels():
-        counts.add(text, line, cells.append(rows.label_cells(columns), line))
-    if not counts.rows:
+    lines, near_empty, cells = array("q"), array("q"), DistinctCells()
+
+    def read() -> Iterator[str]:
+        for text, columns, line in rows.unread_labels():
+            cells.append(rows.label_cells(columns), line)
+            lines.append(line)
+            if len(text.strip()) < 3 or not _LETTER.search(text):
+                near_empty.append(line)
+            yield text
+
+    parts = [(fingerprints(part), word_numbers(part, Words(WordForm())).lengths) for part in slices(read())]
+    if not parts:
         raise DataError("expected rows to check, found none", path=rows.name)
     reader, guessed = rows.label_reader.decide(cells.seen, rows.asked)
     labels_of = cells.read(reader)
@@ -90,82 +103,31 @@ def check(data: Any, options: DataConfig | None = None) -> Report:
     if rows.label_columns:
         rows.notices["missing_labels"] = missing
     notices = rows.warnings()
-    conflicts = counts.conflicts(labels_of)
-    lines = {**counts.lines, "conflicts": [counts.first[text][0] for text in conflicts[:SHOWN]]}
     found = Labels(tuple(sorted(labels)), multi_label=bool(reader.form.multi_label))
     every = [labels_of[place] or () for place in cells.places]
+    texts, lengths = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    words = np.quantile(lengths, [*QUANTILES.values()], method="inverted_cdf").tolist()
+    filled = np.flatnonzero(texts != fingerprints([""]))
+    texts, lines_of = texts[filled], np.array(lines)[filled]
+    findings = {
+        "duplicates": lines_of[repeated_rows(texts)],
+        "near_empty": np.array(near_empty),
+        "conflicts": lines_of[conflicting_rows(texts, [every[row] or None for row in filled])],
+    }
     if (distinct := rare_labels(every)) and not options.allow_rare_labels:
         guessed.append(rare_sentence(rows, distinct, every))
     return Report(
         name=rows.name,
         source=rows.describe(),
-        rows=counts.rows,
+        rows=len(lines),
         multi_label=found.multi_label,
         labels=dict(sorted(labels.items(), key=lambda item: (-item[1], item[0]))),
         missing_labels=missing,
-        duplicates=counts.duplicates,
-        conflicts=len(conflicts),
-        near_empty=counts.near_empty,
+        duplicates=len(findings["duplicates"]),
+        conflicts=len(findings["conflicts"]),
+        near_empty=len(near_empty),
         near_twins=tuple(found.near_twins()),
-        words=_quantiles(counts.lengths),
-        lines={finding: numbers for finding, numbers in lines.items() if numbers},
+        words=dict(zip(QUANTILES, words, strict=True)),
+        lines={finding: numbers[:SHOWN].tolist() for finding, numbers in findings.items() if len(numbers)},
         notices=(*notices, *guessed, *respelled(reader.spellings)),
     )
-
-
-class _Counts:
-    """The counts of one pass; their memory grows with the number of distinct texts and label cells, not lengths."""
-
-    def __init__(self) -> None:
-        self.rows = self.duplicates = self.near_empty = 0
-        self.lengths: Counter[int] = Counter()
-        self.first: dict[bytes, tuple[int, int]] = {}
-        self.also: dict[bytes, set[int]] = {}
-        self.lines: dict[str, list[int]] = {}
-
-    def add(self, text: str, line: int, cells: int) -> None:
-        """Count one row; ``cells`` is the index of its label cells among the distinct ones."""
-        self.rows += 1
-        self.lengths[len(_TOKEN.findall(text))] += 1
-        if len(text.strip()) < 3 or not _WORD.search(text):
-            self.near_empty += 1
-            self._remember("near_empty", line)
-        if text.strip():
-            self._compare(fingerprint(text), line, cells)
-
-    def _compare(self, text: bytes, line: int, cells: int) -> None:
-        if text not in self.first:
-            self.first[text] = (line, cells)
-            return
-        self.duplicates += 1
-        self._remember("duplicates", line)
-        if cells != self.first[text][1]:
-            self.also.setdefault(text, set()).add(cells)
-
-    def _remember(self, finding: str, line: int) -> None:
-        lines = self.lines.setdefault(finding, [])
-        if len(lines) < SHOWN:
-            lines.append(line)
-
-    def conflicts(self, labels_of: Sequence[tuple[str, ...] | None]) -> list[bytes]:
-        """Return the texts that occur with different labels; rows without a label do not count."""
-        found = []
-        for text, others in self.also.items():
-            labels = {frozenset(labels_of[each] or ()) for each in (self.first[text][1], *others)} - {frozenset()}
-            if len(labels) > 1:
-                found.append(text)
-        return sorted(found, key=lambda text: self.first[text][0])
-
-
-def _quantiles(lengths: Counter[int]) -> dict[str, int]:
-    """Return the quantiles of the lengths: for each share, the smallest length that this share does not exceed."""
-    total = sum(lengths.values())
-    found = {}
-    for name, share in QUANTILES.items():
-        below = 0
-        for length in sorted(lengths):
-            below += lengths[length]
-            if below >= share * total:
-                found[name] = length
-                break
-    return found

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn import core
-from textcnn.core.lookup_numpy import WIDE_UNIT, activate
-from textcnn.core.type_rows_numpy import UNIT
+from textcnn.core.lookup_numpy import activate
+from textcnn.core.units import UNIT, WIDE_UNIT
 from textcnn.errors import ConfigError
 from textcnn.runtime.filters import Doubles
 from textcnn.runtime.lookup import LookupModel

@@ -18,7 +18,7 @@ from textcnn.folder.training_rows import OutOfFold
 from textcnn.labels import Labels
 from textcnn.prediction.predictor import Predictor
 from textcnn.reading.rows import Examples
-from textcnn.reading.statistics import NearDuplicate, count_conflicts, digest, fingerprints, near_duplicates
+from textcnn.reading.statistics import NearDuplicate, conflicting_rows, digest, fingerprints, near_duplicates
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def audit(
         None if folds is None else rank_rows(both or folds, labels, examples.labels),
         reason,
         both is not None,
-        count_conflicts(fingerprints(examples.texts), examples.labels),
+        len(conflicting_rows(fingerprints(examples.texts), examples.labels)),
         find_shortcuts(predictor, examples.texts, examples.labels, **limits),
         None if test is None else len(test),
         [] if test is None else near_duplicates(examples.texts, test, similarity),

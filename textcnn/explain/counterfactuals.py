@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.core.type_rows_numpy import UNIT
+from textcnn.core.units import UNIT
 from textcnn.explain.attribution import check_exact
 from textcnn.runtime.filters import Doubles, FloatFilters
 from textcnn.runtime.lookup import LookupModel

@@ -8,8 +8,7 @@ from typing import NotRequired, TypedDict
 import numpy as np
 
 from textcnn import core
-from textcnn.core.lookup_numpy import WIDE_UNIT
-from textcnn.core.type_rows_numpy import UNIT
+from textcnn.core.units import UNIT, WIDE_UNIT
 from textcnn.explain.attribution import MEAN, WIDE, Integers, Reasons, Terms
 from textcnn.labels import Labels
 from textcnn.runtime.filters import Doubles

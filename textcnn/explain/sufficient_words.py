@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn import core
-from textcnn.core.lookup_numpy import WIDE_UNIT
-from textcnn.core.type_rows_numpy import UNIT
+from textcnn.core.units import UNIT, WIDE_SHIFT
 from textcnn.errors import ConfigError
 from textcnn.evaluation.calibration import Floats, decide, probabilities
 from textcnn.explain.attribution import WIDE, Winners, check_exact, reasons
@@ -64,7 +63,6 @@ class Decision:
 Array = npt.NDArray[Any]
 
 TOKENS = 100_000  # tokens of the variants that are computed together
-_SHIFT = round(np.log2(UNIT / WIDE_UNIT**2))  # from the wide branch's unit to that of the logits
 PREFIXES = 64  # prefixes of the list of ranked n-grams that are tried at once
 
 
@@ -199,7 +197,7 @@ class Blanked:
         sums = np.zeros((len(shown), model.num_labels), np.int64)
         if len(model.features.keys):
             self._kernels.add_features(model.table, model.scale, wide.rows, wide.weights, wide.offsets, sums)
-        return np.asarray(sums >> _SHIFT, np.int64)
+        return np.asarray(sums >> WIDE_SHIFT, np.int64)
 
 
 def _shortened(rows: Array, shown: Booleans) -> Ragged:

@@ -24,6 +24,7 @@ from textcnn.evaluation.metrics import score
 from textcnn.runtime.cache import BLOCK
 from textcnn.runtime.filters import FilterWeights
 from textcnn.runtime.lookup import LookupModel
+from textcnn.runtime.scores import threshold_logits
 from textcnn.tokenization.lexicon import Unseen
 from textcnn.tokenization.pipeline import EncodedTexts
 
@@ -182,7 +183,7 @@ def measured(
         sum(one != other for one, other in zip(*labels, strict=True)),
         float(np.abs(logits[0] - logits[1]).max()),
         int(whole.sum()),
-        int((whole & _settled(before, logits[0], bound.of(num_features(encoded)))).sum()),
+        int((whole & settled(before, logits[0], bound.of(num_features(encoded)))).sum()),
     )
 
 
@@ -208,12 +209,10 @@ def _all_of(marks: npt.NDArray[np.bool_], offsets: npt.NDArray[np.int64]) -> npt
     return np.asarray(sums[offsets[1:]] == sums[offsets[:-1]])
 
 
-def _settled(model: LookupModel, logits: Floats, moves: Floats) -> npt.NDArray[np.bool_]:
+def settled(model: LookupModel, logits: Floats, moves: Floats) -> npt.NDArray[np.bool_]:
     """Return which texts keep their labels if no logit ``(B, C)`` changes by more than ``moves``."""
     if model.labels.multi_label:
-        shares = np.asarray(model.own_thresholds, np.float64)
-        with np.errstate(divide="ignore"):
-            limits = (np.log(shares) - np.log1p(-shares)) * model.temperature
+        limits = threshold_logits(model.own_thresholds, model.temperature)
         return np.asarray((np.abs(logits - limits) > moves).all(axis=1))
     rows, top = np.arange(len(logits)), logits.argmax(axis=1)
     margins = logits[rows, top, None] - logits - moves - moves[rows, top, None]

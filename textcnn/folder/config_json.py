@@ -9,9 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from textcnn.atomic import previous_folder
 from textcnn.config import Config, ModelConfig
 from textcnn.errors import ArtifactError, ConfigError
-from textcnn.folder.model_folder import CONFIG, TIMING, TOKENIZER, TRAINING, WEIGHTS, previous_folder
+from textcnn.folder.model_folder import CONFIG, TIMING, TOKENIZER, TRAINING, WEIGHTS
 from textcnn.folder.tensors import STORAGES, unpacked
 from textcnn.labels import MULTI_LABEL, SINGLE_LABEL
 from textcnn.reading.schema import is_reading

@@ -13,10 +13,10 @@ import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
+from textcnn.core.units import LARGEST
 from textcnn.errors import ArtifactError
 
 STORAGES = ("float32", "float16", "int8")
-LARGEST = 127
 WHOLE, SCALE = ".int8", ".int8_scale"
 _LIMIT = float(np.finfo(np.float16).max)
 # Tensors that stay float32: a head has only one row per label, and its rounding errors are not averaged out.

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.errors import DataError, import_extra
-from textcnn.reading.compression import DAMAGE, MOST_INFLATION, checked_member, npy_header
+from textcnn.reading.compression import DAMAGE, MOST_INFLATION, open_array
 from textcnn.reading.table import one_line
 
 # Pixels are in memory as a whole. Pictures never pack so well, but a few of them may be blank.
@@ -93,11 +93,8 @@ def write_idx(path: str | Path, array: npt.NDArray[np.uint8]) -> None:
 
 def _npy(archive: zipfile.ZipFile, member: str, path: Path) -> npt.NDArray[Any]:
     """Read one array of an npz, checking its header against its size before memory is allocated."""
-    info = checked_member(archive, member, path)
-    _check_inflation(info.file_size, info.compress_size, member, path)
-    with archive.open(info) as stream:
-        shape, _, dtype = npy_header(stream, member, path)
-        found = info.file_size - stream.tell()
+    stream, found, packed, shape, _, dtype = open_array(archive, member, path)
+    _check_inflation(found, packed, member, path)
     if dtype.hasobject:
         raise DataError(f"expected numbers or strings in {member!r}, found Python objects (a pickle)", path=path)
     if not dtype.itemsize:  # any number of nothing has no bytes
@@ -105,7 +102,8 @@ def _npy(archive: zipfile.ZipFile, member: str, path: Path) -> npt.NDArray[Any]:
     expected = dtype.itemsize * math.prod(shape)
     if expected != found:
         raise DataError(f"expected {expected} bytes in {member!r} for its shape {shape!r}, found {found}", path=path)
-    with archive.open(info) as stream:
+    stream.seek(0)  # numpy reads the header too
+    with stream:
         return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
 
 

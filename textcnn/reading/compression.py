@@ -238,11 +238,31 @@ UNPACKING_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZi
 DAMAGE = (*UNPACKING_ERRORS, struct.error, ValueError, KeyError, RuntimeError, OverflowError, MemoryError)
 
 
-def checked_member(archive: zipfile.ZipFile, member: str, path: str | Path) -> zipfile.ZipInfo:
-    """Return an archive member after checking that its directory size is plausible.
+_LONGEST_HEADER = 2**16  # bytes; numpy refuses 10,000, after it has read them all
+
+
+class StoredArray(NamedTuple):
+    """An array of an npz archive whose header has been read.
+
+    Attributes:
+        stream: its entries, ``size`` bytes.
+        packed: their size in the archive, with the header.
+        is_fortran: whether columns are stored one after the other, not rows.
+    """
+
+    stream: IO[bytes]
+    size: int
+    packed: int
+    shape: tuple[int, ...]
+    is_fortran: bool
+    dtype: np.dtype[Any]
+
+
+def open_array(archive: zipfile.ZipFile, member: str, path: str | Path) -> StoredArray:
+    """Open an array after checking that the size in the archive's directory is plausible.
 
     Raises:
-        DataError: it cannot, or is packed in a way that numpy never packs.
+        DataError: it is not, the header is damaged, or the member is packed in a way that numpy never packs.
     """
     info = archive.getinfo(member)
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -251,24 +271,18 @@ def checked_member(archive: zipfile.ZipFile, member: str, path: str | Path) -> z
     whole = archive.fp.seek(0, os.SEEK_END)
     if info.compress_size > whole or info.file_size > MOST_INFLATION * info.compress_size:
         raise DataError(f"expected {member!r} to hold data, found a size of {info.file_size} that it cannot", path=path)
-    return info
-
-
-def npy_header(stream: IO[bytes], member: str, path: str | Path) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Read the header of an array: shape, whether it is column-major, and dtype.
-
-    Raises:
-        DataError: a header of another form.
-    """
+    stream = archive.open(info)
+    head = io.BytesIO(stream.read(_LONGEST_HEADER))
     try:
-        version = np.lib.format.read_magic(stream)
+        version = np.lib.format.read_magic(head)
         if version not in ((1, 0), (2, 0)):
             raise DataError(f"expected npy format 1.0 or 2.0 in {member!r}, found {version!r}", path=path)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, is_fortran, dtype = read(stream)
+        header = read(head)
     except (SyntaxError, TypeError, tokenize.TokenError, RecursionError, MemoryError) as err:  # of Python's own parser
         raise DataError(f"expected an npy header in {member!r}, found {one_line(err)}", path=path) from err
-    return shape, is_fortran, dtype
+    stream.seek(head.tell())
+    return StoredArray(stream, info.file_size - head.tell(), info.compress_size, *header)
 
 
 def strings(array: npt.NDArray[Any], member: str, path: str | Path) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from textcnn.config_types import jsonable
+from textcnn.config_types import jsonable, mismatches
 from textcnn.labels import MULTI_LABEL
 
 
@@ -69,11 +69,5 @@ def is_reading(value: Any) -> bool:
     columns = [value["text_columns"], value["label_columns"]]
     lists = all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in columns)
     form = value["labels"]
-    kinds = {"separator": str, "vector": int}
-    return (
-        lists
-        and isinstance(form, dict)
-        and set(form) == {field.name for field in fields(LabelForm)}
-        and all(isinstance(form[name], kind) and form[name] is not True for name, kind in kinds.items())
-        and all(form[name] in (True, False, None) for name in set(form) - set(kinds))
-    )
+    every = {field.name for field in fields(LabelForm)}
+    return lists and isinstance(form, dict) and set(form) == every and not mismatches(LabelForm, form)

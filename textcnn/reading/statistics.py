@@ -90,6 +90,7 @@ def frequent_unknown(inputs: TextPipeline, encoded: EncodedTexts, most: int) -> 
 
 
 Fingerprints = npt.NDArray[np.uint64]
+Integers = npt.NDArray[np.int64]
 
 
 def fingerprints(texts: Iterable[str]) -> Fingerprints:
@@ -103,14 +104,22 @@ def _folded(text: str) -> str:
     return text if text.isascii() else " ".join(text.split()).casefold()
 
 
-def count_conflicts(texts: Fingerprints, labels: Sequence[tuple[str, ...]]) -> int:
-    """Count the distinct texts that occur with more than one label (or set of labels)."""
+def repeated_rows(texts: Fingerprints) -> Integers:
+    """Return the rows whose text an earlier row has, ascending."""
+    return np.setdiff1d(np.arange(len(texts)), np.unique(texts, return_index=True)[1], assume_unique=True)
+
+
+def conflicting_rows(texts: Fingerprints, labels: Sequence[tuple[str, ...] | None]) -> Integers:
+    """Return the first row of each text that occurs with more than one set of labels; none of a row do not count."""
     code: dict[frozenset[str], int] = {}
-    codes = np.fromiter((code.setdefault(frozenset(row), len(code)) for row in labels), np.int64, len(labels))
+    codes = np.fromiter(
+        (-1 if row is None else code.setdefault(frozenset(row), len(code)) for row in labels), np.int64, len(labels)
+    )
     order = np.lexsort((codes, texts))
-    texts, codes = texts[order], codes[order]
-    conflicting = (texts[1:] == texts[:-1]) & (codes[1:] != codes[:-1])
-    return len(np.unique(texts[1:][conflicting]))
+    same_text, codes = texts[order][1:] == texts[order][:-1], codes[order]
+    conflicting = texts[order][1:][same_text & (codes[1:] != codes[:-1]) & (codes[:-1] >= 0)]
+    distinct, first = np.unique(texts, return_index=True)
+    return np.sort(first[np.isin(distinct, conflicting)])
 
 
 def count_shared(texts: Fingerprints, others: Fingerprints) -> int:
@@ -128,9 +137,6 @@ def digest(
     if weights is not None:
         found.update(weights.tobytes())
     return found.hexdigest()
-
-
-Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

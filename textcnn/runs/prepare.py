@@ -19,7 +19,7 @@ from textcnn.reading.messages import counted
 from textcnn.reading.rows import Examples, read_examples
 from textcnn.reading.schema import Schema
 from textcnn.reading.statistics import (
-    count_conflicts,
+    conflicting_rows,
     count_shared,
     digest,
     expected_unknown,
@@ -211,7 +211,7 @@ def _hold_out(
 
 def _warn_of_copies(train: Examples, others: dict[str, Examples | None], reporter: Reporter) -> None:
     known = fingerprints(train.texts)
-    if conflicts := count_conflicts(known, train.labels):
+    if conflicts := len(conflicting_rows(known, train.labels)):
         texts = f"{counted(conflicts, 'text')} occur{'s' if conflicts == 1 else ''}"
         reporter.say(f"warning: {texts} with different labels in the training data")
     for name, part in others.items():

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.core.lookup_numpy import activate, hyperbolic_tangent
-from textcnn.core.type_rows_numpy import LARGEST, UNIT, RowLayout
+from textcnn.core.type_rows_numpy import RowLayout
+from textcnn.core.units import LARGEST, UNIT
 from textcnn.errors import ConfigError
 
 Array = npt.NDArray[Any]

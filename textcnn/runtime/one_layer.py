@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from textcnn.config import ModelConfig
 from textcnn.core.numeric import ExactProduct
-from textcnn.core.type_rows_numpy import UNIT
+from textcnn.core.units import UNIT
 from textcnn.errors import ArtifactError
 from textcnn.folder.config_json import read_config, weights_of_today
 from textcnn.folder.model_folder import CONFIG, TOKENIZER, WEIGHTS

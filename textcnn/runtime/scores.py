@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn import core
-from textcnn.core.type_rows_numpy import UNIT
+from textcnn.core.units import UNIT, WIDE_SHIFT
 from textcnn.errors import ArtifactError
 from textcnn.runtime.batch import Gathered, Gatherer
 from textcnn.runtime.filters import FloatFilters, IntegerFilters, certified_labels
@@ -20,8 +20,6 @@ from textcnn.tokenization.pipeline import EncodedTexts
 
 Array = npt.NDArray[Any]
 Doubles = npt.NDArray[np.float64]
-
-_SHIFT = 12  # from the wide branch's unit, 2**-48, to UNIT
 
 
 def filters_of(
@@ -70,7 +68,7 @@ class Closing:
         means = call.mean_sums
         if self._model.means is not None:
             means = means // np.maximum(call.offsets[1:] - call.offsets[:-1], 1)[:, None]
-        return np.asarray(means + (call.wide_sums >> _SHIFT) + self._model.bias)
+        return np.asarray(means + (call.wide_sums >> WIDE_SHIFT) + self._model.bias)
 
     def logits(self, best: Array, rest: npt.NDArray[np.int64], empty: Booleans, *, threads: int | None = None) -> Array:
         """Return logits ``(B, C)`` from max-pooled sums ``(B, G, F)`` and the integer logits of all other parts.
@@ -102,16 +100,19 @@ class Closing:
 
     def limits(self, thresholds: Sequence[float]) -> Doubles | None:
         """Return the thresholds as logits (multi-label); none for single-label models."""
-        if not self._multi_label:
-            return None
-        probs = np.asarray(thresholds, np.float64)
-        # The sigmoid of a logit above 36 is 1.0 in float64, so a threshold of 1 is reached from there on.
-        with np.errstate(divide="ignore"):
-            return np.asarray(np.minimum(np.log(probs) - np.log1p(-probs), 36) * self._temperature)
+        return threshold_logits(thresholds, self._temperature) if self._multi_label else None
 
     def doubles(self, logits: Array) -> Doubles:
         """Convert logits of either precision to float64."""
         return np.asarray(logits * UNIT if isinstance(self._filters, IntegerFilters) else logits)
+
+
+def threshold_logits(thresholds: Sequence[float], temperature: float) -> Doubles:
+    """Return the logits ``(C,)`` at which the labels' probabilities reach their thresholds."""
+    probs = np.asarray(thresholds, np.float64)
+    # The sigmoid of a logit above 36 is 1.0 in float64, so a threshold of 1 is reached from there on.
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.minimum(np.log(probs) - np.log1p(-probs), 36) * temperature)
 
 
 # Each text is summed by one thread, so results do not depend on the blocks; they bound the memory of rows and sums.

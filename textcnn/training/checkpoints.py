@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
+from textcnn.atomic import PARTIAL, put_file
 from textcnn.errors import ConfigError
 
 SECONDS = 60.0  # no more than this much training is lost
@@ -96,21 +96,17 @@ class Checkpoints:
 
     def remove_partial(self) -> None:
         """Remove files whose writing was interrupted."""
-        for path in self._folder.glob("*.partial"):
+        for path in self._folder.glob(f"*{PARTIAL}"):
             path.unlink(missing_ok=True)
 
     def write(self, name: str, state: State, run: Mapping[str, Any]) -> None:
         """Write a file durably before renaming it; failures, such as a full disk, only warn, once."""
-        partial = self._folder / f"{name}.partial"
+        partial = self._folder / f"{name}{PARTIAL}"
         arrays = {key: np.asarray(value, order="C") for key, value in state.tensors.items()}
         metadata = {"facts": json.dumps(state.facts), "run": json.dumps(run, sort_keys=True)}
         try:
             safetensors.numpy.save_file(arrays, partial, metadata=metadata)
-            with partial.open("rb") as file:
-                os.fsync(file.fileno())
-            partial.rename(self._folder / f"{name}-{_checksum(partial)}{SUFFIX}")
-            # A rename is durable only after its folder has been synchronized.
-            _sync_folder(self._folder)
+            put_file(partial, self._folder / f"{name}-{_checksum(partial)}{SUFFIX}")
         except (OSError, safetensors.SafetensorError) as err:
             partial.unlink(missing_ok=True)
             if not self._failed:
@@ -181,16 +177,6 @@ def of_prefix(prefix: str, tensors: Mapping[str, Value]) -> dict[str, Value]:
 def _checksum(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":  # elsewhere a folder cannot be opened
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _require_same(saved: Mapping[str, Any], own: Mapping[str, Any], path: Path) -> None:

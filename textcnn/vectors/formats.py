@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.errors import DataError
-from textcnn.reading.compression import DAMAGE, checked_member, npy_header, strings
+from textcnn.reading.compression import DAMAGE, open_array, strings
 from textcnn.reading.source import Source
 from textcnn.reading.table import one_line
 
@@ -85,15 +85,13 @@ def read_npz(stream: Any, name: str) -> Entries:
 
 def _npy(archive: zipfile.ZipFile, member: str, kinds: str, name: str) -> tuple[tuple[int, ...], Iterator[Any]]:
     """Return the shape of an array in the archive, and an iterator over its rows in blocks."""
-    info = checked_member(archive, member, name)
-    file = archive.open(info)
-    shape, is_fortran, dtype = npy_header(file, member, name)
+    file, size, _, shape, is_fortran, dtype = open_array(archive, member, name)
     if dtype.kind not in kinds or (is_fortran and len(shape) > 1):
         raise ValueError(f"{member} is of dtype {dtype} ({'columns' if is_fortran else 'rows'} first)")
     width = int(np.prod(shape[1:], dtype=object)) * dtype.itemsize
     if width > 8 * WIDEST:
         raise ValueError(f"{member} has entries of {width:,} bytes")
-    if shape and width * shape[0] > info.file_size:
+    if shape and width * shape[0] > size:
         raise ValueError(f"{member} claims to be {shape!r}, which is more than it holds")
 
     def parts() -> Iterator[Any]:
