@@ -12,6 +12,7 @@ import numpy as np
 from textcnn.evaluation.calibration import Floats
 from textcnn.evaluation.intervals import ScoreIntervals
 from textcnn.evaluation.metrics import CalibrationBins, Confusion, PrecisionRecall
+from textcnn.evaluation.promises import Answered
 from textcnn.labels import Labels
 from textcnn.prediction.predictor import Predictor
 
@@ -157,6 +158,8 @@ class Measured:
         curves: the precision-recall curve of each label.
         before: the calibration at temperature 1.
         after: the calibration at the model's temperature.
+        answered: the accuracy of the most confident answers, by their share of the rows; empty for multi-label models.
+        log_loss: the mean log loss of the probabilities.
         statistics: statistics of the texts (:func:`textcnn.reading.statistics.text_statistics`).
         unknown_words: the most frequent words outside the vocabulary, with their counts.
         mistakes: the worst errors, the worst first.
@@ -172,6 +175,8 @@ class Measured:
     curves: Mapping[str, PrecisionRecall]
     before: CalibrationBins
     after: CalibrationBins
+    answered: Sequence[Answered]
+    log_loss: float
     statistics: Mapping[str, Any]
     unknown_words: Sequence[tuple[str, int]]
     mistakes: Sequence[Mistake]

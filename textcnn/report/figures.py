@@ -14,6 +14,7 @@ import numpy as np
 
 from textcnn.errors import import_extra
 from textcnn.evaluation.metrics import BINS, CalibrationBins, PrecisionRecall
+from textcnn.evaluation.promises import Answered
 
 FEATURE = "--report"
 SERIES = 6  # number of line colours that the page defines
@@ -99,6 +100,19 @@ def draw_reliability(before: CalibrationBins, after: CalibrationBins) -> str:
         axes.legend(loc="upper left")
 
     return _svg("reliability", draw)
+
+
+def draw_answered(answered: Sequence[Answered]) -> str:
+    """Draw the accuracy of the most confident answers against their share of the rows."""
+
+    def draw(axes: Any) -> None:
+        shares, accuracies = [entry.share for entry in answered], [entry.accuracy for entry in answered]
+        axes.plot(shares, accuracies, color=_COLOURS[1])
+        low = min(accuracies)
+        axes.set(xlim=(0, 1.01), ylim=(max(low - 0.1 * (1 - low) - 0.01, 0), 1.005))
+        axes.set(xlabel="share of the rows answered", ylabel="accuracy of these answers")
+
+    return _svg("answered", draw)
 
 
 def draw_precision_recall(curves: Sequence[PrecisionRecall]) -> str:

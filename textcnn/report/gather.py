@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, cast
 
 from textcnn.evaluation.calibration import decide, probabilities
 from textcnn.evaluation.intervals import score_intervals
-from textcnn.evaluation.metrics import calibration_bins, confusion, precision_recall, score
+from textcnn.evaluation.metrics import calibration_bins, confusion, log_loss, precision_recall, score
+from textcnn.evaluation.promises import answered_curve
 from textcnn.explain.explainer import Explainer
 from textcnn.explain.phrases import phrase_book, seen_phrases
 from textcnn.folder.config_json import read_json
@@ -75,6 +76,7 @@ def _reasons(predictor: Predictor, mistake: Mistake) -> list[Reason]:
 
 
 WORST = 20  # errors listed
+ANSWERED_SHARES = [number / 50 for number in range(1, 51)]
 UNKNOWN_WORDS = 20  # words outside the vocabulary listed
 
 
@@ -113,6 +115,8 @@ def _measure(predictor: Predictor, examples: Examples, part: str) -> Measured:
         curves=precision_recall(truth, probs, labels),
         before=calibration_bins(truth, raw, labels),
         after=calibration_bins(truth, probs, labels),
+        answered=[] if labels.multi_label else answered_curve(truth, probs, labels, ANSWERED_SHARES),
+        log_loss=log_loss(truth, probs, labels),
         statistics=text_statistics(inputs, encoded),
         unknown_words=frequent_unknown(inputs, encoded, UNKNOWN_WORDS),
         mistakes=mistakes,

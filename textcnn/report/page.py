@@ -133,6 +133,8 @@ def _pictures(report: Report) -> dict[str, str]:
             pictures["dev"] = figures.draw_dev(history, best)
     if measured is not None:
         pictures["reliability"] = figures.draw_reliability(measured.before, measured.after)
+        if measured.answered:
+            pictures["answered"] = figures.draw_answered(measured.answered)
         if measured.curves:
             pictures["precision_recall"] = figures.draw_precision_recall(
                 [measured.curves[n] for n in _ranked(measured)]
