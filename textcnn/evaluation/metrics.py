@@ -13,6 +13,7 @@ from textcnn.evaluation.calibration import Floats, decide
 from textcnn.labels import Labels
 
 BINS = 15  # as in Guo et al. 2017 (arXiv 1706.04599)
+SMALLEST = float(np.finfo(np.float64).eps)  # the least probability in a log loss, which stays finite
 
 
 def score(truth: Sequence[Sequence[str]], probs: Floats, labels: Labels, thresholds: Sequence[float]) -> dict[str, Any]:
@@ -113,6 +114,20 @@ def calibration_bins(truth: Sequence[Sequence[str]], probs: Floats, labels: Labe
 def calibration_error(truth: Sequence[Sequence[str]], probs: Floats, labels: Labels) -> float:
     """Return the expected calibration error over 15 equal bins (Guo et al. 2017)."""
     return calibration_bins(truth, probs, labels).error
+
+
+def log_loss(truth: Sequence[Sequence[str]], probs: Floats, labels: Labels) -> float:
+    """Return the mean of ``-ln p`` over N rows, with p the probability of the true label.
+
+    Multi-label: the mean over every label of every row, with p the probability that the row has the label, or lacks
+    it. A probability below :data:`SMALLEST`, and that of a label unseen in training, counts as :data:`SMALLEST`.
+    """
+    targets = labels.encode(truth)
+    if labels.multi_label:
+        of_truth = np.where(targets > 0, probs, 1 - probs)
+    else:
+        of_truth = np.where(targets >= 0, probs[np.arange(len(probs)), targets], 0.0)
+    return float(-np.log(np.maximum(of_truth, SMALLEST)).mean())
 
 
 OTHERS = "(others)"
