@@ -110,8 +110,9 @@ def run_baseline(
         metric: the metric that selects; none: accuracy, multi-label micro F1.
 
     Returns:
-        The metrics ``test``, the ``cost`` and the ``features`` (fastText: the ``settings``), and ``train_seconds``
-        including the selection; multi-label also ``own_decisions``, the metrics without fitted thresholds.
+        The metrics ``test``, the ``cost`` and the ``features`` (fastText: the ``settings``), and ``train_seconds``,
+        which include the selection and the scores of the test texts; multi-label also ``own_decisions``, the metrics
+        without fitted thresholds.
 
     Raises:
         MissingExtraError: fastText is not installed.
