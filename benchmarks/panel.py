@@ -1,18 +1,22 @@
-"""The panel: the accuracy benchmark over a folder of data sets, its table and its picture."""
+"""The panel: the accuracy benchmark over a folder of data sets, its table and its picture.
+
+Our model and the baselines can be measured apart: a baseline does not depend on our code, so its document is made once,
+and that of our model takes its results over.
+"""
 
 from __future__ import annotations
 
 import json
 import random
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from benchmarks.command import main, words_of
-from textcnn.atomic import write_text
+from benchmarks.command import Output, Table, main, show, words_of
 from textcnn.benchmark.accuracy import accuracy_benchmark
 from textcnn.benchmark.baselines import NAMES
 from textcnn.benchmark.document import FinishedRuns
@@ -63,73 +67,97 @@ def run_panel(
     folder: Path,
     sets: Mapping[str, Sequence[int]],
     settings: Mapping[str, Any],
-    baselines: Mapping[str, Sequence[str]],
+    baselines: Sequence[str],
     reporter: Reporter,
     *,
+    ours: bool = True,
     earlier: Mapping[str, Any] | None = None,
     output: Path | None = None,
     arguments: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The accuracy benchmark of every set.
+    """Run the accuracy benchmark on every set, each model by itself.
 
     Args:
         folder: holds a folder for each set.
         sets: their names, and the seeds of each.
         settings: settings by name, for all runs.
-        baselines: for each set, the models compared with ours.
+        baselines: the models compared with ours.
         reporter: is told of progress.
+        ours: whether our model is measured.
         earlier: a panel's document, whose baselines on the same rows are taken over, each with its commit.
-        output: the document to be written; sets that a stopped start finished for it are kept next to it.
+        output: the document to be written. Its sets that are not measured now stay; runs that a stopped start finished
+            for it are kept next to it, and not repeated.
         arguments: the command line, for the record.
 
     Raises:
-        DataError: a set that is not there.
+        DataError: a set that is not there, or ``output`` is another document.
     """
+    before = read_panel(output)["sets"] if output is not None and output.exists() else {}
     documents = {}
     finished = FinishedRuns(output, {"settings": {name: str(value) for name, value in settings.items()}})
     for name, seeds in sets.items():
-        reporter.say(f"set {name}")
         train, test = load_splits(folder / name)
         dev = folder / name / "dev.csv.gz"
         measure = partial(
             accuracy_benchmark,
             # One label a text needs no dev rows; thresholds do.
             dev=str(dev) if dev.is_file() and read_examples(str(dev)).multi_label else None,
-            baselines=baselines[name],
             arguments=arguments,
         )
-        run = f"{name}, seeds {', '.join(map(str, seeds))}"
-        found = dict(finished.run(run, measure, train, test, settings, ["kim"], list(seeds), reporter))
-        documents[name] = {**found, "results": [*found["results"], *_earlier_baselines(earlier or {}, name, found)]}
-    document = {"benchmark": "panel", "sets": documents}
+        models: dict[str, tuple[Sequence[str], Sequence[str]]] = {baseline: ((), (baseline,)) for baseline in baselines}
+        if ours:
+            models = {f"seeds {', '.join(map(str, seeds))}": (("kim",), ()), **models}
+        parts = []
+        for model, (architectures, compared) in models.items():
+            reporter.say(f"set {name}, {model}")
+            given = partial(measure, baselines=compared)
+            parts.append(
+                finished.run(f"{name}, {model}", given, train, test, settings, architectures, list(seeds), reporter)
+            )
+        documents[name] = {
+            **parts[0],
+            "left_out": [model for part in parts for model in part["left_out"]],
+            "results": [{"commit": part["commit"], **result} for part in parts for result in part["results"]],
+        }
+    taken = {
+        name: _with_baselines(found, (earlier or {"sets": {}})["sets"].get(name))
+        for name, found in {**before, **documents}.items()
+    }
+    document = {"benchmark": "panel", "sets": taken}
     finished.write(document)
     return document
 
 
-def _earlier_baselines(earlier: Mapping[str, Any], name: str, found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Baselines of a set that were measured before on as many test rows, without those that were measured now."""
-    before = earlier.get("sets", {}).get(name, {})
-    if before.get("num_test") != found["num_test"] or before["data"] != found["data"]:
-        return []
-    measured = {result["model"] for result in found["results"]}
-    kept = [result for result in before["results"] if result["model"] in set(NAMES) - measured]
-    return [{"commit": before["commit"], **result} for result in kept]
+def _with_baselines(found: Mapping[str, Any], before: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a set with the baselines that were measured before on the same rows, in place of those that it has."""
+    if before is None or before["num_test"] != found["num_test"] or before["data"] != found["data"]:
+        return dict(found)
+    baselines = [{"commit": before["commit"], **result} for result in before["results"] if result["model"] in NAMES]
+    names = {result["model"] for result in baselines}
+    return {**found, "results": [*(one for one in found["results"] if one["model"] not in names), *baselines]}
 
 
 def to_markdown(document: Mapping[str, Any]) -> str:
-    """One line for each set, one column for each model: mean test accuracy over the seeds.
+    """Return a line for each set and a column for each model: mean test accuracy over the seeds.
 
-    Multi-label: micro / macro F1.
+    Multi-label: micro / macro F1. Where our model is measured, there are its calibration error, its log loss and the
+    seconds of its training.
     """
     sets = document["sets"]
     models = list(dict.fromkeys(result["model"] for found in sets.values() for result in found["results"]))
-    lines = [f"| set (seeds) | {' | '.join(models)} | train, s |", "| --- " * (len(models) + 2) + "|"]
+    ours = any(model not in NAMES for model in models)
+    heads = ["set (seeds)", *models, *(("ECE, %", "log loss", "train, s") if ours else ())]
+    lines = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
     for name, found in sets.items():
         metrics = ["accuracy"] if _metric(found) == "accuracy" else ["micro_f1", "macro_f1"]
         cells = {result["model"]: _cell(result, metrics) for result in found["results"]}
         first = found["results"][0]
-        row = " | ".join(cells.get(model, "") for model in models)
-        lines.append(f"| {name} ({len(first['runs'])}) | {row} | {first['train_seconds']:.0f} |")
+        row = [f"{name} ({len(first['runs'])})", *(cells.get(model, "") for model in models)]
+        if ours:
+            mean = first["mean"]
+            row += [f"{100 * mean['ece']:.1f}", f"{mean['log_loss']:.3f}" if "log_loss" in mean else ""]
+            row.append(f"{first['train_seconds']:.0f}")
+        lines.append(f"| {' | '.join(row)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -184,51 +212,61 @@ def _two_errors(found: Mapping[str, Any], result: Mapping[str, Any]) -> float:
     return float(200 * (share * (1 - share) / rows) ** 0.5)
 
 
-Baselines = Annotated[
-    str,
-    typer.Option(
-        metavar="B,B,...",
-        help="models compared with ours: svm, logistic, svm-char, svm-words+char, fasttext (where installed), or none",
-    ),
-]
+class Only(StrEnum):
+    """What is measured, of our model and its peers."""
+
+    OURS = "ours"
+    PEERS = "peers"
 
 
 def panel(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="holds NAME/{train,test}.csv.gz or NAME/all.csv.gz")],
-    sets: Annotated[str, typer.Option(metavar="S,S,...", help="names of the sets; NAME:N takes N seeds")],
+    sets: Annotated[
+        str | None,
+        typer.Option(metavar="S,S,...", help="sets to measure, others stay as --output has them; NAME:N takes N seeds"),
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="runs of each set, by seeds from 1")] = 3,
-    baselines: Baselines = "svm,svm-char,fasttext",
+    only: Annotated[
+        Only | None, typer.Option(help="measure our model alone, or its peers alone; otherwise both")
+    ] = None,
+    baselines: Annotated[
+        str,
+        typer.Option(
+            metavar="B,B,...",
+            help="peers: svm, logistic, svm-char, svm-words+char, fasttext (if installed)",
+        ),
+    ] = "svm,svm-char,svm-words+char,fasttext",
     baselines_of: Annotated[
         Path | None,
         typer.Option(help="an earlier document: its baselines on the same rows are taken over, with their commit"),
     ] = None,
     set: options.Set = None,
-    output: Annotated[Path | None, typer.Option(help="write the JSON document to this file")] = None,
-    table: Annotated[Path | None, typer.Option(help="write the table to this Markdown file")] = None,
+    output: Output = None,
+    table: Table = None,
     plot: Annotated[Path | None, typer.Option(help="draw the panel into this .png, .svg or .pdf file")] = None,
 ) -> None:
-    """Our default, its branches alone, and baselines on every set of a folder."""
+    """Our default, its branches alone, and baselines on every set of a folder.
+
+    Example: python -m benchmarks.panel FOLDER --sets trec,sst2 --only peers --output panel-peers.json
+    """
     from textcnn_cli.train import reporter
 
     prepare_outputs(output, plot, table)
     parts = [name.partition(":") for name in split_list("--sets", sets, str, "names") or ()]
-    wanted = {name: range(1, (int(count) if count else seeds) + 1) for name, _, count in parts}
-    compared = () if baselines == "none" else split_list("--baselines", baselines, str, "names") or ()
     document = run_panel(
         folder,
-        {name: list(numbers) for name, numbers in wanted.items()},
+        {name: range(1, (int(count) if count else seeds) + 1) for name, _, count in parts},
         options.merge_settings(None, set, {}),
-        dict.fromkeys(wanted, compared),
+        () if only is Only.OURS else split_list("--baselines", baselines, str, "names") or (),
         reporter(),
+        ours=only is not Only.PEERS,
         earlier=None if baselines_of is None else read_panel(baselines_of),
         output=output,
         arguments=words_of("panel"),
     )
-    if table is not None:
-        write_text(table, to_markdown(document))
     if plot is not None:
         save_plot(document, plot)
-    print(to_markdown(document), end="")
+    show(to_markdown(document), table)
 
 
 if __name__ == "__main__":

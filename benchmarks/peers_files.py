@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks import peers_training
 from benchmarks.peers_training import OURS, WORDS, Ground, cut_words, fasttext_lines, train_fasttext, train_ours
-from textcnn.benchmark.baselines import linear_pipeline
+from textcnn.benchmark.baselines import linear_model, tf_idf
 from textcnn.progress import Reporter
 
 WARM_UP = 1  # passes that are not timed: for what the system keeps of files, and compiled kernels
@@ -91,8 +91,10 @@ def _commands(ground: Ground, python: str | None, texts: Path, words: Path, repo
         commands["fasttext, words cut before"] = [*start, "classify", str(fasttext), str(words), str(rows)]
     svm = ground.folder / "svm.pickle"
     if not svm.exists():
+        from sklearn.pipeline import make_pipeline
+
         reporter.say("training TF-IDF and a linear SVM, not timed")
-        pipeline = linear_pipeline(("words",), "svm", 1.0, ground.labels, False)
+        pipeline = make_pipeline(tf_idf(("words",)), linear_model("svm", 1.0, ground.labels))
         pipeline.fit(list(ground.train.texts), [label for (label,) in ground.train.labels])
         svm.write_bytes(pickle.dumps(pipeline))
     commands["TF-IDF + LinearSVC"] = [sys.executable, str(SVM_SCRIPT), str(svm), str(texts), str(rows)]

@@ -1,9 +1,7 @@
-"""The accuracy benchmark on a tiny task: runs, parts, baselines, panel, table and picture."""
+"""The accuracy benchmark on a tiny task: runs, parts and baselines."""
 
 from __future__ import annotations
 
-import csv
-import gzip
 import itertools
 import json
 import os
@@ -14,10 +12,9 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from benchmarks.panel import load_splits, read_panel, run_panel, save_plot, to_markdown
 from textcnn.benchmark.accuracy import accuracy_benchmark
-from textcnn.benchmark.baselines import BASELINES, run_baseline
-from textcnn.errors import ConfigError, DataError
+from textcnn.benchmark.baselines import BASELINES, COSTS, NGRAMS, run_baseline, tf_idf
+from textcnn.errors import ConfigError
 from textcnn.labels import Labels
 from textcnn.progress import Silent
 
@@ -70,7 +67,9 @@ def test_every_baseline_learns_a_word_that_decides(name, multi_label):
     labels = Labels.collect(truth, multi_label=multi_label)
     found = run_baseline(name, TEXTS, truth, TEXTS[:10], truth[:10], labels)
     assert found["test"]["accuracy"] == 1
-    assert found["cost"] in (0.1, 1.0, 10.0)
+    features, kind = BASELINES[name]
+    assert found["cost"] in COSTS[kind]
+    assert found["features"] == {part: list(NGRAMS[part]) for part in features}
     assert ("own_decisions" in found) == multi_label
 
 
@@ -86,6 +85,36 @@ def test_a_multi_label_baseline_has_thresholds_from_rows_held_out_of_training(na
         truth.append(tuple(np.array(labels.names)[random.random(2) < chances].tolist()))
     found = run_baseline(name, texts[:1000], truth[:1000], texts[1000:], truth[1000:], labels)
     assert found["test"]["micro_f1"] > found["own_decisions"]["micro_f1"] + 0.1
+    # Dev rows that all have every label say: give every label.
+    dev = texts[:100], [labels.names] * 100
+    everything = run_baseline(name, texts[:1000], truth[:1000], texts[1000:], truth[1000:], labels, dev=dev)["test"]
+    assert [label["recall"] for label in everything["per_label"].values()] == pytest.approx([1, 1], abs=0.02)
+
+
+def test_the_features_are_words_and_characters_inside_words_by_their_sublinear_counts():
+    texts = ["to be, or not to be", "to do is to be"]
+    vectorizer = tf_idf(("words", "char_wb"))
+    matrix = vectorizer.fit_transform(texts).toarray()
+    names = [name.partition("__")[2] for name in vectorizer.get_feature_names_out()]
+    words = re.findall(r"\w+|,", texts[0])
+    padded = [f" {word} " for word in texts[0].split()]
+    counted = [
+        [*words, *map(" ".join, itertools.pairwise(words))],
+        [word[i : i + n] for word in padded for n in (2, 3, 4, 5) for i in range(len(word) - n + 1)],
+    ]
+    start = 0
+    for grams, (part, _) in zip(counted, vectorizer.transformer_list, strict=True):
+        size = sum(name.startswith(f"{part}__") for name in vectorizer.get_feature_names_out())
+        row = dict(zip(names[start : start + size], matrix[0, start : start + size], strict=True))
+        assert {gram for gram, value in row.items() if value} == set(grams)
+        # idf of a feature in both texts is 1, and of one in one of two texts is 1 + ln(3 / 2)
+        weights = {
+            gram: (1 + np.log(grams.count(gram))) * (1 + np.log(1.5) * (matrix[1, names.index(gram, start)] == 0))
+            for gram in set(grams)
+        }
+        norm = np.sqrt(sum(value**2 for value in weights.values()))
+        assert {gram: row[gram] for gram in weights} == pytest.approx({g: w / norm for g, w in weights.items()})
+        start += size
 
 
 @pytest.mark.parametrize(
@@ -100,88 +129,6 @@ def test_wrong_requests_are_told(architectures, seeds, baselines, message):
         accuracy_benchmark((TEXTS, LABELS), (TEXTS, LABELS), TINY, architectures, seeds, Silent(), baselines=baselines)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    place = tmp_path_factory.mktemp("sets")
-    for name, files in {"split": ("train", "test"), "whole": ("all",)}.items():
-        (place / name).mkdir()
-        for file in files:
-            with gzip.open(place / name / f"{file}.csv.gz", "wt", encoding="utf-8", newline="") as out:
-                writer = csv.writer(out)
-                writer.writerow(["text", "label"])
-                writer.writerows(zip(TEXTS, LABELS, strict=True))
-    return place
-
-
-def test_a_set_without_a_split_is_shuffled_by_seed_1_and_a_tenth_is_held_out(folder):
-    import random
-
-    train, test = load_splits(folder / "whole")
-    order = list(zip(TEXTS, LABELS, strict=True))
-    random.Random(1).shuffle(order)
-    assert list(zip(*test, strict=True)) == order[:6]
-    assert list(zip(*train, strict=True)) == order[6:]
-
-
-def test_a_folder_without_rows_is_told(tmp_path):
-    with pytest.raises(
-        DataError, match=r"expected train\.csv\.gz and test\.csv\.gz, or all\.csv\.gz, found none of them"
-    ):
-        load_splits(tmp_path)
-
-
-@pytest.mark.slow
-def test_the_panel_is_a_table_and_a_picture(folder, tmp_path):
-    found = run_panel(
-        folder, {"split": [1], "whole": [1, 2]}, TINY, {"split": ["svm"], "whole": ["svm-char"]}, Silent()
-    )
-    header, _, first, second = to_markdown(found).splitlines()
-    assert header.startswith("| set (seeds) | kim | kim, main branch alone | kim, wide branch alone | svm | svm-char |")
-    assert first.startswith("| split (1) | ")
-    assert " ± " in second
-    assert first.count("|") == second.count("|") == header.count("|")
-    assert " / " not in first + second
-    save_plot(found, tmp_path / "panel.png")
-    assert (tmp_path / "panel.png").read_bytes().startswith(b"\x89PNG")
-    assert (tmp_path / "panel.png").stat().st_size > 10_000
-
-
-def test_baselines_of_an_earlier_panel_are_taken_over(folder):
-    before = run_panel(folder, {"split": [1]}, TINY, {"split": ["svm"]}, Silent())
-    found = run_panel(folder, {"split": [2]}, TINY, {"split": []}, Silent(), earlier=before)
-    svm = found["sets"]["split"]["results"][-1]
-    assert svm == {"commit": before["sets"]["split"]["commit"], **before["sets"]["split"]["results"][-1]}
-    again = run_panel(folder, {"split": [2]}, TINY, {"split": ["svm"]}, Silent(), earlier=before)
-    assert [result["model"] for result in again["sets"]["split"]["results"]].count("svm") == 1
-    path = folder / "panel.json"
-    path.write_text(json.dumps(before), encoding="utf-8")
-    assert read_panel(path) == before
-    path.write_text('{"benchmark": "speed"}', encoding="utf-8")
-    with pytest.raises(DataError, match="expected a document of `benchmark panel --output`, found benchmark 'speed'"):
-        read_panel(path)
-    before["sets"]["split"]["num_test"] += 1
-    others = run_panel(folder, {"split": [2]}, TINY, {"split": []}, Silent(), earlier=before)
-    assert "svm" not in {result["model"] for result in others["sets"]["split"]["results"]}
-
-
-def test_a_panel_of_multi_label_sets_shows_both_kinds_of_f1(tmp_path):
-    labels = [label if number % 3 else f"{label}|third" for number, label in enumerate(LABELS)]
-    rows = list(zip(TEXTS, labels, strict=True))
-    (tmp_path / "many").mkdir()
-    for name in ("train", "dev", "test"):
-        with gzip.open(tmp_path / "many" / f"{name}.csv.gz", "wt", encoding="utf-8", newline="") as out:
-            csv.writer(out).writerows([("text", "label"), *rows])
-    settings = {**TINY, "multi_label": True}
-    found = run_panel(tmp_path, {"many": [1, 2]}, settings, {"many": ["svm"]}, Silent())
-    ours, svm = found["sets"]["many"]["results"]
-    cells = to_markdown(found).splitlines()[2].split(" | ")
-    mean, own = ours["mean"], svm["runs"][0]["own_decisions"]
-    assert cells[1].split(" ")[0] == f"{100 * mean['micro_f1']:.1f}"
-    assert cells[1].split(" / ")[1].split(" ")[0] == f"{100 * mean['macro_f1']:.1f}"
-    assert cells[2] == " / ".join(f"{100 * svm['mean'][name]:.1f}" for name in ("micro_f1", "macro_f1"))
-    assert own.keys() == {"accuracy", "macro_f1", "micro_f1"}
-
-
 # ----------------------------------------------------------------------------------------------- fastText
 
 # Stands where fastText stands in its own process: answers by the words of the training texts.
@@ -192,11 +139,10 @@ class Model:
         json.dump(settings, open({log!r}, "w"))
         self.lines = [line.split() for line in open(path, encoding="utf-8")]
         json.dump([label for label, *_ in self.lines], open({log!r} + ".order", "w"))
-        self.several = settings["loss"] == "ova"
     def predict(self, texts, k, threshold):
-        assert (k, threshold) == ((-1, 0.5) if self.several else (1, 0.0))
+        assert (k, threshold) == (-1, 0.0)
         by_word = {{word: label for label, word, *_ in self.lines}}
-        return [[by_word[text.split()[0]]] for text in texts], None
+        return [[by_word[text.split()[0]]] for text in texts], [[0.9] for _ in texts]
 def train_supervised(path, **settings):
     return Model(path, **settings)
 """

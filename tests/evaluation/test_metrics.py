@@ -1,6 +1,7 @@
 """Metrics against scikit-learn called directly, and against arithmetic by hand."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from textcnn.evaluation.metrics import BINS, calibration_error, score
+from textcnn.evaluation.metrics import BINS, calibration_error, log_loss, score
 from textcnn.labels import Labels
 
 THREE = Labels(("a", "b", "c"))
@@ -154,3 +155,48 @@ def test_calibration_error_against_a_plain_writing(rows):
         bins.setdefault(min(int(p * BINS), BINS - 1), []).append(p - right)
     expected = sum(abs(sum(gaps)) for gaps in bins.values()) / len(rows)
     assert calibration_error(truth, probs, two) == pytest.approx(expected, abs=1e-12)
+
+
+@given(rows=st.lists(st.tuples(st.lists(st.floats(0, 1), min_size=3, max_size=3), st.integers(0, 3)), min_size=1))
+def test_calibration_error_of_several_labels_against_the_definition(rows):
+    probs = np.array([[p / sum(row) if sum(row) > 1e-9 else 1 / 3 for p in row] for row, _ in rows])
+    truth = [((*THREE.names, "unseen")[true],) for _, true in rows]
+    error = 0.0
+    for number in range(BINS):
+        low, high = number / BINS, (number + 1) / BINS
+        inside = [
+            (max(row), THREE.names[row.tolist().index(max(row))] == label)
+            for row, (label,) in zip(probs, truth, strict=True)
+            if low <= max(row) < high or (number == BINS - 1 and max(row) >= high)
+        ]
+        if inside:
+            confidence = sum(p for p, _ in inside) / len(inside)
+            right = sum(right for _, right in inside) / len(inside)
+            error += len(inside) / len(rows) * abs(confidence - right)
+    on_a_border = any(abs(p * BINS - round(p * BINS)) < 1e-9 for p in probs.max(axis=1))  # either bin is right there
+    assert on_a_border or calibration_error(truth, probs, THREE) == pytest.approx(error, abs=1e-12)
+
+
+# ----------------------------------------------------------------------------------------------- log loss
+
+
+def test_log_loss_by_hand():
+    probs = np.array([[0.5, 0.25, 0.25], [0.1, 0.9, 0.0]])
+    assert log_loss([("a",), ("b",)], probs, THREE) == pytest.approx((np.log(2) - np.log(0.9)) / 2)
+    # Neither a probability of 0 nor an unseen label makes it infinite.
+    assert log_loss([("c",), ("unseen",)], probs[::-1], THREE) == pytest.approx(-np.log(np.finfo(float).eps))
+
+
+@given(rows=st.lists(st.tuples(st.lists(st.floats(0.01, 1), min_size=3, max_size=3), st.integers(0, 2)), min_size=1))
+def test_log_loss_against_the_definition(rows):
+    probs = np.array([[p / sum(row) for p in row] for row, _ in rows])
+    expected = -sum(math.log(row[true]) for row, (_, true) in zip(probs, rows, strict=True)) / len(rows)
+    assert log_loss([(THREE.names[true],) for _, true in rows], probs, THREE) == pytest.approx(expected)
+
+
+@given(rows=st.lists(st.lists(st.tuples(st.floats(0.01, 0.99), st.booleans()), min_size=3, max_size=3), min_size=1))
+def test_multi_label_log_loss_against_the_definition(rows):
+    probs = np.array([[p for p, _ in row] for row in rows])
+    truth = [tuple(name for name, (_, has) in zip(MANY.names, row, strict=True) if has) for row in rows]
+    expected = -sum(math.log(p if has else 1 - p) for row in rows for p, has in row) / (3 * len(rows))
+    assert log_loss(truth, probs, MANY) == pytest.approx(expected)

@@ -63,7 +63,8 @@ def test_all_sections_and_pictures_are_there(report, source):
     page = Page(source)
     ids = [attrs["id"] for tag, attrs in page.elements if tag == "section"]
     assert ids == ["metrics", "labels", "confusions", "calibration", "training", "texts", "errors", "speed"]
-    assert [tag for tag, _ in page.elements].count("svg") == 5
+    of_one_label = not report.config["problem_type"].startswith("multi")  # has the curve of sure answers
+    assert [tag for tag, _ in page.elements].count("svg") == 5 + of_one_label
     labels = report.config["labels"]
     assert all(label in page.text for label in labels)
     for word in ("95 % confidence intervals", "ECE", "median length", "texts/s", "parameters"):
@@ -140,7 +141,7 @@ def test_a_page_of_the_training_alone(models):
 def test_a_model_without_history_or_statistics(reports):
     """A folder that an earlier version wrote, or a converter."""
     page = Page(render(dataclasses.replace(reports["single"], training={}, timing={})))
-    assert [tag for tag, _ in page.elements].count("svg") == 3
+    assert [tag for tag, _ in page.elements].count("svg") == 4
     assert "training rows" not in page.text
 
 

@@ -53,7 +53,7 @@ def rows():
 
 @pytest.fixture(scope="module")
 def run(rows):
-    return train_text(rows, SMALL, Silent(), test=noisy_rows(300, seed=1))
+    return train_text(rows, SMALL, Silent(), test=noisy_rows(3000, seed=1))
 
 
 class Killed(BaseException):
@@ -165,8 +165,8 @@ def test_an_unknown_way_is_refused():
 
 
 def test_probabilities_are_truer_on_further_rows(rows, run):
-    plain = train_text(rows, {**SMALL, "calibrate": "none"}, Silent(), test=noisy_rows(300, seed=1))
-    further, labels = noisy_rows(300, seed=1), run.predictor.labels
+    plain = train_text(rows, {**SMALL, "calibrate": "none"}, Silent(), test=noisy_rows(3000, seed=1))
+    further, labels = noisy_rows(3000, seed=1), run.predictor.labels
     texts, truth = [text for text, _ in further], [(label,) for _, label in further]
     before, after = (log_loss(truth, each.predictor.predict_proba(texts), labels) for each in (plain, run))
     assert after < 0.95 * before

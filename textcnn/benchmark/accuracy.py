@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -12,10 +13,10 @@ import numpy as np
 
 from textcnn.benchmark.baselines import NAMES, run_baseline
 from textcnn.benchmark.document import FinishedRuns, command_line, data_name, describe_machine, shown_settings
-from textcnn.config import Config
+from textcnn.config import Config, DataConfig
 from textcnn.errors import ConfigError, MissingExtraError
-from textcnn.evaluation.calibration import probabilities
-from textcnn.evaluation.metrics import score
+from textcnn.evaluation.calibration import Floats, probabilities
+from textcnn.evaluation.metrics import log_loss, score
 from textcnn.image.reading import read_part
 from textcnn.labels import Labels
 from textcnn.models import registry
@@ -27,7 +28,7 @@ from textcnn.runs import Run, run_text
 from textcnn.runs.images import labelled_images, read_like, run_images
 from textcnn.training.result import Part
 
-METRICS = ("accuracy", "macro_f1", "micro_f1", "ece")
+METRICS = ("accuracy", "macro_f1", "micro_f1")
 KEPT = ("examples", "num_labels", "num_parameters", "epochs", "best_epoch", "train_seconds", "tokens_per_second")
 
 
@@ -51,12 +52,14 @@ class TextTask:
     Attributes:
         train: the training rows.
         test: the test rows, which have no weights.
+        reading: the options of reading rows without weights.
         dev: the rows that select the best epoch and calibrate the model, in any form that can be read, or none.
     """
 
     unit: ClassVar[str] = "words"
     train: Examples
     test: Examples
+    reading: DataConfig
     dev: Any = None
 
     @classmethod
@@ -69,7 +72,7 @@ class TextTask:
         config = Config.from_flat(settings)
         train = read_examples(data, config.data)
         unweighted = replace(config.data, weight_column=None)
-        return cls(train, read_examples(test, unweighted, multi_label=train.multi_label), dev)
+        return cls(train, read_examples(test, unweighted, multi_label=train.multi_label), unweighted, dev)
 
     @property
     def num_test(self) -> int:
@@ -117,14 +120,19 @@ def _measured(run: Run, part: Part[Any], places: int) -> dict[str, Any]:
     logits = predictor.logits(part.encoded)
     seconds = time.perf_counter() - began
     probs = probabilities(logits, predictor.labels, predictor.temperature)
-    whole = score(part.truth, probs, predictor.labels, predictor.own_thresholds)
     kept = {name: run.summary[name] for name in KEPT}
     return {
         **kept,
         "trained_per_second": kept["tokens_per_second"] / places,
         "classified_per_second": int(predictor.inputs.sizes(part.encoded).sum()) / places / seconds,
-        "test": {metric: whole[metric] for metric in METRICS},
+        "test": _metrics(part.truth, probs, predictor.labels, predictor.own_thresholds),
     }
+
+
+def _metrics(truth: Any, probs: Floats, labels: Labels, thresholds: Sequence[float]) -> dict[str, float]:
+    """Return the metrics of a model with probabilities: those of the baselines, and two of the probabilities."""
+    found = score(truth, probs, labels, thresholds)
+    return {metric: found[metric] for metric in (*METRICS, "ece")} | {"log_loss": log_loss(truth, probs, labels)}
 
 
 def _parts(artifact: Artifact, encoded: Any, test: Examples) -> dict[str, dict[str, Any]]:
@@ -134,12 +142,11 @@ def _parts(artifact: Artifact, encoded: Any, test: Examples) -> dict[str, dict[s
     logits = branch_logits_of(artifact.model, artifact.text_inputs(), encoded)
     if len(logits) < 2:
         return {}
-    parts = {}
-    for name, of_branch in logits.items():
-        probs = probabilities(of_branch, artifact.labels)
-        found = score(test.labels, probs, artifact.labels, [0.5] * len(artifact.labels))
-        parts[name] = {metric: found[metric] for metric in METRICS}
-    return parts
+    thresholds = [0.5] * len(artifact.labels)
+    return {
+        name: _metrics(test.labels, probabilities(of_branch, artifact.labels), artifact.labels, thresholds)
+        for name, of_branch in logits.items()
+    }
 
 
 ALL = "all"
@@ -170,9 +177,9 @@ def accuracy_benchmark(
         architectures: names of the registry, all of texts or all of images; ``all``: every text architecture.
         seeds: the seeds, with one run each.
         reporter: receives progress messages.
-        dev: the rows that select the best epoch and calibrate the models.
+        dev: the rows that select the best epoch and calibrate the models, and fit multi-label thresholds of all.
         baselines: names of :data:`textcnn.benchmark.baselines.NAMES`, for texts, with one run each; fastText is
-            omitted, with a note, if it is not installed.
+            omitted, with a note, if it is not installed. With baselines there may be no architecture.
         output: the file of the document; finished runs are stored in ``OUTPUT.partial`` until it is written.
         arguments: the command line, for the record.
 
@@ -185,7 +192,7 @@ def accuracy_benchmark(
         DataError: the data cannot be read with these settings.
     """
     names = list(registry.TEXT) if list(architectures) == [ALL] else list(architectures)
-    if not names or not seeds:
+    if not (names or baselines) or (names and not seeds):
         raise ConfigError(f"expected an architecture and a seed at least, got {names} and {list(seeds)}")
     if unknown := [name for name in baselines if name not in NAMES]:
         raise ConfigError(f"baselines must be of {', '.join(NAMES)}, got {', '.join(map(repr, unknown))}")
@@ -235,19 +242,23 @@ def _linear(
         raise ConfigError(f"baselines are for texts, got {', '.join(baselines)} for images; say --baselines none")
     train, test = task.train, task.test
     labels = Labels.collect(train.labels, multi_label=train.multi_label)
+    dev = None
+    if task.dev is not None:
+        rows = read_examples(task.dev, task.reading, multi_label=train.multi_label)
+        dev = rows.texts, rows.labels
     results, left_out = [], []
     for name in baselines:
         reporter.say(f"baseline {name}")
         given = (name, train.texts, train.labels, test.texts, test.labels, labels)
         try:
-            found = finished.run(f"baseline {name}", run_baseline, *given)
+            found = finished.run(f"baseline {name}", partial(run_baseline, dev=dev), *given)
         except MissingExtraError as err:
             reporter.say(f"note: {name} is left out: {err}")
             left_out.append(name)
             continue
         run = dict(found)
         for part in {"test", "own_decisions"} & found.keys():
-            run[part] = {metric: found[part][metric] for metric in METRICS[:-1]}
+            run[part] = {metric: found[part][metric] for metric in METRICS}
         results.append({"model": name, "runs": [run], **summarize_runs([run])})
     return results, left_out
 

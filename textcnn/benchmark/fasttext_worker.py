@@ -16,11 +16,11 @@ import fasttext
 PREFIX = "__label__"
 
 
-def answer(request: dict[str, Any]) -> list[list[int]]:
-    """Train on ``texts`` with the label ids ``truth``, and return the ids predicted for each of ``test_texts``.
+def answer(request: dict[str, Any]) -> list[tuple[list[int], list[float]]]:
+    """Train on ``texts`` with the label ids ``truth``, and return label ids and probabilities of each ``test_texts``.
 
-    Texts are words separated by blanks, without line ends. With ``several``, all labels with a probability above 1/2
-    are predicted (one-vs-all loss), otherwise the most probable one.
+    Texts are words separated by blanks, without line ends. With ``several`` the labels are independent (one-vs-all
+    loss), otherwise each text has one.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "train.txt"
@@ -31,9 +31,11 @@ def answer(request: dict[str, Any]) -> list[list[int]]:
         )
         loss = "ova" if request["several"] else "softmax"
         model = fasttext.train_supervised(str(path), loss=loss, thread=1, verbose=0, **request["settings"])
-    k, threshold = (-1, 0.5) if request["several"] else (1, 0.0)
-    labels, _ = model.predict(request["test_texts"], k=k, threshold=threshold)
-    return [[int(name.removeprefix(PREFIX)) for name in row] for row in labels]
+    labels, probabilities = model.predict(request["test_texts"], k=-1, threshold=0.0)
+    return [
+        ([int(name.removeprefix(PREFIX)) for name in names], [float(value) for value in values])
+        for names, values in zip(labels, probabilities, strict=True)
+    ]
 
 
 if __name__ == "__main__":

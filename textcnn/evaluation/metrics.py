@@ -12,8 +12,8 @@ import numpy.typing as npt
 from textcnn.evaluation.calibration import Floats, decide
 from textcnn.labels import Labels
 
-SMALLEST = 1e-15  # probability in a log loss
 BINS = 15  # as in Guo et al. 2017 (arXiv 1706.04599)
+SMALLEST = float(np.finfo(np.float64).eps)  # the least probability in a log loss, which stays finite
 
 
 def score(truth: Sequence[Sequence[str]], probs: Floats, labels: Labels, thresholds: Sequence[float]) -> dict[str, Any]:
@@ -117,16 +117,19 @@ def calibration_error(truth: Sequence[Sequence[str]], probs: Floats, labels: Lab
 
 
 def log_loss(truth: Sequence[Sequence[str]], probs: Floats, labels: Labels) -> float:
-    """Return the mean negative logarithm of the true labels' probabilities; multi-label: of every label, summed.
+    """Return the mean of ``-ln p`` over N rows, with p the probability of the true label.
 
-    A probability below 1e-15 counts as that; rows whose labels the model does not know are left out.
+    Multi-label: the mean over every label of every row, with p the probability that the row has the label, or lacks
+    it. A probability below :data:`SMALLEST`, and that of a label unseen in training, counts as :data:`SMALLEST`.
     """
     targets = labels.encode(truth)
+    if not len(targets):
+        return 0.0
     if labels.multi_label:
-        likely = np.where(targets > 0, probs, 1 - probs)
-        return float(-np.log(np.maximum(likely, SMALLEST)).sum(axis=1).mean()) if len(likely) else 0.0
-    known = np.flatnonzero(targets >= 0)
-    return float(-np.log(np.maximum(probs[known, targets[known]], SMALLEST)).mean()) if len(known) else 0.0
+        of_truth = np.where(targets > 0, probs, 1 - probs)
+    else:
+        of_truth = np.where(targets >= 0, probs[np.arange(len(probs)), targets], 0.0)
+    return float(-np.log(np.maximum(of_truth, SMALLEST)).mean())
 
 
 OTHERS = "(others)"

@@ -123,7 +123,13 @@ def fit_calibration(
         scale: the factor of the n-gram branch before, towards which few rows are shrunk.
         fits_scale: whether the factor is fitted too, and not the temperature alone.
     """
+    if not labels.multi_label:  # rows of labels that the model does not know say nothing
+        targets = labels.encode(truth)
+        known = np.flatnonzero((targets >= 0) & ~np.isneginf(branches[0][np.arange(len(targets)), targets]))
+        branches, truth = [branch[known] for branch in branches], [truth[row] for row in known.tolist()]
     before = uncalibrated(scale, labels)
+    if not len(truth):
+        return before
     if len(branches) == 2 and fits_scale and scale > 0:
         main, wide = fit_weights(branches, truth, labels, prior=(1.0, scale), strength=PRIOR_STRENGTH)
         temperature, scale = 1 / main, wide / main
