@@ -32,13 +32,13 @@ def to_markdown(accuracy: dict[str, Any], train: dict[str, Any], classify: dict[
 
     Args:
         accuracy: the document of ``make panel``, with the baselines of ``make panel-peers``.
-        train: that of ``make bench-train``; its part a trains with default settings, its part c to fastText's accuracy.
+        train: that of ``make bench-train``; its part i trains with default settings, its part c to fastText's accuracy.
         classify: that of ``make bench-classify``.
     """
-    own, quick = (train["parts"][part]["measured"] for part in ("a", "c"))
+    own, quick = (train["parts"][part]["measured"] for part in ("i", "c"))
     files = classify["parts"]["a"]["measured"]
     speed = files["fasttext"]["median"] / files["float32"]["median"]
-    others = {"kim": [f"{own['imdb']['checkout']['seconds']['median']:.0f}", f"{speed:.1f}"]}
+    others = {"kim": [f"{own['imdb']['default']['median']:.0f}", f"{speed:.1f}"]}
     rows = [[title, *_accuracies(accuracy, model), *others.get(model, ["", ""])] for model, title in NAMES.items()]
     for title, name, rate in (
         ("textcnn, `--preset fast`, one epoch", "ours", ""),

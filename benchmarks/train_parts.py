@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from benchmarks import steps
-from benchmarks.editions import ROOT, Edition, TrainingRun, install, installed
+from benchmarks.editions import FIRST_COMMIT, ROOT, Edition, TrainingRun, install, installed
 from benchmarks.fasttext_runs import SETTINGS, Fasttext
 from benchmarks.train_result import Part, Row, spread
 
@@ -52,9 +52,12 @@ class Plan:
         path = self.data / name / f"{split}.csv.gz"
         return path if path.exists() else self.data / name / "all.csv.gz"
 
-    def train(self, name: str, *options: str, edition: Edition | None = None) -> TrainingRun:
-        """One whole `textcnn train` on the training rows of a set."""
-        return (edition or self.ours).train(self.rows(name), self.folder / "model", *options)
+    def train(self, name: str, *options: str, edition: Edition | None = None, calibrated: bool = False) -> TrainingRun:
+        """One whole `textcnn train` on the training rows of a set, of one model unless it is ``calibrated``."""
+        edition = edition or self.ours
+        if not calibrated and edition.name != FIRST_COMMIT:  # which calibrates by dev rows alone
+            options = (*options, "--calibrate", "none")
+        return edition.train(self.rows(name), self.folder / "model", *options)
 
     def repeat(self, contestants: Mapping[str, Callable[[], T]]) -> dict[str, list[T]]:
         """The results of all contestants in turn, every second repetition in the opposite order."""
@@ -94,6 +97,31 @@ def whole_training(plan: Plan) -> Part:
         note += f"; first runs {first[new].seconds:.2f} / {first[old].seconds:.2f}"
         what = f"whole train, {name}: share of the time of {old}, later runs"
         rows.append(Row(what, now / before, *bounds[name], less=True, note=note))
+    return Part(rows, measured)
+
+
+def calibrated_training(plan: Plan) -> Part:
+    """Whole trainings by default, with the models that calibrate; of one model alone; and of the first edition."""
+    first = plan.first().with_environment(NUMBA_CACHE_DIR=str(plan.folder / "compiled"))
+    rows, measured = [], {}
+    for name in plan.sets("trec", "sst2", "imdb"):
+        plan.train(name, "--epochs", "1", edition=first)
+        runs = plan.repeat(
+            {
+                "default": partial(plan.train, name, calibrated=True),
+                "calibrate none": partial(plan.train, name),
+                first.name: partial(plan.train, name, edition=first),
+            }
+        )
+        seconds = {who: [one.seconds for one in found] for who, found in runs.items()}
+        measured[name] = {who: spread(values) for who, values in seconds.items()}
+        whole, alone, before = (float(np.median(values)) for values in seconds.values())
+        note = f"{whole:.2f} s / {alone:.2f} s"
+        rows.append(Row(f"whole train, {name}: by default / --calibrate none", whole / alone, 2.2, 1.8, True, note))
+        note = f"{whole:.2f} s / {before:.2f} s"
+        rows.append(
+            Row(f"whole train, {name}: share of the time of {first.name}", whole / before, 0.6, 0.4, True, note)
+        )
     return Part(rows, measured)
 
 
@@ -232,6 +260,7 @@ PARTS: Mapping[str, tuple[str, Callable[[Plan], Part]]] = {
     "f": ("a busy neighbour", busy_neighbour),
     "g": ("two threads against one", two_threads),
     "h": ("a read-only installation", read_only),
+    "i": ("whole train with calibration", calibrated_training),
 }
 
 
