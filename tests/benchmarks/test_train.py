@@ -88,6 +88,16 @@ def test_the_first_edition_is_compared_with(plan):
     assert row.value == seconds["checkout"] / seconds["another"]
 
 
+@pytest.mark.slow
+def test_what_calibration_costs_is_compared_too(plan):
+    part = PARTS["i"][1](replace(plan, first=lambda: replace(plan.ours, name="another")))
+    seconds = {name: found["median"] for name, found in part.measured["trec"].items()}
+    assert [row.value for row in part.rows] == [
+        seconds["default"] / seconds["calibrate none"],
+        seconds["default"] / seconds["another"],
+    ]
+
+
 def test_rows_of_a_step_have_one_length(tmp_path):
     steps.write_rows(tmp_path / "rows.csv", 20, 45)
     ids, labels, types = steps.encode(tmp_path / "rows.csv")

@@ -24,6 +24,8 @@ from textcnn.progress import Silent
 from textcnn.reading.rows import Examples
 from textcnn.runs import train_text
 from textcnn.runs.calibrate import FEWEST_ROWS, MOST_HELD_OUT, SPLIT_ROWS, calibration_kind, held_out_folds
+from textcnn.runs.prepare import prepare_text
+from textcnn.runs.text import train_prepared
 from textcnn.training.checkpoints import Checkpoints
 
 THREE = Labels(("a", "b", "c"))
@@ -218,6 +220,16 @@ def test_a_factor_that_was_given_stays(rows):
     assert run.predictor.artifact.config.wide_scale == 0.25
     assert run.predictor.artifact.temperature != 1
     assert run.predictor.artifact.training["config"]["model"]["wide_scale"] == 0.25
+
+
+def test_settings_that_are_tried_may_give_the_factor(rows):
+    prepared = prepare_text(rows, Config.from_flat({**SMALL, "dev_fraction": 0.3}), Silent())
+    factors = {
+        given: train_prepared(prepared.with_config(Config.from_flat({**SMALL, "wide_scale": given})), Silent())
+        for given in (None, 0.25)
+    }
+    assert factors[0.25].predictor.artifact.config.wide_scale == 0.25
+    assert factors[None].predictor.artifact.config.wide_scale not in (0.25, 1.0)
 
 
 def test_another_architecture_has_a_temperature(rows):

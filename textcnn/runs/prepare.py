@@ -77,8 +77,9 @@ class Prepared:
     def with_config(self, config: Config) -> Prepared:
         """Return the same rows with other settings of model and training; settings of data and text must not differ."""
         dim, kept = config.model.embedding_dim or self.config.model.dim, self.config.model.keep_vectors or 0
+        is_open = fits_scale(config, self.start)
         config = _resolve(decided(config, dim, kept), self.inputs.tokenizer, self.labels)
-        return dataclasses.replace(self, config=config)
+        return dataclasses.replace(self, config=config, fits_scale=is_open)
 
 
 def prepare_text(
