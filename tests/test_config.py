@@ -173,7 +173,7 @@ def test_unknown_names_are_reported_together_with_what_there_is():
     first, second, third = caught.value.problems
     assert first == "unknown section 'modle'; sections are data, text, model, training, image"
     assert second.startswith("unknown setting 'lower' in 'text'; it has lowercase, max_length, min_frequency")
-    assert third.startswith("unknown setting 'epoch' in 'training'; it has amp, batch_size, batch_tokens, class_weight")
+    assert third.startswith("unknown setting 'epoch' in 'training'; it has amp, batch_size, batch_tokens, calibrate")
 
 
 @pytest.mark.parametrize("section", [5, None, ["a"], "text"])

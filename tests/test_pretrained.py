@@ -142,7 +142,7 @@ def test_ngram_rows_are_only_those_of_training_words(file):
 def test_without_vectors_the_open_settings_are_those_of_before():
     run_ = run_text(PAIRS, Config.from_flat({**TINY, "embedding_dim": 5}), Silent())
     config = run_.predictor.artifact.training["config"]
-    assert (config["model"]["wide_scale"], config["training"]["embedding_learning_rate"]) == (1.0, 0.2)
+    assert (run_.predictor.artifact.config.wide_scale, config["training"]["embedding_learning_rate"]) == (1.0, 0.2)
     assert config["training"]["vector_learning_rate"] is None
     assert config["model"]["keep_vectors"] == 0
     assert run_.summary["vectors"] is None

@@ -55,6 +55,7 @@ LINES = {
     "vectors": ('vectors = "glove.txt"', "glove.txt"),
     "keep_vectors": ("keep_vectors = 0", 0),
     "embedding_channels": ('embedding_channels = "static"', "static"),
+    "calibrate": ('calibrate = "folds"', "folds"),
     "epochs": ("epochs = 3", 3),
     "batch_size": ("batch_size = 8", 8),
     "batch_tokens": ('batch_tokens = "none"', None),

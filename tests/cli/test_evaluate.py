@@ -36,7 +36,7 @@ def evaluate(models, tmp_path):
 def test_json_has_these_keys(evaluate, models):
     found = evaluate(f"text,label\ngood,{ODD[0]}\nbad,{ODD[0]}\n", "--json")
     scores = json.loads(found.stdout, parse_constant=pytest.fail)
-    assert list(scores) == ["n", "accuracy", "macro_f1", "micro_f1", "ece", "per_label"]
+    assert list(scores) == ["n", "accuracy", "macro_f1", "micro_f1", "ece", "per_label", "answered"]
     assert scores["n"] == 2
     for entry in scores["per_label"].values():
         assert list(entry) == ["precision", "recall", "f1", "support"]

@@ -75,7 +75,12 @@ def test_stdout_is_only_data_the_rest_goes_to_stderr(train, csv, tmp_path):
     assert lines[0] == f"model: {tmp_path / 'model'}"
     assert lines[1].startswith("dev: accuracy ")
     assert len(lines) == 2
-    for told in ("read 20 rows: text='text', label='label', 2 labels", "epoch 1: loss ", "saved ", "temperature "):
+    for told in (
+        "read 20 rows: text='text', label='label', 2 labels",
+        "epoch 1: loss ",
+        "saved ",
+        "calibrated on 20 rows",
+    ):
         assert told in found.stderr
 
 

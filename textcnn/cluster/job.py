@@ -117,7 +117,7 @@ def do_unit(job: Job, unit: Unit, predictor: Answerer) -> Done:
             )
         rows = open_rows(unit.source(job.inputs, job.data.encoding), job.data, labels="ignored", like=job.like)
         job.output.write(output, lambda path: _write(path, job, rows, predictor, counts))
-        done = Done(output, as_json(unit), dict(counts), dict(rows.notices))
+        done = Done(output, as_json(unit), dict(counts), {kind: int(count) for kind, count in rows.notices.items()})
         write_done(job.output, done)
     except TextCNNError as err:
         file = job.inputs.shown(unit.file)

@@ -15,6 +15,7 @@ Logits = npt.NDArray[np.floating]
 
 COLDEST, HOTTEST = 0.05, 20.0  # bounds of the temperature, the inverse of the first weight
 NEAR, TOLERANCE, MOST_STEPS = 1e-3, 1e-5, 60
+FLAT = 1e-12  # curvature that is added, as a share of the slope: where there is none, a step leads to the bound
 FARTHEST = 2_000.0  # a logit this far below the largest has no share at any temperature: exp(-2000 / 20) is 1e-44
 BLOCK = 2**17  # numbers handled at once
 
@@ -62,8 +63,9 @@ def fit_weights(
         here = loss, slope, curvature = loss_at(weights)
         if not free.any():
             break
-        step = np.zeros(len(weights))
-        step[free] = -np.linalg.lstsq(curvature[np.ix_(free, free)], slope[free], rcond=None)[0]
+        step, flat = np.zeros(len(weights)), FLAT * np.abs(slope).max() * np.eye(int(free.sum()))
+        step[free] = -np.linalg.lstsq(curvature[np.ix_(free, free)] + flat, slope[free], rcond=None)[0]
+        step = np.clip(weights + step, low, high) - weights
         before = weights
         weights, here = _search(loss_at, weights, here, step, low, high)
         if loss - here[0] <= TOLERANCE**2 * loss or np.abs(weights - before).max() < TOLERANCE * weights.max():

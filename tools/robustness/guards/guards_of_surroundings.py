@@ -104,10 +104,10 @@ SURROUNDINGS = (
     Guard(
         29,
         "textcnn/training/result.py",
-        "calibrated",
-        "temperature = fit_temperature(found, truth, labels)",
+        "fit_calibration",
+        "temperature, scale = 1 / main, wide / main",
         "temperature = 1.0",
-        "tests/training/test_loop.py::test_training_finds_the_word_that_decides",
+        "tests/runs/test_calibrate.py::test_probabilities_are_truer_on_further_rows",
     ),
     Guard(
         30,
