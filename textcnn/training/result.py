@@ -121,7 +121,8 @@ def fit_calibration(
         truth: the true labels of the rows.
         labels: the labels of the columns.
         scale: the factor of the n-gram branch before, towards which few rows are shrunk.
-        fits_scale: whether the factor is fitted too, and not the temperature alone.
+        fits_scale: whether the factor is fitted too, and not the temperature alone; multi-label it is not, since rare
+            labels lose by it (docs/log.md).
     """
     if not labels.multi_label:  # rows of labels that the model does not know say nothing
         targets = labels.encode(truth)
@@ -130,7 +131,7 @@ def fit_calibration(
     before = uncalibrated(scale, labels)
     if not len(truth):
         return before
-    if len(branches) == 2 and fits_scale and scale > 0:
+    if len(branches) == 2 and fits_scale and scale > 0 and not labels.multi_label:
         main, wide = fit_weights(branches, truth, labels, prior=(1.0, scale), strength=PRIOR_STRENGTH)
         temperature, scale = 1 / main, wide / main
     else:
