@@ -65,7 +65,8 @@ def fit_weights(
             break
         step, flat = np.zeros(len(weights)), FLAT * np.abs(slope).max() * np.eye(int(free.sum()))
         step[free] = -np.linalg.lstsq(curvature[np.ix_(free, free)] + flat, slope[free], rcond=None)[0]
-        step = np.clip(weights + step, low, high) - weights
+        room = np.where(step > 0, high - weights, weights - low) / np.maximum(np.abs(step), 1e-300)
+        step *= min(1.0, float(room[free].min()))  # up to the first bound, in the same direction
         before = weights
         weights, here = _search(loss_at, weights, here, step, low, high)
         if loss - here[0] <= TOLERANCE**2 * loss or np.abs(weights - before).max() < TOLERANCE * weights.max():
