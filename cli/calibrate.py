@@ -37,9 +37,7 @@ def calibrate(
     config = options.data_config(text_column, label_column, format, encoding, **how)
     examples = read_examples(data, config, like=artifact.schema)
     console.say_what_was_read(examples)
-    unseen = sorted({label for row in examples.labels for label in row} - set(artifact.labels.names))
-    if unseen:
-        console.say(f"warning: rows of labels unseen in training are left out: {', '.join(map(repr, unseen))}")
+    console.warn_of_unseen(examples, artifact.labels, "do not count")
     calibration = calibrate_artifact(artifact, examples)
     folder = artifact.save(output or model)
     if json:

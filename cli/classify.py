@@ -110,7 +110,8 @@ def classify(
     refused = {"texts": bool(texts), "--evidence": evidence, "--abstain-label": abstain_label is not None}
     refused |= {"--explain": explain is not None, "--workers": workers > 1}
     promises = (coverage, coverage_by, min_probability, min_accuracy)
-    refused |= {"--coverage and --min-...": any(option is not None for option in promises)}
+    names = ("--coverage", "--coverage-by", "--min-probability", "--min-accuracy")
+    refused |= {name: option is not None for name, option in zip(names, promises, strict=True)}
     check_options(engine, address=address, output_format=output_format, refused=refused)
     data = options.data_config(text_column, None, format, encoding, quotes=quotes, escape=escape)
     if engine is not None:
@@ -120,7 +121,7 @@ def classify(
         return
     from textcnn.core.memory import use_one_arena
     from textcnn.core.threads import num_threads
-    from textcnn.labels import MULTI_LABEL, Labels
+    from textcnn.labels import Labels
     from textcnn.prediction.answers import AnswerForm
     from textcnn.prediction.streaming import answer_stream, are_blocks, write_parts
     from textcnn.prediction.writing import is_json_lines
@@ -143,8 +144,8 @@ def classify(
         console.detail(f"runtime: {predictor.runtime.describe()}")
     if input is not None:
         console.say(rows.describe())
-    names = Labels(tuple(config["labels"]), config["problem_type"] == MULTI_LABEL)
-    form = AnswerForm(rows.text_columns, top_k, threshold, options.promised(model, names, *promises))
+    promise = options.promised(model, Labels.of(config), *promises)
+    form = AnswerForm(rows.text_columns, top_k, threshold, promise)
     if predictor is not None:
         threads = threads if predictor.runtime.name == "look-up" else 1  # torch uses several threads itself
         parts = answer_stream(rows, predictor, form, as_lines=as_lines, threads=threads, ready=rows.ready)

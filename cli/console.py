@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from textcnn.labels import Labels
     from textcnn.prediction.predictor import Predictor
     from textcnn.reading.rows import Examples
 
@@ -58,6 +59,12 @@ def say_what_was_read(examples: Examples) -> None:
     """Show the format, columns, rows and labels of data that was read, and the reader's notices."""
     for sentence in (examples.source, examples.describe(), *(f"note: {notice}" for notice in examples.notices)):
         say(sentence)
+
+
+def warn_of_unseen(examples: Examples, labels: Labels, what: str) -> None:
+    """Warn of labels in the data that the model does not know, and say ``what`` becomes of them."""
+    if unseen := sorted({label for row in examples.labels for label in row} - set(labels.names)):
+        say(f"warning: labels unseen in training {what}: {', '.join(map(repr, unseen))}")
 
 
 def detail(message: str) -> None:

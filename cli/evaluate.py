@@ -44,9 +44,7 @@ def evaluate(
     config = options.data_config(text_column, label_column, format, encoding, **how)
     examples = read_examples(data, config, like=predictor.schema)
     console.say_what_was_read(examples)
-    unseen = sorted({label for row in examples.labels for label in row} - set(predictor.labels.names))
-    if unseen:
-        console.say(f"warning: labels unseen in training count as wrong: {', '.join(map(repr, unseen))}")
+    console.warn_of_unseen(examples, predictor.labels, "count as wrong")
     inputs = predictor.text_inputs()
     encoded = inputs.encode(examples.texts)
     if cut := int(inputs.cut_rows(encoded).sum()):

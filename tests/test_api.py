@@ -158,7 +158,7 @@ def test_training_json_tells_the_run(tmp_path):
         assert set(written[part]) == {"n", "accuracy", "macro_f1", "micro_f1", "ece", "per_label"}
         assert written[part]["n"] == rows
     assert set(written["calibration"]) == {
-        *("rows", "weights", "ece_before", "ece_after", "log_loss_before", "log_loss_after"),
+        *("kind", "rows", "weights", "ece_before", "ece_after", "log_loss_before", "log_loss_after"),
     }
     assert not {"train_seconds", "tokens_per_second"} & set(written)
     timing = json.loads((tmp_path / "model" / "timing.json").read_text(encoding="utf-8"))

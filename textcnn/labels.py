@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,11 @@ class Labels:
             raise DataError(f"expected at least two labels to tell apart, found {shown}; check the label column")
         # Sorted, so that the ids of labels do not depend on the order of the rows.
         return cls(tuple(sorted(counts)), multi_label)
+
+    @classmethod
+    def of(cls, saved: Mapping[str, Any]) -> Labels:
+        """Return the labels that a config.json tells."""
+        return cls(tuple(saved["labels"]), saved["problem_type"] == MULTI_LABEL)
 
     def __len__(self) -> int:
         return len(self.names)

@@ -13,8 +13,8 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 import textcnn
-from textcnn.config import Config
-from textcnn.errors import ConfigError
+from textcnn.config import Config, TrainingConfig
+from textcnn.errors import ConfigError, DataError
 from textcnn.evaluation.branch_weights import fit_weights
 from textcnn.evaluation.metrics import log_loss
 from textcnn.export.tables import write_tables
@@ -25,8 +25,9 @@ from textcnn.reading.rows import Examples
 from textcnn.runs import train_text
 from textcnn.runs.calibrate import FEWEST_ROWS, MOST_HELD_OUT, SPLIT_ROWS, calibration_kind, held_out_folds
 from textcnn.runs.prepare import prepare_text
-from textcnn.runs.text import train_prepared
+from textcnn.runs.text import run_text, train_prepared
 from textcnn.training.checkpoints import Checkpoints
+from textcnn.training.resource_limits import Watch
 
 THREE = Labels(("a", "b", "c"))
 SMALL = {"epochs": 8, "batch_size": 32, "embedding_dim": 16, "num_filters": 16, "threads": 1, "ngram_buckets": 1000}
@@ -142,10 +143,9 @@ def test_a_branch_that_knows_nothing_gets_no_weight():
     [(FEWEST_ROWS - 1, "none"), (FEWEST_ROWS, "folds"), (SPLIT_ROWS - 1, "folds"), (SPLIT_ROWS, "split")],
 )
 def test_the_number_of_rows_alone_decides(number, kind):
-    examples = Examples(["x"] * number, [("a",)] * number, False)
-    assert calibration_kind(examples, Config(), Silent()) == kind
+    assert calibration_kind(number, Config()) == kind
     for name in ("none", "split", "folds"):
-        assert calibration_kind(examples, Config.from_flat({"calibrate": name}), Silent()) == name
+        assert calibration_kind(number, Config.from_flat({"calibrate": name})) == name
 
 
 def test_a_fifth_is_held_out_but_no_more_than_is_of_use():
@@ -154,7 +154,7 @@ def test_a_fifth_is_held_out_but_no_more_than_is_of_use():
     assert (folds == 0).sum() == 200
     assert (folds == -1).sum() == 800
     assert np.bincount(held_out_folds(examples, "folds", 0)).tolist() == [200] * 5
-    many = Examples(range(10 * MOST_HELD_OUT), [("a",)] * 10 * MOST_HELD_OUT, False)
+    many = Examples(range(10 * MOST_HELD_OUT), [("a",), ("b",)] * 5 * MOST_HELD_OUT, False)
     assert (held_out_folds(many, "split", 0) == 0).sum() == MOST_HELD_OUT
 
 
@@ -276,6 +276,21 @@ def test_folds_calibrate_the_model_that_is_kept(rows):
     )
 
 
+def test_dev_rows_that_are_split_off_calibrate_after_folds(rows):
+    run = train_text(rows, {**SMALL, "dev_fraction": 0.25}, Silent(), folds=5)
+    assert run.summary["examples"] == {"train": 300, "dev": 100, "test": 0}
+    assert (run.summary["calibration"]["kind"], run.summary["calibration"]["rows"]) == ("dev", 100)
+
+
+def test_rows_that_cannot_be_held_out_take_no_time_from_the_model():
+    counting = Counting()
+    watch = Watch(TrainingConfig(time_limit=100.0))
+    few = [("a text", "a"), ("b text", "b")]
+    run_text(few, Config.from_flat({**SMALL, "calibrate": "split"}), counting, watch=watch)
+    assert watch._fits_left == 0
+    assert any("2 rows say too little to calibrate" in message for message in counting.said)
+
+
 def test_a_continued_model_is_calibrated_again(rows, run):
     further = train_text(noisy_rows(300, seed=5), {"epochs": 2}, Silent(), start_from=run.predictor.artifact)
     assert further.summary["calibration"]["rows"] == 300
@@ -344,6 +359,15 @@ def test_the_command_calibrates_a_folder(tmp_path, rows):
     assert told["temperature"] == load_artifact(folder).temperature == after.temperature
     shown = invoke("inspect", folder).stdout
     assert f"weights: network {1 / after.temperature:.4g}, n-grams " in shown
+
+
+def test_rows_without_a_known_label_calibrate_nothing(tmp_path, run):
+    folder = run.predictor.save(tmp_path / "model")
+    before = (folder / "config.json").read_bytes()
+    (tmp_path / "other.csv").write_text("text,label\nword1,x\nword2,y\n", encoding="utf-8")
+    with pytest.raises(DataError, match="expected rows of the model's labels, found none among 2; give others"):
+        invoke("calibrate", folder, tmp_path / "other.csv")
+    assert (folder / "config.json").read_bytes() == before
 
 
 def test_tables_for_other_programs_have_the_weights(tmp_path, run):

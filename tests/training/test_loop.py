@@ -46,7 +46,7 @@ def test_training_finds_the_word_that_decides(toy):
     model = model_of()
     learned = run(model, toy, dev=toy, epochs=20, batch_size=8)
     branches = list(branch_logits_of(model, INPUTS, toy.encoded).values())
-    calibration = fit_calibration(branches, toy.truth, LABELS, 1.0, fits_scale=True)
+    calibration = fit_calibration(branches, toy.truth, LABELS, 1.0, kind="dev", fits_scale=True)
     assert calibration.score(lambda encoded: branches, toy, LABELS)["accuracy"] == 1
     assert learned.fit.history[0]["loss"] > learned.fit.history[-1]["loss"]
     assert calibration.temperature < 1  # smoothed labels and a short run: more certain is better

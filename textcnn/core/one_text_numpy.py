@@ -112,7 +112,11 @@ class OneText:
         return True
 
     def _add_filters(self, rows: Integers) -> None:
-        """Write the largest sum of each filter and, for float32 rows, the logits and the best label."""
+        """Write the largest sum of each filter and, for float32 rows, the logits and the best label.
+
+        These are ``pool`` and ``add_scores`` for one text; calling them would check and convert what is fixed here,
+        and take 40 microseconds more.
+        """
         memory, own, best = self._memory, self._weights, self.best[0]
         assert memory is not None
         best[:] = 0

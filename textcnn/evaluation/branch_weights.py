@@ -58,9 +58,9 @@ def fit_weights(
     for _ in range(MOST_STEPS):
         # A weight next to its bound that the loss pushes outwards is put there, and does not shorten the others' step.
         is_least, is_most = (weights <= low + NEAR) & (here[1] > 0), (weights >= high - NEAR) & (here[1] < 0)
-        free = ~(is_least | is_most)
+        free, before = ~(is_least | is_most), weights
         weights = np.where(is_least, low, np.where(is_most, high, weights))
-        here = loss, slope, curvature = loss_at(weights)
+        loss, slope, curvature = here = here if np.array_equal(weights, before) else loss_at(weights)
         if not free.any():
             break
         step, flat = np.zeros(len(weights)), FLAT * np.abs(slope).max() * np.eye(int(free.sum()))

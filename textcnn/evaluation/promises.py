@@ -36,10 +36,8 @@ class HeldOutAnswers:
 
     @classmethod
     def of(cls, probs: Floats, truth: Sequence[Sequence[str]], labels: Labels) -> HeldOutAnswers:
-        """Collect what is needed of the answers to rows; rows of labels that the model does not know are left out."""
+        """Collect what is needed of the answers to rows, whose labels the model knows."""
         targets = labels.encode(truth)
-        known = np.flatnonzero(targets >= 0)
-        probs, targets = probs[known], targets[known]
         scores = set_scores(probs)[np.arange(len(targets)), targets]
         return cls(
             targets.astype(np.int32), probs.max(axis=1).astype(np.float32), probs.argmax(axis=1) == targets, scores

@@ -33,7 +33,7 @@ from textcnn.folder.model_folder import (
 )
 from textcnn.folder.tensors import packed
 from textcnn.folder.training_rows import EvidenceIndex, OutOfFold, read_held_out, write_held_out
-from textcnn.labels import MULTI_LABEL, Labels
+from textcnn.labels import Labels
 from textcnn.models.weights import Weights, num_parameters
 from textcnn.reading.schema import Schema, schema_of
 from textcnn.runtime.lookup import LookupModel
@@ -257,12 +257,14 @@ class Artifact:
     def branches_function(self) -> Callable[[Any], list[npt.NDArray[np.floating]]]:
         """Return a function from encoded rows to the logits ``(N, C)`` of each branch, by the same runtime."""
         if not self.has_network and not self.lookup_refusal:
-            network, both = (
-                replace(self, config=replace(self.config, wide_scale=scale)).lookup().logits for scale in (0.0, 1.0)
-            )
-            if self.text_inputs().wide is None:
-                return lambda encoded: [network(encoded)]
-            return lambda encoded: [main := network(encoded), both(encoded) - main]
+            scales = (0.0,) if self.text_inputs().wide is None else (0.0, 1.0)
+            sums = [replace(self, config=replace(self.config, wide_scale=scale)).lookup().logits for scale in scales]
+
+            def branches(encoded: Any) -> list[npt.NDArray[np.floating]]:
+                network, *both = (logits(encoded) for logits in sums)
+                return [network, *(together - network for together in both)]
+
+            return branches
         from textcnn.models.base import branch_logits_of
 
         model, columns = self.model, len(self.labels)
@@ -274,8 +276,9 @@ class Artifact:
         """Set temperature, factor of the n-gram branch, thresholds, and the answers that they were fitted to."""
         self.held_out = calibration.held_out
         self.temperature, self.thresholds = calibration.temperature, calibration.thresholds
-        if self.modality == "text":
-            self.config = replace(self.config, wide_scale=calibration.scale)
+        if self.modality == "image":
+            return
+        self.config = replace(self.config, wide_scale=calibration.scale)
         if self.has_network:
             self.network.wide_scale = calibration.scale  # type: ignore[union-attr]
 
@@ -291,7 +294,7 @@ def load_artifact(folder: str | Path) -> Artifact:
 
     folder = Path(folder)
     saved = read_config(folder)
-    labels = Labels(tuple(saved["labels"]), saved["problem_type"] == MULTI_LABEL)
+    labels = Labels.of(saved)
     config = ModelConfig(**{name: saved[name] for name in asdict(ModelConfig())})
     weights = weights_of_today(_read_weights(folder / WEIGHTS), saved, folder / WEIGHTS)
     network, inputs = read_network(folder, saved, config, labels, weights)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.config import Config, ModelConfig
+from textcnn.errors import DataError
 from textcnn.labels import Labels
 from textcnn.prediction.artifact import Artifact
 from textcnn.progress import Reporter
@@ -43,13 +44,12 @@ class HeldOut:
     def calibrate(
         self, examples: Examples, labels: Labels, model: ModelConfig, kind: str, *, fits_scale: bool
     ) -> Calibration:
-        """Fit the calibration of the final model to these logits; ``none``: its thresholds alone."""
+        """Fit the calibration of the final model to these logits; ``none``, or no known label: its thresholds alone."""
         truth = [examples.labels[row] for row in self.rows.tolist()]
-        scale = default_scale(model, labels)
-        if kind == "none":
-            return with_thresholds(uncalibrated(scale, labels), self.branches, truth, labels)
-        found = fit_calibration(self.branches, truth, labels, scale, fits_scale=fits_scale)
-        return replace(found, facts={"kind": kind, **found.facts})
+        scale, found = default_scale(model, labels), None
+        if kind != "none":
+            found = fit_calibration(self.branches, truth, labels, scale, kind=kind, fits_scale=fits_scale)
+        return found or with_thresholds(uncalibrated(scale, labels), self.branches, truth, labels)
 
 
 class StoppedError(Exception):
@@ -60,60 +60,59 @@ class StoppedError(Exception):
         self.run = run
 
 
-def calibration_kind(examples: Examples, config: Config, reporter: Reporter) -> str:
+def calibration_kind(num_rows: int, config: Config) -> str:
     """Return how a model without dev rows is calibrated: ``none``, ``split`` or ``folds``."""
-    kind, count = config.training.calibrate, len(examples)
-    if kind != "auto":
-        return kind
-    if count < FEWEST_ROWS:
-        reporter.say(f"fewer than {FEWEST_ROWS} rows say too little to calibrate the probabilities")
+    if config.training.calibrate != "auto":
+        return config.training.calibrate
+    if num_rows < FEWEST_ROWS:
         return "none"
-    return "split" if count >= SPLIT_ROWS else "folds"
+    return "split" if num_rows >= SPLIT_ROWS else "folds"
 
 
-def held_out_folds(examples: Examples, kind: str, seed: int) -> npt.NDArray[np.int64]:
-    """Return the number of the model ``(N,)`` that each row is held out from; -1: from none."""
+def held_out_folds(examples: Examples, kind: str, seed: int) -> npt.NDArray[np.int64] | None:
+    """Return the number of the model ``(N,)`` that each row is held out from, -1: from none; none: rows are too few."""
     if kind == "folds":
-        return stratified_folds(examples.labels, min(NUM_FOLDS, len(examples)), seed=seed)
-    share = min(SHARE, MOST_HELD_OUT / len(examples))
-    folds = np.full(len(examples), -1, np.int64)
-    folds[stratified_split(list(examples.labels), share, seed=seed)[1]] = 0
-    return folds
+        folds = stratified_folds(examples.labels, min(NUM_FOLDS, len(examples)), seed=seed)
+    else:
+        folds = np.full(len(examples), -1, np.int64)
+        share = min(SHARE, MOST_HELD_OUT / len(examples))
+        folds[stratified_split(list(examples.labels), share, seed=seed)[1]] = 0
+    return folds if folds.max(initial=-1) >= 0 and _can_train(examples, folds) else None
 
 
 def fit_held_out(
     examples: Examples,
+    folds: npt.NDArray[np.int64],
     labels: Labels,
     config: Config,
-    kind: str,
     train: Train,
     reporter: Reporter,
     *,
-    fits_scale: bool = True,
+    kind: str,
+    fits_scale: bool,
 ) -> Calibration | None:
-    """Train models on parts of the rows and fit the calibration on the others; none if no row can be held out.
+    """Train models on parts of the rows and fit the calibration on the others; none if they know no label of those.
 
     Args:
         examples: the N rows.
+        folds: from :func:`held_out_folds`.
         labels: the labels of the final model.
         config: the settings of the final model.
-        kind: ``split`` or ``folds``.
         train: trains a model on rows.
         reporter: receives progress messages.
+        kind: ``split`` or ``folds``.
         fits_scale: whether the factor of the n-gram branch is fitted.
 
     Raises:
         StoppedError: training was interrupted, or exceeded a limit.
     """
-    folds = held_out_folds(examples, kind, config.training.seed)
-    if folds.max(initial=-1) < 0 or not _can_train(examples, folds):
-        reporter.say("too few rows of each label to hold some out: the probabilities are not calibrated")
-        return None
-    what = "a fifth" if kind == "split" and len(examples) * SHARE <= MOST_HELD_OUT else f"{(folds >= 0).sum():,}"
-    how = f"{what} of the rows held out" if kind == "split" else f"{NUM_FOLDS} folds"
-    reporter.say(f"calibration: {how} from {'a first model' if kind == 'split' else 'first models'}")
+    reporter.say(
+        f"calibration on {(folds >= 0).sum():,} rows, each held out from one of {folds.max() + 1} first models"
+    )
     found = out_of_sample(examples, folds, labels, config, train, reporter)
     calibration = found.calibrate(examples, labels, config.model, kind, fits_scale=fits_scale)
+    if not calibration.facts:
+        return None
     reporter.say(calibration.describe())
     return calibration
 
@@ -162,16 +161,13 @@ def calibrate_artifact(artifact: Artifact, examples: Examples) -> Calibration:
 
     Raises:
         ArtifactError: it is an image model.
+        DataError: no row has a label of the model.
     """
-    encoded = artifact.text_inputs().encode(examples.texts)
-    found = fit_calibration(
-        artifact.branches_function()(encoded),
-        examples.labels,
-        artifact.labels,
-        artifact.config.scale,
-        fits_scale=True,
-    )
-    calibration = replace(found, facts={"kind": "rows", **found.facts})
+    branches, scale = artifact.branches_function(), artifact.config.scale
+    logits = branches(artifact.text_inputs().encode(examples.texts))
+    calibration = fit_calibration(logits, examples.labels, artifact.labels, scale, kind="rows", fits_scale=True)
+    if calibration is None:
+        raise DataError(f"expected rows of the model's labels, found none among {len(examples):,}; give others")
     artifact.calibrate(calibration)
     artifact.training |= {
         "temperature": calibration.temperature,

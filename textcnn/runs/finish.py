@@ -93,7 +93,9 @@ def finish_run(
     labels, branches = artifact.labels, branches or artifact.branches_function()
     dev, test, scale = others["dev"], others["test"], artifact.config.scale
     if calibration is None and dev is not None:
-        calibration = fit_calibration(branches(dev.encoded), dev.truth, labels, scale, fits_scale=fits_scale)
+        calibration = fit_calibration(
+            branches(dev.encoded), dev.truth, labels, scale, kind="dev", fits_scale=fits_scale
+        )
     calibration = calibration or uncalibrated(scale, labels)
     artifact.calibrate(calibration)
     fit = learned.fit

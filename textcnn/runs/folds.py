@@ -61,7 +61,7 @@ def run_text_folds(
     reporter.say("over the folds: " + folds_line(summary))
     reporter.say(f"the model that is kept: all {len(examples):,} rows")
     more: dict[str, Any] = {"dev": dev, "test": test, "evidence": evidence, "watch": watch}
-    if dev is None and calibration.facts:
+    if dev is None and not config.training.dev_fraction and calibration.facts:
         more["calibration"] = calibration
     run = run_text(examples, config, reporter, **more)
     artifact = run.predictor.artifact
@@ -100,8 +100,8 @@ def cross_validate(
         found = out_of_sample(examples, fold, labels, config, partial(train_apart, reporter, None, watch), reporter)
     except StoppedError as stopped:
         raise KeyboardInterrupt from stopped
-    is_calibrated = calibration_kind(examples, config, reporter) != "none"
-    kind, is_open = "folds" if is_calibrated else "none", config.model.wide_scale is None
+    kind = "none" if calibration_kind(len(examples), config) == "none" else "folds"
+    is_open = config.model.wide_scale is None
     calibration = found.calibrate(examples, labels, config.model, kind, fits_scale=is_open)
     probabilities = calibration.probabilities(found.branches, labels)
     runs = []

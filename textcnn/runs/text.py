@@ -11,9 +11,9 @@ from textcnn.errors import ConfigError
 from textcnn.explain.evidence import build_evidence, check_architecture
 from textcnn.models.weights import Weights
 from textcnn.prediction.artifact import Artifact
-from textcnn.progress import Reporter
+from textcnn.progress import Reporter, Silent
 from textcnn.reading.rows import Examples
-from textcnn.runs.calibrate import NUM_FOLDS, StoppedError, calibration_kind, fit_held_out
+from textcnn.runs.calibrate import StoppedError, calibration_kind, fit_held_out, held_out_folds
 from textcnn.runs.continuing import fits_scale, kept_calibration
 from textcnn.runs.core_run import branches_function, train_weights
 from textcnn.runs.ensemble import train_members
@@ -81,15 +81,17 @@ def _calibration(
     examples: Examples, config: Config, reporter: Reporter, start: Artifact | None, watch: Watch | None
 ) -> Calibration | None:
     """Return the calibration on held-out rows, which is the model's if it has no dev rows; none if there is none."""
-    kind = calibration_kind(examples, config, reporter)
-    if kind == "none":
+    kind = calibration_kind(len(examples), config)
+    folds = None if kind == "none" else held_out_folds(examples, kind, config.training.seed)
+    if folds is None:
+        if config.training.calibrate != "none":
+            reporter.say(f"{len(examples):,} rows say too little to calibrate the probabilities")
         return None
-    labels = collected_labels(examples, start, reporter)
+    labels = collected_labels(examples, start, Silent())  # what is to be said of them, the final model says
     if watch is not None:
-        watch.add_fits((NUM_FOLDS if kind == "folds" else 1) * config.training.ensemble)
-
-    train = partial(train_apart, reporter, start, watch)
-    return fit_held_out(examples, labels, config, kind, train, reporter, fits_scale=fits_scale(config, start))
+        watch.add_fits((int(folds.max()) + 1) * config.training.ensemble)
+    train, is_open = partial(train_apart, reporter, start, watch), fits_scale(config, start)
+    return fit_held_out(examples, folds, labels, config, train, reporter, kind=kind, fits_scale=is_open)
 
 
 def train_apart(

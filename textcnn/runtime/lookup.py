@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from textcnn.core.threads import num_threads
 from textcnn.errors import ConfigError
-from textcnn.labels import MULTI_LABEL, Labels
+from textcnn.labels import Labels
 from textcnn.reading.schema import Schema, schema_of
 from textcnn.runtime.batch import Gathered, Gatherer
 from textcnn.runtime.cache import CACHE_BYTES, RowCache, Rows
@@ -53,7 +53,7 @@ class LookupModel(Answering):
         self.precision, self.threads = precision, num_threads(threads)
         self._settings: dict[str, Any] = {"precision": precision, "threads": threads, "cache_bytes": cache_bytes}
         self._model, self._pipeline, self._saved = model, pipeline, saved
-        self._labels = Labels(tuple(saved["labels"]), saved["problem_type"] == MULTI_LABEL)
+        self._labels = Labels.of(saved)
         self.filters = filters_of(model, precision, saved.get("scales"), len(pipeline.tokenizer))
         num_types, longest = len(pipeline.tokenizer), pipeline.max_length
         self._gatherer = Gatherer(model, self.filters, num_types, longest, cache_bytes)

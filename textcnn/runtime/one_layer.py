@@ -17,7 +17,7 @@ from textcnn.errors import ArtifactError
 from textcnn.folder.config_json import read_config, weights_of_today
 from textcnn.folder.model_folder import CONFIG, TOKENIZER, WEIGHTS
 from textcnn.folder.tensors import mapped_tensors
-from textcnn.labels import MULTI_LABEL, Labels
+from textcnn.labels import Labels
 from textcnn.reading.table import shown
 from textcnn.runtime.cache import BLOCK, TypeVectors
 from textcnn.runtime.filters import FilterWeights, steps_of
@@ -115,7 +115,7 @@ def one_layer(
         ArtifactError: tensors are missing, left over, or of another shape than config.json implies.
     """
     config = ModelConfig(**{name: saved[name] for name in asdict(ModelConfig())})
-    labels = Labels(tuple(saved["labels"]), saved["problem_type"] == MULTI_LABEL)
+    labels = Labels.of(saved)
     rest = dict(tensors)
     found = _Taker(rest, folder)
     two = config.embedding_channels == "multichannel"

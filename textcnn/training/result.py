@@ -112,15 +112,19 @@ def fit_calibration(
     labels: Labels,
     scale: float,
     *,
+    kind: str,
     fits_scale: bool,
-) -> Calibration:
+) -> Calibration | None:
     """Fit temperature, factor of the n-gram branch and thresholds to rows that the branches were not trained on.
+
+    None if the model knows the label of no row.
 
     Args:
         branches: the logits ``(N, C)`` of each branch; -inf in the first: the model does not know the label.
         truth: the true labels of the rows.
         labels: the labels of the columns.
         scale: the factor of the n-gram branch before, towards which few rows are shrunk.
+        kind: what rows these are, for the facts: ``split``, ``folds``, ``dev`` or ``rows``.
         fits_scale: whether the factor is fitted too, and not the temperature alone; multi-label it is not, since rare
             labels lose by it (docs/log.md).
     """
@@ -128,9 +132,9 @@ def fit_calibration(
         targets = labels.encode(truth)
         known = np.flatnonzero((targets >= 0) & ~np.isneginf(branches[0][np.arange(len(targets)), targets]))
         branches, truth = [branch[known] for branch in branches], [truth[row] for row in known.tolist()]
-    before = uncalibrated(scale, labels)
     if not len(truth):
-        return before
+        return None
+    before = uncalibrated(scale, labels)
     if len(branches) == 2 and fits_scale and scale > 0 and not labels.multi_label:
         main, wide = fit_weights(branches, truth, labels, prior=(1.0, scale), strength=PRIOR_STRENGTH)
         temperature, scale = 1 / main, wide / main
@@ -138,7 +142,8 @@ def fit_calibration(
         temperature = fit_temperature(weighted(branches, scale), truth, labels)
     after = with_thresholds(Calibration(temperature, scale, before.thresholds), branches, truth, labels)
     weights = (1 / temperature, scale / temperature)
-    facts: dict[str, Any] = {"rows": len(truth), "weights": dict(zip(NAMES[: len(branches)], weights, strict=False))}
+    named = dict(zip(NAMES[: len(branches)], weights, strict=False))
+    facts: dict[str, Any] = {"kind": kind, "rows": len(truth), "weights": named}
     for name, state in {"before": before, "after": after}.items():
         probs = state.probabilities(branches, labels)
         facts[f"ece_{name}"] = calibration_error(truth, probs, labels)
