@@ -195,7 +195,7 @@ static void features(tc_pool *pool) {
 static void fill_rows(tc_pool *pool, const double *steps, void *rows, int64_t row_size, int64_t *shares) {
     drawn = 2000000;
     int64_t known = num_types * 3 / 4;
-    float *fixed = fractions(known * FIXED), *vectors = fractions(known * DIM), *ngrams = fractions(BUCKETS * DIM);
+    float *fixed = fractions(known * FIXED), *vectors = fractions(known * DIM), *ngrams = fractions(BUCKETS * DIM), *scores = fractions(BUCKETS * LABELS);
     double *panels = room(PANELS * (FIXED + DIM) * TC_PANEL, sizeof *panels), scales[COLUMNS];
     for (int64_t c = 0; c < COLUMNS; c++) {
         scales[c] = 1.0 / (1 << 20);
@@ -205,7 +205,7 @@ static void fill_rows(tc_pool *pool, const double *steps, void *rows, int64_t ro
     int64_t *types = room(num_types, sizeof *types);
     for (int64_t id = 0; id < num_types; id++) types[id] = id;
     uint8_t *clipped = room(num_types, 1);
-    tc_vector_tables tables = {fixed, vectors, ngrams, known, BUCKETS, FIXED, DIM, 0};
+    tc_vector_tables tables = {fixed, vectors, ngrams, known, BUCKETS, FIXED, DIM, 0, scores, 0.75};
     tc_whole_weights weights = {panels, scales, COLUMNS, 26};
     tc_row_layout layout = {TAPS, FILTERS, WIDTH, LABELS, SIZES, sizes, nested, steps};
     tc_bags all = {bags, bag_offsets[num_types], bag_offsets};
@@ -214,7 +214,7 @@ static void fill_rows(tc_pool *pool, const double *steps, void *rows, int64_t ro
     add(rows, (size_t)((num_types + 1) * row_size));
     add(shares, (size_t)(num_types + 1) * LABELS * sizeof *shares);
     add(clipped, (size_t)num_types);
-    free(fixed), free(vectors), free(ngrams), free(panels), free(types), free(clipped);
+    free(fixed), free(vectors), free(ngrams), free(scores), free(panels), free(types), free(clipped);
 }
 
 static void look_up(tc_pool *pool, int is_whole) {

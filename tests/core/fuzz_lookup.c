@@ -70,8 +70,10 @@ static void fill(void) {
     if (width > 64) return; /* as many as are asked for */
     int64_t *of_types = numbers(types, 8), room_of_row = size * (width > 0 ? width : 0);
     tc_vector_tables tables = {
-        fixed ? bytes_of(known * fixed, 4) : NULL, bytes_of(known * dim, 4), bytes_of(ngrams * dim, 4), known, ngrams, fixed, dim, below(2)
+        fixed ? bytes_of(known * fixed, 4) : NULL, bytes_of(known * dim, 4), bytes_of(ngrams * dim, 4), known, ngrams, fixed, dim, below(2),
+        NULL, *(const double *)bytes_of(1, 8)
     };
+    if (below(2)) tables.scores = bytes_of(ngrams * shares, 4);
     tc_whole_weights weights = {
         bytes_of((columns + TC_PANEL - 1) / TC_PANEL * TC_PANEL * (fixed + dim), 8), bytes_of(columns, 8), columns, number(60)
     };

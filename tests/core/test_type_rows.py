@@ -1,5 +1,7 @@
 """Rows of types: the core gives the vectors and rows of its definition in numpy, in every way it runs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from textcnn.core import type_rows, type_rows_numpy
 from textcnn.core.numeric import ExactProduct
 from textcnn.core.type_rows_numpy import RowLayout, VectorTables
+from textcnn.core.units import UNIT
 
 pytestmark = pytest.mark.usefixtures("core")
 
@@ -21,9 +24,11 @@ def normal(random, *shape):
     return (random.normal(size=shape) * scales.reshape(-1, *[1] * (len(shape) - 1))).astype(np.float32)
 
 
-def drawn_tables(random, dim, *, has_fixed=False, has_ngrams=True, adds=False, num_types=11):
+def drawn_tables(random, dim, *, has_fixed=False, has_ngrams=True, adds=False, num_types=11, num_scores=None):
     fixed = normal(random, num_types, 3) if has_fixed else None
-    return VectorTables(fixed, normal(random, num_types, dim), normal(random, 17, dim) if has_ngrams else None, adds)
+    scores = None if num_scores is None else normal(random, 17, num_scores)
+    ngrams = normal(random, 17, dim) if has_ngrams else None
+    return VectorTables(fixed, normal(random, num_types, dim), ngrams, adds, scores, float(random.normal()))
 
 
 def drawn_types(random, count, num_types=15):
@@ -75,19 +80,34 @@ def test_vectors(ways, seed, dim, count, has_fixed, has_ngrams, adds):
     is_whole=st.booleans(),
     is_nested=st.booleans(),
     num_shares=st.integers(0, 3),
+    has_scores=st.booleans(),
 )
-def test_rows(ways, seed, dim, count, num_filters, is_whole, is_nested, num_shares):
+def test_rows(ways, seed, dim, count, num_filters, is_whole, is_nested, num_shares, has_scores):
     random = np.random.default_rng(seed)
     layout = drawn_layout(
         random, num_filters=num_filters, is_whole=is_whole, is_nested=is_nested, num_shares=num_shares
     )
-    tables = drawn_tables(random, dim, has_fixed=bool(seed % 2))
+    tables = drawn_tables(random, dim, has_fixed=bool(seed % 2), num_scores=num_shares if has_scores else None)
     product = ExactProduct(normal(random, layout.num_taps * num_filters + num_shares, tables.dim))
     given = tables, product, layout, *drawn_types(random, count)
     expected = filled(type_rows_numpy, *given)
     for threads in ways():
         for one, other in zip(filled(type_rows, *given, threads=threads), expected, strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("twin", [type_rows, type_rows_numpy])
+def test_scores_of_ngrams_are_added_to_the_shares_of_their_types(twin):
+    random = np.random.default_rng(3)
+    layout = drawn_layout(random, num_filters=1, is_whole=False, is_nested=True, num_shares=2)
+    tables = drawn_tables(random, 4, num_scores=2)
+    tables.scores[:] = np.arange(34).reshape(17, 2) / 8
+    given = ExactProduct(normal(random, 5, 4)), layout, np.array([0, 12, 3]), np.array([2, 16, 2], np.int32)
+    offsets = np.array([0, 2, 3, 3])
+    without = filled(twin, replace(tables, scores=None), *given, offsets)[1]
+    found = filled(twin, replace(tables, score_scale=0.5), *given, offsets)[1]
+    sums = [tables.scores[2] + tables.scores[16], tables.scores[2], [0, 0]]
+    np.testing.assert_array_equal((found - without) * UNIT, np.array(sums) * 0.5)
 
 
 def test_a_row_does_not_depend_on_the_rows_beside_it(core):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from ctypes import byref, c_int64, c_void_p
+from ctypes import byref, c_double, c_int64, c_void_p
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ class _Tables(ctypes.Structure):
     _fields_ = (
         *((name, c_void_p) for name in ("fixed", "words", "ngrams")),
         *((name, c_int64) for name in ("num_types", "num_ngrams", "fixed_dim", "dim", "adds")),
+        *(("scores", c_void_p), ("score_scale", c_double)),
     )
 
 
@@ -61,7 +62,7 @@ def fill_rows(
     threads: int | None = None,
 ) -> None:
     """C version of :func:`textcnn.core.type_rows_numpy.fill_rows`."""
-    own, *others = _given(tables, types, bags, offsets)
+    own, *others = _given(tables, types, bags, offsets, num_shares=layout.num_shares)
     num_columns = product.whole.shape[1]
     weights = _Weights(
         address(product.panels, np.float64, (None, tables.dim, 16), "panels"),
@@ -80,7 +81,9 @@ def fill_rows(
     call_with_pool("tc_fill_rows", threads, *given)
 
 
-def _given(tables: VectorTables, types: Integers, bags: npt.NDArray[np.int32], offsets: Integers) -> tuple[Any, ...]:
+def _given(
+    tables: VectorTables, types: Integers, bags: npt.NDArray[np.int32], offsets: Integers, num_shares: int | None = None
+) -> tuple[Any, ...]:
     """Return the shared arguments of both functions; the references among them keep the structures alive."""
     fixed, words, ngrams = tables.fixed, tables.words, tables.ngrams
     found = _Tables(
@@ -89,6 +92,8 @@ def _given(tables: VectorTables, types: Integers, bags: npt.NDArray[np.int32], o
         address(ngrams, np.float32, (None, words.shape[1]), "n-gram rows"),
         *(len(words), 0 if ngrams is None else len(ngrams), 0 if fixed is None else fixed.shape[1], words.shape[1]),
         tables.adds,
+        address(tables.scores, np.float32, (0 if ngrams is None else len(ngrams), num_shares), "scores of n-grams"),
+        tables.score_scale,
     )
     own = _Bags(address(bags, np.int32, (None,), "n-grams"), len(bags), address(offsets, np.int64, (None,), "offsets"))
     if ngrams is not None and len(offsets) != len(types) + 1:

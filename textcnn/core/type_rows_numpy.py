@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.core.numeric import ExactProduct
-from textcnn.core.units import LARGEST, UNIT
+from textcnn.core.units import LARGEST, LARGEST_WEIGHT, UNIT
 
 Array = npt.NDArray[Any]
 Integers = npt.NDArray[np.int64]
@@ -30,12 +30,17 @@ class VectorTables:
         words: ``(V, D)`` float32.
         ngrams: ``(rows, D)`` float32; none: no n-grams.
         adds: whether the mean of the n-grams is added to the word's row; else it is a mean of all of them.
+        scores: ``(rows, C)`` float32, what each n-gram adds to the shares of its types, multiplied by ``score_scale``;
+            none: nothing.
+        score_scale: the factor of ``scores``.
     """
 
     fixed: Floats | None
     words: Floats
     ngrams: Floats | None
     adds: bool
+    scores: Floats | None = None
+    score_scale: float = 0.0
 
     @property
     def dim(self) -> int:
@@ -145,6 +150,8 @@ def fill_rows(
     products = product(compose(tables, types, bags, offsets))
     num_columns = layout.num_taps * layout.num_filters
     shares[:] = np.rint(products[:, num_columns:] / UNIT)
+    if tables.scores is not None:
+        shares += _sums(_whole_scores(tables.scores[bags] * np.float64(tables.score_scale)), offsets)
     rows[:], clipped[:] = 0, False
     shape = len(types), layout.row_shape[0], layout.num_filters
     if layout.steps is None:
@@ -155,6 +162,17 @@ def fill_rows(
     clipped[:] = (np.abs(whole) > LARGEST).any(axis=1)
     rounded = np.clip(whole, -LARGEST, LARGEST)
     rows[:, :, : layout.num_filters] = rounded.reshape(shape)
+
+
+def _whole_scores(scores: npt.NDArray[np.float64]) -> Integers:
+    """Round scores to multiples of ``UNIT``, bounded so that a thousand of them fit into 64 bits."""
+    return np.rint(np.fmin(np.fmax(scores, -LARGEST_WEIGHT), LARGEST_WEIGHT) / UNIT).astype(np.int64)
+
+
+def _sums(rows: Integers, offsets: Integers) -> Integers:
+    """Sum the rows ``(M, C)`` of each bag."""
+    totals = np.concatenate([np.zeros((1, rows.shape[1]), np.int64), np.cumsum(rows, axis=0)])
+    return totals[offsets[1:]] - totals[offsets[:-1]]
 
 
 def _rows_or_zeros(table: Floats, rows: Integers, known: npt.NDArray[np.bool_]) -> Floats:

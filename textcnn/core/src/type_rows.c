@@ -16,7 +16,7 @@ static int are_types(const tc_vector_tables *t, const int64_t *types, int64_t co
         return 0;
     for (int64_t k = 0; k < count; k++)
         if (types[k] < 0) return 0;
-    if (t->ngrams == NULL) return 1;
+    if (t->ngrams == NULL) return t->scores == NULL;
     if (!tc_is_between(bags->num_rows, 0, TC_MOST) || !tc_are_ascending(bags->offsets, count + 1, 0, bags->num_rows)) return 0;
     for (int64_t e = 0; e < bags->num_rows; e++)
         if (!tc_is_between(bags->rows[e], 0, t->num_ngrams - 1)) return 0;

@@ -18,6 +18,8 @@ typedef struct {
     const float *words; /* (num_types, dim) */
     const float *ngrams; /* (num_ngrams, dim), or NULL */
     int64_t num_types, num_ngrams, fixed_dim, dim, adds;
+    const float *scores; /* (num_ngrams, num_shares), or NULL: times score_scale, what an n-gram adds to a type's shares */
+    double score_scale;
 } tc_vector_tables;
 
 /* The weights that vectors are multiplied with: panels (columns / 16 rounded up, fixed_dim + dim, 16) of whole numbers, 0

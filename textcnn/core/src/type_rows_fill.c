@@ -10,6 +10,7 @@
 
 #define UNIT_BITS 36 /* shares count in 2^-36 */
 #define LARGEST 127.0
+#define LARGEST_SCORE 16384.0
 
 #define TC_DOUBLES (TC_VECTOR / 2)
 typedef double tc_doubles __attribute__((vector_size(8 * TC_DOUBLES), aligned(8), may_alias));
@@ -135,10 +136,26 @@ static int write_whole(const tc_row_layout *l, const double *restrict products, 
     return is_clipped;
 }
 
+/* A score as a whole number of 2^-36, so bounded that a thousand of them stay inside 64 bits. */
+static int64_t whole_score(double score) {
+    return tc_whole(tc_within(score, LARGEST_SCORE) * tc_power_of_two(UNIT_BITS));
+}
+
 static int64_t row_taps(const tc_row_layout *l) {
     int64_t taps = 0;
     for (int64_t g = 0; g < l->num_sizes; g++) taps += l->sizes[g];
     return l->steps == NULL ? l->num_taps : taps;
+}
+
+/* Add what the n-grams of type k add to its shares: whole numbers, so in any order. */
+static void add_scores(const tc_type_job *job, int64_t k, int64_t *restrict shares) {
+    const tc_vector_tables *t = job->tables;
+    const int64_t num_shares = job->layout->num_shares;
+    for (int64_t e = job->bags->offsets[k]; e < job->bags->offsets[k + 1]; e++) {
+        const float *restrict row = t->scores + job->bags->rows[e] * num_shares;
+        for (int64_t c = 0; c < num_shares; c++)
+            shares[c] = (int64_t)((uint64_t)shares[c] + (uint64_t)whole_score((double)row[c] * t->score_scale));
+    }
 }
 
 static void write_rows(tc_type_job *job, int64_t first, int64_t count, double *products, int64_t stride, const double *scales) {
@@ -154,6 +171,7 @@ static void write_rows(tc_type_job *job, int64_t first, int64_t count, double *p
         if (l->steps == NULL) job->clipped[first + k] = 0;
         for (int64_t c = 0; c < l->num_shares; c++)
             job->shares[(first + k) * l->num_shares + c] = tc_whole(own[shares + c] * tc_power_of_two(UNIT_BITS));
+        if (job->tables->scores != NULL) add_scores(job, first + k, job->shares + (first + k) * l->num_shares);
     }
 }
 
