@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from textcnn.config_types import allows_none, is_size, jsonable, plain, problems
+from textcnn.config_types import allows_none, is_size, jsonable, parsed_size, plain, problems
 from textcnn.errors import ConfigError
 
 TOKENIZERS = ("word", "bpe", "wordpiece", "char")
@@ -27,6 +26,8 @@ DEVICES = ("auto", "cpu", "cuda")
 AMP = ("bf16", "fp16")
 CALIBRATE = ("auto", "none", "split", "folds")
 CALIBRATION = "rows held out to calibrate on without dev rows: none, split (a fifth), folds (all in turn), auto"
+CHARACTERS = ("auto", "none")
+CHARACTER_BRANCH = "a linear branch over character n-grams: none, or auto (if held-out rows gain by it)"
 CHANNELS = ("fine-tuned", "static", "multichannel")
 EMBEDDING_DIM = 96
 # Default learning rates of embedding rows by optimizer: without and with pretrained vectors.
@@ -152,12 +153,6 @@ class ImageConfig:
     random_flip: bool = option(False, "in training, mirror every other image left to right")
 
 
-def parsed_size(size: str) -> tuple[int, int] | None:
-    """Parse ``HEIGHTxWIDTH`` into two integers; return none if it has another form."""
-    match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", size)
-    return None if match is None else (int(match[1]), int(match[2]))
-
-
 @dataclass(frozen=True)
 class ModelConfig:
     """Settings of the network: its architecture, its size, and its input features."""
@@ -188,6 +183,9 @@ class ModelConfig:
         "how much the logits of the wide branch count; none: 1, with vectors or multi-label 0.5",
         _not_negative,
         "0 or more",
+    )
+    character_scale: float | None = option(
+        None, "how much the branch of characters counts; none: held-out rows decide", _not_negative, "0 or more"
     )
     vectors: str | None = option(
         None,
@@ -275,6 +273,7 @@ class TrainingConfig:
         None, "share of the training rows held out as dev rows, stratified", _fraction, "in [0, 1)"
     )
     calibrate: str = option("auto", CALIBRATION, CALIBRATE.__contains__, ", ".join(CALIBRATE))
+    characters: str = option("auto", CHARACTER_BRANCH, CHARACTERS.__contains__, ", ".join(CHARACTERS))
     patience: int | None = option(None, "stop after so many epochs without a better dev metric", _positive, "1 or more")
     ensemble: int = option(
         1, "networks trained from seeds of their own and merged into one model that answers as their mean", _positive

@@ -36,6 +36,12 @@ def _size(text: str) -> int | None:
     return None if match is None else int(match[1]) * _UNITS[match[2]] or None
 
 
+def parsed_size(size: str) -> tuple[int, int] | None:
+    """Parse ``HEIGHTxWIDTH`` into two integers; return none if it has another form."""
+    match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", size)
+    return None if match is None else (int(match[1]), int(match[2]))
+
+
 def plain(section: type, values: Mapping[str, Any]) -> dict[str, Any]:
     """Convert JSON or TOML values to the types of a section's fields: lists to tuples, integers to floats."""
     hints = typing.get_type_hints(section)

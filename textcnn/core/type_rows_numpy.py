@@ -166,13 +166,14 @@ def fill_rows(
 
 def _whole_scores(scores: npt.NDArray[np.float64]) -> Integers:
     """Round scores to multiples of ``UNIT``, bounded so that a thousand of them fit into 64 bits."""
-    return np.rint(np.fmin(np.fmax(scores, -LARGEST_WEIGHT), LARGEST_WEIGHT) / UNIT).astype(np.int64)
+    bounded = np.fmin(np.fmax(scores, -LARGEST_WEIGHT), LARGEST_WEIGHT)
+    return np.asarray(np.rint(bounded / UNIT), np.int64)
 
 
 def _sums(rows: Integers, offsets: Integers) -> Integers:
     """Sum the rows ``(M, C)`` of each bag."""
     totals = np.concatenate([np.zeros((1, rows.shape[1]), np.int64), np.cumsum(rows, axis=0)])
-    return totals[offsets[1:]] - totals[offsets[:-1]]
+    return np.asarray(totals[offsets[1:]] - totals[offsets[:-1]])
 
 
 def _rows_or_zeros(table: Floats, rows: Integers, known: npt.NDArray[np.bool_]) -> Floats:

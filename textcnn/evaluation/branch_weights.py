@@ -46,7 +46,7 @@ def fit_weights(
             model does not know the label, and the entry does not count.
         truth: the true labels of the rows; a row whose label the model does not know does not count.
         labels: the labels of the columns.
-        prior: the weights that the search starts from; few rows are shrunk towards their ratios.
+        prior: the weights that the search starts from; few rows are shrunk towards their ratios, but not where it is 0.
         strength: how much the ratios count against the rows: half of ``strength * (ratio of the weights to the prior,
             less that of the first branch) ** 2`` is added to the loss.
     """
@@ -124,7 +124,7 @@ class _Loss:
     def _of_prior(self, weights: Floats) -> Point:
         size = len(weights)
         loss, slope, curvature = 0.0, np.zeros(size), np.zeros((size, size))
-        for k in range(1, size):
+        for k in np.flatnonzero(self._prior[1:]) + 1:
             direction = np.zeros(size)
             direction[0], direction[k] = -1 / self._prior[0], 1 / self._prior[k]
             gap = float(direction @ weights)

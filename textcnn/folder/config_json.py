@@ -37,7 +37,14 @@ def config_of_today(saved: Mapping[str, Any]) -> dict[str, Any]:
     for multi-label as for single-label models. In every version, a missing ``blinded`` means that no word is blinded,
     and a missing ``ngrams_per_token`` that a token keeps all its n-grams.
     """
-    config = {"blinded": [], "storage": "float32", "reading": None, "ngrams_per_token": None, **saved}
+    absent: dict[str, Any] = {
+        "blinded": [],
+        "storage": "float32",
+        "reading": None,
+        "ngrams_per_token": None,
+        "character_scale": None,
+    }
+    config = {**absent, **saved}
     if saved["format_version"] < 4 and config.get("modality") == "text":
         if config.get("embedding_dim", 0) is None:
             config["embedding_dim"] = _EARLIER_DIM

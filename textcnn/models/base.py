@@ -17,7 +17,7 @@ from textcnn.labels import Labels
 from textcnn.models import registry
 from textcnn.models.weights import Weights, initial_weights, num_outputs
 from textcnn.nn.embedding import MultichannelEmbedding, WordEmbedding
-from textcnn.nn.heads import Head, WideBranch
+from textcnn.nn.heads import CharacterBranch, Head, WideBranch
 from textcnn.tokenization.batch import Batch
 
 TIMES = {1: "once", 2: "twice"}
@@ -52,10 +52,11 @@ class Branches(NamedTuple):
 
     main: Tensor
     wide: Tensor | None = None
+    characters: Tensor | None = None
 
 
 class TextClassifier(nn.Module):
-    """Text classifier: ``logits = head(encoder(embedding(batch), batch)) + wide_scale * wide(batch)``.
+    """Text classifier: ``head(encoder(embedding(batch), batch)) + wide_scale * wide + character_scale * characters``.
 
     Args:
         embedding: makes the vector of each unique type.
@@ -63,6 +64,8 @@ class TextClassifier(nn.Module):
         head: features to logits.
         wide: a linear model that shares no weights with the network; or none.
         wide_scale: factor of its logits in the sum.
+        characters: a linear model over character n-grams; or none.
+        character_scale: factor of its logits.
     """
 
     def __init__(
@@ -73,6 +76,8 @@ class TextClassifier(nn.Module):
         *,
         wide: WideBranch | None = None,
         wide_scale: float = 1.0,
+        characters: CharacterBranch | None = None,
+        character_scale: float = 0.0,
     ) -> None:
         super().__init__()
         self.embedding = embedding
@@ -80,16 +85,20 @@ class TextClassifier(nn.Module):
         self.head = head
         self.wide = wide
         self.wide_scale = wide_scale
+        self.characters = characters
+        self.character_scale = character_scale
 
     def branches(self, batch: Batch) -> Branches:
         """Return the logits of each branch, ``(B, C)``."""
         main = self.head(self.encoder(self.embedding(batch), batch))
-        return Branches(main, None if self.wide is None else self.wide(batch))
+        others = [None if branch is None else branch(batch) for branch in (self.wide, self.characters)]
+        return Branches(main, *others)
 
     def forward(self, batch: Batch) -> Tensor:
         """Return logits ``(B, C)``."""
-        branches = self.branches(batch)
-        return branches.main if branches.wide is None else branches.main + self.wide_scale * branches.wide
+        logits, wide, characters = self.branches(batch)
+        logits = logits if wide is None else logits + self.wide_scale * wide
+        return logits if characters is None else logits + self.character_scale * characters
 
 
 class ImageClassifier(nn.Module):
@@ -138,7 +147,15 @@ def build_text_classifier(
         encoder = registry.build("text", config, embedding.embedding_dim, num_types)
         wide = None if num_features is None else WideBranch(num_features, len(labels))
         head = _head(encoder, config, labels)
-        model = TextClassifier(embedding, encoder, head, wide=wide, wide_scale=config.scale)
+        factor = config.character_scale
+        characters = None if factor is None else CharacterBranch(num_ngrams, len(labels))
+        model = TextClassifier(
+            *(embedding, encoder, head),
+            wide=wide,
+            wide_scale=config.scale,
+            characters=characters,
+            character_scale=factor or 0.0,
+        )
     if seed is not None and seeded:
         put_weights(model, initial_weights(config, num_types, num_ngrams, num_features, labels, seed))
     return model

@@ -18,6 +18,7 @@ from textcnn.models.kim_settings import KimSettings
 Weights = dict[str, npt.NDArray[Any]]
 
 WIDE_TABLE, WIDE_KEYS, WIDE_IDF = "wide.table.weight", "wide.keys", "wide.idf"
+CHARACTER_TABLE, CHARACTER_BIAS = "characters.weight", "characters.bias"
 WORD_RANGE = 0.25  # word rows start uniform in +-WORD_RANGE
 _BLOCK = 2**18  # numbers that are drawn from one stream
 _THREADS = 2

@@ -1,4 +1,4 @@
-"""The classification head, and the wide branch, a linear model over word n-grams."""
+"""The classification head, and linear models beside the network: over word n-grams and over character n-grams."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from textcnn.nn import kernels
 from textcnn.nn.embedding import WeightedBag
 from textcnn.nn.ngram_weights import naive_bayes_table, num_bytes, smaller_table
 from textcnn.tokenization.batch import Batch
@@ -32,6 +33,33 @@ class Head(nn.Linear):
         """Return logits ``(B, C)``."""
         logits = F.linear(features, self.weight, self.bias)
         return torch.cat([torch.zeros_like(logits), logits], 1) if self.binary_sigmoid else logits
+
+
+class CharacterBranch(nn.Module):
+    """Linear model ``Batch -> (B, C)`` over character n-grams: the mean of its words' sums of n-gram rows.
+
+    :mod:`textcnn.training.character_branch` fits it, not the trainer of the network.
+
+    Args:
+        num_ngrams: rows of the table, which are those of the embedding's n-gram table.
+        num_labels: C.
+    """
+
+    def __init__(self, num_ngrams: int, num_labels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(num_ngrams, num_labels))
+        self.bias = nn.Parameter(torch.zeros(num_labels))
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return logits ``(B, C)``."""
+        assert batch.bag_rows is not None
+        assert batch.bag_offsets is not None
+        ones = torch.ones(len(batch.bag_rows), device=self.weight.device)
+        words = kernels.bag_sum(self.weight, batch.bag_rows, batch.bag_offsets, ones)
+        texts = torch.repeat_interleave(batch.lengths, output_size=batch.num_tokens)
+        nothing = torch.zeros(batch.num_rows, words.shape[1], device=words.device)
+        sums = nothing.index_add(0, texts, words[batch.inverse])
+        return sums / batch.lengths.clamp(min=1)[:, None] + self.bias
 
 
 class WideBranch(nn.Module):

@@ -34,7 +34,7 @@ from textcnn.folder.model_folder import (
 from textcnn.folder.tensors import packed
 from textcnn.folder.training_rows import EvidenceIndex, OutOfFold, read_held_out, write_held_out
 from textcnn.labels import Labels
-from textcnn.models.weights import Weights, num_parameters
+from textcnn.models.weights import CHARACTER_BIAS, CHARACTER_TABLE, Weights, num_parameters
 from textcnn.reading.schema import Schema, schema_of
 from textcnn.runtime.lookup import LookupModel
 from textcnn.runtime.one_layer import OneLayer, one_layer, refusal
@@ -133,6 +133,8 @@ class Artifact:
         weights = {"network": 1 / self.temperature}
         if self.config.wide:
             weights["n-grams"] = self.config.scale / self.temperature
+        if self.config.character_scale is not None:
+            weights["characters"] = self.config.character_scale / self.temperature
         return weights
 
     @property
@@ -257,8 +259,9 @@ class Artifact:
     def branches_function(self) -> Callable[[Any], list[npt.NDArray[np.floating]]]:
         """Return a function from encoded rows to the logits ``(N, C)`` of each branch, by the same runtime."""
         if not self.has_network and not self.lookup_refusal:
-            scales = (0.0,) if self.text_inputs().wide is None else (0.0, 1.0)
-            sums = [replace(self, config=replace(self.config, wide_scale=scale)).lookup().logits for scale in scales]
+            has_wide, has_characters = self.text_inputs().wide is not None, self.config.character_scale is not None
+            scales = [(0.0, 0.0), *[(1.0, 0.0)] * has_wide, *[(0.0, 1.0)] * has_characters]
+            sums = [self._scaled(wide, characters if has_characters else None) for wide, characters in scales]
 
             def branches(encoded: Any) -> list[npt.NDArray[np.floating]]:
                 network, *both = (logits(encoded) for logits in sums)
@@ -272,15 +275,34 @@ class Artifact:
             logits.reshape(-1, columns) for logits in branch_logits_of(model, self.inputs, encoded).values()
         ]
 
+    def _scaled(self, wide: float, characters: float | None) -> Callable[[Any], npt.NDArray[np.floating]]:
+        """Return the function to logits with these factors of the branches."""
+        config = replace(self.config, wide_scale=wide, character_scale=characters)
+        return replace(self, config=config).lookup().logits
+
+    def add_characters(self, table: npt.NDArray[np.float32], bias: npt.NDArray[np.float32]) -> None:
+        """Add a branch of characters with these weights, which does not count before :meth:`calibrate`."""
+        weights = {**self.weights, CHARACTER_TABLE: table, CHARACTER_BIAS: bias}
+        self.config = replace(self.config, character_scale=self.config.character_scale or 0.0)
+        self.replace_weights(weights)
+
     def calibrate(self, calibration: Calibration) -> None:
-        """Set temperature, factor of the n-gram branch, thresholds, and the answers that they were fitted to."""
+        """Set temperature, factors of the branches, thresholds, and the answers that they were fitted to.
+
+        A branch of characters that the calibration gives no factor is removed.
+        """
         self.held_out = calibration.held_out
         self.temperature, self.thresholds = calibration.temperature, calibration.thresholds
         if self.modality == "image":
             return
-        self.config = replace(self.config, wide_scale=calibration.scale)
+        had_characters = self.config.character_scale is not None
+        self.config = replace(self.config, wide_scale=calibration.scale, character_scale=calibration.character_scale)
+        if had_characters and calibration.character_scale is None:
+            names = CHARACTER_TABLE, CHARACTER_BIAS
+            self.replace_weights({name: value for name, value in self.weights.items() if name not in names})
         if self.has_network:
             self.network.wide_scale = calibration.scale  # type: ignore[union-attr]
+            self.network.character_scale = calibration.character_scale or 0.0  # type: ignore[union-attr]
 
 
 def load_artifact(folder: str | Path) -> Artifact:

@@ -48,7 +48,12 @@ class HeldOut:
         truth = [examples.labels[row] for row in self.rows.tolist()]
         scale, found = default_scale(model, labels), None
         if kind != "none":
-            found = fit_calibration(self.branches, truth, labels, scale, kind=kind, fits_scale=fits_scale)
+            found = fit_calibration(
+                *(self.branches, truth, labels, scale),
+                kind=kind,
+                fits_scale=fits_scale,
+                character_scale=model.character_scale,
+            )
         return found or with_thresholds(uncalibrated(scale, labels), self.branches, truth, labels)
 
 
@@ -165,13 +170,19 @@ def calibrate_artifact(artifact: Artifact, examples: Examples) -> Calibration:
     """
     branches, scale = artifact.branches_function(), artifact.config.scale
     logits = branches(artifact.text_inputs().encode(examples.texts))
-    calibration = fit_calibration(logits, examples.labels, artifact.labels, scale, kind="rows", fits_scale=True)
+    calibration = fit_calibration(
+        *(logits, examples.labels, artifact.labels, scale),
+        kind="rows",
+        fits_scale=True,
+        character_scale=artifact.config.character_scale,
+    )
     if calibration is None:
         raise DataError(f"expected rows of the model's labels, found none among {len(examples):,}; give others")
     artifact.calibrate(calibration)
     artifact.training |= {
         "temperature": calibration.temperature,
         "wide_scale": calibration.scale,
+        "character_scale": calibration.character_scale,
         "calibration": calibration.facts,
     }
     return calibration

@@ -74,7 +74,8 @@ def fits_scale(config: Config, start: Artifact | None) -> bool:
 def kept_calibration(start: Artifact, labels: Labels) -> Calibration:
     """Return the calibration of ``start`` for a model with these labels that goes on from it without held-out rows."""
     further = [DEFAULT_THRESHOLD] * (len(labels) - len(start.labels))
-    return Calibration(start.temperature, start.config.scale, [*start.thresholds, *further])
+    thresholds = [*start.thresholds, *further]
+    return Calibration(start.temperature, start.config.scale, thresholds, character_scale=start.config.character_scale)
 
 
 def extended_labels(known: Labels, rows: Sequence[Sequence[str]], reporter: Reporter) -> Labels:

@@ -25,6 +25,7 @@ from textcnn.runs.continuing import take_weights
 from textcnn.runs.prepare import Prepared, deciding
 from textcnn.tokenization.masking import WordDropout
 from textcnn.tokenization.pipeline import EncodedTexts
+from textcnn.training.character_branch import CharacterWeights
 from textcnn.training.core_trainer import CORE, CoreLearner, Road, branch_logits_of, estimate, texts_of
 from textcnn.training.distributed import weights_digest
 from textcnn.training.loop import Learner
@@ -126,7 +127,9 @@ def branches_function(artifact: Artifact, training: TrainingConfig) -> Branches:
         return core_trainer(artifact.weights, config, artifact.labels, inputs.max_length, Objective(), training)
 
     def branches(encoded: EncodedTexts) -> list[npt.NDArray[np.floating]]:
-        return branch_logits_of(trainer(), trainer().corpus(texts_of(inputs, encoded)))
+        found = branch_logits_of(trainer(), trainer().corpus(texts_of(inputs, encoded)))
+        own = CharacterWeights.of(artifact.weights)
+        return found if own is None else [*found, own.logits(inputs, encoded)]
 
     return branches
 

@@ -91,12 +91,15 @@ def finish_run(
         fits_scale: whether the factor of the n-gram branch is fitted.
     """
     labels, branches = artifact.labels, branches or artifact.branches_function()
-    dev, test, scale = others["dev"], others["test"], artifact.config.scale
+    dev, test, scale, given = others["dev"], others["test"], artifact.config.scale, config.model.character_scale
     if calibration is None and dev is not None:
         calibration = fit_calibration(
-            branches(dev.encoded), dev.truth, labels, scale, kind="dev", fits_scale=fits_scale
+            *(branches(dev.encoded), dev.truth, labels, scale),
+            kind="dev",
+            fits_scale=fits_scale,
+            character_scale=given,
         )
-    calibration = calibration or uncalibrated(scale, labels)
+    calibration = calibration or uncalibrated(scale, labels, artifact.config.character_scale)
     artifact.calibrate(calibration)
     fit = learned.fit
     summary = {
@@ -113,19 +116,20 @@ def finish_run(
         "road_reason": learned.road.reason,
         "temperature": calibration.temperature,
         "wide_scale": calibration.scale,
+        "character_scale": calibration.character_scale,
         "calibration": calibration.facts or None,
         "dev": None if dev is None else calibration.score(branches, dev, labels),
         "test": None if test is None else calibration.score(branches, test, labels),
     }
     timed = ("train_seconds", "tokens_per_second")
     # As it was given, except that epochs have a number: the same config gives the same model.
-    given = dataclasses.replace(
+    settings = dataclasses.replace(
         config,
         training=dataclasses.replace(config.training, epochs=learned.epochs),
         model=dataclasses.replace(config.model, wide_scale=None) if fits_scale else config.model,
     )
     artifact.training = {
-        "config": given.to_dict(),
+        "config": settings.to_dict(),
         "data": source,
         "history": fit.history,
         **{name: value for name, value in summary.items() if name not in timed},

@@ -14,6 +14,7 @@ from textcnn.prediction.artifact import Artifact
 from textcnn.progress import Reporter, Silent
 from textcnn.reading.rows import Examples
 from textcnn.runs.calibrate import StoppedError, calibration_kind, fit_held_out, held_out_folds
+from textcnn.runs.characters import character_weights, has_characters
 from textcnn.runs.continuing import fits_scale, kept_calibration
 from textcnn.runs.core_run import branches_function, train_weights
 from textcnn.runs.ensemble import train_members
@@ -98,7 +99,8 @@ def train_apart(
     reporter: Reporter, start: Artifact | None, watch: Watch | None, examples: Examples, config: Config
 ) -> Run:
     """Train a model on all of these rows, without calibration, to learn from its answers to others."""
-    return train_prepared(prepare_text(examples, config, reporter, start=start, holds_out=False), reporter, watch)
+    prepared = prepare_text(examples, config, reporter, start=start, holds_out=False)
+    return train_prepared(prepared, reporter, watch, tries_characters=True)
 
 
 def add_evidence(artifact: Artifact, prepared: Prepared) -> None:
@@ -111,7 +113,12 @@ def add_evidence(artifact: Artifact, prepared: Prepared) -> None:
 
 
 def train_prepared(
-    prepared: Prepared, reporter: Reporter, watch: Watch | None = None, calibration: Calibration | None = None
+    prepared: Prepared,
+    reporter: Reporter,
+    watch: Watch | None = None,
+    calibration: Calibration | None = None,
+    *,
+    tries_characters: bool = False,
 ) -> Run:
     """Train a model on rows that :func:`prepare_text` prepared.
 
@@ -120,6 +127,7 @@ def train_prepared(
         reporter: receives progress messages.
         watch: the resource limits of the run, and its checkpoints.
         calibration: the calibration on rows held out from other models; none: dev rows calibrate, if there are any.
+        tries_characters: whether the model gets a branch of characters because held-out rows will decide about it.
 
     Raises:
         ConfigError: a setting does not fit the architecture.
@@ -146,6 +154,8 @@ def train_prepared(
     others = limit_wide(artifact, dict(prepared.others), config.training.wide_megabytes, reporter)
     if calibration is None and prepared.start is not None and others["dev"] is None:
         calibration = kept_calibration(prepared.start, labels)
+    if has_characters(prepared, calibration, is_on_trial=tries_characters or others["dev"] is not None):
+        artifact.add_characters(*character_weights(prepared))
     branches = branches_function(artifact, config.training) if road.name == CORE else None
     run = finish_run(
         artifact,

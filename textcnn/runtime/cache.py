@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from textcnn import core
 from textcnn.core.type_rows_numpy import VectorTables
+from textcnn.models.weights import CHARACTER_TABLE
 from textcnn.tokenization.lexicon import NOTHING, Lexicon, Unseen
 from textcnn.tokenization.ragged import Ragged
 
@@ -31,15 +32,21 @@ class TypeVectors:
         tensors: the weights of a model folder by name.
         lexicon: maps types to their character n-grams; none: words only.
         adds: whether n-gram vectors are added to pretrained rows (``combine="add"``) instead of averaged with them.
+        score_scale: the factor of the branch of characters; none: the model has none.
     """
 
-    def __init__(self, tensors: Mapping[str, Array], lexicon: Lexicon | None, *, adds: bool) -> None:
+    def __init__(
+        self, tensors: Mapping[str, Array], lexicon: Lexicon | None, *, adds: bool, score_scale: float | None = None
+    ) -> None:
         two = "embedding.static.word.weight" in tensors
         own = "embedding.tuned." if two else "embedding."
         fixed = tensors["embedding.static.word.weight"] if two else None
         word, ngram = tensors[f"{own}word.weight"], tensors.get(f"{own}ngram.weight")
         self._lexicon = lexicon
-        self.tables = VectorTables(fixed, word, None if lexicon is None else ngram, adds or two)
+        scores = None if score_scale is None else np.ascontiguousarray(tensors[CHARACTER_TABLE], np.float32)
+        self.tables = VectorTables(
+            fixed, word, None if lexicon is None else ngram, adds or two, scores, score_scale or 0.0
+        )
 
     @property
     def ngrams(self) -> npt.NDArray[Any] | None:

@@ -18,6 +18,7 @@ from textcnn.folder.config_json import read_config, weights_of_today
 from textcnn.folder.model_folder import CONFIG, TOKENIZER, WEIGHTS
 from textcnn.folder.tensors import mapped_tensors
 from textcnn.labels import Labels
+from textcnn.models.weights import CHARACTER_BIAS, CHARACTER_TABLE
 from textcnn.reading.table import shown
 from textcnn.runtime.cache import BLOCK, TypeVectors
 from textcnn.runtime.filters import FilterWeights, steps_of
@@ -142,6 +143,12 @@ def one_layer(
         features = WideFeatures(found.take("wide.keys", size, kinds=(np.int64,)), found.take("wide.idf", size))
         table = found.take("wide.table.weight", size, len(labels), kinds=(np.float32, np.float16))
         table = np.asarray(table, np.float32)  # float16 where it was large
+    if config.character_scale is not None:
+        num_ngrams = 0 if lexicon is None else lexicon.num_ngrams
+        found.take(CHARACTER_TABLE, num_ngrams, len(labels))
+        bias = bias + config.character_scale * found.take(CHARACTER_BIAS, len(labels)).astype(np.float64)
+        if not averages:
+            raise ArtifactError(f"{folder / CONFIG}: expected pooling 'max+mean' with a branch of characters")
     found.check_all_taken()
     activation = config.settings.get("activation", ACTIVATION)
     if activation not in ACTIVATIONS:
@@ -159,7 +166,7 @@ def one_layer(
         is_nested,
     )
     return OneLayer(
-        TypeVectors(tensors, lexicon, adds=config.vectors is not None),
+        TypeVectors(tensors, lexicon, adds=config.vectors is not None, score_scale=config.character_scale),
         filters,
         head[:, num_maxima:] if averages else None,
         np.rint(bias / UNIT).astype(np.int64),

@@ -50,7 +50,7 @@ class Precision:
             found: Branches = self._model.branches(batch)  # type: ignore[operator]
             return found
         with torch.autocast(self._device_type, self._dtype):
-            main, wide = self._model.branches(batch)  # type: ignore[operator]
+            main, wide, _ = self._model.branches(batch)  # type: ignore[operator]
         return Branches(main.float(), None if wide is None else wide.float())
 
     def backward(self, loss: Tensor, optimizers: Optimizers, exchange: Callable[[], None] = lambda: None) -> None:

@@ -14,15 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn import core
+from textcnn.models.weights import CHARACTER_BIAS, CHARACTER_TABLE, Weights
 from textcnn.tokenization.pipeline import EncodedTexts, TextPipeline
 from textcnn.training.lbfgs import minimize
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 
-PENALTIES = (0.25, 2.0)  # half of it times the squared weights is added to the loss; see docs/log.md
+PENALTY = 0.5  # half of it times the squared weights is added to the loss; see docs/log.md
 FEATURE_SIZE = 8.0  # root mean square norm of a word's features
-MOST_STEPS, TOLERANCE = 30, 1e-4  # further ones changed no accuracy, see docs/log.md
+MOST_STEPS, TOLERANCE = 20, 1e-4  # further ones changed no accuracy, see docs/log.md
 MOST_TOKENS = 8_000_000  # of the training rows: a fit takes about 4 s a million
 MOST_WEIGHTS = 4_000_000  # n-grams times labels: the search keeps 20 numbers for each
 
@@ -38,6 +39,11 @@ class CharacterWeights:
 
     table: Floats
     bias: Floats
+
+    @classmethod
+    def of(cls, weights: Weights) -> CharacterWeights | None:
+        """Return those among the weights of a model; none if it has no such branch."""
+        return cls(weights[CHARACTER_TABLE], weights[CHARACTER_BIAS]) if CHARACTER_TABLE in weights else None
 
     def logits(self, inputs: TextPipeline, encoded: EncodedTexts) -> npt.NDArray[np.float32]:
         """Return the logits ``(N, C)`` of texts."""
@@ -57,7 +63,7 @@ def refusal(inputs: TextPipeline, encoded: EncodedTexts, num_labels: int) -> str
 
 
 class CharacterFit:
-    """The training rows of the branch, for fits with several penalties.
+    """Fits the weights of the branch to training rows.
 
     Args:
         inputs: the pipeline, with a lexicon.
@@ -80,8 +86,8 @@ class CharacterFit:
         self._counts = None if row_weights is None else np.asarray(row_weights, np.float32)[:, None]
         self._sizes = _feature_sizes(self._texts, self._words)
 
-    def weights(self, penalty: float) -> CharacterWeights:
-        """Fit the weights that have the least log loss with this penalty, and return them."""
+    def weights(self) -> CharacterWeights:
+        """Return the weights with the least log loss, and the penalty on their squares."""
         shape = self._words.num_columns, self._num_labels
 
         def loss_at(point: Floats) -> tuple[float, Floats]:
@@ -89,9 +95,9 @@ class CharacterFit:
             logits = self._texts.times(self._words.times(weights * self._sizes)) + bias
             loss, errors = self._loss(logits)
             slope = self._words.transposed_times(self._texts.transposed_times(errors)) * self._sizes
-            slope += np.float32(penalty) * weights
+            slope += np.float32(PENALTY) * weights
             squares = float(np.einsum("ij,ij->i", weights, weights).sum(dtype=np.float64))
-            return loss + penalty / 2 * squares, np.concatenate([slope.reshape(-1), errors.sum(axis=0)])
+            return loss + PENALTY / 2 * squares, np.concatenate([slope.reshape(-1), errors.sum(axis=0)])
 
         start = np.zeros(shape[0] * shape[1] + shape[1], np.float32)
         found, _ = minimize(loss_at, start, most_steps=MOST_STEPS, tolerance=TOLERANCE)
@@ -112,7 +118,7 @@ class CharacterFit:
 
 @dataclass(frozen=True)
 class _Sparse:
-    """A sparse matrix; row k has ``weights[e]`` in column ``columns[e]``, e from ``offsets[k]`` to ``offsets[k + 1]``."""
+    """A sparse matrix: row k has ``weights[e]`` in ``columns[e]`` for e from ``offsets[k]`` to ``offsets[k + 1]``."""
 
     offsets: Integers
     columns: Integers

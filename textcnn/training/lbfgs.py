@@ -66,7 +66,7 @@ def _direction(slope: Floats, pairs: deque[tuple[Floats, Floats, float]]) -> Flo
 
 
 def dot(one: Floats, other: Floats) -> float:
-    """Return the inner product, added in a fixed order whatever the number of threads: parts in float32, then float64."""
+    """Return the inner product, added in a fixed order whatever the number of threads: first parts, in float32."""
     whole = len(one) // _CHUNK * _CHUNK
     parts = np.einsum("ij,ij->i", one[:whole].reshape(-1, _CHUNK), other[:whole].reshape(-1, _CHUNK))
     rest = np.einsum("i,i->", one[whole:], other[whole:])

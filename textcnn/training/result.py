@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.evaluation.branch_weights import fit_temperature, fit_weights
+from textcnn.evaluation.branch_weights import fit_weights
 from textcnn.evaluation.calibration import DEFAULT_THRESHOLD, Floats, fit_thresholds, probabilities
 from textcnn.evaluation.metrics import calibration_error, log_loss, score
 from textcnn.evaluation.promises import HeldOutAnswers
@@ -19,8 +19,9 @@ from textcnn.training.loop import Fit
 
 Encoded = TypeVar("Encoded")
 Branches = Callable[[Any], list[npt.NDArray[np.floating]]]  # encoded rows to the logits (N, C) of each branch
-NAMES = ("network", "n-grams")  # of the branches
+NAMES = ("network", "n-grams", "characters")  # of the branches
 PRIOR_STRENGTH = 300.0  # of the ratio of the branches, see docs/log.md: fewer rows would not know better
+LEAST_GAIN = 0.005  # share of the log loss by which the branch of characters must lower it, see docs/log.md
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Calibration:
     Attributes:
         temperature: the temperature that logits are divided by.
         scale: the factor of the n-gram branch's logits in the sum.
+        character_scale: the factor of the logits of the branch of characters; none: there is no such branch.
         thresholds: ``(C,)``, the probability from which each label is assigned (multi-label).
         facts: for training.json: the weights of the branches, the number of rows that they were fitted on, and ECE and
             log loss on these rows before and after; empty: not calibrated.
@@ -65,10 +67,16 @@ class Calibration:
     thresholds: list[float]
     facts: dict[str, Any] = field(default_factory=dict)
     held_out: HeldOutAnswers | None = None
+    character_scale: float | None = None
+
+    @property
+    def scales(self) -> tuple[float, ...]:
+        """The factors of the branches after the first."""
+        return (self.scale,) if self.character_scale is None else (self.scale, self.character_scale)
 
     def probabilities(self, branches: Sequence[npt.NDArray[np.floating]], labels: Labels) -> Floats:
         """Return the probabilities ``(N, C)`` that the logits of the branches lead to."""
-        return probabilities(weighted(branches, self.scale), labels, self.temperature)
+        return probabilities(weighted(branches, *self.scales), labels, self.temperature)
 
     def describe(self) -> str:
         """Describe the weights of the branches, and what they changed, in one line."""
@@ -84,9 +92,9 @@ class Calibration:
         return score(part.truth, self.probabilities(branches(part.encoded), labels), labels, self.thresholds)
 
 
-def uncalibrated(scale: float, labels: Labels) -> Calibration:
-    """Return temperature 1, thresholds 0.5 and the given factor of the n-gram branch."""
-    return Calibration(1.0, scale, [DEFAULT_THRESHOLD] * len(labels))
+def uncalibrated(scale: float, labels: Labels, character_scale: float | None = None) -> Calibration:
+    """Return temperature 1, thresholds 0.5 and the given factors of the branches."""
+    return Calibration(1.0, scale, [DEFAULT_THRESHOLD] * len(labels), character_scale=character_scale)
 
 
 def with_thresholds(
@@ -101,9 +109,12 @@ def with_thresholds(
     return replace(calibration, thresholds=fit_thresholds(calibration.probabilities(branches, labels), truth, labels))
 
 
-def weighted(branches: Sequence[npt.NDArray[np.floating]], scale: float) -> npt.NDArray[np.floating]:
-    """Return the sum of the branches' logits ``(N, C)``, the second one multiplied by ``scale``."""
-    return branches[0] if len(branches) == 1 else branches[0] + np.float32(scale) * branches[1]
+def weighted(branches: Sequence[npt.NDArray[np.floating]], *scales: float) -> npt.NDArray[np.floating]:
+    """Return the sum of the branches' logits ``(N, C)``, those after the first multiplied by their ``scales``."""
+    total = branches[0]
+    for scale, branch in zip(scales, branches[1:], strict=False):
+        total = total + np.float32(scale) * branch
+    return total
 
 
 def fit_calibration(
@@ -114,10 +125,12 @@ def fit_calibration(
     *,
     kind: str,
     fits_scale: bool,
+    character_scale: float | None = None,
 ) -> Calibration | None:
-    """Fit temperature, factor of the n-gram branch and thresholds to rows that the branches were not trained on.
+    """Fit temperature, factors of the branches and thresholds to rows that the branches were not trained on.
 
-    None if the model knows the label of no row.
+    A third branch, of characters, is left out if it does not lower the log loss by the share :data:`LEAST_GAIN`. None
+    if the model knows the label of no row.
 
     Args:
         branches: the logits ``(N, C)`` of each branch; -inf in the first: the model does not know the label.
@@ -127,6 +140,7 @@ def fit_calibration(
         kind: what rows these are, for the facts: ``split``, ``folds``, ``dev`` or ``rows``.
         fits_scale: whether the factor is fitted too, and not the temperature alone; multi-label it is not, since rare
             labels lose by it (docs/log.md).
+        character_scale: the factor of the branch of characters before; it then stays. None: it is on trial.
     """
     if not labels.multi_label:  # rows of labels that the model does not know say nothing
         targets = labels.encode(truth)
@@ -134,16 +148,22 @@ def fit_calibration(
         branches, truth = [branch[known] for branch in branches], [truth[row] for row in known.tolist()]
     if not len(truth):
         return None
-    before = uncalibrated(scale, labels)
-    if len(branches) == 2 and fits_scale and scale > 0 and not labels.multi_label:
-        main, wide = fit_weights(branches, truth, labels, prior=(1.0, scale), strength=PRIOR_STRENGTH)
-        temperature, scale = 1 / main, wide / main
-    else:
-        temperature = fit_temperature(weighted(branches, scale), truth, labels)
-    after = with_thresholds(Calibration(temperature, scale, before.thresholds), branches, truth, labels)
-    weights = (1 / temperature, scale / temperature)
+    before = uncalibrated(scale, labels, character_scale)
+    fits_scale = fits_scale and not labels.multi_label
+    after = _fitted(branches[:2], truth, labels, before, fits_scale=fits_scale)
+    gain = None
+    if len(branches) > 2:
+        with_characters = _fitted(branches, truth, labels, before, fits_scale=fits_scale)
+        losses = [log_loss(truth, each.probabilities(branches, labels), labels) for each in (after, with_characters)]
+        gain = 1 - losses[1] / max(losses[0], 1e-12)
+        if character_scale is not None or gain >= LEAST_GAIN:
+            after = with_characters
+    after = with_thresholds(after, branches, truth, labels)
+    weights = (1 / after.temperature, *(scale / after.temperature for scale in after.scales))
     named = dict(zip(NAMES[: len(branches)], weights, strict=False))
     facts: dict[str, Any] = {"kind": kind, "rows": len(truth), "weights": named}
+    if gain is not None:
+        facts["gain_of_characters"] = gain
     for name, state in {"before": before, "after": after}.items():
         probs = state.probabilities(branches, labels)
         facts[f"ece_{name}"] = calibration_error(truth, probs, labels)
@@ -151,3 +171,22 @@ def fit_calibration(
     probs = after.probabilities(branches, labels)
     held_out = None if labels.multi_label else HeldOutAnswers.of(probs, truth, labels)
     return replace(after, facts=facts, held_out=held_out)
+
+
+def _fitted(
+    branches: Sequence[npt.NDArray[np.floating]],
+    truth: Sequence[tuple[str, ...]],
+    labels: Labels,
+    before: Calibration,
+    *,
+    fits_scale: bool,
+) -> Calibration:
+    """Return the temperature and the factors of these branches with the least log loss."""
+    scale, characters = before.scale, list(branches[2:])
+    fits_scale = fits_scale and len(branches) > 1 and scale > 0
+    parts = list(branches[:2]) if fits_scale else [weighted(branches[:2], scale)]
+    prior = [1.0, scale][: len(parts)] + [before.character_scale or 0.0 for _ in characters]
+    main, *others = fit_weights([*parts, *characters], truth, labels, prior=prior, strength=PRIOR_STRENGTH)
+    if fits_scale:
+        scale = others.pop(0) / main
+    return replace(before, temperature=1 / main, scale=scale, character_scale=others[0] / main if others else None)
