@@ -81,6 +81,9 @@ MinAccuracy = Annotated[
 Calibrate = Annotated[
     str | None, typer.Option("--calibrate", metavar="HOW", help=describe(TrainingConfig, "calibrate"))
 ]
+Characters = Annotated[
+    str | None, typer.Option("--characters", metavar="HOW", help=describe(TrainingConfig, "characters"))
+]
 Epochs = Annotated[int | None, typer.Option("--epochs", help=describe(TrainingConfig, "epochs"))]
 Patience = Annotated[int | None, typer.Option("--patience", help=describe(TrainingConfig, "patience"))]
 BatchSize = Annotated[int | None, typer.Option("--batch-size", help=describe(TrainingConfig, "batch_size"))]

@@ -63,6 +63,7 @@ def train(
         bool, typer.Option("--evidence", help="index training rows by deciding n-grams, for classify --evidence")
     ] = False,
     calibrate: options.Calibrate = None,
+    characters: options.Characters = None,
     epochs: options.Epochs = None,
     patience: options.Patience = None,
     batch_size: options.BatchSize = None,
@@ -103,6 +104,7 @@ def train(
         "preset": preset,
         "vectors": vectors,
         "calibrate": calibrate,
+        "characters": characters,
         "epochs": epochs,
         "patience": patience,
         "batch_size": batch_size,

@@ -164,5 +164,5 @@ def test_what_is_no_tables_file_is_named(files):
         ValueError, match="which begins with 'textcnn'; write one with `textcnn export --format tables`"
     ):
         Tables(b"PK\3\4" + bytes(100))
-    with pytest.raises(ValueError, match="expected tables of version 3, found version 2; export the model again"):
+    with pytest.raises(ValueError, match="expected tables of version 4, found version 2; export the model again"):
         Tables(files[0][:8] + b"\2" + files[0][9:])

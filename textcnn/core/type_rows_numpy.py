@@ -151,7 +151,7 @@ def fill_rows(
     num_columns = layout.num_taps * layout.num_filters
     shares[:] = np.rint(products[:, num_columns:] / UNIT)
     if tables.scores is not None:
-        shares += _sums(_whole_scores(tables.scores[bags] * np.float64(tables.score_scale)), offsets)
+        shares += score_sums(tables, bags, offsets)
     rows[:], clipped[:] = 0, False
     shape = len(types), layout.row_shape[0], layout.num_filters
     if layout.steps is None:
@@ -162,6 +162,12 @@ def fill_rows(
     clipped[:] = (np.abs(whole) > LARGEST).any(axis=1)
     rounded = np.clip(whole, -LARGEST, LARGEST)
     rows[:, :, : layout.num_filters] = rounded.reshape(shape)
+
+
+def score_sums(tables: VectorTables, bags: npt.NDArray[np.int32], offsets: Integers) -> Integers:
+    """Return what the n-grams of each type add to its shares ``(n, C)``, in units of ``UNIT``; the model has scores."""
+    assert tables.scores is not None
+    return _sums(_whole_scores(tables.scores[bags] * np.float64(tables.score_scale)), offsets)
 
 
 def _whole_scores(scores: npt.NDArray[np.float64]) -> Integers:

@@ -67,6 +67,7 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ngrams_per_token: int | None = 1024
     wide: bool | None = None
     wide_scale: float | None = None
+    character_scale: float | None = None
     vectors: str | None = None
     keep_vectors: int | None = None
     embedding_channels: str = "fine-tuned"
@@ -98,6 +99,7 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     focal_gamma: float = 0.0
     dev_fraction: float | None = None
     calibrate: str = "auto"
+    characters: str = "auto"
     patience: int | None = None
     ensemble: int = 1
     wide_megabytes: float = 256.0

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.core.lookup_numpy import activate
+from textcnn.core.units import UNIT
 from textcnn.runtime.cache import BLOCK
 from textcnn.runtime.lookup import LookupModel
 from textcnn.tokenization.lexicon import Unseen
@@ -42,7 +43,9 @@ def best_products(model: LookupModel, types: Integers, depth: int) -> tuple[Best
     for start in range(0, len(types), BLOCK):
         block = types[start : start + BLOCK]
         products = product(model.model.vectors(block, Unseen()))
-        means.append(products[:, num_taps:])
+        shares = products[:, num_taps:]
+        by_characters = model.model.vectors.character_shares(block, Unseen())
+        means.append(shares if by_characters is None else shares + by_characters * UNIT)
         best = np.concatenate([best, products[:, :num_taps].astype(np.float32)])
         owner = np.concatenate([owner, np.broadcast_to(block[:, None], (len(block), num_taps))])
         if len(best) > depth:

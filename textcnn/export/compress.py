@@ -47,11 +47,15 @@ def with_storage(artifact: Artifact, storage: str) -> Artifact:
 
 
 def without_ngrams(artifact: Artifact) -> Artifact:
-    """Return the artifact without character n-grams: known words keep their vectors, all others become ``[UNK]``."""
+    """Return the artifact without character n-grams: known words keep their vectors, all others become ``[UNK]``.
+
+    The branch of characters goes with them.
+    """
     inputs = artifact.text_inputs()
-    config = replace(artifact.config, subwords=False)
+    config = replace(artifact.config, subwords=False, character_scale=None)
     model = _built(artifact, config=config)
-    state = {name: value for name, value in _model(artifact).state_dict().items() if ".ngram." not in name}
+    gone = (".ngram.", "characters.")
+    state = {name: value for name, value in _model(artifact).state_dict().items() if not any(map(name.count, gone))}
     vectors = composed(_model(artifact), inputs)
     tuned = "embedding.tuned.word.weight" if "embedding.tuned.word.weight" in state else "embedding.word.weight"
     state[tuned] = vectors[:, -config.dim :]

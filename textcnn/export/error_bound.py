@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.core.lookup_numpy import activate
+from textcnn.core.units import UNIT
 from textcnn.errors import ConfigError
 from textcnn.evaluation.calibration import Floats, decide, probabilities
 from textcnn.evaluation.metrics import score
@@ -94,7 +95,7 @@ def bound_of(before: LookupModel, after: LookupModel, kept: Sequence[int], usual
         moved = np.maximum(moved, difference.max(0, initial=0))
         if old.means is not None:
             means = np.maximum(means, np.abs(was[:, taps:] - now[:, len(new.filters.taps) :]).max(0))
-    fixed = means + _ROUNDING
+    fixed = means + _ROUNDING + _character_share(before, after, size)
     fixed += _kept_share(before, kept, moved) + _pruned_share(before, kept, usual, low, high)
     return Bound(fixed, _wide_share(before, after))
 
@@ -122,6 +123,20 @@ def _vectors(before: LookupModel, after: LookupModel, size: int) -> Any:
     for start in range(0, len(tables[0]), BLOCK):
         rows = [np.asarray(table[start : start + BLOCK], np.float32) for table in tables if table is not None]
         yield tuple(np.pad(part, ((0, 0), (width - part.shape[1], 0))) for part in rows)
+
+
+def _character_share(before: LookupModel, after: LookupModel, size: int) -> Floats:
+    """Return how much a change of the branch of characters can move each logit, ``(C,)``; a text's is a mean."""
+    if before.model.vectors.tables.scores is None:
+        return np.zeros(before.model.num_labels)
+    largest = np.zeros(before.model.num_labels)
+    for start in range(0, size, BLOCK):
+        types = np.arange(start, min(start + BLOCK, size))
+        was, now = (each.model.vectors.character_shares(types, Unseen()) for each in (before, after))
+        assert was is not None
+        largest = np.maximum(largest, np.abs(was if now is None else was - now).max(0) * UNIT)
+    is_gone = after.model.vectors.tables.scores is None
+    return np.asarray(largest + np.abs(before.model.bias - after.model.bias) * (UNIT if is_gone else 0.0))
 
 
 def _kept_share(before: LookupModel, kept: Sequence[int], moved: Floats) -> Floats:

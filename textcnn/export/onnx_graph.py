@@ -62,6 +62,7 @@ class TextGraph(nn.Module):
         self.encoder, self.head = model.encoder, model.head
         self.vectors = TypeTable(model, inputs)
         self.wide = None if model.wide is None else WideGraph(model.wide, model.wide_scale)
+        self.characters = None if model.characters is None else CharacterGraph(model, inputs)
         self.max_length = inputs.max_length
 
     def forward(self, ids: Tensor, lengths: Tensor, ngrams: Tensor | None = None) -> Tensor:
@@ -82,7 +83,12 @@ class TextGraph(nn.Module):
         places = torch.arange(embedded.shape[0]).reshape(seen.shape)
         index = torch.where(is_outside(seen, sizes), embedded.shape[0], places)
         logits: Tensor = self.head(self.encoder(embedded, PaddedBatch(sizes, sizes, sizes, index=index, sizes=sizes)))
-        return logits if self.wide is None else logits + self.wide(ids, lengths)
+        logits = logits if self.wide is None else logits + self.wide(ids, lengths)
+        if self.characters is None:
+            return logits
+        rows = None if ngrams is None else self.vectors.rows_of(ngrams)
+        characters: Tensor = self.characters(seen, sizes, rows)
+        return logits + characters
 
 
 class TypeTable(nn.Module):
@@ -110,6 +116,11 @@ class TypeTable(nn.Module):
             row_of[torch.from_numpy(self.lexicon.buckets) + 1] = torch.arange(1, rows.shape[0])
             self.register_buffer("row_of", row_of)
 
+    def rows_of(self, ngrams: Tensor) -> Tensor:
+        """Return the rows ``(U, M)`` of n-gram buckets: 1 and more, or 0 for a bucket that was not trained."""
+        rows: Tensor = self.row_of[ngrams + 1]
+        return rows
+
     def resolved(self, ids: Tensor, ngrams: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Replace unseen words without a trained n-gram by ``[UNK]``; return the ids and the other words' vectors.
 
@@ -117,11 +128,11 @@ class TypeTable(nn.Module):
         """
         if ngrams is None:
             return ids, None
-        rows = self.row_of[ngrams + 1]  # (U, M)
+        rows = self.rows_of(ngrams)
         counts = (rows > 0).sum(1)
         vectors = self.ngram[rows].sum(1) / counts.clamp(min=1)[:, None].to(self.ngram.dtype)
         counts, vectors = F.pad(counts, (1, 0)), F.pad(vectors, (0, 0, 1, 0))
-        is_unknown = (ids >= self.num_types) & (counts[self._place(ids)] == 0)
+        is_unknown = (ids >= self.num_types) & (counts[place_of(ids, self.num_types)] == 0)
         return ids.masked_fill(is_unknown, self.unknown_id or 0), vectors
 
     def forward(self, ids: Tensor, vectors: Tensor | None) -> Tensor:
@@ -129,11 +140,42 @@ class TypeTable(nn.Module):
         own = F.embedding(ids.clamp(max=self.num_types - 1), self.table)
         if vectors is None:
             return own
-        return torch.where((ids >= self.num_types)[..., None], vectors[self._place(ids)], own)
+        return torch.where((ids >= self.num_types)[..., None], vectors[place_of(ids, self.num_types)], own)
 
-    def _place(self, ids: Tensor) -> Tensor:
-        """Return the rows of unseen words among the vectors; 0, the first row, for all other words."""
-        return (ids - (self.num_types - 1)).clamp(min=0)
+
+def place_of(ids: Tensor, num_types: int) -> Tensor:
+    """Return the rows of unseen words among those made for a batch; 0, the first row, for all other words."""
+    return (ids - (num_types - 1)).clamp(min=0)
+
+
+class CharacterGraph(nn.Module):
+    """A network that computes the logits ``(B, C)`` of the branch of characters from ids and n-gram rows."""
+
+    words: Tensor
+    ngrams: Tensor
+    bias: Tensor
+
+    def __init__(self, model: TextClassifier, inputs: TextPipeline) -> None:
+        super().__init__()
+        assert model.characters is not None
+        assert inputs.lexicon is not None
+        self.num_types = len(inputs.tokenizer)
+        table, scale = model.characters.weight.detach(), model.character_scale
+        bags = inputs.lexicon.bags(np.arange(self.num_types), Unseen())
+        rows, offsets = torch.from_numpy(bags.ids.astype(np.int64)), torch.from_numpy(bags.offsets)
+        self.register_buffer("words", scale * F.embedding_bag(rows, table, offsets[:-1], mode="sum"))
+        self.register_buffer("ngrams", F.pad(scale * table, (0, 0, 1, 0)))  # row 0: untrained buckets
+        self.register_buffer("bias", scale * model.characters.bias.detach())
+
+    def forward(self, ids: Tensor, lengths: Tensor, rows: Tensor | None) -> Tensor:
+        """Return the mean of the words' scores, and the bias; ``rows (U, M)`` are the n-grams of unseen words."""
+        scores = F.embedding(ids.clamp(max=self.num_types - 1), self.words)  # (B, T, C)
+        if rows is not None:
+            unseen = F.pad(self.ngrams[rows].sum(1), (0, 0, 1, 0))
+            scores = torch.where((ids >= self.num_types)[..., None], unseen[place_of(ids, self.num_types)], scores)
+        scores = scores.masked_fill(is_outside(ids, lengths)[..., None], 0.0)
+        means: Tensor = scores.sum(1) / lengths.clamp(min=1)[:, None]
+        return means + self.bias
 
 
 class WideGraph(nn.Module):

@@ -28,7 +28,7 @@ from textcnn.tokenization.lexicon import Unseen
 from textcnn.tokenization.ngrams import first_logarithms
 from textcnn.tokenization.tokenizer import Tokenizer, steps_of
 
-MAGIC, VERSION, ALIGNMENT = b"textcnn\n", 3, 64
+MAGIC, VERSION, ALIGNMENT = b"textcnn\n", 4, 64
 LOADER = "textcnn.js"
 LOGARITHMS = 1024  # size of the table log(count); for larger counts the reader computes the logarithm itself
 _ALL = -1  # stands for a limit that is none
@@ -100,7 +100,8 @@ def sections_of(model: LookupModel) -> Sections:
         raise ConfigError(
             "this model cannot be exported to tables: it is blind to words, which their reader cannot hide; serve it"
         )
-    return {**_text_sections(model), **_vector_sections(model), **_filter_sections(model), **_wide_sections(model)}
+    parts = _text_sections, _vector_sections, _filter_sections, _wide_sections, _character_sections
+    return {name: section for part in parts for name, section in part(model).items()}
 
 
 def word_form_of(tokenizer: Tokenizer) -> WordForm:
@@ -189,6 +190,19 @@ def _wide_sections(model: LookupModel) -> Sections:
         "wide_table": weights.table,
         "wide_scale": np.array([weights.scale], np.float64),
         "logarithms": 1 + first_logarithms(LOGARITHMS),
+    }
+
+
+def _character_sections(model: LookupModel) -> Sections:
+    """Return the sections of the branch of characters; none if the model has no such branch."""
+    vectors = model.model.vectors
+    shares = vectors.character_shares(np.arange(len(model.inputs.tokenizer)), Unseen())
+    if shares is None or vectors.tables.scores is None:
+        return {}
+    return {
+        "character_table": vectors.tables.scores,
+        "character_scale": np.array([vectors.tables.score_scale], np.float64),
+        "character_shares": shares,
     }
 
 

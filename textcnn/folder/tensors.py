@@ -19,8 +19,8 @@ from textcnn.errors import ArtifactError
 STORAGES = ("float32", "float16", "int8")
 WHOLE, SCALE = ".int8", ".int8_scale"
 _LIMIT = float(np.finfo(np.float16).max)
-# Tensors that stay float32: a head has only one row per label, and its rounding errors are not averaged out.
-_AS_IT_IS = ("head.", "wide.")
+# Tensors that stay float32: their rounding errors are not averaged out.
+_AS_IT_IS = ("head.", "wide.", "characters.")
 
 Arrays = dict[str, npt.NDArray[Any]]
 

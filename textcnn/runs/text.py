@@ -68,6 +68,8 @@ def run_text(
         except StoppedError as stopped:
             rows = stopped.run.summary["examples"]["train"]
             reporter.say(f"the model of {rows:,} rows, trained to calibrate that of all, is the result")
+            undecided = dataclasses.replace(stopped.run.calibration, character_scale=config.model.character_scale)
+            stopped.run.predictor.artifact.calibrate(undecided)
             return stopped.run
     holds_out = calibration is None
     prepared = prepare_text(examples, config, reporter, dev=dev, test=test, start=start, holds_out=holds_out)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn import core
-from textcnn.core.type_rows_numpy import VectorTables
+from textcnn.core.type_rows_numpy import VectorTables, score_sums
 from textcnn.models.weights import CHARACTER_TABLE
 from textcnn.tokenization.lexicon import NOTHING, Lexicon, Unseen
 from textcnn.tokenization.ragged import Ragged
@@ -58,6 +58,13 @@ class TypeVectors:
         if self._lexicon is None or self.tables.ngrams is None:
             return NOTHING
         return self._lexicon.bags(types, unseen)
+
+    def character_shares(self, types: Integers, unseen: Unseen) -> Integers | None:
+        """Return what the branch of characters adds to the shares ``(n, C)`` of types; none without such a branch."""
+        if self.tables.scores is None:
+            return None
+        bags = self.bags(types, unseen)
+        return score_sums(self.tables, bags.ids, bags.offsets)
 
     def __call__(self, types: Integers, unseen: Unseen) -> npt.NDArray[np.float32]:
         """Return the vectors ``(n, D)`` of ``types``, which are ascending; ids from V up are words of ``unseen``."""

@@ -20,7 +20,7 @@ static int are_texts(tc_texts t) {
 }
 
 static int64_t pair_key(int32_t first, int32_t second) {
-    return ((int64_t)first + 1) << 32 | second;
+    return (int64_t)(((uint64_t)first + 1) << 32 | (uint32_t)second); /* unsigned: 2^63 for the last id is no overflow */
 }
 
 static int bits_of(int64_t num_slots) {

@@ -209,6 +209,15 @@ static void read_wide(tc_file *f, textcnn_tables *t) {
         tc_fail_section(f, "wide_keys", "expected keys of words and of pairs of words");
 }
 
+static void read_characters(tc_file *f, textcnn_tables *t) {
+    if (!tc_has(f, "character_table")) return;
+    t->vectors.scores = tc_array(f, "character_table", "f4", t->vectors.num_ngrams * t->num_labels);
+    t->vectors.score_scale = tc_real(f, "character_scale");
+    t->character_shares = tc_array(f, "character_shares", "i8", t->words.count * t->num_labels);
+    if (!f->has_failed && (t->vectors.ngrams == NULL || t->layout.num_shares != t->num_labels))
+        tc_fail_section(f, "character_table", "expected n-gram vectors, and a mean of vectors for each label, beside it");
+}
+
 static void read_model(tc_file *f, textcnn_tables *t) {
     read_labels(f, t);
     read_words(f, t);
@@ -221,6 +230,7 @@ static void read_model(tc_file *f, textcnn_tables *t) {
     read_weights(f, t);
     read_filters(f, t);
     read_wide(f, t);
+    read_characters(f, t);
     t->best = memory(f, t->layout.num_sizes * t->layout.width, sizeof(float));
     t->rest = memory(f, t->num_labels, sizeof *t->rest);
     t->logits = memory(f, t->num_labels, sizeof *t->logits);

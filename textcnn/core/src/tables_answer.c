@@ -146,6 +146,14 @@ static void copy_vector(const tc_vectors *v, int64_t type, float *out) {
         out[d] = v->floats != NULL ? v->floats[type * v->dim + d] : (float)v->whole[type * v->dim + d] * v->scales[type];
 }
 
+static void add_character_shares(const textcnn_tables *t, const int64_t *types, int64_t num_new, int64_t *means) {
+    for (int64_t k = 0; k < num_new; k++)
+        for (int64_t c = 0; c < t->num_labels; c++) {
+            int64_t *mean = means + k * t->num_labels + c;
+            *mean = (int64_t)((uint64_t)*mean + (uint64_t)t->character_shares[types[k] * t->num_labels + c]);
+        }
+}
+
 /* Make the rows of types that are new, then those of unseen words, after the cached rows. */
 static int fill_rows(answer *a, const int64_t *types, int64_t num_new, int64_t num_unseen) {
     textcnn_tables *t = a->tables;
@@ -167,10 +175,12 @@ static int fill_rows(answer *a, const int64_t *types, int64_t num_new, int64_t n
     tables.num_types = num_new;
     const tc_bags bags = {a->bag_rows, offsets[count], offsets};
     uint8_t *rows = (uint8_t *)t->row_bytes + t->used * t->row_size;
-    return tc_fill_rows(
-        NULL, &tables, &t->weights, &t->layout, numbers, count, &bags, rows, t->means + t->used * t->layout.num_shares,
-        t->clipped + t->used
+    int64_t *means = t->means + t->used * t->layout.num_shares;
+    int status = tc_fill_rows(
+        NULL, &tables, &t->weights, &t->layout, numbers, count, &bags, rows, means, t->clipped + t->used
     );
+    if (status == 0 && t->character_shares != NULL) add_character_shares(t, types, num_new, means);
+    return status;
 }
 
 static int find_rows(answer *a) {

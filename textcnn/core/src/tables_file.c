@@ -6,7 +6,7 @@
 #include "checks.h"
 
 #define MAGIC "textcnn\n"
-#define VERSION 3
+#define VERSION 4
 #define HEADER 64 /* bytes of the header, of the entry of a section, and of what a section begins at a multiple of */
 #define MOST_SECTIONS 256
 

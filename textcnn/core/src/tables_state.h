@@ -60,6 +60,7 @@ struct textcnn_tables {
     void *row_bytes;
     int64_t *means;
     uint8_t *clipped;
+    const int64_t *character_shares; /* (words.count, num_labels), or NULL: what n-grams add to the words' means */
     int64_t row_size, used;
 
     /* the wide branch */
