@@ -157,7 +157,8 @@ def test_measured_on_real_texts_the_proofs_hold(data_folder, tmp_path):
     from textcnn.reading.rows import read_examples
 
     train, test = (next((data_folder / "trec").glob(f"{part}.*")) for part in ("train", "test"))
-    artifact = textcnn.train(train, epochs=1, threads=1, num_filters=20, embedding_dim=20).artifact
+    sizes = {"num_filters": 20, "embedding_dim": 20}
+    artifact = textcnn.train(train, epochs=1, threads=1, characters="none", **sizes).artifact
     examples = read_examples(test)
     before, full = artifact.lookup(), folder_bytes(artifact)
     for most in (full * 2 // 3, full // 4, full // 10):

@@ -41,7 +41,7 @@ OPTIONS = {
     "two channels": {"vectors": "v.txt", "keep_vectors": 2, "embedding_channels": "multichannel"},
     "two channels of words": {"vectors": "v.txt", "embedding_channels": "multichannel", "subwords": False},
     "characters": {"character_scale": 0.75},
-    "characters and two channels": {"character_scale": 1.5, "vectors": "v.txt", "embedding_channels": "multichannel"},
+    "characters and two channels": {"character_scale": 0.5, "vectors": "v.txt", "embedding_channels": "multichannel"},
     "bag": {"architecture": "bag"},
     "bag of words": {"architecture": "bag", "subwords": False, "wide": False},
 }
@@ -94,8 +94,8 @@ def make(
         num_ngrams=0 if lexicon is None else lexicon.num_ngrams,
         num_features=None if features is None else len(features.keys),
     ).eval()
-    for parameter in model.parameters():
-        parameter.data = torch.randn_like(parameter) * 0.7
+    for name, parameter in model.named_parameters():  # those of characters are added up, hundreds for a long word
+        parameter.data = torch.randn_like(parameter) * (0.05 if name.startswith("characters.") else 0.7)
     if features is not None:
         model.wide.keys.copy_(torch.from_numpy(features.keys))
         model.wide.idf.copy_(torch.from_numpy(features.idf))

@@ -14,7 +14,7 @@ from textcnn.errors import ArtifactError, ConfigError
 from textcnn.evaluation.calibration import DEFAULT_THRESHOLD
 from textcnn.labels import Labels
 from textcnn.models import registry
-from textcnn.models.weights import WIDE_IDF, WIDE_KEYS, WIDE_TABLE, Weights
+from textcnn.models.weights import CHARACTER_BIAS, CHARACTER_TABLE, WIDE_IDF, WIDE_KEYS, WIDE_TABLE, Weights
 from textcnn.prediction.artifact import Artifact
 from textcnn.progress import Reporter
 from textcnn.tokenization.pipeline import TextPipeline
@@ -108,7 +108,7 @@ def take_weights(weights: Weights, inputs: TextPipeline, start: Artifact) -> Non
         rows[WIDE_TABLE] = np.searchsorted(inputs.wide.keys, before.wide.keys)
     rows.update(dict.fromkeys(("head.weight", "head.bias"), labels))
     for name, weight in source.items():
-        if name in (WIDE_KEYS, WIDE_IDF):  # already set from the features
+        if name in (WIDE_KEYS, WIDE_IDF, CHARACTER_TABLE, CHARACTER_BIAS):  # from the features, or not trained here
             continue
         target = weights[name]
         if name.startswith("head.") and len(weight) < len(labels):  # one output z: the logits are (0, z)
