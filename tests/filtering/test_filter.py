@@ -206,9 +206,8 @@ def test_a_share_keeps_the_most_probable_documents(model, probability, tmp_path)
     write(tmp_path / "in/a.jsonl", lines_of(documents[:200]))
     write(tmp_path / "in/b.jsonl", [*lines_of(documents[200:]), "{}"])
     invoke("filter", model, tmp_path / "in", "-o", tmp_path / "out", "--keep", "pos", "--keep-share", 0.25)
-    kept = [
-        json.loads(line)["text"] for name in "ab" for line in (tmp_path / f"out/{name}.jsonl").open(encoding="utf-8")
-    ]
+    written = "".join((tmp_path / f"out/{name}.jsonl").read_text("utf-8") for name in "ab")
+    kept = [json.loads(line)["text"] for line in written.splitlines()]
     chances = np.array(probability(documents, "pos"))
     best = np.sort(np.argsort(-chances, kind="stable")[:125])
     assert kept == [documents[place] for place in best]
