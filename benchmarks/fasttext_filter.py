@@ -19,7 +19,7 @@ ROWS = 512  # classified at once
 PREFIX = "__label__"
 
 
-def filter_file(source: str, target: str, model: str, words: str, label: str, least: float) -> dict[str, int]:
+def filter_file(source: str, target: str, model: str, words: str, label: str, least: str) -> dict[str, int]:
     """Filter a file; how many rows it has, and how many were kept."""
     pattern, loaded, wanted = re.compile(words), fasttext.load_model(model), PREFIX + label
     file, count, kept = parquet.ParquetFile(source), 0, 0
@@ -28,12 +28,11 @@ def filter_file(source: str, target: str, model: str, words: str, label: str, le
             texts = [" ".join(pattern.findall(text.lower())) for text in batch["text"].to_pylist()]
             answers, values = loaded.predict(texts, k=-1)
             chances = [dict(zip(*answer, strict=True)).get(wanted, 0.0) for answer in zip(answers, values, strict=True)]
-            chosen = batch.filter(pyarrow.array([chance >= least for chance in chances]))
+            chosen = batch.filter(pyarrow.array([chance >= float(least) for chance in chances]))
             out.write_table(pyarrow.Table.from_batches([chosen]))
             count, kept = count + len(batch), kept + len(chosen)
     return {"rows": count, "kept": kept}
 
 
 if __name__ == "__main__":
-    *files, least = sys.argv[1:]
-    print(json.dumps(filter_file(*files, float(least))))  # the answer of this process
+    print(json.dumps(filter_file(*sys.argv[1:])))  # the answer of this process

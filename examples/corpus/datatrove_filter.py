@@ -1,4 +1,4 @@
-"""Filters JSON lines by datatrove with a step of textcnn: python datatrove_filter.py MODEL LABEL IN OUT."""
+"""Filters JSON lines by datatrove with a step of textcnn: python datatrove_filter.py MODEL LABEL LEAST IN OUT."""
 
 import sys
 from typing import Any
@@ -31,6 +31,6 @@ class TextCNNFilter(BaseFilter):
 
 
 if __name__ == "__main__":
-    model, label, source, target = sys.argv[1:]
-    steps = [JsonlReader(source), TextCNNFilter(model, label, 0.5), JsonlWriter(target, compression=None)]
+    model, label, least, source, target = sys.argv[1:]
+    steps = [JsonlReader(source), TextCNNFilter(model, label, float(least)), JsonlWriter(target, compression=None)]
     LocalPipelineExecutor(steps, logging_dir=f"{target}-logs").run()
