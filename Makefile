@@ -6,7 +6,7 @@ INSTALLED = $(VENV)/.installed
 CORE = $(VENV)/.core
 EXTRAS = demo,image,plot,report,serve,tune,hub,tensorboard,explain,export,ray,spark,docs,dev
 
-.PHONY: setup core wasm demo test test-fast test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel panel-peers with-glove accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz fuzz-core vulnerabilities other-pythons lean build wheels clean bench-train bench-classify core-check words
+.PHONY: setup core wasm demo test test-fast test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel panel-peers with-glove accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz fuzz-core vulnerabilities other-pythons lean build wheels clean bench-train bench-classify bench-filter languages core-check words
 
 setup: $(INSTALLED) $(CORE)
 
@@ -84,6 +84,10 @@ bench-train: setup
 # Classifying files, sentences and a file of 1 GB, against fastText; as above.
 bench-classify: setup
 	$(BIN)/python -m benchmarks.classify $(if $(ONLY),--only $(ONLY)) --output $(RESULTS)/classify.json --table $(RESULTS)/classify.md
+
+# Filtering documents against fastText (TEXTCNN_PEERS_PYTHON must have pyarrow too), columns of engines, kills; as above.
+bench-filter: setup
+	$(BIN)/python -m benchmarks.filter $(if $(ONLY),--only $(ONLY)) --output $(RESULTS)/filter.json --table $(RESULTS)/filter.md
 
 bench-step: setup
 	$(BIN)/python -m benchmarks.step --output docs/benchmarks/step.json --table docs/benchmarks/step.md

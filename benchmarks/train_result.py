@@ -58,6 +58,7 @@ def spread(values: Sequence[float]) -> dict[str, Any]:
 TITLES = {
     "train": "Training in seconds: floors and aims",
     "classify": "Classifying in seconds: floors and aims",
+    "filter": "Filtering corpora and columns: floors and aims",
 }
 
 

@@ -13,6 +13,7 @@ COMMANDS = {
     "train": "Train a text classifier on labelled texts.",
     "tune": "Search for better settings and train a model with the best ones.",
     "classify": "Classify texts, with one answer for each row.",
+    "filter": "Keep the documents of a corpus that a model selects.",
     "evaluate": "Measure a model on labelled texts: accuracy, F1, calibration, and each label.",
     "calibrate": "Fit the probabilities of a model to labelled rows that it was not trained on.",
     "explain": "Explain a prediction by the contributions of words and n-grams.",

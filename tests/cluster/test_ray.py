@@ -179,5 +179,5 @@ def test_streams_have_no_place_on_a_cluster(refused, inputs):
 
 def test_ray_is_not_installed(refused, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(TextCNNError, match=r"classify --engine ray needs the package 'ray'.*textcnn\[ray\]"):
+    with pytest.raises(TextCNNError, match=r"--engine ray needs the package 'ray'.*textcnn\[ray\]"):
         refused("--engine", "ray")

@@ -11,7 +11,8 @@ import os
 import re
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -66,6 +67,11 @@ class Place:
             raise DataError(f"expected a file or folder, found nothing at {self.uri!r}")
         return bool(info.type == fs.FileType.Directory)
 
+    @classmethod
+    def at(cls, folder: Place, name: str) -> Place:
+        """Return the place of a file or sub-folder of another place."""
+        return cls(folder._fs, folder._path(name), folder.shown(name))
+
     def parent(self) -> tuple[Place, str]:
         """Return the parent folder of a place that is a file, and the file's name in it."""
         path = PurePosixPath(self._root)
@@ -115,15 +121,14 @@ class Place:
         if info.type == fs.FileType.Directory:
             self._asked(lambda: self._fs.delete_dir(self._path(UNFINISHED)))
 
-    def write(self, name: str, fill: Callable[[str], Any]) -> None:
-        """Write a file atomically, replacing an existing one.
+    @contextmanager
+    def writing(self, name: str) -> Iterator[str]:
+        """Yield the path of a local file to write, which becomes ``name``, replacing an existing one, if all goes well.
 
-        Args:
-            name: the name of the file.
-            fill: a function that writes a local file, whose path has the same extension as ``name``.
+        The path has the same extension as ``name``.
 
         Raises:
-            DataError: the file cannot be written; errors of ``fill`` are passed on.
+            DataError: the file cannot be written; errors of the block are passed on.
         """
         unfinished = self._path(f"{UNFINISHED}/{uuid.uuid4().hex}-{PurePosixPath(name).name}")
         final = self._path(name)
@@ -131,18 +136,27 @@ class Place:
             self._asked(lambda path=path: self._fs.create_dir(str(PurePosixPath(path).parent)))  # type: ignore[misc]
         try:
             if self._is_local:
-                fill(unfinished)
+                yield unfinished
                 self._asked(lambda: put_file(unfinished, final))
             else:
                 with tempfile.TemporaryDirectory(prefix="textcnn-") as folder:
                     own = str(Path(folder, PurePosixPath(name).name))
-                    fill(own)
+                    yield own
                     self._asked(lambda: fs.copy_files(own, unfinished, fs.LocalFileSystem(), self._fs))
                 self._asked(lambda: self._fs.move(unfinished, final))
         except BaseException:
             if self._is_local:
                 Path(unfinished).unlink(missing_ok=True)
             raise
+
+    def write(self, name: str, fill: Callable[[str], Any]) -> None:
+        """Write a file atomically: ``fill`` writes the local file of :meth:`writing`.
+
+        Raises:
+            DataError: as for :meth:`writing`; errors of ``fill`` are passed on.
+        """
+        with self.writing(name) as path:
+            fill(path)
 
     def write_text(self, name: str, text: str) -> None:
         """Write a small text file atomically.

@@ -100,6 +100,19 @@ class Job:
             "threshold": self.threshold,
         }
 
+    def load(self, folder: Path) -> Answerer:
+        """Load the predictor of a worker."""
+        from textcnn.prediction.predictor import Predictor
+
+        predictor = Predictor.load(folder, precision=self.precision, threads=1)  # a worker is one core's worth
+        predictor.text_inputs()
+        predictor.thresholds(self.threshold)
+        return predictor
+
+    def run(self, unit: Unit, predictor: Answerer) -> Done:
+        """Classify a unit, as :func:`do_unit` does."""
+        return do_unit(self, unit, predictor)
+
 
 def do_unit(job: Job, unit: Unit, predictor: Answerer) -> Done:
     """Classify a unit, unless it is finished already; repeating it writes the same bytes.
@@ -137,9 +150,3 @@ def _counted(parts: Iterator[Part], counts: Counter[str]) -> Iterator[Part]:
     for part in parts:
         counts.update(part.counts)
         yield part
-
-
-def unit_of(saved: dict[str, Any]) -> Unit:
-    """Return the unit that ``as_json`` converted to JSON values."""
-    groups = saved["row_groups"]
-    return Unit(**{**saved, "row_groups": None if groups is None else tuple(groups)})

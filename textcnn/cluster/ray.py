@@ -6,16 +6,17 @@ import importlib
 import json
 import logging
 import os
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 import textcnn
-from textcnn.cluster.job import Files, Job, do_unit, model_here, pack, unit_of
-from textcnn.cluster.state import Done, as_json, claim, finished
+from textcnn.cluster.job import Files, Job, model_here, pack
+from textcnn.cluster.state import Done, claim, finished
 from textcnn.cluster.units import Unit
 from textcnn.core.threads import num_cores
 from textcnn.errors import ConfigError, TextCNNError, import_extra
@@ -61,18 +62,36 @@ def classify_units(
     waiting = [unit for unit in units if unit.output(job.ending) not in before]
     now: dict[str, Done] = {}
     if waiting:
-        with _ray(address) as ray:
-            for done in _answers(ray, job, waiting, ships=address is not None):
-                if done.output not in now:  # a repeated task is reported twice
-                    now[done.output] = done
-                    tell(done)
+        for found in on_actors(job, waiting, address=address):
+            done = Done(**found)
+            if done.output not in now:  # a repeated task is reported twice
+                now[done.output] = done
+                tell(done)
         if missing := [unit.file for unit in waiting if unit.output(job.ending) not in now]:
             raise TextCNNError(f"Ray ended without a word on {len(missing):,} units, {missing[0]!r} first; start again")
     return Outcome(list(now.values()), list(before.values()))
 
 
-class UnitClassifier:
-    """A Ray actor that loads the model when it starts, and classifies one unit per call.
+class Work(Protocol):
+    """The interface of a job whose units are done one by one by actors; it can be pickled."""
+
+    @property
+    def model(self) -> Path:
+        """The model folder on the machine that started the job."""
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the model."""
+
+    def load(self, folder: Path) -> Any:
+        """Load what the units need from the model's folder; called once in an actor."""
+
+    def run(self, unit: Any, predictor: Any) -> Any:
+        """Do one unit, unless it is done already, and return a dataclass of JSON values."""
+
+
+class Actor:
+    """A Ray actor that loads the model when it starts, and does one unit of work per call.
 
     Args:
         job: the settings of the job.
@@ -80,7 +99,7 @@ class UnitClassifier:
         files: the files of the model, for machines without its folder; none: all machines have it.
     """
 
-    def __init__(self, job: Job, version: str, files: Any) -> None:
+    def __init__(self, job: Work, version: str, files: Any) -> None:
         self._job = job
         self._wrong: str | None = None
         try:
@@ -89,30 +108,45 @@ class UnitClassifier:
                     f"expected textcnn {version} on every machine, found {textcnn.__version__} on {_host()}"
                 )
             with model_here(job.model, job.fingerprint, _fetched(files)) as folder:
-                self._predictor = _loaded(folder, job)
+                self._predictor = job.load(folder)
         except TextCNNError as err:  # if it were raised here, Ray would only restart the actor
             self._wrong = str(err)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
-        """Classify a batch of one unit and return the result; both are JSON strings."""
+        """Do a batch of one pickled unit and return the result as a JSON string."""
         (unit,) = batch["unit"]
         if self._wrong is not None:
             return {"done": [json.dumps({_WRONG: self._wrong})]}
-        done = do_unit(self._job, unit_of(json.loads(unit)), self._predictor)
-        return {"done": [json.dumps(vars(done))]}
+        return {"done": [json.dumps(vars(self._job.run(pickle.loads(unit), self._predictor)))]}
 
 
-def _answers(ray: ModuleType, job: Job, units: Sequence[Unit], *, ships: bool) -> Iterator[Done]:
-    """Yield the result of each unit as Ray reports it: in any order, and possibly twice."""
-    data = import_extra("ray.data", extra="ray", feature="classify --engine ray")
+def on_actors(job: Work, units: Sequence[Any], *, address: str | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the result of each unit as Ray reports it: in any order, and possibly twice.
+
+    Args:
+        job: the settings of the job.
+        units: what :meth:`Work.run` takes; they can be pickled.
+        address: the address of a Ray cluster; none: a local cluster is started, and stopped at the end.
+
+    Raises:
+        ConfigError: there is no cluster at the address.
+        MissingExtraError: Ray is not installed.
+        TextCNNError: the model cannot be loaded on some machine, or Ray gives up.
+    """
+    with _ray(address) as ray:
+        yield from _answers(ray, job, units, ships=address is not None)
+
+
+def _answers(ray: ModuleType, job: Work, units: Sequence[Any], *, ships: bool) -> Iterator[dict[str, Any]]:
+    data = import_extra("ray.data", extra="ray", feature="--engine ray")
     _silence(data)
     files = ray.put(pack(job.model)) if ships else None
     cores = max(int(ray.cluster_resources().get("CPU", 1)), 1)
     size = min(len(units), cores)
     pool = data.ActorPoolStrategy(min_size=1, max_size=size, initial_size=size, max_tasks_in_flight_per_actor=1)
-    items = [{"unit": json.dumps(as_json(unit))} for unit in units]
+    items = [{"unit": pickle.dumps(unit)} for unit in units]
     answered = data.from_items(items, override_num_blocks=len(items)).map_batches(
-        UnitClassifier,
+        Actor,
         fn_constructor_args=(job, textcnn.__version__, files),
         batch_size=1,
         compute=pool,
@@ -126,7 +160,7 @@ def _answers(ray: ModuleType, job: Job, units: Sequence[Unit], *, ships: bool) -
             found = json.loads(row["done"])
             if _WRONG in found:
                 raise TextCNNError(found[_WRONG])
-            yield Done(**found)
+            yield found
     except ray.exceptions.RayTaskError:  # a bug in this package: keep the traceback
         raise
     except ray.exceptions.RayError as err:
@@ -140,7 +174,7 @@ def _answers(ray: ModuleType, job: Job, units: Sequence[Unit], *, ships: bool) -
 def _ray(address: str | None) -> Iterator[ModuleType]:
     """Yield Ray, connected to a cluster, or to a local one that is stopped at the end of the block."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ray = import_extra("ray", extra="ray", feature="classify --engine ray")
+    ray = import_extra("ray", extra="ray", feature="--engine ray")
     if ray.is_initialized():  # by the calling program, which also shuts it down
         yield ray
         return
@@ -171,15 +205,6 @@ def _silence(data: Any) -> None:
 
 def _fetched(files: Any) -> Files | None:
     return None if files is None else importlib.import_module("ray").get(files)
-
-
-def _loaded(folder: Path, job: Job) -> Any:
-    from textcnn.prediction.predictor import Predictor
-
-    predictor = Predictor.load(folder, precision=job.precision, threads=1)  # an actor is one core's worth
-    predictor.text_inputs()
-    predictor.thresholds(job.threshold)
-    return predictor
 
 
 def _host() -> str:

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from types import GenericAlias
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from textcnn.errors import ConfigError, import_extra
-from textcnn.folder.config_json import read_config
-from textcnn.labels import MULTI_LABEL
-from textcnn.prediction.answers import answers_of
-
-if TYPE_CHECKING:
-    from textcnn.prediction.predictor import Predictor
-
-_PAIRS = "array<struct<label: string, probability: double>>"
+from textcnn.engines.models import load_model, type_of
+from textcnn.errors import import_extra
 
 
 def classify_udf(
@@ -40,38 +32,32 @@ def classify_udf(
     """
     functions = import_extra("pyspark.sql.functions", extra="spark", feature="classify_udf")
     folder = str(Path(model).absolute())
-    is_multi_label = read_config(folder)["problem_type"] == MULTI_LABEL
-    if top_k is not None and top_k < 1:
-        raise ConfigError(f"top_k must be 1 or more, got {top_k!r}")
-    if threshold is not None:
-        _predictor(folder, precision).thresholds(threshold)
-    fields = ["label: string", "probability: double"]
-    fields += [f"top: {_PAIRS}"] if top_k is not None else []
-    fields += [f"labels: {_PAIRS}"] if is_multi_label else []
-    fields += ["certified: boolean"] if precision == "int8" else []
-    fields.append("flags: array<string>")
+    kind = type_of(folder, precision=precision, top_k=top_k, threshold=threshold)
 
     def classify(batches: Iterator[Any]) -> Iterator[Any]:
         import pandas
+        import pyarrow
 
-        predictor = _predictor(folder, precision)
+        predictor = load_model(folder, precision, 1)  # Spark runs a worker for each core
         for texts in batches:
-            rows = ["" if text is None or text != text else text for text in texts]
-            answers = predictor.answer(rows, threshold=threshold)
-            found = list(answers_of(predictor.labels, answers, top_k=top_k))
-            yield pandas.DataFrame(found, columns=[field.partition(":")[0] for field in fields])
+            column = pyarrow.array(texts.to_numpy(object), pyarrow.large_string(), from_pandas=True)
+            answers = predictor.predict_arrow(column, top_k=top_k, threshold=threshold)
+            cells = [answers.field(name).to_pylist() for name in kind.names]
+            yield pandas.DataFrame(dict(zip(kind.names, cells, strict=True)))
 
     # Spark reads the function's types from its annotations, which must not be strings.
     pandas = import_extra("pandas", extra="spark", feature="classify_udf")
     taken, given = (GenericAlias(Iterator, (kind,)) for kind in (pandas.Series, pandas.DataFrame))
     classify.__annotations__ = {"batches": taken, "return": given}
-    return functions.pandas_udf(classify, f"struct<{', '.join(fields)}>")
+    return functions.pandas_udf(classify, _sql(kind))
 
 
-@lru_cache(maxsize=4)
-def _predictor(folder: str, precision: str) -> Predictor:
-    from textcnn.prediction.predictor import Predictor
+def _sql(kind: Any) -> str:
+    """Return the name of an Arrow type in Spark's SQL."""
+    import pyarrow as pa
 
-    predictor = Predictor.load(folder, precision=precision, threads=1)  # Spark runs a worker for each core
-    predictor.text_inputs()
-    return predictor
+    if pa.types.is_struct(kind):
+        return f"struct<{', '.join(f'{field.name}: {_sql(field.type)}' for field in kind)}>"
+    if pa.types.is_list(kind):
+        return f"array<{_sql(kind.value_type)}>"
+    return {pa.string(): "string", pa.float64(): "double", pa.bool_(): "boolean"}[kind]

@@ -42,8 +42,13 @@ class Done:
     problem: str | None = None
 
 
-def claim(place: Place, settings: Mapping[str, Any]) -> None:
+def claim(place: Place, settings: Mapping[str, Any], option: str = "--output") -> None:
     """Claim the folder for a run with these settings, or check that it belongs to one.
+
+    Args:
+        place: the folder.
+        settings: what determines its files, as JSON values.
+        option: the option that names the folder, for messages.
 
     Raises:
         ConfigError: the folder has other files, or answers by other settings; the message names the differences.
@@ -52,7 +57,7 @@ def claim(place: Place, settings: Mapping[str, Any]) -> None:
     if _RUN not in names:
         if others := place.entries():
             raise ConfigError(
-                f"--output must be a new or empty folder, or one that this command has begun; {place.uri!r} holds "
+                f"{option} must be a new or empty folder, or one that this command has begun; {place.uri!r} holds "
                 f"{others[0].name!r}" + (f" and {len(others) - 1:,} more" if len(others) > 1 else "")
             )
         place.write_text(_RUN, json.dumps(settings, indent=1) + "\n")
@@ -65,7 +70,7 @@ def claim(place: Place, settings: Mapping[str, Any]) -> None:
     ]
     if changed:
         raise ConfigError(
-            f"--output {place.uri!r} holds answers made otherwise: {'; '.join(changed)}; take another folder, or "
+            f"{option} {place.uri!r} holds answers made otherwise: {'; '.join(changed)}; take another folder, or "
             f"delete that one"
         )
 

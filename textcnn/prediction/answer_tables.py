@@ -78,11 +78,11 @@ class AnswerTable:
 def answer_table(answerer: Answerer, block: RowBlock, form: AnswerForm) -> tuple[AnswerTable, Counter[str]]:
     """Classify a block of rows; return its answers and other columns, and counts as :func:`counts_of` gives them."""
     answers = answerer.answer(block.texts, threshold=form.threshold)
-    own: dict[str, Cells] = {"text": block.texts, **_columns(answerer.labels, answers, form)}
+    own: dict[str, Cells] = {"text": block.texts, **answer_columns(answerer.labels, answers, form)}
     return AnswerTable(own | carried(block.columns, own, form)), counts_of(answers, len(block))
 
 
-def _columns(labels: Labels, answers: Answers, form: AnswerForm) -> dict[str, Cells]:
+def answer_columns(labels: Labels, answers: Answers, form: AnswerForm) -> dict[str, Cells]:
     """Return the columns of the answers, without the texts."""
     if labels.multi_label or form.top_k is not None or form.promise is not None:  # lists of entries, made one by one
         found = list(answers_of(labels, answers, top_k=form.top_k, promise=form.promise))

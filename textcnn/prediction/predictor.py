@@ -198,6 +198,30 @@ class Predictor(Answering):
         """The pipeline from raw rows to the encoded rows that :meth:`logits` takes."""
         return self.artifact.inputs if self._made is None else self._made.inputs
 
+    def predict_arrow(self, column: Any, *, top_k: int | None = None, threshold: float | None = None) -> Any:
+        """Return the answers to a column of texts as a pyarrow column of structs: an Array for an Array.
+
+        The bytes of the texts are read where they are. A struct has ``label``, ``probability`` and ``flags``, and, as
+        rows of ``textcnn classify``, ``top``, ``labels`` (multi-label) and ``certified`` (int8). A null is an empty
+        text.
+
+        Args:
+            column: a pyarrow Array or ChunkedArray of strings, or an object with Arrow's C interface, such as a
+                polars or pandas Series.
+            top_k: the number of labels to list; none: no list.
+            threshold: one threshold for all labels, instead of the model's own (multi-label).
+
+        Raises:
+            ArtifactError: the model is for images.
+            ConfigError: a threshold for a single-label model, or outside 0 to 1.
+            DataError: it is no column of Arrow, or not one of strings.
+        """
+        from textcnn.prediction.arrow import predict_arrow
+
+        self.text_inputs()
+        is_certified = self._lookup is not None and self._lookup.precision == "int8"
+        return predict_arrow(self, column, top_k=top_k, threshold=threshold, is_certified=is_certified)
+
     def lookup(self) -> LookupModel | None:
         """Return this model in the look-up runtime; none if that cannot run it."""
         if self._lookup is not None or self._artifact is None:

@@ -35,21 +35,25 @@ def parquet_table(source: Source) -> Table:
     """Read a Parquet file as a table, in blocks of about a megabyte."""
 
     def start(notices: Counter[str]) -> Opened:
-        batches = _parquet_batches(source)
-        columns = unique_columns(next(batches), source.name)
-        return columns, BlockRecords(batch_blocks(_resized(batches), columns, source.name))
+        batches = record_batches(source)
+        columns = unique_columns(next(batches).names, source.name)
+        return columns, BlockRecords(batch_blocks(resized(map(_decoded, batches)), columns, source.name))
 
     return Table(source.name, "parquet", start, again=source.again)
 
 
-def _parquet_batches(source: Source) -> Iterator[Any]:
-    """Yield first the names of the columns, then the record batches."""
+def record_batches(source: Source) -> Iterator[Any]:
+    """Yield first the schema of a Parquet file, then its record batches.
+
+    Raises:
+        DataError: it is damaged, or no Parquet file.
+    """
     from pyarrow import parquet
 
     with source.open_seekable() as stream:
         try:
             file = parquet.ParquetFile(stream)
-            yield file.schema_arrow.names
+            yield file.schema_arrow
             yield from file.iter_batches(batch_size=_ROWS, row_groups=source.row_groups)
         except Exception as err:  # pyarrow raises what its parts meet: its own errors, OSError, ValueError, MemoryError
             raise DataError(f"expected a Parquet file, found: {one_line(err)}", path=source.name) from err
@@ -68,14 +72,14 @@ def batch_blocks(batches: Iterator[Any], columns: tuple[str, ...], name: str) ->
         count += len(batch)
 
 
-def _resized(batches: Iterator[Any]) -> Iterator[Any]:
+def resized(batches: Iterator[Any]) -> Iterator[Any]:
     """Regroup rows into tables of about :data:`_BYTES`; large batches are sliced without a copy, small ones joined."""
     from pyarrow import Table as ArrowTable
 
     pending: list[Any] = []
     size = 0
     try:
-        for batch in map(_decoded, batches):
+        for batch in batches:
             rows = max(len(batch) * _BYTES // max(batch.nbytes, 1), 1)
             for start in range(0, len(batch), rows):
                 pending.append(batch.slice(start, rows))
