@@ -264,9 +264,9 @@ def _linear(
 
 
 def _results(architecture: str, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the results of an architecture, and of each of its branches alone."""
+    """Return the results of an architecture, and of each branch alone that the models of all seeds have."""
     results = [{"model": architecture, "runs": runs, **summarize_runs(runs)}]
-    for part in runs[0]["parts"]:
+    for part in [name for name in runs[0]["parts"] if all(name in run["parts"] for run in runs)]:
         alone = [{"seed": run["seed"], "test": run["parts"][part]} for run in runs]
         results.append({"model": f"{architecture}, {part} branch alone", "runs": alone, **summarize_runs(alone)})
     return results

@@ -21,7 +21,7 @@ Encoded = TypeVar("Encoded")
 Branches = Callable[[Any], list[npt.NDArray[np.floating]]]  # encoded rows to the logits (N, C) of each branch
 NAMES = ("network", "n-grams", "characters")  # of the branches
 PRIOR_STRENGTH = 300.0  # of the ratio of the branches, see docs/log.md: fewer rows would not know better
-LEAST_GAIN = 0.005  # share of the log loss by which the branch of characters must lower it, see docs/log.md
+LEAST_GAIN = 0.002  # share of the log loss by which the branch of characters must lower it, see docs/log.md
 
 
 @dataclass(frozen=True)
