@@ -27,12 +27,16 @@ class HeldOutAnswers:
         confidence: ``(M,)`` float32, the largest probability.
         correct: ``(M,)`` bool, whether it is that of the true label.
         score: ``(M,)`` float32, the set score of the true label (:func:`set_scores`).
+        statistics: ``(M, S)`` float32, statistics of the texts (:mod:`textcnn.evaluation.strangers`); none: not known.
+        outliers: ``(K, S)`` float32, those of texts of no label; none: no such texts were given.
     """
 
     truth: npt.NDArray[np.int32]
     confidence: npt.NDArray[np.float32]
     correct: npt.NDArray[np.bool_]
     score: npt.NDArray[np.float32]
+    statistics: npt.NDArray[np.float32] | None = None
+    outliers: npt.NDArray[np.float32] | None = None
 
     @classmethod
     def of(cls, probs: Floats, truth: Sequence[Sequence[str]], labels: Labels) -> HeldOutAnswers:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from textcnn.errors import ArtifactError
 from textcnn.evaluation.promises import HeldOutAnswers
+from textcnn.evaluation.strangers import WEIGHTS
 from textcnn.folder.tensors import load_arrays, save_arrays
 
 Integers = npt.NDArray[np.int64]
@@ -129,6 +130,7 @@ _HELD_OUT_ARRAYS = {
     "correct": (np.bool_, 1),
     "score": (np.float32, 1),
 }
+_OF_TEXTS: dict[str, tuple[type, int]] = {"statistics": (np.float32, 2), "outliers": (np.float32, 2)}  # if known
 
 
 def write_held_out(answers: HeldOutAnswers, path: Path) -> None:
@@ -137,7 +139,8 @@ def write_held_out(answers: HeldOutAnswers, path: Path) -> None:
     Raises:
         ArtifactError: the path cannot be written.
     """
-    save_arrays(path, {name: getattr(answers, name) for name in _HELD_OUT_ARRAYS})
+    arrays = {name: getattr(answers, name) for name in {**_HELD_OUT_ARRAYS, **_OF_TEXTS}}
+    save_arrays(path, {name: array for name, array in arrays.items() if array is not None})
 
 
 def read_held_out(path: Path, num_labels: int) -> HeldOutAnswers:
@@ -146,8 +149,14 @@ def read_held_out(path: Path, num_labels: int) -> HeldOutAnswers:
     Raises:
         ArtifactError: the file is damaged, or does not belong to a model with ``num_labels`` labels.
     """
-    found = HeldOutAnswers(**load_arrays(path, _HELD_OUT_ARRAYS, "answers to held-out rows"))
+    what = "answers to held-out rows"
+    found = HeldOutAnswers(**load_arrays(path, _HELD_OUT_ARRAYS, what, _OF_TEXTS))
     sizes = {len(getattr(found, name)) for name in _HELD_OUT_ARRAYS}
+    if found.statistics is not None:
+        sizes.add(len(found.statistics))
     if len(sizes) > 1 or found.truth.min(initial=0) < 0 or found.truth.max(initial=-1) >= num_labels:
         raise ArtifactError(f"{path}: expected answers to rows of {num_labels} labels, found others")
+    for table in (found.statistics, found.outliers):
+        if table is not None and not (table.shape[1] == len(WEIGHTS) and np.isfinite(table).all()):
+            raise ArtifactError(f"{path}: expected {len(WEIGHTS)} finite statistics of each text, found {table.shape}")
     return found
