@@ -83,7 +83,8 @@ def _draw(
         "own": [model.scores(part.texts) for part in (own, others)],
     }
     found: dict[str, Any] = {
-        name: {"refused": refused_share(*pair, KEPT), "auroc": auroc(*pair)} for name, pair in scores.items()
+        name: {"refused": refused_share(own_scores, others_scores, KEPT), "auroc": auroc(own_scores, others_scores)}
+        for name, (own_scores, others_scores) in scores.items()
     }
     flagged = [float(predictor.none_of_these(list(part.texts), kept=KEPT).mean()) for part in (own, others)]
     given = predictor.predict(list(own.texts))
@@ -122,7 +123,7 @@ def to_markdown(document: Mapping[str, Any]) -> str:
     rows = draws[0]["rows"]
     return (
         f"# Texts of none of the labels\n\n{document['set']}: {number} labels are held out of training as strangers; "
-        f"{rows['own']:,} test rows of the others and {rows['strange']:,} of the strangers (draw {draws[0]['draw']}).\n\n"
+        f"{rows['own']:,} test rows of the others and {rows['strange']:,} of theirs (draw {draws[0]['draw']}).\n\n"
         + "\n".join(lines)
         + "\n"
     )
