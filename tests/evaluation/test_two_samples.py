@@ -18,6 +18,7 @@ from textcnn.errors import ArtifactError, ConfigError
 from textcnn.evaluation.two_samples import LEAST_EFFECT, compare_means, compare_shares
 from textcnn.folder.model_folder import DRIFT
 from textcnn.folder.training_rows import NgramCounts
+from textcnn.prediction import drift
 from textcnn.prediction.drift import count_ngrams, measure_drift, names_of
 from textcnn.progress import Silent
 from textcnn.reading.rows import Examples, read_examples
@@ -182,10 +183,20 @@ def test_counts_are_those_of_the_texts(folder):
     assert found.sizes.tolist() == [3, 0]
 
 
+def test_counts_follow_from_document_frequencies(folder, monkeypatch):
+    inputs = textcnn.load(folder).inputs
+    tokens = inputs.encode([text for text, _ in drawn(1_500, 0)])
+    for most in (20, 100_000):
+        monkeypatch.setattr(drift, "MOST_WORDS", most)
+        monkeypatch.setattr(drift, "MOST_PAIRS", most)
+        counted, derived = count_ngrams(inputs, tokens), count_ngrams(inputs, tokens, are_those=True)
+        assert np.array_equal(counted.keys, derived.keys)
+        assert np.array_equal(counted.rows_with, derived.rows_with)
+        assert np.array_equal(counted.sizes, derived.sizes)
+
+
 def test_rare_words_are_bounded(folder, monkeypatch):
     """What is not stored occurs in few rows: it can have come, but not gone."""
-    from textcnn.prediction import drift
-
     monkeypatch.setattr(drift, "MOST_WORDS", 20)
     monkeypatch.setattr(drift, "MOST_PAIRS", 20)
     predictor, rows = textcnn.load(folder), drawn(1_500, 0)

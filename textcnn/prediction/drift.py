@@ -30,9 +30,20 @@ MOST_WORDS, MOST_PAIRS = 10_000, 15_000  # 300 kB
 COMPARED = ("largest", "network", "n-grams", "length", "known words", "known n-grams")  # of the statistics of a text
 
 
-def count_ngrams(inputs: TextPipeline, tokens: Ragged) -> NgramCounts:
-    """Count the texts that hold each word and pair of words of the vocabulary; the most frequent ones are kept."""
-    keys, rows_with = core.twin("features").count_ngrams(tokens.ids, tokens.offsets, len(inputs.tokenizer))
+def count_ngrams(inputs: TextPipeline, tokens: Ragged, *, are_those: bool = False) -> NgramCounts:
+    """Count the texts that hold each word and pair of words of the vocabulary; the most frequent ones are kept.
+
+    Args:
+        inputs: the pipeline.
+        tokens: the texts.
+        are_those: whether the pipeline's n-gram features were collected from these texts, so that counts follow from the
+            inverse document frequencies.
+    """
+    if are_those and inputs.wide is not None:
+        keys, idf = inputs.wide.keys, inputs.wide.idf.astype(np.float64)
+        rows_with = np.rint((1 + len(tokens)) / np.exp(idf - 1) - 1).astype(np.int64)
+    else:
+        keys, rows_with = core.twin("features").count_ngrams(tokens.ids, tokens.offsets, len(inputs.tokenizer))
     unknown = inputs.tokenizer.unknown_id
     if unknown is not None:
         first, second = (keys >> 32) - 1, keys & 0xFFFFFFFF
@@ -40,9 +51,9 @@ def count_ngrams(inputs: TextPipeline, tokens: Ragged) -> NgramCounts:
         keys, rows_with = keys[known], rows_with[known]
     parts, bound = [], 0
     for part, most in ((np.flatnonzero(keys < 1 << 32), MOST_WORDS), (np.flatnonzero(keys >= 1 << 32), MOST_PAIRS)):
-        order = part[np.argsort(-rows_with[part], kind="stable")]
-        parts.append(order[:most])
-        bound = max(bound, int(rows_with[order[most:]].max(initial=0)))
+        order = np.argpartition(-rows_with[part], most - 1) if len(part) > most else np.arange(len(part))
+        parts.append(part[order[:most]])
+        bound = max(bound, int(rows_with[part[order[most:]]].max(initial=0)))
     kept = np.sort(np.concatenate(parts))
     return NgramCounts(keys[kept], rows_with[kept].astype(np.int32), np.array([len(tokens), bound], np.int64))
 

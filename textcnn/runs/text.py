@@ -154,7 +154,7 @@ def train_prepared(
 
     network, shape, learned = train_members(config, train, reporter)
     artifact = Artifact(network, prepared.inputs, labels, shape, reading=prepared.reading)
-    artifact.ngrams = count_ngrams(prepared.inputs, part.encoded)
+    artifact.ngrams = count_ngrams(prepared.inputs, part.encoded, are_those=prepared.start is None)
     others = limit_wide(artifact, dict(prepared.others), config.training.wide_megabytes, reporter)
     if calibration is None and prepared.start is not None and others["dev"] is None:
         calibration = kept_calibration(prepared.start, labels)
