@@ -6,7 +6,7 @@ INSTALLED = $(VENV)/.installed
 CORE = $(VENV)/.core
 EXTRAS = demo,image,plot,report,serve,tune,hub,tensorboard,explain,export,ray,spark,docs,dev
 
-.PHONY: setup core wasm demo test test-fast test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel panel-peers with-glove accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz fuzz-core vulnerabilities other-pythons lean build wheels clean bench-train bench-classify bench-filter languages core-check words
+.PHONY: setup core wasm demo test test-fast test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel panel-peers with-glove accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz fuzz-core vulnerabilities other-pythons lean build wheels clean bench-train bench-classify bench-filter languages core-check words bench-strangers
 
 setup: $(INSTALLED) $(CORE)
 
@@ -166,6 +166,10 @@ kim2014: setup
 # Rare labels and wrong labels; likewise.
 imbalance: setup
 	$(BIN)/python -m benchmarks.imbalance $$TEXTCNN_DATA --output $(RESULTS)/imbalance.json --table $(RESULTS)/imbalance.md
+
+# Labels held out of Banking77 as strangers: largest probability against none_of_these.
+bench-strangers: setup
+	$(BIN)/python -m benchmarks.strangers $$TEXTCNN_DATA --output $(RESULTS)/strangers.json --table $(RESULTS)/strangers.md
 
 # Every text architecture under one budget, without the wide branch that only kim has by default; likewise.
 # On IMDB that is one epoch and one seed: about two hours on one core, most of them of recurrent and character nets.

@@ -22,6 +22,7 @@ Answers = Iterable[dict[str, Any]]
 if TYPE_CHECKING:
     from textcnn.explain.explainer import Explainer
     from textcnn.prediction.predictor import Predictor
+    from textcnn.prediction.strangers import FlaggingStrangers
     from textcnn.prediction.streaming import Part
     from textcnn.reading.rows import Rows
 
@@ -56,12 +57,16 @@ def classify(
     coverage_by: options.CoverageBy = None,
     min_probability: options.MinProbability = None,
     min_accuracy: options.MinAccuracy = None,
+    none_of_these: options.NoneOfThese = None,
     evidence: Annotated[
         bool,
         typer.Option("--evidence", help="cite training rows with the deciding n-grams; flag texts without evidence"),
     ] = False,
     abstain_label: Annotated[
-        str | None, typer.Option("--abstain-label", metavar="NAME", help="label to put on texts without evidence")
+        str | None,
+        typer.Option(
+            "--abstain-label", metavar="NAME", help="label of texts of none of the labels, or without evidence"
+        ),
     ] = None,
     precision: Annotated[
         str,
@@ -112,6 +117,7 @@ def classify(
     promises = (coverage, coverage_by, min_probability, min_accuracy)
     names = ("--coverage", "--coverage-by", "--min-probability", "--min-accuracy")
     refused |= {name: option is not None for name, option in zip(names, promises, strict=True)}
+    refused["--none-of-these"] = none_of_these is not None
     check_options(engine, address=address, output_format=output_format, refused=refused)
     data = options.data_config(text_column, None, format, encoding, quotes=quotes, escape=escape)
     if engine is not None:
@@ -131,21 +137,22 @@ def classify(
 
     if input is not None:
         use_one_arena()
-    finish = _with_evidence(model, abstain_label) if evidence or abstain_label is not None else None
+    has_evidence = evidence or (abstain_label is not None and none_of_these is None)
+    finish = _with_evidence(model, abstain_label) if has_evidence else None
     as_lines = is_json_lines(output) and finish is None
     config = read_config(model)
     rows = open_rows(list(texts) if texts else input, data, labels="ignored", like=schema_of(config))
     threads, cache_bytes = max(num_threads() // workers, 1), CACHE_BYTES // workers  # divided among the workers
     in_blocks = workers == 1 and are_blocks(rows, as_lines=as_lines)  # then each block is classified by one thread
     resources: dict[str, Any] = {"threads": 1 if in_blocks else threads, "cache_bytes": cache_bytes, "saved": config}
-    load = partial(load_predictor, model, threshold, precision, explain, **resources)
+    load = partial(load_predictor, model, threshold, precision, explain, none_of_these, **resources)
     predictor = load() if workers == 1 else None  # each worker loads its own
     if predictor is not None:
         console.detail(f"runtime: {predictor.runtime.describe()}")
     if input is not None:
         console.say(rows.describe())
     promise = options.promised(model, Labels.of(config), *promises)
-    form = AnswerForm(rows.text_columns, top_k, threshold, promise)
+    form = AnswerForm(rows.text_columns, top_k, threshold, promise, abstain_label)
     if predictor is not None:
         threads = threads if predictor.runtime.name == "look-up" else 1  # torch uses several threads itself
         parts = answer_stream(rows, predictor, form, as_lines=as_lines, threads=threads, ready=rows.ready)
@@ -167,8 +174,8 @@ def _with_evidence(model: Path, abstain_label: str | None) -> Callable[[Answers]
 
 
 def load_predictor(
-    model: Path, threshold: float | None, precision: str, explain: str | None, **how: Any
-) -> Predictor | Explainer:
+    model: Path, threshold: float | None, precision: str, explain: str | None, none_of_these: float | None, **how: Any
+) -> Predictor | Explainer | FlaggingStrangers:
     """Load the predictor of a folder and check that it supports the options; worker processes call this too."""
     from textcnn.prediction.predictor import Predictor
 
@@ -176,11 +183,16 @@ def load_predictor(
     predictor = Predictor.load(model, precision=precision, **how)
     predictor.text_inputs()
     predictor.thresholds(threshold)
-    if explain is None:
-        return predictor
-    from textcnn.explain.explainer import Explainer
+    answerer: Predictor | Explainer = predictor
+    if explain is not None:
+        from textcnn.explain.explainer import Explainer
 
-    return Explainer(predictor, labels=explain, top=EXPLAINED)
+        answerer = Explainer(predictor, labels=explain, top=EXPLAINED)
+    if none_of_these is None:
+        return answerer
+    from textcnn.prediction.strangers import FlaggingStrangers
+
+    return FlaggingStrangers(answerer, predictor, none_of_these)
 
 
 def _watched(parts: Generator[Part, None, None], counts: Counter[str], rows: Rows) -> Generator[Part, None, None]:

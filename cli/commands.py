@@ -16,6 +16,7 @@ COMMANDS = {
     "filter": "Keep the documents of a corpus that a model selects.",
     "evaluate": "Measure a model on labelled texts: accuracy, F1, calibration, and each label.",
     "calibrate": "Fit the probabilities of a model to labelled rows that it was not trained on.",
+    "drift": "Compare texts with those of training: words, labels, confidence and evidence.",
     "explain": "Explain a prediction by the contributions of words and n-grams.",
     "what-if": "Find the words whose deletion or replacement would change the label.",
     "inspect": "Show the layers of a model: shapes, receptive fields, parameters, time.",

@@ -24,6 +24,7 @@ def evaluate(
     coverage_by: options.CoverageBy = None,
     min_probability: options.MinProbability = None,
     min_accuracy: options.MinAccuracy = None,
+    none_of_these: options.NoneOfThese = None,
     report: options.Report = None,
     json: options.Json = False,
 ) -> None:
@@ -57,7 +58,25 @@ def evaluate(
     promise = options.promised(model, predictor.labels, coverage, coverage_by, min_probability, min_accuracy)
     probs = predictor.probabilities_of(encoded)
     scores = score(examples.labels, probs, predictor.labels, predictor.own_thresholds)
-    render(scores | _selective(examples.labels, probs, predictor.labels, promise), json)
+    found = _selective(examples.labels, probs, predictor.labels, promise)
+    if none_of_these is not None:
+        found["none_of_these"] = _strangers(predictor, examples, none_of_these)
+    render(scores | found, json)
+
+
+def _strangers(predictor: Any, examples: Any, kept: float) -> dict[str, Any]:
+    """Return the shares of flagged rows: of those whose label the model knows, and of the others."""
+    from textcnn.evaluation.strangers import auroc
+    from textcnn.prediction.strangers import StrangerModel
+
+    model = StrangerModel(predictor)
+    strange, scores = model.strange(examples.texts, kept), model.scores(examples.texts)
+    own = predictor.labels.encode(examples.labels) >= 0
+    return {
+        "flagged_own": float(strange[own].mean()) if own.any() else None,
+        "flagged_strangers": None if own.all() else float(strange[~own].mean()),
+        "auroc": auroc(scores[own], scores[~own]) if 0 < own.sum() < len(own) else None,
+    }
 
 
 def _selective(truth: Any, probs: Any, labels: Any, promise: Any) -> dict[str, Any]:
@@ -93,6 +112,12 @@ def render(scores: dict[str, Any], json: bool) -> None:
         sure = scores["sure"]
         accuracy = "none" if sure["accuracy"] is None else f"{sure['accuracy']:.4f}"
         print(f"sure: {sure['share']:.1%} of the rows, accuracy {accuracy}")
+    if "none_of_these" in scores:
+        found = scores["none_of_these"]
+        kinds = {"flagged_own": "rows", "flagged_strangers": "rows of unknown labels"}
+        parts = [f"{found[name]:.1%} of the {kind}" for name, kind in kinds.items() if found[name] is not None]
+        area = "" if found["auroc"] is None else f", AUROC {found['auroc']:.3f}"
+        print(f"none of these: {' and '.join(parts)}{area}")
     rows = [
         [name, *(f"{entry[key]:.4f}" for key in ("precision", "recall", "f1")), f"{entry['support']:,}"]
         for name, entry in scores["per_label"].items()

@@ -78,6 +78,14 @@ MinAccuracy = Annotated[
         "--min-accuracy", metavar="SHARE", help="flag rows as unsure so that this share of the others is right"
     ),
 ]
+NoneOfThese = Annotated[
+    float | None,
+    typer.Option(
+        "--none-of-these",
+        metavar="SHARE",
+        help="flag texts of none of the labels as none_of_these; this share of texts like the held-out rows is not",
+    ),
+]
 Calibrate = Annotated[
     str | None, typer.Option("--calibrate", metavar="HOW", help=describe(TrainingConfig, "calibrate"))
 ]

@@ -13,7 +13,7 @@ from api_runs import LABELS, PAIRS, TEXTS, TINY, Heard, heard, weights
 import textcnn
 from textcnn.config import Config
 from textcnn.errors import ArtifactError, DataError
-from textcnn.folder.model_folder import CONFIG, FILES, TRAINING
+from textcnn.folder.model_folder import CONFIG, DRIFT, FILES, TRAINING
 from textcnn.prediction.predictor import Predictor
 from textcnn.progress import Silent
 from textcnn.runs import run_text
@@ -124,7 +124,7 @@ def test_a_trained_model_knows_its_texts():
 
 def test_output_is_a_folder_that_loads(tmp_path):
     predictor = textcnn.train(PAIRS, output=tmp_path / "model", **TINY)
-    assert {path.name for path in (tmp_path / "model").iterdir()} == set(FILES)
+    assert {path.name for path in (tmp_path / "model").iterdir()} == {*FILES, DRIFT}
     loaded = textcnn.load(tmp_path / "model")
     assert weights(loaded) == weights(predictor)
     assert loaded.predict_proba(TEXTS).tobytes() == predictor.predict_proba(TEXTS).tobytes()

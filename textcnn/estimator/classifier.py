@@ -167,6 +167,11 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         answers, columns = self._answer(X)
         return arranged(answers.probabilities, columns, absent=0.0)
 
+    def none_of_these(self, X: Any, *, kept: float = 0.95) -> npt.NDArray[np.bool_]:
+        """Return which texts ``(N,)`` are of none of the classes (:meth:`textcnn.Predictor.none_of_these`)."""
+        check_is_fitted(self)
+        return self.predictor_.none_of_these(self._texts(X, reset=False), kept=kept)
+
     def decision_function(self, X: Any) -> npt.NDArray[np.float64]:
         """Return the logits ``(N, C)`` over the temperature; for two classes, the difference ``(N,)`` of the two."""
         check_is_fitted(self)

@@ -27,21 +27,26 @@ class HeldOutAnswers:
         confidence: ``(M,)`` float32, the largest probability.
         correct: ``(M,)`` bool, whether it is that of the true label.
         score: ``(M,)`` float32, the set score of the true label (:func:`set_scores`).
+        given: ``(M,)`` int32, the labels given; none: not known.
+        statistics: ``(M, S)`` float32, statistics of the texts (:mod:`textcnn.evaluation.strangers`); none: not known.
+        outliers: ``(K, S)`` float32, those of texts of no label; none: no such texts were given.
     """
 
     truth: npt.NDArray[np.int32]
     confidence: npt.NDArray[np.float32]
     correct: npt.NDArray[np.bool_]
     score: npt.NDArray[np.float32]
+    given: npt.NDArray[np.int32] | None = None
+    statistics: npt.NDArray[np.float32] | None = None
+    outliers: npt.NDArray[np.float32] | None = None
 
     @classmethod
     def of(cls, probs: Floats, truth: Sequence[Sequence[str]], labels: Labels) -> HeldOutAnswers:
         """Collect what is needed of the answers to rows, whose labels the model knows."""
         targets = labels.encode(truth)
-        scores = set_scores(probs)[np.arange(len(targets)), targets]
-        return cls(
-            targets.astype(np.int32), probs.max(axis=1).astype(np.float32), probs.argmax(axis=1) == targets, scores
-        )
+        scores, given = set_scores(probs)[np.arange(len(targets)), targets], probs.argmax(axis=1)
+        confidence = probs.max(axis=1).astype(np.float32)
+        return cls(targets.astype(np.int32), confidence, given == targets, scores, given.astype(np.int32))
 
     def least_confidence(self, accuracy: float) -> float:
         """Return the confidence from which at least this share of the answers is right, for as many rows as possible.

@@ -258,7 +258,8 @@ def with_evidence(
     """
     stream = iter(answers)
     while chunk := list(islice(stream, CHUNK)):
-        texts, labels = [answer["text"] for answer in chunk], [answer["label"] for answer in chunk]
+        texts = [answer["text"] for answer in chunk]
+        labels = [answer.get("nearest_label", answer["label"]) for answer in chunk]
         for answer, evidence in zip(chunk, find_evidence(model, index, texts, labels), strict=True):
             found = {**answer, "evidence": evidence.to_dict()}
             if not evidence.enough:

@@ -18,7 +18,8 @@ FILES = (CONFIG, WEIGHTS, TOKENIZER, TRAINING, TIMING, CARD)
 FOLDS = "folds.safetensors"  # written by cross validation only
 EVIDENCE = "evidence.safetensors"  # written by `train --evidence` only
 HELD_OUT = "held-out.safetensors"  # written for calibrated single-label models only
-OPTIONAL_FILES = (FOLDS, EVIDENCE, HELD_OUT)
+DRIFT = "drift.safetensors"  # counts of the training texts' n-grams; written for text models only
+OPTIONAL_FILES = (FOLDS, EVIDENCE, HELD_OUT, DRIFT)
 
 
 def fingerprint(folder: Path) -> str:

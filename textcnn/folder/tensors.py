@@ -130,23 +130,30 @@ def save_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     path.chmod(0o644)
 
 
-def load_arrays(path: Path, wanted: Mapping[str, tuple[type, int]], what: str) -> dict[str, npt.NDArray[Any]]:
+def load_arrays(
+    path: Path,
+    wanted: Mapping[str, tuple[type, int]],
+    what: str,
+    optional: Mapping[str, tuple[type, int]] | None = None,
+) -> dict[str, npt.NDArray[Any]]:
     """Read the tensors of these names from a safetensors file, and check their types.
 
     Args:
         path: the file.
         wanted: for each name that must be there, its data type and number of axes.
         what: a description of the contents, for error messages.
+        optional: the same for names that may be missing.
 
     Raises:
         ArtifactError: the file is damaged, lacks a tensor, or has one of another type or number of axes.
     """
     try:
         found = safetensors.numpy.load_file(path)
-        arrays = {name: found[name] for name in wanted}
+        kinds = {**wanted, **{name: kind for name, kind in (optional or {}).items() if name in found}}
+        arrays = {name: found[name] for name in kinds}
     except Exception as err:  # safetensors has one exception class for every fault, and OSError besides
         raise ArtifactError(f"{path}: expected {what}, but the file is damaged: {err}") from err
-    for name, (kind, num_axes) in wanted.items():
+    for name, (kind, num_axes) in kinds.items():
         array = arrays[name]
         if array.dtype != kind or array.ndim != num_axes:
             raise ArtifactError(

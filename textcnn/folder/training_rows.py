@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from textcnn.errors import ArtifactError
 from textcnn.evaluation.promises import HeldOutAnswers
+from textcnn.evaluation.strangers import WEIGHTS
 from textcnn.folder.tensors import load_arrays, save_arrays
 
 Integers = npt.NDArray[np.int64]
@@ -123,11 +124,59 @@ class OutOfFold:
         return cls(probabilities, fold)
 
 
+_COUNT_ARRAYS = {"keys": (np.int64, 1), "rows_with": (np.int32, 1), "sizes": (np.int64, 1)}
+
+
+@dataclass(frozen=True)
+class NgramCounts:
+    """The most frequent words and pairs of words of N texts.
+
+    Attributes:
+        keys: ``(K,)``, ascending: the id of a word, ``(first + 1) << 32 | second`` of a pair.
+        rows_with: ``(K,)``, the number of texts that hold each.
+        sizes: N, and the number of texts that hold any of those that are left out, at most.
+    """
+
+    keys: Integers
+    rows_with: npt.NDArray[np.int32]
+    sizes: Integers
+
+    def write(self, path: Path) -> None:
+        """Write the arrays as tensors named like the attributes.
+
+        Raises:
+            ArtifactError: the path cannot be written.
+        """
+        save_arrays(path, {entry.name: getattr(self, entry.name) for entry in fields(self)})
+
+    @classmethod
+    def read(cls, path: Path, num_types: int) -> NgramCounts:
+        """Read counts that :meth:`write` wrote, and check them.
+
+        Raises:
+            ArtifactError: the file is damaged, or does not belong to a vocabulary of ``num_types`` words.
+        """
+        found = cls(**load_arrays(path, _COUNT_ARRAYS, "counts of n-grams"))
+        keys, second = found.keys, found.keys & 0xFFFFFFFF
+        is_sound = found.sizes.shape == (2,) and len(keys) == len(found.rows_with) and (found.sizes >= 0).all()
+        is_sound = is_sound and (np.diff(keys) > 0).all() and keys.min(initial=0) >= 0
+        is_sound = is_sound and max(((keys >> 32) - 1).max(initial=-1), second.max(initial=-1)) < num_types
+        if not is_sound or not 0 <= found.rows_with.min(initial=0) <= found.rows_with.max(initial=0) <= found.sizes[0]:
+            raise ArtifactError(f"{path}: expected counts of n-grams of {num_types:,} words, found others")
+        return found
+
+
 _HELD_OUT_ARRAYS = {
     "truth": (np.int32, 1),
     "confidence": (np.float32, 1),
     "correct": (np.bool_, 1),
     "score": (np.float32, 1),
+}
+# What models of before lack, and models without outliers.
+_IF_KNOWN: dict[str, tuple[type, int]] = {
+    "given": (np.int32, 1),
+    "statistics": (np.float32, 2),
+    "outliers": (np.float32, 2),
 }
 
 
@@ -137,7 +186,8 @@ def write_held_out(answers: HeldOutAnswers, path: Path) -> None:
     Raises:
         ArtifactError: the path cannot be written.
     """
-    save_arrays(path, {name: getattr(answers, name) for name in _HELD_OUT_ARRAYS})
+    arrays = {name: getattr(answers, name) for name in {**_HELD_OUT_ARRAYS, **_IF_KNOWN}}
+    save_arrays(path, {name: array for name, array in arrays.items() if array is not None})
 
 
 def read_held_out(path: Path, num_labels: int) -> HeldOutAnswers:
@@ -146,8 +196,14 @@ def read_held_out(path: Path, num_labels: int) -> HeldOutAnswers:
     Raises:
         ArtifactError: the file is damaged, or does not belong to a model with ``num_labels`` labels.
     """
-    found = HeldOutAnswers(**load_arrays(path, _HELD_OUT_ARRAYS, "answers to held-out rows"))
+    what = "answers to held-out rows"
+    found = HeldOutAnswers(**load_arrays(path, _HELD_OUT_ARRAYS, what, _IF_KNOWN))
     sizes = {len(getattr(found, name)) for name in _HELD_OUT_ARRAYS}
-    if len(sizes) > 1 or found.truth.min(initial=0) < 0 or found.truth.max(initial=-1) >= num_labels:
+    sizes |= {len(array) for array in (found.given, found.statistics) if array is not None}
+    columns = np.concatenate([found.truth, found.truth if found.given is None else found.given])
+    if len(sizes) > 1 or columns.min(initial=0) < 0 or columns.max(initial=-1) >= num_labels:
         raise ArtifactError(f"{path}: expected answers to rows of {num_labels} labels, found others")
+    for table in (found.statistics, found.outliers):
+        if table is not None and not (table.shape[1] == len(WEIGHTS) and np.isfinite(table).all()):
+            raise ArtifactError(f"{path}: expected {len(WEIGHTS)} finite statistics of each text, found {table.shape}")
     return found

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from textcnn.prediction.predictor import Predictor
     from textcnn.runtime.text_model import Answers
 
+NONE_OF_THESE = "none_of_these"  # the flag of rows that are like none of the labels'
 CHUNK = 512  # rows in memory at once
 _CHARACTERS = 2**22  # characters of their texts at once: chunks of long texts have fewer rows
 
@@ -53,12 +54,14 @@ class AnswerForm:
         top_k: the number of labels to list, the most probable first; none: no list.
         threshold: one threshold for all labels, instead of the model's own (multi-label).
         promise: how sure answers have to be, and whether each row gets a set of labels; none: neither.
+        abstain: the label to put on rows of none of the labels, whose own moves to ``nearest_label``; none: it stays.
     """
 
     text_columns: tuple[str, ...] = ()
     top_k: int | None = None
     threshold: float | None = None
     promise: Promise | None = None
+    abstain: str | None = None
 
 
 def classify_rows(
@@ -68,6 +71,8 @@ def classify_rows(
     text_columns: Sequence[str] = (),
     top_k: int | None = None,
     threshold: float | None = None,
+    none_of_these: float | None = None,
+    abstain: str | None = None,
     counts: Counter[str] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Classify rows and yield one dictionary for each, in order.
@@ -80,21 +85,29 @@ def classify_rows(
         text_columns: as in :class:`AnswerForm`.
         top_k: as in :class:`AnswerForm`.
         threshold: as in :class:`AnswerForm`.
+        none_of_these: the share of rows like the held-out ones that is not flagged ``none_of_these``; none: no flags.
+        abstain: as in :class:`AnswerForm`.
         counts: a counter that the counts of :func:`counts_of` are added to.
 
     Raises:
         ArtifactError: the model is for images.
-        ConfigError: a threshold for a single-label model, or outside 0 to 1.
+        ConfigError: a threshold for a single-label model, or outside 0 to 1; or the model cannot tell texts of none of
+            its labels.
     """
     # A generator would raise these errors only when its first row is requested, so the check comes before it.
     predictor.text_inputs()
     predictor.thresholds(threshold)
-    form = AnswerForm(tuple(text_columns), top_k, threshold)
+    form = AnswerForm(tuple(text_columns), top_k, threshold, abstain=abstain)
+    answerer: Answerer = predictor
+    if none_of_these is not None:
+        from textcnn.prediction.strangers import FlaggingStrangers
+
+        answerer = FlaggingStrangers(predictor, predictor, none_of_these)
     total = Counter() if counts is None else counts
 
     def answered() -> Iterator[dict[str, Any]]:
         for chunk in chunks_of(rows):
-            answers, found = answer_rows(predictor, chunk, form)
+            answers, found = answer_rows(answerer, chunk, form)
             total.update(found)
             yield from answers
 
@@ -121,7 +134,7 @@ def answer_rows(
     """Classify rows; return one dictionary for each, and counts as :func:`counts_of` gives them."""
     answers = predictor.answer([row.text for row in rows], threshold=form.threshold)
     found = []
-    made = answers_of(predictor.labels, answers, top_k=form.top_k, promise=form.promise)
+    made = answers_of(predictor.labels, answers, top_k=form.top_k, promise=form.promise, abstain=form.abstain)
     for row, answer in zip(rows, made, strict=True):
         own = {"text": row.text, **answer}
         found.append(own | carried(row.columns, own, form))
@@ -170,7 +183,12 @@ def classify_images(
 
 
 def answers_of(
-    labels: Labels, answers: Answers, *, top_k: int | None = None, promise: Promise | None = None
+    labels: Labels,
+    answers: Answers,
+    *,
+    top_k: int | None = None,
+    promise: Promise | None = None,
+    abstain: str | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield the answer to each row as a dictionary: label, probability and flags, and what else was requested.
 
@@ -184,10 +202,8 @@ def answers_of(
         places = [[place] for place in answers.probabilities.argmax(axis=1).tolist()]
         values = [[value] for value in answers.probabilities.max(axis=1).tolist()]
     ranked = zip(places, values, strict=True)
-    flags = {"empty": answers.empty.tolist(), "cut": answers.cut.tolist()}
+    flags = _flags(answers, promise)
     sets = None if promise is None else promise.sets(answers.probabilities)
-    if promise is not None:
-        flags["unsure"] = promise.unsure(answers.probabilities).tolist()
     for number, row in enumerate(ranked):
         pairs = zip(*row, strict=True)
         entries = [{"label": labels.names[place], "probability": value} for place, value in pairs]
@@ -203,9 +219,22 @@ def answers_of(
         if answers.certified is not None:
             answer["certified"] = bool(answers.certified[number])
         answer["flags"] = [name for name, rows in flags.items() if rows[number]]
+        if abstain is not None and answers.strange is not None:
+            answer["nearest_label"] = answer["label"]
+            answer["label"] = abstain if answers.strange[number] else answer["label"]
         if answers.explanations is not None:
             answer["explanation"] = answers.explanations[number]
         yield answer
+
+
+def _flags(answers: Answers, promise: Promise | None) -> dict[str, list[bool]]:
+    """Return which rows have each flag."""
+    flags = {"empty": answers.empty, "cut": answers.cut}
+    if promise is not None:
+        flags["unsure"] = promise.unsure(answers.probabilities)
+    if answers.strange is not None:
+        flags[NONE_OF_THESE] = answers.strange
+    return {name: rows.tolist() for name, rows in flags.items()}
 
 
 def carried(columns: Mapping[str, Any], own: Mapping[str, Any], form: AnswerForm) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from textcnn.folder.config_json import FORMAT_VERSION, read_config, read_json, w
 from textcnn.folder.model_folder import (
     CARD,
     CONFIG,
+    DRIFT,
     EVIDENCE,
     FOLDS,
     HELD_OUT,
@@ -32,7 +33,7 @@ from textcnn.folder.model_folder import (
     replaced_folder,
 )
 from textcnn.folder.tensors import packed
-from textcnn.folder.training_rows import EvidenceIndex, OutOfFold, read_held_out, write_held_out
+from textcnn.folder.training_rows import EvidenceIndex, NgramCounts, OutOfFold, read_held_out, write_held_out
 from textcnn.labels import Labels
 from textcnn.models.weights import CHARACTER_BIAS, CHARACTER_TABLE, Weights, num_parameters
 from textcnn.reading.schema import Schema, schema_of
@@ -66,6 +67,7 @@ class Artifact:
         folds: out-of-fold probabilities of the training rows, if there was cross validation.
         evidence: the index from winning word pairs to training rows, if it was requested.
         held_out: the answers that the calibration was fitted to, if it was and the model is single-label.
+        ngrams: counts of the training texts' words and pairs of words, for comparisons with later texts.
         storage: the storage type of the weights, one of :data:`textcnn.folder.tensors.STORAGES`.
         reading: the columns it was trained on and the way labels were written; none: not known, or an image model.
     """
@@ -81,6 +83,7 @@ class Artifact:
     folds: OutOfFold | None = None
     evidence: EvidenceIndex | None = None
     held_out: HeldOutAnswers | None = None
+    ngrams: NgramCounts | None = None
     storage: str = "float32"
     reading: Schema | None = None
 
@@ -208,6 +211,8 @@ class Artifact:
                 self.evidence.write(place / EVIDENCE)
             if self.held_out is not None:
                 write_held_out(self.held_out, place / HELD_OUT)
+            if self.ngrams is not None:
+                self.ngrams.write(place / DRIFT)
             (place / WEIGHTS).chmod(0o644)
             _write_json(place / CONFIG, {**self.describe(), "scales": self._scales(folder)})
             _write_json(place / TRAINING, self.training)
@@ -335,9 +340,17 @@ def load_artifact(folder: str | Path) -> Artifact:
         folds,
         evidence,
         read_held_out(folder / HELD_OUT, len(labels)) if (folder / HELD_OUT).is_file() else None,
+        _ngram_counts(folder, inputs),
         saved["storage"],
         None if saved["reading"] is None else schema_of(saved),
     )
+
+
+def _ngram_counts(folder: Path, inputs: TextPipeline | ImageInputs) -> NgramCounts | None:
+    path = folder / DRIFT
+    if not isinstance(inputs, TextPipeline) or not path.is_file():
+        return None
+    return NgramCounts.read(path, len(inputs.tokenizer))
 
 
 def _versions() -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.errors import ArtifactError, ConfigError
+from textcnn.evaluation.promises import HeldOutAnswers
 from textcnn.folder.config_json import read_config
+from textcnn.folder.model_folder import HELD_OUT
+from textcnn.folder.training_rows import read_held_out
 from textcnn.labels import Labels
 from textcnn.reading.schema import Schema
 from textcnn.runtime.cache import CACHE_BYTES
+from textcnn.runtime.given_texts import given_texts
 from textcnn.runtime.lookup import PRECISIONS, LookupModel
 from textcnn.runtime.one_layer import refusal
 from textcnn.runtime.text_model import Answering as Answering
@@ -183,6 +188,34 @@ class Predictor(Answering):
         """The columns of the training data and the way its labels were written, for reading further tables."""
         return self.artifact.schema if self._made is None else self._made.schema
 
+    @cached_property
+    def held_out(self) -> HeldOutAnswers | None:
+        """The answers to held-out rows that the calibration was fitted to; none: there are none.
+
+        Raises:
+            ArtifactError: their file is damaged.
+        """
+        if self._artifact is not None:
+            return self._artifact.held_out
+        assert self._folder is not None
+        path = self._folder / HELD_OUT
+        return read_held_out(path, len(self.labels)) if path.is_file() else None
+
+    def none_of_these(self, texts: Any, *, kept: float = 0.95) -> Booleans:
+        """Return which texts ``(N,)`` are of none of the labels, by what is known of the rows held out from training.
+
+        Args:
+            texts: as for :meth:`predict`.
+            kept: the share of rows like the held-out ones that is not flagged.
+
+        Raises:
+            ConfigError: the model has no statistics of held-out rows or is multi-label, or the share is not in (0, 1).
+            DataError: a single text instead of a list.
+        """
+        from textcnn.prediction.strangers import StrangerModel
+
+        return StrangerModel(self).strange(given_texts(texts, self.schema), kept)
+
     @property
     def temperature(self) -> float:
         """The temperature that logits are divided by."""
@@ -257,6 +290,15 @@ class Predictor(Answering):
         if self._lookup is not None:
             return self._lookup.logits(encoded)
         return self.artifact.logits_function()(encoded)
+
+    def branches(self, encoded: Any) -> list[npt.NDArray[np.floating]]:
+        """Return the calibrated logits ``(N, C)`` of each branch; their sum is the logit over the temperature."""
+        if self._lookup is not None:
+            return self._lookup.branches(encoded)
+        artifact = self.artifact
+        found = artifact.branches_function()(encoded)
+        weights = artifact.branch_weights.values()
+        return [weight * branch for weight, branch in zip(weights, found, strict=True)]
 
     def certify(self, encoded: Any, thresholds: Sequence[float]) -> tuple[npt.NDArray[np.floating], Booleans | None]:
         """Return the logits ``(N, C)`` and, with int8, which rows ``(N,)`` provably have float32's labels."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.config import Config, ModelConfig
-from textcnn.errors import DataError
+from textcnn.errors import ConfigError, DataError
+from textcnn.evaluation.strangers import FEWEST_OUTLIERS, statistics
 from textcnn.labels import Labels
 from textcnn.prediction.artifact import Artifact
+from textcnn.prediction.predictor import Predictor
 from textcnn.progress import Reporter
 from textcnn.reading.rows import Examples
 from textcnn.runs.finish import Run
@@ -35,11 +37,13 @@ class HeldOut:
         branches: ``(M, C)`` of each branch; -inf in the first where the model did not know the label.
         rows: ``(M,)``, the numbers of the rows.
         summaries: the results of the models' runs.
+        counts: ``(M, 3)``, the counts of the texts (:meth:`TextPipeline.counts`).
     """
 
     branches: list[npt.NDArray[np.float32]]
     rows: npt.NDArray[np.int64]
     summaries: list[dict[str, Any]]
+    counts: npt.NDArray[np.int64]
 
     def calibrate(
         self, examples: Examples, labels: Labels, model: ModelConfig, kind: str, *, fits_scale: bool
@@ -53,6 +57,7 @@ class HeldOut:
                 kind=kind,
                 fits_scale=fits_scale,
                 character_scale=model.character_scale,
+                counts=self.counts,
             )
         return found or with_thresholds(uncalibrated(scale, labels), self.branches, truth, labels)
 
@@ -141,6 +146,7 @@ def out_of_sample(
     rows = np.flatnonzero(folds >= 0)
     branches: list[npt.NDArray[np.float32]] = []
     summaries = []
+    counts = np.zeros((len(rows), 3), np.int64)
     for number in range(folds.max(initial=-1) + 1):
         held = np.flatnonzero(folds == number)
         reporter.say(f"model {number + 1} of {folds.max() + 1}: {len(held):,} rows held out")
@@ -148,7 +154,8 @@ def out_of_sample(
         if run.stopped in ("interrupted", "memory"):
             raise StoppedError(run)
         artifact = run.predictor.artifact
-        found = run.branches(artifact.text_inputs().encode([examples.texts[row] for row in held.tolist()]))
+        encoded = artifact.text_inputs().encode([examples.texts[row] for row in held.tolist()])
+        found = run.branches(encoded)
         # A rare label may be missing from the training rows, so the model can have fewer columns.
         columns = np.array([labels.names.index(name) for name in artifact.labels.names])
         if not branches:
@@ -157,24 +164,28 @@ def out_of_sample(
         places = np.searchsorted(rows, held)
         for branch, part in zip(branches, found, strict=True):
             branch[np.ix_(places, columns)] = part
+        counts[places] = artifact.text_inputs().counts(encoded)
         summaries.append(run.summary)
-    return HeldOut(branches, rows, summaries)
+    return HeldOut(branches, rows, summaries, counts)
 
 
 def calibrate_artifact(artifact: Artifact, examples: Examples) -> Calibration:
     """Fit the calibration of a trained model to further rows, and set it in the artifact.
+
+    Outliers that were given to the model before are forgotten.
 
     Raises:
         ArtifactError: it is an image model.
         DataError: no row has a label of the model.
     """
     branches, scale = artifact.branches_function(), artifact.config.scale
-    logits = branches(artifact.text_inputs().encode(examples.texts))
+    encoded = artifact.text_inputs().encode(examples.texts)
     calibration = fit_calibration(
-        *(logits, examples.labels, artifact.labels, scale),
+        *(branches(encoded), examples.labels, artifact.labels, scale),
         kind="rows",
         fits_scale=True,
         character_scale=artifact.config.character_scale,
+        counts=artifact.text_inputs().counts(encoded),
     )
     if calibration is None:
         raise DataError(f"expected rows of the model's labels, found none among {len(examples):,}; give others")
@@ -186,6 +197,27 @@ def calibrate_artifact(artifact: Artifact, examples: Examples) -> Calibration:
         "calibration": calibration.facts,
     }
     return calibration
+
+
+def add_outliers(artifact: Artifact, texts: Sequence[str]) -> None:
+    """Store the statistics of texts of no label, from which ``none_of_these`` learns its weights.
+
+    Raises:
+        ArtifactError: it is an image model.
+        ConfigError: the model has no held-out rows to compare with.
+        DataError: the texts are too few.
+    """
+    predictor = Predictor(artifact)
+    encoded = predictor.text_inputs().encode(texts)
+    if len(texts) < FEWEST_OUTLIERS:
+        raise DataError(f"expected {FEWEST_OUTLIERS} texts of no label at least, found {len(texts)}")
+    if artifact.held_out is None or artifact.held_out.statistics is None:
+        raise ConfigError(
+            "the model has no statistics of held-out rows to compare texts of no label with: train it without "
+            "--calibrate none, or give rows that it was not trained on"
+        )
+    found = statistics(predictor.branches(encoded), predictor.text_inputs().counts(encoded))
+    artifact.held_out = replace(artifact.held_out, outliers=found)
 
 
 def _can_train(examples: Examples, folds: npt.NDArray[np.int64]) -> bool:

@@ -93,11 +93,13 @@ def finish_run(
     labels, branches = artifact.labels, branches or artifact.branches_function()
     dev, test, scale, given = others["dev"], others["test"], artifact.config.scale, config.model.character_scale
     if calibration is None and dev is not None:
+        counts = artifact.text_inputs().counts(dev.encoded) if artifact.modality == "text" else None
         calibration = fit_calibration(
             *(branches(dev.encoded), dev.truth, labels, scale),
             kind="dev",
             fits_scale=fits_scale,
             character_scale=given,
+            counts=counts,
         )
     calibration = calibration or uncalibrated(scale, labels, artifact.config.character_scale)
     artifact.calibrate(calibration)

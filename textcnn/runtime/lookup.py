@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.core.threads import num_threads
+from textcnn.core.units import UNIT
 from textcnn.errors import ConfigError
 from textcnn.labels import Labels
 from textcnn.reading.schema import Schema, schema_of
@@ -150,6 +151,18 @@ class LookupModel(Answering):
     def logits(self, encoded: EncodedTexts) -> npt.NDArray[np.float64]:
         """Return the logits ``(N, C)``, bit-identical whatever the batch."""
         return self._closing.doubles(self._answer(encoded).logits)
+
+    def branches(self, encoded: EncodedTexts) -> list[npt.NDArray[np.floating]]:
+        """Return the calibrated logits ``(N, C)`` of each branch; their sum is the logit over the temperature."""
+        kind = np.int64 if self.precision == "int8" else np.float64
+        shape, has_ngrams = (len(encoded), self._model.num_labels), self._model.table is not None
+        ngrams = np.zeros(shape, np.int64) if has_ngrams else None
+        results = self._many.fill(Results(np.zeros(shape, kind), np.zeros(len(encoded), np.bool_), ngrams), encoded)
+        logits = self._closing.doubles(results.logits) / self.temperature
+        if results.ngrams is None:
+            return [logits]
+        part = results.ngrams * (UNIT / self.temperature)
+        return [logits - part, part]
 
     def whole_logits(self, encoded: EncodedTexts) -> npt.NDArray[np.int64]:
         """Return the logits ``(N, C)`` as integers in units of ``UNIT`` (int8 only), identical on every machine.

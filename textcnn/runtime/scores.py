@@ -121,10 +121,17 @@ BLOCK_TOKENS, LEAST_TOKENS, BLOCK_TEXTS = 1 << 16, 1 << 12, 1 << 12
 
 @dataclass
 class Results:
-    """Results, filled block by block: logits ``(N, C)``, float64 or integers, and certified texts ``(N,)``."""
+    """Results, filled block by block.
+
+    Attributes:
+        logits: ``(N, C)``, float64 or integers.
+        certified: ``(N,)``, which texts provably have float32's labels.
+        ngrams: ``(N, C)`` integers, the part of the n-gram branch in the logits; none: it is not asked for.
+    """
 
     logits: npt.NDArray[Any]
     certified: Booleans
+    ngrams: npt.NDArray[np.int64] | None = None
 
 
 class ManyTexts:
@@ -155,6 +162,8 @@ class ManyTexts:
             kernels.collect(*call, threads=self._threads)
             rest, empty = self._closing.rest(call), call.offsets[1:] == call.offsets[:-1]
             results.logits[texts] = logits = self._closing.logits(call.best, rest, empty, threads=self._threads)
+            if results.ngrams is not None:
+                results.ngrams[texts] = call.wide_sums >> WIDE_SHIFT
             if certify:
                 clipped = _any_of(cached.clipped[call.rows], call.offsets)
                 results.certified[texts] = self._closing.certified(call.best, logits, empty, clipped, limits)

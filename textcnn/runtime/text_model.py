@@ -34,6 +34,7 @@ class Answers:
         num_unknown: the number of tokens that are not in the vocabulary.
         certified: ``(N,)``, rows whose labels quantization provably did not change (int8); none: not quantized.
         explanations: an explanation of each row, if they were requested.
+        strange: ``(N,)``, rows of none of the labels, if these were asked for.
     """
 
     probabilities: Floats
@@ -44,6 +45,7 @@ class Answers:
     num_unknown: int = 0
     certified: Booleans | None = None
     explanations: Sequence[Any] | None = None
+    strange: Booleans | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,6 +15,7 @@ from textcnn.explain.explainer import Explainer
 from textcnn.folder.config_json import read_config
 from textcnn.prediction.answers import Answerer, answers_of
 from textcnn.prediction.predictor import Predictor
+from textcnn.prediction.strangers import StrangerModel
 from textcnn.runtime.one_layer import refusal
 from textcnn.serve.settings import ModelSource
 
@@ -32,11 +33,13 @@ class Question:
         threshold: one threshold for all labels, instead of the model's own (multi-label).
         explain: empty, ``predicted`` (the strongest attributions of the predicted label), ``all`` (of all labels), or
             ``full`` (every attribution of the predicted label).
+        none_of_these: the share of rows like the held-out ones that is not flagged; none: no flags.
     """
 
     top_k: int | None = None
     threshold: float | None = None
     explain: str = ""
+    none_of_these: float | None = None
 
 
 class ServedModel:
@@ -46,16 +49,20 @@ class ServedModel:
         self.name, self.predictor = name, predictor
         self._is_lookup = predictor.runtime.name == "look-up"
         self._explainers: dict[str, Explainer] = {}
+        self._strangers: StrangerModel | None = None
 
     def check(self, question: Question) -> None:
         """Check that the model supports the options, before texts of several requests are batched.
 
         Raises:
-            ConfigError: a threshold for a single-label model, or an explanation by an int8 model.
+            ConfigError: a threshold for a single-label model, an explanation by an int8 model, or a model that cannot
+                tell texts of none of its labels.
         """
         self.predictor.thresholds(question.threshold)
         if question.explain:
             self._explainer(question.explain)
+        if question.none_of_these is not None and self._strangers is None:
+            self._strangers = StrangerModel(self.predictor)
 
     def is_quick(self, texts: Sequence[str], question: Question) -> bool:
         """Whether the texts take so little time that the caller should classify them itself."""
@@ -72,6 +79,8 @@ class ServedModel:
     def _rows(self, texts: Sequence[str], question: Question) -> list[dict[str, Any]]:
         answerer: Answerer = self._explainer(question.explain) if question.explain else self.predictor
         answers = answerer.answer(texts, threshold=question.threshold)
+        if question.none_of_these is not None and self._strangers is not None:
+            answers = replace(answers, strange=self._strangers.strange(texts, question.none_of_these))
         found = answers_of(answerer.labels, answers, top_k=question.top_k)
         return [{"text": text, **row} for text, row in zip(texts, found, strict=True)]
 
@@ -153,6 +162,9 @@ class Models:
             except OSError as err:
                 raise ArtifactError(f"{folder}: expected a model folder that can be copied: {err}") from err
             try:
-                return Predictor.load(copy, runtime=runtime, precision=self._precision, threads=self._threads)
+                how: dict[str, Any] = {"precision": self._precision, "threads": self._threads}
+                predictor = Predictor.load(copy, runtime=runtime, **how)
+                _ = predictor.held_out  # reads the file while the copy is there
+                return predictor
             except (ArtifactError, ConfigError) as err:
                 raise type(err)(str(err).replace(str(copy), str(folder))) from err

@@ -28,10 +28,17 @@ class ClassifyRequest(BaseModel):
         "full, every attribution of the predicted label",
     )
 
+    none_of_these: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="flag texts of none of the labels; this share of texts like the held-out rows is not",
+    )
+
     def question(self) -> Question:
         """Return the options for each text."""
         explain = "predicted" if self.explain is True else self.explain or ""
-        return Question(self.top_k, self.threshold, explain)
+        return Question(self.top_k, self.threshold, explain, self.none_of_these)
 
 
 class LabelEntry(BaseModel):
@@ -48,7 +55,10 @@ class ClassifyRow(LabelEntry):
     top: list[LabelEntry] | None = Field(None, description="the most probable labels, if top_k was given")
     labels: list[LabelEntry] | None = Field(None, description="multi-label models: labels that reach their threshold")
     certified: bool | None = Field(None, description="int8: whether the label is provably that of float32")
-    flags: list[str] = Field(description="empty: the text has no token; cut: it is longer than the model reads")
+    flags: list[str] = Field(
+        description="empty: the text has no token; cut: it is longer than the model reads; none_of_these: it is like "
+        "none of the labels' texts, if none_of_these was given"
+    )
     explanation: Any = Field(None, description="the attributions, if explain was given; see docs/explain.md")
 
 

@@ -89,6 +89,12 @@ class TextPipeline:
         is_unseen = tokens.ids >= len(self.tokenizer)
         return is_unseen if unknown is None else np.logical_or(is_unseen, tokens.ids == unknown)
 
+    def counts(self, encoded: EncodedTexts) -> npt.NDArray[np.int64]:
+        """Return the numbers of words, known words and different known n-grams of each text, ``(N, 3)``."""
+        known = np.concatenate([[0], np.cumsum(~self.is_unknown(encoded))])[encoded.offsets]
+        ngrams = np.zeros(len(encoded), np.int64) if encoded.wide is None else np.diff(encoded.wide.offsets)
+        return np.stack([encoded.lengths, np.diff(known), ngrams], axis=1)
+
     def sizes(self, tokens: Ragged) -> npt.NDArray[np.int64]:
         """Return the length of each text after truncation, ``(N,)``."""
         return tokens.lengths if self.max_length is None else np.minimum(tokens.lengths, self.max_length)

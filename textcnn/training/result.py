@@ -13,6 +13,7 @@ from textcnn.evaluation.branch_weights import fit_weights
 from textcnn.evaluation.calibration import DEFAULT_THRESHOLD, Floats, fit_thresholds, probabilities
 from textcnn.evaluation.metrics import calibration_error, log_loss, score
 from textcnn.evaluation.promises import HeldOutAnswers
+from textcnn.evaluation.strangers import in_two, statistics
 from textcnn.labels import Labels
 from textcnn.training.core_trainer import BY_TORCH, Road
 from textcnn.training.loop import Fit
@@ -126,6 +127,7 @@ def fit_calibration(
     kind: str,
     fits_scale: bool,
     character_scale: float | None = None,
+    counts: npt.NDArray[np.int64] | None = None,
 ) -> Calibration | None:
     """Fit temperature, factors of the branches and thresholds to rows that the branches were not trained on.
 
@@ -141,11 +143,13 @@ def fit_calibration(
         fits_scale: whether the factor is fitted too, and not the temperature alone; multi-label it is not, since rare
             labels lose by it (docs/log.md).
         character_scale: the factor of the branch of characters before; it then stays. None: it is on trial.
+        counts: ``(N, 3)``, the counts of the texts (:meth:`TextPipeline.counts`); none: images.
     """
     if not labels.multi_label:  # rows of labels that the model does not know say nothing
         targets = labels.encode(truth)
         known = np.flatnonzero((targets >= 0) & ~np.isneginf(branches[0][np.arange(len(targets)), targets]))
         branches, truth = [branch[known] for branch in branches], [truth[row] for row in known.tolist()]
+        counts = None if counts is None else counts[known]
     if not len(truth):
         return None
     before = uncalibrated(scale, labels, character_scale)
@@ -170,6 +174,9 @@ def fit_calibration(
         facts[f"log_loss_{name}"] = log_loss(truth, probs, labels)
     probs = after.probabilities(branches, labels)
     held_out = None if labels.multi_label else HeldOutAnswers.of(probs, truth, labels)
+    if held_out is not None and counts is not None:
+        parts = [weight * branch for weight, branch in zip(weights, branches, strict=False)]
+        held_out = replace(held_out, statistics=statistics(in_two(parts), counts))
     return replace(after, facts=facts, held_out=held_out)
 
 
