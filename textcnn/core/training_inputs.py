@@ -95,8 +95,8 @@ class Texts:
         wide_offsets: ``(texts + 1,)`` int64, where the features of each text begin; none without a linear branch.
         wide_rows: ``(K,)`` int32.
         wide_values: ``(K,)`` float32.
-        targets: ``(texts,)`` int32 label ids, or ``(texts, C)`` float32, a distribution over the labels, multi-label 0 to
-            1 for each; none where no loss is asked for.
+        targets: ``(texts,)`` int32 label ids, or ``(texts, C)`` float32, a distribution over the labels (multi-label: 0
+            to 1 for each); none where no loss is asked for.
         weights: ``(texts,)`` float32, how much each counts; none: all the same.
     """
 

@@ -6,7 +6,8 @@ import dataclasses
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from textcnn.config import Config, parsed_size
+from textcnn.config import Config
+from textcnn.config_types import parsed_size
 from textcnn.errors import DataError
 from textcnn.image.reading import Images, read_part
 from textcnn.labels import Labels

@@ -14,6 +14,7 @@ from textcnn.evaluation.calibration import DEFAULT_THRESHOLD, Floats, fit_thresh
 from textcnn.evaluation.metrics import calibration_error, log_loss, score
 from textcnn.evaluation.promises import HeldOutAnswers
 from textcnn.labels import Labels
+from textcnn.reading.soft_labels import SoftLabels
 from textcnn.training.core_trainer import BY_TORCH, Road
 from textcnn.training.loop import Fit
 
@@ -25,11 +26,18 @@ PRIOR_STRENGTH = 300.0  # of the ratio of the branches, see docs/log.md: fewer r
 
 @dataclass(frozen=True)
 class Part(Generic[Encoded]):
-    """Rows of one split: encoded inputs, true labels, and optional weights in the loss."""
+    """Rows of one split: encoded inputs, true labels, and optional weights in the loss and distributions of labels."""
 
     encoded: Encoded
     truth: Sequence[tuple[str, ...]]
     weights: npt.NDArray[np.float64] | None = None
+    soft: SoftLabels | None = None
+
+    def targets(self, labels: Labels, teacher_weight: float) -> npt.NDArray[np.int64] | npt.NDArray[np.float32]:
+        """Return what the rows are trained towards: label ids ``(N,)``, or ``(N, C)`` shares of the labels."""
+        if self.soft is None:
+            return labels.encode(self.truth)
+        return self.soft.targets(self.truth, labels, teacher_weight)
 
 
 @dataclass(frozen=True)
