@@ -122,7 +122,9 @@ def test_a_model_learns_distributions(architecture):
         for text in TEXTS
     ]
     settings = {**TINY, "epochs": 30, "architecture": architecture, "label_smoothing": 0.0}
-    if architecture != "kim":
+    if architecture == "kim":
+        settings["wide"] = False  # uncalibrated, two branches count the same evidence twice
+    else:
         settings.pop("num_filters")
     predictor = textcnn.train(rows, **settings)
     found = predictor.predict_proba(["fine film", "dull film"])[:, 1]

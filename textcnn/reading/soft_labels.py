@@ -107,12 +107,14 @@ class SoftReader:
             if found or (must and not all(map(is_blank, seen[place].cells)))
         ]
         sound = [found for _, found in filled if found and all(0 <= value <= 1 for value in found.values())]
-        is_soft = any(0 < value < 1 for found in sound for value in found.values()) and 2 * len(sound) >= len(filled)
+        parts = [found for found in sound if any(0 < value < 1 for value in found.values())]
+        sums_to_one = 2 * sum(map(_is_whole, parts)) > len(parts)
+        # A single odd number among zeros and ones is a mistake.
+        is_soft = 2 * len(sound) >= len(filled) and (sums_to_one or 2 * len(parts) > len(filled))
         if not filled or not (self.is_asked or is_soft):
             return None
-        sums = [sum(found.values()) for found in sound]
         if multi_label is None:
-            multi_label = 2 * sum(abs(total - 1) <= TOLERANCE for total in sums) < len(sums)
+            multi_label = 2 * sum(map(_is_whole, sound)) < len(sound)
         names: dict[str, int] = {}
         for place, found in filled:
             self._check(found, seen[place], multi_label)
@@ -161,7 +163,8 @@ class SoftReader:
                     path=path,
                     line=line,
                 )
-        if not multi_label and abs((total := sum(found.values())) - 1) > TOLERANCE:
+        if not multi_label and not _is_whole(found):
+            total = sum(found.values())
             raise DataError(
                 f"expected probabilities that sum to 1 in {columns}, found a sum of {total:.3g}: {shown_cells}; "
                 "--multi-label if a text may have any number of labels",
@@ -194,6 +197,11 @@ def _labels_of(columns: Sequence[str]) -> list[str]:
     """Return the label of each column, without the prefix ``p_`` if all have it."""
     prefixed = all(column.startswith(LABEL_PREFIX) and column != LABEL_PREFIX for column in columns)
     return [canonical(column.removeprefix(LABEL_PREFIX) if prefixed else column) for column in columns]
+
+
+def _is_whole(found: Mapping[str, float]) -> bool:
+    """Return whether the probabilities of a row sum to 1."""
+    return abs(sum(found.values()) - 1) <= TOLERANCE
 
 
 def _numbers(pairs: Mapping[Any, Any]) -> dict[str, float]:
