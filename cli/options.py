@@ -136,6 +136,8 @@ RUN_OPTIONS = (
     "test",
     "output",
     "folds",
+    "teacher",
+    "unlabelled",
     "from",
     "evidence",
     "report",

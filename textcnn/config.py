@@ -45,6 +45,7 @@ EMBEDDING_LEARNING_RATES = {"adagrad": (0.2, 0.1), "adam": (1e-2, 2e-3)}
 VECTOR_LEARNING_RATES = {"adagrad": 0.02, "adam": 2e-3}
 KEEP_VECTORS = 100_000
 MULTI_LABEL_SCALE = 0.5
+TEACHER_WEIGHT = 0.3
 MOST_BUCKETS = 2**24  # the lexicon has an array with one entry per bucket
 
 
@@ -259,9 +260,10 @@ class TrainingConfig:
         is_not_negative,
         "0 or more",
     )
-    teacher_weight: float = option(
-        0.3,
-        "what a row's probabilities count in its target where it has a label too; a row without a label has them alone",
+    teacher_weight: float | None = option(
+        None,
+        "what a row's probabilities count in its target where it has a label too; none: 0.3, with a teacher chosen by "
+        "held-out rows",
         is_share,
         "in [0, 1]",
     )

@@ -45,8 +45,8 @@ def is_fraction(value: Any) -> bool:
 
 
 def is_share(value: Any) -> bool:
-    """Return whether a number is in [0, 1]."""
-    return bool(0 <= value <= 1)
+    """Return whether a number is in [0, 1], or none."""
+    return value is None or bool(0 <= value <= 1)
 
 
 def is_size(text: str) -> bool:

@@ -152,6 +152,8 @@ SAMPLES = {
     "test": "t.csv",
     "output": "out",
     "folds": 3,
+    "teacher": "encoder",
+    "unlabelled": ["u.csv"],
     "from": "old",
     "evidence": True,
     "report": "page",

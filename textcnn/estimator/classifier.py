@@ -107,7 +107,7 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     rare_dropout: float = 0.25
     class_weight: str | Mapping[Any, float] | None = None
     focal_gamma: float = 0.0
-    teacher_weight: float = 0.3
+    teacher_weight: float | None = None
     dev_fraction: float | None = None
     calibrate: str = "auto"
     patience: int | None = None

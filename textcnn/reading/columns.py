@@ -210,7 +210,7 @@ def choose_columns(table: Table, options: DataConfig, labels: str, like: Schema 
     text = text or _usual_text(table, rest, label)
     if not label and labels != "ignored":
         label = _usual_label(table, rest, text, labels == "required" and not soft)
-    soft = soft or _usual_soft([name for name in rest if name not in text and name not in label]) or label
+    soft = soft or usual_soft([name for name in rest if name not in text and name not in label]) or label
     notices = []
     if len(table.columns) > 1 or (table.source is not None and table.format != "lines"):
         notices += _told("text", text, trained_text, table)
@@ -335,7 +335,7 @@ def _prefixed(columns: Sequence[str]) -> tuple[str, ...]:
     return found if len(found) > 1 else ()
 
 
-def _usual_soft(columns: Sequence[str]) -> tuple[str, ...]:
+def usual_soft(columns: Sequence[str]) -> tuple[str, ...]:
     """Return the columns that usually hold a distribution over the labels, beside those of text and label."""
     return _prefixed(columns) or ((_SOFT_NAME,) if _SOFT_NAME in columns else ())
 

@@ -232,10 +232,11 @@ def open_rows(
         ConfigError: an unknown format or encoding.
         DataError: nothing there, not what its format says, or without the columns. Iterating raises it too.
     """
-    return Rows(_table(data, options, like or NEW), options, labels, like)
+    return Rows(open_table(data, options, like or NEW), options, labels, like)
 
 
-def _table(data: Any, options: DataConfig, like: Schema) -> Table:
+def open_table(data: Any, options: DataConfig, like: Schema) -> Table:
+    """Return the table of a source; arguments and errors are those of :func:`open_rows`."""
     if isinstance(data, Source):
         return source_table(data, options, like)
     if not isinstance(data, (str, os.PathLike)):

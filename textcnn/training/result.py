@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from textcnn.config import TEACHER_WEIGHT
 from textcnn.evaluation.branch_weights import fit_temperature, fit_weights
 from textcnn.evaluation.calibration import DEFAULT_THRESHOLD, Floats, fit_thresholds, probabilities
 from textcnn.evaluation.metrics import calibration_error, log_loss, score
@@ -33,11 +34,11 @@ class Part(Generic[Encoded]):
     weights: npt.NDArray[np.float64] | None = None
     soft: SoftLabels | None = None
 
-    def targets(self, labels: Labels, teacher_weight: float) -> npt.NDArray[np.int64] | npt.NDArray[np.float32]:
+    def targets(self, labels: Labels, teacher_weight: float | None) -> npt.NDArray[np.int64] | npt.NDArray[np.float32]:
         """Return what the rows are trained towards: label ids ``(N,)``, or ``(N, C)`` shares of the labels."""
         if self.soft is None:
             return labels.encode(self.truth)
-        return self.soft.targets(self.truth, labels, teacher_weight)
+        return self.soft.targets(self.truth, labels, TEACHER_WEIGHT if teacher_weight is None else teacher_weight)
 
 
 @dataclass(frozen=True)
