@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,11 +94,11 @@ def train(
 
 def _sources(unlabelled: Any) -> list[Any]:
     """Return a list of sources: of several paths, or of one source in another form."""
-    if isinstance(unlabelled, (list, tuple)) and not (unlabelled and isinstance(unlabelled[0], Path)):
-        # A list of strings is a list of texts, unless all are files.
-        paths = [each for each in unlabelled if isinstance(each, str) and len(each) < 4096 and Path(each).exists()]
-        return list(unlabelled) if len(paths) == len(unlabelled) else [unlabelled]
-    return list(unlabelled) if isinstance(unlabelled, (list, tuple)) else [unlabelled]
+    if not isinstance(unlabelled, (list, tuple)):
+        return [unlabelled]
+    # A list of strings is a list of texts, unless all of them are files.
+    are_paths = all(isinstance(each, (str, Path)) and os.path.exists(each) for each in unlabelled)
+    return list(unlabelled) if are_paths else [unlabelled]
 
 
 def load(path: str | Path, *, runtime: str = "auto", precision: str = "float32") -> Predictor:

@@ -18,7 +18,7 @@ from textcnn.prediction.artifact import Artifact
 from textcnn.progress import Reporter, Silent
 from textcnn.reading.messages import counted
 from textcnn.reading.rows import Examples, open_rows
-from textcnn.runs.calibrate import HeldOut, calibration_kind, held_out_folds, out_of_sample
+from textcnn.runs.calibrate import NUM_FOLDS, HeldOut, calibration_kind, held_out_folds, out_of_sample
 from textcnn.runs.continuing import fits_scale
 from textcnn.runs.finish import Run
 from textcnn.runs.prepare import collected_labels, read_rows
@@ -30,6 +30,7 @@ from textcnn.training.result import Calibration
 from textcnn.training.sampler import default_epochs
 
 OTHER_WEIGHTS = (0.1, 0.6)  # tried beside the default where labelled rows are at least as many as the others
+MANY, FEWER_FOLDS = 2_000, 3  # from so many rows on, labelled or not, each pupil takes its time
 SHOWN = 10  # texts in which pupil and teacher differ most
 Scores = npt.NDArray[np.float64]
 
@@ -77,7 +78,7 @@ def run_taught(
         data: the labelled rows, as for :func:`run_text`, as are all arguments but the next two.
         config: all settings.
         reporter: receives progress messages.
-        teacher: as for :func:`textcnn.teacher.teachers.find_teacher`; none: ``unlabelled`` is one file with its answers.
+        teacher: as for :func:`textcnn.teacher.teachers.find_teacher`; none: ``unlabelled`` is a file with its answers.
         unlabelled: files or other sources of texts without a label.
         dev: the dev rows.
         test: the test rows.
@@ -184,7 +185,8 @@ def _compare(
     }
     kind = calibration_kind(len(examples), config)
     kind = kind if kind == "split" else "folds"
-    folds = held_out_folds(examples, kind, config.training.seed)
+    num_folds = FEWER_FOLDS if len(examples) + len(lesson.texts) > MANY else NUM_FOLDS
+    folds = held_out_folds(examples, kind, config.training.seed, num_folds)
     if folds is None:
         return [], facts
     truth = [examples.labels[row] for row in np.flatnonzero(folds >= 0).tolist()]

@@ -43,7 +43,7 @@ class EncoderTeacher:
     def fit(self, values: Floats, truth: Sequence[tuple[str, ...]], labels: Labels) -> Head:
         """Return a head that was fitted to the vectors ``(N, D)`` of rows with these labels."""
         if labels.multi_label:
-            return _heads(values, np.asarray(labels.encode(truth)) > 0)
+            return _heads(values, np.asarray(labels.encode(truth), np.float32) > 0)
         targets = labels.encode(truth)
         present = np.unique(targets)
         if len(present) == 1:

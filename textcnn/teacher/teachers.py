@@ -126,8 +126,8 @@ def find_teacher(given: Any, labels: Sequence[str], data: DataConfig) -> Teacher
         raise ConfigError(f"teacher is {name!r}: {err}") from err
     if not folder.is_dir():
         raise ConfigError(
-            f"teacher is {name!r}, expected `{PACKAGED}`, `{ENCODER_PREFIX}NAME`, a file of probabilities, or the folder "
-            "or hub id of a model"
+            f"teacher is {name!r}, expected `{PACKAGED}`, `{ENCODER_PREFIX}NAME`, a file of probabilities, or the "
+            "folder or hub id of a model"
         )
     return _model_teacher(folder, name)
 
