@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -51,6 +52,10 @@ class Attempt:
     right: Scores
     scores: dict[str, Any]
 
+    def rank(self, metric: str) -> tuple[float, float]:
+        """Return what makes it better than another: the metric, and where that is the same the log loss."""
+        return self.scores[metric], -self.calibration.facts.get("log_loss_after", 0.0)
+
     def margin(self, other: Attempt) -> tuple[float, float]:
         """Return by how much it is better than another, and the standard error of that."""
         gain = self.right - other.right
@@ -95,7 +100,7 @@ def run_taught(
         raise ConfigError("teacher is given, but the training rows have probabilities of their own; leave one out")
     texts = _read_texts(unlabelled, examples, config, reporter)
     if teacher is None:
-        if len(unlabelled) != 1:
+        if len(unlabelled) != 1 or not isinstance(unlabelled[0], (str, os.PathLike)):
             raise ConfigError("unlabelled texts need a teacher, or one file with its answers; give teacher")
         teacher = unlabelled[0]
     known = collected_labels(examples, start, Silent())
@@ -215,8 +220,7 @@ def _compare(
         "without": alone.scores[metric],
         "weights": {f"{each.weight:g}": each.scores[metric] for each in tried if each.weight is not None},
     }
-    is_better = taught.scores[metric] > alone.scores[metric]
-    return [*tried, taught if is_better else alone], facts
+    return [*tried, taught if taught.rank(metric) > alone.rank(metric) else alone], facts
 
 
 def _scored(
