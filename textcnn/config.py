@@ -180,7 +180,8 @@ class ModelConfig:
     )
     vectors: str | None = option(
         None,
-        "pretrained word vectors, a file or hf://owner/name/file: GloVe, word2vec, fastText .vec, npz, safetensors, gz",
+        "pretrained word vectors: a file or hf://owner/name/file (GloVe, word2vec, fastText .vec, npz, safetensors, gz) "
+        "or encoder: made by a sentence encoder",
     )
     keep_vectors: int | None = option(
         None,

@@ -123,7 +123,7 @@ def prepare_text(
     pretrained, coverage = None, None
     if start is None:
         tokenizer = Tokenizer.train(train.texts, config.text)
-        config, tokenizer, pretrained = read_pretrained(config, tokenizer)
+        config, tokenizer, pretrained = read_pretrained(config, tokenizer, reporter)
     else:
         tokenizer = start.text_inputs().tokenizer.with_words_of(train.texts, config.text)
         reporter.say(f"{len(tokenizer) - len(start.text_inputs().tokenizer):,} new types")

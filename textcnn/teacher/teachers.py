@@ -19,9 +19,7 @@ from textcnn.labels import Labels
 from textcnn.prediction.predictor import Predictor
 from textcnn.reading.soft_files import SoftFile, read_soft_file
 from textcnn.reading.soft_labels import TOLERANCE
-from textcnn.teacher.encoder import EXTRA, PACKAGED, Floats, Head, encoder_teacher, quiet
-
-ENCODER_PREFIX = "encoder:"
+from textcnn.teacher.encoder import ENCODER_PREFIX, EXTRA, PACKAGED, Floats, Head, encoder_teacher, is_encoder, quiet
 
 
 class Teacher(Protocol):
@@ -116,8 +114,8 @@ def find_teacher(given: Any, labels: Sequence[str], data: DataConfig) -> Teacher
         names = tuple(map(str, getattr(given, "labels", labels)))
         return AnsweringTeacher(getattr(given, "__name__", "function"), getattr(given, "key", None), names, given)
     name = str(given)
-    if name == PACKAGED or name.startswith(ENCODER_PREFIX):
-        return encoder_teacher(name.removeprefix(ENCODER_PREFIX))
+    if is_encoder(name):
+        return encoder_teacher(name)
     if Path(name).is_file():
         return read_soft_file(name, data)
     try:
