@@ -6,7 +6,7 @@ INSTALLED = $(VENV)/.installed
 CORE = $(VENV)/.core
 EXTRAS = demo,image,plot,report,serve,tune,hub,tensorboard,explain,export,ray,spark,docs,dev
 
-.PHONY: setup core wasm demo test test-fast test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel panel-peers with-glove accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz fuzz-core vulnerabilities other-pythons lean build wheels clean bench-train bench-classify bench-filter languages core-check words bench-strangers
+.PHONY: setup core wasm demo test test-fast test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel panel-peers with-glove accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz fuzz-core vulnerabilities other-pythons lean build wheels clean bench-train bench-classify bench-filter languages core-check words bench-strangers bench-teacher
 
 setup: $(INSTALLED) $(CORE)
 
@@ -164,6 +164,10 @@ kim2014: setup
 	  --output $(RESULTS)/kim2014.json --table $(RESULTS)/kim2014.md
 
 # Rare labels and wrong labels; likewise.
+# What a teacher brings (extra `teacher`); runs that the document has are not repeated.
+bench-teacher: setup
+	$(BIN)/python -m benchmarks.teacher $$TEXTCNN_DATA --output $(RESULTS)/teacher.json --table $(RESULTS)/teacher.md
+
 imbalance: setup
 	$(BIN)/python -m benchmarks.imbalance $$TEXTCNN_DATA --output $(RESULTS)/imbalance.json --table $(RESULTS)/imbalance.md
 

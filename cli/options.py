@@ -99,6 +99,9 @@ LearningRate = Annotated[float | None, typer.Option("--learning-rate", help=desc
 Seed = Annotated[int | None, typer.Option("--seed", help=describe(TrainingConfig, "seed"))]
 Threads = Annotated[int | None, typer.Option("--threads", help=describe(TrainingConfig, "threads"))]
 ClassWeight = Annotated[str | None, typer.Option("--class-weight", help=describe(TrainingConfig, "class_weight"))]
+TeacherWeight = Annotated[
+    float | None, typer.Option("--teacher-weight", metavar="SHARE", help=describe(TrainingConfig, "teacher_weight"))
+]
 FocalGamma = Annotated[float | None, typer.Option("--focal-gamma", help=describe(TrainingConfig, "focal_gamma"))]
 Device = Annotated[str | None, typer.Option("--device", help=describe(TrainingConfig, "device"))]
 Amp = Annotated[str | None, typer.Option("--amp", help=describe(TrainingConfig, "amp"))]
@@ -144,6 +147,8 @@ RUN_OPTIONS = (
     "test",
     "output",
     "folds",
+    "teacher",
+    "unlabelled",
     "from",
     "evidence",
     "report",

@@ -29,6 +29,17 @@ def train(
     test: Annotated[
         str | None, typer.Option("--test", help="test rows, on which the trained model is measured")
     ] = None,
+    unlabelled: Annotated[
+        list[str] | None,
+        typer.Option("--unlabelled", metavar="FILE", help="texts without a label, for which a teacher answers"),
+    ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            "--teacher",
+            help="learn from what this answers: a file of probabilities, encoder, a model's folder or hub id",
+        ),
+    ] = None,
     output: Output = Path("model"),
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
@@ -72,6 +83,7 @@ def train(
     threads: options.Threads = None,
     class_weight: options.ClassWeight = None,
     focal_gamma: options.FocalGamma = None,
+    teacher_weight: options.TeacherWeight = None,
     device: options.Device = None,
     amp: options.Amp = None,
     time_limit: options.TimeLimit = None,
@@ -113,6 +125,7 @@ def train(
         "threads": threads,
         "class_weight": class_weight,
         "focal_gamma": focal_gamma,
+        "teacher_weight": teacher_weight,
         "device": device,
         "amp": amp,
         "dev_fraction": dev_fraction,
@@ -135,6 +148,8 @@ def train(
             reporter(tensorboard if first else None),
             dev=dev,
             test=test if first else None,
+            teacher=teacher,
+            unlabelled=unlabelled or (),
             folds=folds,
             start_from=start_from,
             evidence=evidence and first,
@@ -211,6 +226,10 @@ def finish(
             from textcnn.runs.folds import folds_line
 
             print(f"folds: {folds_line(summary['folds'])}")
+        if "teacher" in summary:
+            from textcnn.runs.taught import describe
+
+            print(describe(summary["teacher"]))
         for name in ("dev", "test"):
             if (scores := summary[name]) is not None:
                 print(f"{name}: {console.scores_line(scores)}")

@@ -39,6 +39,7 @@ ROOMS = [
     "report",
     "serve",
     "datasets",
+    "teacher",
     "runs",
     "engines",
     "cluster",

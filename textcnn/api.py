@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ def train(
     *,
     dev: Any = None,
     test: Any = None,
+    teacher: Any = None,
+    unlabelled: Any = (),
     folds: int | None = None,
     start_from: str | Path | None = None,
     evidence: bool = False,
@@ -35,6 +38,13 @@ def train(
             or pyarrow table, or a ``datasets.Dataset``.
         dev: the rows that select the best epoch and calibrate the model, in any of these forms.
         test: the rows that are only measured; the metrics are in ``predictor.artifact.training["test"]``.
+        teacher: what answers for texts, so that the model learns from its probabilities too: a function of a list of
+            texts that returns ``(N, C)`` (columns as the sorted labels, or as its attribute ``labels``), a file of
+            probabilities, ``"encoder"`` (a sentence encoder with a logistic regression on the labelled rows; the extra
+            ``teacher``), ``"encoder:NAME"``, or the folder or hub id of a model of this package or of transformers.
+            What came of it is in ``predictor.artifact.training["teacher"]``; one that does not help is left out.
+        unlabelled: texts without a label, for which the teacher answers: a source in any of these forms, or a list of
+            paths.
         folds: the number of folds to cross-validate with before the final training on all rows; the mean and standard
             deviation are in ``predictor.artifact.training["folds"]``, the probabilities of every row in
             ``predictor.artifact.folds``.
@@ -68,6 +78,8 @@ def train(
             reporter,
             dev=dev,
             test=test,
+            teacher=teacher,
+            unlabelled=_sources(unlabelled),
             folds=folds,
             start_from=start_from,
             evidence=evidence,
@@ -78,6 +90,15 @@ def train(
         if run.stopped == "interrupted":
             raise KeyboardInterrupt
     return run.predictor
+
+
+def _sources(unlabelled: Any) -> list[Any]:
+    """Return a list of sources: of several paths, or of one source in another form."""
+    if not isinstance(unlabelled, (list, tuple)):
+        return [unlabelled]
+    # A list of strings is a list of texts, unless all of them are files.
+    are_paths = all(isinstance(each, (str, Path)) and os.path.exists(each) for each in unlabelled)
+    return list(unlabelled) if are_paths else [unlabelled]
 
 
 def load(path: str | Path, *, runtime: str = "auto", precision: str = "float32") -> Predictor:

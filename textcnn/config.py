@@ -7,13 +7,25 @@ Nothing here imports torch.
 from __future__ import annotations
 
 import dataclasses
-import math
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from textcnn.config_types import allows_none, is_size, jsonable, parsed_size, plain, problems
+from textcnn.config_types import (
+    TOO_MUCH,
+    allows_none,
+    is_fraction,
+    is_not_negative,
+    is_positive,
+    is_share,
+    is_size,
+    jsonable,
+    option,
+    parsed_size,
+    plain,
+    problems,
+)
 from textcnn.errors import ConfigError
 
 TOKENIZERS = ("word", "bpe", "wordpiece", "char")
@@ -35,16 +47,8 @@ EMBEDDING_LEARNING_RATES = {"adagrad": (0.2, 0.1), "adam": (1e-2, 2e-3)}
 VECTOR_LEARNING_RATES = {"adagrad": 0.02, "adam": 2e-3}
 KEEP_VECTORS = 100_000
 MULTI_LABEL_SCALE = 0.5
+TEACHER_WEIGHT = 0.3
 MOST_BUCKETS = 2**24  # the lexicon has an array with one entry per bucket
-_TOO_MUCH = 2**63  # larger integers fit no int64
-
-
-def option(default: Any, doc: str, check: Callable[[Any], bool] | None = None, expected: str = "") -> Any:
-    """Return a dataclass field with its documentation and, where its type is not enough, a check and its wording."""
-    metadata = {"doc": doc, "check": check, "expected": expected}
-    if isinstance(default, dict):
-        return field(default_factory=lambda: dict(default), metadata=metadata)
-    return field(default=default, metadata=metadata)
 
 
 def describe(section: type, name: str) -> str:
@@ -56,22 +60,6 @@ def may_be_none(name: str) -> bool:
     """Return whether any section has a setting of that name that accepts none."""
     sections = (_section_type(section.name) for section in fields(Config))
     return any(allows_none(typing.get_type_hints(section).get(name)) for section in sections)
-
-
-def _positive(value: Any) -> bool:
-    return value is None or 0 < value < _most(value)
-
-
-def _not_negative(value: Any) -> bool:
-    return value is None or 0 <= value < _most(value)
-
-
-def _most(value: Any) -> float:
-    return math.inf if isinstance(value, float) else _TOO_MUCH
-
-
-def _fraction(value: Any) -> bool:
-    return value is None or 0 <= value < 1
 
 
 @dataclass(frozen=True)
@@ -94,6 +82,11 @@ class DataConfig:
     )
     weight_column: str | None = option(
         None, "column of numbers, 0 or more: how much a training row counts in the loss; none: all the same"
+    )
+    soft_column: tuple[str, ...] = option(
+        (),
+        "column of the labels' probabilities, a dictionary or list a cell, or several, one a label; none: p_LABEL, "
+        "`probabilities`, or the label column if its cells hold such numbers",
     )
     allow_rare_labels: bool = option(False, "train though nearly all labels are different, as ids are")
     quotes: str = option(
@@ -121,12 +114,12 @@ class TextConfig:
         f"{' and '.join(CHARACTER_ARCHITECTURES)} take char if none is given",
     )
     vocabulary_size: int = option(
-        1_000_000, "largest number of types kept, the most frequent first", lambda n: 2 < n < _TOO_MUCH, "more than 2"
+        1_000_000, "largest number of types kept, the most frequent first", lambda n: 2 < n < TOO_MUCH, "more than 2"
     )
-    min_frequency: int = option(1, "rarer types are unknown", _positive, "1 or more")
+    min_frequency: int = option(1, "rarer types are unknown", is_positive, "1 or more")
     lowercase: bool = option(True, "fold case before tokenizing")
     max_length: int | None = option(
-        None, "tokens of a text that the encoder sees; none: all of them", _positive, "1 or more"
+        None, "tokens of a text that the encoder sees; none: all of them", is_positive, "1 or more"
     )
     normalization: str = option(
         "nfkc",
@@ -148,7 +141,10 @@ class ImageConfig:
         "HEIGHTxWIDTH in pixels, e.g. 64x64, or none",
     )
     random_shift: int = option(
-        0, "in training, move each image by up to so many pixels a side, its edge repeated", _not_negative, "0 or more"
+        0,
+        "in training, move each image by up to so many pixels a side, its edge repeated",
+        is_not_negative,
+        "0 or more",
     )
     random_flip: bool = option(False, "in training, mirror every other image left to right")
 
@@ -161,7 +157,7 @@ class ModelConfig:
     embedding_dim: int | None = option(
         None,
         f"width D of a word vector; none: that of the vectors, without them {EMBEDDING_DIM}",
-        _positive,
+        is_positive,
         "1 or more",
     )
     binary_sigmoid: bool = option(False, "two labels: one output through a sigmoid, not two through a softmax")
@@ -169,32 +165,31 @@ class ModelConfig:
     subwords: bool | None = option(
         None, "make word vectors of character n-grams too, so that unseen words have one; none: for whole words"
     )
-    ngram_min: int = option(2, "shortest character n-gram of <word>", _positive, "1 or more")
-    ngram_max: int = option(4, "longest character n-gram of <word>", _positive, "1 or more")
+    ngram_min: int = option(2, "shortest character n-gram of <word>", is_positive, "1 or more")
+    ngram_max: int = option(4, "longest character n-gram of <word>", is_positive, "1 or more")
     ngram_buckets: int = option(
         100_000, "buckets the n-grams are hashed to", lambda n: 0 < n <= MOST_BUCKETS, f"1 to {MOST_BUCKETS:,}"
     )
     ngrams_per_token: int | None = option(
-        1024, "character n-grams of one token, the first ones, at most; none: all of them", _positive, "1 or more"
+        1024, "character n-grams of one token, the first ones, at most; none: all of them", is_positive, "1 or more"
     )
     wide: bool | None = option(None, "add a linear model over the n-grams seen in training; none: for kim")
     wide_scale: float | None = option(
         None,
         "how much the logits of the wide branch count; none: 1, with vectors or multi-label 0.5",
-        _not_negative,
+        is_not_negative,
         "0 or more",
     )
     character_scale: float | None = option(
-        None, "how much the branch of characters counts; none: held-out rows decide", _not_negative, "0 or more"
+        None, "weight of the branch of characters; none: held-out rows decide", is_not_negative, "0 or more"
     )
     vectors: str | None = option(
-        None,
-        "pretrained word vectors, a file or hf://owner/name/file: GloVe, word2vec, fastText .vec, npz, safetensors, gz",
+        None, "pretrained word vectors: a file or hf://owner/name/file (GloVe, word2vec, .vec, npz, ...), or encoder"
     )
     keep_vectors: int | None = option(
         None,
         f"words of the vectors that the training texts lack, kept for later texts; none: the first {KEEP_VECTORS:,}",
-        _not_negative,
+        is_not_negative,
         "0 or more",
     )
     embedding_channels: str = option(
@@ -219,13 +214,13 @@ class TrainingConfig:
     """Settings of optimization, regularization, limits and hardware."""
 
     epochs: int | None = option(
-        None, "passes over the training rows; none: min(10, max(4, ceil(80000 / rows)))", _positive, "1 or more"
+        None, "passes over the training rows; none: min(10, max(4, ceil(80000 / rows)))", is_positive, "1 or more"
     )
-    batch_size: int = option(64, "texts a step", _positive, "1 or more")
+    batch_size: int = option(64, "texts a step", is_positive, "1 or more")
     batch_tokens: int | None = option(
-        65_536, "most tokens a step: a batch of longer texts is parted; none: no limit", _positive, "1 or more"
+        65_536, "most tokens a step: a batch of longer texts is parted; none: no limit", is_positive, "1 or more"
     )
-    learning_rate: float = option(2e-3, "peak step of AdamW on dense weights", _positive, "above 0")
+    learning_rate: float = option(2e-3, "peak step of AdamW on dense weights", is_positive, "above 0")
     embedding_optimizer: str = option(
         "adagrad",
         f"{' or '.join(EMBEDDING_LEARNING_RATES)}: what moves embedding rows; adagrad keeps one number a row, adam two "
@@ -236,28 +231,28 @@ class TrainingConfig:
     embedding_learning_rate: float | None = option(
         None,
         "peak rate of embedding rows; none: 0.2 with adagrad, 1e-2 with adam; with pretrained vectors 0.1 and 2e-3",
-        _positive,
+        is_positive,
         "above 0",
     )
     vector_learning_rate: float | None = option(
         None,
         "peak rate of the word rows where pretrained vectors are; none: 0.02 with adagrad, 2e-3 with adam",
-        _positive,
+        is_positive,
         "above 0",
     )
-    wide_learning_rate: float = option(0.5, "peak step of Adagrad on the wide branch", _positive, "above 0")
-    warmup: float = option(0.0, "share of the steps in which the rate rises from 0", _fraction, "in [0, 1)")
-    weight_decay: float = option(0.0, "decoupled decay of dense weights", _not_negative, "0 or more")
-    clip_norm: float | None = option(None, "largest norm of the dense gradient; none: no limit", _positive, "above 0")
+    wide_learning_rate: float = option(0.5, "peak step of Adagrad on the wide branch", is_positive, "above 0")
+    warmup: float = option(0.0, "share of the steps in which the rate rises from 0", is_fraction, "in [0, 1)")
+    weight_decay: float = option(0.0, "decoupled decay of dense weights", is_not_negative, "0 or more")
+    clip_norm: float | None = option(None, "largest norm of the dense gradient; none: no limit", is_positive, "above 0")
     max_norm: float | None = option(
-        None, "largest norm of a head row, as in Kim 2014 (3.0 there); none: no limit", _positive, "above 0"
+        None, "largest norm of a head row, as in Kim 2014 (3.0 there); none: no limit", is_positive, "above 0"
     )
-    label_smoothing: float = option(0.1, "mass moved from the label to all labels", _fraction, "in [0, 1)")
-    word_dropout: float = option(0.1, "share of tokens replaced by [UNK] in training", _fraction, "in [0, 1)")
+    label_smoothing: float = option(0.1, "mass moved from the label to all labels", is_fraction, "in [0, 1)")
+    word_dropout: float = option(0.1, "share of tokens replaced by [UNK] in training", is_fraction, "in [0, 1)")
     rare_dropout: float = option(
         0.25,
         "a word seen n times becomes [UNK] with probability a / (a + n), if that is more than word_dropout; this is a",
-        _not_negative,
+        is_not_negative,
         "0 or more",
     )
     class_weight: str | dict[str, float] | None = option(
@@ -266,29 +261,36 @@ class TrainingConfig:
     focal_gamma: float = option(
         0.0,
         "focal loss: how much less a row counts that is answered well (2 in the paper); 0: none",
-        _not_negative,
+        is_not_negative,
         "0 or more",
     )
+    teacher_weight: float | None = option(
+        None,
+        "what a row's probabilities count in its target where it has a label too; none: 0.3, with a teacher chosen by "
+        "held-out rows",
+        is_share,
+        "in [0, 1]",
+    )
     dev_fraction: float | None = option(
-        None, "share of the training rows held out as dev rows, stratified", _fraction, "in [0, 1)"
+        None, "share of the training rows held out as dev rows", is_fraction, "in [0, 1)"
     )
     calibrate: str = option("auto", CALIBRATION, CALIBRATE.__contains__, ", ".join(CALIBRATE))
     characters: str = option("auto", CHARACTER_BRANCH, CHARACTERS.__contains__, ", ".join(CHARACTERS))
-    patience: int | None = option(None, "stop after so many epochs without a better dev metric", _positive, "1 or more")
+    patience: int | None = option(None, "epochs without a better dev metric to stop after", is_positive, "1 or more")
     ensemble: int = option(
-        1, "networks trained from seeds of their own and merged into one model that answers as their mean", _positive
+        1, "networks trained from seeds of their own and merged into one model that answers as their mean", is_positive
     )
     wide_megabytes: float = option(
         256.0,
         "room of the wide branch in MiB; a larger one becomes float16, then loses the n-grams of least weight",
-        _positive,
+        is_positive,
         "above 0",
     )
     time_limit: float | None = option(
         None,
         "seconds for the whole run: fewer epochs are planned if it must be, and the best weights so far are saved; "
         "none: no limit",
-        _positive,
+        is_positive,
         "above 0",
     )
     max_memory: str | None = option(
@@ -298,7 +300,7 @@ class TrainingConfig:
         "a size as 500M or 2G, or none",
     )
     seed: int = option(0, "decides every random choice of a run", lambda n: 0 <= n < 2**64, "in [0, 2**64)")
-    threads: int | None = option(None, "threads of the core and of torch; none: all cores", _positive, "1 or more")
+    threads: int | None = option(None, "threads of the core and of torch; none: all cores", is_positive, "1 or more")
     device: str = option(
         "auto", f"{', '.join(DEVICES)}; auto takes a CUDA device if there is one", DEVICES.__contains__
     )

@@ -2,17 +2,51 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 import types
 import typing
-from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, field, fields, is_dataclass
 from typing import Any
 
 from textcnn.errors import ConfigError
 
+TOO_MUCH = 2**63  # larger integers fit no int64
 _UNITS: Mapping[str, int] = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
+
+
+def option(default: Any, doc: str, check: Callable[[Any], bool] | None = None, expected: str = "") -> Any:
+    """Return a dataclass field with its documentation and, where its type is not enough, a check and its wording."""
+    metadata = {"doc": doc, "check": check, "expected": expected}
+    if isinstance(default, dict):
+        return field(default_factory=lambda: dict(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def is_positive(value: Any) -> bool:
+    """Return whether a number is above 0, or none."""
+    return value is None or 0 < value < _most(value)
+
+
+def is_not_negative(value: Any) -> bool:
+    """Return whether a number is 0 or more, or none."""
+    return value is None or 0 <= value < _most(value)
+
+
+def _most(value: Any) -> float:
+    return math.inf if isinstance(value, float) else TOO_MUCH
+
+
+def is_fraction(value: Any) -> bool:
+    """Return whether a number is in [0, 1), or none."""
+    return value is None or 0 <= value < 1
+
+
+def is_share(value: Any) -> bool:
+    """Return whether a number is in [0, 1], or none."""
+    return value is None or bool(0 <= value <= 1)
 
 
 def is_size(text: str) -> bool:

@@ -201,6 +201,9 @@ def test_a_loss_that_is_no_number_moves_no_weight():
         {"ids": np.array([0, 1], np.int32), "offsets": np.array([0, 3])},
         {"ids": np.array([0, 1], np.int32), "offsets": np.array([0, 2, 1, 2])},
         {"targets": np.full(TEXTS, 4, np.int32)},
+        {"targets": np.full((TEXTS, 4), 0.3, np.float32)},
+        {"targets": np.full((TEXTS, 4), np.nan, np.float32)},
+        {"targets": np.tile(np.array([1.5, -0.5, 0, 0], np.float32), (TEXTS, 1))},
         {"bag_rows": np.full(3, NGRAMS, np.int32)},
         {"wide_rows": np.full(3, FEATURES, np.int32)},
     ],
@@ -216,6 +219,21 @@ def test_a_corpus_that_does_not_fit_is_refused(change):
         texts[name] = value
     with pytest.raises(ValueError, match="expected"):
         both.trainer.corpus(Texts(**texts))
+
+
+@pytest.mark.parametrize("case", ["default", "weights", "a sigmoid", "focal"])
+def test_labels_written_as_distributions_train_alike(case):
+    both = Both(CASES[case])
+    ids = both.texts.targets
+    shares = np.zeros((TEXTS, len(both.labels)), np.float32)
+    shares[np.arange(TEXTS), ids] = 1
+    corpus = both.trainer.corpus(dataclasses.replace(both.texts, targets=shares))
+    rows = np.arange(TEXTS)
+    loss, grads = both.trainer.gradients(both.corpus, rows, *both.states(0))
+    found, again = both.trainer.gradients(corpus, rows, *both.states(0))
+    assert found == pytest.approx(loss, rel=1e-12)
+    for name, grad in grads.items():
+        np.testing.assert_allclose(again[name], grad, atol=1e-6 * np.abs(grad).max(), err_msg=name)
 
 
 def test_rows_that_are_not_in_the_corpus_are_refused():

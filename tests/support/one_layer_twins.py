@@ -43,6 +43,7 @@ class Case:
     binary_sigmoid: bool = False
     class_weights: bool = False
     row_weights: bool = False
+    shares: bool = False
     training: dict[str, Any] = field(default_factory=dict)
     max_length: int | None = None
 
@@ -68,6 +69,12 @@ CASES = {
     "multi-label, focal": Case(multi_label=True, training={"focal_gamma": 2.0}),
     "a sigmoid": Case(labels=2, binary_sigmoid=True),
     "weights": Case(class_weights=True, row_weights=True),
+    "distributions": Case(shares=True),
+    "distributions, weights": Case(shares=True, class_weights=True, row_weights=True),
+    "distributions, focal": Case(shares=True, training={"focal_gamma": 2.0}, class_weights=True),
+    "distributions, a sigmoid": Case(shares=True, labels=2, binary_sigmoid=True),
+    "distributions, many labels": Case(shares=True, labels=37),
+    "multi-label probabilities": Case(shares=True, multi_label=True, class_weights=True),
     "focal": Case(training={"focal_gamma": 2.0}, class_weights=True),
     "no smoothing": Case(training={"label_smoothing": 0.0}),
     "many labels": Case(labels=37),
@@ -139,6 +146,9 @@ class Both:
         targets: np.ndarray[Any, Any] = random.integers(0, case.labels, TEXTS).astype(np.int32)
         if case.multi_label:
             targets = (random.random((TEXTS, case.labels)) < 0.4).astype(np.float32)
+        if case.shares:
+            targets = random.random((TEXTS, case.labels), np.float32)
+            targets /= 1 if case.multi_label else targets.sum(1, keepdims=True)
         self.rates = np.full(num_ids, 0.15, np.float32)
         self.class_weights = (random.random(case.labels, np.float32) + 0.5) if case.class_weights else None
         self.prior = random.standard_normal(case.labels, np.float32) if case.multi_label else None
@@ -204,7 +214,7 @@ class Both:
             tensor(taken.offsets),
             tensor(unique),
             tensor(inverse),
-            torch.from_numpy(targets[rows]) if self.case.multi_label else tensor(targets[rows]),
+            torch.from_numpy(targets[rows]) if targets.ndim == 2 else tensor(targets[rows]),
             weights=None if weights is None else torch.from_numpy(weights[rows]),
             **parts,
         )

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from textcnn.config import option
-from textcnn.config_types import jsonable, problems
+from textcnn.config_types import jsonable, option, problems
 from textcnn.errors import ConfigError
 
 REFERENCE = "kim"

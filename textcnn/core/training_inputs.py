@@ -33,7 +33,7 @@ class CorpusStruct(ctypes.Structure):
         ("wide_rows", c_void_p),
         ("wide_values", c_void_p),
         ("targets", c_void_p),
-        ("presence", c_void_p),
+        ("shares", c_void_p),
         ("weights", c_void_p),
     )
 
@@ -95,7 +95,8 @@ class Texts:
         wide_offsets: ``(texts + 1,)`` int64, where the features of each text begin; none without a linear branch.
         wide_rows: ``(K,)`` int32.
         wide_values: ``(K,)`` float32.
-        targets: ``(texts,)`` int32 label ids, or ``(texts, C)`` float32 of 0 and 1; none where no loss is asked for.
+        targets: ``(texts,)`` int32 label ids, or ``(texts, C)`` float32, a distribution over the labels (multi-label: 0
+            to 1 for each); none where no loss is asked for.
         weights: ``(texts,)`` float32, how much each counts; none: all the same.
     """
 
@@ -188,7 +189,7 @@ class Corpus:
             num_ids = max(network.num_types, int(texts.ids.max(initial=-1)) + 1)
         has_wide, many = texts.wide_rows is not None, texts.targets is not None and texts.targets.ndim == 2
         targets = None if many else address(texts.targets, np.int32, [num_texts], "targets")
-        presence = address(texts.targets, np.float32, [num_texts, network.num_labels], "targets") if many else None
+        shares = address(texts.targets, np.float32, [num_texts, network.num_labels], "targets") if many else None
         self.struct = CorpusStruct(
             num_texts,
             num_ids,
@@ -201,7 +202,7 @@ class Corpus:
             address(texts.wide_rows, np.int32, [None], "wide_rows"),
             address(texts.wide_values, np.float32, [None], "wide_values"),
             targets,
-            presence,
+            shares,
             address(texts.weights, np.float32, [num_texts], "weights"),
         )
         # One check per corpus: afterwards the core's loops index without bounds checks.

@@ -13,10 +13,20 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
-from textcnn.estimator.targets import Array, arranged, is_multi_label, read_classes, read_indicators, read_weights
+from textcnn.estimator.targets import (
+    Array,
+    are_probabilities,
+    arranged,
+    is_multi_label,
+    read_classes,
+    read_indicators,
+    read_probabilities,
+    read_weights,
+)
 from textcnn.prediction.predictor import Predictor
 from textcnn.progress import Telling, TerminalReporter
 from textcnn.reading.rows import Examples
+from textcnn.reading.soft_labels import SoftLabels
 from textcnn.runs import train_text
 from textcnn.runtime.text_model import Answering
 
@@ -30,7 +40,8 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A text classifier with scikit-learn's interface; ``X`` is a sequence of N strings.
 
     ``y`` is ``(N,)`` with one class per row, or an indicator matrix ``(N, C)`` of 0 and 1 (multi-label), as an array, a
-    sparse matrix or a data frame, whose columns are then the classes.
+    sparse matrix or a data frame, whose columns are then the classes. It may also be a matrix ``(N, C)`` of
+    probabilities: distributions over the classes if each row sums to 1, else how probable each label is (multi-label).
 
     The arguments are the settings of :mod:`textcnn.config`, with its defaults, and those of the architecture ``kim``,
     for which none means the architecture's default; settings of other architectures go into ``settings``. In addition:
@@ -97,6 +108,7 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     rare_dropout: float = 0.25
     class_weight: str | Mapping[Any, float] | None = None
     focal_gamma: float = 0.0
+    teacher_weight: float | None = None
     dev_fraction: float | None = None
     calibrate: str = "auto"
     characters: str = "auto"
@@ -117,7 +129,7 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Args:
             X: the strings.
-            y: the classes ``(N,)`` or indicators ``(N, C)``; see the class.
+            y: the classes ``(N,)``, or indicators or probabilities ``(N, C)``; see the class.
             sample_weight: ``(N,)``, the weight of each row in the loss, 0 or more; rows of weight 0 are omitted.
 
         Raises:
@@ -129,16 +141,23 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         check_consistent_length(texts, y)
         weights = read_weights(sample_weight, len(texts))
-        multi_label = is_multi_label(y)
-        classes, labels = read_indicators(y) if multi_label else read_classes(y, weights)
+        soft: SoftLabels | None = None
+        labels: Sequence[Any] = ()
+        if are_probabilities(y):
+            classes, soft, multi_label = read_probabilities(y)
+        elif multi_label := is_multi_label(y):
+            classes, labels = read_indicators(y)
+        else:
+            classes, labels = read_classes(y, weights)
         start = self.predictor_.artifact if self.warm_start and hasattr(self, "predictor_") else None
         if start is not None and not multi_label:
             classes = np.union1d(self.classes_, classes)
         settings = {**self._settings(classes), "multi_label": multi_label}
-        names = [
-            (row,) if isinstance(row, str) else tuple(row) for row in labels
-        ]  # names are not parsed again: classes may be 1 and "1.0"
-        examples = Examples(texts, names, multi_label, name="<X, y>", weights=weights)
+        if soft is None:  # names are not parsed again: classes may be 1 and "1.0"
+            names = [(row,) if isinstance(row, str) else tuple(row) for row in labels]
+        else:
+            names = [soft.most_probable(row, multi_label=multi_label) for row in range(len(texts))]
+        examples = Examples(texts, names, multi_label, name="<X, y>", weights=weights, soft=soft)
         if weights is not None:
             examples = examples.subset(weights > 0)
         reporter = TerminalReporter() if self.verbose else Telling()

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from textcnn.reading.soft_labels import TOLERANCE, SoftLabels
 from textcnn.reading.table import is_missing
 
 Array = npt.NDArray[Any]
@@ -92,3 +93,41 @@ def arranged(values: npt.NDArray[np.float64], places: list[int], *, absent: floa
     known = [i for i, place in enumerate(places) if place >= 0]
     found[:, known] = values[:, [places[i] for i in known]]
     return found
+
+
+def are_probabilities(y: Any) -> bool:
+    """Whether ``y`` is a matrix of numbers from 0 to 1, of which some are neither."""
+    matrix = y.to_numpy() if hasattr(y, "to_numpy") else y
+    if getattr(matrix, "ndim", 0) != 2 and not (isinstance(matrix, list) and matrix and isinstance(matrix[0], list)):
+        return False
+    try:
+        numbers = np.asarray(matrix, np.float64)
+    except (TypeError, ValueError):
+        return False
+    return numbers.ndim == 2 and numbers.shape[1] > 1 and bool(((numbers > 0) & (numbers < 1)).any())
+
+
+def read_probabilities(y: Any) -> tuple[Array, SoftLabels, bool]:
+    """Return the classes of a matrix of probabilities ``(N, C)``, its rows, and whether they are multi-label.
+
+    They are single-label if at least one half of the rows sum to 1; then all have to.
+
+    Raises:
+        ValueError: a number is not in [0, 1], or a row does not sum to 1.
+    """
+    classes = np.asarray(y.columns) if hasattr(y, "columns") else np.arange(np.shape(y)[1])
+    shares = np.asarray(y, np.float64)
+    sums = shares.sum(axis=1)
+    is_one = np.abs(sums - 1) <= TOLERANCE
+    multi_label = 2 * int(is_one.sum()) < len(shares)
+    inside = ((shares >= 0) & (shares <= 1)).all(axis=1)
+    if not inside.all():
+        row = int(np.flatnonzero(~inside)[0])
+        raise ValueError(f"expected probabilities between 0 and 1 in y, found {shares[row].tolist()} in row {row}")
+    if not multi_label:
+        if not is_one.all():
+            row = int(np.flatnonzero(~is_one)[0])
+            raise ValueError(f"expected probabilities that sum to 1 in y, found a sum of {sums[row]:.3g} in row {row}")
+        shares = shares / sums[:, None]
+    names = tuple(str(name) for name in classes.tolist())
+    return classes, SoftLabels(names, shares.astype(np.float32), np.zeros(len(shares), bool)), multi_label

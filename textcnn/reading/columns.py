@@ -155,6 +155,7 @@ LABEL_NAMES = (
     *("label_text", "classes", "categories", "genre", "emotion", "rating", "stars", "cats"),
 )
 LABEL_PREFIX = "p_"  # of columns that say yes or no to a label, where there is no label column
+_SOFT_NAME = "probabilities"  # of a column of distributions over the labels
 LISTED = 20  # column names in a message
 SAMPLE = 100  # rows by which it is seen which columns look like text
 
@@ -166,6 +167,7 @@ class Columns(NamedTuple):
         text: joined to the text.
         label: hold the labels.
         weight: column of the row weights.
+        soft: hold the distribution over the labels, if any do; else the same as ``label``.
         notices: notes for the user about the choice.
         guessed: whether the text was chosen by usual names alone.
     """
@@ -173,6 +175,7 @@ class Columns(NamedTuple):
     text: tuple[str, ...]
     label: tuple[str, ...]
     weight: str | None
+    soft: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     guessed: bool = False
 
@@ -198,19 +201,21 @@ def choose_columns(table: Table, options: DataConfig, labels: str, like: Schema 
     weight = None if options.weight_column is None else _find(table, options.weight_column, "--weight-column")
     if weight in (*text, *label):
         raise DataError(f"expected the weight in a column of its own, found it in {weight!r}", path=table.name)
-    rest = [name for name in table.columns if name != weight]
+    soft = () if labels == "ignored" else tuple(_find(table, name, "soft_column") for name in options.soft_column)
+    rest = [name for name in table.columns if name != weight and name not in soft]
     text = text or tuple(name for name in trained_text if name in rest and name not in label)
     if not label and labels != "ignored" and set(trained_label) <= set(rest) - set(text):
         label = trained_label
     guessed = not text
     text = text or _usual_text(table, rest, label)
     if not label and labels != "ignored":
-        label = _usual_label(table, rest, text, labels == "required")
+        label = _usual_label(table, rest, text, labels == "required" and not soft)
+    soft = soft or usual_soft([name for name in rest if name not in text and name not in label]) or label
     notices = []
     if len(table.columns) > 1 or (table.source is not None and table.format != "lines"):
         notices += _told("text", text, trained_text, table)
         notices += _told("label", label, trained_label, table) if label else []
-    return Columns(text, label, weight, tuple(notices), guessed)
+    return Columns(text, label, weight, soft, tuple(notices), guessed)
 
 
 def _told(kind: str, read: Sequence[str], trained: Sequence[str], table: Table) -> list[str]:
@@ -311,10 +316,9 @@ def _usual_label(table: Table, columns: Sequence[str], text: Sequence[str], requ
     rest = [name for name in columns if name not in text]
     if named := first_usual(rest, LABEL_NAMES):
         return (named,)
-    indicators = tuple(name for name in rest if name.startswith(LABEL_PREFIX) and name != LABEL_PREFIX)
-    if len(indicators) > 1:
+    if indicators := _prefixed(rest):
         return indicators
-    if not required:
+    if not required or _SOFT_NAME in rest:
         return ()
     if len(columns) == 2 and len(rest) == 1:
         return tuple(rest)
@@ -323,6 +327,17 @@ def _usual_label(table: Table, columns: Sequence[str], text: Sequence[str], requ
         "choose one with --label-column" + _header_hint(table),
         path=table.name,
     )
+
+
+def _prefixed(columns: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns named ``p_LABEL`` if there are several."""
+    found = tuple(name for name in columns if name.startswith(LABEL_PREFIX) and name != LABEL_PREFIX)
+    return found if len(found) > 1 else ()
+
+
+def usual_soft(columns: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns that usually hold a distribution over the labels, beside those of text and label."""
+    return _prefixed(columns) or ((_SOFT_NAME,) if _SOFT_NAME in columns else ())
 
 
 def first_usual(columns: Sequence[str], usual: Sequence[str]) -> str | None:

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from textcnn.errors import DataError
 from textcnn.reading.cells import canonical, is_blank, is_yes, parse_list
 from textcnn.reading.columns import LABEL_PREFIX
@@ -174,6 +177,12 @@ class DistinctCells:
     def seen(self) -> list[Seen]:
         """Return the distinct cells in the order of their first occurrence."""
         return [Seen(*pair, count) for pair, count in zip(self._distinct, self._counts, strict=True)]
+
+    def blank(self, which: npt.NDArray[np.bool_]) -> None:
+        """Treat the distinct cells with a true entry in ``which`` as empty ones."""
+        for place in np.flatnonzero(which).tolist():
+            cells, line = self._distinct[place]
+            self._distinct[place] = (None,) * len(cells), line
 
     def read(self, reader: LabelReader) -> list[tuple[str, ...] | None]:
         """Parse the labels of the distinct cells.

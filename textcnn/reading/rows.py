@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from textcnn import core
 from textcnn.config import DataConfig
@@ -23,13 +22,16 @@ from textcnn.errors import DataError
 from textcnn.reading.cells import check_repeated, read_weight, spellings
 from textcnn.reading.columnar import ACCEPTED, memory_table
 from textcnn.reading.columns import OtherTexts, choose_columns
+from textcnn.reading.examples import Examples as Examples
+from textcnn.reading.examples import described_columns, select_texts
 from textcnn.reading.formats import NEW, file_table, hub_table, is_hub_id, source_table
 from textcnn.reading.label_form import Asked
 from textcnn.reading.labels import DistinctCells, LabelReader
 from textcnn.reading.messages import counted, respelled, sentences
 from textcnn.reading.schema import LabelForm, Schema
+from textcnn.reading.soft_labels import read_row_labels
 from textcnn.reading.source import SURROGATE, Source, without_halves
-from textcnn.reading.stored import StoredTexts, TextWriter, memory_bound
+from textcnn.reading.stored import TextWriter, memory_bound
 from textcnn.reading.table import Block, Column, LooseBlock, Record, Table, cell_text, shown
 from textcnn.tokenization.arrow_texts import ArrowTexts
 
@@ -84,6 +86,7 @@ class Rows:
     def __init__(self, table: Table, options: DataConfig, labels: str, like: Schema | None = None) -> None:
         chosen = choose_columns(table, options, labels, like)
         self.text_columns, self.label_columns, self.weight_column = chosen.text, chosen.label, chosen.weight
+        self.soft_columns, self.asks_soft = chosen.soft, bool(options.soft_column)
         self.columns = table.columns
         self.format = table.format
         self.name = table.name
@@ -161,7 +164,8 @@ class Rows:
         if source is not None and self.format != "parquet":
             details.append(f"encoding {source.used}")
         ending = f" ({', '.join(details)})" if details else ""
-        return f"reading {self.name} as {self.format}: {_columns(self.text_columns, self.label_columns)}{ending}"
+        columns = described_columns(self.text_columns, self.label_columns)
+        return f"reading {self.name} as {self.format}: {columns}{ending}"
 
     def _row(self, record: Record) -> Row:
         line, cells = record
@@ -228,10 +232,11 @@ def open_rows(
         ConfigError: an unknown format or encoding.
         DataError: nothing there, not what its format says, or without the columns. Iterating raises it too.
     """
-    return Rows(_table(data, options, like or NEW), options, labels, like)
+    return Rows(open_table(data, options, like or NEW), options, labels, like)
 
 
-def _table(data: Any, options: DataConfig, like: Schema) -> Table:
+def open_table(data: Any, options: DataConfig, like: Schema) -> Table:
+    """Return the table of a source; arguments and errors are those of :func:`open_rows`."""
     if isinstance(data, Source):
         return source_table(data, options, like)
     if not isinstance(data, (str, os.PathLike)):
@@ -244,58 +249,6 @@ def _table(data: Any, options: DataConfig, like: Schema) -> Table:
     if isinstance(data, str) and is_hub_id(name):
         return hub_table(name)
     raise DataError(f"expected {ACCEPTED}, found no file or folder {shown(name, 200)}")
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Texts and their labels; large corpora keep the texts in a file (:mod:`textcnn.reading.stored`).
-
-    Args:
-        texts: the texts.
-        labels: the labels of each; one for each text unless ``multi_label``.
-        multi_label: whether a text may have any number of labels.
-        notices: sentences for the user.
-        name: name of the source.
-        text_columns: the columns that were read as text.
-        label_columns: the columns that were read as labels.
-        weights: how much each row counts in the loss, ``(N,)`` float64, above 0; none: all the same.
-        form: detected form of the label cells.
-        source: description of the source by :meth:`Rows.describe`.
-    """
-
-    texts: Sequence[str]
-    labels: list[tuple[str, ...]]
-    multi_label: bool
-    notices: tuple[str, ...] = ()
-    name: str = ""
-    text_columns: tuple[str, ...] = ("text",)
-    label_columns: tuple[str, ...] = ("label",)
-    weights: npt.NDArray[np.float64] | None = None
-    form: LabelForm = LabelForm()
-    source: str = ""
-
-    @property
-    def schema(self) -> Schema:
-        """Return the schema by which other tables are to be read alike."""
-        return Schema(self.text_columns, self.label_columns, replace(self.form, multi_label=self.multi_label))
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    def subset(self, rows: Sequence[int] | npt.NDArray[Any]) -> Examples:
-        """Return the examples selected by positions or a mask; notices, which concern the whole, are dropped."""
-        positions = np.arange(len(self))[np.asarray(rows, None if len(rows) else np.int64)]
-        labels = [self.labels[i] for i in positions.tolist()]
-        weights = None if self.weights is None else self.weights[positions]
-        return replace(self, texts=_select(self.texts, positions), labels=labels, weights=weights, notices=())
-
-    def describe(self) -> str:
-        """Describe the data in one line, e.g. ``read 5,452 rows: text='text', label='label', 6 labels``."""
-        count = len({name for names in self.labels for name in names})
-        return (
-            f"read {counted(len(self), 'row')}: {_columns(self.text_columns, self.label_columns)}, "
-            f"{counted(count, 'label')}{', multi-label' if self.multi_label else ''}"
-        )
 
 
 def read_examples(
@@ -331,15 +284,16 @@ def read_examples(
         options = replace(options, multi_label=multi_label)
     rows = open_rows(data, options, labels="required", like=like)
     writer, cells, weights = TextWriter(memory_bound(options.storage)), DistinctCells(), array("d")
+    soft_cells = None if rows.soft_columns == rows.label_columns else DistinctCells()
     for text, columns, line in rows.unread_labels():  # equal labels are read once, when all are known
         writer.append(text)
         cells.append(rows.label_cells(columns), line)
+        if soft_cells is not None:
+            soft_cells.append(tuple([columns.get(column) for column in rows.soft_columns]), line)
         if rows.weight_column is not None:
             weights.append(read_weight(columns.get(rows.weight_column), rows.weight_column, rows.name, line))
     texts = writer.finish()
-    reader, guessed = rows.label_reader.decide(cells.seen, rows.asked)
-    labels_of = cells.read(reader)
-    found = [labels_of[place] for place in cells.places]
+    reader, found, soft, guessed = read_row_labels(rows, cells, soft_cells)
     kept = np.array([i for i, names in enumerate(found) if names is not None or not drop_unlabelled], np.int64)
     if not len(kept):
         raise DataError(f"expected rows with a label, found none in {counted(len(texts), 'row')}", path=rows.name)
@@ -353,12 +307,12 @@ def read_examples(
         )
     labels = [found[i] or () for i in kept.tolist()]
     if like is None and not options.allow_rare_labels:
-        check_repeated(rows, labels)
+        check_repeated(rows, labels if soft is None else [labels[i] for i in np.flatnonzero(soft.is_labelled).tolist()])
     notices = Counter(rows.notices)
     notices["dropped" if drop_unlabelled else "missing_labels"] = found.count(None)
     notices["weightless"] = weightless
     return Examples(
-        texts=_select(texts, kept),
+        texts=select_texts(texts, kept),
         labels=labels,
         multi_label=bool(reader.form.multi_label),
         notices=(*rows.choices(), *guessed, *respelled(reader.spellings), *sentences(notices)),
@@ -366,17 +320,7 @@ def read_examples(
         text_columns=rows.text_columns,
         label_columns=rows.label_columns,
         weights=np.array(weights)[kept] if weights else None,
+        soft=None if soft is None else soft.subset(kept),
         form=reader.form,
         source=rows.describe(),
     )
-
-
-def _select(texts: Sequence[str], positions: npt.NDArray[np.int64]) -> Sequence[str]:
-    if len(positions) == len(texts):  # all of them, in their order: positions never repeat
-        return texts
-    return texts.select(positions) if isinstance(texts, StoredTexts) else [texts[i] for i in positions.tolist()]
-
-
-def _columns(text: Sequence[str], label: Sequence[str]) -> str:
-    shown_text = "text=" + "+".join(map(repr, text))
-    return f"{shown_text}, label={'+'.join(map(repr, label))}" if label else shown_text

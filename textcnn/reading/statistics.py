@@ -127,15 +127,20 @@ def count_shared(texts: Fingerprints, others: Fingerprints) -> int:
     return int(np.isin(others, texts).sum())
 
 
-def digest(
-    texts: Iterable[str], labels: Iterable[tuple[str, ...]], weights: npt.NDArray[np.float64] | None = None
-) -> str:
-    """Return the SHA-256 of these rows in this order, by which a model's training rows are recognized."""
+def digest(texts: Iterable[str], labels: Iterable[tuple[str, ...]], *numbers: npt.NDArray[np.floating] | None) -> str:
+    """Return the SHA-256 of these rows in this order, by which a model's training rows are recognized.
+
+    Args:
+        texts: the texts.
+        labels: the labels of each.
+        numbers: weights and other arrays that belong to the rows, or none.
+    """
     found = hashlib.sha256()
     for text, names in zip(texts, labels, strict=True):
         found.update("\x1f".join([text, *names]).encode("utf-8", "surrogatepass") + b"\x1e")
-    if weights is not None:
-        found.update(weights.tobytes())
+    for array in numbers:
+        if array is not None:
+            found.update(array.tobytes())
     return found.hexdigest()
 
 

@@ -79,14 +79,17 @@ def calibration_kind(num_rows: int, config: Config) -> str:
     return "split" if num_rows >= SPLIT_ROWS else "folds"
 
 
-def held_out_folds(examples: Examples, kind: str, seed: int) -> npt.NDArray[np.int64] | None:
+def held_out_folds(
+    examples: Examples, kind: str, seed: int, num_folds: int = NUM_FOLDS
+) -> npt.NDArray[np.int64] | None:
     """Return the number of the model ``(N,)`` that each row is held out from, -1: from none; none: rows are too few."""
-    if kind == "folds":
-        folds = stratified_folds(examples.labels, min(NUM_FOLDS, len(examples)), seed=seed)
-    else:
-        folds = np.full(len(examples), -1, np.int64)
-        share = min(SHARE, MOST_HELD_OUT / len(examples))
-        folds[stratified_split(list(examples.labels), share, seed=seed)[1]] = 0
+    folds, labelled = np.full(len(examples), -1, np.int64), examples.labelled
+    truth = [examples.labels[row] for row in labelled.tolist()]
+    if kind == "folds" and truth:
+        folds[labelled] = stratified_folds(truth, min(num_folds, len(truth)), seed=seed)
+    elif truth:
+        share = min(SHARE, MOST_HELD_OUT / len(truth))
+        folds[labelled[stratified_split(truth, share, seed=seed)[1]]] = 0
     return folds if folds.max(initial=-1) >= 0 and _can_train(examples, folds) else None
 
 

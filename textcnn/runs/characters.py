@@ -54,9 +54,10 @@ def character_weights(prepared: Prepared) -> tuple[Floats, Floats]:
     if start is not None and CHARACTER_TABLE in start.weights:
         return _continued(prepared, start.weights[CHARACTER_TABLE], start.weights[CHARACTER_BIAS])
     counts = None if part.weights is None else part.weights / part.weights.mean()
-    targets = np.asarray(labels.encode(part.truth), np.int64)
-    if (by_label := class_weights(prepared.config.training.class_weight, labels, part.truth)) is not None:
-        counts = by_label[targets] * (1.0 if counts is None else counts)
+    training = prepared.config.training
+    targets = part.targets(labels, training.teacher_weight)
+    if (by_label := class_weights(training.class_weight, labels, part.truth)) is not None:
+        counts = (by_label[targets] if targets.ndim == 1 else targets @ by_label) * (1.0 if counts is None else counts)
     fit = CharacterFit(prepared.inputs, part.encoded, targets, len(labels), counts)
     found = fit.weights()
     return found.table, found.bias

@@ -75,12 +75,12 @@ def train_weights(
 ) -> tuple[Weights, Learned]:
     """Train one network with the seed of ``training``, which differs from that of ``prepared`` in an ensemble."""
     inputs, part, labels, model = prepared.inputs, prepared.train, prepared.labels, prepared.config.model
-    truth = labels.encode(part.truth)
+    targets = part.targets(labels, training.teacher_weight)
     counts = None if part.weights is None else (part.weights / part.weights.mean()).astype(np.float32)
     weights = first_weights(prepared, training.seed)
     trainer = core_trainer(weights, model, labels, inputs.max_length, objective_of(prepared, training), training)
     del weights  # the trainer has a copy
-    corpus = trainer.corpus(texts_of(inputs, part.encoded, truth, counts))
+    corpus = trainer.corpus(texts_of(inputs, part.encoded, targets, counts))
     sizes = inputs.sizes(part.encoded)
 
     def order(epoch: int) -> list[Rows]:

@@ -93,7 +93,7 @@ def cross_validate(
     """
     if num_folds < 2:
         raise ConfigError(f"folds must be 2 or more, got {num_folds}")
-    labels = Labels.collect(examples.labels, multi_label=examples.multi_label)
+    labels = Labels.collect(examples.label_sets, multi_label=examples.multi_label)
     fold = stratified_folds(examples.labels, num_folds, seed=config.training.seed)
     _check(examples, fold, num_folds)
     try:

@@ -123,7 +123,7 @@ def prepare_text(
     pretrained, coverage = None, None
     if start is None:
         tokenizer = Tokenizer.train(train.texts, config.text)
-        config, tokenizer, pretrained = read_pretrained(config, tokenizer)
+        config, tokenizer, pretrained = read_pretrained(config, tokenizer, reporter)
     else:
         tokenizer = start.text_inputs().tokenizer.with_words_of(train.texts, config.text)
         reporter.say(f"{len(tokenizer) - len(start.text_inputs().tokenizer):,} new types")
@@ -149,7 +149,9 @@ def prepare_text(
         "name": examples.name,
         "source": examples.source,
         "notices": list(examples.notices),
-        "fingerprint": digest(examples.texts, examples.labels, examples.weights),
+        "fingerprint": digest(
+            examples.texts, examples.labels, examples.weights, None if examples.soft is None else examples.soft.shares
+        ),
         "statistics": text_statistics(inputs, part.encoded),
         "expected_unknown": expected_unknown(
             inputs,
@@ -167,8 +169,8 @@ def prepare_text(
 def collected_labels(examples: Examples, start: Artifact | None, reporter: Reporter) -> Labels:
     """Return the labels of the rows, sorted, after those of the model that training starts from, if there is one."""
     if start is None:
-        return Labels.collect(examples.labels, multi_label=examples.multi_label)
-    return extended_labels(start.labels, examples.labels, reporter)
+        return Labels.collect(examples.label_sets, multi_label=examples.multi_label)
+    return extended_labels(start.labels, examples.label_sets, reporter)
 
 
 def default_scale(model: ModelConfig, labels: Labels) -> float:
@@ -203,7 +205,10 @@ def _hold_out(
     if not fraction:
         reporter.say("no dev rows: all rows train for a fixed number of epochs, temperature 1, thresholds 0.5")
         return examples, None, every
-    kept, split_off = split_rows(examples.labels, fraction, config)
+    labelled = examples.labelled
+    _, split_off = split_rows([examples.labels[row] for row in labelled.tolist()], fraction, config)
+    split_off = labelled[split_off]
+    kept = np.setdiff1d(every, split_off)
     if not len(split_off):
         reporter.say(f"too few rows to hold some out: all {len(examples):,} rows train, thresholds 0.5")
         return examples, None, every
@@ -224,7 +229,7 @@ def _warn_of_copies(train: Examples, others: dict[str, Examples | None], reporte
 def _part(inputs: TextPipeline, tokens: EncodedTexts, examples: Examples, reporter: Reporter) -> Part[EncodedTexts]:
     if cut := int(inputs.cut_rows(tokens).sum()):
         reporter.say(f"note: {cut:,} of {len(tokens):,} texts are cut after {inputs.max_length} tokens")
-    return Part(tokens, examples.labels, examples.weights)
+    return Part(tokens, examples.labels, examples.weights, examples.soft)
 
 
 def _resolve(config: Config, tokenizer: Tokenizer, labels: Labels) -> Config:

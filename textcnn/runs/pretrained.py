@@ -13,7 +13,10 @@ import numpy.typing as npt
 
 from textcnn.config import EMBEDDING_LEARNING_RATES, KEEP_VECTORS, VECTOR_LEARNING_RATES, Config
 from textcnn.errors import ConfigError, DataError
+from textcnn.progress import Reporter
 from textcnn.reading.formats import local_file
+from textcnn.teacher.encoder import is_encoder
+from textcnn.teacher.word_vectors import encoder_vectors
 from textcnn.tokenization.ragged import Ragged
 from textcnn.tokenization.tokenizer import PAD, UNKNOWN, Tokenizer
 from textcnn.vectors.pretrained import Vectors, read_vectors
@@ -29,6 +32,7 @@ class Pretrained:
         places: ``(N,)``, the type id of each vector.
         num_words: the number of words in the training texts.
         num_kept: the number of further words, which do not occur in the training texts.
+        digest: of what made them; none: that of the file.
     """
 
     path: Path
@@ -36,6 +40,7 @@ class Pretrained:
     places: npt.NDArray[np.int64]
     num_words: int
     num_kept: int
+    digest: str | None = None
 
     def word_rows(self, num_types: int, seed: int) -> npt.NDArray[np.float32]:
         """Return the word rows ``(V, D)``; words without a vector get normal numbers with the others' deviation."""
@@ -46,8 +51,10 @@ class Pretrained:
 
     def describe(self, train: Ragged) -> dict[str, Any]:
         """Return the entry of training.json: the file's name and digest, and the coverage of the training texts."""
-        with self.path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = self.digest
+        if digest is None:
+            with self.path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
         covered = sum(int(np.isin(block.ids, self.places).sum()) for block in train.blocks())
         return {
             "name": self.path.name,
@@ -74,8 +81,10 @@ def sentence(found: dict[str, Any]) -> str:
     )
 
 
-def read_pretrained(config: Config, tokenizer: Tokenizer) -> tuple[Config, Tokenizer, Pretrained | None]:
-    """Read the vectors that the config names, if any.
+def read_pretrained(
+    config: Config, tokenizer: Tokenizer, reporter: Reporter
+) -> tuple[Config, Tokenizer, Pretrained | None]:
+    """Read the vectors that the config names, if any, or make them by the sentence encoder that it names.
 
     Returns:
         The config with all settings resolved that depend on vectors, and ``vectors`` cut to the name of the file; the
@@ -92,9 +101,11 @@ def read_pretrained(config: Config, tokenizer: Tokenizer) -> tuple[Config, Token
         return decided(config, config.model.dim, 0), tokenizer, None
     if not tokenizer.has_whole_words or config.text.tokenizer == "char":
         raise ConfigError(f"vectors are for whole words, got the tokenizer {config.text.tokenizer!r}; use 'word'")
+    if is_encoder(config.model.vectors):
+        return _encoded(config, config.model.vectors, tokenizer, reporter)
     path = local_file(config.model.vectors)
     keep = KEEP_VECTORS if config.model.keep_vectors is None else config.model.keep_vectors
-    ids = {name: number for number, name in enumerate(tokenizer.types()) if name and name not in (PAD, UNKNOWN)}
+    ids = _words(tokenizer)
     vectors = read_vectors(path, ids.keys(), keep=keep, as_type=tokenizer.type_of)
     if config.model.embedding_dim not in (None, vectors.dim):
         raise ConfigError(
@@ -111,6 +122,26 @@ def read_pretrained(config: Config, tokenizer: Tokenizer) -> tuple[Config, Token
     places = np.array([ids[name] for name in vectors.names], np.int64)
     pretrained = Pretrained(path, vectors, places, len(ids) - len(kept), len(kept))
     return decided(config, vectors.dim, len(kept)), extended, pretrained
+
+
+def _words(tokenizer: Tokenizer) -> dict[str, int]:
+    """Return the ids of all words of the vocabulary."""
+    return {name: number for number, name in enumerate(tokenizer.types()) if name and name not in (PAD, UNKNOWN)}
+
+
+def _encoded(
+    config: Config, name: str, tokenizer: Tokenizer, reporter: Reporter
+) -> tuple[Config, Tokenizer, Pretrained]:
+    """Return the vectors of all words of the vocabulary by a sentence encoder."""
+    ids = _words(tokenizer)
+    if config.model.keep_vectors:
+        raise ConfigError(
+            f"keep_vectors is {config.model.keep_vectors}, but an encoder has no list of words; leave it out"
+        )
+    vectors = encoder_vectors(name, list(ids), config.model.dim, reporter)
+    digest = hashlib.sha256(vectors.rows.tobytes()).hexdigest()
+    pretrained = Pretrained(Path(name), vectors, np.array([*ids.values()], np.int64), len(ids), 0, digest)
+    return decided(config, vectors.dim, 0), tokenizer, pretrained
 
 
 def decided(config: Config, dim: int, kept: int) -> Config:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from textcnn.progress import Remembering, Reporter
 from textcnn.runs.continuing import continued_config
 from textcnn.runs.finish import Run, ended, shared_config
 from textcnn.runs.folds import run_text_folds
+from textcnn.runs.taught import run_taught
 from textcnn.runs.text import run_text
 from textcnn.training.checkpoints import Checkpoints
 from textcnn.training.distributed import ALONE, ProcessGroup
@@ -26,6 +27,8 @@ def train_text(
     *,
     dev: Any = None,
     test: Any = None,
+    teacher: Any = None,
+    unlabelled: Sequence[Any] = (),
     folds: int | None = None,
     start_from: str | Path | Artifact | None = None,
     evidence: bool = False,
@@ -41,6 +44,8 @@ def train_text(
         reporter: receives progress messages.
         dev: the rows that select the best epoch and calibrate the model.
         test: the rows that are only measured.
+        teacher: answers for texts, as for :func:`textcnn.runs.taught.run_taught`; none: no teacher.
+        unlabelled: files of texts without a label, for which the teacher answers.
         folds: the number of folds to cross-validate with before the final training; none: no cross validation.
         start_from: a saved text model, or its artifact, whose words, labels and weights are the start; its folder is
             not changed.
@@ -67,11 +72,16 @@ def train_text(
         config = continued_config(settings, start, where)
     else:
         config = Config.from_flat(settings)
+    is_taught = teacher is not None or len(unlabelled) > 0
+    if is_taught and (folds is not None or group.size > 1):
+        raise ConfigError("a teacher is compared on folds of its own, in one process; leave out folds and torchrun")
     config = shared_config(config, group, reporter, folds=folds)
     num_fits = ((folds or 0) + 1) * config.training.ensemble
     with Watch(config.training, num_fits=num_fits, checkpoints=checkpoints, began=began, group=group) as watch:
         more: dict[str, Any] = {"dev": dev, "test": test, "evidence": evidence, "watch": watch}
-        if folds is not None:
+        if is_taught:
+            run = run_taught(data, config, reporter, teacher=teacher, unlabelled=unlabelled, start=start, **more)
+        elif folds is not None:
             run = run_text_folds(data, config, folds, reporter, **more)
         else:
             run = run_text(data, config, reporter, start=start, **more)

@@ -85,11 +85,11 @@ def _calibration(
     examples: Examples, config: Config, reporter: Reporter, start: Artifact | None, watch: Watch | None
 ) -> Calibration | None:
     """Return the calibration on held-out rows, which is the model's if it has no dev rows; none if there is none."""
-    kind = calibration_kind(len(examples), config)
+    kind = calibration_kind(len(examples.labelled), config)
     folds = None if kind == "none" else held_out_folds(examples, kind, config.training.seed)
     if folds is None:
         if config.training.calibrate != "none":
-            reporter.say(f"{len(examples):,} rows say too little to calibrate the probabilities")
+            reporter.say(f"{len(examples.labelled):,} rows say too little to calibrate the probabilities")
         return None
     labels = collected_labels(examples, start, Silent())  # what is to be said of them, the final model says
     if watch is not None:

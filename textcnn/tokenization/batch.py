@@ -33,7 +33,8 @@ class Batch:
         offsets: ``(B + 1,)`` int64; text b has tokens ``offsets[b]`` to ``offsets[b + 1]``.
         unique: ``(U,)`` int64 type ids, ascending: a word vector is made once for each.
         inverse: ``(N,)`` int64; token n is of type ``unique[inverse[n]]``.
-        labels: ``(B,)`` int64, or ``(B, C)`` float32 of 0 and 1 (multi-label), or none.
+        labels: ``(B,)`` int64, or ``(B, C)`` float32, a distribution over the labels (multi-label: 0 to 1 for each), or
+            none.
         bag_rows: ``(M,)`` int64 n-gram rows of the unique types, for models with sub-words.
         bag_offsets: ``(U + 1,)`` int64, where the rows of each type begin.
         wide_rows: ``(K,)`` int64 features of the texts, for models with a wide branch.

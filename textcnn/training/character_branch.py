@@ -68,7 +68,7 @@ class CharacterFit:
     Args:
         inputs: the pipeline, with a lexicon.
         encoded: the N training rows.
-        targets: ``(N,)`` number of each row's label.
+        targets: ``(N,)`` number of each row's label, or ``(N, C)`` shares of the labels, which sum to 1.
         num_labels: C.
         row_weights: ``(N,)``, how much each row counts in the loss; none: all the same.
     """
@@ -77,18 +77,18 @@ class CharacterFit:
         self,
         inputs: TextPipeline,
         encoded: EncodedTexts,
-        targets: Integers,
+        targets: npt.NDArray[np.int64] | Floats,
         num_labels: int,
         row_weights: npt.NDArray[np.floating] | None = None,
     ) -> None:
         self._texts, self._words = _matrices(inputs, encoded)
-        self._num_labels, self._own = num_labels, (np.arange(len(targets)), np.asarray(targets))
+        self._targets = np.eye(num_labels, dtype=np.float32)[targets] if targets.ndim == 1 else targets
         self._counts = None if row_weights is None else np.asarray(row_weights, np.float32)[:, None]
         self._sizes = _feature_sizes(self._texts, self._words)
 
     def weights(self) -> CharacterWeights:
         """Return the weights with the least log loss, and the penalty on their squares."""
-        shape = self._words.num_columns, self._num_labels
+        shape = self._words.num_columns, self._targets.shape[1]
 
         def loss_at(point: Floats) -> tuple[float, Floats]:
             weights, bias = point[: -shape[1]].reshape(shape), point[-shape[1] :]
@@ -108,9 +108,9 @@ class CharacterFit:
         logits = logits - logits.max(axis=1, keepdims=True)
         likely = np.exp(logits)
         total = likely.sum(axis=1, keepdims=True)
-        each = np.log(total[:, 0]) - logits[self._own]
+        each = np.log(total[:, 0]) - np.einsum("nc,nc->n", self._targets, logits)
         likely /= total
-        likely[self._own] -= 1
+        likely -= self._targets
         if self._counts is not None:
             each, likely = each * self._counts[:, 0], likely * self._counts
         return float(each.sum(dtype=np.float64)), likely

@@ -92,7 +92,9 @@ def learn(
     augment = dict(augment or {})
     if train.weights is not None:
         augment["weights"] = (train.weights / train.weights.mean()).astype(np.float32)
-    batches = Epochs(inputs, train.encoded, labels.encode(train.truth), config, loss, augment, group, device)
+    batches = Epochs(
+        inputs, train.encoded, train.targets(labels, config.teacher_weight), config, loss, augment, group, device
+    )
     group.require_same("training rows, settings and first weights", lambda: _start_digest(batches, model))
     steps = len(batches.order(0))
     fit, epochs = planned_fit(

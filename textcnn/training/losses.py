@@ -57,7 +57,7 @@ class BranchLoss(nn.Module):
 
         Args:
             branches: logits ``(B, C)`` of each branch.
-            targets: ``(B,)`` ids, or ``(B, C)`` of 0 and 1.
+            targets: ``(B,)`` ids, or ``(B, C)``: a distribution over the labels, multi-label 0 to 1 for each.
             weights: ``(B,)``, how much each row counts; none: 1.
             divisor: divisor of the sum; for a part of a batch, the :meth:`divisor` of the whole; none: of these rows.
         """
@@ -69,8 +69,13 @@ class BranchLoss(nn.Module):
         return loss
 
     def divisor(self, targets: Tensor) -> float | Tensor:
-        """Return the divisor of the mean: the sum of class weights, as in torch; multi-label, the number of rows."""
-        return len(targets) if self.multi_label or self.weight is None else self.weight[targets].sum()
+        """Return the divisor of the mean: the sum of class weights, as in torch; multi-label, the number of rows.
+
+        A row with a distribution has the weights of its labels in proportion.
+        """
+        if self.multi_label or self.weight is None:
+            return len(targets)
+        return (self.weight[targets] if targets.ndim == 1 else targets @ self.weight).sum()
 
     def _of_rows(self, logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
         """Return the loss of every row, ``(B,)``."""
@@ -79,7 +84,8 @@ class BranchLoss(nn.Module):
         if not self.focal_gamma:
             return F.cross_entropy(logits, targets, weight=self.weight, label_smoothing=smoothing, reduction="none")
         num_labels = logits.shape[1]
-        soft = F.one_hot(targets, num_labels) * (1 - smoothing) + smoothing / num_labels
+        shares = F.one_hot(targets, num_labels) if targets.ndim == 1 else targets
+        soft = shares * (1 - smoothing) + smoothing / num_labels
         soft = soft if self.weight is None else soft * self.weight
         return (soft * self._focal(logits.log_softmax(1))).sum(1)
 

@@ -9,12 +9,14 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from textcnn.config import TEACHER_WEIGHT
 from textcnn.evaluation.branch_weights import fit_weights
 from textcnn.evaluation.calibration import DEFAULT_THRESHOLD, Floats, fit_thresholds, probabilities
 from textcnn.evaluation.metrics import calibration_error, log_loss, score
 from textcnn.evaluation.promises import HeldOutAnswers
 from textcnn.evaluation.strangers import in_two, statistics
 from textcnn.labels import Labels
+from textcnn.reading.soft_labels import SoftLabels
 from textcnn.training.core_trainer import BY_TORCH, Road
 from textcnn.training.loop import Fit
 
@@ -27,11 +29,18 @@ LEAST_GAIN = 0.002  # share of the log loss by which the branch of characters mu
 
 @dataclass(frozen=True)
 class Part(Generic[Encoded]):
-    """Rows of one split: encoded inputs, true labels, and optional weights in the loss."""
+    """Rows of one split: encoded inputs, true labels, and optional weights in the loss and distributions of labels."""
 
     encoded: Encoded
     truth: Sequence[tuple[str, ...]]
     weights: npt.NDArray[np.float64] | None = None
+    soft: SoftLabels | None = None
+
+    def targets(self, labels: Labels, teacher_weight: float | None) -> npt.NDArray[np.int64] | npt.NDArray[np.float32]:
+        """Return what the rows are trained towards: label ids ``(N,)``, or ``(N, C)`` shares of the labels."""
+        if self.soft is None:
+            return labels.encode(self.truth)
+        return self.soft.targets(self.truth, labels, TEACHER_WEIGHT if teacher_weight is None else teacher_weight)
 
 
 @dataclass(frozen=True)

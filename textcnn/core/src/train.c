@@ -130,6 +130,20 @@ static int are_below(const int32_t *numbers, int64_t count, int64_t bound) {
     return 1;
 }
 
+/* Shares of labels between 0 and 1, which sum to 1 unless a text may have any number of labels. */
+static int are_shares(const tc_network *network, const tc_corpus *corpus) {
+    for (int64_t row = 0; row < corpus->num_texts; row++) {
+        const float *shares = corpus->shares + row * network->num_labels;
+        double sum = 0.0;
+        for (int64_t c = 0; c < network->num_labels; c++) {
+            if (!(shares[c] >= 0.0f && shares[c] <= 1.0f)) return 0;
+            sum += shares[c];
+        }
+        if (!network->is_multi_label && !(sum > 0.999 && sum < 1.001)) return 0;
+    }
+    return 1;
+}
+
 int tc_corpus_check(const tc_network *network, const tc_corpus *corpus) {
     int ok = corpus->num_texts >= 0 && tc_is_between(corpus->num_ids, network->num_types, INT32_MAX)
              && corpus->num_features == network->num_features && corpus->ids != NULL && corpus->offsets != NULL
@@ -142,6 +156,7 @@ int tc_corpus_check(const tc_network *network, const tc_corpus *corpus) {
         ok = corpus->wide_offsets != NULL && are_offsets(corpus->wide_offsets, corpus->num_texts)
              && are_below(corpus->wide_rows, corpus->wide_offsets[corpus->num_texts], network->num_features);
     if (ok && corpus->targets != NULL) ok = are_below(corpus->targets, corpus->num_texts, network->num_labels);
+    if (ok && corpus->shares != NULL) ok = are_shares(network, corpus);
     return ok ? TC_OK : TC_BAD_ARGUMENT;
 }
 
@@ -151,7 +166,7 @@ static int prepare(
     if (count < 1 || count > INT32_MAX) return TC_BAD_ARGUMENT;
     for (int64_t b = 0; b < count; b++)
         if (rows[b] < 0 || rows[b] >= corpus->num_texts) return TC_BAD_ARGUMENT;
-    if (is_training && (trainer->network.is_multi_label ? corpus->presence == NULL : corpus->targets == NULL))
+    if (is_training && corpus->shares == NULL && (trainer->network.is_multi_label || corpus->targets == NULL))
         return TC_BAD_ARGUMENT;
     if (trainer->objective.word_dropout != NULL && trainer->objective.unknown_id >= corpus->num_ids) return TC_BAD_ARGUMENT;
     if (corpus->num_ids > trainer->num_marks) {

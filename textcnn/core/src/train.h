@@ -26,7 +26,7 @@ typedef struct {
     const int32_t *wide_rows;
     const float *wide_values;
     const int32_t *targets; /* (num_texts), or NULL */
-    const float *presence;  /* (num_texts, C) of 0 and 1, multi-label, or NULL */
+    const float *shares;    /* (num_texts, C): in place of targets a distribution, multi-label 0 to 1 each; or NULL */
     const float *weights;   /* (num_texts), how much a text counts, or NULL */
 } tc_corpus;
 

@@ -20,8 +20,9 @@ static tc_loss loss_of_text(const tc_pass *pass, int64_t row) {
     double weight = corpus->weights ? corpus->weights[row] : 1.0;
     return (tc_loss){
         .num_labels = labels,
+        .is_multi_label = pass->trainer->network.is_multi_label,
         .target = corpus->targets ? corpus->targets[row] : 0,
-        .presence = corpus->presence ? corpus->presence + row * labels : NULL,
+        .shares = corpus->shares ? corpus->shares + row * labels : NULL,
         .weights = objective->class_weights,
         .smoothing = objective->smoothing,
         .gamma = objective->focal_gamma,

@@ -9,9 +9,10 @@
 
 typedef struct {
     int64_t num_labels;
-    int32_t target;        /* of a single-label text */
-    const float *presence; /* (C) of a multi-label text, or NULL */
-    const float *weights;  /* (C) of the labels, or NULL */
+    int32_t is_multi_label;
+    int32_t target;       /* of a single-label text without shares */
+    const float *shares;  /* (C), or NULL */
+    const float *weights; /* (C) of the labels, or NULL */
     float smoothing, gamma;
     double scale; /* weight of the text over the divisor of the batch */
 } tc_loss;
@@ -36,7 +37,7 @@ static double tc_log_sigmoid(double x) {
 static double tc_binary_loss(const tc_loss *loss, float *z) {
     double total = 0.0, scale = loss->scale / (double)loss->num_labels;
     for (int64_t c = 0; c < loss->num_labels; c++) {
-        double soft = loss->presence[c] * (1.0 - loss->smoothing) + loss->smoothing / 2.0;
+        double soft = loss->shares[c] * (1.0 - loss->smoothing) + loss->smoothing / 2.0;
         double present = loss->weights ? soft * loss->weights[c] : soft, absent = 1.0 - soft;
         double yes = tc_log_sigmoid(z[c]), no = tc_log_sigmoid(-(double)z[c]);
         double p = tc_exp(yes), yes_slope = -1.0, no_slope = -1.0;
@@ -48,21 +49,30 @@ static double tc_binary_loss(const tc_loss *loss, float *z) {
     return total * scale;
 }
 
-/* Cross-entropy to the smoothed label: z (C padded) becomes the gradient. The padding is filled and is to be ignored. */
-static double tc_softmax_loss(const tc_loss *loss, float *z) {
-    int64_t labels = loss->num_labels, padded = (labels + TC_VECTOR - 1) / TC_VECTOR * TC_VECTOR;
-    float largest = z[0], label_logit = z[loss->target];
-    double sum = 0.0, soft = loss->smoothing / (double)labels, all = 0.0, dot = 0.0;
+/* Powers of e of logits z (C padded) less the largest, in their place; the logarithm of the sum of those of z itself. The
+ * padding is filled and is to be ignored. */
+static double tc_exp_logits(float *z, int64_t labels, double *sum) {
+    int64_t padded = (labels + TC_VECTOR - 1) / TC_VECTOR * TC_VECTOR;
+    float largest = z[0];
     for (int64_t c = 1; c < labels; c++) largest = z[c] > largest ? z[c] : largest;
+    for (int64_t c = labels; c < padded; c++) z[c] = largest;
+    tc_exp_row(z, largest, padded);
+    *sum = 0.0;
+    for (int64_t c = 0; c < labels; c++) *sum += z[c];
+    return tc_log(*sum) + largest;
+}
+
+/* Cross-entropy to the smoothed label: z becomes the gradient. */
+static double tc_softmax_loss(const tc_loss *loss, float *z) {
+    int64_t labels = loss->num_labels;
+    float label_logit = z[loss->target];
+    double sum, soft = loss->smoothing / (double)labels, all = 0.0, dot = 0.0;
     for (int64_t c = 0; c < labels; c++) {
         double weight = loss->weights ? loss->weights[c] : 1.0;
         all += soft * weight;
         dot += soft * weight * z[c];
     }
-    for (int64_t c = labels; c < padded; c++) z[c] = largest;
-    tc_exp_row(z, largest, padded);
-    for (int64_t c = 0; c < labels; c++) sum += z[c];
-    double log_sum = tc_log(sum) + largest, hard = 1.0 - loss->smoothing;
+    double log_sum = tc_exp_logits(z, labels, &sum), hard = 1.0 - loss->smoothing;
     hard *= loss->weights ? loss->weights[loss->target] : 1.0;
     all += hard;
     dot += hard * label_logit;
@@ -70,6 +80,27 @@ static double tc_softmax_loss(const tc_loss *loss, float *z) {
         double q = soft * (loss->weights ? loss->weights[c] : 1.0) + (c == loss->target ? hard : 0.0);
         z[c] = (float)((all * z[c] / sum - q) * loss->scale);
     }
+    return (all * log_sum - dot) * loss->scale;
+}
+
+/* What each label weighs in the smoothed target of a single-label text. */
+static double tc_target_of(const tc_loss *loss, int64_t c) {
+    double share = loss->shares ? loss->shares[c] : c == loss->target ? 1.0 : 0.0;
+    double q = loss->smoothing / (double)loss->num_labels + share * (1.0 - loss->smoothing);
+    return loss->weights ? q * loss->weights[c] : q;
+}
+
+/* Cross-entropy to a smoothed distribution. */
+static double tc_distribution_loss(const tc_loss *loss, float *z) {
+    int64_t labels = loss->num_labels;
+    double sum, all = 0.0, dot = 0.0;
+    for (int64_t c = 0; c < labels; c++) {
+        double q = tc_target_of(loss, c);
+        all += q;
+        dot += q * z[c];
+    }
+    double log_sum = tc_exp_logits(z, labels, &sum);
+    for (int64_t c = 0; c < labels; c++) z[c] = (float)((all * z[c] / sum - tc_target_of(loss, c)) * loss->scale);
     return (all * log_sum - dot) * loss->scale;
 }
 
@@ -81,9 +112,7 @@ static double tc_focal_softmax_loss(const tc_loss *loss, float *z) {
     double log_sum = tc_log(sum) + largest;
     for (int pass = 0; pass < 2; pass++) {
         for (int64_t c = 0; c < labels; c++) {
-            double q = loss->smoothing / (double)labels + (c == loss->target ? 1.0 - loss->smoothing : 0.0), slope;
-            if (loss->weights) q *= loss->weights[c];
-            double log_p = z[c] - log_sum, value = tc_focal(log_p, loss->gamma, &slope);
+            double q = tc_target_of(loss, c), slope, log_p = z[c] - log_sum, value = tc_focal(log_p, loss->gamma, &slope);
             if (pass == 0) {
                 total += q * value;
                 slopes += q * slope;
@@ -97,8 +126,9 @@ static double tc_focal_softmax_loss(const tc_loss *loss, float *z) {
 
 /* The loss of logits z, which become its gradient; z has room for whole vectors. */
 static double tc_loss_of(const tc_loss *loss, float *z) {
-    if (loss->presence != NULL) return tc_binary_loss(loss, z);
-    return loss->gamma > 0.0f ? tc_focal_softmax_loss(loss, z) : tc_softmax_loss(loss, z);
+    if (loss->is_multi_label) return tc_binary_loss(loss, z);
+    if (loss->gamma > 0.0f) return tc_focal_softmax_loss(loss, z);
+    return loss->shares != NULL ? tc_distribution_loss(loss, z) : tc_softmax_loss(loss, z);
 }
 
 #endif

@@ -42,7 +42,12 @@ static double divisor_of(const tc_trainer *trainer, const tc_corpus *corpus) {
     const float *weights = trainer->objective.class_weights;
     if (weights == NULL || trainer->network.is_multi_label) return (double)trainer->batch.num_texts;
     double sum = 0.0;
-    for (int64_t b = 0; b < trainer->batch.num_texts; b++) sum += weights[corpus->targets[trainer->batch.rows[b]]];
+    for (int64_t b = 0; b < trainer->batch.num_texts; b++) {
+        int64_t row = trainer->batch.rows[b], labels = trainer->network.num_labels;
+        if (corpus->shares == NULL) sum += weights[corpus->targets[row]];
+        else
+            for (int64_t c = 0; c < labels; c++) sum += (double)corpus->shares[row * labels + c] * weights[c];
+    }
     return sum;
 }
 
