@@ -180,9 +180,7 @@ class ModelConfig:
         is_not_negative,
         "0 or more",
     )
-    character_scale: float | None = option(
-        None, "weight of the branch of characters; none: held-out rows decide", is_not_negative, "0 or more"
-    )
+    character_scale: float | None = option(None, "weight of characters; none: fitted", is_not_negative, "0 or more")
     vectors: str | None = option(
         None, "pretrained word vectors: a file or hf://owner/name/file (GloVe, word2vec, .vec, npz, ...), or encoder"
     )
