@@ -31,12 +31,17 @@ FEWEST_OUTLIERS = 10
 PRIOR_STRENGTH = 30.0  # of the weights above against those that outliers ask for
 
 
+def in_two(parts: Sequence[npt.NDArray[np.floating]]) -> list[npt.NDArray[np.floating]]:
+    """Return the calibrated logits of the network, with those of a branch of characters, and of the n-gram branch."""
+    return list(parts) if len(parts) < 3 else [parts[0] + parts[2], parts[1]]
+
+
 def statistics(branches: Sequence[npt.NDArray[np.floating]], counts: npt.NDArray[np.int64]) -> Statistics:
     """Compute the statistics ``(N, S)`` of N texts, in the order of :data:`WEIGHTS`.
 
     Args:
-        branches: the calibrated logits ``(N, C)`` of each branch, whose sum is the logit of the probabilities; -inf in
-            the first: the model does not know the label.
+        branches: the calibrated logits ``(N, C)`` of :func:`in_two`, whose sum is the logit of the probabilities; -inf
+            in the first: the model does not know the label.
         counts: ``(N, 3)``, the numbers of words, of words in the vocabulary, and of different n-grams seen in training.
     """
     network = branches[0].astype(np.float64)

@@ -36,7 +36,7 @@ def count_ngrams(inputs: TextPipeline, tokens: Ragged, *, are_those: bool = Fals
     Args:
         inputs: the pipeline.
         tokens: the texts.
-        are_those: whether the pipeline's n-gram features were collected from these texts, so that counts follow from
+        are_those: whether the pipeline's n-gram features were collected from these texts. Then the counts follow from
             the inverse document frequencies.
     """
     if are_those and inputs.wide is not None:

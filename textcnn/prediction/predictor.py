@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from textcnn.errors import ArtifactError, ConfigError
 from textcnn.evaluation.promises import HeldOutAnswers
+from textcnn.evaluation.strangers import in_two
 from textcnn.folder.config_json import read_config
 from textcnn.folder.model_folder import HELD_OUT
 from textcnn.folder.training_rows import read_held_out
@@ -292,13 +293,13 @@ class Predictor(Answering):
         return self.artifact.logits_function()(encoded)
 
     def branches(self, encoded: Any) -> list[npt.NDArray[np.floating]]:
-        """Return the calibrated logits ``(N, C)`` of each branch; their sum is the logit over the temperature."""
+        """Return the calibrated logits ``(N, C)`` of the network, with characters, and of the n-gram branch."""
         if self._lookup is not None:
             return self._lookup.branches(encoded)
         artifact = self.artifact
         found = artifact.branches_function()(encoded)
         weights = artifact.branch_weights.values()
-        return [weight * branch for weight, branch in zip(weights, found, strict=True)]
+        return in_two([weight * branch for weight, branch in zip(weights, found, strict=True)])
 
     def certify(self, encoded: Any, thresholds: Sequence[float]) -> tuple[npt.NDArray[np.floating], Booleans | None]:
         """Return the logits ``(N, C)`` and, with int8, which rows ``(N,)`` provably have float32's labels."""

@@ -153,7 +153,10 @@ class LookupModel(Answering):
         return self._closing.doubles(self._answer(encoded).logits)
 
     def branches(self, encoded: EncodedTexts) -> list[npt.NDArray[np.floating]]:
-        """Return the calibrated logits ``(N, C)`` of each branch; their sum is the logit over the temperature."""
+        """Return the calibrated logits ``(N, C)`` of the n-gram branch, after those of all else.
+
+        Their sum is the logit over the temperature.
+        """
         kind = np.int64 if self.precision == "int8" else np.float64
         shape, has_ngrams = (len(encoded), self._model.num_labels), self._model.table is not None
         ngrams = np.zeros(shape, np.int64) if has_ngrams else None
