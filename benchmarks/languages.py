@@ -75,12 +75,10 @@ def write_languages(catalogs: Path, folder: Path) -> None:
         language = path.parent.parent.name
         if "@" in language or language.startswith("en"):
             continue
-        with path.open("rb") as file:
-            messages = getattr(gettext.GNUTranslations(file), "_catalog")  # noqa: B009
-        for message, translated in messages.items():
+        for message, translated in _messages(path).items():
             name = message[0] if isinstance(message, tuple) else message
             text = _MARKUP.sub(" ", translated.replace("_", "").replace("&", "")).strip()
-            if translated == name or len(text.encode()) < LEAST_BYTES:
+            if not name or translated == name or len(text.encode()) < LEAST_BYTES:
                 continue
             part = "train" if zlib.crc32(name.encode()) % TEST_SHARE else "test"
             if text not in found[language][part]:
@@ -101,6 +99,16 @@ def write_languages(catalogs: Path, folder: Path) -> None:
         raise DataError(
             f"expected catalogs with {LEAST_SENTENCES:,} sentences of a language, found none", path=catalogs
         )
+
+
+def _messages(path: Path) -> dict[Any, str]:
+    """The translations of a catalog by message; none if its encoding is not the one that it names."""
+    try:
+        with path.open("rb") as file:
+            found: dict[Any, str] = getattr(gettext.GNUTranslations(file), "_catalog")  # noqa: B009
+    except (UnicodeDecodeError, OSError):
+        return {}
+    return found
 
 
 def read_languages(folder: Path) -> tuple[list[str], list[str]]:
