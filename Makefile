@@ -89,6 +89,11 @@ bench-classify: setup
 bench-filter: setup
 	$(BIN)/python -m benchmarks.filter $(if $(ONLY),--only $(ONLY)) --output $(RESULTS)/filter.json --table $(RESULTS)/filter.md
 
+# Language identification beside fastText, on the translated messages of programs that this machine has.
+CATALOGS = /usr/share/locale
+languages: setup
+	$(BIN)/python -m benchmarks.languages build/languages --catalogs $(CATALOGS) --output $(RESULTS)/languages.json --table $(RESULTS)/languages.md
+
 bench-step: setup
 	$(BIN)/python -m benchmarks.step --output docs/benchmarks/step.json --table docs/benchmarks/step.md
 	$(BIN)/python -m benchmarks.step $$TEXTCNN_DATA/imdb/train.csv.gz \
