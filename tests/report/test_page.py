@@ -122,6 +122,19 @@ def test_phrases_are_there_when_given(report, source):
     assert "script" not in {tag for tag, _ in page.elements}
 
 
+def test_what_came_of_a_teacher_is_there(report):
+    held_out = {"rows": 24, "teacher": 0.9, "pupil": 0.95, "without": 0.7}
+    row = {"text": "<b>odd</b>", "pupil": ["pos", 0.9], "teacher": ["neg", 0.8], "reasons": ["a < b", "film"]}
+    facts = {"name": "judge", "labelled": 24, "unlabelled": 300, "metric": "accuracy", "held_out": held_out}
+    facts |= {"used": True, "weight": 0.3, "agreement": 0.925, "differences": [row]}
+    page = render(dataclasses.replace(report, training={**report.training, "teacher": facts}))
+    for part in ("judge answered for 300 texts", "its answer counts 0.3", "92.5", "&lt;b&gt;odd", "a &lt; b, film", "95.0"):
+        assert part in page, part
+    facts |= {"used": False, "weight": None, "held_out": None, "differences": []}
+    page = render(dataclasses.replace(report, training={**report.training, "teacher": facts}))
+    assert "It was left out" in page
+
+
 def test_a_long_text_is_cut_and_says_so(report):
     first = dataclasses.replace(report.measured.mistakes[0], text="word " * 2000)
     measured = dataclasses.replace(report.measured, mistakes=[first])
