@@ -65,7 +65,7 @@ def test_our_model_is_measured_and_shown(catalogs, tmp_path):
 
 
 def test_a_folder_without_enough_sentences_is_refused(tmp_path):
-    with pytest.raises(DataError, match="expected 500 sentences of a language, found fewer"):
+    with pytest.raises(DataError, match="expected catalogs with 500 sentences of a language, found none"):
         languages.write_languages(tmp_path, tmp_path / "out")
     with pytest.raises(DataError, match=r"expected files LANGUAGE\.txt, found none"):
         languages.read_languages(tmp_path)
