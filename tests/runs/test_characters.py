@@ -94,6 +94,11 @@ def test_every_runtime_adds_the_branch(tmp_path, stems, runtime, precision):
     expected = np.exp(log_softmax(logits.astype(np.float64) / saved["temperature"], axis=1))
     predictor = textcnn.load(folder, runtime=runtime, **({"precision": precision} if runtime == "look-up" else {}))
     np.testing.assert_allclose(predictor.predict_proba(texts), expected, atol=1e-5 if precision == "float32" else 0.02)
+    near = 1e-3 if precision == "float32" else 0.2
+    parts = predictor.branches(predictor.text_inputs().encode(texts))  # characters count with the network
+    wanted = network + saved["character_scale"] * characters, saved["wide_scale"] * ngrams
+    for part, logits in zip(parts, wanted, strict=True):
+        np.testing.assert_allclose(part, logits / saved["temperature"], atol=near)
 
 
 def test_dev_rows_decide_too():
