@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 CORE = $(VENV)/.core
-EXTRAS = demo,image,plot,report,serve,tune,hub,tensorboard,explain,export,ray,spark,docs,dev
+EXTRAS = demo,image,plot,report,serve,tune,hub,tensorboard,teacher,explain,export,ray,spark,polars,duckdb,docs,dev
 
 .PHONY: setup core wasm demo test test-fast test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel panel-peers with-glove accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz fuzz-core vulnerabilities other-pythons lean build wheels clean bench-train bench-classify bench-filter languages core-check words bench-strangers bench-teacher
 
