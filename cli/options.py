@@ -138,7 +138,9 @@ def _options_of_file(context: typer.Context, file: Path | None) -> Path | None:
     own = {option.removeprefix("--"): param.name or "" for param in context.command.params for option in param.opts}
     if unknown := sorted(said.keys() - own.keys()):
         raise ConfigError(f"{file}: `{context.command.name}` has no option for {', '.join(unknown)}; leave it out")
-    context.default_map = {own[name]: value for name, value in said.items()}
+    several = {param.name for param in context.command.params if getattr(param, "multiple", False)}
+    lists = {name: [value] for name, value in said.items() if own[name] in several and isinstance(value, str)}
+    context.default_map = {own[name]: value for name, value in {**said, **lists}.items()}
     return file
 
 

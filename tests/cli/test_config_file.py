@@ -153,7 +153,7 @@ SAMPLES = {
     "output": "out",
     "folds": 3,
     "teacher": "encoder",
-    "unlabelled": ["u.csv"],
+    "unlabelled": "u.csv",
     "from": "old",
     "evidence": True,
     "report": "page",
