@@ -128,7 +128,14 @@ def test_what_came_of_a_teacher_is_there(report):
     facts = {"name": "judge", "labelled": 24, "unlabelled": 300, "metric": "accuracy", "held_out": held_out}
     facts |= {"used": True, "weight": 0.3, "agreement": 0.925, "differences": [row]}
     page = render(dataclasses.replace(report, training={**report.training, "teacher": facts}))
-    for part in ("judge answered for 300 texts", "its answer counts 0.3", "92.5", "&lt;b&gt;odd", "a &lt; b, film", "95.0"):
+    for part in (
+        "judge answered for 300 texts",
+        "its answer counts 0.3",
+        "92.5",
+        "&lt;b&gt;odd",
+        "a &lt; b, film",
+        "95.0",
+    ):
         assert part in page, part
     facts |= {"used": False, "weight": None, "held_out": None, "differences": []}
     page = render(dataclasses.replace(report, training={**report.training, "teacher": facts}))
