@@ -109,7 +109,7 @@ def test_tables_are_made_from_the_json_beside_them():
     makers = {  # otherwise the module of benchmarks/ that is named as the benchmark
         **{name: f"tools.robustness.{module}" for name, module in robustness.items()},
         **{name: f"benchmarks.{name}_table" for name in ("peers", "soak", "scale")},
-        **dict.fromkeys(("train", "classify"), "benchmarks.train_result"),
+        **dict.fromkeys(("train", "classify", "filter"), "benchmarks.train_result"),
         **{"speed": "textcnn.benchmark.tables", "accuracy": "textcnn.benchmark.pareto"},
         **{"fuzz-core": "tools.fuzz_core", "wheels": "tools.wheels"},
     }
