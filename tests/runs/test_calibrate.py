@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 from commands import invoke
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.special import log_softmax
@@ -88,6 +88,9 @@ class Counting(Silent):
     strength=st.sampled_from([0.0, 10.0]),
     multi_label=st.booleans(),
 )
+@example(seed=6, number=30, size=0.3, strength=0.0, multi_label=True)  # one weight is pulled over its bound
+@example(seed=13, number=60, size=0.3, strength=10.0, multi_label=False)  # and here over the upper one
+@example(seed=22, number=60, size=4.0, strength=10.0, multi_label=False)  # a weight of 0.001 is not 0
 def test_the_weights_are_those_of_scipy(seed, number, size, strength, multi_label):
     random = np.random.default_rng(seed)
     targets = random.integers(3, size=number)

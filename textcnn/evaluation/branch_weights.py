@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.float64]
 Logits = npt.NDArray[np.floating]
 
 COLDEST, HOTTEST = 0.05, 20.0  # bounds of the temperature, the inverse of the first weight
-NEAR, TOLERANCE, MOST_STEPS = 1e-3, 1e-5, 60
+NEAR, TOLERANCE, MOST_STEPS = 1e-7, 1e-5, 60
 FLAT = 1e-12  # curvature that is added, as a share of the slope: where there is none, a step leads to the bound
 FARTHEST = 2_000.0  # a logit this far below the largest has no share at any temperature: exp(-2000 / 20) is 1e-44
 BLOCK = 2**17  # numbers handled at once
@@ -61,10 +61,13 @@ def fit_weights(
         free, before = ~(is_least | is_most), weights
         weights = np.where(is_least, low, np.where(is_most, high, weights))
         loss, slope, curvature = here = here if np.array_equal(weights, before) else loss_at(weights)
+        step = _newton_step(slope, curvature, free)
+        # Where the others pull a weight next to its bound outwards, it stays for now, so that they can move.
+        while (blocked := ((weights <= low + NEAR) & (step < 0)) | ((weights >= high - NEAR) & (step > 0))).any():
+            free &= ~blocked
+            step = _newton_step(slope, curvature, free)
         if not free.any():
             break
-        step, flat = np.zeros(len(weights)), FLAT * np.abs(slope).max() * np.eye(int(free.sum()))
-        step[free] = -np.linalg.lstsq(curvature[np.ix_(free, free)] + flat, slope[free], rcond=None)[0]
         room = np.where(step > 0, high - weights, weights - low) / np.maximum(np.abs(step), 1e-300)
         step *= min(1.0, float(room[free].min()))  # up to the first bound, in the same direction
         before = weights
@@ -72,6 +75,13 @@ def fit_weights(
         if loss - here[0] <= TOLERANCE**2 * loss or np.abs(weights - before).max() < TOLERANCE * weights.max():
             break
     return [float(weight) for weight in weights]
+
+
+def _newton_step(slope: Floats, curvature: Floats, free: npt.NDArray[np.bool_]) -> Floats:
+    """Return the step to the minimum of the quadratic model over the free weights; the others stay."""
+    step, flat = np.zeros(len(slope)), FLAT * np.abs(slope).max() * np.eye(int(free.sum()))
+    step[free] = -np.linalg.lstsq(curvature[np.ix_(free, free)] + flat, slope[free], rcond=None)[0]
+    return step
 
 
 Point = tuple[float, Floats, Floats]  # loss, its slope (K,) and its curvature (K, K)
