@@ -106,6 +106,7 @@ def test_options_reach_the_config(train, csv, tmp_path):
         "keep_vectors": 0,
         "embedding_channels": "fine-tuned",
         "ngrams_per_token": 1024,
+        "character_scale": None,
     }
     assert (config["text"]["tokenizer"], config["text"]["max_length"], config["text"]["lowercase"]) == (
         "char",
@@ -148,7 +149,7 @@ def test_a_file_of_settings_can_say_how_the_data_is_read(train, tmp_path):
     assert found.exit_code == 0, found.output
     assert textcnn.load(tmp_path / "model").classes_ == ["gut", "laut", "schlecht"]
     data = config_of(tmp_path / "model")["data"]
-    for name in ("quotes", "escape", "allow_rare_labels"):
+    for name in ("quotes", "escape", "allow_rare_labels", "soft_column"):
         data.pop(name)
     assert data == {
         "text_column": ["satz"],

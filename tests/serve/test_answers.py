@@ -128,7 +128,7 @@ def test_metrics_count_texts_and_requests(server):
         ({"texts": ["a"], "topk": 1}, 422, "invalid_request", "topk: Extra inputs"),
         ({"texts": ["a"], "top_k": 0}, 422, "invalid_request", "top_k: .*greater than or equal to 1"),
         ({"texts": ["a"], "model": "x"}, 404, "no_such_model", "one of the models single, multi, got 'x'"),
-        ({"texts": ["a"], "threshold": 0.5}, 422, "not_for_this_model", "threshold .* is for multi-label models"),
+        ({"texts": ["a"], "threshold": 0.5}, 409, "not_for_this_model", "threshold .* is for multi-label models"),
         ({"texts": ["a"] * 301}, 422, "too_many_texts", "at most 300 texts, got 301"),
         ({"texts": ["a", "b" * 1001]}, 422, "text_too_long", r"at most 1,000 characters, got 1,001 in texts\.1"),
         ({"texts": ["a" * 200_000]}, 413, "body_too_large", "at most 200,000 bytes"),

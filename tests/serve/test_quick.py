@@ -67,7 +67,7 @@ def ask(app, parts, kind=b"application/json", method="POST", path="/classify"):
         ([b"{}"], 422),
         ([json.dumps({"texts": ["a"] * 4}).encode()], 422),
         ([json.dumps({"texts": ["a"], "model": "x"}).encode()], 404),
-        ([json.dumps({"texts": ["a"], "threshold": 0.5}).encode()], 422),
+        ([json.dumps({"texts": ["a"], "threshold": 0.5}).encode()], 409),
     ],
 )
 def test_both_ways_answer_the_same(service, parts, status):

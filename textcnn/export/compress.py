@@ -255,7 +255,7 @@ def folder_bytes(artifact: Artifact) -> int:
 def _candidates(artifact: Artifact, most: int) -> Iterator[Smaller]:
     """Yield compressed models of decreasing size."""
     every = tuple(range(_num_filters(artifact)))
-    plain = replace(artifact, folds=None, evidence=None)  # prediction does not need them
+    plain = replace(artifact, folds=None, evidence=None, ngrams=None)  # prediction does not need them
     nothing = np.zeros(0)
     yield Smaller(plain, (), every, nothing)
     yield Smaller(with_storage(plain, "float16"), ("weights in float16",), every, nothing)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from textcnn.prediction.predictor import Predictor
 
 MOST_WORDS, MOST_PAIRS = 10_000, 15_000  # 300 kB
+MOST_TOKENS = 1_000_000
 COMPARED = ("largest", "network", "n-grams", "length", "known words", "known n-grams")  # of the statistics of a text
 
 
@@ -43,6 +44,7 @@ def count_ngrams(inputs: TextPipeline, tokens: Ragged, *, are_those: bool = Fals
         keys, idf = inputs.wide.keys, inputs.wide.idf.astype(np.float64)
         rows_with = np.rint((1 + len(tokens)) / np.exp(idf - 1) - 1).astype(np.int64)
     else:
+        tokens = _some_texts(tokens)
         keys, rows_with = core.twin("features").count_ngrams(tokens.ids, tokens.offsets, len(inputs.tokenizer))
     unknown = inputs.tokenizer.unknown_id
     if unknown is not None:
@@ -56,6 +58,12 @@ def count_ngrams(inputs: TextPipeline, tokens: Ragged, *, are_those: bool = Fals
         bound = max(bound, int(rows_with[part[order[most:]]].max(initial=0)))
     kept = np.sort(np.concatenate(parts))
     return NgramCounts(keys[kept], rows_with[kept].astype(np.int32), np.array([len(tokens), bound], np.int64))
+
+
+def _some_texts(tokens: Ragged) -> Ragged:
+    """Return at most about :data:`MOST_TOKENS` of texts, evenly spaced, so that counting needs bounded memory."""
+    step = -(-len(tokens.ids) // MOST_TOKENS)
+    return tokens if step < 2 else tokens.take(np.arange(0, len(tokens), step))
 
 
 def names_of(inputs: TextPipeline, keys: npt.NDArray[np.int64]) -> list[str]:

@@ -30,7 +30,7 @@ from textcnn.serve.service import JSON, QuickPath, Service
 PAGE = Path(__file__).parent / "page"
 # Error statuses that the middleware may return on any path, in addition to 401.
 _ANYWHERE = (413, 500, 504)
-_OF_CLASSIFY = (400, 404, 408, 415, 422, 429, 501, 503)
+_OF_CLASSIFY = (400, 404, 408, 409, 415, 422, 429, 501, 503)
 
 
 def build_app(service: Service, token: str | None = None, origins: Sequence[str] = ()) -> Guard:

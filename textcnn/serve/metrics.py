@@ -9,7 +9,7 @@ from itertools import product
 
 PATHS = ("/classify", "/labels", "/health", "/ready", "/metrics", "/", "other")
 CLIENT_GONE = 499  # not an HTTP status: the client disconnected before the response
-STATUSES = (200, 206, 304, 307, 400, 401, 404, 405, 408, 413, 415, 416, 422, 429, 431, 499, 500, 501, 503, 504)
+STATUSES = (200, 206, 304, 307, 400, 401, 404, 405, 408, 409, 413, 415, 416, 422, 429, 431, 499, 500, 501, 503, 504)
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 

@@ -77,7 +77,7 @@ class Service:
             model.check(question)
             rows = await self.batcher.rows(model, texts, question) if texts else []
         except ConfigError as err:
-            raise Refusal(422, "not_for_this_model", str(err)) from None
+            raise Refusal(409, "not_for_this_model", str(err)) from None
         except MissingExtraError:
             raise Refusal(501, "not_installed", "this server cannot explain models of several layers") from None
         self.metrics.add("textcnn_texts_total", len(texts), model=model.name)

@@ -80,9 +80,9 @@ ANSWERS = (
     Guard(
         7,
         "textcnn/prediction/answers.py",
-        "answers_of",
-        '{"empty": answers.empty.tolist(), "cut": answers.cut.tolist()}',
-        '{"cut": answers.cut.tolist()}',
+        "_flags",
+        '{"empty": answers.empty, "cut": answers.cut}',
+        '{"cut": answers.cut}',
         "tests/prediction/test_answers.py::test_flags_and_counts",
     ),
     Guard(

@@ -104,9 +104,9 @@ SURROUNDINGS = (
     Guard(
         29,
         "textcnn/training/result.py",
-        "fit_calibration",
-        "temperature, scale = 1 / main, wide / main",
-        "temperature = 1.0",
+        "_fitted",
+        "temperature=1 / main, scale=scale",
+        "temperature=1.0, scale=scale",
         "tests/runs/test_calibrate.py::test_probabilities_are_truer_on_further_rows",
     ),
     Guard(
