@@ -126,6 +126,7 @@ def test_metrics_count_texts_and_requests(server):
         ({"texts": "one"}, 422, "invalid_request", "texts: Input should be a valid"),
         ({"texts": ["a", 1]}, 422, "invalid_request", r"texts\.1: Input should be a valid string"),
         ({"texts": ["a"], "topk": 1}, 422, "invalid_request", "topk: Extra inputs"),
+        ({"texts": ["a"], "top_k": 1.5}, 422, "invalid_request", "top_k: .*valid integer"),
         ({"texts": ["a"], "top_k": 0}, 422, "invalid_request", "top_k: .*greater than or equal to 1"),
         ({"texts": ["a"], "model": "x"}, 404, "no_such_model", "one of the models single, multi, got 'x'"),
         ({"texts": ["a"], "threshold": 0.5}, 409, "not_for_this_model", "threshold .* is for multi-label models"),

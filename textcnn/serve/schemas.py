@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from textcnn.serve.http_errors import Refusal
 from textcnn.serve.models import Question
 from textcnn.serve.settings import Limits
+
+
+def _whole(value: Any) -> Any:
+    """Return a number without a fraction as an integer, which it is in JSON Schema: 3.0 is 3."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class ClassifyRequest(BaseModel):
@@ -18,7 +23,9 @@ class ClassifyRequest(BaseModel):
 
     texts: list[str] = Field(description="the texts to classify; the response has one row for each, in order")
     model: str | None = Field(None, description="name of the model; default: the first model of the server")
-    top_k: int | None = Field(None, ge=1, description="number of labels to list, the most probable first")
+    top_k: Annotated[int | None, BeforeValidator(_whole)] = Field(
+        None, ge=1, description="number of labels to list, the most probable first"
+    )
     threshold: float | None = Field(
         None, ge=0, le=1, description="probability from which labels are assigned (multi-label)"
     )
