@@ -113,7 +113,7 @@ def _bad_requests(text: str) -> Iterator[Ask]:
     yield Ask("chunks too large", head("POST", "/classify", None) + _chunk(MAX_BODY_BYTES + 1) + _chunk(0), 413)
     yield _whole("another kind of content", good, 415, content="text/plain")
     yield _whole("an unknown field", good | {"topk": 1}, 422)
-    yield _whole("a threshold for a single label", good | {"threshold": 0.5}, 422)
+    yield _whole("a threshold for a single label", good | {"threshold": 0.5}, 409)
     yield _whole("too many texts", {"texts": [text] * (MAX_TEXTS + 1)}, 422)
     yield _whole("a text too long", {"texts": ["x" * (MAX_TEXT_LENGTH + 1)]}, 422)
     yield Ask("headers too large", head("GET", "/health", 0)[:-2] + b"x: " + b"a" * 100_000, 431)
