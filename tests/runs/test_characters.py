@@ -73,7 +73,7 @@ def test_a_branch_that_helps_is_kept(stems):
 
 
 def test_a_branch_that_does_not_help_leaves_no_trace():
-    run = train_text(rows_of_words(600), SMALL, Silent())
+    run = train_text(rows_of_words(3000), SMALL, Silent())
     artifact = run.predictor.artifact
     assert run.summary["calibration"]["gain_of_characters"] < LEAST_GAIN
     assert artifact.config.character_scale is None
