@@ -89,7 +89,7 @@ bench-classify: setup
 bench-filter: setup
 	$(BIN)/python -m benchmarks.filter $(if $(ONLY),--only $(ONLY)) --output $(RESULTS)/filter.json --table $(RESULTS)/filter.md
 
-# Language identification beside fastText, on the translated messages of programs that this machine has.
+# Language identification, compared with fastText, on the translated messages of programs that this machine has.
 CATALOGS = /usr/share/locale
 languages: setup
 	$(BIN)/python -m benchmarks.languages build/languages --catalogs $(CATALOGS) --output $(RESULTS)/languages.json --table $(RESULTS)/languages.md

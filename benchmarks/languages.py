@@ -1,4 +1,4 @@
-"""Language identification beside fastText: `python -m benchmarks.languages FOLDER`.
+"""Language identification, compared with fastText: `python -m benchmarks.languages FOLDER`.
 
 FOLDER holds `train/LANGUAGE.txt` and `test/LANGUAGE.txt`, a sentence a line. With --catalogs they are first made of the
 translated messages of programs (gettext), of which Debian has some in /usr/share/locale: a fifth of the messages, in

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import numpy.typing as npt
 import typer
 
 from benchmarks.command import Output, Table, main, words_of, write_outputs
 from benchmarks.panel import load_splits
 from textcnn.benchmark.document import command_line, describe_machine
 from textcnn.errors import DataError
-from textcnn.evaluation.strangers import auroc, refused_share
+from textcnn.evaluation.strangers import auroc
 from textcnn.prediction.strangers import KEPT, StrangerModel
 from textcnn.progress import Reporter
 from textcnn.reading.rows import Examples, read_examples
@@ -38,7 +40,7 @@ def run_strangers(
 
     Args:
         folder: holds the set's folder.
-        reporter: is told of progress.
+        reporter: receives progress messages.
         draws: each decides which labels are held out, and is the seed of training.
         num_strange: the number of labels held out.
         settings: settings by name of all runs.
@@ -68,6 +70,12 @@ def run_strangers(
         "kept": KEPT,
         "draws": [{"draw": draw, **found} for draw, found in zip(draws, results, strict=True)],
     }
+
+
+def refused_share(own: npt.NDArray[np.floating], strangers: npt.NDArray[np.floating], kept: float = 0.95) -> float:
+    """Return the share of strangers whose score is below that which a share ``kept`` of the own rows reaches."""
+    least = np.sort(own)[math.floor(round(len(own) * (1 - kept), 9))]
+    return float((strangers < least).mean())
 
 
 def _draw(

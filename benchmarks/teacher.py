@@ -233,7 +233,7 @@ def to_markdown(document: dict[str, Any]) -> str:
         pupil, teacher = speed["pupil"], speed["teacher"]
         lines += ["", f"Texts a second: pupil {pupil:,.0f}, teacher {teacher:,.0f} ({pupil / teacher:,.0f} times)."]
     if _of(runs, "all/"):
-        lines += ["", "All labels, accuracy, and points beside scratch:", "", *_table("set", *WAYS)]
+        lines += ["", "All labels, accuracy, and points above scratch:", "", *_table("set", *WAYS)]
         for name in ALL:
             means = [_mean(_of(runs, f"all/{name}/{way}/")) for way in WAYS]
             gains = [

@@ -54,7 +54,8 @@ def calibrate(
         console.warn_of_unseen(examples, artifact.labels, "do not count")
         calibration = calibrate_artifact(artifact, examples)
         told.append(calibration.describe())
-        found = {"temperature": calibration.temperature, "wide_scale": calibration.scale, **calibration.facts}
+        found = {"temperature": calibration.temperature, "wide_scale": calibration.scale}
+        found |= {"character_scale": calibration.character_scale, **calibration.facts}
         found["thresholds"] = calibration.thresholds
     if outliers is not None:
         rows = open_rows(outliers, config, labels="ignored", like=artifact.schema)

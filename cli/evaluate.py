@@ -70,7 +70,8 @@ def _strangers(predictor: Any, examples: Any, kept: float) -> dict[str, Any]:
     from textcnn.prediction.strangers import StrangerModel
 
     model = StrangerModel(predictor)
-    strange, scores = model.strange(examples.texts, kept), model.scores(examples.texts)
+    least, scores = model.least(kept), model.scores(examples.texts)
+    strange = scores < least
     own = predictor.labels.encode(examples.labels) >= 0
     return {
         "flagged_own": float(strange[own].mean()) if own.any() else None,

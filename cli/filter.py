@@ -22,7 +22,7 @@ def filter(
         str, typer.Option("--output", "-o", help="folder for the kept documents; a start that was stopped is continued")
     ],
     keep: Annotated[
-        str | None, typer.Option("--keep", metavar="LABEL", help="label whose probability decides what is kept")
+        str | None, typer.Option("--keep", metavar="LABEL", help="label whose probability selects the documents")
     ] = None,
     min_probability: Annotated[
         float | None, typer.Option("--min-probability", metavar="P", help="least probability of a kept document")

@@ -16,12 +16,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 import textcnn
-from benchmarks.strangers import run_strangers, to_markdown
+from benchmarks.strangers import refused_share, run_strangers, to_markdown
 from textcnn.errors import ArtifactError, ConfigError, DataError
 from textcnn.estimator import TextCNNClassifier
 from textcnn.evaluation import strangers
 from textcnn.evaluation.promises import HeldOutAnswers
-from textcnn.evaluation.strangers import WEIGHTS, StrangerScore, auroc, refused_share, statistics
+from textcnn.evaluation.strangers import WEIGHTS, StrangerScore, auroc, statistics
 from textcnn.folder.model_folder import HELD_OUT
 from textcnn.folder.training_rows import read_held_out, write_held_out
 from textcnn.prediction.answers import classify_rows

@@ -19,7 +19,7 @@ from textcnn.evaluation.two_samples import LEAST_EFFECT, compare_means, compare_
 from textcnn.folder.model_folder import DRIFT
 from textcnn.folder.training_rows import NgramCounts
 from textcnn.prediction import drift
-from textcnn.prediction.drift import count_ngrams, measure_drift, names_of
+from textcnn.prediction.drift import count_ngrams, count_training_ngrams, measure_drift, names_of
 from textcnn.progress import Silent
 from textcnn.reading.rows import Examples, read_examples
 from textcnn.runs import train_text
@@ -189,10 +189,21 @@ def test_counts_follow_from_document_frequencies(folder, monkeypatch):
     for most in (20, 100_000):
         monkeypatch.setattr(drift, "MOST_WORDS", most)
         monkeypatch.setattr(drift, "MOST_PAIRS", most)
-        counted, derived = count_ngrams(inputs, tokens), count_ngrams(inputs, tokens, are_those=True)
+        counted, derived = (count_training_ngrams(inputs, tokens, has_features=own) for own in (False, True))
         assert np.array_equal(counted.keys, derived.keys)
         assert np.array_equal(counted.rows_with, derived.rows_with)
         assert np.array_equal(counted.sizes, derived.sizes)
+
+
+def test_many_training_texts_are_sampled_and_their_labels_are_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(drift, "MOST_TOKENS", 2_000)
+    rows = [(text, [label, "also"]) for text, label in drawn(1_500, 0)]
+    predictor = textcnn.train(rows, epochs=1, wide=False, embedding_dim=8, num_filters=8, threads=1)
+    place = predictor.save(tmp_path / "model")
+    found = measure_drift(place, textcnn.load(place), *zip(*rows, strict=True))
+    assert predictor.artifact.ngrams.sizes[0] < 750
+    assert found.comparison.moved() == []
+    assert [(change.before, change.after) for change in found.comparison.labels if change.name == "also"] == [(1, 1)]
 
 
 def test_rare_words_are_bounded(folder, monkeypatch):

@@ -22,8 +22,7 @@ LOADERS = {"torch.load", "torch.jit.load", "torch.package.PackageImporter", "os.
 ARRAY_LOADERS = {"load", "read_array"}  # of numpy: plain arrays only where that is said
 
 # A benchmark measures how a linear model answers from a file of scikit-learn's; it reads only what it wrote before.
-# Their own files; and Ray's actors, units of work that their own driver has pickled.
-MAY_UNPICKLE = {"benchmarks/svm_files.py", "benchmarks/peers_files.py", "textcnn/cluster/ray.py"}
+MAY_UNPICKLE = {"benchmarks/svm_files.py", "benchmarks/peers_files.py"}
 
 
 def faults(path: Path) -> list[str]:

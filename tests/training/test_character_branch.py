@@ -123,6 +123,8 @@ def test_what_is_not_tried(monkeypatch, inputs):
     assert refusal(inputs, encoded, 3) == ""
     words = make(wide=False, subwords=False).text_inputs()
     assert refusal(words, encoded, 3) == "the model has no character n-grams"
+    monkeypatch.setattr(character_branch, "MOST_LOGITS", 11)
+    assert refusal(inputs, encoded, 3) == "the training rows have 12 logits, more than 11"
     monkeypatch.setattr(character_branch, "MOST_WEIGHTS", 10)
     assert refusal(inputs, encoded, 3).endswith("weights, more than 10")
     monkeypatch.setattr(character_branch, "MOST_TOKENS", 5)

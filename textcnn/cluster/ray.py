@@ -6,7 +6,6 @@ import importlib
 import json
 import logging
 import os
-import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -73,7 +72,7 @@ def classify_units(
 
 
 class Work(Protocol):
-    """The interface of a job whose units are done one by one by actors; it can be pickled."""
+    """The interface of a job whose units are done one by one by actors; Ray sends it to the actors."""
 
     @property
     def model(self) -> Path:
@@ -95,12 +94,13 @@ class Actor:
 
     Args:
         job: the settings of the job.
+        units: all units; each is called for by its number.
         version: the version of textcnn on the machine that started the job.
         files: the files of the model, for machines without its folder; none: all machines have it.
     """
 
-    def __init__(self, job: Work, version: str, files: Any) -> None:
-        self._job = job
+    def __init__(self, job: Work, units: Sequence[Any], version: str, files: Any) -> None:
+        self._job, self._units = job, units
         self._wrong: str | None = None
         try:
             if version != textcnn.__version__:
@@ -113,11 +113,11 @@ class Actor:
             self._wrong = str(err)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
-        """Do a batch of one pickled unit and return the result as a JSON string."""
-        (unit,) = batch["unit"]
+        """Do a batch of the number of one unit and return the result as a JSON string."""
+        (number,) = batch["unit"]
         if self._wrong is not None:
             return {"done": [json.dumps({_WRONG: self._wrong})]}
-        return {"done": [json.dumps(vars(self._job.run(pickle.loads(unit), self._predictor)))]}
+        return {"done": [json.dumps(vars(self._job.run(self._units[number], self._predictor)))]}
 
 
 def on_actors(job: Work, units: Sequence[Any], *, address: str | None = None) -> Iterator[dict[str, Any]]:
@@ -125,7 +125,7 @@ def on_actors(job: Work, units: Sequence[Any], *, address: str | None = None) ->
 
     Args:
         job: the settings of the job.
-        units: what :meth:`Work.run` takes; they can be pickled.
+        units: what :meth:`Work.run` takes.
         address: the address of a Ray cluster; none: a local cluster is started, and stopped at the end.
 
     Raises:
@@ -144,10 +144,10 @@ def _answers(ray: ModuleType, job: Work, units: Sequence[Any], *, ships: bool) -
     cores = max(int(ray.cluster_resources().get("CPU", 1)), 1)
     size = min(len(units), cores)
     pool = data.ActorPoolStrategy(min_size=1, max_size=size, initial_size=size, max_tasks_in_flight_per_actor=1)
-    items = [{"unit": pickle.dumps(unit)} for unit in units]
+    items = [{"unit": number} for number in range(len(units))]
     answered = data.from_items(items, override_num_blocks=len(items)).map_batches(
         Actor,
-        fn_constructor_args=(job, textcnn.__version__, files),
+        fn_constructor_args=(job, units, textcnn.__version__, files),
         batch_size=1,
         compute=pool,
         num_cpus=_SHARE,

@@ -151,9 +151,3 @@ def auroc(own: npt.NDArray[np.floating], strangers: npt.NDArray[np.floating]) ->
     values = np.sort(own)
     below = np.searchsorted(values, strangers, "left") + np.searchsorted(values, strangers, "right")
     return float(1 - (below / 2).mean() / len(own))
-
-
-def refused_share(own: npt.NDArray[np.floating], strangers: npt.NDArray[np.floating], kept: float = 0.95) -> float:
-    """Return the share of strangers whose score is below that which a share ``kept`` of the own rows reaches."""
-    least = np.sort(own)[math.floor(round(len(own) * (1 - kept), 9))]
-    return float((strangers < least).mean())

@@ -27,7 +27,8 @@ class Sample:
     """What is compared of N texts.
 
     Attributes:
-        num_rows: N.
+        num_rows: the number of texts whose words are counted.
+        num_labelled: the number of texts whose labels are.
         keys: ``(K,)``, the words and pairs of words that are counted, ascending (:func:`count_ngrams`).
         rows_with: ``(K,)``, in how many texts each occurs.
         bound: what is not among the keys occurs in so many texts at most.
@@ -38,6 +39,7 @@ class Sample:
     """
 
     num_rows: int
+    num_labelled: int
     keys: Integers
     rows_with: Integers
     bound: int
@@ -210,7 +212,7 @@ def compare(before: Sample, after: Sample, naming: Any, *, error: float = 0.05) 
     evidence = before.values.keys() - confidence
     kind = "true" if before.labels and after.labels else "given" if before.given and after.given else ""
     counts = {"true": (before.labels, after.labels), "given": (before.given, after.given)}.get(kind, ({}, {}))
-    sizes = (before.num_rows, after.num_rows)
+    sizes = (before.num_labelled, after.num_labelled)
     return Comparison(
         sizes,
         error,

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from textcnn.atomic import write_whole
 from textcnn.core.build import WASM, WASM_TARGET, is_current
 from textcnn.core.lookup_numpy import ACTIVATIONS
+from textcnn.core.type_rows_numpy import score_sums
 from textcnn.core.word_form import WordForm
 from textcnn.errors import ArtifactError, ConfigError
 from textcnn.folder.tensors import packed, unpacked
@@ -195,14 +196,15 @@ def _wide_sections(model: LookupModel) -> Sections:
 
 def _character_sections(model: LookupModel) -> Sections:
     """Return the sections of the branch of characters; none if the model has no such branch."""
-    vectors = model.model.vectors
-    shares = vectors.character_shares(np.arange(len(model.inputs.tokenizer)), Unseen())
-    if shares is None or vectors.tables.scores is None:
+    vectors, size = model.model.vectors, len(model.inputs.tokenizer)
+    if vectors.tables.scores is None:
         return {}
+    bags = (vectors.bags(np.arange(at, min(at + BLOCK, size)), Unseen()) for at in range(0, size, BLOCK))
+    blocks = [score_sums(vectors.tables, block.ids, block.offsets) for block in bags]
     return {
         "character_table": vectors.tables.scores,
         "character_scale": np.array([vectors.tables.score_scale], np.float64),
-        "character_shares": shares,
+        "character_shares": np.concatenate(blocks),
     }
 
 

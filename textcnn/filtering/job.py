@@ -37,7 +37,7 @@ class FilterJob:
     Attributes:
         model: the model folder on the machine that started the job.
         fingerprint: the fingerprint of the model.
-        rule: what is kept.
+        rule: selects the documents.
         column: the column, or key, of the texts.
         output: the folder of kept documents.
         dropped: the folder of dropped documents; none: they are not written.

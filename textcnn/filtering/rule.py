@@ -25,11 +25,11 @@ _DIGIT_BITS = 16  # of the bits of a float64, compared at once
 
 @dataclass(frozen=True)
 class Rule:
-    """What is kept.
+    """Decides which documents the filter writes.
 
     Attributes:
         keep: the label whose probability decides; none: each document goes to the folder of its label.
-        min_probability: the least probability of a document that is kept.
+        min_probability: the least probability of a kept document.
         keep_share: the share of documents that are kept, those with the largest probabilities.
     """
 
@@ -101,7 +101,7 @@ def score(predictor: Answering, texts: ArrowTexts, rule: Rule) -> Scores:
 
 @dataclass(frozen=True)
 class Cut:
-    """The least score that is kept, and how many documents of each shard with just that score are kept.
+    """The least score of kept documents, and how many documents of each shard with just that score are among them.
 
     Attributes:
         threshold: documents with larger scores are kept.
@@ -132,7 +132,7 @@ def quantile_cut(parts: dict[str, Floats], share: float) -> Cut:
 
     Args:
         parts: the scores of each shard, in the order of the shards; NaN is not counted.
-        share: the share that is kept.
+        share: the share of kept documents.
     """
     total = sum(int(np.count_nonzero(~np.isnan(values))) for values in parts.values())
     wanted = num_kept(total, share)

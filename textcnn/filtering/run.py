@@ -82,19 +82,15 @@ def run_filter(
 
     if job.phase == SCORES:
         finish(job)
-        job = replace(job, cut=quantile_cut({shard.name: job.scores(shard.name) for shard in shards}, share_of(job)))
+        assert job.rule.keep_share is not None
+        scores = {shard.name: job.scores(shard.name) for shard in shards}
+        job = replace(job, cut=quantile_cut(scores, job.rule.keep_share))
     before = finish(job)
     results = [job.result(shard.name) for shard in shards]
     summary = summarize(job, results)
     job.output.write_text(SUMMARY, json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
     job.output.write_text(REPORT, render(summary, _samples(results), job.model))
     return Outcome(summary, before)
-
-
-def share_of(job: FilterJob) -> float:
-    """Return the share of documents that a job keeps."""
-    assert job.rule.keep_share is not None
-    return job.rule.keep_share
 
 
 def _here(job: FilterJob, shards: Sequence[Shard], threads: int) -> Iterator[tuple[Shard, Result]]:

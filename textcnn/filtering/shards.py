@@ -15,7 +15,7 @@ from textcnn.errors import ConfigError, DataError
 from textcnn.reading.compression import EXTENSIONS, extension
 from textcnn.reading.source import Source
 
-REJECTED, SUMMARY, REPORT = "rejected", "filter.json", "report.html"  # beside the kept documents
+REJECTED, SUMMARY, REPORT = "rejected", "filter.json", "report.html"  # names in the folder of output
 RESERVED = (REJECTED, SUMMARY, REPORT, OWN)
 LINES, PARQUET = "jsonl", "parquet"
 _PACKINGS = ("", ".gz", ".zst")

@@ -1,4 +1,4 @@
-"""The classification head, and linear models beside the network: over word n-grams and over character n-grams."""
+"""The classification head, and linear models over word n-grams and over character n-grams."""
 
 from __future__ import annotations
 

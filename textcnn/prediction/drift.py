@@ -13,13 +13,14 @@ import numpy.typing as npt
 
 from textcnn import core
 from textcnn.errors import ConfigError
+from textcnn.evaluation.calibration import probabilities
 from textcnn.evaluation.drift import label_counts
 from textcnn.evaluation.strangers import WEIGHTS, statistics
 from textcnn.evaluation.two_samples import Comparison, Sample, compare
 from textcnn.folder.config_json import read_json
 from textcnn.folder.model_folder import DRIFT, TRAINING
 from textcnn.folder.training_rows import NgramCounts
-from textcnn.tokenization.pipeline import TextPipeline
+from textcnn.tokenization.pipeline import EncodedTexts, TextPipeline
 from textcnn.tokenization.ragged import Ragged
 
 if TYPE_CHECKING:
@@ -27,25 +28,36 @@ if TYPE_CHECKING:
     from textcnn.prediction.predictor import Predictor
 
 MOST_WORDS, MOST_PAIRS = 10_000, 15_000  # 300 kB
-MOST_TOKENS = 1_000_000
+MOST_TOKENS = 1_000_000  # of training texts that are counted
 COMPARED = ("largest", "network", "n-grams", "length", "known words", "known n-grams")  # of the statistics of a text
 
 
-def count_ngrams(inputs: TextPipeline, tokens: Ragged, *, are_those: bool = False) -> NgramCounts:
-    """Count the texts that hold each word and pair of words of the vocabulary; the most frequent ones are kept.
+def count_training_ngrams(inputs: TextPipeline, tokens: Ragged, *, has_features: bool) -> NgramCounts:
+    """Count the n-grams of training texts, of which evenly spaced ones do if they are many.
 
     Args:
         inputs: the pipeline.
         tokens: the texts.
-        are_those: whether the pipeline's n-gram features were collected from these texts. Then the counts follow from
-            the inverse document frequencies.
+        has_features: whether the pipeline's n-gram features were collected from these texts. Then the counts follow
+            from the inverse document frequencies.
     """
-    if are_those and inputs.wide is not None:
-        keys, idf = inputs.wide.keys, inputs.wide.idf.astype(np.float64)
+    if has_features and inputs.wide is not None:
+        idf = inputs.wide.idf.astype(np.float64)
         rows_with = np.rint((1 + len(tokens)) / np.exp(idf - 1) - 1).astype(np.int64)
-    else:
-        tokens = _some_texts(tokens)
-        keys, rows_with = core.twin("features").count_ngrams(tokens.ids, tokens.offsets, len(inputs.tokenizer))
+        return _most_frequent(inputs, inputs.wide.keys, rows_with, len(tokens))
+    step = max(-(-len(tokens.ids) // MOST_TOKENS), 1)
+    return count_ngrams(inputs, tokens if step == 1 else tokens.take(np.arange(0, len(tokens), step)))
+
+
+def count_ngrams(inputs: TextPipeline, tokens: Ragged) -> NgramCounts:
+    """Count the texts that hold each word and pair of words of the vocabulary; the most frequent ones are returned."""
+    keys, rows_with = core.twin("features").count_ngrams(tokens.ids, tokens.offsets, len(inputs.tokenizer))
+    return _most_frequent(inputs, keys, rows_with, len(tokens))
+
+
+def _most_frequent(
+    inputs: TextPipeline, keys: npt.NDArray[np.int64], rows_with: npt.NDArray[np.int64], num_texts: int
+) -> NgramCounts:
     unknown = inputs.tokenizer.unknown_id
     if unknown is not None:
         first, second = (keys >> 32) - 1, keys & 0xFFFFFFFF
@@ -57,13 +69,7 @@ def count_ngrams(inputs: TextPipeline, tokens: Ragged, *, are_those: bool = Fals
         parts.append(part[order[:most]])
         bound = max(bound, int(rows_with[part[order[most:]]].max(initial=0)))
     kept = np.sort(np.concatenate(parts))
-    return NgramCounts(keys[kept], rows_with[kept].astype(np.int32), np.array([len(tokens), bound], np.int64))
-
-
-def _some_texts(tokens: Ragged) -> Ragged:
-    """Return at most about :data:`MOST_TOKENS` of texts, evenly spaced, so that counting needs bounded memory."""
-    step = -(-len(tokens.ids) // MOST_TOKENS)
-    return tokens if step < 2 else tokens.take(np.arange(0, len(tokens), step))
+    return NgramCounts(keys[kept], rows_with[kept].astype(np.int32), np.array([num_texts, bound], np.int64))
 
 
 def names_of(inputs: TextPipeline, keys: npt.NDArray[np.int64]) -> list[str]:
@@ -87,17 +93,18 @@ class Drift:
         return {**self.comparison.to_dict(), "unknown_words": unknown}
 
 
-def sample_of(predictor: Predictor, texts: Sequence[str], labels: Sequence[Sequence[str]] | None) -> Sample:
+def sample_of(predictor: Predictor, encoded: EncodedTexts, labels: Sequence[Sequence[str]] | None) -> Sample:
     """Return the sample of texts that the model answers."""
     inputs = predictor.text_inputs()
-    encoded = inputs.encode(texts)
     counted = count_ngrams(inputs, encoded)
     given, values = None, {}
     if not predictor.labels.multi_label:
-        probs = predictor.probabilities_of(encoded)
+        branches = predictor.branches(encoded)
+        probs = probabilities(np.add.reduce(branches), predictor.labels)
         given = _named(probs.argmax(axis=1), predictor.labels.names)
-        values = _values(probs.max(axis=1), statistics(predictor.branches(encoded), inputs.counts(encoded)))
+        values = _values(probs.max(axis=1), statistics(branches, inputs.counts(encoded)))
     return Sample(
+        len(encoded),
         len(encoded),
         counted.keys,
         counted.rows_with.astype(np.int64),
@@ -121,7 +128,8 @@ def training_sample(folder: Path, predictor: Predictor) -> Sample:
             f"its training texts by --against FILE"
         )
     counted, held_out = NgramCounts.read(folder / DRIFT, len(predictor.text_inputs().tokenizer)), predictor.held_out
-    labels = read_json(folder / TRAINING).get("data", {}).get("labels")
+    training = read_json(folder / TRAINING)
+    labels = training.get("data", {}).get("labels")
     given, values = None, {}
     if held_out is not None and held_out.statistics is not None:
         values = _values(held_out.confidence, held_out.statistics)
@@ -129,6 +137,7 @@ def training_sample(folder: Path, predictor: Predictor) -> Sample:
     sizes = counted.sizes.tolist()
     return Sample(
         sizes[0],
+        training.get("examples", {}).get("train", sizes[0]),
         counted.keys,
         counted.rows_with.astype(np.int64),
         sizes[1],
@@ -179,7 +188,12 @@ def measure_drift(
 
     if not 0 < error < 1:
         raise ConfigError(f"the error must be between 0 and 1, got {error:g}")
-    before = training_sample(folder, predictor) if against is None else sample_of(predictor, *against)
     inputs = predictor.text_inputs()
-    found = compare(before, sample_of(predictor, texts, labels), lambda keys: names_of(inputs, keys), error=error)
-    return Drift(found, frequent_unknown(inputs, inputs.encode(texts), 10))
+    before = (
+        training_sample(folder, predictor)
+        if against is None
+        else sample_of(predictor, inputs.encode(against[0]), against[1])
+    )
+    encoded = inputs.encode(texts)
+    found = compare(before, sample_of(predictor, encoded, labels), lambda keys: names_of(inputs, keys), error=error)
+    return Drift(found, frequent_unknown(inputs, encoded, 10))

@@ -47,13 +47,21 @@ class StrangerModel:
         encoded = inputs.encode(texts)
         return self._score(statistics(self._predictor.branches(encoded), inputs.counts(encoded)))
 
+    def least(self, kept: float = KEPT) -> float:
+        """Return the score that a share ``kept`` of the rows like the held-out ones reaches.
+
+        Raises:
+            ConfigError: the share is not between 0 and 1.
+        """
+        return self._score.least(kept)
+
     def strange(self, texts: Sequence[str], kept: float = KEPT) -> Booleans:
         """Return which texts ``(N,)`` score lower than a share ``kept`` of the rows like the held-out ones.
 
         Raises:
             ConfigError: the share is not between 0 and 1.
         """
-        least = self._score.least(kept)
+        least = self.least(kept)
         return np.asarray(self.scores(texts) < least)
 
 
@@ -70,9 +78,9 @@ class FlaggingStrangers:
     """
 
     def __init__(self, answerer: Answerer, predictor: Predictor, kept: float) -> None:
-        self._answerer, self._predictor, self._kept = answerer, predictor, kept
+        self._answerer, self._predictor = answerer, predictor
         self._model = StrangerModel(predictor)
-        self._model.strange([], kept)  # checks the share before the first row is read
+        self._least = self._model.least(kept)
 
     @property
     def labels(self) -> Labels:
@@ -92,6 +100,5 @@ class FlaggingStrangers:
             DataError: a single text instead of a list.
         """
         texts = given_texts(rows, self._predictor.schema)
-        return replace(
-            self._answerer.answer(texts, threshold=threshold), strange=self._model.strange(texts, self._kept)
-        )
+        strange = np.asarray(self._model.scores(texts) < self._least)
+        return replace(self._answerer.answer(texts, threshold=threshold), strange=strange)

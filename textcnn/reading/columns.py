@@ -336,7 +336,7 @@ def _prefixed(columns: Sequence[str]) -> tuple[str, ...]:
 
 
 def usual_soft(columns: Sequence[str]) -> tuple[str, ...]:
-    """Return the columns that usually hold a distribution over the labels, beside those of text and label."""
+    """Return the columns other than text and label that usually hold a distribution over the labels."""
     return _prefixed(columns) or ((_SOFT_NAME,) if _SOFT_NAME in columns else ())
 
 

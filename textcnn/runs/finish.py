@@ -91,14 +91,14 @@ def finish_run(
         fits_scale: whether the factor of the n-gram branch is fitted.
     """
     labels, branches = artifact.labels, branches or artifact.branches_function()
-    dev, test, scale, given = others["dev"], others["test"], artifact.config.scale, config.model.character_scale
+    dev, test, scale = others["dev"], others["test"], artifact.config.scale
     if calibration is None and dev is not None:
         counts = artifact.text_inputs().counts(dev.encoded) if artifact.modality == "text" else None
         calibration = fit_calibration(
             *(branches(dev.encoded), dev.truth, labels, scale),
             kind="dev",
             fits_scale=fits_scale,
-            character_scale=given,
+            character_scale=config.model.character_scale,
             counts=counts,
         )
     calibration = calibration or uncalibrated(scale, labels, artifact.config.character_scale)
@@ -125,13 +125,13 @@ def finish_run(
     }
     timed = ("train_seconds", "tokens_per_second")
     # As it was given, except that epochs have a number: the same config gives the same model.
-    settings = dataclasses.replace(
+    given = dataclasses.replace(
         config,
         training=dataclasses.replace(config.training, epochs=learned.epochs),
         model=dataclasses.replace(config.model, wide_scale=None) if fits_scale else config.model,
     )
     artifact.training = {
-        "config": settings.to_dict(),
+        "config": given.to_dict(),
         "data": source,
         "history": fit.history,
         **{name: value for name, value in summary.items() if name not in timed},

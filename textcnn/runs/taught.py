@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.config import TEACHER_WEIGHT, Config
+from textcnn.config import Config
 from textcnn.errors import ConfigError, DataError
 from textcnn.evaluation.metrics import score
 from textcnn.labels import Labels
@@ -27,10 +27,10 @@ from textcnn.runs.text import run_text, train_apart
 from textcnn.teacher.lesson import Lesson, read_lesson
 from textcnn.teacher.teachers import find_teacher
 from textcnn.training.resource_limits import Watch
-from textcnn.training.result import Calibration
+from textcnn.training.result import Calibration, teacher_weight
 from textcnn.training.sampler import default_epochs
 
-OTHER_WEIGHTS = (0.1, 0.6)  # tried beside the default where labelled rows are at least as many as the others
+OTHER_WEIGHTS = (0.1, 0.6)  # also tried where labelled rows are at least as many as the others
 MANY, FEWER_FOLDS = 2_000, 3  # from so many rows on, labelled or not, each pupil takes its time
 SHOWN = 10  # texts in which pupil and teacher differ most
 Scores = npt.NDArray[np.float64]
@@ -110,9 +110,9 @@ def run_taught(
     if watch is not None:
         watch.add_fits(1)
     attempts, facts = _compare(lesson, examples, config, reporter, start, watch)
-    best = attempts[-1] if attempts else None
+    best, given = attempts[-1] if attempts else None, teacher_weight(config.training.teacher_weight)
     is_used = best is None or best.weight is not None
-    weight = best.weight if best is not None and best.weight is not None else _weight(config)
+    weight = best.weight if best is not None and best.weight is not None else given
     settings = dataclasses.replace(config, training=dataclasses.replace(config.training, teacher_weight=weight))
     more: dict[str, Any] = {"dev": dev, "test": test, "start": start, "evidence": evidence, "watch": watch}
     is_open = dev is None and not config.training.dev_fraction and config.training.calibrate != "none"
@@ -144,11 +144,6 @@ def describe(facts: dict[str, Any]) -> str:
     if facts.get("agreement") is not None:
         agreement = f"; pupil and teacher agree on {facts['agreement']:.1%} of {facts['unlabelled']:,} texts"
     return f"teacher {facts['name']}: {scores}; {used}{agreement}"
-
-
-def _weight(config: Config) -> float:
-    given = config.training.teacher_weight
-    return TEACHER_WEIGHT if given is None else given
 
 
 def _read_texts(sources: Sequence[Any], examples: Examples, config: Config, reporter: Reporter) -> list[str]:
@@ -205,7 +200,7 @@ def _compare(
             calibration.probabilities(found.branches, lesson.labels), truth, lesson.labels, weight, calibration
         )
 
-    alone, taught = attempt(None), attempt(_weight(config))
+    alone, taught = attempt(None), attempt(teacher_weight(config.training.teacher_weight))
     tried = [alone, taught]
     if config.training.teacher_weight is None and len(lesson.texts) <= len(examples):
         for weight in OTHER_WEIGHTS:
@@ -287,7 +282,7 @@ def _agreement(run: Run, lesson: Lesson, examples: Examples) -> dict[str, Any]:
     gaps = pupil[differs, first[differs]] + teacher[differs, second[differs]]
     places = differs[np.argsort(-gaps, kind="stable")[:SHOWN]].tolist()
     texts = [lesson.texts[place] for place in places]
-    is_exact = predictor.artifact.config.architecture == "kim"
+    is_exact = not predictor.artifact.lookup_refusal
     reasons: list[Any] = list(predictor.explain(texts, top=3)) if texts and is_exact else [None] * len(texts)
     shown = []
     for place, text, reason in zip(places, texts, reasons, strict=True):

@@ -11,7 +11,7 @@ from textcnn.errors import ConfigError
 from textcnn.explain.evidence import build_evidence, check_architecture
 from textcnn.models.weights import Weights
 from textcnn.prediction.artifact import Artifact
-from textcnn.prediction.drift import count_ngrams
+from textcnn.prediction.drift import count_training_ngrams
 from textcnn.progress import Reporter, Silent
 from textcnn.reading.rows import Examples
 from textcnn.runs.calibrate import StoppedError, calibration_kind, fit_held_out, held_out_folds
@@ -154,7 +154,7 @@ def train_prepared(
 
     network, shape, learned = train_members(config, train, reporter)
     artifact = Artifact(network, prepared.inputs, labels, shape, reading=prepared.reading)
-    artifact.ngrams = count_ngrams(prepared.inputs, part.encoded, are_those=prepared.start is None)
+    artifact.ngrams = count_training_ngrams(prepared.inputs, part.encoded, has_features=prepared.start is None)
     others = limit_wide(artifact, dict(prepared.others), config.training.wide_megabytes, reporter)
     if calibration is None and prepared.start is not None and others["dev"] is None:
         calibration = kept_calibration(prepared.start, labels)

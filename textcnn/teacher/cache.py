@@ -34,7 +34,7 @@ class AnswerCache:
     """The answers of one teacher, in a folder of Parquet files with the columns ``text`` (a digest) and ``answer``.
 
     Args:
-        key: names the teacher and its version; none: nothing is kept.
+        key: names the teacher and its version; none: answers are not stored.
         folder: where the caches of all teachers lie; none: :func:`cache_folder`.
     """
 

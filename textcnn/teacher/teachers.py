@@ -43,7 +43,7 @@ class Teacher(Protocol):
 
     @property
     def measure(self) -> Callable[[Sequence[str]], Floats]:
-        """Function from texts to what the teacher says of them, ``(N, W)``, which is kept."""
+        """Function from texts to what the teacher says of them, ``(N, W)``, which the cache stores."""
 
     def fit(self, values: Floats, truth: Sequence[tuple[str, ...]], labels: Labels) -> Head:
         """Return how that becomes the probabilities ``(N, C)`` of these labels."""

@@ -25,7 +25,8 @@ PENALTY = 0.5  # half of it times the squared weights is added to the loss; see 
 FEATURE_SIZE = 8.0  # root mean square norm of a word's features
 MOST_STEPS, TOLERANCE = 20, 1e-4  # further ones changed no accuracy, see docs/log.md
 MOST_TOKENS = 8_000_000  # of the training rows: a fit takes about 4 s a million
-MOST_WEIGHTS = 4_000_000  # n-grams times labels: the search keeps 20 numbers for each
+MOST_WEIGHTS = 4_000_000  # n-grams times labels: the search needs 20 numbers for each
+MOST_LOGITS = 20_000_000  # texts times labels: the loss needs 4 numbers for each
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ def refusal(inputs: TextPipeline, encoded: EncodedTexts, num_labels: int) -> str
         return f"the training rows hold {tokens:,} words, more than {MOST_TOKENS:,}"
     if (size := inputs.lexicon.num_ngrams * num_labels) > MOST_WEIGHTS:
         return f"it would have {size:,} weights, more than {MOST_WEIGHTS:,}"
+    if (size := len(encoded) * num_labels) > MOST_LOGITS:
+        return f"the training rows have {size:,} logits, more than {MOST_LOGITS:,}"
     return ""
 
 
@@ -137,6 +140,15 @@ class _Sparse:
         )
         return found
 
+    def row_counts(self) -> Integers:
+        """Return the number of rows ``(num_columns,)`` with an entry in each column."""
+        offsets, rows, _ = self._transposed
+        is_first = np.ones(len(rows), np.bool_)
+        is_first[1:] = rows[1:] != rows[:-1]  # those of a column ascend
+        is_first[offsets[:-1][np.diff(offsets) > 0]] = True
+        columns = np.repeat(np.arange(self.num_columns), np.diff(offsets))
+        return np.bincount(columns[is_first], minlength=self.num_columns)
+
     def times(self, table: Floats) -> Floats:
         """Return the product with ``table (num_columns, C)``."""
         found: Floats = core.twin("rows").sum_rows(self.offsets, self.columns, self.weights, table)
@@ -167,10 +179,8 @@ def _feature_sizes(texts: _Sparse, words: _Sparse) -> Floats:
 
     The scale gives the words of the texts features of norm :data:`FEATURE_SIZE` in the root mean square.
     """
-    num_texts, num_words = len(texts.offsets) - 1, texts.num_columns
-    pairs = np.unique(texts.columns * max(num_texts, 1) + texts.owners)
-    frequency = np.bincount(pairs // max(num_texts, 1), minlength=num_words)  # texts that hold each word
-    owners = words.owners
+    num_texts, num_words, owners = len(texts.offsets) - 1, texts.num_columns, words.owners
+    frequency = texts.row_counts()  # texts that hold each word
     held = np.minimum(np.bincount(words.columns, frequency[owners], minlength=words.num_columns), num_texts)
     sizes = np.log((1 + num_texts) / (1 + held)) + 1
     norms = np.bincount(owners, sizes[words.columns] ** 2, minlength=num_words)

@@ -17,13 +17,13 @@ _CHUNK = 4_096
 
 
 def minimize(loss_at: LossAt, start: Floats, *, most_steps: int, tolerance: float) -> tuple[Floats, int]:
-    """Return the point with the least loss that was found, and the number of steps; the same on every machine thread.
+    """Return the point with the least loss that was found, and the number of steps, for any number of threads alike.
 
     Args:
         loss_at: returns the loss at a point ``(n,)`` and its gradient ``(n,)``.
         start: ``(n,)``, where the search begins.
-        most_steps: the search ends after so many steps,
-        tolerance: or when a step lowers the loss by less than this share of it.
+        most_steps: the largest number of steps.
+        tolerance: the search also ends when a step lowers the loss by less than this share of it.
     """
     point, (loss, slope) = start, loss_at(start)
     pairs: deque[tuple[Floats, Floats, float]] = deque(maxlen=MEMORY)

@@ -27,6 +27,11 @@ PRIOR_STRENGTH = 300.0  # of the ratio of the branches, see docs/log.md: fewer r
 LEAST_GAIN = 0.002  # share of the log loss by which the branch of characters must lower it, see docs/log.md
 
 
+def teacher_weight(given: float | None) -> float:
+    """Return what the probabilities of a row with a label count in its target: the setting, or its default."""
+    return TEACHER_WEIGHT if given is None else given
+
+
 @dataclass(frozen=True)
 class Part(Generic[Encoded]):
     """Rows of one split: encoded inputs, true labels, and optional weights in the loss and distributions of labels."""
@@ -36,11 +41,11 @@ class Part(Generic[Encoded]):
     weights: npt.NDArray[np.float64] | None = None
     soft: SoftLabels | None = None
 
-    def targets(self, labels: Labels, teacher_weight: float | None) -> npt.NDArray[np.int64] | npt.NDArray[np.float32]:
+    def targets(self, labels: Labels, weight: float | None) -> npt.NDArray[np.int64] | npt.NDArray[np.float32]:
         """Return what the rows are trained towards: label ids ``(N,)``, or ``(N, C)`` shares of the labels."""
         if self.soft is None:
             return labels.encode(self.truth)
-        return self.soft.targets(self.truth, labels, TEACHER_WEIGHT if teacher_weight is None else teacher_weight)
+        return self.soft.targets(self.truth, labels, teacher_weight(weight))
 
 
 @dataclass(frozen=True)

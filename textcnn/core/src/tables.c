@@ -215,7 +215,7 @@ static void read_characters(tc_file *f, textcnn_tables *t) {
     t->vectors.score_scale = tc_real(f, "character_scale");
     t->character_shares = tc_array(f, "character_shares", "i8", t->words.count * t->num_labels);
     if (!f->has_failed && (t->vectors.ngrams == NULL || t->layout.num_shares != t->num_labels))
-        tc_fail_section(f, "character_table", "expected n-gram vectors, and a mean of vectors for each label, beside it");
+        tc_fail_section(f, "character_table", "expected n-gram vectors, and weights of the mean for each label too");
 }
 
 static void read_model(tc_file *f, textcnn_tables *t) {
