@@ -4,7 +4,9 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 CORE = $(VENV)/.core
-EXTRAS = demo,image,plot,report,serve,tune,hub,tensorboard,teacher,explain,export,ray,spark,polars,duckdb,docs,dev
+LOWEST_EXTRAS = demo,image,plot,report,serve,tune,hub,tensorboard,teacher,explain,export,ray,spark,polars,duckdb,docs,dev
+# datatrove wants a newer numpy than textcnn does.
+EXTRAS = $(LOWEST_EXTRAS),datatrove
 
 .PHONY: setup core wasm demo test test-fast test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel panel-peers with-glove accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz fuzz-core vulnerabilities other-pythons lean build wheels clean bench-train bench-classify bench-filter languages core-check words bench-strangers bench-teacher
 
@@ -44,7 +46,7 @@ test-fast: setup
 LOWEST = build/lowest
 test-lowest:
 	test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
-	$(LOWEST)/bin/python -m pip install --quiet -c constraints-lowest.txt -e '.[$(EXTRAS)]'
+	$(LOWEST)/bin/python -m pip install --quiet -c constraints-lowest.txt -e '.[$(LOWEST_EXTRAS)]'
 	$(LOWEST)/bin/python -m pytest -n auto --dist worksteal
 
 # The core in C, built again into the checkout; and its checks: warnings, cppcheck, sanitizers.
