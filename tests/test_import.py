@@ -3,8 +3,10 @@
 import subprocess
 import sys
 
+import pyarrow as pa
 import pytest
 from one_layer_models import make
+from pyarrow import parquet
 
 import textcnn
 
@@ -52,3 +54,19 @@ def test_a_name_it_does_not_offer():
         match=r"^module 'textcnn' has no attribute 'trian'; it offers DataWarning, Predictor, __version__, .*, train$",
     ):
         textcnn.trian  # noqa: B018
+
+
+def test_filtering_parquet_imports_no_pandas(core, tmp_path):
+    """It takes a fifth as long to import as 10,000 documents to filter, and ``pyarrow.array`` imports it."""
+    make().save(tmp_path / "model")
+    parquet.write_table(pa.table({"text": ["a good film", "a bad film"]}), tmp_path / "in.parquet")
+    label = make().labels.names[0]
+    code = (
+        "import sys\nfrom textcnn_cli.main import main\n"
+        f"sys.argv[1:] = ['filter', {str(tmp_path / 'model')!r}, {str(tmp_path / 'in.parquet')!r}, '--output',"
+        f" {str(tmp_path / 'out')!r}, '--keep', {label!r}, '--min-probability', '0.1']\n"
+        "try:\n    main()\nfinally:\n    print('pandas' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+    assert parquet.read_table(tmp_path / "out" / "in.parquet").num_rows == 2

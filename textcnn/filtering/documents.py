@@ -24,7 +24,7 @@ from textcnn.reading.columns import TEXT_NAMES, first_usual
 from textcnn.reading.schema import Schema
 from textcnn.reading.source import LONGEST, SURROGATE, Source, too_long
 from textcnn.reading.table import PEEK, shown
-from textcnn.tokenization.arrow_texts import ArrowTexts
+from textcnn.tokenization.arrow_texts import ArrowTexts, arrow_numbers
 
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
@@ -248,7 +248,8 @@ class TableBlock:
 
         cells = self._table.column(self._column).combine_chunks()
         cells = cells.dictionary_decode() if pa.types.is_dictionary(cells.type) else cells
-        reasons = {int(place): NO_TEXT for place in np.flatnonzero(cells.is_null().to_numpy(zero_copy_only=False))}
+        nulls = cells.is_null().to_pylist() if cells.null_count else ()
+        reasons = {place: NO_TEXT for place, is_null in enumerate(nulls) if is_null}
         texts = ArrowTexts.of_arrow(cells.fill_null("") if reasons else cells)
         if texts is None:  # bytes that are not UTF-8
             found = []
@@ -271,7 +272,7 @@ class TableBlock:
         for place, field in enumerate(table.schema):
             if pa.types.is_string_view(field.type):  # which Arrow does not filter; the writer puts the type back
                 table = table.set_column(place, field.name, table.column(place).cast(pa.large_string()))
-        return table.filter(pa.array(kept))
+        return table.filter(arrow_numbers(kept))
 
     def show(self, place: int) -> Any:
         """Return the row as a dictionary of JSON values."""

@@ -22,6 +22,7 @@ from textcnn.filtering.rule import Cut, Floats, Rule, Scores, folder_of, score
 from textcnn.filtering.shards import REJECTED, Shard
 from textcnn.filtering.tally import Result, Tally, reason_of
 from textcnn.filtering.writers import Writer, open_writer
+from textcnn.prediction.predictor import Predictor
 from textcnn.prediction.streaming import ahead, in_threads
 from textcnn.runtime.text_model import Answering
 
@@ -70,12 +71,10 @@ class FilterJob:
         """The pass: scores alone, or the files."""
         return SCORES if self.rule.keep_share is not None and self.cut is None else FILES
 
-    def load(self, folder: Path, threads: int = 1) -> Answering | None:
+    def load(self, folder: Path, threads: int = 1) -> Predictor | None:
         """Load the model, if this pass needs it."""
         if self.cut is not None:
             return None
-        from textcnn.prediction.predictor import Predictor
-
         predictor = Predictor.load(folder, precision=self.precision, threads=threads, cache_bytes=_CACHE_BYTES)
         predictor.text_inputs()
         self.rule.check(predictor.labels)

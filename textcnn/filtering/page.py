@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from html import escape
-from pathlib import Path
 from typing import Any
 
 from textcnn.filtering.tally import Sample
+from textcnn.prediction.predictor import Predictor
 from textcnn.report.content import Reason
 from textcnn.report.page import Segment, highlight
 
@@ -24,15 +24,15 @@ article { border-top: 1px solid #bbb; padding: .6rem 0; } article p { white-spac
 """
 
 
-def render(summary: dict[str, Any], samples: Sequence[Sample], model: Path) -> str:
+def render(summary: dict[str, Any], samples: Sequence[Sample], predictor: Predictor) -> str:
     """Return the page as a string that loads nothing from the network, with every text escaped.
 
     Args:
         summary: the contents of ``filter.json``.
         samples: the documents to show.
-        model: the model folder, by which they are explained.
+        predictor: the model, by which they are explained.
     """
-    reasons, note = explain(samples, model)
+    reasons, note = explain(samples, predictor)
     parts = [
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Filter</title>',
         f"<style>{_STYLE}</style><h1>Filter</h1><p>{escape(_rule(summary))}</p>",
@@ -49,12 +49,9 @@ def render(summary: dict[str, Any], samples: Sequence[Sample], model: Path) -> s
     return "\n".join(parts) + "\n</html>\n"
 
 
-def explain(samples: Sequence[Sample], model: Path) -> tuple[list[list[Segment]], str]:
+def explain(samples: Sequence[Sample], predictor: Predictor) -> tuple[list[list[Segment]], str]:
     """Return the text of each sample cut into segments by their contribution, and a note about how they were found."""
-    from textcnn.prediction.predictor import Predictor
-
     plain = [[Segment(sample.text)] for sample in samples]
-    predictor = Predictor.load(model, threads=1)
     if predictor.lookup() is None:
         return plain, "Contributions of words are shown for models of one layer; this one has more."
     found = []

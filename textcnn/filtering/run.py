@@ -17,6 +17,7 @@ from textcnn.filtering.page import render
 from textcnn.filtering.rule import quantile_cut
 from textcnn.filtering.shards import REPORT, SUMMARY, Shard
 from textcnn.filtering.tally import BINS, Result, Sample
+from textcnn.prediction.predictor import Predictor
 from textcnn.reading.messages import counted
 
 _INPUTS = f"{OWN}/inputs.json"
@@ -65,10 +66,18 @@ def run_filter(
         job.dropped.remove_unfinished()
     job.output.remove_unfinished()
 
+    predictor: Predictor | None = None
+
     def finish(phase: FilterJob) -> int:
+        nonlocal predictor
         waiting = [shard for shard in shards if not phase.is_done(shard)]
         if waiting:
-            results = _on_ray(phase, waiting, address) if engine else _here(phase, waiting, threads)
+            if engine:
+                results = _on_ray(phase, waiting, address)
+            else:
+                loaded = phase.load(phase.model)
+                predictor = loaded or predictor  # kept for the report, which explains with it
+                results = _here(phase, waiting, loaded, threads)
             problems = []
             for shard, result in results:
                 tell(phase, shard, result)
@@ -89,12 +98,14 @@ def run_filter(
     results = [job.result(shard.name) for shard in shards]
     summary = summarize(job, results)
     job.output.write_text(SUMMARY, json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
-    job.output.write_text(REPORT, render(summary, _samples(results), job.model))
+    predictor = predictor or Predictor.load(job.model, threads=1)
+    job.output.write_text(REPORT, render(summary, _samples(results), predictor))
     return Outcome(summary, before)
 
 
-def _here(job: FilterJob, shards: Sequence[Shard], threads: int) -> Iterator[tuple[Shard, Result]]:
-    predictor: Any = job.load(job.model)
+def _here(
+    job: FilterJob, shards: Sequence[Shard], predictor: Predictor | None, threads: int
+) -> Iterator[tuple[Shard, Result]]:
     if predictor is not None and predictor.runtime.name != "look-up":
         threads = 1  # torch uses several itself
     for shard in shards:

@@ -16,7 +16,7 @@ from textcnn.core.format import As, Piece, fractions, join_rows, literal
 from textcnn.labels import Labels
 from textcnn.prediction.answers import Answerer, AnswerForm, answers_of, carried, counts_of
 from textcnn.reading.table import is_missing
-from textcnn.tokenization.arrow_texts import ArrowTexts
+from textcnn.tokenization.arrow_texts import ArrowTexts, arrow_numbers
 
 if TYPE_CHECKING:
     from textcnn.reading.rows import RowBlock
@@ -153,14 +153,20 @@ def csv_cell(value: Any, encode: Encode) -> str:
 
 def arrow_column(column: Cells, encode: Encode) -> Any:
     """Convert a column for pyarrow: to an array if its type is known, otherwise to a list of values."""
-    import pyarrow
-
     if isinstance(column, ArrowTexts):
         return column.to_arrow()
     if isinstance(column, Coded):
         values = [encode(value) if isinstance(value, (list, dict)) else value for value in column.values]
-        return pyarrow.array(values).take(pyarrow.array(column.codes))
-    return pyarrow.array(column) if isinstance(column, np.ndarray) else column
+        return _arrow_cells(values).take(arrow_numbers(column.codes))
+    return arrow_numbers(column) if isinstance(column, np.ndarray) else column
+
+
+def _arrow_cells(values: list[Any]) -> Any:
+    import pyarrow
+
+    if values and all(isinstance(value, str) for value in values):  # without importing pandas
+        return ArrowTexts.of(values).to_arrow().cast(pyarrow.string())
+    return pyarrow.array(values)
 
 
 def _piece(column: Cells, form: As, encode: Encode) -> Piece:
