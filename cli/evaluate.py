@@ -25,15 +25,26 @@ def evaluate(
     min_probability: options.MinProbability = None,
     min_accuracy: options.MinAccuracy = None,
     none_of_these: options.NoneOfThese = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            "--teacher",
+            metavar="NAME",
+            help="a file of probabilities, a model's folder or hub id: how accurate both are where it answers "
+            "the rows that the model is not sure of",
+        ),
+    ] = None,
     report: options.Report = None,
     json: options.Json = False,
 ) -> None:
     """Measure a model on labelled texts: accuracy, F1, calibration, and each label."""
+    from textcnn.errors import ConfigError
     from textcnn.evaluation.drift import drift
     from textcnn.evaluation.metrics import score
     from textcnn.folder.config_json import read_json
     from textcnn.folder.model_folder import TRAINING
     from textcnn.prediction.predictor import Predictor
+    from textcnn.prediction.promised import held_out_answers
     from textcnn.reading.rows import read_examples
 
     if report is not None:
@@ -58,7 +69,11 @@ def evaluate(
     promise = options.promised(model, predictor.labels, coverage, coverage_by, min_probability, min_accuracy)
     probs = predictor.probabilities_of(encoded)
     scores = score(examples.labels, probs, predictor.labels, predictor.own_thresholds)
-    found = _selective(examples.labels, probs, predictor.labels, promise)
+    if teacher is not None and predictor.labels.multi_label:
+        raise ConfigError("--teacher is for models with one label a row, and this one is multi-label; leave it out")
+    taught = None if teacher is None else _teacher(teacher, examples, predictor.labels, config)
+    held_out = None if predictor.labels.multi_label else held_out_answers(model, predictor.labels)
+    found = _selective(examples.labels, probs, predictor.labels, promise, held_out, taught)
     if none_of_these is not None:
         found["none_of_these"] = _strangers(predictor, examples, none_of_these)
     render(scores | found, json)
@@ -80,8 +95,19 @@ def _strangers(predictor: Any, examples: Any, kept: float) -> dict[str, Any]:
     }
 
 
-def _selective(truth: Any, probs: Any, labels: Any, promise: Any) -> dict[str, Any]:
+def _teacher(given: str, examples: Any, labels: Any, data: Any) -> Any:
+    """Return whether a teacher gives each row its label."""
+    from textcnn.teacher.lesson import correct_answers
+    from textcnn_cli.train import reporter
+
+    return correct_answers(given, examples, labels, data, reporter())
+
+
+def _selective(truth: Any, probs: Any, labels: Any, promise: Any, held_out: Any, teacher: Any) -> dict[str, Any]:
     """Return the accuracy of the most confident answers, and how far a promise was kept (single-label)."""
+    import numpy as np
+
+    from textcnn.evaluation.cascade import cascade
     from textcnn.evaluation.promises import answered_curve, coverage_of
 
     if labels.multi_label or not len(probs):
@@ -89,12 +115,27 @@ def _selective(truth: Any, probs: Any, labels: Any, promise: Any) -> dict[str, A
     found: dict[str, Any] = {"answered": [entry._asdict() for entry in answered_curve(truth, probs, labels)]}
     if promise is not None and (sets := promise.sets(probs)) is not None:
         found["coverage"] = coverage_of(sets, truth, labels)._asdict()
+    right = probs.argmax(axis=1) == labels.encode(truth)
+    if held_out is not None:
+        steps = cascade(held_out, probs.max(axis=1).astype(np.float32), right, teacher)
+        found["cascade"] = [step._asdict() for step in steps]
+    if teacher is not None:
+        found["teacher"] = float(teacher.mean())
     if promise is not None and promise.least:
         sure = ~promise.unsure(probs)
-        right = probs.argmax(axis=1) == labels.encode(truth)
         accuracy = float(right[sure].mean()) if sure.any() else None
         found["sure"] = {"share": float(sure.mean()), "accuracy": accuracy, "min_probability": promise.least}
+        if teacher is not None:
+            found["sure"]["together"] = float(np.where(sure, right, teacher).mean())
     return found
+
+
+def _share(sure: dict[str, Any]) -> str:
+    """Describe the rows from a confidence on."""
+    accuracy = "none" if sure["accuracy"] is None else f"{sure['accuracy']:.4f}"
+    together = sure.get("together")
+    both = "" if together is None else f"; {together:.4f} of all, the others answered by the teacher"
+    return f"{sure['share']:.1%} of the rows, accuracy {accuracy}{both}"
 
 
 def render(scores: dict[str, Any], json: bool) -> None:
@@ -106,13 +147,15 @@ def render(scores: dict[str, Any], json: bool) -> None:
     if "answered" in scores:
         curve = (f"{entry['share']:.0%} {entry['accuracy']:.4f}" for entry in scores["answered"])
         print(f"accuracy of the most confident rows: {', '.join(curve)}")
+    for step in scores.get("cascade", []):
+        print(f"sure of {step['asked']:.0%}: {_share(step)}")
+    if "teacher" in scores:
+        print(f"teacher alone: accuracy {scores['teacher']:.4f}")
     if "coverage" in scores:
         reached, size = scores["coverage"]["reached"], scores["coverage"]["mean_size"]
         print(f"sets: {reached:.1%} hold the true label, {size:.2f} labels in the mean")
     if "sure" in scores:
-        sure = scores["sure"]
-        accuracy = "none" if sure["accuracy"] is None else f"{sure['accuracy']:.4f}"
-        print(f"sure: {sure['share']:.1%} of the rows, accuracy {accuracy}")
+        print(f"sure: {_share(scores['sure'])}")
     if "none_of_these" in scores:
         found = scores["none_of_these"]
         kinds = {"flagged_own": "rows", "flagged_strangers": "rows of unknown labels"}

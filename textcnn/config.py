@@ -190,6 +190,7 @@ class ModelConfig:
         is_not_negative,
         "0 or more",
     )
+    vector_words: str | None = option(None, "a file of texts whose words get vectors of an encoder too")
     embedding_channels: str = option(
         "fine-tuned",
         f"{', '.join(CHANNELS)}: whether pretrained rows are trained, stay as they are, or stand twice, once each way",

@@ -55,6 +55,7 @@ LINES = {
     "wide_scale": ("wide_scale = 2", 2.0),
     "vectors": ('vectors = "glove.txt"', "glove.txt"),
     "keep_vectors": ("keep_vectors = 0", 0),
+    "vector_words": ('vector_words = "later.txt"', "later.txt"),
     "embedding_channels": ('embedding_channels = "static"', "static"),
     "calibrate": ('calibrate = "folds"', "folds"),
     "epochs": ("epochs = 3", 3),

@@ -104,6 +104,7 @@ def test_options_reach_the_config(train, csv, tmp_path):
         "settings": {"dropout": 0.25},
         "vectors": None,
         "keep_vectors": 0,
+        "vector_words": None,
         "embedding_channels": "fine-tuned",
         "ngrams_per_token": 1024,
         "character_scale": None,

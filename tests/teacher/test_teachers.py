@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
+from commands import invoke
 
 import textcnn
 from textcnn.config import DataConfig
@@ -154,6 +156,63 @@ def test_a_model_folder_is_a_teacher(tmp_path):
     assert predictor.predict(["lovely", "awful"]) == ["pos", "neg"]
 
 
+def transformers_folder(folder, **config):
+    transformers = pytest.importorskip("transformers")
+    folder.mkdir()
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "film", *(word for kind in WORDS.values() for word in kind)]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    transformers.BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    shape = transformers.BertConfig(
+        vocab_size=len(words), id2label={0: "pos", 1: "neg"}, label2id={"pos": 0, "neg": 1}, **sizes, **config
+    )
+    transformers.BertForSequenceClassification(shape).save_pretrained(folder)
+    return folder
+
+
+def test_a_folder_of_transformers_is_a_teacher(tmp_path):
+    folder = transformers_folder(tmp_path / "bert")
+    teacher = find_teacher(str(folder), ["neg", "pos"], DataConfig())
+    assert teacher.names == ("pos", "neg")
+    pipeline = pytest.importorskip("transformers").pipeline("text-classification", str(folder), top_k=None)
+    expected = [{one["label"]: one["score"] for one in answer} for answer in pipeline(TEXTS[:5])]
+    for answer, row in zip(teacher.measure(TEXTS[:5]), expected, strict=True):
+        assert answer == pytest.approx([row["pos"], row["neg"]], abs=1e-5)
+    facts = facts_of(textcnn.train(LABELLED, teacher=str(folder), unlabelled=TEXTS, **TINY))
+    assert (facts["name"], facts["unlabelled"]) == (str(folder), len(TEXTS))
+
+
+def test_a_multi_label_folder_of_transformers_answers_by_sigmoids(tmp_path):
+    folder = transformers_folder(tmp_path / "bert", problem_type="multi_label_classification")
+    answers = find_teacher(str(folder), ["neg", "pos"], DataConfig()).measure(TEXTS[:40])
+    assert answers.shape == (40, 2)
+    assert np.abs(answers.sum(axis=1) - 1).max() > 1e-3
+
+
+def test_evaluate_measures_a_model_and_its_teacher_together(tmp_path):
+    known = [(f"{text} {n}", label) for n in range(40) for text, label in LABELLED[:12]]  # six words of each label
+    known = [(text, label if place % 7 else "neg") for place, (text, label) in enumerate(known)]  # some are wrong
+    textcnn.train(known, output=tmp_path / "pupil", **TINY)
+    rows = [(f"{word} film", label) for label, words in WORDS.items() for word in words]
+    (tmp_path / "test.csv").write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
+    said = ["p_neg,p_pos\n", *(f"{p},{1 - p}\n" for p in judge([text for text, _ in rows])[:, 0].round(2))]
+    (tmp_path / "answers.csv").write_text("".join(said))
+    answers = tmp_path / "answers.csv"
+    options = ("--teacher", answers, "--min-probability", "1", "--json")
+    found = json.loads(invoke("evaluate", tmp_path / "pupil", tmp_path / "test.csv", *options).stdout)
+    assert found["teacher"] == 1.0
+    assert [step["asked"] for step in found["cascade"]] == [0.9, 0.95, 0.98, 0.99]
+    assert all(step["together"] >= found["accuracy"] for step in found["cascade"])
+    assert (found["sure"]["share"], found["sure"]["together"]) == (0.0, 1.0)
+    shown = invoke("evaluate", tmp_path / "pupil", tmp_path / "test.csv", "--teacher", answers).stdout
+    assert "sure of 95%: " in shown
+    assert "of all, the others answered by the teacher\n" in shown
+    assert "teacher alone: accuracy 1.0000\n" in shown
+    with pytest.raises(ConfigError, match="teacher is 'encoder', a sentence encoder, which has no labels of its own"):
+        invoke("evaluate", tmp_path / "pupil", tmp_path / "test.csv", "--teacher", "encoder")
+
+
 def test_a_head_is_fitted_to_labelled_rows_alone_and_out_of_fold(monkeypatch):
     teacher = EncoderTeacher("vectors", None, vectors)
     labels = Labels(("neg", "pos"))
@@ -162,6 +221,16 @@ def test_a_head_is_fitted_to_labelled_rows_alone_and_out_of_fold(monkeypatch):
     monkeypatch.setattr("textcnn.teacher.teachers.encoder_teacher", lambda name: teacher)
     predictor = textcnn.train(LABELLED, teacher="encoder", unlabelled=TEXTS, **TINY)
     assert predictor.predict(["lovely", "awful"]) == ["pos", "neg"]
+
+
+def test_an_encoder_teaches_rows_that_all_have_a_label(monkeypatch):
+    monkeypatch.setattr(
+        "textcnn.teacher.teachers.encoder_teacher", lambda name: EncoderTeacher("vectors", None, vectors)
+    )
+    facts = facts_of(textcnn.train(LABELLED, teacher="encoder", **TINY))
+    assert (facts["labelled"], facts["unlabelled"]) == (24, 0)
+    assert facts["held_out"]["teacher"] == 1.0
+    assert {*facts["held_out"]["weights"]} == {"0.3", "0.1", "0.6"}
 
 
 def test_a_multi_label_head_has_a_regression_for_each_label():

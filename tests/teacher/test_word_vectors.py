@@ -63,6 +63,24 @@ def test_rows_start_at_the_vectors(encoder):
     np.testing.assert_allclose(table[[types.index(word) for word in encoder]], expected, atol=1e-6)
 
 
-def test_an_encoder_has_no_further_words(encoder):
-    with pytest.raises(ConfigError, match="keep_vectors is 5, but an encoder has no list of words"):
+def test_words_of_a_file_that_the_training_texts_lack_get_vectors_too(encoder, tmp_path):
+    file = tmp_path / "later.txt"
+    file.write_text("Superb superb film\nlousy superb lousy\nnever seen\n")
+    options = {"vectors": "encoder", "embedding_dim": 8, "embedding_channels": "static", **TINY}
+    predictor = textcnn.train(ROWS, vector_words=str(file), keep_vectors=2, output=tmp_path / "model", **options)
+    assert {"superb", "lousy"} <= {*encoder}
+    assert not {"never", "seen"} & {*encoder}
+    training = predictor.artifact.training
+    assert training["vectors"]["kept"] == 2
+    assert training["vectors"]["covered_types"] == training["vectors"]["types"]
+    assert training["config"]["model"]["vector_words"] == "later.txt"
+    assert not {"superb", "lousy"} - {*predictor.artifact.text_inputs().tokenizer.types()}
+    again = textcnn.load(tmp_path / "model")
+    assert again.predict_proba(["superb"]).tolist() != again.predict_proba(["unseen"]).tolist()
+
+
+def test_what_further_words_need(encoder):
+    with pytest.raises(ConfigError, match=r"keep_vectors is 5, but an encoder has no list of words; .* vector_words"):
         textcnn.train(ROWS, vectors="encoder", keep_vectors=5, **TINY)
+    with pytest.raises(ConfigError, match=r"vector_words is 'a\.txt', which needs an encoder"):
+        textcnn.train(ROWS, vector_words="a.txt", **TINY)

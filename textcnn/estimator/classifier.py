@@ -81,6 +81,7 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     character_scale: float | None = None
     vectors: str | None = None
     keep_vectors: int | None = None
+    vector_words: str | None = None
     embedding_channels: str = "fine-tuned"
     kernel_sizes: Sequence[int] | None = None
     num_filters: int | None = None

@@ -43,6 +43,7 @@ def config_of_today(saved: Mapping[str, Any]) -> dict[str, Any]:
         "reading": None,
         "ngrams_per_token": None,
         "character_scale": None,
+        "vector_words": None,
     }
     config = {**absent, **saved}
     if saved["format_version"] < 4 and config.get("modality") == "text":

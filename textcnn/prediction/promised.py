@@ -6,10 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from textcnn.errors import ConfigError
-from textcnn.evaluation.promises import Promise
+from textcnn.evaluation.promises import HeldOutAnswers, Promise
 from textcnn.folder.model_folder import HELD_OUT
 from textcnn.folder.training_rows import read_held_out
 from textcnn.labels import Labels
+
+
+def held_out_answers(folder: str | Path, labels: Labels) -> HeldOutAnswers | None:
+    """Return the answers to held-out rows of a model folder; none if it has none.
+
+    Raises:
+        ArtifactError: the file is damaged.
+    """
+    path = Path(folder) / HELD_OUT
+    return read_held_out(path, len(labels)) if path.is_file() else None
 
 
 def load_promise(
@@ -48,13 +58,12 @@ def load_promise(
     asked = "--coverage" if coverage is not None else "--min-accuracy"
     if labels.multi_label:
         raise ConfigError(f"{asked} is for models with one label a row, and this one is multi-label; leave it out")
-    path = Path(folder) / HELD_OUT
-    if not path.is_file():
+    held_out = held_out_answers(folder, labels)
+    if held_out is None:
         raise ConfigError(
             f"{asked} needs answers to held-out rows, and {str(folder)!r} has none: train it without --calibrate none, "
             f"or run `textcnn calibrate` with rows that it was not trained on"
         )
-    held_out = read_held_out(path, len(labels))
     least, quantiles = min_probability or 0.0, None
     if min_accuracy is not None:
         least = held_out.least_confidence(min_accuracy)

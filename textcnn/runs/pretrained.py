@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ from textcnn.config import EMBEDDING_LEARNING_RATES, KEEP_VECTORS, VECTOR_LEARNI
 from textcnn.errors import ConfigError, DataError
 from textcnn.progress import Reporter
 from textcnn.reading.formats import local_file
+from textcnn.reading.rows import open_rows
 from textcnn.teacher.encoder import is_encoder
 from textcnn.teacher.word_vectors import encoder_vectors
 from textcnn.tokenization.ragged import Ragged
 from textcnn.tokenization.tokenizer import PAD, UNKNOWN, Tokenizer
+from textcnn.tokenization.words import count_words
 from textcnn.vectors.pretrained import Vectors, read_vectors
 
 
@@ -94,6 +97,8 @@ def read_pretrained(
         ConfigError: the tokenizer has no whole words, ``embedding_dim`` differs, or a setting needs vectors.
         DataError: the file cannot be read, or has no word of the training texts.
     """
+    if config.model.vector_words is not None and not is_encoder(config.model.vectors or ""):
+        raise ConfigError(f"vector_words is {config.model.vector_words!r}, which needs an encoder: vectors=encoder")
     if config.model.vectors is None:
         if config.model.embedding_channels != "fine-tuned" or config.model.keep_vectors:
             name = "embedding_channels" if config.model.embedding_channels != "fine-tuned" else "keep_vectors"
@@ -132,29 +137,44 @@ def _words(tokenizer: Tokenizer) -> dict[str, int]:
 def _encoded(
     config: Config, name: str, tokenizer: Tokenizer, reporter: Reporter
 ) -> tuple[Config, Tokenizer, Pretrained]:
-    """Return the vectors of all words of the vocabulary by a sentence encoder."""
+    """Return the vectors by a sentence encoder of all words of the vocabulary, and of those of a file of texts."""
     ids = _words(tokenizer)
-    if config.model.keep_vectors:
-        raise ConfigError(
-            f"keep_vectors is {config.model.keep_vectors}, but an encoder has no list of words; leave it out"
-        )
-    vectors = encoder_vectors(name, list(ids), config.model.dim, reporter)
+    kept = _further_words(config, tokenizer, ids, reporter)
+    vectors = encoder_vectors(name, [*ids, *kept], config.model.dim, reporter)
     digest = hashlib.sha256(vectors.rows.tobytes()).hexdigest()
-    pretrained = Pretrained(Path(name), vectors, np.array([*ids.values()], np.int64), len(ids), 0, digest)
-    return decided(config, vectors.dim, 0), tokenizer, pretrained
+    places = np.array([*ids.values(), *range(len(tokenizer), len(tokenizer) + len(kept))], np.int64)
+    pretrained = Pretrained(Path(name), vectors, places, len(ids), len(kept), digest)
+    return decided(config, vectors.dim, len(kept)), tokenizer.extended(kept), pretrained
+
+
+def _further_words(config: Config, tokenizer: Tokenizer, known: Collection[str], reporter: Reporter) -> list[str]:
+    """Return the most frequent words of the file that ``vector_words`` names which the training texts lack."""
+    file, keep = config.model.vector_words, config.model.keep_vectors
+    if file is None:
+        if keep:
+            raise ConfigError(
+                f"keep_vectors is {keep}, but an encoder has no list of words; leave it out, or name a file of texts "
+                "with vector_words"
+            )
+        return []
+    rows = open_rows(file, config.data, labels="ignored")
+    counts = count_words((row.text for row in rows), tokenizer)
+    reporter.say(rows.describe())
+    further = sorted((word for word in counts if word not in known), key=lambda word: (-counts[word], word))
+    return further[: KEEP_VECTORS if keep is None else keep]
 
 
 def decided(config: Config, dim: int, kept: int) -> Config:
     """Return the config with the settings that depend on vectors resolved, and ``keep_vectors`` set to ``kept``."""
     model, training = config.model, config.training
     has_vectors = model.vectors is not None
-    name = Path(model.vectors).name if model.vectors is not None else None
+    name, words = (None if path is None else Path(path).name for path in (model.vectors, model.vector_words))
     # Pretrained vectors need a smaller rate than random ones, or training forgets them.
     rate = training.embedding_learning_rate or EMBEDDING_LEARNING_RATES[training.embedding_optimizer][has_vectors]
     vector_rate = training.vector_learning_rate or VECTOR_LEARNING_RATES[training.embedding_optimizer]
     return dataclasses.replace(
         config,
-        model=dataclasses.replace(model, vectors=name, embedding_dim=dim, keep_vectors=kept),
+        model=dataclasses.replace(model, vectors=name, vector_words=words, embedding_dim=dim, keep_vectors=kept),
         training=dataclasses.replace(
             training, embedding_learning_rate=rate, vector_learning_rate=vector_rate if has_vectors else None
         ),

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from textcnn.errors import DataError
+from textcnn.config import DataConfig
+from textcnn.errors import ConfigError, DataError
 from textcnn.labels import Labels
 from textcnn.progress import Reporter
 from textcnn.reading.rows import Examples
 from textcnn.reading.soft_files import SoftFile
-from textcnn.reading.soft_labels import SoftLabels
+from textcnn.reading.soft_labels import SoftLabels, is_given
 from textcnn.teacher.cache import AnswerCache
 from textcnn.teacher.encoder import Floats, Head
-from textcnn.teacher.teachers import AnsweringTeacher, Teacher, check_answers
+from textcnn.teacher.teachers import AnsweringTeacher, Teacher, check_answers, find_teacher
 from textcnn.training.sampler import stratified_folds
 
+Booleans = npt.NDArray[np.bool_]
 NUM_FOLDS = 5  # of a teacher that is fitted to the rows it answers for
 
 
@@ -44,6 +48,8 @@ class Lesson:
 
         NaN where the teacher has no answer to a text.
         """
+        if not len(texts):
+            return np.zeros((0, len(self.labels)), np.float32)
         return self._head(examples)(self._values(texts))
 
     def teach(self, examples: Examples) -> Examples:
@@ -82,6 +88,33 @@ class Lesson:
         width = len(next(iter(self.values.values())))
         absent = np.full(width, np.nan, np.float32)
         return np.array([self.values.get(text, absent) for text in texts], np.float32).reshape(len(texts), width)
+
+
+def correct_answers(given: Any, examples: Examples, labels: Labels, data: DataConfig, reporter: Reporter) -> Booleans:
+    """Return whether a teacher gives each row ``(N,)`` its label; a row that it does not answer counts as wrong.
+
+    Args:
+        given: as for :func:`textcnn.teacher.teachers.find_teacher`.
+        examples: the labelled rows, of one label each.
+        labels: those of the model whose answers the teacher's are compared with.
+        data: how files are read.
+        reporter: receives progress.
+
+    Raises:
+        ConfigError: there is no such teacher, or it is an encoder, which has no labels.
+        DataError: it answers nonsense.
+    """
+    found = find_teacher(given, labels.names, data)
+    if not isinstance(found, SoftFile) and found.is_fitted:
+        raise ConfigError(
+            f"teacher is {given!r}, a sentence encoder, which has no labels of its own; expected a file of "
+            "probabilities, or the folder or hub id of a model"
+        )
+    lesson = read_lesson(found, examples, (), labels, 0, reporter)
+    answers = lesson.answers(examples, examples.texts)
+    is_answered = is_given(answers)
+    correct: Booleans = answers.argmax(axis=1) == lesson.labels.encode(examples.labels)
+    return correct & is_answered
 
 
 def read_lesson(
