@@ -67,9 +67,8 @@ def main() -> None:
 def run(application: typer.Typer) -> None:
     """Run a command line: user errors give one line and exit code 2, Ctrl-C gives 130, bugs keep their traceback."""
     streams.prepare()
-    gc.set_threshold(
-        50_000
-    )  # imports create many objects but no garbage; collecting so often took a tenth of the start-up time
+    # Imports create many objects and no garbage: collecting so often took a tenth of the time of a start.
+    gc.set_threshold(200_000)
     # Idle threads should not spin on cores that others need: on a busy machine, spinning made training eight times
     # slower. The variable must be set before torch loads its thread library.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,8 @@ _BLOCK = 2**18  # numbers that are drawn from one stream
 _THREADS = 2
 
 Floats = npt.NDArray[np.float32]
-Draw = Callable[[np.random.Generator, Floats], None]
+if TYPE_CHECKING:  # numpy imports its generators when they are first named, which classifying does without
+    Draw = Callable[[np.random.Generator, Floats], None]
 
 
 def initial_weights(
