@@ -82,7 +82,7 @@ def _strangers(predictor: Any, examples: Any, kept: float) -> dict[str, Any]:
 
 def _selective(truth: Any, probs: Any, labels: Any, promise: Any) -> dict[str, Any]:
     """Return the accuracy of the most confident answers, and how far a promise was kept (single-label)."""
-    from textcnn.evaluation.promises import answered_curve, coverage_of
+    from textcnn.evaluation.promises import answered_curve, coverage_of, sure_answers
 
     if labels.multi_label or not len(probs):
         return {}
@@ -90,10 +90,7 @@ def _selective(truth: Any, probs: Any, labels: Any, promise: Any) -> dict[str, A
     if promise is not None and (sets := promise.sets(probs)) is not None:
         found["coverage"] = coverage_of(sets, truth, labels)._asdict()
     if promise is not None and promise.least:
-        sure = ~promise.unsure(probs)
-        right = probs.argmax(axis=1) == labels.encode(truth)
-        accuracy = float(right[sure].mean()) if sure.any() else None
-        found["sure"] = {"share": float(sure.mean()), "accuracy": accuracy, "min_probability": promise.least}
+        found["sure"] = sure_answers(truth, probs, labels, promise)
     return found
 
 
@@ -102,7 +99,7 @@ def render(scores: dict[str, Any], json: bool) -> None:
     if json:
         console.write_json(scores)
         return
-    print(console.scores_line(scores))
+    console.write_scores(scores)
     if "answered" in scores:
         curve = (f"{entry['share']:.0%} {entry['accuracy']:.4f}" for entry in scores["answered"])
         print(f"accuracy of the most confident rows: {', '.join(curve)}")
@@ -112,7 +109,8 @@ def render(scores: dict[str, Any], json: bool) -> None:
     if "sure" in scores:
         sure = scores["sure"]
         accuracy = "none" if sure["accuracy"] is None else f"{sure['accuracy']:.4f}"
-        print(f"sure: {sure['share']:.1%} of the rows, accuracy {accuracy}")
+        by_level = (f"{share:.1%} at level {level}" for level, share in enumerate(sure.get("levels", ()), start=1))
+        print(", ".join([f"sure: {sure['share']:.1%} of the rows", *by_level, f"accuracy {accuracy}"]))
     if "none_of_these" in scores:
         found = scores["none_of_these"]
         kinds = {"flagged_own": "rows", "flagged_strangers": "rows of unknown labels"}

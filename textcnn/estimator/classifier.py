@@ -109,6 +109,7 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     class_weight: str | Mapping[Any, float] | None = None
     focal_gamma: float = 0.0
     teacher_weight: float | None = None
+    hierarchy: str | None = None
     dev_fraction: float | None = None
     calibrate: str = "auto"
     characters: str = "auto"

@@ -54,11 +54,11 @@ def load_promise(
             f"{asked} needs answers to held-out rows, and {str(folder)!r} has none: train it without --calibrate none, "
             f"or run `textcnn calibrate` with rows that it was not trained on"
         )
-    held_out = read_held_out(path, len(labels))
+    held_out = read_held_out(path, len(labels), in_tree=labels.tree is not None)
     least, quantiles = min_probability or 0.0, None
     if min_accuracy is not None:
         least = held_out.least_confidence(min_accuracy)
-        share = float((held_out.confidence >= least).mean()) if len(held_out.confidence) else 0.0
+        share = float((held_out.sureness >= least).mean()) if len(held_out.sureness) else 0.0
         found = f"from probability {least:.3f}" if least <= 1 else "at no probability"
         say(f"accuracy {min_accuracy:g} {found}, by {share:.1%} of {len(held_out.confidence):,} held-out rows")
     if coverage is not None:
