@@ -224,6 +224,17 @@ class LabelTree:
         places = np.arange(len(probs)), np.maximum(levels - 1, 0)
         return Nodes(numbers[places], found[places], levels)
 
+    def likeliest_below(self, probs: Floats, numbers: Numbers) -> Numbers:
+        """Return the column ``(N,)`` of the most probable label at or below the node of each row."""
+        found = np.empty(len(probs), np.int64)
+        for number in np.unique(numbers).tolist():
+            after = np.flatnonzero(self.levels[number + 1 :] <= self.levels[number])  # nodes below come before these
+            stop = number + 1 + int(after[0]) if len(after) else len(self.nodes)
+            columns, rows = self.columns[number:stop], np.flatnonzero(numbers == number)
+            columns = np.sort(columns[columns >= 0])
+            found[rows] = columns[probs[np.ix_(rows, columns)].argmax(axis=1)]
+        return found
+
     def right_levels(self, chains: Numbers, truth: Sequence[str]) -> Numbers:
         """Return how many nodes of ``chains (N, D)``, from level 1 down, are the true label of the row or above it."""
         place = {label: number for number, label in enumerate(dict.fromkeys(truth))}

@@ -107,7 +107,9 @@ def check(data: Any, options: DataConfig | None = None) -> Report:
     notices = rows.warnings()
     found = Labels(tuple(sorted(labels)), multi_label=bool(reader.form.multi_label))
     if options.hierarchy is not None:
-        labels_in_tree(found, options.hierarchy, guessed.append)
+        told: list[str] = []
+        labels_in_tree(found, options.hierarchy, told.append)
+        guessed += [sentence.removeprefix("note: ").removeprefix("warning: ") for sentence in told]
     every = [labels_of[place] or () for place in cells.places]
     texts, lengths = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     words = np.quantile(lengths, [*QUANTILES.values()], method="inverted_cdf").tolist()
