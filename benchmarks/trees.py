@@ -115,7 +115,7 @@ def to_markdown(document: Mapping[str, Any]) -> str:
     return (
         f"# Trees of labels\n\n{document['set']}, labels as `noun.animal` (`--hierarchy {document['hierarchy']}`): "
         f"{size['train']:,} training and {size['test']:,} test rows, %. Answered: rows as sure as `--min-accuracy "
-        f"{wanted:g}` asks for by held-out training rows, flat with a label, in the tree with a node below the root.\n\n"
+        f"{wanted:g}` asks for by held-out training rows; flat with a label, in the tree with any node.\n\n"
         + "\n".join(lines)
         + "\n"
     )
