@@ -80,7 +80,9 @@ def _measure(
     scores = predictor.score(encoded, test.labels)
     promise = Promise(predictor.held_out.least_confidence(accuracy))
     sure = sure_answers(test.labels, predictor.probabilities_of(encoded), predictor.labels, promise)
-    kept = {name: scores[name] for name in ("accuracy", "macro_f1", "ece", "hierarchy") if name in scores}
+    kept: dict[str, Any] = {
+        name: scores[name] for name in ("accuracy", "macro_f1", "ece", "hierarchy") if name in scores
+    }
     return {**kept, "sure": sure}
 
 

@@ -14,7 +14,7 @@ from textcnn.errors import DataError
 
 SEPARATORS = ("/", ".", ">")
 _ROOT, _UNKNOWN = 0, -1
-_ROWS = 512  # whose nodes are in memory at once
+_CELLS = 2**22  # probabilities of nodes that are in memory at once
 _LEAST = float(np.finfo(np.float32).tiny)  # the least threshold: what is below the end of a way does not reach it
 
 Floats = npt.NDArray[np.float64]
@@ -186,8 +186,9 @@ class LabelTree:
     def paths(self, probs: Floats, *, multi_label: bool = False) -> Paths:
         """Return the way of each row down the tree; arguments are those of :meth:`probabilities`."""
         numbers, found = np.zeros((len(probs), self.depth), np.int64), np.zeros((len(probs), self.depth))
-        for start in range(0, len(probs), _ROWS):
-            part = slice(start, start + _ROWS)
+        size = max(1, _CELLS // len(self.nodes))
+        for start in range(0, len(probs), size):
+            part = slice(start, start + size)
             values = self.probabilities(probs[part], multi_label=multi_label).T
             rows, here = np.arange(values.shape[1]), np.zeros(values.shape[1], np.int64)
             best = self._best(values, probs[part])

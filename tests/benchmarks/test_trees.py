@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import os
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
+from skipping import skip_without
 
 from benchmarks.trees import run_trees, to_markdown
 from textcnn.errors import DataError
@@ -38,6 +41,22 @@ def test_both_kinds_are_measured_on_the_same_rows(tmp_path):
     table = to_markdown(document)
     assert "| seed | accuracy, flat | accuracy, tree | at level 1 | hierarchical F1 | answered, flat |" in table
     assert table.count("\n| ") == 5
+
+
+@pytest.mark.slow
+def test_glosses_of_wordnet_are_answered_more_often_by_the_tree(tmp_path):
+    source = Path(os.environ.get("TEXTCNN_DATA", "")) / "wordnet-gloss-45"
+    skip_without(source.is_dir(), "wordnet-gloss-45 in the folder of TEXTCNN_DATA")
+    (tmp_path / "wordnet-gloss-45").mkdir()
+    for file, size in {"train": 12_000, "test": 3_000}.items():
+        with gzip.open(source / f"{file}.csv.gz", "rt", encoding="utf-8", newline="") as rows:
+            head = list(islice(csv.reader(rows), size + 1))
+        with gzip.open(tmp_path / "wordnet-gloss-45" / f"{file}.csv.gz", "wt", encoding="utf-8", newline="") as out:
+            csv.writer(out).writerows(head)
+    (run,) = run_trees(tmp_path, Silent(), seeds=[1], settings={"epochs": 3, "threads": 1})["runs"]
+    assert run["tree"]["accuracy"] == run["flat"]["accuracy"]
+    assert run["tree"]["sure"]["share"] > run["flat"]["sure"]["share"] + 0.10
+    assert all(run[kind]["sure"]["accuracy"] == pytest.approx(0.95, abs=0.025) for kind in run if kind != "seed")
 
 
 def test_rows_too_few_to_hold_some_out_are_told(tmp_path):

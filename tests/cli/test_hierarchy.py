@@ -250,3 +250,78 @@ def test_the_estimator_answers_nodes():
     assert (flat.predict_proba(["barks"]) == model.predict_proba(["barks"])).all()
     with pytest.raises(ConfigError, match="predict_nodes is for one label a row in a tree: train with hierarchy"):
         flat.predict_nodes(["barks"], min_probability=0.5)
+
+
+def test_engines_and_filters_know_nodes(folder, tmp_path):
+    import polars
+
+    from textcnn.cluster.spark import _sql
+    from textcnn.engines.polars import classify
+    from textcnn.prediction.arrow import answer_type
+
+    predictor, texts = textcnn.load(folder / "tree"), [text for text, _ in ROWS[:20]]
+    frame = polars.DataFrame({"text": texts}).with_columns(answer=classify(folder / "tree", "text", top_k=1))
+    rows = answers(invoke("classify", folder / "tree", *texts, "--top-k", 1))
+    assert [{"text": text, **row} for text, row in zip(texts, frame["answer"].to_list(), strict=True)] == rows
+    pairs = "array<struct<label: string, probability: double>>"
+    assert _sql(answer_type(predictor.labels, top_k=1)) == (
+        f"struct<label: string, probability: double, level: bigint, top: {pairs}, path: {pairs}, flags: array<string>>"
+    )
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    command = ["filter", folder / "tree", tmp_path / "in", "--output", tmp_path / "out", "--min-probability", 0.9]
+    invoke(*command, "--keep", "animal")
+    kept = [json.loads(line)["text"] for line in (tmp_path / "out" / "a.jsonl").read_text().splitlines()]
+    nodes = TREE.probabilities(predictor.predict_proba(texts))[:, TREE.nodes.index("animal")]
+    assert kept == [text for text, value in zip(texts, nodes, strict=True) if value >= 0.9]
+    with pytest.raises(ConfigError, match=r"--keep expects a label of the model .* got 'animals'"):
+        invoke(*command, "--keep", "animals")
+
+
+def test_calibration_on_further_rows_promises_nodes_too(folder, tmp_path):
+    predictor = textcnn.train(ROWS, hierarchy="/", calibrate="none", output=tmp_path / "model", **TINY)
+    with pytest.raises(ConfigError, match="min_accuracy needs answers to held-out rows"):
+        predictor.predict_nodes(["barks"], min_accuracy=0.9)
+    invoke("calibrate", tmp_path / "model", folder / "rows.csv")
+    held_out = textcnn.load(tmp_path / "model").held_out
+    assert (held_out.surest >= held_out.confidence).all()
+    assert (held_out.first_wrong <= held_out.surest).all()
+    found = invoke("evaluate", tmp_path / "model", folder / "rows.csv", "--min-accuracy", 0.9, "--json")
+    assert json.loads(found.stdout)["sure"]["accuracy"] >= 0.9  # on the very rows
+
+
+def test_cross_validation_and_smaller_folders_keep_the_tree(folder, tmp_path):
+    invoke(
+        *("train", folder / "rows.csv", "--hierarchy", "/", "--folds", 2, "--epochs", 1, "-o", tmp_path / "model"),
+        *("--set", "embedding_dim=8", "--set", "num_filters=4"),
+    )
+    invoke("export", tmp_path / "model", "--max-size", "60K", "-o", tmp_path / "small")
+    for name in ("model", "small"):
+        assert textcnn.load(tmp_path / name).labels.tree == TREE
+
+
+def test_rows_that_are_abstained_from_are_at_the_root():
+    from textcnn.labels import Labels
+    from textcnn.prediction.answers import answers_of
+    from textcnn.runtime.text_model import Answers
+
+    labels = Labels(TREE.labels).with_tree({"separator": "/"})
+    none = np.zeros(2, np.bool_)
+    probs = np.tile([[0.1, 0.2, 0.6, 0.05, 0.05]], (2, 1))
+    given = Answers(probs, [("animal/dog",)] * 2, none, none, strange=np.array([True, False]))
+    found = list(answers_of(labels, given, abstain="else"))
+    assert [(row["label"], row["level"], row["nearest_label"]) for row in found] == [
+        *(("else", 0, "animal/dog"), ("animal/dog", 2, "animal/dog"))
+    ]
+
+
+def test_images_have_trees_too(tmp_path):
+    random = np.random.default_rng(0)
+    np.savez(tmp_path / "images.npz", images=random.integers(0, 255, (24, 8, 8, 1), np.uint8), labels=np.arange(24) % 3)
+    write(tmp_path / "tree.csv", [("0", "even"), ("2", "even"), ("1", "odd")])
+    invoke(
+        *("image", "train", tmp_path / "images.npz", "-o", tmp_path / "model", "--epochs", 1),
+        *("--set", f"hierarchy={tmp_path / 'tree.csv'}", "--set", "channels=[4, 4]", "--set", "hidden_size=8"),
+    )
+    rows = answers(invoke("image", "classify", tmp_path / "model", tmp_path / "images.npz", "--top-k", 1))
+    assert all(row["level"] == 2 and row["path"][0]["label"] in ("even", "odd") for row in rows)

@@ -87,8 +87,7 @@ def extended_labels(known: Labels, rows: Sequence[Sequence[str]], reporter: Repo
     if absent := [name for name in known.names if name not in found]:
         shown = ", ".join(map(repr, absent))
         reporter.say(f"warning: no row has {shown}; a model forgets what it is not shown: add rows it was trained on")
-    every = Labels((*known.names, *new), known.multi_label)
-    return every if known.tree is None else every.with_tree(known.tree.to_json())
+    return Labels((*known.names, *new), known.multi_label)
 
 
 def take_weights(weights: Weights, inputs: TextPipeline, start: Artifact) -> None:

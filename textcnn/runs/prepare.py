@@ -178,6 +178,8 @@ def collected_labels(examples: Examples, config: Config, start: Artifact | None,
         found = Labels.collect(examples.label_sets, multi_label=examples.multi_label)
     else:
         found = extended_labels(start.labels, examples.label_sets, reporter)
+        if config.data.hierarchy is None and start.labels.tree is not None:
+            found = found.with_tree(start.labels.tree.to_json())
     return labels_in_tree(found, config.data.hierarchy, reporter.say)
 
 
