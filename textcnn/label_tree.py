@@ -84,7 +84,7 @@ class LabelTree:
         Raises:
             DataError: a label is not in the tree, or a node is below itself.
         """
-        labels, known = tuple(labels), {*parents, *parents.values()}
+        labels, known = tuple(labels), {*parents, *parents.values()} - {""}
         if lacking := [label for label in labels if label not in known]:
             more = f" and {len(lacking) - 3:,} more" if len(lacking) > 3 else ""
             raise DataError(
@@ -268,7 +268,7 @@ class LabelTree:
     def _numbered(self, chains: Iterable[Chain]) -> Numbers:
         """Return the numbers ``(K, D)`` of the nodes of K chains, cut or filled with 0; -1: there is no such node."""
         found = [[self._number_of.get(name, _UNKNOWN) for name in chain[: self.depth]] for chain in chains]
-        return np.array([[*row, *[_ROOT] * (self.depth - len(row))] for row in found], np.int64)
+        return np.array([[*row, *[_ROOT] * (self.depth - len(row))] for row in found], np.int64).reshape(-1, self.depth)
 
 
 def is_description(value: Any) -> bool:

@@ -246,6 +246,8 @@ def test_the_estimator_answers_nodes():
     assert set(model.predict_nodes(["barks", "acorns"], min_probability=0.5)) <= {*TREE.nodes, None}
     with pytest.raises(ConfigError, match="predict_nodes expects min_probability or min_accuracy"):
         model.predict_nodes(["barks"])
+    with pytest.raises(ConfigError, match=r"min_probability must be in \[0, 1\], got 1.5"):
+        model.predict_nodes(["barks"], min_probability=1.5)
     flat = TextCNNClassifier(**TINY).fit([text for text, _ in ROWS], [label for _, label in ROWS])
     assert (flat.predict_proba(["barks"]) == model.predict_proba(["barks"])).all()
     with pytest.raises(ConfigError, match="predict_nodes is for one label a row in a tree: train with hierarchy"):

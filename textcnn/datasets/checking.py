@@ -106,7 +106,7 @@ def check(data: Any, options: DataConfig | None = None) -> Report:
         rows.notices["missing_labels"] = missing
     notices = rows.warnings()
     found = Labels(tuple(sorted(labels)), multi_label=bool(reader.form.multi_label))
-    if options.hierarchy is not None:
+    if options.hierarchy is not None and labels:
         told: list[str] = []
         labels_in_tree(found, options.hierarchy, told.append)
         guessed += [sentence.removeprefix("note: ").removeprefix("warning: ") for sentence in told]

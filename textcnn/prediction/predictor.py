@@ -236,6 +236,8 @@ class Predictor(Answering):
             raise ConfigError("predict_nodes is for one label a row in a tree: train with hierarchy")
         if (min_probability is None) == (min_accuracy is None):
             raise ConfigError("predict_nodes expects min_probability or min_accuracy")
+        if min_probability is not None and not 0 <= min_probability <= 1:
+            raise ConfigError(f"min_probability must be in [0, 1], got {min_probability:g}")
         least = min_probability
         if min_accuracy is not None:
             if self.held_out is None:

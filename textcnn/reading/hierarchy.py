@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,9 +58,9 @@ def read_parents(path: str | Path) -> dict[str, str]:
         raise ConfigError(
             f"hierarchy must be one of {' '.join(SEPARATORS)} or a file child,parent, got {str(path)!r}: {err}"
         ) from err
-    rows = csv.reader(text.splitlines(), delimiter="\t" if "\t" in text.partition("\n")[0] else ",")
-    for row in rows:
-        cells, line = [cell.strip() for cell in row], rows.line_num
+    delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
+    for line, row in enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), start=1):
+        cells = [cell.strip() for cell in row]
         if not any(cells) or (line == 1 and [cell.lower() for cell in cells] == HEADER):
             continue
         if len(cells) != 2:
