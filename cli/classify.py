@@ -128,6 +128,7 @@ def classify(
         return
     from textcnn.core.memory import use_one_arena
     from textcnn.core.threads import num_threads
+    from textcnn.evaluation.promises import chooses_nodes
     from textcnn.labels import Labels
     from textcnn.prediction.answers import AnswerForm
     from textcnn.prediction.streaming import answer_stream, are_blocks, write_parts
@@ -141,7 +142,7 @@ def classify(
     has_evidence = evidence or (abstain_label is not None and none_of_these is None)
     config = read_config(model)
     promise = options.promised(model, Labels.of(config), *promises)
-    if has_evidence and promise is not None and promise.least and config["hierarchy"] is not None:
+    if has_evidence and chooses_nodes(Labels.of(config), promise):
         raise ConfigError(
             "evidence is of labels, and by --min-probability or --min-accuracy this model may answer an inner node of "
             "its tree; leave out --evidence and --abstain-label, or these"

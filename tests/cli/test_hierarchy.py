@@ -79,6 +79,12 @@ def test_classify_answers_the_deepest_sure_node(folder):
     ]
 
 
+def test_a_certificate_is_of_labels_and_not_of_nodes_that_a_threshold_chose(folder):
+    command = ["classify", folder / "tree", *[text for text, _ in ROWS[:10]], "--precision", "int8"]
+    assert any(row["certified"] for row in answers(invoke(*command)))
+    assert not any(row["certified"] for row in answers(invoke(*command, "--min-probability", 0.6)))
+
+
 def test_files_processes_and_columns_have_the_same_answers(folder, tmp_path):
     import pyarrow
 

@@ -150,19 +150,23 @@ class Promise:
         return np.asarray(probs.max(axis=1, initial=0).astype(np.float32) < np.float32(self.least))
 
 
+def chooses_nodes(labels: Labels, promise: Promise | None) -> bool:
+    """Return whether a row may be answered by an inner node of the tree of labels, if it is not sure of a label."""
+    return promise is not None and promise.least > 0 and labels.tree is not None and not labels.multi_label
+
+
 def answered_nodes(probs: Floats, labels: Labels, promise: Promise | None) -> Nodes | None:
     """Return the nodes that answer N rows, of level 0 where a row is unsure; none if the labels are of no tree.
 
     They are the deepest nodes that are as sure as promised; without a promise, and multi-label, where no node is surer
     than the label below it that is most probable, they are labels.
     """
-    tree, least = labels.tree, 0.0 if promise is None else promise.least
-    if tree is None or promise is None or not least or labels.multi_label:
-        nodes = None if tree is None else tree.of_labels(probs)
-        if nodes is None or promise is None:
-            return nodes
-        return nodes._replace(levels=np.where(promise.unsure(probs), 0, nodes.levels))
-    return tree.answers(probs, least)
+    if labels.tree is None:
+        return None
+    if promise is not None and chooses_nodes(labels, promise):
+        return labels.tree.answers(probs, promise.least)
+    nodes = labels.tree.of_labels(probs)
+    return nodes if promise is None else nodes._replace(levels=np.where(promise.unsure(probs), 0, nodes.levels))
 
 
 class Coverage(NamedTuple):

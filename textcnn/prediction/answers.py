@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.evaluation.promises import Promise, answered_nodes
+from textcnn.evaluation.promises import Promise, answered_nodes, chooses_nodes
 from textcnn.label_tree import Nodes
 from textcnn.labels import Labels
 
@@ -210,6 +210,7 @@ def answers_of(
     own = None if nodes is None else _node_entries(labels, nodes)
     paths = None if nodes is None or top_k is None else _paths(answers, labels)
     flags = _flags(answers, promise, nodes)
+    is_chosen = chooses_nodes(labels, promise)  # by sums of which nothing is proven
     sets = None if promise is None else promise.sets(answers.probabilities)
     for number, row in enumerate(ranked):
         pairs = zip(*row, strict=True)
@@ -226,7 +227,7 @@ def answers_of(
         if labels.multi_label:
             answer["labels"] = [entry for entry in entries if entry["label"] in answers.labels[number]]
         if answers.certified is not None:
-            answer["certified"] = bool(answers.certified[number])
+            answer["certified"] = bool(answers.certified[number]) and not is_chosen
         answer["flags"] = [name for name, rows in flags.items() if rows[number]]
         if abstain is not None and answers.strange is not None:
             _abstain(answer, abstain, bool(answers.strange[number]))
