@@ -20,6 +20,7 @@ from textcnn_cli.progress import RowsProgress
 Answers = Iterable[dict[str, Any]]
 
 if TYPE_CHECKING:
+    from textcnn.evaluation.promises import Promise
     from textcnn.explain.explainer import Explainer
     from textcnn.prediction.predictor import Predictor
     from textcnn.prediction.strangers import FlaggingStrangers
@@ -127,6 +128,7 @@ def classify(
         return
     from textcnn.core.memory import use_one_arena
     from textcnn.core.threads import num_threads
+    from textcnn.evaluation.promises import chooses_nodes
     from textcnn.labels import Labels
     from textcnn.prediction.answers import AnswerForm
     from textcnn.prediction.streaming import answer_stream, are_blocks, write_parts
@@ -138,20 +140,25 @@ def classify(
     if input is not None:
         use_one_arena()
     has_evidence = evidence or (abstain_label is not None and none_of_these is None)
+    config = read_config(model)
+    promise = options.promised(model, Labels.of(config), *promises)
+    if has_evidence and chooses_nodes(Labels.of(config), promise):
+        raise ConfigError(
+            "evidence is of labels, and by --min-probability or --min-accuracy this model may answer an inner node of "
+            "its tree; leave out --evidence and --abstain-label, or these"
+        )
     finish = _with_evidence(model, abstain_label) if has_evidence else None
     as_lines = is_json_lines(output) and finish is None
-    config = read_config(model)
     rows = open_rows(list(texts) if texts else input, data, labels="ignored", like=schema_of(config))
     threads, cache_bytes = max(num_threads() // workers, 1), CACHE_BYTES // workers  # divided among the workers
     in_blocks = workers == 1 and are_blocks(rows, as_lines=as_lines)  # then each block is classified by one thread
     resources: dict[str, Any] = {"threads": 1 if in_blocks else threads, "cache_bytes": cache_bytes, "saved": config}
-    load = partial(load_predictor, model, threshold, precision, explain, none_of_these, **resources)
+    load = partial(load_predictor, model, threshold, precision, explain, none_of_these, promise, **resources)
     predictor = load() if workers == 1 else None  # each worker loads its own
     if predictor is not None:
         console.detail(f"runtime: {predictor.runtime.describe()}")
     if input is not None:
         console.say(rows.describe())
-    promise = options.promised(model, Labels.of(config), *promises)
     form = AnswerForm(rows.text_columns, top_k, threshold, promise, abstain_label)
     if predictor is not None:
         threads = threads if predictor.runtime.name == "look-up" else 1  # torch uses several threads itself
@@ -174,7 +181,13 @@ def _with_evidence(model: Path, abstain_label: str | None) -> Callable[[Answers]
 
 
 def load_predictor(
-    model: Path, threshold: float | None, precision: str, explain: str | None, none_of_these: float | None, **how: Any
+    model: Path,
+    threshold: float | None,
+    precision: str,
+    explain: str | None,
+    none_of_these: float | None,
+    promise: Promise | None = None,
+    **how: Any,
 ) -> Predictor | Explainer | FlaggingStrangers:
     """Load the predictor of a folder and check that it supports the options; worker processes call this too."""
     from textcnn.prediction.predictor import Predictor
@@ -187,7 +200,7 @@ def load_predictor(
     if explain is not None:
         from textcnn.explain.explainer import Explainer
 
-        answerer = Explainer(predictor, labels=explain, top=EXPLAINED)
+        answerer = Explainer(predictor, labels=explain, top=EXPLAINED, promise=promise)
     if none_of_these is None:
         return answerer
     from textcnn.prediction.strangers import FlaggingStrangers

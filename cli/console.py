@@ -106,6 +106,15 @@ def scores_line(scores: dict[str, Any]) -> str:
     )
 
 
+def write_scores(scores: dict[str, Any], *, name: str = "") -> None:
+    """Write the main metrics as one line to stdout, and those of a tree of labels as another."""
+    print(f"{name}{scores_line(scores)}")
+    if found := scores.get("hierarchy"):
+        levels = ", ".join(f"level {entry['level']} {entry['accuracy']:.4f}" for entry in found["levels"])
+        ratios = ", ".join(f"{kind} {found[kind]:.4f}" for kind in ("precision", "recall"))
+        print(f"{name}tree: accuracy at {levels}; hierarchical {ratios}")
+
+
 def write_report(
     predictor: Predictor, model: Path, examples: Examples | None, folder: Path, *, part: str = "test"
 ) -> None:

@@ -72,6 +72,7 @@ def check(
     multi_label: Annotated[
         bool | None, typer.Option("--multi-label/--single-label", help=describe(DataConfig, "multi_label"))
     ] = None,
+    hierarchy: Annotated[str | None, typer.Option(metavar="HOW", help=describe(DataConfig, "hierarchy"))] = None,
     quotes: Annotated[str, typer.Option(help=describe(DataConfig, "quotes"))] = "auto",
     escape: Annotated[str | None, typer.Option(help=describe(DataConfig, "escape"))] = None,
     json: Json = False,
@@ -86,6 +87,7 @@ def check(
         encoding=encoding,
         label_separator=label_separator,
         multi_label=multi_label,
+        hierarchy=hierarchy,
         quotes=quotes,
         escape=escape,
     )

@@ -69,10 +69,12 @@ def evaluate(
     promise = options.promised(model, predictor.labels, coverage, coverage_by, min_probability, min_accuracy)
     probs = predictor.probabilities_of(encoded)
     scores = score(examples.labels, probs, predictor.labels, predictor.own_thresholds)
-    if teacher is not None and predictor.labels.multi_label:
-        raise ConfigError("--teacher is for models with one label a row, and this one is multi-label; leave it out")
+    if teacher is not None and (predictor.labels.multi_label or predictor.labels.tree is not None):
+        kind = "multi-label" if predictor.labels.multi_label else "of a tree of labels"
+        raise ConfigError(f"--teacher is for models with one label a row, and this one is {kind}; leave it out")
     taught = None if teacher is None else _teacher(teacher, examples, predictor.labels, config)
-    held_out = None if predictor.labels.multi_label else held_out_answers(model, predictor.labels)
+    is_plain = not predictor.labels.multi_label and predictor.labels.tree is None
+    held_out = held_out_answers(model, predictor.labels) if is_plain else None
     found = _selective(examples.labels, probs, predictor.labels, promise, held_out, taught)
     if none_of_these is not None:
         found["none_of_these"] = _strangers(predictor, examples, none_of_these)
@@ -108,7 +110,7 @@ def _selective(truth: Any, probs: Any, labels: Any, promise: Any, held_out: Any,
     import numpy as np
 
     from textcnn.evaluation.cascade import cascade
-    from textcnn.evaluation.promises import answered_curve, coverage_of
+    from textcnn.evaluation.promises import answered_curve, coverage_of, sure_answers
 
     if labels.multi_label or not len(probs):
         return {}
@@ -122,11 +124,9 @@ def _selective(truth: Any, probs: Any, labels: Any, promise: Any, held_out: Any,
     if teacher is not None:
         found["teacher"] = float(teacher.mean())
     if promise is not None and promise.least:
-        sure = ~promise.unsure(probs)
-        accuracy = float(right[sure].mean()) if sure.any() else None
-        found["sure"] = {"share": float(sure.mean()), "accuracy": accuracy, "min_probability": promise.least}
+        found["sure"] = sure_answers(truth, probs, labels, promise)
         if teacher is not None:
-            found["sure"]["together"] = float(np.where(sure, right, teacher).mean())
+            found["sure"]["together"] = float(np.where(~promise.unsure(probs), right, teacher).mean())
     return found
 
 
@@ -135,7 +135,8 @@ def _share(sure: dict[str, Any]) -> str:
     accuracy = "none" if sure["accuracy"] is None else f"{sure['accuracy']:.4f}"
     together = sure.get("together")
     both = "" if together is None else f"; {together:.4f} of all, the others answered by the teacher"
-    return f"{sure['share']:.1%} of the rows, accuracy {accuracy}{both}"
+    by_level = (f"{share:.1%} at level {level}" for level, share in enumerate(sure.get("levels", ()), start=1))
+    return ", ".join([f"{sure['share']:.1%} of the rows", *by_level, f"accuracy {accuracy}{both}"])
 
 
 def render(scores: dict[str, Any], json: bool) -> None:
@@ -143,7 +144,7 @@ def render(scores: dict[str, Any], json: bool) -> None:
     if json:
         console.write_json(scores)
         return
-    print(console.scores_line(scores))
+    console.write_scores(scores)
     if "answered" in scores:
         curve = (f"{entry['share']:.0%} {entry['accuracy']:.4f}" for entry in scores["answered"])
         print(f"accuracy of the most confident rows: {', '.join(curve)}")

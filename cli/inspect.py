@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from textcnn.errors import ConfigError
 from textcnn_cli import console, options
 
 if TYPE_CHECKING:
+    from textcnn.label_tree import LabelTree
     from textcnn.models.summary.layers import LayerTable
 
     Inspected = tuple[LayerTable, dict[str, Any]]
@@ -28,7 +30,8 @@ GUARANTEES = {
 }
 # Null if a target has no such fact: an architecture has no label names, an image model no vocabulary.
 FACTS = ("artifact", "architecture", "modality", "input", "num_labels", "vocabulary_size")
-FACTS_OF_MODELS = ("problem_type", "temperature", "weights", "max_length", "guarantees")
+FACTS_OF_MODELS = ("problem_type", "temperature", "weights", "max_length", "guarantees", "tree")
+MOST_NODES = 60  # nodes of a tree of labels that are printed
 
 
 def inspect(
@@ -140,6 +143,17 @@ def render(document: dict[str, Any], json: bool) -> None:
             print(f"{name}: {_fact(document[name])}")
         for guarantee in document["guarantees"]:
             print(f"guaranteed: {guarantee}")
+    if document["tree"] is not None:
+        _show_tree(document["tree"])
+
+
+def _show_tree(nodes: Sequence[Mapping[str, Any]]) -> None:
+    """Print the tree of labels, each node indented below the one above it."""
+    print("tree of labels:")
+    for node in nodes[:MOST_NODES]:
+        print(f"{'  ' * node['level']}{node['label']}" + (" (no label)" if not node["is_label"] else ""))
+    if len(nodes) > MOST_NODES:
+        print(f"  and {len(nodes) - MOST_NODES:,} more; --json has all")
 
 
 def _fact(value: Any) -> str:
@@ -192,6 +206,7 @@ def _of_model(folder: str, shape: Shape | None, length: int | None, assignments:
         "temperature": artifact.temperature,
         "weights": artifact.branch_weights,
         "guarantees": GUARANTEES[artifact.modality],
+        "tree": _nodes(artifact.labels.tree),
     }
     if isinstance(artifact.model, base.ImageClassifier):
         own = artifact.image_inputs().shape
@@ -206,6 +221,13 @@ def _of_model(folder: str, shape: Shape | None, length: int | None, assignments:
     table = layers.text_layers(artifact.model, tokens)
     own_facts = {"max_length": inputs.max_length, "vocabulary_size": len(inputs.tokenizer)}
     return _inspected(table, **facts, **own_facts, input={"length": tokens})
+
+
+def _nodes(tree: LabelTree | None) -> list[dict[str, Any]] | None:
+    if tree is None:
+        return None
+    rows = zip(tree.nodes, tree.levels.tolist(), (tree.columns >= 0).tolist(), strict=True)
+    return [{"label": name, "level": level, "is_label": is_label} for name, level, is_label in rows if level]
 
 
 def _of_layers(written: str, sizes: Sizes | None, length: int | None, assignments: list[str] | None) -> Inspected:

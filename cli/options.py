@@ -49,6 +49,7 @@ MultiLabel = Annotated[
 AllowRareLabels = Annotated[
     bool | None, typer.Option("--allow-rare-labels", help=describe(DataConfig, "allow_rare_labels"))
 ]
+Hierarchy = Annotated[str | None, typer.Option("--hierarchy", metavar="HOW", help=describe(DataConfig, "hierarchy"))]
 WeightColumn = Annotated[str | None, typer.Option("--weight-column", help=describe(DataConfig, "weight_column"))]
 Tokenizer = Annotated[str | None, typer.Option("--tokenizer", help=describe(TextConfig, "tokenizer"))]
 MaxLength = Annotated[int | None, typer.Option("--max-length", help=describe(TextConfig, "max_length"))]

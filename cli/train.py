@@ -51,6 +51,7 @@ def train(
     multi_label: options.MultiLabel = None,
     allow_rare_labels: options.AllowRareLabels = None,
     weight_column: options.WeightColumn = None,
+    hierarchy: options.Hierarchy = None,
     tokenizer: options.Tokenizer = None,
     max_length: options.MaxLength = None,
     architecture: options.Architecture = None,
@@ -110,6 +111,7 @@ def train(
         "multi_label": multi_label,
         "allow_rare_labels": allow_rare_labels,
         "weight_column": weight_column,
+        "hierarchy": hierarchy,
         "tokenizer": tokenizer,
         "max_length": max_length,
         "architecture": architecture,
@@ -232,7 +234,7 @@ def finish(
             print(describe(summary["teacher"]))
         for name in ("dev", "test"):
             if (scores := summary[name]) is not None:
-                print(f"{name}: {console.scores_line(scores)}")
+                console.write_scores(scores, name=f"{name}: ")
     if run.stopped == "interrupted":
         further = "; --resume goes on from the last checkpoint" if checkpoints and checkpoints.files() else ""
         console.say(f"interrupted: the best weights so far were saved{further}")

@@ -18,6 +18,7 @@ ROOMS = [
     "errors",
     "config_types",
     "config",
+    "label_tree",
     "labels",
     "atomic",
     "splitting",
@@ -57,6 +58,7 @@ DOORS = {("prediction.predictor", "explain")}
 TORCH_FREE = (
     "errors",
     "config",
+    "label_tree",
     "labels",
     "atomic",
     "splitting",

@@ -96,6 +96,7 @@ class DataConfig:
         lambda name: name in QUOTES,
         ", ".join(QUOTES),
     )
+    hierarchy: str | None = option(None, "labels are paths: what parts them, /, . or >, or a file child,parent")
     escape: str | None = option(
         None,
         "backslash: before a quote, it makes that quote of a quoted cell text; none: such a quote is doubled",

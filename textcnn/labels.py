@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from textcnn.errors import DataError
+from textcnn.label_tree import LabelTree
 
 SINGLE_LABEL = "single_label_classification"
 MULTI_LABEL = "multi_label_classification"
@@ -19,10 +20,11 @@ UNSEEN = -1
 
 @dataclass(frozen=True)
 class Labels:
-    """The ordered label names of a task, and whether it is multi-label."""
+    """The ordered label names of a task, whether it is multi-label, and the tree of which they are leaves, if any."""
 
     names: tuple[str, ...]
     multi_label: bool = False
+    tree: LabelTree | None = None
 
     @classmethod
     def collect(cls, rows: Iterable[Sequence[str]], *, multi_label: bool) -> Labels:
@@ -41,7 +43,15 @@ class Labels:
     @classmethod
     def of(cls, saved: Mapping[str, Any]) -> Labels:
         """Return the labels that a config.json tells."""
-        return cls(tuple(saved["labels"]), saved["problem_type"] == MULTI_LABEL)
+        return cls(tuple(saved["labels"]), saved["problem_type"] == MULTI_LABEL).with_tree(saved.get("hierarchy"))
+
+    def with_tree(self, described: Mapping[str, Any] | None) -> Labels:
+        """Return the labels as leaves of the tree that :meth:`LabelTree.to_json` has described; none: of no tree.
+
+        Raises:
+            DataError: the labels do not fit the tree.
+        """
+        return replace(self, tree=None if described is None else LabelTree.of(self.names, described))
 
     def __len__(self) -> int:
         return len(self.names)

@@ -36,6 +36,7 @@ LINES = {
     "allow_rare_labels": ("allow_rare_labels = true", True),
     "soft_column": ('soft_column = ["good", "bad"]', ("good", "bad")),
     "weight_column": ('weight_column = "sure"', "sure"),
+    "hierarchy": ('hierarchy = "/"', "/"),
     "tokenizer": ('tokenizer = "char"', "char"),
     "vocabulary_size": ("vocabulary_size = 500", 500),
     "min_frequency": ("min_frequency = 2", 2),

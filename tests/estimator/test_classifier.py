@@ -42,6 +42,7 @@ def test_arguments_are_the_settings_with_their_defaults():
     own = {f.name: f.default for f in dataclasses.fields(TextCNNClassifier)}
     known = settings_of("text", "kim")
     expected = {"preset": "default", "warm_start": False, "verbose": False, "settings": None, **dict.fromkeys(known)}
+    expected["hierarchy"] = None  # of the settings of data, what a column of classes can have
     for section in (TextConfig, ModelConfig, TrainingConfig):
         expected |= {f.name: f.default for f in dataclasses.fields(section) if f.name != "settings"}
     assert own == expected

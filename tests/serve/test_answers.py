@@ -102,7 +102,9 @@ def test_states_and_the_described_interface(server):
     assert status == 200
     assert set(described["paths"]) == {"/classify", "/labels", "/health", "/ready", "/metrics"}
     body = described["paths"]["/classify"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    assert set(body["properties"]) == {"texts", "model", "top_k", "threshold", "explain", "none_of_these"}
+    assert set(body["properties"]) == {
+        *("texts", "model", "top_k", "threshold", "explain", "none_of_these", "min_probability")
+    }
 
 
 def test_metrics_count_texts_and_requests(server):

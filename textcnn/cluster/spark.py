@@ -60,4 +60,4 @@ def _sql(kind: Any) -> str:
         return f"struct<{', '.join(f'{field.name}: {_sql(field.type)}' for field in kind)}>"
     if pa.types.is_list(kind):
         return f"array<{_sql(kind.value_type)}>"
-    return {pa.string(): "string", pa.float64(): "double", pa.bool_(): "boolean"}[kind]
+    return {pa.string(): "string", pa.float64(): "double", pa.bool_(): "boolean", pa.int64(): "bigint"}[kind]

@@ -17,6 +17,7 @@ from textcnn.core.word_form import WordForm
 from textcnn.errors import DataError
 from textcnn.labels import Labels
 from textcnn.reading.cells import rare_labels, rare_sentence
+from textcnn.reading.hierarchy import labels_in_tree
 from textcnn.reading.labels import DistinctCells
 from textcnn.reading.messages import respelled
 from textcnn.reading.rows import open_rows
@@ -76,7 +77,8 @@ def check(data: Any, options: DataConfig | None = None) -> Report:
 
     Raises:
         ConfigError: the format or encoding is unknown.
-        DataError: there is no such file, it has no rows, or its content does not match its format.
+        DataError: there is no such file, it has no rows, its content does not match its format, or its labels do not
+            fit the tree that the options ask for.
     """
     options = options or DataConfig()
     rows = open_rows(data, options, labels="optional")
@@ -104,6 +106,10 @@ def check(data: Any, options: DataConfig | None = None) -> Report:
         rows.notices["missing_labels"] = missing
     notices = rows.warnings()
     found = Labels(tuple(sorted(labels)), multi_label=bool(reader.form.multi_label))
+    if options.hierarchy is not None and labels:
+        told: list[str] = []
+        labels_in_tree(found, options.hierarchy, told.append)
+        guessed += [sentence.removeprefix("note: ").removeprefix("warning: ") for sentence in told]
     every = [labels_of[place] or () for place in cells.places]
     texts, lengths = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     words = np.quantile(lengths, [*QUANTILES.values()], method="inverted_cdf").tolist()

@@ -110,6 +110,7 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     class_weight: str | Mapping[Any, float] | None = None
     focal_gamma: float = 0.0
     teacher_weight: float | None = None
+    hierarchy: str | None = None
     dev_fraction: float | None = None
     calibrate: str = "auto"
     characters: str = "auto"
@@ -191,6 +192,14 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Return which texts ``(N,)`` are of none of the classes (:meth:`textcnn.Predictor.none_of_these`)."""
         check_is_fitted(self)
         return self.predictor_.none_of_these(self._texts(X, reset=False), kept=kept)
+
+    def predict_nodes(
+        self, X: Any, *, min_probability: float | None = None, min_accuracy: float | None = None
+    ) -> list[str | None]:
+        """Return the deepest sure node of the tree of classes (:meth:`textcnn.Predictor.predict_nodes`)."""
+        check_is_fitted(self)
+        asked = {"min_probability": min_probability, "min_accuracy": min_accuracy}
+        return self.predictor_.predict_nodes(self._texts(X, reset=False), **asked)
 
     def decision_function(self, X: Any) -> npt.NDArray[np.float64]:
         """Return the logits ``(N, C)`` over the temperature; for two classes, the difference ``(N,)`` of the two."""

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.evaluation.calibration import Floats, decide
+from textcnn.evaluation.hierarchy import hierarchy_scores
 from textcnn.labels import Labels
 
 BINS = 15  # as in Guo et al. 2017 (arXiv 1706.04599)
@@ -27,12 +28,14 @@ def score(truth: Sequence[Sequence[str]], probs: Floats, labels: Labels, thresho
 
     Returns:
         n, accuracy (multi-label: all labels of a row right), macro_f1, micro_f1, ece, and per_label: a dictionary of
-        precision, recall, f1 and support for each label. Without rows the numbers are none.
+        precision, recall, f1 and support for each label. Without rows the numbers are none. Of labels of a tree also
+        hierarchy: :func:`textcnn.evaluation.hierarchy.hierarchy_scores`.
     """
     if not len(truth):
         return {"n": 0, "accuracy": None, "macro_f1": None, "micro_f1": None, "ece": None, "per_label": {}}
     names = [*labels.names, *sorted({name for row in truth for name in row} - set(labels.names))]
-    wanted, given = _pairs(truth, names), _pairs(decide(probs, labels, thresholds), names)
+    decided = decide(probs, labels, thresholds)
+    wanted, given = _pairs(truth, names), _pairs(decided, names)
     hits = np.intersect1d(wanted, given, assume_unique=True)
     # A row is right where its labels, those given and those that are both are equally many.
     per_row = [np.bincount(pairs // len(names), minlength=len(truth)) for pairs in (wanted, given, hits)]
@@ -56,6 +59,7 @@ def score(truth: Sequence[Sequence[str]], probs: Floats, labels: Labels, thresho
         "micro_f1": float(_ratio(2 * len(hits), len(wanted) + len(given))),
         "ece": calibration_error(truth, probs, labels),
         "per_label": per_label,
+        **({} if labels.tree is None else {"hierarchy": hierarchy_scores(truth, decided, labels.tree)}),
     }
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from textcnn.errors import ConfigError
 from textcnn.evaluation.calibration import Floats
+from textcnn.label_tree import Nodes
 from textcnn.labels import Labels
 
 FEWEST_OF_LABEL = 20  # held-out rows of a label for a quantile of its own
@@ -30,6 +31,8 @@ class HeldOutAnswers:
         given: ``(M,)`` int32, the labels given; none: not known.
         statistics: ``(M, S)`` float32, statistics of the texts (:mod:`textcnn.evaluation.strangers`); none: not known.
         outliers: ``(K, S)`` float32, those of texts of no label; none: no such texts were given.
+        surest: ``(M,)`` float32, the probability of the first node on the way down the tree; none: there is no tree.
+        first_wrong: ``(M,)`` float32, that of the first node on this way that is not right; 0: all are.
     """
 
     truth: npt.NDArray[np.int32]
@@ -39,6 +42,8 @@ class HeldOutAnswers:
     given: npt.NDArray[np.int32] | None = None
     statistics: npt.NDArray[np.float32] | None = None
     outliers: npt.NDArray[np.float32] | None = None
+    surest: npt.NDArray[np.float32] | None = None
+    first_wrong: npt.NDArray[np.float32] | None = None
 
     @classmethod
     def of(cls, probs: Floats, truth: Sequence[Sequence[str]], labels: Labels) -> HeldOutAnswers:
@@ -46,24 +51,41 @@ class HeldOutAnswers:
         targets = labels.encode(truth)
         scores, given = set_scores(probs)[np.arange(len(targets)), targets], probs.argmax(axis=1)
         confidence = probs.max(axis=1).astype(np.float32)
-        return cls(targets.astype(np.int32), confidence, given == targets, scores, given.astype(np.int32))
+        found = cls(targets.astype(np.int32), confidence, given == targets, scores, given.astype(np.int32))
+        if labels.tree is None:
+            return found
+        paths = labels.tree.paths(probs)
+        right = labels.tree.right_levels(paths.numbers, [names[0] for names in truth])
+        probabilities = np.pad(paths.probabilities, ((0, 0), (0, 1))).astype(np.float32)  # 0 below the end of the way
+        first_wrong = probabilities[np.arange(len(right)), right]
+        return replace(found, surest=probabilities[:, 0], first_wrong=first_wrong)
+
+    @property
+    def sureness(self) -> npt.NDArray[np.float32]:
+        """The threshold ``(M,)`` up to which a row is answered: the largest probability, in a tree that of a node."""
+        return self.confidence if self.surest is None else self.surest
 
     def least_confidence(self, accuracy: float) -> float:
         """Return the confidence from which at least this share of the answers is right, for as many rows as possible.
 
-        Above 1 if no confidence promises it.
+        A row is answered if it is as sure, and in a tree by the deepest node of the way down that is: wrongly, if the
+        first wrong node of the way is as sure too. Above 1 if no confidence promises it.
 
         Raises:
             ConfigError: the accuracy is not above 0 and at most 1.
         """
         if not 0 < accuracy <= 1:
             raise ConfigError(f"min_accuracy must be above 0 and at most 1, got {accuracy:g}")
-        order = np.argsort(-self.confidence, kind="stable")
-        confidence = self.confidence[order]
-        share = np.cumsum(self.correct[order]) / np.arange(1, len(order) + 1)
-        ends = np.append(confidence[1:] != confidence[:-1], True)[: len(order)]  # equal confidences stay together
-        enough = np.flatnonzero((share >= accuracy) & ends)
-        return float(confidence[enough[-1]]) if len(enough) else 2.0
+        sureness, candidates = np.sort(self.sureness), np.unique(self.sureness)
+        wrong = np.where(self.correct, np.float32(-1), self.confidence)
+        if self.first_wrong is not None:  # from just above a wrong node on, the rows are answered by the node before it
+            wrong = self.first_wrong
+            candidates = np.unique(np.concatenate([candidates, np.nextafter(wrong, np.float32(2))]))
+        num_answered = len(sureness) - np.searchsorted(sureness, candidates)
+        num_wrong = len(wrong) - np.searchsorted(np.sort(wrong), candidates)
+        share = np.divide(num_answered - num_wrong, num_answered, out=np.zeros(len(candidates)), where=num_answered > 0)
+        enough = np.flatnonzero(share >= accuracy)
+        return float(candidates[enough[0]]) if len(enough) else 2.0
 
     def quantiles(self, coverage: float, labels: Labels, *, by_label: bool = False) -> tuple[Floats, list[str]]:
         """Return the largest set score ``(C,)`` of each label in a set, and the labels with too few rows for their own.
@@ -124,8 +146,27 @@ class Promise:
         return None if self.quantiles is None else set_scores(probs) <= self.quantiles
 
     def unsure(self, probs: Floats) -> npt.NDArray[np.bool_]:
-        """Return which rows ``(N,)`` are less sure than asked for."""
+        """Return which rows ``(N,)`` are less sure than asked for, by their most probable label."""
         return np.asarray(probs.max(axis=1, initial=0).astype(np.float32) < np.float32(self.least))
+
+
+def chooses_nodes(labels: Labels, promise: Promise | None) -> bool:
+    """Return whether a row may be answered by an inner node of the tree of labels, if it is not sure of a label."""
+    return promise is not None and promise.least > 0 and labels.tree is not None and not labels.multi_label
+
+
+def answered_nodes(probs: Floats, labels: Labels, promise: Promise | None) -> Nodes | None:
+    """Return the nodes that answer N rows, of level 0 where a row is unsure; none if the labels are of no tree.
+
+    They are the deepest nodes that are as sure as promised; without a promise, and multi-label, where no node is surer
+    than the label below it that is most probable, they are labels.
+    """
+    if labels.tree is None:
+        return None
+    if promise is not None and chooses_nodes(labels, promise):
+        return labels.tree.answers(probs, promise.least)
+    nodes = labels.tree.of_labels(probs)
+    return nodes if promise is None else nodes._replace(levels=np.where(promise.unsure(probs), 0, nodes.levels))
 
 
 class Coverage(NamedTuple):
@@ -148,6 +189,23 @@ class Answered(NamedTuple):
     share: float
     accuracy: float
     min_probability: float
+
+
+def sure_answers(truth: Sequence[Sequence[str]], probs: Floats, labels: Labels, promise: Promise) -> dict[str, Any]:
+    """Measure the answers that are as sure as promised: their share and accuracy (single-label).
+
+    In a tree an answer is right if it is the true label or a node above it, and ``levels`` has the share of the rows
+    that are answered at each level.
+    """
+    nodes = answered_nodes(probs, labels, promise)
+    if nodes is None or labels.tree is None:
+        sure, right = ~promise.unsure(probs), probs.argmax(axis=1) == labels.encode(truth)
+        levels = {}
+    else:
+        sure, right = nodes.levels > 0, labels.tree.are_right(nodes, [names[0] for names in truth])
+        levels = {"levels": (np.bincount(nodes.levels, minlength=labels.tree.depth + 1)[1:] / len(sure)).tolist()}
+    accuracy = float(right[sure].mean()) if sure.any() else None
+    return {"share": float(sure.mean()), "accuracy": accuracy, "min_probability": promise.least, **levels}
 
 
 def answered_curve(

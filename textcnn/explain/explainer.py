@@ -10,6 +10,7 @@ import numpy as np
 
 from textcnn.errors import ConfigError
 from textcnn.evaluation.calibration import probabilities
+from textcnn.evaluation.promises import Promise, answered_nodes
 from textcnn.explain.attribution import CHUNK, Integers, Winners, check_exact, reasons
 from textcnn.explain.entries import Explanation, entries, explanations, part_terms
 from textcnn.labels import Labels
@@ -28,6 +29,8 @@ class Explainer:
         predictor: a text model.
         labels: the labels to explain: ``predicted``, ``all``, or names of labels.
         top: the number of n-grams and of words to list; none: all.
+        promise: how sure an answer has to be; in a tree of labels ``predicted`` is then the most probable label at or
+            below the node that answers. None: the most probable label of all.
 
     Raises:
         ArtifactError: the model is for images.
@@ -35,9 +38,14 @@ class Explainer:
     """
 
     def __init__(
-        self, predictor: Predictor, *, labels: str | Sequence[str] = "predicted", top: int | None = None
+        self,
+        predictor: Predictor,
+        *,
+        labels: str | Sequence[str] = "predicted",
+        top: int | None = None,
+        promise: Promise | None = None,
     ) -> None:
-        self._predictor, self._top = predictor, top
+        self._predictor, self._top, self._promise = predictor, top, promise
         self._is_one = labels == "predicted"
         self._columns = None if self._is_one else _columns(predictor, labels)
         self._spans = Spans(predictor.text_inputs().tokenizer)
@@ -110,8 +118,12 @@ class Explainer:
         """Return the indices of the labels to explain, ``(B, L)``."""
         if self._columns is not None:
             return np.tile(self._columns, (len(logits), 1))
-        probs = probabilities(logits, self._predictor.labels, self._predictor.temperature)
-        return np.asarray(probs.argmax(axis=1)[:, None])
+        labels = self._predictor.labels
+        probs = probabilities(logits, labels, self._predictor.temperature)
+        nodes = None if self._promise is None else answered_nodes(probs, labels, self._promise)
+        if nodes is None or labels.tree is None:
+            return np.asarray(probs.argmax(axis=1)[:, None])
+        return labels.tree.likeliest_below(probs, nodes.numbers)[:, None]
 
 
 def _columns(predictor: Predictor, labels: str | Sequence[str]) -> Integers:

@@ -28,7 +28,8 @@ class Rule:
     """Decides which documents the filter writes.
 
     Attributes:
-        keep: the label whose probability decides; none: each document goes to the folder of its label.
+        keep: the label, or the node of a tree of labels, whose probability decides; none: each document goes to the
+            folder of its label.
         min_probability: the least probability of a kept document.
         keep_share: the share of documents that are kept, those with the largest probabilities.
     """
@@ -55,7 +56,7 @@ class Rule:
                     f"--route cannot make a folder {taken[0]!r}, a name of this command's own; use --keep"
                 )
             return
-        if self.keep not in labels.names:
+        if self.keep not in labels.names and (labels.tree is None or self.keep not in labels.tree.nodes[1:]):
             listed = ", ".join(map(repr, labels.names[:10])) + (", ..." if len(labels) > 10 else "")
             raise ConfigError(f"--keep expects a label of the model ({listed}), got {self.keep!r}")
         if (self.min_probability is None) == (self.keep_share is None):
@@ -93,10 +94,16 @@ def score(predictor: Answering, texts: ArrowTexts, rule: Rule) -> Scores:
     found = predictor.measure(texts, predictor.own_thresholds)
     probs = probabilities(found.logits, predictor.labels, predictor.temperature)
     best = None if rule.keep is not None else probs.argmax(axis=1)
-    column = predictor.labels.names.index(rule.keep) if rule.keep is not None else 0
-    values = probs[:, column].copy() if best is None else probs[np.arange(len(probs)), best]
+    values = probs[np.arange(len(probs)), best] if rule.keep is None else _of(rule.keep, probs, predictor.labels)
     values[found.empty] = np.nan
     return Scores(values, best)
+
+
+def _of(name: str, probs: Floats, labels: Labels) -> Floats:
+    """Return the probabilities ``(N,)`` of a label; in a tree those of the node of that name, with all below it."""
+    if labels.tree is None:
+        return probs[:, labels.names.index(name)].copy()
+    return labels.tree.probabilities(probs, multi_label=labels.multi_label)[:, labels.tree.nodes.index(name)].copy()
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 
+from textcnn.label_tree import LabelTree
+
 SHOWN = 30  # at most so many labels are listed in the card
 
 HERE = "path/to/this/folder"
@@ -30,7 +32,7 @@ def model_card(config: dict[str, Any], training: dict[str, Any], *, place: str =
     parts = [
         "\n".join(["---", *_front_matter(config, training, place), "---"]),
         f"# A `{config['architecture']}` classifier",
-        f"Labels ({len(names)}, {config['problem_type']}): {shown}",
+        f"Labels ({len(names)}, {config['problem_type']}): {shown}{_tree(config)}",
         f"Trained on {_data_name(training)} ({training.get('examples', {}).get('train', 0):,} rows).{_data(training)}",
         _metrics_table(training),
         _labels_table(training),
@@ -39,6 +41,11 @@ def model_card(config: dict[str, Any], training: dict[str, Any], *, place: str =
         f"Settings: `{json.dumps(config['settings'])}`, everything else in `config.json` and `training.json`.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _tree(config: dict[str, Any]) -> str:
+    described = config.get("hierarchy")
+    return "" if described is None else f". They are {LabelTree.of(config['labels'], described).describe()}."
 
 
 def _front_matter(config: dict[str, Any], training: dict[str, Any], place: str) -> Iterator[str]:

@@ -11,10 +11,11 @@ from typing import Any
 
 from textcnn.atomic import previous_folder
 from textcnn.config import Config, ModelConfig
-from textcnn.errors import ArtifactError, ConfigError
+from textcnn.errors import ArtifactError, ConfigError, DataError
 from textcnn.folder.model_folder import CONFIG, TIMING, TOKENIZER, TRAINING, WEIGHTS
 from textcnn.folder.tensors import STORAGES, unpacked
-from textcnn.labels import MULTI_LABEL, SINGLE_LABEL
+from textcnn.label_tree import is_description
+from textcnn.labels import MULTI_LABEL, SINGLE_LABEL, Labels
 from textcnn.reading.schema import is_reading
 from textcnn.reading.table import DEEPEST, is_deep, shown
 
@@ -35,7 +36,7 @@ def config_of_today(saved: Mapping[str, Any]) -> dict[str, Any]:
 
     Versions 1 to 3 had other defaults of the embedding size and the filters; in version 1 ``wide_scale`` was the same
     for multi-label as for single-label models. In every version, a missing ``blinded`` means that no word is blinded,
-    and a missing ``ngrams_per_token`` that a token keeps all its n-grams.
+    a missing ``ngrams_per_token`` that a token keeps all its n-grams, and a missing ``hierarchy`` no tree.
     """
     absent: dict[str, Any] = {
         "blinded": [],
@@ -44,6 +45,7 @@ def config_of_today(saved: Mapping[str, Any]) -> dict[str, Any]:
         "ngrams_per_token": None,
         "character_scale": None,
         "vector_words": None,
+        "hierarchy": None,
     }
     config = {**absent, **saved}
     if saved["format_version"] < 4 and config.get("modality") == "text":
@@ -155,6 +157,7 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "scales": lambda value: value is None or _is_list(lambda step: _is_number(step) and step >= 0)(value),
     "reading": is_reading,
     "blinded": _is_list(lambda phrase: isinstance(phrase, str) and bool(phrase.strip())),
+    "hierarchy": is_description,
 }
 _IMAGE_CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "shape": lambda value: _is_list(lambda size: type(size) is int and size > 0)(value) and len(value) == 3,
@@ -176,5 +179,10 @@ def _check_config(path: Path, saved: dict[str, Any]) -> None:
         problems.append(f"{len(saved['thresholds'])} thresholds for {len(saved['labels'])} labels")
     if not problems and saved["modality"] == "image" and {len(saved["mean"]), len(saved["std"])} != {saved["shape"][0]}:
         problems.append(f"mean and std have {len(saved['mean'])} and {len(saved['std'])} entries for {saved['shape']}")
+    if not problems:
+        try:
+            Labels.of(saved)
+        except DataError as err:
+            problems.append(f"hierarchy does not fit the labels: {err}")
     if problems:
         raise ArtifactError(f"{path}: damaged or written by something else: {'; '.join(problems)}")

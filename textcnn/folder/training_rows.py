@@ -177,6 +177,8 @@ _IF_KNOWN: dict[str, tuple[type, int]] = {
     "given": (np.int32, 1),
     "statistics": (np.float32, 2),
     "outliers": (np.float32, 2),
+    "surest": (np.float32, 1),
+    "first_wrong": (np.float32, 1),
 }
 
 
@@ -190,8 +192,8 @@ def write_held_out(answers: HeldOutAnswers, path: Path) -> None:
     save_arrays(path, {name: array for name, array in arrays.items() if array is not None})
 
 
-def read_held_out(path: Path, num_labels: int) -> HeldOutAnswers:
-    """Read answers that :func:`write_held_out` wrote, and check them.
+def read_held_out(path: Path, num_labels: int, *, in_tree: bool = False) -> HeldOutAnswers:
+    """Read answers that :func:`write_held_out` wrote, and check them; ``in_tree``: those of nodes must be there.
 
     Raises:
         ArtifactError: the file is damaged, or does not belong to a model with ``num_labels`` labels.
@@ -199,10 +201,13 @@ def read_held_out(path: Path, num_labels: int) -> HeldOutAnswers:
     what = "answers to held-out rows"
     found = HeldOutAnswers(**load_arrays(path, _HELD_OUT_ARRAYS, what, _IF_KNOWN))
     sizes = {len(getattr(found, name)) for name in _HELD_OUT_ARRAYS}
-    sizes |= {len(array) for array in (found.given, found.statistics) if array is not None}
+    of_rows = (found.given, found.statistics, found.surest, found.first_wrong)
+    sizes |= {len(array) for array in of_rows if array is not None}
     columns = np.concatenate([found.truth, found.truth if found.given is None else found.given])
     if len(sizes) > 1 or columns.min(initial=0) < 0 or columns.max(initial=-1) >= num_labels:
         raise ArtifactError(f"{path}: expected answers to rows of {num_labels} labels, found others")
+    if in_tree and (found.surest is None or found.first_wrong is None):
+        raise ArtifactError(f"{path}: expected answers by a tree of labels, found those of labels alone")
     for table in (found.statistics, found.outliers):
         if table is not None and not (table.shape[1] == len(WEIGHTS) and np.isfinite(table).all()):
             raise ArtifactError(f"{path}: expected {len(WEIGHTS)} finite statistics of each text, found {table.shape}")

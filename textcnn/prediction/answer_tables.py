@@ -93,6 +93,9 @@ def answer_columns(labels: Labels, answers: Answers, form: AnswerForm) -> dict[s
         "label": Coded(best.astype(np.int32), labels.names),
         "probability": np.take_along_axis(answers.probabilities, best[:, None], axis=1)[:, 0],
     }
+    if labels.tree is not None:
+        levels = labels.tree.label_levels[best]
+        columns["level"] = Coded(levels.astype(np.int32), range(labels.tree.depth + 1))
     if answers.certified is not None:
         columns["certified"] = Coded(answers.certified.astype(np.int32), (False, True))
     columns["flags"] = Coded((answers.empty + 2 * answers.cut).astype(np.int32), FLAGS)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.evaluation.promises import Promise
+from textcnn.evaluation.promises import Promise, answered_nodes, chooses_nodes
+from textcnn.label_tree import Nodes
 from textcnn.labels import Labels
 
 if TYPE_CHECKING:
@@ -192,7 +193,10 @@ def answers_of(
 ) -> Iterator[dict[str, Any]]:
     """Yield the answer to each row as a dictionary: label, probability and flags, and what else was requested.
 
-    The ``label`` of a multi-label row is the most probable one, whether or not it reached its threshold.
+    The ``label`` of a multi-label row is the most probable one, whether or not it reached its threshold. Labels of a
+    tree have a ``level``, 0 for rows unsure or abstained from. Where ``promise`` says how sure they have to be,
+    the ``label`` is the deepest node that is so sure; with ``top_k`` there is a ``path``, the nodes from level 1
+    down to a label, each the most probable child.
     """
     if labels.multi_label or (top_k or 1) > 1:
         every = len(labels) if labels.multi_label else min(top_k or 1, len(labels))
@@ -202,14 +206,20 @@ def answers_of(
         places = [[place] for place in answers.probabilities.argmax(axis=1).tolist()]
         values = [[value] for value in answers.probabilities.max(axis=1).tolist()]
     ranked = zip(places, values, strict=True)
-    flags = _flags(answers, promise)
+    nodes = answered_nodes(answers.probabilities, labels, promise)
+    own = None if nodes is None else _node_entries(labels, nodes)
+    paths = None if nodes is None or top_k is None else _paths(answers, labels)
+    flags = _flags(answers, promise, nodes)
+    is_chosen = chooses_nodes(labels, promise)  # by sums of which nothing is proven
     sets = None if promise is None else promise.sets(answers.probabilities)
     for number, row in enumerate(ranked):
         pairs = zip(*row, strict=True)
         entries = [{"label": labels.names[place], "probability": value} for place, value in pairs]
-        answer: dict[str, Any] = dict(entries[0])
+        answer: dict[str, Any] = dict(entries[0]) if own is None else own[number]
         if top_k is not None:
             answer["top"] = entries[:top_k]
+        if paths is not None:
+            answer["path"] = paths[number]
         if sets is not None:
             inside = np.flatnonzero(sets[number])
             ranked_labels = inside[np.argsort(-answers.probabilities[number, inside], kind="stable")]
@@ -217,21 +227,45 @@ def answers_of(
         if labels.multi_label:
             answer["labels"] = [entry for entry in entries if entry["label"] in answers.labels[number]]
         if answers.certified is not None:
-            answer["certified"] = bool(answers.certified[number])
+            answer["certified"] = bool(answers.certified[number]) and not is_chosen
         answer["flags"] = [name for name, rows in flags.items() if rows[number]]
         if abstain is not None and answers.strange is not None:
-            answer["nearest_label"] = answer["label"]
-            answer["label"] = abstain if answers.strange[number] else answer["label"]
+            _abstain(answer, abstain, bool(answers.strange[number]))
         if answers.explanations is not None:
             answer["explanation"] = answers.explanations[number]
         yield answer
 
 
-def _flags(answers: Answers, promise: Promise | None) -> dict[str, list[bool]]:
+def _node_entries(labels: Labels, nodes: Nodes) -> list[dict[str, Any]]:
+    """Return label, probability and level of the answer to each row."""
+    assert labels.tree is not None
+    rows = zip(nodes.numbers.tolist(), nodes.probabilities.tolist(), nodes.levels.tolist(), strict=True)
+    names = labels.tree.nodes
+    return [{"label": names[number], "probability": value, "level": level} for number, value, level in rows]
+
+
+def _abstain(answer: dict[str, Any], abstain: str, is_strange: bool) -> None:
+    """Put the label of a row of none of the labels on its answer; the label that is nearest stays as another entry."""
+    answer["nearest_label"] = answer["label"]
+    if is_strange:
+        answer |= {"label": abstain, **({"level": 0} if "level" in answer else {})}
+
+
+def _paths(answers: Answers, labels: Labels) -> list[list[dict[str, Any]]]:
+    """Return the nodes of each row from level 1 down, each the most probable child, with their probabilities."""
+    assert labels.tree is not None
+    names, paths = labels.tree.nodes, labels.tree.paths(answers.probabilities, multi_label=labels.multi_label)
+    return [
+        [{"label": names[number], "probability": value} for number, value in zip(*row, strict=True) if number]
+        for row in zip(paths.numbers.tolist(), paths.probabilities.tolist(), strict=True)
+    ]
+
+
+def _flags(answers: Answers, promise: Promise | None, nodes: Nodes | None) -> dict[str, list[bool]]:
     """Return which rows have each flag."""
     flags = {"empty": answers.empty, "cut": answers.cut}
     if promise is not None:
-        flags["unsure"] = promise.unsure(answers.probabilities)
+        flags["unsure"] = promise.unsure(answers.probabilities) if nodes is None else nodes.levels == 0
     if answers.strange is not None:
         flags[NONE_OF_THESE] = answers.strange
     return {name: rows.tolist() for name, rows in flags.items()}

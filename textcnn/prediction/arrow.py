@@ -22,7 +22,9 @@ def answer_type(labels: Labels, *, is_certified: bool = False, top_k: int | None
 
     pairs = pa.list_(pa.struct([("label", pa.string()), ("probability", pa.float64())]))
     fields = [("label", pa.string()), ("probability", pa.float64())]
+    fields += [("level", pa.int64())] if labels.tree is not None else []
     fields += [("top", pairs)] if top_k is not None else []
+    fields += [("path", pairs)] if top_k is not None and labels.tree is not None else []
     fields += [("labels", pairs)] if labels.multi_label else []
     fields += [("certified", pa.bool_())] if is_certified else []
     return pa.struct([*fields, ("flags", pa.list_(pa.string()))])

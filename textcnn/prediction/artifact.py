@@ -188,6 +188,7 @@ class Artifact:
             **own,
             "storage": self.storage,
             "reading": None if self.reading is None else self.reading.to_json(),
+            **({} if self.labels.tree is None else {"hierarchy": self.labels.tree.to_json()}),
             "versions": _versions(),
         }
 

@@ -217,6 +217,36 @@ class Predictor(Answering):
 
         return StrangerModel(self).strange(given_texts(texts, self.schema), kept)
 
+    def predict_nodes(
+        self, texts: Any, *, min_probability: float | None = None, min_accuracy: float | None = None
+    ) -> list[str | None]:
+        """Return for each text the deepest node of the tree of labels that is sure enough; none: only the root is.
+
+        Args:
+            texts: as for :meth:`predict`.
+            min_probability: the probability that a node has to reach, which is the sum of the labels at and below it.
+            min_accuracy: in its place, the share of answers that are to be right, by the rows held out from training.
+
+        Raises:
+            ConfigError: the labels are no tree or multi-label, or not one of the two is given, or no held-out rows.
+            DataError: a single text instead of a list.
+        """
+        labels = self.labels
+        if labels.tree is None or labels.multi_label:
+            raise ConfigError("predict_nodes is for one label a row in a tree: train with hierarchy")
+        if (min_probability is None) == (min_accuracy is None):
+            raise ConfigError("predict_nodes expects min_probability or min_accuracy")
+        if min_probability is not None and not 0 <= min_probability <= 1:
+            raise ConfigError(f"min_probability must be in [0, 1], got {min_probability:g}")
+        least = min_probability
+        if min_accuracy is not None:
+            if self.held_out is None:
+                raise ConfigError("min_accuracy needs answers to held-out rows: train without calibrate='none'")
+            least = self.held_out.least_confidence(min_accuracy)
+        found = labels.tree.answers(self.predict_proba(texts), least or 0.0)
+        rows = zip(found.numbers.tolist(), found.levels.tolist(), strict=True)
+        return [labels.tree.nodes[number] if level else None for number, level in rows]
+
     @property
     def temperature(self) -> float:
         """The temperature that logits are divided by."""

@@ -19,7 +19,7 @@ def held_out_answers(folder: str | Path, labels: Labels) -> HeldOutAnswers | Non
         ArtifactError: the file is damaged.
     """
     path = Path(folder) / HELD_OUT
-    return read_held_out(path, len(labels)) if path.is_file() else None
+    return read_held_out(path, len(labels), in_tree=labels.tree is not None) if path.is_file() else None
 
 
 def load_promise(
@@ -67,7 +67,7 @@ def load_promise(
     least, quantiles = min_probability or 0.0, None
     if min_accuracy is not None:
         least = held_out.least_confidence(min_accuracy)
-        share = float((held_out.confidence >= least).mean()) if len(held_out.confidence) else 0.0
+        share = float((held_out.sureness >= least).mean()) if len(held_out.sureness) else 0.0
         found = f"from probability {least:.3f}" if least <= 1 else "at no probability"
         say(f"accuracy {min_accuracy:g} {found}, by {share:.1%} of {len(held_out.confidence):,} held-out rows")
     if coverage is not None:

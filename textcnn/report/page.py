@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ import numpy as np
 import textcnn
 from textcnn.atomic import replaced_file
 from textcnn.errors import ConfigError, DataError, import_extra
-from textcnn.labels import MULTI_LABEL
+from textcnn.labels import MULTI_LABEL, Labels
 from textcnn.report import figures
 from textcnn.report.content import Measured, Reason, Report
 
@@ -189,8 +189,27 @@ def _tables(report: Report, measured: Measured) -> dict[str, Any]:
         "table": measured.confusion.folded_to(TABLE_LABELS),
         "pairs": measured.confusion.pairs(PAIRS),
         "segments": _segments(report, measured),
+        "tree": _tree(report, measured),
         "shown": SHOWN,
     }
+
+
+def _tree(report: Report, measured: Measured) -> list[tuple[int, str, Mapping[str, Any] | None]]:
+    """Return level, name and metrics of each node of the tree of labels, below inner nodes their own labels.
+
+    There are no metrics of nodes that no row has or was given.
+    """
+    tree = Labels.of(report.config).tree
+    if tree is None:
+        return []
+    per_label, per_node = measured.scores["per_label"], measured.scores["hierarchy"]["per_node"]
+    rows: list[tuple[int, str, Mapping[str, Any] | None]] = []
+    for name, level, column, is_inner in zip(tree.nodes, tree.levels, tree.columns, tree.is_inner, strict=True):
+        if level and is_inner:
+            rows.append((int(level), name, per_node.get(name)))
+        if column >= 0:
+            rows.append((int(level + is_inner), f"{name} itself" if is_inner else name, per_label.get(name)))
+    return rows
 
 
 def _segments(report: Report, measured: Measured) -> Sequence[Sequence[Segment]]:

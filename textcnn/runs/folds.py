@@ -13,12 +13,11 @@ from textcnn.config import Config
 from textcnn.errors import ConfigError, DataError
 from textcnn.evaluation.metrics import score
 from textcnn.folder.training_rows import OutOfFold
-from textcnn.labels import Labels
-from textcnn.progress import Reporter
+from textcnn.progress import Reporter, Silent
 from textcnn.reading.rows import Examples
 from textcnn.runs.calibrate import StoppedError, calibration_kind, out_of_sample
 from textcnn.runs.finish import Run
-from textcnn.runs.prepare import read_rows
+from textcnn.runs.prepare import collected_labels, read_rows
 from textcnn.runs.text import run_text, train_apart
 from textcnn.training.resource_limits import Watch
 from textcnn.training.result import Calibration
@@ -93,7 +92,7 @@ def cross_validate(
     """
     if num_folds < 2:
         raise ConfigError(f"folds must be 2 or more, got {num_folds}")
-    labels = Labels.collect(examples.label_sets, multi_label=examples.multi_label)
+    labels = collected_labels(examples, config, None, Silent())
     fold = stratified_folds(examples.labels, num_folds, seed=config.training.seed)
     _check(examples, fold, num_folds)
     try:

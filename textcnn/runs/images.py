@@ -14,6 +14,7 @@ from textcnn.labels import Labels
 from textcnn.models.weights import merged_config
 from textcnn.prediction.artifact import Artifact
 from textcnn.progress import Reporter
+from textcnn.reading.hierarchy import labels_in_tree
 from textcnn.runs.finish import (
     Others,
     Run,
@@ -74,7 +75,7 @@ def _run_images(data: Any, config: Config, reporter: Reporter, dev: Any, test: A
     reporter.say(f"read {len(images.pixels):,} images of shape {images.pixels.shape[1:]} from {images.name}")
     inputs = ImageInputs.fit(images.pixels)
     train = labelled_images(inputs, images)
-    labels = Labels.collect(train.truth, multi_label=False)
+    labels = labels_in_tree(Labels.collect(train.truth, multi_label=False), config.data.hierarchy, reporter.say)
     others: Others = {
         name: None if given is None else labelled_images(inputs, read_like(inputs, given, name))
         for name, given in {"dev": dev, "test": test}.items()

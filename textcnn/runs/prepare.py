@@ -15,6 +15,7 @@ from textcnn.evaluation.drift import label_counts
 from textcnn.labels import Labels
 from textcnn.prediction.artifact import Artifact
 from textcnn.progress import Reporter
+from textcnn.reading.hierarchy import labels_in_tree
 from textcnn.reading.messages import counted
 from textcnn.reading.rows import Examples, read_examples
 from textcnn.reading.schema import Schema
@@ -114,7 +115,7 @@ def prepare_text(
         name: None if source is None else read_rows(source, unweighted, reporter, like=like)
         for name, source in {"dev": dev, "test": test}.items()
     }
-    labels = collected_labels(examples, start, reporter)
+    labels = collected_labels(examples, config, start, reporter)
     train, rows = examples, np.arange(len(examples))
     if holds_out and given["dev"] is None:
         train, given["dev"], rows = _hold_out(examples, config, reporter)
@@ -166,11 +167,20 @@ def prepare_text(
     )
 
 
-def collected_labels(examples: Examples, start: Artifact | None, reporter: Reporter) -> Labels:
-    """Return the labels of the rows, sorted, after those of the model that training starts from, if there is one."""
+def collected_labels(examples: Examples, config: Config, start: Artifact | None, reporter: Reporter) -> Labels:
+    """Return the labels of the rows, sorted, after those of the model that training starts from, if there is one.
+
+    Raises:
+        ConfigError: ``hierarchy`` is neither a separator nor a file.
+        DataError: the labels do not fit the tree, or they are too few.
+    """
     if start is None:
-        return Labels.collect(examples.label_sets, multi_label=examples.multi_label)
-    return extended_labels(start.labels, examples.label_sets, reporter)
+        found = Labels.collect(examples.label_sets, multi_label=examples.multi_label)
+    else:
+        found = extended_labels(start.labels, examples.label_sets, reporter)
+        if config.data.hierarchy is None and start.labels.tree is not None:
+            found = found.with_tree(start.labels.tree.to_json())
+    return labels_in_tree(found, config.data.hierarchy, reporter.say)
 
 
 def default_scale(model: ModelConfig, labels: Labels) -> float:

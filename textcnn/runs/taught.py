@@ -103,7 +103,7 @@ def run_taught(
         if len(unlabelled) != 1 or not isinstance(unlabelled[0], (str, os.PathLike)):
             raise ConfigError("unlabelled texts need a teacher, or one file with its answers; give teacher")
         teacher = unlabelled[0]
-    known = collected_labels(examples, start, Silent())
+    known = collected_labels(examples, config, start, Silent())
     found = find_teacher(teacher, known.names, config.data)
     lesson = read_lesson(found, examples, texts, known, config.training.seed, reporter)
     reporter.say(f"teacher {lesson.teacher.name}: {counted(len(lesson.texts), 'text')} without a label")

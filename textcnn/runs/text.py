@@ -91,7 +91,7 @@ def _calibration(
         if config.training.calibrate != "none":
             reporter.say(f"{len(examples.labelled):,} rows say too little to calibrate the probabilities")
         return None
-    labels = collected_labels(examples, start, Silent())  # what is to be said of them, the final model says
+    labels = collected_labels(examples, config, start, Silent())  # what is to be said of them, the final model says
     if watch is not None:
         watch.add_fits((int(folds.max()) + 1) * config.training.ensemble)
     train, is_open = partial(train_apart, reporter, start, watch), fits_scale(config, start)

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 import textcnn
+from textcnn.labels import Labels
 from textcnn.serve.http_errors import HTTP_CODES, Refusal
 from textcnn.serve.middleware import RETRY_SECONDS, Guard
 from textcnn.serve.schemas import (
@@ -83,11 +84,19 @@ def _add_answers(app: FastAPI, service: Service, closed: dict[str, Any]) -> None
                 "labels": list(predictor.labels.names),
                 "problem_type": predictor.labels.problem_type,
                 "thresholds": predictor.own_thresholds,
+                **_tree(predictor.labels),
                 "runtime": predictor.runtime.name,
                 "models": [source.name for source in service.models.sources],
                 "limits": asdict(service.limits),
             }
         )
+
+
+def _tree(labels: Labels) -> dict[str, Any]:
+    if labels.tree is None:
+        return {}
+    rows = zip(labels.tree.nodes, labels.tree.levels.tolist(), strict=True)
+    return {"tree": [{"label": name, "level": level} for name, level in rows if level]}
 
 
 def _add_states(app: FastAPI, service: Service, closed: dict[str, Any]) -> None:

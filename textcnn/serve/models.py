@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from textcnn.errors import ArtifactError, ConfigError
+from textcnn.evaluation.promises import Promise
 from textcnn.explain.explainer import Explainer
 from textcnn.folder.config_json import read_config
 from textcnn.prediction.answers import Answerer, answers_of
@@ -34,12 +35,14 @@ class Question:
         explain: empty, ``predicted`` (the strongest attributions of the predicted label), ``all`` (of all labels), or
             ``full`` (every attribution of the predicted label).
         none_of_these: the share of rows like the held-out ones that is not flagged; none: no flags.
+        min_probability: the probability below which a row is flagged ``unsure``; none: no flags.
     """
 
     top_k: int | None = None
     threshold: float | None = None
     explain: str = ""
     none_of_these: float | None = None
+    min_probability: float | None = None
 
 
 class ServedModel:
@@ -77,16 +80,19 @@ class ServedModel:
         return [row for text in texts for row in self._rows([text], question)]
 
     def _rows(self, texts: Sequence[str], question: Question) -> list[dict[str, Any]]:
-        answerer: Answerer = self._explainer(question.explain) if question.explain else self.predictor
+        promise = None if question.min_probability is None else Promise(question.min_probability)
+        answerer: Answerer = self._explainer(question.explain, promise) if question.explain else self.predictor
         answers = answerer.answer(texts, threshold=question.threshold)
         if question.none_of_these is not None and self._strangers is not None:
             answers = replace(answers, strange=self._strangers.strange(texts, question.none_of_these))
-        found = answers_of(answerer.labels, answers, top_k=question.top_k)
+        found = answers_of(answerer.labels, answers, top_k=question.top_k, promise=promise)
         return [{"text": text, **row} for text, row in zip(texts, found, strict=True)]
 
-    def _explainer(self, explain: str) -> Explainer:
+    def _explainer(self, explain: str, promise: Promise | None = None) -> Explainer:
+        labels, top = ("predicted", None) if explain == "full" else (explain, EXPLAINED)
+        if promise is not None and self.predictor.labels.tree is not None:
+            return Explainer(self.predictor, labels=labels, top=top, promise=promise)
         if explain not in self._explainers:
-            labels, top = ("predicted", None) if explain == "full" else (explain, EXPLAINED)
             self._explainers[explain] = Explainer(self.predictor, labels=labels, top=top)
         return self._explainers[explain]
 

@@ -42,10 +42,18 @@ class ClassifyRequest(BaseModel):
         description="flag texts of none of the labels; this share of texts like the held-out rows is not",
     )
 
+    min_probability: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="flag texts below this probability as unsure; of labels of a tree, answer the deepest node that "
+        "reaches it",
+    )
+
     def question(self) -> Question:
         """Return the options for each text."""
         explain = "predicted" if self.explain is True else self.explain or ""
-        return Question(self.top_k, self.threshold, explain, self.none_of_these)
+        return Question(self.top_k, self.threshold, explain, self.none_of_these, self.min_probability)
 
 
 class LabelEntry(BaseModel):
@@ -59,12 +67,16 @@ class ClassifyRow(LabelEntry):
     """The answer to one text, as `textcnn classify` writes it."""
 
     text: str
+    level: int | None = Field(None, description="labels of a tree: level of the label, 1 below the root; 0: unsure")
+    path: list[LabelEntry] | None = Field(
+        None, description="labels of a tree: its most probable nodes from level 1 down, if top_k was given"
+    )
     top: list[LabelEntry] | None = Field(None, description="the most probable labels, if top_k was given")
     labels: list[LabelEntry] | None = Field(None, description="multi-label models: labels that reach their threshold")
     certified: bool | None = Field(None, description="int8: whether the label is provably that of float32")
     flags: list[str] = Field(
         description="empty: the text has no token; cut: it is longer than the model reads; none_of_these: it is like "
-        "none of the labels' texts, if none_of_these was given"
+        "none of the labels' texts, if none_of_these was given; unsure: it is below min_probability, if that was given"
     )
     explanation: Any = Field(None, description="the attributions, if explain was given; see docs/explain.md")
 
@@ -76,6 +88,13 @@ class ClassifyResponse(BaseModel):
     results: list[ClassifyRow]
 
 
+class TreeNode(BaseModel):
+    """A node of the tree of labels, and its level: 1 below the root."""
+
+    label: str
+    level: int
+
+
 class LabelsResponse(BaseModel):
     """The labels and settings of a model, and the limits of requests."""
 
@@ -83,6 +102,7 @@ class LabelsResponse(BaseModel):
     labels: list[str]
     problem_type: str
     thresholds: list[float] = Field(description="multi-label models: probability from which each label is assigned")
+    tree: list[TreeNode] | None = Field(None, description="nodes of a tree of labels, each before those below it")
     runtime: str
     models: list[str] = Field(description="names of all models; the first is the default")
     limits: dict[str, float]

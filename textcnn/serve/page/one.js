@@ -53,9 +53,19 @@ function probabilities(row) {
     make("tbody", {}, ...lines));
 }
 
+// Draws the way down the tree of labels: each node below the one that it is a part of, with its probability.
+function path(nodes) {
+  const [{ label, probability }, ...below] = nodes;
+  const bar = make("span", { className: "bar", "aria-hidden": "true" });
+  bar.style.width = percent(probability).replace(" ", "");
+  return make("ul", { className: "path" }, make("li", {}, make("bdi", {}, label), " ", make("span", { className: "amount" }, percent(probability)),
+    make("span", { className: "bars" }, bar), ...(below.length ? [path(below)] : [])));
+}
+
 function answer(model, row, notes) {
   const given = row.labels ? row.labels.map((one) => one.label).join(", ") || "no label" : row.label;
   const parts = [make("h3", {}, make("bdi", { className: "model" }, model), ": ", make("strong", { className: "label" }, make("bdi", {}, given)))];
+  if (row.path?.length) parts.push(path(row.path));
   parts.push(probabilities(row));
   if (row.explanation) parts.push(highlighted(row.text, row.explanation), strongestWords(row.text, row.explanation));
   for (const flag of row.flags) parts.push(make("p", { className: "note" }, flag === "empty" ? "The text has no words: the answer comes from the model's bias alone." : `Flag: ${flag}`));
