@@ -152,6 +152,8 @@ def classify(
     if input is not None:
         console.say(rows.describe())
     promise = options.promised(model, Labels.of(config), *promises)
+    if top_k is not None:
+        Labels.of(config).require_labels("--top-k")
     form = AnswerForm(rows.text_columns, top_k, threshold, promise, abstain_label)
     if predictor is not None:
         threads = threads if predictor.runtime.name == "look-up" else 1  # torch uses several threads itself

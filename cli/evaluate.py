@@ -31,6 +31,7 @@ def evaluate(
     """Measure a model on labelled texts: accuracy, F1, calibration, and each label."""
     from textcnn.evaluation.drift import drift
     from textcnn.evaluation.metrics import score
+    from textcnn.evaluation.numbers import number_intervals
     from textcnn.folder.config_json import read_json
     from textcnn.folder.model_folder import TRAINING
     from textcnn.prediction.predictor import Predictor
@@ -58,6 +59,12 @@ def evaluate(
     promise = options.promised(model, predictor.labels, coverage, coverage_by, min_probability, min_accuracy)
     probs = predictor.probabilities_of(encoded)
     scores = score(examples.labels, probs, predictor.labels, predictor.own_thresholds)
+    if predictor.labels.targets and len(probs):
+        numbers = predictor.labels.numbers(examples.labels)
+        scores["intervals"] = number_intervals(numbers, probs)
+        if promise is not None and promise.radii is not None:
+            scores["coverage"] = {"reached": float((abs(probs - numbers) <= promise.radii).mean())}
+            scores["coverage"]["mean_width"] = float(2 * promise.radii.mean())
     found = _selective(examples.labels, probs, predictor.labels, promise)
     if none_of_these is not None:
         found["none_of_these"] = _strangers(predictor, examples, none_of_these)
@@ -84,7 +91,7 @@ def _selective(truth: Any, probs: Any, labels: Any, promise: Any) -> dict[str, A
     """Return the accuracy of the most confident answers, and how far a promise was kept (single-label)."""
     from textcnn.evaluation.promises import answered_curve, coverage_of
 
-    if labels.multi_label or not len(probs):
+    if labels.multi_label or labels.targets or not len(probs):
         return {}
     found: dict[str, Any] = {"answered": [entry._asdict() for entry in answered_curve(truth, probs, labels)]}
     if promise is not None and (sets := promise.sets(probs)) is not None:
@@ -103,6 +110,17 @@ def render(scores: dict[str, Any], json: bool) -> None:
         console.write_json(scores)
         return
     print(console.scores_line(scores))
+    if "intervals" in scores:
+        bounds = (f"{name} {low:.4f} to {high:.4f}" for name, (low, high) in scores["intervals"].items())
+        print(f"95 % intervals: {', '.join(bounds)}")
+        if "coverage" in scores:
+            reached, width = scores["coverage"]["reached"], scores["coverage"]["mean_width"]
+            print(f"intervals of answers: {reached:.1%} hold the true number, {width:.4g} wide")
+        if "per_target" in scores:
+            names = list(scores["intervals"])
+            table = [[name, *(f"{one[key]:.4f}" for key in names)] for name, one in scores["per_target"].items()]
+            console.write_table(["target", *names], table)
+        return
     if "answered" in scores:
         curve = (f"{entry['share']:.0%} {entry['accuracy']:.4f}" for entry in scores["answered"])
         print(f"accuracy of the most confident rows: {', '.join(curve)}")

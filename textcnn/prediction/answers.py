@@ -97,6 +97,8 @@ def classify_rows(
     # A generator would raise these errors only when its first row is requested, so the check comes before it.
     predictor.text_inputs()
     predictor.thresholds(threshold)
+    if top_k is not None:
+        predictor.labels.require_labels("top_k")
     form = AnswerForm(tuple(text_columns), top_k, threshold, abstain=abstain)
     answerer: Answerer = predictor
     if none_of_these is not None:
@@ -192,8 +194,12 @@ def answers_of(
 ) -> Iterator[dict[str, Any]]:
     """Yield the answer to each row as a dictionary: label, probability and flags, and what else was requested.
 
-    The ``label`` of a multi-label row is the most probable one, whether or not it reached its threshold.
+    The ``label`` of a multi-label row is the most probable one, whether or not it reached its threshold. In regression
+    a row has its ``score``, or the ``scores`` of several targets.
     """
+    if labels.targets:
+        yield from _numbers_of(labels, answers, promise)
+        return
     if labels.multi_label or (top_k or 1) > 1:
         every = len(labels) if labels.multi_label else min(top_k or 1, len(labels))
         order = np.argsort(-answers.probabilities, axis=1, kind="stable")[:, :every]
@@ -222,6 +228,24 @@ def answers_of(
         if abstain is not None and answers.strange is not None:
             answer["nearest_label"] = answer["label"]
             answer["label"] = abstain if answers.strange[number] else answer["label"]
+        if answers.explanations is not None:
+            answer["explanation"] = answers.explanations[number]
+        yield answer
+
+
+def _numbers_of(labels: Labels, answers: Answers, promise: Promise | None) -> Iterator[dict[str, Any]]:
+    """Yield the answer to each row in regression: its score, or the scores of several targets by name, and flags.
+
+    With a promise, the interval of each number too.
+    """
+    flags, is_one = _flags(answers, None), len(labels) == 1
+    radii = None if promise is None else promise.radii
+    for number, row in enumerate(answers.probabilities.tolist()):
+        answer: dict[str, Any] = {"score": row[0]} if is_one else {"scores": dict(zip(labels.names, row, strict=True))}
+        if radii is not None:
+            pairs = [[value - radius, value + radius] for value, radius in zip(row, radii.tolist(), strict=True)]
+            answer |= {"interval": pairs[0]} if is_one else {"intervals": dict(zip(labels.names, pairs, strict=True))}
+        answer["flags"] = [name for name, rows in flags.items() if rows[number]]
         if answers.explanations is not None:
             answer["explanation"] = answers.explanations[number]
         yield answer
