@@ -19,7 +19,7 @@ import textcnn
 from textcnn.config import ModelConfig, TextConfig, TrainingConfig
 from textcnn.errors import ConfigError
 from textcnn.estimator import TextCNNClassifier
-from textcnn.estimator.classifier import _OWN
+from textcnn.estimator.base import _OWN
 from textcnn.models.registry import settings_of
 
 TINY = {"embedding_dim": 8, "num_filters": 4, "epochs": 3, "batch_size": 8, "threads": 1, "ngram_buckets": 500}
