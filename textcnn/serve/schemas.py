@@ -55,10 +55,14 @@ class LabelEntry(BaseModel):
     probability: float
 
 
-class ClassifyRow(LabelEntry):
+class ClassifyRow(BaseModel):
     """The answer to one text, as `textcnn classify` writes it."""
 
     text: str
+    label: str | None = Field(None, description="the most probable label; of models of labels, always")
+    probability: float | None = Field(None, description="its probability")
+    score: float | None = Field(None, description="models of numbers: the number, if the model has one target")
+    scores: dict[str, float] | None = Field(None, description="models of numbers: those of several targets, by name")
     top: list[LabelEntry] | None = Field(None, description="the most probable labels, if top_k was given")
     labels: list[LabelEntry] | None = Field(None, description="multi-label models: labels that reach their threshold")
     certified: bool | None = Field(None, description="int8: whether the label is provably that of float32")
@@ -76,6 +80,14 @@ class ClassifyResponse(BaseModel):
     results: list[ClassifyRow]
 
 
+class TargetEntry(BaseModel):
+    """A number that a model predicts, and its least and largest value among the training rows."""
+
+    name: str
+    low: float
+    high: float
+
+
 class LabelsResponse(BaseModel):
     """The labels and settings of a model, and the limits of requests."""
 
@@ -83,6 +95,7 @@ class LabelsResponse(BaseModel):
     labels: list[str]
     problem_type: str
     thresholds: list[float] = Field(description="multi-label models: probability from which each label is assigned")
+    targets: list[TargetEntry] = Field(description="models of numbers: each target with its range in training")
     runtime: str
     models: list[str] = Field(description="names of all models; the first is the default")
     limits: dict[str, float]
