@@ -8,7 +8,7 @@ LOWEST_EXTRAS = demo,image,plot,report,serve,tune,hub,tensorboard,teacher,explai
 # datatrove wants a newer numpy than textcnn does.
 EXTRAS = $(LOWEST_EXTRAS),datatrove
 
-.PHONY: setup core wasm demo test test-fast test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel panel-peers with-glove accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz fuzz-core vulnerabilities other-pythons lean build wheels clean bench-train bench-classify bench-filter languages core-check words bench-strangers bench-teacher bench-trees
+.PHONY: setup core wasm demo test test-fast test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel panel-peers with-glove accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz fuzz-core vulnerabilities other-pythons lean build wheels clean bench-train bench-classify bench-filter languages core-check words bench-strangers bench-teacher bench-trees bench-scores
 
 setup: $(INSTALLED) $(CORE)
 
@@ -169,6 +169,10 @@ bench-peers: setup
 kim2014: setup
 	$(BIN)/python -m benchmarks.kim2014 $$TEXTCNN_DATA/mr/all.csv.gz --vectors $$TEXTCNN_DATA/glove.100k.100d.txt.gz \
 	  --output $(RESULTS)/kim2014.json --table $(RESULTS)/kim2014.md
+
+# Predicted ratings against ridge regression; `textcnn data get vader-movie` and `vader-tweets` write the sets to data/.
+bench-scores: setup
+	$(BIN)/python -m benchmarks.scores data --output $(RESULTS)/scores.json --table $(RESULTS)/scores.md
 
 # Rare labels and wrong labels; likewise.
 # What a teacher brings (extra `teacher`); runs that the document has are not repeated.

@@ -159,6 +159,8 @@ def classify(
         console.detail(f"runtime: {predictor.runtime.describe()}")
     if input is not None:
         console.say(rows.describe())
+    if top_k is not None:
+        Labels.of(config).require_labels("--top-k")
     form = AnswerForm(rows.text_columns, top_k, threshold, promise, abstain_label)
     if predictor is not None:
         threads = threads if predictor.runtime.name == "look-up" else 1  # torch uses several threads itself

@@ -63,7 +63,9 @@ def say_what_was_read(examples: Examples) -> None:
 
 def warn_of_unseen(examples: Examples, labels: Labels, what: str) -> None:
     """Warn of labels in the data that the model does not know, and say ``what`` becomes of them."""
-    if unseen := sorted({label for row in examples.labels for label in row} - set(labels.names)):
+    if not labels.targets and (
+        unseen := sorted({label for row in examples.labels for label in row} - set(labels.names))
+    ):
         say(f"warning: labels unseen in training {what}: {', '.join(map(repr, unseen))}")
 
 
@@ -100,6 +102,9 @@ def scores_line(scores: dict[str, Any]) -> str:
     """Return the main metrics as one line."""
     if not scores["n"]:
         return "no labelled rows"
+    if "mae" in scores:
+        names = {"mae": "MAE", "rmse": "RMSE", "r2": "R2", "pearson": "Pearson", "spearman": "Spearman"}
+        return f"{', '.join(f'{name} {scores[key]:.4f}' for key, name in names.items())} on {scores['n']:,} rows"
     return (
         f"accuracy {scores['accuracy']:.4f}, macro F1 {scores['macro_f1']:.4f}, micro F1 {scores['micro_f1']:.4f}, "
         f"ECE {scores['ece']:.3f} on {scores['n']:,} rows"

@@ -41,6 +41,7 @@ def evaluate(
     from textcnn.errors import ConfigError
     from textcnn.evaluation.drift import drift
     from textcnn.evaluation.metrics import score
+    from textcnn.evaluation.numbers import number_intervals
     from textcnn.folder.config_json import read_json
     from textcnn.folder.model_folder import TRAINING
     from textcnn.prediction.predictor import Predictor
@@ -69,11 +70,19 @@ def evaluate(
     promise = options.promised(model, predictor.labels, coverage, coverage_by, min_probability, min_accuracy)
     probs = predictor.probabilities_of(encoded)
     scores = score(examples.labels, probs, predictor.labels, predictor.own_thresholds)
-    if teacher is not None and (predictor.labels.multi_label or predictor.labels.tree is not None):
-        kind = "multi-label" if predictor.labels.multi_label else "of a tree of labels"
-        raise ConfigError(f"--teacher is for models with one label a row, and this one is {kind}; leave it out")
+    if teacher is not None:
+        predictor.labels.require_labels("--teacher")
+        if predictor.labels.multi_label or predictor.labels.tree is not None:
+            kind = "multi-label" if predictor.labels.multi_label else "of a tree of labels"
+            raise ConfigError(f"--teacher is for models with one label a row, and this one is {kind}; leave it out")
     taught = None if teacher is None else _teacher(teacher, examples, predictor.labels, config)
-    is_plain = not predictor.labels.multi_label and predictor.labels.tree is None
+    if predictor.labels.targets and len(probs):
+        numbers = predictor.labels.numbers(examples.labels)
+        scores["intervals"] = number_intervals(numbers, probs)
+        if promise is not None and promise.radii is not None:
+            scores["coverage"] = {"reached": float((abs(probs - numbers) <= promise.radii).mean())}
+            scores["coverage"]["mean_width"] = float(2 * promise.radii.mean())
+    is_plain = not (predictor.labels.multi_label or predictor.labels.targets or predictor.labels.tree is not None)
     held_out = held_out_answers(model, predictor.labels) if is_plain else None
     found = _selective(examples.labels, probs, predictor.labels, promise, held_out, taught)
     if none_of_these is not None:
@@ -112,7 +121,7 @@ def _selective(truth: Any, probs: Any, labels: Any, promise: Any, held_out: Any,
     from textcnn.evaluation.cascade import cascade
     from textcnn.evaluation.promises import answered_curve, coverage_of, sure_answers
 
-    if labels.multi_label or not len(probs):
+    if labels.multi_label or labels.targets or not len(probs):
         return {}
     found: dict[str, Any] = {"answered": [entry._asdict() for entry in answered_curve(truth, probs, labels)]}
     if promise is not None and (sets := promise.sets(probs)) is not None:
@@ -139,12 +148,28 @@ def _share(sure: dict[str, Any]) -> str:
     return ", ".join([f"{sure['share']:.1%} of the rows", *by_level, f"accuracy {accuracy}{both}"])
 
 
+def _render_numbers(scores: dict[str, Any]) -> None:
+    """Print the intervals of a regression's metrics and answers, and a table by target."""
+    bounds = (f"{name} {low:.4f} to {high:.4f}" for name, (low, high) in scores["intervals"].items())
+    print(f"95 % intervals: {', '.join(bounds)}")
+    if "coverage" in scores:
+        reached, width = scores["coverage"]["reached"], scores["coverage"]["mean_width"]
+        print(f"intervals of answers: {reached:.1%} hold the true number, {width:.4g} wide")
+    if "per_target" in scores:
+        names = list(scores["intervals"])
+        table = [[name, *(f"{one[key]:.4f}" for key in names)] for name, one in scores["per_target"].items()]
+        console.write_table(["target", *names], table)
+
+
 def render(scores: dict[str, Any], json: bool) -> None:
     """Print metrics as one JSON document, or as lines and a table by label."""
     if json:
         console.write_json(scores)
         return
     console.write_scores(scores)
+    if "intervals" in scores:
+        _render_numbers(scores)
+        return
     if "answered" in scores:
         curve = (f"{entry['share']:.0%} {entry['accuracy']:.4f}" for entry in scores["answered"])
         print(f"accuracy of the most confident rows: {', '.join(curve)}")

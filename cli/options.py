@@ -46,6 +46,8 @@ EncodingIfGiven = Annotated[str | None, _ENCODING]
 MultiLabel = Annotated[
     bool | None, typer.Option("--multi-label/--single-label", help=describe(DataConfig, "multi_label"))
 ]
+Regression = Annotated[bool | None, typer.Option("--regression", help=describe(DataConfig, "regression"))]
+Loss = Annotated[str | None, typer.Option("--loss", help=describe(TrainingConfig, "loss"))]
 AllowRareLabels = Annotated[
     bool | None, typer.Option("--allow-rare-labels", help=describe(DataConfig, "allow_rare_labels"))
 ]

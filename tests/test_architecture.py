@@ -17,6 +17,7 @@ LIBRARY = ROOT / "textcnn"
 ROOMS = [
     "errors",
     "config_types",
+    "data_config",
     "config",
     "label_tree",
     "labels",

@@ -26,16 +26,16 @@ from textcnn.config_types import (
     plain,
     problems,
 )
+from textcnn.data_config import DataConfig as DataConfig
 from textcnn.errors import ConfigError
 
 TOKENIZERS = ("word", "bpe", "wordpiece", "char")
 NORMALIZATIONS = ("nfc", "nfkc")
 CHARACTER_ARCHITECTURES = ("charcnn", "vdcnn")  # their tokens are characters, unless a tokenizer is given
-STORAGES = ("auto", "memory", "disk")
-QUOTES = ("auto", "csv", "text")
-ESCAPES = (None, "backslash", "\\")
 DEVICES = ("auto", "cpu", "cuda")
 AMP = ("bf16", "fp16")
+LOSSES = ("squared", "huber")
+HUBER = 1.0  # standard deviations from which Huber's loss is linear
 CALIBRATE = ("auto", "none", "split", "folds")
 CALIBRATION = "rows held out to calibrate on without dev rows: none, split (a fifth), folds (all in turn), auto"
 CHARACTERS = ("auto", "none")
@@ -60,49 +60,6 @@ def may_be_none(name: str) -> bool:
     """Return whether any section has a setting of that name that accepts none."""
     sections = (_section_type(section.name) for section in fields(Config))
     return any(allows_none(typing.get_type_hints(section).get(name)) for section in sections)
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """Settings for reading a labelled file."""
-
-    text_column: tuple[str, ...] = option((), "column that holds the text; give it again to join several")
-    label_column: tuple[str, ...] = option((), "column that holds the label; several make a multi-label task")
-    format: str = option("auto", "auto, csv, tsv, jsonl, json, parquet, fasttext, folder or lines")
-    encoding: str = option("utf-8", "character encoding of text files, e.g. latin-1 or utf-16")
-    label_separator: str | None = option(
-        None, "what stands between the labels of one cell; none: |, or ; or , where the cells show it"
-    )
-    multi_label: bool | None = option(None, "true: any number of labels a text; false: exactly one; none: inferred")
-    storage: str = option(
-        "auto",
-        "where training texts and their ids are kept: memory, disk, or auto (disk if they would fill half the memory)",
-        lambda name: name in STORAGES,
-        ", ".join(STORAGES),
-    )
-    weight_column: str | None = option(
-        None, "column of numbers, 0 or more: how much a training row counts in the loss; none: all the same"
-    )
-    soft_column: tuple[str, ...] = option(
-        (),
-        "column of the labels' probabilities, a dictionary or list a cell, or several, one a label; none: p_LABEL, "
-        "`probabilities`, or the label column if its cells hold such numbers",
-    )
-    allow_rare_labels: bool = option(False, "train though nearly all labels are different, as ids are")
-    quotes: str = option(
-        "auto",
-        "quotes around a cell: csv (they belong to the format), text, or auto (csv; with tabs between the cells text, "
-        "unless they pair up on one line)",
-        lambda name: name in QUOTES,
-        ", ".join(QUOTES),
-    )
-    hierarchy: str | None = option(None, "labels are paths: what parts them, /, . or >, or a file child,parent")
-    escape: str | None = option(
-        None,
-        "backslash: before a quote, it makes that quote of a quoted cell text; none: such a quote is doubled",
-        lambda name: name in ESCAPES,
-        "backslash, or none",
-    )
 
 
 @dataclass(frozen=True)
@@ -254,6 +211,12 @@ class TrainingConfig:
         "a word seen n times becomes [UNK] with probability a / (a + n), if that is more than word_dropout; this is a",
         is_not_negative,
         "0 or more",
+    )
+    loss: str = option(
+        "squared",
+        f"{' or '.join(LOSSES)}: of regression; huber counts an error beyond a standard deviation linearly",
+        LOSSES.__contains__,
+        " or ".join(LOSSES),
     )
     class_weight: str | dict[str, float] | None = option(
         None, "balanced, or a weight for each label; none: every row counts the same"

@@ -10,6 +10,7 @@ from one_layer_models import OPTIONS, loaded_lookup
 from tables_reader import GOLDEN, TEXTS, Tables, data_of, fixed_lookup, hash_of
 
 from textcnn.export.tables import sections_of, tables_bytes
+from textcnn.labels import Target
 
 pytestmark = pytest.mark.usefixtures("core")
 laws = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -166,3 +167,15 @@ def test_what_is_no_tables_file_is_named(files):
         Tables(b"PK\3\4" + bytes(100))
     with pytest.raises(ValueError, match="expected tables of version 4, found version 2; export the model again"):
         Tables(files[0][:8] + b"\2" + files[0][9:])
+
+
+def test_numbers_are_those_of_the_look_up_runtime(tmp_path):
+    targets = (Target(2e5, 1e5, 0.0, 1e6), Target(0.5, 1e-6, 0.0, 1.0))
+    for precision in ("float32", "int8"):
+        lookup = loaded_lookup(tmp_path / precision, precision, names=("price", "share"), targets=targets)
+        tables = Tables(data_of(lookup))
+        assert tables.are_numbers
+        for text in TEXTS[:20]:
+            answer = tables.classify(text)
+            assert answer.probabilities == lookup.answer([text]).probabilities[0].tolist()
+            assert answer.given == []

@@ -4,13 +4,13 @@ import pytest
 from sklearn.utils.estimator_checks import estimator_checks_generator
 from sklearn.utils.validation import validate_data
 
-from textcnn.estimator import TextCNNClassifier
+from textcnn.estimator import TextCNNClassifier, TextCNNRegressor
 
 TINY = {"embedding_dim": 8, "num_filters": 4, "epochs": 2, "threads": 1, "ngram_buckets": 500}
 TINY |= {"batch_size": 16, "learning_rate": 0.02, "embedding_learning_rate": 0.05}
 
 
-class SpelledNumbers(TextCNNClassifier):
+class Spelled:
     """Reads a row of numbers as a text of one word a column, which names the column and the rounded number.
 
     Attributes:
@@ -28,13 +28,23 @@ class SpelledNumbers(TextCNNClassifier):
         return tags
 
 
+class SpelledNumbers(Spelled, TextCNNClassifier):
+    """The classifier of such rows."""
+
+
+class SpelledScores(Spelled, TextCNNRegressor):
+    """The regressor of such rows."""
+
+
 BY_WEIGHT = {
     # A row of weight 2 is one steeper step of a stochastic training, not two rows (docs/architecture.md, "What a row
     # counts"); batches, word counts and idf count rows.
     "check_sample_weight_equivalence_on_dense_data",
     "check_sample_weight_equivalence",  # its name before scikit-learn 1.7
 }
-CHECKS = [check for _, check in estimator_checks_generator(SpelledNumbers(**TINY))]
+CHECKS = [
+    (kind, check) for kind in (SpelledNumbers, SpelledScores) for _, check in estimator_checks_generator(kind(**TINY))
+]
 
 
 def name_of(check):
@@ -42,16 +52,20 @@ def name_of(check):
 
 
 @pytest.mark.parametrize(
-    "check",
+    ("kind", "check"),
     [
-        pytest.param(check, marks=pytest.mark.xfail(reason="rows are counted") if name_of(check) in BY_WEIGHT else ())
-        for check in CHECKS
+        pytest.param(
+            kind,
+            check,
+            id=f"{kind.__name__}-{name_of(check)}",
+            marks=pytest.mark.xfail(reason="rows are counted") if name_of(check) in BY_WEIGHT else (),
+        )
+        for kind, check in CHECKS
     ],
-    ids=name_of,
 )
-def test_check_of_scikit_learn(check):
-    check(SpelledNumbers(**TINY))
+def test_check_of_scikit_learn(kind, check):
+    check(kind(**TINY))
 
 
 def test_there_are_enough_of_them():
-    assert len(CHECKS) >= 45 + 1
+    assert len(CHECKS) >= 2 * 45 + 1

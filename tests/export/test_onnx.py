@@ -17,7 +17,7 @@ from textcnn.config import ModelConfig
 from textcnn.errors import ArtifactError, ConfigError, MissingExtraError
 from textcnn.export.onnx_file import METADATA, feeds, write_onnx
 from textcnn.image.batches import ImageInputs
-from textcnn.labels import Labels
+from textcnn.labels import Labels, Target
 from textcnn.models import registry
 from textcnn.models.base import build_image_classifier, logits_of
 from textcnn.prediction.artifact import Artifact
@@ -120,6 +120,18 @@ def test_what_the_logits_mean_stands_in_the_file(tmp_path):
     assert about["max_length"] == 7
     assert about["num_types"] == len(artifact.inputs.tokenizer)
     assert about["subwords"] == {"ngram_min": 2, "ngram_max": 4, "ngram_buckets": 50, "ngrams_per_token": 1024}
+    assert "targets" not in about
+
+
+def test_numbers_are_made_of_logits_by_what_stands_in_the_file(tmp_path, random):
+    artifact = make(("price", "share"), targets=(Target(2e5, 1e5, 0.0, 1e6), Target(0.5, 0.1, 0.0, 1.0)))
+    _, session = session_of(artifact, tmp_path)
+    about = json.loads(session.get_modelmeta().custom_metadata_map[METADATA])
+    texts = ["a good film", "", "bad"]
+    logits = session.run(["logits"], feeds(artifact, artifact.text_inputs().encode(texts)))[0]
+    mean, std = (np.array([target[name] for target in about["targets"]]) for name in ("mean", "std"))
+    expected = Predictor(artifact).predict(texts)
+    np.testing.assert_allclose((mean + std * logits / about["temperature"]) / std, np.array(expected) / std, atol=1e-3)
 
 
 @pytest.mark.parametrize(

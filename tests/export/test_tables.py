@@ -26,6 +26,7 @@ from textcnn.errors import ArtifactError, ConfigError
 from textcnn.export import tables as tables_module
 from textcnn.export.compress import with_storage, without_ngrams
 from textcnn.export.tables import LOADER, reader_bytes, sections_of, word_form_of, write_tables
+from textcnn.labels import Target
 from textcnn.runtime.lookup import LookupModel
 from textcnn.tokenization.tokenizer import Tokenizer
 
@@ -300,3 +301,17 @@ def test_a_page_is_told_what_is_no_tables_file(page, tmp_path):
         return load(name).then(() => "", (error) => error.message);
     }"""
     assert "expected a tables file, which begins with 'textcnn'" in page.evaluate(tell, "plain.tables")
+
+
+def test_a_model_of_numbers_gives_scores_in_node(tmp_path):
+    make(("price", "share"), targets=(Target(2e5, 1e5, 0.0, 1e6), Target(0.5, 0.1, 0.0, 1.0))).save(tmp_path / "model")
+    lookup = LookupModel.load(tmp_path / "model")
+    write_tables(lookup, tmp_path / "model.tables")
+    found = in_node(tmp_path, TRAIN, "model.classify(text)")
+    for answer, numbers in zip(found, lookup.predict(TRAIN), strict=True):
+        assert answer == {
+            "score": numbers[0],
+            "scores": dict(zip(("price", "share"), numbers, strict=True)),
+            "empty": False,
+            "cut": False,
+        }

@@ -12,9 +12,10 @@ from textcnn.config import ModelConfig
 from textcnn.errors import ConfigError
 from textcnn.evaluation.calibration import probabilities
 from textcnn.image.batches import ImageInputs
-from textcnn.labels import Labels
+from textcnn.labels import Labels, Target
 from textcnn.models import registry
 from textcnn.models.base import (
+    Branches,
     build_image_classifier,
     build_text_classifier,
     evaluation_batches,
@@ -23,6 +24,7 @@ from textcnn.models.base import (
 )
 from textcnn.tokenization.pipeline import TextPipeline
 from textcnn.tokenization.ragged import Ragged
+from textcnn.training.losses import BranchLoss
 
 LABELS = Labels(("a", "b", "c"))
 NUM_TYPES = 30
@@ -139,6 +141,30 @@ def test_eight_texts_can_be_overfitted(model):
     batch = batch_of(texts, np.arange(8) % 3)
     # A deep net without norms needs a small step, a mean of six numbers a large one.
     assert any(overfit(copy.deepcopy(model), batch, rate=rate) for rate in (0.003, 0.02))
+
+
+@pytest.mark.parametrize("loss", ["squared", "huber"])
+def test_numbers_of_eight_texts_can_be_learned_better_than_their_mean(model, loss):
+    targets = (Target(3.0, 2.0, 0.0, 6.0), Target(-1.0, 0.5, -2.0, 0.0), Target(0.0, 1.0, -1.0, 1.0))
+    generator = np.random.default_rng(3)
+    texts = [generator.integers(0, NUM_TYPES, n).tolist() for n in range(2, 10)]
+    numbers = torch.from_numpy(generator.standard_normal((8, 3)).astype(np.float32))
+    criterion = BranchLoss(Labels(("a", "b", "c"), targets=targets), loss=loss, smoothing=0.1)
+    batch = batch_of(texts)
+    for parameter in model.modules():
+        if isinstance(parameter, torch.nn.Embedding | torch.nn.EmbeddingBag):
+            parameter.sparse = False
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.003)
+    with torch.no_grad():
+        mean = Branches(numbers.mean(0).expand(8, 3))
+    limit = 0.5 * criterion(mean, numbers).item()
+    for _ in range(150):
+        optimizer.zero_grad()
+        criterion(model.train().branches(batch), numbers).backward()
+        optimizer.step()
+        if criterion(model.eval().branches(batch), numbers).item() < limit:
+            return
+    pytest.fail(f"the loss stays above {limit:.3f}")
 
 
 def test_dropout_is_off_in_prediction(model, toy_tokens):

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from textcnn.config import ModelConfig, TrainingConfig
+from textcnn.config import HUBER, ModelConfig, TrainingConfig
 from textcnn.core import library
 from textcnn.core.layout import PaddedWeights, Shape
 from textcnn.core.training import Trainer
 from textcnn.core.training_inputs import Network, Objective, Texts
-from textcnn.labels import Labels
+from textcnn.labels import Labels, Target
 from textcnn.models.base import build_text_classifier, weights_of
 from textcnn.models.kim_settings import KimSettings
 from textcnn.models.weights import num_outputs
@@ -44,6 +44,7 @@ class Case:
     class_weights: bool = False
     row_weights: bool = False
     shares: bool = False
+    regression: bool = False
     training: dict[str, Any] = field(default_factory=dict)
     max_length: int | None = None
 
@@ -75,6 +76,8 @@ CASES = {
     "distributions, a sigmoid": Case(shares=True, labels=2, binary_sigmoid=True),
     "distributions, many labels": Case(shares=True, labels=37),
     "multi-label probabilities": Case(shares=True, multi_label=True, class_weights=True),
+    "regression": Case(regression=True, labels=1, row_weights=True),
+    "regression, Huber's loss, several targets": Case(regression=True, labels=3, training={"loss": "huber"}),
     "focal": Case(training={"focal_gamma": 2.0}, class_weights=True),
     "no smoothing": Case(training={"label_smoothing": 0.0}),
     "many labels": Case(labels=37),
@@ -89,7 +92,8 @@ class Both:
 
     def __init__(self, case: Case, *, threads: int = 2) -> None:
         self.case, random = case, np.random.default_rng(11)
-        self.labels = Labels(tuple(f"l{i:02}" for i in range(case.labels)), case.multi_label)
+        targets = (Target(0.5, 2.0, -3.0, 4.0),) * case.labels if case.regression else ()
+        self.labels = Labels(tuple(f"l{i:02}" for i in range(case.labels)), case.multi_label, targets)
         self.training = TrainingConfig(**{"learning_rate": 1e-3, "embedding_learning_rate": 0.05} | case.training)
         config = ModelConfig(
             embedding_dim=case.dim,
@@ -110,6 +114,7 @@ class Both:
         self.objective = Objective(
             smoothing=self.training.label_smoothing,
             focal_gamma=self.training.focal_gamma,
+            huber=HUBER if self.training.loss == "huber" else 0.0,
             dropout=KimSettings.of(config).dropout,
             shared_dropout=KimSettings.of(config).shared_dropout,
             clip_norm=self.training.clip_norm or 0.0,
@@ -127,6 +132,7 @@ class Both:
             focal_gamma=self.training.focal_gamma,
             class_weight=None if self.class_weights is None else torch.from_numpy(self.class_weights),
             prior=None if self.prior is None else torch.from_numpy(self.prior),
+            loss=self.training.loss,
         )
         self.config = config
         self.trainer = self.trainer_of(self.objective, threads)
@@ -149,6 +155,8 @@ class Both:
         if case.shares:
             targets = random.random((TEXTS, case.labels), np.float32)
             targets /= 1 if case.multi_label else targets.sum(1, keepdims=True)
+        if case.regression:  # some errors are beyond where Huber's loss becomes linear
+            targets = (2 * random.standard_normal((TEXTS, case.labels))).astype(np.float32)
         self.rates = np.full(num_ids, 0.15, np.float32)
         self.class_weights = (random.random(case.labels, np.float32) + 0.5) if case.class_weights else None
         self.prior = random.standard_normal(case.labels, np.float32) if case.multi_label else None
@@ -183,6 +191,7 @@ class Both:
             adds_ngrams=case.vectors is not None,
             trains_words=case.channels != "static",
             is_multi_label=case.multi_label,
+            is_regression=case.regression,
             max_length=case.max_length,
         )
         core = library()

@@ -68,6 +68,7 @@ class Tables:
         self._tables = c_void_p(made)
         if made is None:
             raise ValueError(problem.value.decode())
+        self.are_numbers = bool(self._c.textcnn_tables_are_numbers(self._tables))
         self.labels = [self._label(k) for k in range(self._c.textcnn_tables_num_labels(self._tables))]
 
     def __del__(self) -> None:

@@ -37,7 +37,8 @@ READER = (
     *("tables_answer.c", "tables_file.c", "tokens.c", "type_rows.c", "type_rows_fill.c", "whole_scores.c"),
 )
 _WASM_EXPORTS = (
-    *("malloc", "free", "tc_sources", "textcnn_tables_open", "textcnn_tables_close", "textcnn_tables_num_labels"),
+    *("malloc", "free", "tc_sources", "textcnn_tables_open", "textcnn_tables_close"),
+    *("textcnn_tables_num_labels", "textcnn_tables_are_numbers"),
     *("textcnn_tables_label", "textcnn_tables_classify", "textcnn_tables_words"),
 )
 

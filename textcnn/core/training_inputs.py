@@ -48,7 +48,8 @@ class NetworkStruct(ctypes.Structure):
         ("widths", c_int64 * MOST_WIDTHS),
         ("first_taps", c_int64 * MOST_WIDTHS),
         *((name, c_int32) for name in ("has_fixed_channel", "adds_ngrams", "trains_words", "has_mean")),
-        *((name, c_int32) for name in ("activation", "is_multi_label", "is_nested", "has_wide")),
+        *((name, c_int32) for name in ("activation", "is_multi_label", "is_regression")),
+        *((name, c_int32) for name in ("is_nested", "has_wide")),
         *((name, c_void_p) for name in ("word", "ngram", "fixed", "dense", "wide")),
     )
 
@@ -67,7 +68,8 @@ class ObjectiveStruct(ctypes.Structure):
     """C structure ``tc_objective``."""
 
     _fields_ = (
-        *((name, c_float) for name in ("smoothing", "focal_gamma", "dropout", "clip_norm", "max_norm", "weight_decay")),
+        *((name, c_float) for name in ("smoothing", "focal_gamma", "huber", "dropout")),
+        *((name, c_float) for name in ("clip_norm", "max_norm", "weight_decay")),
         ("shared_dropout", c_int32),
         ("unknown_id", c_int32),
         *((name, c_void_p) for name in ("word_dropout", "class_weights", "prior")),
@@ -96,7 +98,7 @@ class Texts:
         wide_rows: ``(K,)`` int32.
         wide_values: ``(K,)`` float32.
         targets: ``(texts,)`` int32 label ids, or ``(texts, C)`` float32, a distribution over the labels (multi-label: 0
-            to 1 for each); none where no loss is asked for.
+            to 1 for each; in regression the numbers); none where no loss is asked for.
         weights: ``(texts,)`` float32, how much each counts; none: all the same.
     """
 
@@ -118,6 +120,7 @@ class Objective:
     Attributes:
         smoothing: label smoothing.
         focal_gamma: gamma of the focal loss.
+        huber: the error from which the loss of regression is linear; 0: it is squared everywhere.
         dropout: share of the maxima that is dropped.
         shared_dropout: whether the same filters are dropped in all texts of a batch.
         clip_norm: largest norm of the dense gradient; 0: no limit.
@@ -132,6 +135,7 @@ class Objective:
 
     smoothing: float = 0.0
     focal_gamma: float = 0.0
+    huber: float = 0.0
     dropout: float = 0.0
     shared_dropout: bool = False
     clip_norm: float = 0.0
@@ -167,6 +171,7 @@ class Network:
         adds_ngrams: a type's vector is its word row plus the mean of its n-gram rows; else the mean of all rows.
         trains_words: whether word rows are moved.
         is_multi_label: any number of labels a text.
+        is_regression: the targets are standardized numbers.
         max_length: tokens of a text that are seen; none: all.
     """
 
@@ -174,6 +179,7 @@ class Network:
     adds_ngrams: bool = False
     trains_words: bool = True
     is_multi_label: bool = False
+    is_regression: bool = False
     max_length: int | None = None
 
 
@@ -241,6 +247,7 @@ def network_struct(weights: PaddedWeights, network: Network) -> NetworkStruct:
         has_mean=shape.has_mean,
         activation=ACTIVATIONS.index(network.activation),
         is_multi_label=network.is_multi_label,
+        is_regression=network.is_regression,
         is_nested=shape.is_nested,
         has_wide=shape.has_wide,
         word=address(weights.word, np.float32, [None, padded(shape.dim)], "word rows"),
@@ -260,6 +267,7 @@ def objective_struct(objective: Objective, weights: PaddedWeights) -> ObjectiveS
     return ObjectiveStruct(
         objective.smoothing,
         objective.focal_gamma,
+        objective.huber,
         objective.dropout,
         objective.clip_norm,
         objective.max_norm,

@@ -1,3 +1,4 @@
-"""Provides :class:`TextCNNClassifier`, a scikit-learn estimator; importing this package imports scikit-learn."""
+"""Provides :class:`TextCNNClassifier` and :class:`TextCNNRegressor`; importing this package imports scikit-learn."""
 
 from textcnn.estimator.classifier import TextCNNClassifier as TextCNNClassifier
+from textcnn.estimator.regressor import TextCNNRegressor as TextCNNRegressor

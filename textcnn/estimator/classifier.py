@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import ClassifierMixin
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
+from textcnn.estimator.base import TextEstimator
 from textcnn.estimator.targets import (
     Array,
     are_probabilities,
@@ -23,20 +23,17 @@ from textcnn.estimator.targets import (
     read_probabilities,
     read_weights,
 )
-from textcnn.prediction.predictor import Predictor
 from textcnn.progress import Telling, TerminalReporter
 from textcnn.reading.rows import Examples
 from textcnn.reading.soft_labels import SoftLabels
 from textcnn.runs import train_text
-from textcnn.runtime.text_model import Answering
 
 # The logit of a class that no training row had: below any real logit, but finite, since ranking metrics need that.
 _NEVER = -1e6
-_OWN = ("warm_start", "verbose")  # arguments that are not settings of a run
 
 
 @dataclass(eq=False, repr=False)
-class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class TextCNNClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
     """A text classifier with scikit-learn's interface; ``X`` is a sequence of N strings.
 
     ``y`` is ``(N,)`` with one class per row, or an indicator matrix ``(N, C)`` of 0 and 1 (multi-label), as an array, a
@@ -58,73 +55,12 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             classes as strings.
     """
 
-    preset: str = "default"
-    # text
-    tokenizer: str = "word"
-    vocabulary_size: int = 1_000_000
-    min_frequency: int = 1
-    lowercase: bool = True
-    normalization: str = "nfkc"
-    max_length: int | None = None
-    # model
-    architecture: str = "kim"
-    embedding_dim: int | None = None
     binary_sigmoid: bool = False
-    settings: dict[str, Any] | None = None
-    subwords: bool | None = None
-    ngram_min: int = 2
-    ngram_max: int = 4
-    ngram_buckets: int = 100_000
-    ngrams_per_token: int | None = 1024
-    wide: bool | None = None
-    wide_scale: float | None = None
-    character_scale: float | None = None
-    vectors: str | None = None
-    keep_vectors: int | None = None
-    vector_words: str | None = None
-    embedding_channels: str = "fine-tuned"
-    kernel_sizes: Sequence[int] | None = None
-    num_filters: int | None = None
-    nested: bool | None = None
-    pooling: str | None = None
-    k: int | None = None
-    activation: str | None = None
-    dropout: float | None = None
-    shared_dropout: bool | None = None
-    # training
-    epochs: int | None = None
-    batch_size: int = 64
-    batch_tokens: int | None = 65_536
-    learning_rate: float = 2e-3
-    embedding_optimizer: str = "adagrad"
-    embedding_learning_rate: float | None = None
-    vector_learning_rate: float | None = None
-    wide_learning_rate: float = 0.5
-    warmup: float = 0.0
-    weight_decay: float = 0.0
-    clip_norm: float | None = None
-    max_norm: float | None = None
     label_smoothing: float = 0.1
-    word_dropout: float = 0.1
-    rare_dropout: float = 0.25
     class_weight: str | Mapping[Any, float] | None = None
     focal_gamma: float = 0.0
     teacher_weight: float | None = None
     hierarchy: str | None = None
-    dev_fraction: float | None = None
-    calibrate: str = "auto"
-    characters: str = "auto"
-    patience: int | None = None
-    ensemble: int = 1
-    wide_megabytes: float = 256.0
-    time_limit: float | None = None
-    max_memory: str | None = None
-    seed: int = 0
-    threads: int | None = None
-    device: str = "auto"
-    amp: str | None = None
-    warm_start: bool = False
-    verbose: bool = False
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> TextCNNClassifier:
         """Train on the texts ``X (N,)`` and their classes.
@@ -151,7 +87,7 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             classes, labels = read_indicators(y)
         else:
             classes, labels = read_classes(y, weights)
-        start = self.predictor_.artifact if self.warm_start and hasattr(self, "predictor_") else None
+        start = self._start()
         if start is not None and not multi_label:
             classes = np.union1d(self.classes_, classes)
         settings = {**self._settings(classes), "multi_label": multi_label}
@@ -168,7 +104,7 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if run.stopped == "interrupted":
             raise KeyboardInterrupt
         self.classes_: Array = classes
-        self.predictor_: Predictor = run.predictor
+        self.predictor_ = run.predictor
         self._runtime = self._fastest()
         return self
 
@@ -219,59 +155,14 @@ class TextCNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return [place.get(str(name), -1) for name in self.classes_]
 
     def _settings(self, classes: Array) -> dict[str, Any]:
-        """Return the settings that differ from the defaults; preset, architecture or starting model set the others."""
-        given = {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(TextCNNClassifier)
-            if field.name not in _OWN and _differs(getattr(self, field.name), field.default)
-        }
+        """Return the settings that differ from the defaults, with class weights by the names of the classes."""
+        given = self._given()
         if isinstance(weights := given.get("class_weight"), Mapping):
             named = {str(name): float(weight) for name, weight in weights.items()}
             given["class_weight"] = {str(name): named.get(str(name), 1.0) for name in classes}
-        return {name: value.tolist() if isinstance(value, np.generic) else value for name, value in given.items()}
-
-    def _texts(self, X: Any, *, reset: bool) -> list[str]:
-        """Check ``X`` and return its strings; ``reset`` is part of scikit-learn's signature and has no effect."""
-        del reset
-        if isinstance(X, str) or not (hasattr(X, "__len__") or hasattr(X, "__array__")):
-            raise ValueError(f"expected a sequence of texts, got {X!r:.60} ({type(X).__name__})")
-        if isinstance(X, (Mapping, Set)):
-            kind = type(X).__name__
-            named = ", ".join(map(repr, X)) if isinstance(X, Mapping) else "no order"
-            raise ValueError(f"expected a sequence of texts, found a {kind} of {named:.80}; select its texts")
-        names = list(map(str, X.columns)) if hasattr(X, "columns") and len(X.columns) != 1 else []
-        if names:
-            raise ValueError(f"expected one column of texts, found the columns {names}; select one, as X[{names[0]!r}]")
-        values = np.asarray(X, dtype=object)
-        if values.ndim == 2 and values.shape[1] == 1:  # a data frame of one column
-            values = values[:, 0]
-        if values.ndim != 1 or not len(values):
-            raise ValueError(
-                f"expected a sequence of at least 1 text, found the shape {values.shape}; select one column"
-            )
-        for row, text in enumerate(values):
-            if not isinstance(text, str):
-                raise ValueError(f"expected texts in X, found {text!r:.60} ({type(text).__name__}) in row {row}")
-        return [str(text) for text in values]
-
-    def _fastest(self) -> Answering:
-        return self.predictor_.lookup() or self.predictor_
+        return given
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.string, tags.input_tags.one_d_array, tags.input_tags.two_d_array = True, True, False
         tags.classifier_tags.multi_label = True
         return tags
-
-    def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = super().__getstate__()
-        return {name: value for name, value in state.items() if name != "_runtime"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if hasattr(self, "predictor_"):
-            self._runtime = self._fastest()
-
-
-def _differs(value: Any, default: Any) -> bool:
-    return value is not default and bool(np.any(value != default))

@@ -13,8 +13,13 @@ Floats = npt.NDArray[np.float64]
 
 
 def probabilities(logits: npt.NDArray[np.floating], labels: Labels, temperature: float = 1.0) -> Floats:
-    """Return softmax or, multi-label, sigmoid probabilities ``(N, C)`` of ``logits / temperature``."""
+    """Return softmax or, multi-label, sigmoid probabilities ``(N, C)`` of ``logits / temperature``.
+
+    In regression the link is linear: the numbers ``(N, K)`` themselves, in the units of the targets.
+    """
     z = np.asarray(logits, np.float64) / temperature
+    if labels.targets:
+        return labels.means + labels.stds * z
     if labels.multi_label:
         # exp of a negative number only: no overflow, and exact far out on both sides
         small = np.exp(-np.abs(z))
@@ -25,7 +30,12 @@ def probabilities(logits: npt.NDArray[np.floating], labels: Labels, temperature:
 
 
 def decide(probs: Floats, labels: Labels, thresholds: Sequence[float]) -> list[tuple[str, ...]]:
-    """Return the labels of each row: the most probable one, or, multi-label, all that reach their thresholds."""
+    """Return the labels of each row: the most probable one, or, multi-label, all that reach their thresholds.
+
+    In regression there are none.
+    """
+    if labels.targets:
+        return [()] * len(probs)
     if labels.multi_label:
         reached = probs >= np.asarray(thresholds, np.float64)
         return [tuple(labels.names[i] for i in np.flatnonzero(row)) for row in reached]

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from textcnn.evaluation.calibration import Floats, decide
 from textcnn.evaluation.hierarchy import hierarchy_scores
+from textcnn.evaluation.numbers import number_scores
 from textcnn.labels import Labels
 
 BINS = 15  # as in Guo et al. 2017 (arXiv 1706.04599)
@@ -29,8 +30,11 @@ def score(truth: Sequence[Sequence[str]], probs: Floats, labels: Labels, thresho
     Returns:
         n, accuracy (multi-label: all labels of a row right), macro_f1, micro_f1, ece, and per_label: a dictionary of
         precision, recall, f1 and support for each label. Without rows the numbers are none. Of labels of a tree also
-        hierarchy: :func:`textcnn.evaluation.hierarchy.hierarchy_scores`.
+        hierarchy: :func:`textcnn.evaluation.hierarchy.hierarchy_scores`. In regression: those of
+        :func:`textcnn.evaluation.numbers.number_scores`.
     """
+    if labels.targets:
+        return number_scores(labels.numbers(truth), probs, labels.names)
     if not len(truth):
         return {"n": 0, "accuracy": None, "macro_f1": None, "micro_f1": None, "ece": None, "per_label": {}}
     names = [*labels.names, *sorted({name for row in truth for name in row} - set(labels.names))]

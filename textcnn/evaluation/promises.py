@@ -108,7 +108,23 @@ class HeldOutAnswers:
         return found, few
 
 
-def _quantile(scores: npt.NDArray[np.float32], coverage: float) -> float:
+def interval_radii(residuals: Floats, coverage: float) -> Floats:
+    """Return half the widths ``(K,)`` of intervals that hold a target's number with this probability.
+
+    Split conformal prediction from the sizes ``(M, K)`` of errors on held-out rows (Lei et al. 2018).
+
+    Raises:
+        ConfigError: the coverage is not between 0 and 1, or the rows are too few for it.
+    """
+    if not 0 < coverage < 1:
+        raise ConfigError(f"coverage must be between 0 and 1, got {coverage:g}")
+    radii = np.array([_quantile(column, coverage) for column in residuals.T])
+    if np.isinf(radii).any():
+        raise ConfigError(f"coverage {coverage:g} needs more than {len(residuals):,} held-out rows; ask for less")
+    return radii
+
+
+def _quantile(scores: npt.NDArray[np.floating], coverage: float) -> float:
     """Return the score that one further row does not exceed with this probability."""
     rank = math.ceil(round((len(scores) + 1) * coverage, 9))
     return float(np.sort(scores)[rank - 1]) if rank <= len(scores) else np.inf
@@ -136,10 +152,12 @@ class Promise:
     Attributes:
         least: the probability below which a row is flagged ``unsure``.
         quantiles: ``(C,)`` of :meth:`HeldOutAnswers.quantiles`; none: no sets.
+        radii: ``(K,)``, half the width of the interval around each predicted number (regression); none: no intervals.
     """
 
     least: float = 0.0
     quantiles: Floats | None = None
+    radii: Floats | None = None
 
     def sets(self, probs: Floats) -> npt.NDArray[np.bool_] | None:
         """Return which labels ``(N, C)`` are in the set of each row; none if no sets were asked for."""

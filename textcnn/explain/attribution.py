@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +12,7 @@ from textcnn import core
 from textcnn.core.lookup_numpy import activate
 from textcnn.core.units import UNIT, WIDE_UNIT
 from textcnn.errors import ConfigError
+from textcnn.labels import Labels
 from textcnn.runtime.filters import Doubles
 from textcnn.runtime.lookup import LookupModel
 from textcnn.tokenization.pipeline import EncodedTexts
@@ -219,6 +220,23 @@ class Reasons:
     ngrams: Terms
     words: Terms
     other: dict[str, Doubles]
+
+
+def in_units(found: Reasons, labels: Labels, temperature: float) -> Reasons:
+    """Return attributions of numbers, in regression, in the units of the targets; others as they are.
+
+    A number is its mean plus standard deviations times the logit, so each part is multiplied alike, and the mean is
+    part of the bias.
+    """
+    if not labels.targets:
+        return found
+    factor = labels.stds[found.labels] / temperature  # (B, L), the same in every row
+    means, of_terms = labels.means[found.labels], labels.stds[found.labels[:1]] / temperature
+    ngrams, words = (
+        replace(terms, contributions=terms.contributions * of_terms) for terms in (found.ngrams, found.words)
+    )
+    other = {name: part * factor for name, part in found.other.items()}
+    return Reasons(found.labels, found.logits * factor + means, found.bias * factor + means, ngrams, words, other)
 
 
 def reasons(winners: Winners, labels: Integers) -> Reasons:

@@ -126,8 +126,10 @@ def part_terms(model: LookupModel, encoded: EncodedTexts, number: int, labels: S
     """
     call, cached = model.gathered(encoded, slice(number, number + 1))
     columns, terms = list(labels), {}
+    own = model.labels
+    units = own.stds[columns] / model.temperature if own.targets else 1.0  # as attribution.in_units has it
     if model.model.means is not None:
-        shares = cached.means[call.rows][:, columns].astype(np.float64) * (UNIT / max(len(call.rows), 1))
+        shares = cached.means[call.rows][:, columns].astype(np.float64) * (UNIT / max(len(call.rows), 1)) * units
         terms[MEAN] = _terms(np.arange(len(shares)), np.ones(len(shares), np.int64), shares)
     if model.model.features is not None:
         whole = np.zeros((len(call.wide_rows), model.model.num_labels), np.int64)
@@ -137,7 +139,7 @@ def part_terms(model: LookupModel, encoded: EncodedTexts, number: int, labels: S
             core.twin("lookup").add_features(*features, each, whole, threads=1)
         ids = encoded.ids[encoded.offsets[number] : encoded.offsets[number + 1]].astype(np.int64)
         first, length = _places(ids, model.model.features.keys[call.wide_rows])
-        terms[WIDE] = _terms(first, length, whole[:, columns].astype(np.float64) * WIDE_UNIT**2)
+        terms[WIDE] = _terms(first, length, whole[:, columns].astype(np.float64) * WIDE_UNIT**2 * units)
     return terms
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from textcnn.errors import ConfigError
 from textcnn.evaluation.calibration import probabilities
 from textcnn.evaluation.promises import Promise, answered_nodes
-from textcnn.explain.attribution import CHUNK, Integers, Winners, check_exact, reasons
+from textcnn.explain.attribution import CHUNK, Integers, Winners, check_exact, in_units, reasons
 from textcnn.explain.entries import Explanation, entries, explanations, part_terms
 from textcnn.labels import Labels
 from textcnn.prediction.predictor import Predictor
@@ -46,8 +46,11 @@ class Explainer:
         promise: Promise | None = None,
     ) -> None:
         self._predictor, self._top, self._promise = predictor, top, promise
-        self._is_one = labels == "predicted"
-        self._columns = None if self._is_one else _columns(predictor, labels)
+        own = predictor.labels
+        self._is_one = labels == "predicted" and not (own.targets and len(own) > 1)
+        if labels == "predicted" and own.targets:  # every target is predicted
+            labels = "all"
+        self._columns = None if labels == "predicted" else _columns(predictor, labels)
         self._spans = Spans(predictor.text_inputs().tokenizer)
         model = predictor.lookup()
         self._model = None if model is None else check_exact(model)
@@ -96,7 +99,8 @@ class Explainer:
             won, own = Winners(model, encoded, part), texts[part]
             logits[part] = won.logits()
             columns, places = self._chosen(logits[part]), self._spans(own)
-            rows = explanations(reasons(won, columns), model.labels, own, places, self._top)
+            why = in_units(reasons(won, columns), model.labels, model.temperature)
+            rows = explanations(why, model.labels, own, places, self._top)
             for b in range(len(own)) if self._top is None else ():
                 parts = part_terms(model, encoded, start + b, columns[b].tolist())
                 here = places.of(b)
@@ -111,6 +115,7 @@ class Explainer:
 
         logits[:] = self._predictor.logits(encoded)
         why = integrated_gradients(self._predictor, encoded, self._chosen(logits))
+        why = in_units(why, self._predictor.labels, self._predictor.temperature)
         found = explanations(why, self._predictor.labels, texts, self._spans(texts), self._top)
         return [[{**one, "approximate": METHOD} for one in row] for row in found]
 

@@ -98,11 +98,12 @@ def phrase_book(
 
 
 def check_labels(model: LookupModel, labels: Sequence[str] | None) -> None:
-    """Check that the model has these labels.
+    """Check that the model has these labels, and is one of labels.
 
     Raises:
         ConfigError: the model lacks a label.
     """
+    model.labels.require_labels("phrases")
     for name in labels or ():
         if name not in model.labels.names:
             known = ", ".join(map(repr, model.labels.names))

@@ -29,6 +29,7 @@ class Decision:
     """
 
     def __init__(self, model: Answering, logits: npt.NDArray[np.float64]) -> None:
+        model.labels.require_labels("a question about the decision of a model")
         self._model = model
         self._limits = np.asarray(model.own_thresholds, np.float64)
         own = self.probabilities(logits[None])

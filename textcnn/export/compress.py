@@ -232,6 +232,7 @@ def shrunk(artifact: Artifact, most: int) -> Smaller:
     Raises:
         ConfigError: the model has more than one layer, or cannot be made so small; the message says how small it can.
     """
+    artifact.labels.require_labels("max-size")
     if reason := refusal(artifact.describe()):
         raise ConfigError(f"max-size is for one-layer models, whose loss can be bounded, but {reason}")
     sizes = []

@@ -161,6 +161,7 @@ def _metadata(artifact: Artifact) -> dict[str, Any]:
     """Return the metadata that a client needs: labels and thresholds, and how ids and n-grams are made."""
     described = artifact.describe()
     names = ["format_version", "modality", "architecture", "labels", "problem_type", "temperature", "thresholds"]
+    names += ["targets"] if artifact.labels.targets else []
     if artifact.modality == "image":
         return {name: described[name] for name in [*names, "shape"]}
     inputs = artifact.text_inputs()

@@ -140,6 +140,7 @@ def _text_sections(model: LookupModel) -> Sections:
         "thresholds": np.array(model.own_thresholds, np.float64),
         "temperature": np.array([model.temperature]),
         "bias": model.model.bias,
+        **({"target_means": model.labels.means, "target_stds": model.labels.stds} if model.labels.targets else {}),
     }
 
 

@@ -1,6 +1,6 @@
 // Classifies texts in a page, a worker or node by the tables that `textcnn export --format tables` wrote:
 //   const model = await Model.load("model.tables");
-//   model.classify("what a film");  // {label, probability, labels, all, empty, cut}
+//   model.classify("what a film");  // {label, probability, labels, all, empty, cut}; of numbers: {score, scores, empty, cut}
 // textcnn.wasm is textcnn's core in C (core/src/tables.h), which computes the answers; this file only calls it.
 
 const ANSWER = 6; // number of 32-bit fields of a textcnn_answer
@@ -57,6 +57,10 @@ export class Model {
 
   classify(text) {
     const { probabilities, given, best, tokens, seen } = this.#answer(text);
+    if (this.#core.textcnn_tables_are_numbers(this.#tables)) {
+      const scores = Object.fromEntries(this.labels.map((name, c) => [name, probabilities[c]]));
+      return { score: probabilities[0], scores, empty: tokens === 0, cut: seen < tokens };
+    }
     const all = this.labels.map((label, c) => ({ label, probability: probabilities[c] }));
     return { ...all[best], labels: all.filter((_, c) => given[c]), all, empty: tokens === 0, cut: seen < tokens };
   }

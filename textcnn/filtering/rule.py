@@ -44,6 +44,7 @@ class Rule:
         Raises:
             ConfigError: they do not.
         """
+        labels.require_labels("filter")
         if self.keep is None:
             if labels.multi_label:
                 raise ConfigError(

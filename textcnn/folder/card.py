@@ -13,6 +13,9 @@ from textcnn.label_tree import LabelTree
 SHOWN = 30  # at most so many labels are listed in the card
 
 HERE = "path/to/this/folder"
+# Metrics of the front matter: the hub's type, and the name where that does not say it.
+_METRICS = {"accuracy": ("accuracy", ""), "macro_f1": ("f1", "macro F1")}
+_NUMBER_METRICS = {"mae": ("mae", ""), "r2": ("r_squared", ""), "spearman": ("spearmanr", "")}
 _HUB = "hf://"
 
 
@@ -31,8 +34,9 @@ def model_card(config: dict[str, Any], training: dict[str, Any], *, place: str =
     note = "" if config["modality"] == "text" else "  # (N, C, H, W)"
     parts = [
         "\n".join(["---", *_front_matter(config, training, place), "---"]),
-        f"# A `{config['architecture']}` classifier",
-        f"Labels ({len(names)}, {config['problem_type']}): {shown}{_tree(config)}",
+        f"# A `{config['architecture']}` {'regressor' if config.get('targets') else 'classifier'}",
+        f"{'Targets' if config.get('targets') else 'Labels'} ({len(names)}, {config['problem_type']}): "
+        f"{shown}{_tree(config)}",
         f"Trained on {_data_name(training)} ({training.get('examples', {}).get('train', 0):,} rows).{_data(training)}",
         _metrics_table(training),
         _labels_table(training),
@@ -59,7 +63,8 @@ def _front_matter(config: dict[str, Any], training: dict[str, Any], place: str) 
     measured = [(part, training[part]) for part in ("dev", "test") if _is_measured(training, part)]
     if not measured:
         return
-    yield "metrics: [accuracy, f1]"
+    kinds = dict(_METRICS if "accuracy" in measured[0][1] else _NUMBER_METRICS)
+    yield f"metrics: [{', '.join(dict.fromkeys(kind for kind, _ in kinds.values()))}]"
     yield "model-index:"
     yield f"- name: {_text(place.rpartition('/')[2] if place != HERE else 'textcnn-' + config['architecture'])}"
     yield "  results:"
@@ -67,12 +72,12 @@ def _front_matter(config: dict[str, Any], training: dict[str, Any], place: str) 
         yield f"  - task: {{type: {task}}}"
         yield f"    dataset: {{name: {_text(data)}, type: {_text(data.removeprefix(_HUB))}, split: {part}}}"
         yield "    metrics:"
-        yield f"    - {{type: accuracy, value: {scores['accuracy']:.4f}}}"
-        yield f"    - {{type: f1, name: macro F1, value: {scores['macro_f1']:.4f}}}"
+        for key, (kind, name) in kinds.items():
+            yield f"    - {{type: {kind}{f', name: {name}' if name else ''}, value: {scores[key]:.4f}}}"
 
 
 def _is_measured(training: dict[str, Any], part: str) -> bool:
-    return bool(training.get(part)) and training[part]["accuracy"] is not None
+    return bool(training.get(part)) and bool(training[part]["n"])
 
 
 def _text(value: str) -> str:
@@ -109,15 +114,20 @@ def _blinded(config: dict[str, Any]) -> str:
 
 
 def _metrics_table(training: dict[str, Any]) -> str:
-    lines = []
+    lines, head = [], "| rows | n | accuracy | macro F1 | ECE |"
     for part in ("dev", "test"):
         if _is_measured(training, part):
             scores = training[part]
+            if "mae" in scores:
+                numbers = " | ".join(f"{scores[name]:.4f}" for name in ("mae", "r2", "spearman"))
+                lines.append(f"| {part} | {scores['n']:,} | {numbers} |")
+                head = "| rows | n | MAE | R2 | Spearman |"
+                continue
             ece = f"{scores['ece']:.3f}" if scores.get("ece") is not None else ""
             lines.append(f"| {part} | {scores['n']:,} | {scores['accuracy']:.4f} | {scores['macro_f1']:.4f} | {ece} |")
     if not lines:
         return ""
-    return "\n".join(["| rows | n | accuracy | macro F1 | ECE |", "| --- | --- | --- | --- | --- |", *lines])
+    return "\n".join([head, "| --- | --- | --- | --- | --- |", *lines])
 
 
 def _labels_table(training: dict[str, Any]) -> str:

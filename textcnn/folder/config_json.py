@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from textcnn.errors import ArtifactError, ConfigError, DataError
 from textcnn.folder.model_folder import CONFIG, TIMING, TOKENIZER, TRAINING, WEIGHTS
 from textcnn.folder.tensors import STORAGES, unpacked
 from textcnn.label_tree import is_description
-from textcnn.labels import MULTI_LABEL, SINGLE_LABEL, Labels
+from textcnn.labels import MULTI_LABEL, REGRESSION, SINGLE_LABEL, Labels, Target
 from textcnn.reading.schema import is_reading
 from textcnn.reading.table import DEEPEST, is_deep, shown
 
@@ -150,7 +150,7 @@ _LONGEST = 300  # characters of one problem in an error message
 _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "modality": ("text", "image").__contains__,
     "labels": lambda value: _is_list(lambda name: isinstance(name, str))(value) and 0 < len(value) == len(set(value)),
-    "problem_type": (SINGLE_LABEL, MULTI_LABEL).__contains__,
+    "problem_type": (SINGLE_LABEL, MULTI_LABEL, REGRESSION).__contains__,
     "thresholds": _is_list(_is_number),
     "temperature": lambda value: _is_number(value) and value > 0,
     "storage": STORAGES.__contains__,
@@ -166,6 +166,18 @@ _IMAGE_CHECKS: Mapping[str, Callable[[Any], bool]] = {
 }
 
 
+def _are_targets(saved: Mapping[str, Any]) -> bool:
+    """Return whether the targets are those of every label in regression, and there are none otherwise."""
+    targets, count = saved.get("targets", []), len(saved["labels"]) if saved["problem_type"] == REGRESSION else 0
+    if not isinstance(targets, list) or len(targets) != count:
+        return False
+    names = {entry.name for entry in fields(Target)}
+    return all(
+        isinstance(one, dict) and one.keys() == names and all(map(_is_number, one.values())) and one["std"] > 0
+        for one in targets
+    )
+
+
 def _check_config(path: Path, saved: dict[str, Any]) -> None:
     checks = {**_CHECKS, **(_IMAGE_CHECKS if saved.get("modality") == "image" else {})}
     settings = [*asdict(ModelConfig()), *(["max_length"] if saved.get("modality") == "text" else [])]
@@ -175,6 +187,8 @@ def _check_config(path: Path, saved: dict[str, Any]) -> None:
         Config.from_flat({name: saved[name] for name in settings if name in saved})
     except ConfigError as err:
         problems += [problem if len(problem) <= _LONGEST else f"{problem[:_LONGEST]}..." for problem in err.problems]
+    if not problems and not _are_targets(saved):
+        problems.append(f"targets is {shown(saved.get('targets'))}")
     if not problems and len(saved["thresholds"]) != len(saved["labels"]):
         problems.append(f"{len(saved['thresholds'])} thresholds for {len(saved['labels'])} labels")
     if not problems and saved["modality"] == "image" and {len(saved["mean"]), len(saved["std"])} != {saved["shape"][0]}:

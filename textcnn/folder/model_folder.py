@@ -18,8 +18,9 @@ FILES = (CONFIG, WEIGHTS, TOKENIZER, TRAINING, TIMING, CARD)
 FOLDS = "folds.safetensors"  # written by cross validation only
 EVIDENCE = "evidence.safetensors"  # written by `train --evidence` only
 HELD_OUT = "held-out.safetensors"  # written for calibrated single-label models only
+RESIDUALS = "residuals.safetensors"  # of the held-out rows; written for calibrated models of numbers only
 DRIFT = "drift.safetensors"  # counts of the training texts' n-grams; written for text models only
-OPTIONAL_FILES = (FOLDS, EVIDENCE, HELD_OUT, DRIFT)
+OPTIONAL_FILES = (FOLDS, EVIDENCE, HELD_OUT, RESIDUALS, DRIFT)
 
 
 def fingerprint(folder: Path) -> str:

@@ -192,6 +192,27 @@ def write_held_out(answers: HeldOutAnswers, path: Path) -> None:
     save_arrays(path, {name: array for name, array in arrays.items() if array is not None})
 
 
+def write_residuals(residuals: npt.NDArray[np.float64], path: Path) -> None:
+    """Write how far predicted numbers ``(M, K)`` were from those of held-out rows.
+
+    Raises:
+        ArtifactError: the path cannot be written.
+    """
+    save_arrays(path, {"residuals": residuals})
+
+
+def read_residuals(path: Path, num_targets: int) -> npt.NDArray[np.float64]:
+    """Read what :func:`write_residuals` wrote, and check it.
+
+    Raises:
+        ArtifactError: the file is damaged, or does not belong to a model with ``num_targets`` targets.
+    """
+    found: npt.NDArray[np.float64] = load_arrays(path, {"residuals": (np.float64, 2)}, "residuals")["residuals"]
+    if found.shape[1] != num_targets or not np.isfinite(found).all() or (found < 0).any():
+        raise ArtifactError(f"{path}: expected sizes of errors of {num_targets} targets, found others")
+    return found
+
+
 def read_held_out(path: Path, num_labels: int, *, in_tree: bool = False) -> HeldOutAnswers:
     """Read answers that :func:`write_held_out` wrote, and check them; ``in_tree``: those of nodes must be there.
 

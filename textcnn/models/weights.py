@@ -94,7 +94,8 @@ def _drawn(
 
 def num_outputs(config: ModelConfig, labels: Labels) -> int:
     """Return the rows of the head: one per label, or a single one for two labels through a sigmoid."""
-    return 1 if config.binary_sigmoid and len(labels) == 2 and not labels.multi_label else len(labels)
+    is_pair = len(labels) == 2 and not labels.multi_label and not labels.targets
+    return 1 if config.binary_sigmoid and is_pair else len(labels)
 
 
 def num_parameters(weights: Weights, config: ModelConfig) -> int:

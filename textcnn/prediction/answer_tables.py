@@ -84,7 +84,11 @@ def answer_table(answerer: Answerer, block: RowBlock, form: AnswerForm) -> tuple
 
 def answer_columns(labels: Labels, answers: Answers, form: AnswerForm) -> dict[str, Cells]:
     """Return the columns of the answers, without the texts."""
-    if labels.multi_label or any(value is not None for value in (form.top_k, form.promise, answers.strange)):
+    if (
+        labels.multi_label
+        or labels.targets
+        or any(value is not None for value in (form.top_k, form.promise, answers.strange))
+    ):
         made = answers_of(labels, answers, top_k=form.top_k, promise=form.promise, abstain=form.abstain)
         found = list(made)  # lists of entries, made one by one
         return {name: [row[name] for row in found] for name in found[0]} if found else {}

@@ -98,6 +98,8 @@ def classify_rows(
     # A generator would raise these errors only when its first row is requested, so the check comes before it.
     predictor.text_inputs()
     predictor.thresholds(threshold)
+    if top_k is not None:
+        predictor.labels.require_labels("top_k")
     form = AnswerForm(tuple(text_columns), top_k, threshold, abstain=abstain)
     answerer: Answerer = predictor
     if none_of_these is not None:
@@ -191,13 +193,23 @@ def answers_of(
     promise: Promise | None = None,
     abstain: str | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Yield the answer to each row as a dictionary: label, probability and flags, and what else was requested.
+    """Return the answer to each row as a dictionary: label, probability and flags, and what else was requested.
 
     The ``label`` of a multi-label row is the most probable one, whether or not it reached its threshold. Labels of a
     tree have a ``level``, 0 for rows unsure or abstained from. Where ``promise`` says how sure they have to be,
     the ``label`` is the deepest node that is so sure; with ``top_k`` there is a ``path``, the nodes from level 1
-    down to a label, each the most probable child.
+    down to a label, each the most probable child. In regression a row has its ``score``, or the ``scores`` of several
+    targets.
     """
+    if labels.targets:
+        return _numbers_of(labels, answers, promise)
+    return _labels_of(labels, answers, top_k, promise, abstain)
+
+
+def _labels_of(
+    labels: Labels, answers: Answers, top_k: int | None, promise: Promise | None, abstain: str | None
+) -> Iterator[dict[str, Any]]:
+    """Yield the answer to each row of a model of labels."""
     if labels.multi_label or (top_k or 1) > 1:
         every = len(labels) if labels.multi_label else min(top_k or 1, len(labels))
         order = np.argsort(-answers.probabilities, axis=1, kind="stable")[:, :every]
@@ -259,6 +271,24 @@ def _paths(answers: Answers, labels: Labels) -> list[list[dict[str, Any]]]:
         [{"label": names[number], "probability": value} for number, value in zip(*row, strict=True) if number]
         for row in zip(paths.numbers.tolist(), paths.probabilities.tolist(), strict=True)
     ]
+
+
+def _numbers_of(labels: Labels, answers: Answers, promise: Promise | None) -> Iterator[dict[str, Any]]:
+    """Yield the answer to each row in regression: its score, or the scores of several targets by name, and flags.
+
+    With a promise, the interval of each number too.
+    """
+    flags, is_one = _flags(answers, None, None), len(labels) == 1
+    radii = None if promise is None else promise.radii
+    for number, row in enumerate(answers.probabilities.tolist()):
+        answer: dict[str, Any] = {"score": row[0]} if is_one else {"scores": dict(zip(labels.names, row, strict=True))}
+        if radii is not None:
+            pairs = [[value - radius, value + radius] for value, radius in zip(row, radii.tolist(), strict=True)]
+            answer |= {"interval": pairs[0]} if is_one else {"intervals": dict(zip(labels.names, pairs, strict=True))}
+        answer["flags"] = [name for name, rows in flags.items() if rows[number]]
+        if answers.explanations is not None:
+            answer["explanation"] = answers.explanations[number]
+        yield answer
 
 
 def _flags(answers: Answers, promise: Promise | None, nodes: Nodes | None) -> dict[str, list[bool]]:

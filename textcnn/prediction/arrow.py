@@ -21,6 +21,12 @@ def answer_type(labels: Labels, *, is_certified: bool = False, top_k: int | None
     import pyarrow as pa
 
     pairs = pa.list_(pa.struct([("label", pa.string()), ("probability", pa.float64())]))
+    if top_k is not None:
+        labels.require_labels("top_k")
+    if labels.targets:
+        several = pa.struct([(name, pa.float64()) for name in labels.names])
+        own = ("score", pa.float64()) if len(labels) == 1 else ("scores", several)
+        return pa.struct([own, ("flags", pa.list_(pa.string()))])
     fields = [("label", pa.string()), ("probability", pa.float64())]
     fields += [("level", pa.int64())] if labels.tree is not None else []
     fields += [("top", pairs)] if top_k is not None else []

@@ -26,6 +26,7 @@ from textcnn.folder.model_folder import (
     EVIDENCE,
     FOLDS,
     HELD_OUT,
+    RESIDUALS,
     TIMING,
     TOKENIZER,
     TRAINING,
@@ -33,7 +34,15 @@ from textcnn.folder.model_folder import (
     replaced_folder,
 )
 from textcnn.folder.tensors import packed
-from textcnn.folder.training_rows import EvidenceIndex, NgramCounts, OutOfFold, read_held_out, write_held_out
+from textcnn.folder.training_rows import (
+    EvidenceIndex,
+    NgramCounts,
+    OutOfFold,
+    read_held_out,
+    read_residuals,
+    write_held_out,
+    write_residuals,
+)
 from textcnn.labels import Labels
 from textcnn.models.weights import CHARACTER_BIAS, CHARACTER_TABLE, Weights, num_parameters
 from textcnn.reading.schema import Schema, schema_of
@@ -67,6 +76,7 @@ class Artifact:
         folds: out-of-fold probabilities of the training rows, if there was cross validation.
         evidence: the index from winning word pairs to training rows, if it was requested.
         held_out: the answers that the calibration was fitted to, if it was and the model is single-label.
+        residuals: ``(M, K)``, sizes of the errors on the rows that the calibration was fitted to, in regression.
         ngrams: counts of the training texts' words and pairs of words, for comparisons with later texts.
         storage: the storage type of the weights, one of :data:`textcnn.folder.tensors.STORAGES`.
         reading: the columns it was trained on and the way labels were written; none: not known, or an image model.
@@ -86,6 +96,7 @@ class Artifact:
     ngrams: NgramCounts | None = None
     storage: str = "float32"
     reading: Schema | None = None
+    residuals: npt.NDArray[np.float64] | None = None
 
     @property
     def has_network(self) -> bool:
@@ -183,6 +194,7 @@ class Artifact:
             **asdict(self.config),
             "labels": list(self.labels.names),
             "problem_type": self.labels.problem_type,
+            **({"targets": [asdict(target) for target in self.labels.targets]} if self.labels.targets else {}),
             "thresholds": self.thresholds,
             "temperature": self.temperature,
             **own,
@@ -212,6 +224,8 @@ class Artifact:
                 self.evidence.write(place / EVIDENCE)
             if self.held_out is not None:
                 write_held_out(self.held_out, place / HELD_OUT)
+            if self.residuals is not None:
+                write_residuals(self.residuals, place / RESIDUALS)
             if self.ngrams is not None:
                 self.ngrams.write(place / DRIFT)
             (place / WEIGHTS).chmod(0o644)
@@ -297,7 +311,7 @@ class Artifact:
 
         A branch of characters that the calibration gives no factor is removed.
         """
-        self.held_out = calibration.held_out
+        self.held_out, self.residuals = calibration.held_out, calibration.residuals
         self.temperature, self.thresholds = calibration.temperature, calibration.thresholds
         if self.modality == "image":
             return
@@ -344,6 +358,7 @@ def load_artifact(folder: str | Path) -> Artifact:
         _ngram_counts(folder, inputs),
         saved["storage"],
         None if saved["reading"] is None else schema_of(saved),
+        read_residuals(folder / RESIDUALS, len(labels)) if (folder / RESIDUALS).is_file() else None,
     )
 
 

@@ -98,7 +98,9 @@ def sample_of(predictor: Predictor, encoded: EncodedTexts, labels: Sequence[Sequ
     inputs = predictor.text_inputs()
     counted = count_ngrams(inputs, encoded)
     given, values = None, {}
-    if not predictor.labels.multi_label:
+    if predictor.labels.targets:
+        labels = None  # numbers have no counts
+    elif not predictor.labels.multi_label:
         branches = predictor.branches(encoded)
         probs = probabilities(np.add.reduce(branches), predictor.labels)
         given = _named(probs.argmax(axis=1), predictor.labels.names)

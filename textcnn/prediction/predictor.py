@@ -283,7 +283,7 @@ class Predictor(Answering):
         from textcnn.prediction.arrow import predict_arrow
 
         self.text_inputs()
-        is_certified = self._lookup is not None and self._lookup.precision == "int8"
+        is_certified = self._lookup is not None and self._lookup.precision == "int8" and not self.labels.targets
         return predict_arrow(self, column, top_k=top_k, threshold=threshold, is_certified=is_certified)
 
     def lookup(self) -> LookupModel | None:

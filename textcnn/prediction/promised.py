@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from textcnn.errors import ConfigError
-from textcnn.evaluation.promises import HeldOutAnswers, Promise
-from textcnn.folder.model_folder import HELD_OUT
-from textcnn.folder.training_rows import read_held_out
+from textcnn.evaluation.promises import HeldOutAnswers, Promise, interval_radii
+from textcnn.folder.model_folder import HELD_OUT, RESIDUALS
+from textcnn.folder.training_rows import read_held_out, read_residuals
 from textcnn.labels import Labels
 
 
@@ -38,7 +38,7 @@ def load_promise(
         folder: the model folder.
         labels: its labels.
         say: receives what the held-out rows promise, and of how many rows they are.
-        coverage: the share of rows whose set is to hold the true label; none: no sets.
+        coverage: the share of rows whose set is to hold the true label, or whose interval the number; none: neither.
         by_label: whether the coverage is to hold for the rows of each label.
         min_probability: the probability below which a row is unsure.
         min_accuracy: the share of answers that are to be right among those that are sure.
@@ -47,12 +47,11 @@ def load_promise(
         ConfigError: the options contradict each other or the model, or are out of range.
         ArtifactError: the file of held-out answers is damaged.
     """
-    if by_label and coverage is None:
-        raise ConfigError("--coverage-by label is for sets with a coverage: give --coverage")
-    if min_probability is not None and min_accuracy is not None:
-        raise ConfigError("--min-probability and --min-accuracy are two ways to say one thing; leave one out")
-    if min_probability is not None and not 0 <= min_probability <= 1:
-        raise ConfigError(f"min_probability must be in [0, 1], got {min_probability:g}")
+    if labels.targets:
+        if by_label or min_probability is not None or min_accuracy is not None:
+            labels.require_labels("--coverage-by, --min-probability or --min-accuracy")
+        return None if coverage is None else _intervals(Path(folder), labels, say, coverage)
+    _check(coverage, by_label=by_label, min_probability=min_probability, min_accuracy=min_accuracy)
     if coverage is None and min_accuracy is None:
         return None if min_probability is None else Promise(min_probability)
     asked = "--coverage" if coverage is not None else "--min-accuracy"
@@ -76,3 +75,30 @@ def load_promise(
         if few:
             say(f"note: too few held-out rows for a quantile of their own: {', '.join(map(repr, few))}")
     return Promise(least, quantiles)
+
+
+def _intervals(folder: Path, labels: Labels, say: Callable[[str], None], coverage: float) -> Promise:
+    """Return the intervals around numbers that held-out rows promise."""
+    path = folder / RESIDUALS
+    if not path.is_file():
+        raise ConfigError(
+            f"--coverage needs errors on held-out rows, and {str(folder)!r} has none: train it without --calibrate "
+            f"none, or run `textcnn calibrate` with rows that it was not trained on"
+        )
+    residuals = read_residuals(path, len(labels))
+    radii = interval_radii(residuals, coverage)
+    widths = ", ".join(f"{name} ± {radius:.4g}" for name, radius in zip(labels.names, radii.tolist(), strict=True))
+    say(f"intervals that hold the number of {coverage:.0%} of rows like the {len(residuals):,} held-out ones: {widths}")
+    return Promise(radii=radii)
+
+
+def _check(
+    coverage: float | None, *, by_label: bool, min_probability: float | None, min_accuracy: float | None
+) -> None:
+    """Raise ConfigError if the options contradict each other or are out of range."""
+    if by_label and coverage is None:
+        raise ConfigError("--coverage-by label is for sets with a coverage: give --coverage")
+    if min_probability is not None and min_accuracy is not None:
+        raise ConfigError("--min-probability and --min-accuracy are two ways to say one thing; leave one out")
+    if min_probability is not None and not 0 <= min_probability <= 1:
+        raise ConfigError(f"min_probability must be in [0, 1], got {min_probability:g}")

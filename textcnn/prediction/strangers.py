@@ -30,6 +30,7 @@ class StrangerModel:
     """
 
     def __init__(self, predictor: Predictor) -> None:
+        predictor.labels.require_labels("none_of_these")
         if predictor.labels.multi_label:
             raise ConfigError(
                 "none_of_these is for models with one label a row; this one is multi-label and may give no label at all"

@@ -179,6 +179,20 @@ def read_weight(cell: Any, column: str, name: str, line: int) -> float:
     return weight
 
 
+def read_number(cell: Any) -> float | None:
+    """Return a finite number, written as Python and JSON write it; None for anything else."""
+    try:
+        value = math.nan if isinstance(cell, (bool, bytes)) or "_" in str(cell) else float(cell)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return value if math.isfinite(value) else None
+
+
+def are_numbers(names: Iterable[str]) -> bool:
+    """Return whether all names of labels are numbers."""
+    return all(read_number(name) is not None for name in names)
+
+
 FEWEST = 20  # labels of rows; fewer may well be one example each
 SHARE = 0.8  # of different ones among them, from which they are no labels
 _LOOKED_AT = 1_000  # rows in which a better column is looked for
@@ -198,7 +212,11 @@ def check_repeated(rows: Rows, labels: Sequence[tuple[str, ...]]) -> None:
         DataError: nearly all are different; the message names a better column where there is one.
     """
     if distinct := rare_labels(labels):
-        raise DataError(f"{rare_sentence(rows, distinct, labels)}; --allow-rare-labels trains on them", path=rows.name)
+        numbers = are_numbers({name for names in labels for name in names})
+        proposed = "--regression predicts them as numbers, " if numbers else ""
+        raise DataError(
+            f"{rare_sentence(rows, distinct, labels)}; {proposed}--allow-rare-labels trains on them", path=rows.name
+        )
 
 
 def rare_sentence(rows: Rows, distinct: int, labels: Sequence[tuple[str, ...]]) -> str:

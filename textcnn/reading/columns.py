@@ -154,6 +154,7 @@ LABEL_NAMES = (
     *("label", "labels", "class", "category", "target", "intent", "sentiment", "topic", "tag", "tags"),
     *("label_text", "classes", "categories", "genre", "emotion", "rating", "stars", "cats"),
 )
+TARGET_NAMES = ("score", "rating", "stars", "value", "target", "y")  # of columns of numbers, for regression
 LABEL_PREFIX = "p_"  # of columns that say yes or no to a label, where there is no label column
 _SOFT_NAME = "probabilities"  # of a column of distributions over the labels
 LISTED = 20  # column names in a message
@@ -170,6 +171,7 @@ class Columns(NamedTuple):
         soft: hold the distribution over the labels, if any do; else the same as ``label``.
         notices: notes for the user about the choice.
         guessed: whether the text was chosen by usual names alone.
+        guesses_target: whether the label columns are candidates for one target, of which the first with numbers counts.
     """
 
     text: tuple[str, ...]
@@ -178,6 +180,7 @@ class Columns(NamedTuple):
     soft: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     guessed: bool = False
+    guesses_target: bool = False
 
 
 def choose_columns(table: Table, options: DataConfig, labels: str, like: Schema | None = None) -> Columns:
@@ -208,14 +211,21 @@ def choose_columns(table: Table, options: DataConfig, labels: str, like: Schema 
         label = trained_label
     guessed = not text
     text = text or _usual_text(table, rest, label)
-    if not label and labels != "ignored":
+    guesses_target = options.regression and not label and labels != "ignored"
+    if guesses_target:
+        label = _usual_targets(table, rest, text)
+    elif not label and labels != "ignored":
         label = _usual_label(table, rest, text, labels == "required" and not soft)
-    soft = soft or usual_soft([name for name in rest if name not in text and name not in label]) or label
+    soft = (
+        label
+        if options.regression
+        else soft or usual_soft([name for name in rest if name not in text and name not in label]) or label
+    )
     notices = []
     if len(table.columns) > 1 or (table.source is not None and table.format != "lines"):
         notices += _told("text", text, trained_text, table)
         notices += _told("label", label, trained_label, table) if label else []
-    return Columns(text, label, weight, soft, tuple(notices), guessed)
+    return Columns(text, label, weight, soft, tuple(notices), guessed, guesses_target)
 
 
 def _told(kind: str, read: Sequence[str], trained: Sequence[str], table: Table) -> list[str]:
@@ -324,6 +334,21 @@ def _usual_label(table: Table, columns: Sequence[str], text: Sequence[str], requ
         return tuple(rest)
     raise DataError(
         f"expected a column with a usual name of a label ({', '.join(LABEL_NAMES[:5])}, ...), {_columns(table)}; "
+        "choose one with --label-column" + _header_hint(table),
+        path=table.name,
+    )
+
+
+def _usual_targets(table: Table, columns: Sequence[str], text: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns with usual names of a target, the likeliest first, or the only one besides the text."""
+    rest = [name for name in columns if name not in text]
+    by_lower = {name.lower(): name for name in reversed(rest)}
+    if named := tuple(by_lower[name] for name in TARGET_NAMES if name in by_lower):
+        return named
+    if len(columns) == 2 and len(rest) == 1:
+        return tuple(rest)
+    raise DataError(
+        f"expected a column with a usual name of a number ({', '.join(TARGET_NAMES)}), {_columns(table)}; "
         "choose one with --label-column" + _header_hint(table),
         path=table.name,
     )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from textcnn.labels import Target
 from textcnn.reading.messages import counted
 from textcnn.reading.schema import LabelForm, Schema
 from textcnn.reading.soft_labels import SoftLabels
@@ -31,6 +32,8 @@ class Examples:
         soft: distributions over the labels; ``labels`` has the likeliest of a row without its own; none: of no row.
         form: detected form of the label cells.
         source: description of the source by :meth:`Rows.describe`.
+        targets: in regression, where ``labels`` are numbers as text, the scale of each target; in rows that are read
+            like those of a model, none.
     """
 
     texts: Sequence[str]
@@ -44,6 +47,7 @@ class Examples:
     soft: SoftLabels | None = None
     form: LabelForm = LabelForm()
     source: str = ""
+    targets: tuple[Target, ...] = ()
 
     @property
     def schema(self) -> Schema:
@@ -75,6 +79,12 @@ class Examples:
 
     def describe(self) -> str:
         """Describe the data in one line, e.g. ``read 5,452 rows: text='text', label='label', 6 labels``."""
+        if self.form.numbers:
+            first = np.array([float(row[0]) for row in self.labels])
+            kind = f"numbers from {first.min():g} to {first.max():g}" if len(self.label_columns) == 1 else "numbers"
+            return (
+                f"read {counted(len(self), 'row')}: {described_columns(self.text_columns, self.label_columns)}, {kind}"
+            )
         count = len({name for names in self.label_sets for name in names})
         return (
             f"read {counted(len(self), 'row')}: {described_columns(self.text_columns, self.label_columns)}, "

@@ -10,8 +10,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from textcnn.config import ESCAPES, QUOTES, DataConfig
 from textcnn.core.scan import TableForm, scan_rows
+from textcnn.data_config import ESCAPES, QUOTES, DataConfig
 from textcnn.errors import ConfigError, DataError
 from textcnn.reading.columnar import dataset_table, parquet_table
 from textcnn.reading.columns import LABEL_NAMES, TEXT_NAMES

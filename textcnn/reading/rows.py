@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from textcnn import core
 from textcnn.config import DataConfig
 from textcnn.errors import DataError
+from textcnn.labels import Labels, Target
 from textcnn.reading.cells import check_repeated, read_weight, spellings
 from textcnn.reading.columnar import ACCEPTED, memory_table
 from textcnn.reading.columns import OtherTexts, choose_columns
@@ -29,13 +31,15 @@ from textcnn.reading.label_form import Asked
 from textcnn.reading.labels import DistinctCells, LabelReader
 from textcnn.reading.messages import counted, respelled, sentences
 from textcnn.reading.schema import LabelForm, Schema
-from textcnn.reading.soft_labels import read_row_labels
+from textcnn.reading.soft_labels import SoftLabels, read_row_labels
 from textcnn.reading.source import SURROGATE, Source, without_halves
 from textcnn.reading.stored import TextWriter, memory_bound
 from textcnn.reading.table import Block, Column, LooseBlock, Record, Table, cell_text, shown
+from textcnn.reading.targets import number_notice, read_targets
 from textcnn.tokenization.arrow_texts import ArrowTexts
 
 DEFAULTS = DataConfig()
+Doubles = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,7 @@ class Rows:
     def __init__(self, table: Table, options: DataConfig, labels: str, like: Schema | None = None) -> None:
         chosen = choose_columns(table, options, labels, like)
         self.text_columns, self.label_columns, self.weight_column = chosen.text, chosen.label, chosen.weight
+        self.guesses_target = chosen.guesses_target
         self.soft_columns, self.asks_soft = chosen.soft, bool(options.soft_column)
         self.columns = table.columns
         self.format = table.format
@@ -109,6 +114,10 @@ class Rows:
 
     def __iter__(self) -> Iterator[Row]:
         return map(self._row, self._table)
+
+    def label_reader_of(self, form: LabelForm) -> LabelReader:
+        """Return the reader of labels for cells of another form."""
+        return replace(self.label_reader, columns=self.label_columns, form=form)
 
     @property
     def has_blocks(self) -> bool:
@@ -282,6 +291,8 @@ def read_examples(
         multi_label = like.form.multi_label
     if multi_label is not None:
         options = replace(options, multi_label=multi_label)
+    if like is not None and like.form.numbers:
+        options = replace(options, regression=True)
     rows = open_rows(data, options, labels="required", like=like)
     writer, cells, weights = TextWriter(memory_bound(options.storage)), DistinctCells(), array("d")
     soft_cells = None if rows.soft_columns == rows.label_columns else DistinctCells()
@@ -293,7 +304,10 @@ def read_examples(
         if rows.weight_column is not None:
             weights.append(read_weight(columns.get(rows.weight_column), rows.weight_column, rows.name, line))
     texts = writer.finish()
-    reader, found, soft, guessed = read_row_labels(rows, cells, soft_cells)
+    many = 0 if like is None else len(like.names)
+    reader, found, soft, guessed = (
+        read_targets(rows, cells, count=many) if options.regression else read_row_labels(rows, cells, soft_cells)
+    )
     kept = np.array([i for i, names in enumerate(found) if names is not None or not drop_unlabelled], np.int64)
     if not len(kept):
         raise DataError(f"expected rows with a label, found none in {counted(len(texts), 'row')}", path=rows.name)
@@ -306,8 +320,8 @@ def read_examples(
             path=rows.name,
         )
     labels = [found[i] or () for i in kept.tolist()]
-    if like is None and not options.allow_rare_labels:
-        check_repeated(rows, labels if soft is None else [labels[i] for i in np.flatnonzero(soft.is_labelled).tolist()])
+    counts = np.array(weights)[kept] if weights else None
+    targets, notes = ((), []) if like is not None else _checked(rows, options, labels, counts, soft)
     notices = Counter(rows.notices)
     notices["dropped" if drop_unlabelled else "missing_labels"] = found.count(None)
     notices["weightless"] = weightless
@@ -315,12 +329,27 @@ def read_examples(
         texts=select_texts(texts, kept),
         labels=labels,
         multi_label=bool(reader.form.multi_label),
-        notices=(*rows.choices(), *guessed, *respelled(reader.spellings), *sentences(notices)),
+        notices=(*rows.choices(), *guessed, *notes, *respelled(reader.spellings), *sentences(notices)),
         name=rows.name,
         text_columns=rows.text_columns,
         label_columns=rows.label_columns,
-        weights=np.array(weights)[kept] if weights else None,
+        weights=counts,
         soft=None if soft is None else soft.subset(kept),
         form=reader.form,
         source=rows.describe(),
+        targets=targets,
     )
+
+
+def _checked(
+    rows: Rows, options: DataConfig, labels: list[tuple[str, ...]], weights: Doubles | None, soft: SoftLabels | None
+) -> tuple[tuple[Target, ...], list[str]]:
+    """Check the labels of training rows; return the scale of each target, in regression, and notes for the user."""
+    if options.regression:
+        try:
+            return Labels.scores(rows.label_columns, labels, weights).targets, []
+        except DataError as err:
+            raise DataError(str(err), path=rows.name) from None
+    if not options.allow_rare_labels:
+        check_repeated(rows, labels if soft is None else [labels[i] for i in np.flatnonzero(soft.is_labelled).tolist()])
+    return (), number_notice(labels)

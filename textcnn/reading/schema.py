@@ -21,6 +21,7 @@ class LabelForm:
         vector: the length of multi-hot vectors of zeros and ones, whose positions are the labels; 0: there are none.
         indicators: the cells of several columns say yes or no to the column's name; None: each row tells.
         blank_is_no: a blank indicator is a no, even where all of a row are blank.
+        numbers: the cells are numbers to predict, one a column (regression).
     """
 
     multi_label: bool | None = None
@@ -29,6 +30,7 @@ class LabelForm:
     vector: int = 0
     indicators: bool | None = None
     blank_is_no: bool = False
+    numbers: bool = False
 
 
 @dataclass(frozen=True)

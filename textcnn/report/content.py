@@ -185,6 +185,56 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class MeasuredNumbers:
+    """The measurements of a model of K numbers on N rows.
+
+    Attributes:
+        name: the name of the file or data set of the rows.
+        part: ``test``, or ``dev`` for rows by which training selected the epoch and the weights of the branches.
+        names: the names of the targets.
+        scores: the metrics of :func:`textcnn.evaluation.numbers.number_scores`.
+        intervals: the 95 % interval of each metric.
+        truth: ``(N, K)``.
+        predicted: ``(N, K)``.
+        statistics: as in :class:`Measured`.
+        unknown_words: as in :class:`Measured`.
+        mistakes: the rows with the largest errors, in standard deviations of the target, the largest first.
+        explained: the target with the largest error of each of them.
+        speed: as in :class:`Measured`.
+    """
+
+    name: str
+    part: str
+    names: Sequence[str]
+    scores: Mapping[str, Any]
+    intervals: Mapping[str, Sequence[float]]
+    truth: Floats
+    predicted: Floats
+    statistics: Mapping[str, Any]
+    unknown_words: Sequence[tuple[str, int]]
+    mistakes: Sequence[Mistake]
+    explained: Sequence[str]
+    speed: Speed
+
+
+def largest_errors(
+    texts: Sequence[str], truth: Floats, predicted: Floats, labels: Labels, *, most: int
+) -> tuple[list[Mistake], list[str]]:
+    """Return the ``most`` rows with the largest errors, in standard deviations, and the target of each error."""
+    errors = np.abs(predicted - truth) / labels.stds
+    worst, rows = errors.argmax(axis=1), np.argsort(-errors.max(axis=1, initial=0), kind="stable")[:most].tolist()
+    found = []
+    for row in rows:
+        name, several = labels.names[worst[row]], len(labels) > 1
+        shown = [
+            f"{name} {value:.4g}" if several else f"{value:.4g}"
+            for value in (truth[row, worst[row]], predicted[row, worst[row]])
+        ]
+        found.append(Mistake(row + 1, texts[row], (shown[0],), (shown[1],), {}))
+    return found, [labels.names[worst[row]] for row in rows]
+
+
+@dataclass(frozen=True)
 class Report:
     """The whole content of a report.
 
@@ -206,7 +256,7 @@ class Report:
     vocabulary_size: int
     training: Mapping[str, Any] = field(default_factory=dict)
     timing: Mapping[str, Any] = field(default_factory=dict)
-    measured: Measured | None = None
+    measured: Measured | MeasuredNumbers | None = None
     reasons: Sequence[Sequence[Reason]] | None = None
     phrases: Mapping[str, Sequence[Phrase]] | None = None
     phrase_rows: int = 0

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from textcnn.errors import import_extra
+from textcnn.evaluation.calibration import Floats
 from textcnn.evaluation.metrics import BINS, CalibrationBins, PrecisionRecall
 from textcnn.evaluation.promises import Answered
 
@@ -50,6 +51,7 @@ _STYLE = {
     "lines.markersize": 4.5,
     "legend.frameon": False,
 }
+_POINTS = 2_000  # rows drawn in a scatter plot
 _LENGTH_TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 
 
@@ -65,7 +67,8 @@ def draw_loss(history: Sequence[Mapping[str, Any]], best_epoch: int) -> str:
 
 def draw_dev(history: Sequence[Mapping[str, Any]], best_epoch: int) -> str:
     """Draw the metrics on the dev rows after each epoch."""
-    names = {"dev_accuracy": "accuracy", "dev_macro_f1": "macro F1"}
+    names = {"dev_accuracy": "accuracy", "dev_macro_f1": "macro F1", "dev_r2": "R2", "dev_spearman": "Spearman"}
+    names = {key: name for key, name in names.items() if any(key in entry for entry in history)}
     return _svg("dev", lambda axes: _draw_epochs(axes, history, names, best_epoch))
 
 
@@ -113,6 +116,30 @@ def draw_answered(answered: Sequence[Answered]) -> str:
         axes.set(xlabel="share of the rows answered", ylabel="accuracy of these answers")
 
     return _svg("answered", draw)
+
+
+def draw_predicted(truth: Floats, predicted: Floats, number: int) -> str:
+    """Draw predicted against true numbers ``(N,)`` of a target; of many rows, evenly chosen ones."""
+
+    def draw(axes: Any) -> None:
+        rows = np.unique(np.linspace(0, len(truth) - 1, min(len(truth), _POINTS)).astype(int))
+        ends = [float(min(truth.min(), predicted.min())), float(max(truth.max(), predicted.max()))]
+        axes.plot(ends, ends, color=_MUTED, linewidth=1, linestyle=":")
+        axes.scatter(truth[rows], predicted[rows], 9, color=_COLOURS[1], alpha=0.4, linewidths=0)
+        axes.set(xlabel="true", ylabel="predicted")
+
+    return _svg(f"predicted-{number}", draw)
+
+
+def draw_residuals(errors: Floats, number: int) -> str:
+    """Draw the histogram of the errors ``(N,)`` of a target."""
+
+    def draw(axes: Any) -> None:
+        axes.hist(errors, bins=40, color=_COLOURS[1], alpha=0.6)
+        axes.axvline(0, color=_MUTED, linewidth=1, linestyle=":")
+        axes.set(xlabel="predicted - true", ylabel="rows")
+
+    return _svg(f"residuals-{number}", draw)
 
 
 def draw_precision_recall(curves: Sequence[PrecisionRecall]) -> str:

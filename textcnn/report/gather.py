@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from textcnn.evaluation.calibration import decide, probabilities
 from textcnn.evaluation.intervals import score_intervals
 from textcnn.evaluation.metrics import calibration_bins, confusion, log_loss, precision_recall, score
+from textcnn.evaluation.numbers import number_intervals, number_scores
 from textcnn.evaluation.promises import answered_curve
 from textcnn.explain.explainer import Explainer
 from textcnn.explain.phrases import phrase_book, seen_phrases
@@ -18,7 +19,17 @@ from textcnn.folder.model_folder import CONFIG, TIMING, TRAINING
 from textcnn.prediction.predictor import Predictor
 from textcnn.reading.rows import Examples
 from textcnn.reading.statistics import frequent_unknown, text_statistics
-from textcnn.report.content import Measured, Mistake, Phrase, Reason, Report, measure_speed, worst_errors
+from textcnn.report.content import (
+    Measured,
+    MeasuredNumbers,
+    Mistake,
+    Phrase,
+    Reason,
+    Report,
+    largest_errors,
+    measure_speed,
+    worst_errors,
+)
 from textcnn.runtime.lookup import LookupModel
 
 if TYPE_CHECKING:
@@ -40,6 +51,11 @@ def with_reasons(report: Report, predictor: Predictor, examples: Examples | None
     """
     model = predictor.lookup()
     if model is None or model.precision != "float32":
+        return report
+    if isinstance(report.measured, MeasuredNumbers):
+        pairs = zip(report.measured.mistakes, report.measured.explained, strict=True)
+        return replace(report, reasons=[_reasons_of(predictor, mistake.text, name) for mistake, name in pairs])
+    if predictor.labels.targets:
         return report
     num_rows = 0 if examples is None else min(len(examples), MOST_ROWS)
     phrases = _possible(model) if examples is None or not num_rows else _seen(model, examples, num_rows)
@@ -68,9 +84,12 @@ def _reasons(predictor: Predictor, mistake: Mistake) -> list[Reason]:
     """
     wrong = [name for name in mistake.given if name not in mistake.truth]
     named = (wrong or list(mistake.given))[:1]
-    if not named:
-        return []
-    ((one,),) = cast("list[list[Explanation]]", Explainer(predictor, labels=named)([mistake.text]))
+    return _reasons_of(predictor, mistake.text, named[0]) if named else []
+
+
+def _reasons_of(predictor: Predictor, text: str, label: str) -> list[Reason]:
+    """Return what the words of a text add to the logit of a label, or to the number of a target."""
+    ((one,),) = cast("list[list[Explanation]]", Explainer(predictor, labels=[label])([text]))
     entries = chain(one["words"], *(term.get("terms", ()) for term in one["other"]))
     return [Reason(entry["start"], entry["end"], entry["contribution"]) for entry in entries]
 
@@ -99,7 +118,30 @@ def gather(predictor: Predictor, folder: str | Path, examples: Examples | None, 
     return Report(folder.resolve().name, config, len(inputs.tokenizer), training, timing, measured)
 
 
-def _measure(predictor: Predictor, examples: Examples, part: str) -> Measured:
+def _measure_numbers(predictor: Predictor, examples: Examples, part: str) -> MeasuredNumbers:
+    inputs, labels = predictor.text_inputs(), predictor.labels
+    encoded, truth = inputs.encode(examples.texts), labels.numbers(examples.labels)
+    predicted = predictor.probabilities_of(encoded)
+    mistakes, explained = largest_errors(examples.texts, truth, predicted, labels, most=WORST)
+    return MeasuredNumbers(
+        name=Path(examples.name).name or "data",
+        part=part,
+        names=labels.names,
+        scores=number_scores(truth, predicted, labels.names),
+        intervals=number_intervals(truth, predicted),
+        truth=truth,
+        predicted=predicted,
+        statistics=text_statistics(inputs, encoded),
+        unknown_words=frequent_unknown(inputs, encoded, UNKNOWN_WORDS),
+        mistakes=mistakes,
+        explained=explained,
+        speed=measure_speed(predictor, examples.texts),
+    )
+
+
+def _measure(predictor: Predictor, examples: Examples, part: str) -> Measured | MeasuredNumbers:
+    if predictor.labels.targets:
+        return _measure_numbers(predictor, examples, part)
     inputs, labels, truth = predictor.text_inputs(), predictor.labels, examples.labels
     encoded = inputs.encode(examples.texts)
     logits = predictor.logits(encoded)

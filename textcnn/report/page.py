@@ -13,9 +13,9 @@ import numpy as np
 import textcnn
 from textcnn.atomic import replaced_file
 from textcnn.errors import ConfigError, DataError, import_extra
-from textcnn.labels import MULTI_LABEL, Labels
+from textcnn.labels import MULTI_LABEL, REGRESSION, Labels
 from textcnn.report import figures
-from textcnn.report.content import Measured, Reason, Report
+from textcnn.report.content import Measured, MeasuredNumbers, Reason, Report
 
 
 class Segment(NamedTuple):
@@ -115,6 +115,7 @@ def render(report: Report) -> str:
         measured=report.measured,
         version=textcnn.__version__,
         multi_label=report.config["problem_type"] == MULTI_LABEL,
+        numbers=report.config["problem_type"] == REGRESSION,
         pictures=_pictures(report),
         statistics=_statistics(report),
         facts=_facts(report),
@@ -129,9 +130,14 @@ def _pictures(report: Report) -> dict[str, str]:
     if history:
         best = report.training.get("best_epoch", len(history))
         pictures["loss"] = figures.draw_loss(history, best)
-        if any("dev_accuracy" in entry for entry in history):
+        if any("dev_accuracy" in entry or "dev_r2" in entry for entry in history):
             pictures["dev"] = figures.draw_dev(history, best)
-    if measured is not None:
+    if isinstance(measured, MeasuredNumbers):
+        for k in range(min(len(measured.names), figures.SERIES)):
+            truth, predicted = measured.truth[:, k], measured.predicted[:, k]
+            pictures[f"predicted {k}"] = figures.draw_predicted(truth, predicted, k)
+            pictures[f"residuals {k}"] = figures.draw_residuals(predicted - truth, k)
+    elif measured is not None:
         pictures["reliability"] = figures.draw_reliability(measured.before, measured.after)
         if measured.answered:
             pictures["answered"] = figures.draw_answered(measured.answered)
@@ -179,7 +185,9 @@ def _ranked(measured: Measured) -> list[str]:
     return sorted(measured.curves, key=lambda name: (-per_label[name]["support"], name))
 
 
-def _tables(report: Report, measured: Measured) -> dict[str, Any]:
+def _tables(report: Report, measured: Measured | MeasuredNumbers) -> dict[str, Any]:
+    if isinstance(measured, MeasuredNumbers):
+        return {"segments": _segments(report, measured), "shown": SHOWN}
     ranked = _ranked(measured)
     per_label = sorted(measured.scores["per_label"].items(), key=lambda item: (-item[1]["support"], item[0]))
     return {
@@ -212,7 +220,7 @@ def _tree(report: Report, measured: Measured) -> list[tuple[int, str, Mapping[st
     return rows
 
 
-def _segments(report: Report, measured: Measured) -> Sequence[Sequence[Segment]]:
+def _segments(report: Report, measured: Measured | MeasuredNumbers) -> Sequence[Sequence[Segment]]:
     """Return the text of every error as segments of its attributions, truncated to :data:`SHOWN` characters."""
     texts = [mistake.text[:SHOWN] for mistake in measured.mistakes]
     if report.reasons is None:

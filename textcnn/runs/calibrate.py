@@ -20,7 +20,7 @@ from textcnn.reading.rows import Examples
 from textcnn.runs.finish import Run
 from textcnn.runs.prepare import default_scale
 from textcnn.training.result import Calibration, fit_calibration, uncalibrated, with_thresholds
-from textcnn.training.sampler import default_epochs, stratified_folds, stratified_split
+from textcnn.training.sampler import default_epochs, number_strata, stratified_folds, stratified_split
 
 FEWEST_ROWS = 200  # fewer say too little about probabilities
 SPLIT_ROWS = 2_000  # from here on, one split has rows enough
@@ -59,7 +59,8 @@ class HeldOut:
                 character_scale=model.character_scale,
                 counts=self.counts,
             )
-        return found or with_thresholds(uncalibrated(scale, labels), self.branches, truth, labels)
+        before = uncalibrated(scale, labels, has_wide=len(self.branches) > 1)
+        return found or with_thresholds(before, self.branches, truth, labels)
 
 
 class StoppedError(Exception):
@@ -84,7 +85,8 @@ def held_out_folds(
 ) -> npt.NDArray[np.int64] | None:
     """Return the number of the model ``(N,)`` that each row is held out from, -1: from none; none: rows are too few."""
     folds, labelled = np.full(len(examples), -1, np.int64), examples.labelled
-    truth = [examples.labels[row] for row in labelled.tolist()]
+    strata = examples.labels if not examples.form.numbers else number_strata(examples.labels)
+    truth = [strata[row] for row in labelled.tolist()]
     if kind == "folds" and truth:
         folds[labelled] = stratified_folds(truth, min(num_folds, len(truth)), seed=seed)
     elif truth:

@@ -58,7 +58,7 @@ def character_weights(prepared: Prepared) -> tuple[Floats, Floats]:
     targets = part.targets(labels, training.teacher_weight)
     if (by_label := class_weights(training.class_weight, labels, part.truth)) is not None:
         counts = (by_label[targets] if targets.ndim == 1 else targets @ by_label) * (1.0 if counts is None else counts)
-    fit = CharacterFit(prepared.inputs, part.encoded, targets, len(labels), counts)
+    fit = CharacterFit(prepared.inputs, part.encoded, targets, len(labels), counts, is_regression=bool(labels.targets))
     found = fit.weights()
     return found.table, found.bias
 

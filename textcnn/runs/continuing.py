@@ -57,6 +57,8 @@ def continued_config(settings: Mapping[str, Any], start: Artifact, where: str) -
     ]
     if problems:
         raise ConfigError(problems)
+    if start.labels.targets:
+        given["regression"] = True
     kept = {name: given[name] for name in (*_open_names(), *_FREE) if name in given}
     text = {name: fixed[name] for name in _fields(TextConfig)} | {n: given[n] for n in _FREE if n in given}
     flat = {**kept, **text, "multi_label": start.labels.multi_label}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from textcnn.config import ModelConfig, TrainingConfig
+from textcnn.config import HUBER, ModelConfig, TrainingConfig
 from textcnn.core import library
 from textcnn.core.layout import PaddedWeights, Shape
 from textcnn.core.threads import num_threads
@@ -31,7 +31,7 @@ from textcnn.training.distributed import weights_digest
 from textcnn.training.loop import Learner
 from textcnn.training.planning import dev_scores, planned_fit
 from textcnn.training.resource_limits import Watch
-from textcnn.training.result import Branches, Learned, weighted
+from textcnn.training.result import Branches, Learned, uncalibrated, weighted
 from textcnn.training.sampler import Rows, class_weights, label_log_odds, shuffled_batches
 
 
@@ -60,10 +60,11 @@ def start_from_rows(weights: Weights, prepared: Prepared, seed: int) -> None:
     """
     inputs, part = prepared.inputs, prepared.train
     if WIDE_TABLE in weights and inputs.wide is not None and part.encoded.wide is not None:
-        targets = prepared.labels.encode(part.truth)
         weights[WIDE_KEYS][:], weights[WIDE_IDF][:] = inputs.wide.keys, inputs.wide.idf
         size, num_labels = weights[WIDE_TABLE].shape
-        weights[WIDE_TABLE][:] = naive_bayes_table(size, num_labels, part.encoded.wide, targets)
+        if not prepared.labels.targets:  # in regression the branch starts at nothing
+            targets = prepared.labels.encode(part.truth)
+            weights[WIDE_TABLE][:] = naive_bayes_table(size, num_labels, part.encoded.wide, targets)
     if prepared.pretrained is not None:
         set_word_rows(weights, prepared.pretrained.word_rows(len(inputs.tokenizer), seed))
     if prepared.start is not None:
@@ -97,7 +98,8 @@ def train_weights(
     evaluate = None
     if dev is not None:
         rows = trainer.corpus(texts_of(inputs, dev.encoded))
-        evaluate = dev_scores(lambda: weighted(branch_logits_of(trainer, rows), model.scale), dev, labels)
+        before = uncalibrated(model.scale, labels, has_wide=bool(model.wide))
+        evaluate = dev_scores(lambda: weighted(branch_logits_of(trainer, rows), model.scale), dev, before, labels)
     fit, epochs = planned_fit(
         build,
         lambda: estimate(trainer, corpus, first, training),
@@ -106,7 +108,7 @@ def train_weights(
         len(part.truth),
         reporter,
         evaluate=evaluate,
-        metric="micro_f1" if labels.multi_label else "accuracy",
+        metric=labels.metric,
         dev_rows=0 if dev is None else len(dev.truth),
         watch=watch,
         deciding=lambda: {
@@ -173,6 +175,7 @@ def core_trainer(
         adds_ngrams=two or config.vectors is not None,
         trains_words=config.embedding_channels != "static",
         is_multi_label=labels.multi_label,
+        is_regression=bool(labels.targets),
         max_length=max_length,
     )
     return Trainer(core, PaddedWeights(weights, shape), network, objective, num_threads(training.threads))
@@ -198,6 +201,7 @@ def plain_objective(config: ModelConfig, training: TrainingConfig, dropout: Word
     return Objective(
         smoothing=training.label_smoothing,
         focal_gamma=training.focal_gamma,
+        huber=HUBER if training.loss == "huber" else 0.0,
         dropout=settings.dropout,
         shared_dropout=settings.shared_dropout,
         clip_norm=training.clip_norm or 0.0,

@@ -60,7 +60,11 @@ def warn_of_labels(labels: Labels, others: Others, reporter: Reporter) -> None:
     for one, other in labels.near_twins():
         reporter.say(f"warning: the labels {one!r} and {other!r} differ only by case or blanks")
     for name, part in others.items():
-        if part is not None and (unseen := {label for row in part.truth for label in row} - set(labels.names)):
+        if (
+            not labels.targets
+            and part is not None
+            and (unseen := {label for row in part.truth for label in row} - set(labels.names))
+        ):
             shown = ", ".join(map(repr, sorted(unseen)))
             reporter.say(f"warning: {name} labels unseen in training count as wrong: {shown}")
 
@@ -101,7 +105,8 @@ def finish_run(
             character_scale=config.model.character_scale,
             counts=counts,
         )
-    calibration = calibration or uncalibrated(scale, labels, artifact.config.character_scale)
+    before = uncalibrated(scale, labels, artifact.config.character_scale, has_wide=bool(artifact.config.wide))
+    calibration = calibration or before
     artifact.calibrate(calibration)
     fit = learned.fit
     summary = {
@@ -239,12 +244,12 @@ def _dev_score(artifact: Artifact, dev: Part[EncodedTexts] | None) -> tuple[str,
     """Return the name and value of the metric that selects epochs, on the dev rows; none without dev rows."""
     if dev is None:
         return None
-    labels = artifact.labels
-    probs = probabilities(artifact.logits_function()(dev.encoded), labels)
-    name, thresholds = "accuracy", [DEFAULT_THRESHOLD] * len(labels)
+    labels, thresholds = artifact.labels, [DEFAULT_THRESHOLD] * len(artifact.labels)
+    before = uncalibrated(artifact.config.scale, labels)
+    probs = probabilities(artifact.logits_function()(dev.encoded), labels, before.temperature)
     if labels.multi_label:
-        name, thresholds = "micro_f1", fit_thresholds(probs, dev.truth, labels)
-    return name, float(score(dev.truth, probs, labels, thresholds)[name])
+        thresholds = fit_thresholds(probs, dev.truth, labels)
+    return labels.metric, float(score(dev.truth, probs, labels, thresholds)[labels.metric])
 
 
 def _squares(table: npt.NDArray[Any]) -> float:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from textcnn.config import MULTI_LABEL_SCALE, Config, ModelConfig
 from textcnn.core.threads import set_threads
+from textcnn.errors import DataError
 from textcnn.evaluation.drift import label_counts
 from textcnn.labels import Labels
 from textcnn.prediction.artifact import Artifact
@@ -36,6 +37,7 @@ from textcnn.tokenization.ngrams import WideFeatures
 from textcnn.tokenization.pipeline import EncodedTexts, TextPipeline
 from textcnn.tokenization.tokenizer import Tokenizer
 from textcnn.training.result import Part
+from textcnn.training.sampler import number_strata
 
 # Without dev rows, a multi-label model could not fit its thresholds.
 MULTI_LABEL_DEV_FRACTION = 0.1
@@ -159,7 +161,7 @@ def prepare_text(
             part.encoded,
             known=0 if start is None else len(start.text_inputs().tokenizer),
         ),
-        "labels": label_counts(train.labels),
+        "labels": {} if labels.targets else label_counts(train.labels),
     }
     held_out = {name: part for name, part in given.items() if part is not None}
     return Prepared(
@@ -172,8 +174,15 @@ def collected_labels(examples: Examples, config: Config, start: Artifact | None,
 
     Raises:
         ConfigError: ``hierarchy`` is neither a separator nor a file.
-        DataError: the labels do not fit the tree, or they are too few.
+        DataError: the labels do not fit the tree, they are too few, or the rows have numbers where labels are needed.
     """
+    if examples.form.numbers != bool(start is not None and start.labels.targets) and start is not None:
+        wanted = "numbers, as the model predicts" if start.labels.targets else "labels, as the model gives"
+        raise DataError(
+            f"expected {wanted}, found {'numbers' if examples.form.numbers else 'labels'}", path=examples.name
+        )
+    if examples.form.numbers:
+        return Labels(examples.label_columns, targets=examples.targets) if start is None else start.labels
     if start is None:
         found = Labels.collect(examples.label_sets, multi_label=examples.multi_label)
     else:
@@ -213,10 +222,12 @@ def _hold_out(
         fraction = MULTI_LABEL_DEV_FRACTION
         reporter.say(f"multi-label without dev rows: {fraction:.0%} of the rows are held out to set the thresholds")
     if not fraction:
-        reporter.say("no dev rows: all rows train for a fixed number of epochs, temperature 1, thresholds 0.5")
+        how = "the mean of the branches" if examples.form.numbers else "temperature 1, thresholds 0.5"
+        reporter.say(f"no dev rows: all rows train for a fixed number of epochs, {how}")
         return examples, None, every
     labelled = examples.labelled
-    _, split_off = split_rows([examples.labels[row] for row in labelled.tolist()], fraction, config)
+    strata = number_strata(examples.labels) if examples.form.numbers else examples.labels
+    _, split_off = split_rows([strata[row] for row in labelled.tolist()], fraction, config)
     split_off = labelled[split_off]
     kept = np.setdiff1d(every, split_off)
     if not len(split_off):

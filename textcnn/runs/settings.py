@@ -13,6 +13,7 @@ from textcnn.progress import Remembering, Reporter
 from textcnn.runs.continuing import continued_config
 from textcnn.runs.finish import Run, ended, shared_config
 from textcnn.runs.folds import run_text_folds
+from textcnn.runs.numbers import check_numbers
 from textcnn.runs.taught import run_taught
 from textcnn.runs.text import run_text
 from textcnn.training.checkpoints import Checkpoints
@@ -75,6 +76,7 @@ def train_text(
     is_taught = teacher is not None or len(unlabelled) > 0
     if is_taught and (folds is not None or group.size > 1):
         raise ConfigError("a teacher is compared on folds of its own, in one process; leave out folds and torchrun")
+    check_numbers(config, folds=folds, is_taught=is_taught, evidence=evidence)
     config = shared_config(config, group, reporter, folds=folds)
     num_fits = ((folds or 0) + 1) * config.training.ensemble
     with Watch(config.training, num_fits=num_fits, checkpoints=checkpoints, began=began, group=group) as watch:

@@ -183,8 +183,8 @@ class LookupModel(Answering):
         """Return the logits ``(N, C)`` and, with int8, which rows ``(N,)`` provably have float32's labels."""
         if self.precision == "float32":
             return self.logits(encoded), None
-        found = self._answer(encoded, self._closing.limits(thresholds), certify=True)
-        return self._closing.doubles(found.logits), found.certified
+        found = self._answer(encoded, self._closing.limits(thresholds), certify=not self._labels.targets)
+        return self._closing.doubles(found.logits), None if self._labels.targets else found.certified
 
     def measure(self, texts: Sequence[str], thresholds: Sequence[float]) -> Measured:
         """Return the logits of texts; a single text of known words takes a faster path to the same bits."""
@@ -207,7 +207,7 @@ class LookupModel(Answering):
 
     def label_of(self, text: str) -> str | None:
         """Return the label of a text by the fast path; none if a word is new or the two best labels are too close."""
-        if self._labels.multi_label or (one := self.one_text()) is None:
+        if self._labels.multi_label or self._labels.targets or (one := self.one_text()) is None:
             return None
         number = one.label(text, self._least_margin)
         return None if number is None else self._labels.names[number]
@@ -235,6 +235,8 @@ class LookupModel(Answering):
     ) -> tuple[npt.NDArray[np.float64], Booleans | None]:
         """Return the logits of :meth:`close` as float64 and, with int8, which rows provably have float32's labels."""
         logits, limits = self.close(best, rest, empty), self._closing.limits(thresholds)
+        if self._labels.targets:  # a number has no label that int8 could change
+            return self._closing.doubles(logits), None
         return self._closing.doubles(logits), self._closing.certified(best, logits, empty, clipped, limits)
 
     def _answer(self, encoded: EncodedTexts, limits: Any = None, *, certify: bool = False) -> Results:

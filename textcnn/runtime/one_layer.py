@@ -18,7 +18,7 @@ from textcnn.folder.config_json import read_config, weights_of_today
 from textcnn.folder.model_folder import CONFIG, TOKENIZER, WEIGHTS
 from textcnn.folder.tensors import mapped_tensors
 from textcnn.labels import Labels
-from textcnn.models.weights import CHARACTER_BIAS, CHARACTER_TABLE
+from textcnn.models.weights import CHARACTER_BIAS, CHARACTER_TABLE, num_outputs
 from textcnn.reading.table import shown
 from textcnn.runtime.cache import BLOCK, TypeVectors
 from textcnn.runtime.filters import FilterWeights, steps_of
@@ -131,11 +131,11 @@ def one_layer(
     if is_kim:
         convs = _nested(found, dim, config, folder) if has_bank else _filters(found, dim)
     num_maxima = sum(len(bias) for _, bias in convs)
-    num_outputs = 1 if config.binary_sigmoid and len(labels) == 2 and not labels.multi_label else len(labels)
+    outputs = num_outputs(config, labels)
     averages = config.settings.get("pooling", POOLINGS[0]) == POOLINGS[0] or config.architecture == "bag"
-    head = found.take("head.weight", num_outputs, num_maxima + averages * dim)
-    bias = found.take("head.bias", num_outputs).astype(np.float64)
-    if num_outputs < len(labels):  # one output through a sigmoid: logits (0, z)
+    head = found.take("head.weight", outputs, num_maxima + averages * dim)
+    bias = found.take("head.bias", outputs).astype(np.float64)
+    if outputs < len(labels):  # one output through a sigmoid: logits (0, z)
         head, bias = np.concatenate([0 * head, head]), np.concatenate([0 * bias, bias])
     table, features, scale = None, None, config.scale
     if "wide.keys" in rest:

@@ -26,8 +26,8 @@ class Answers:
     """The predictions of a model for N rows.
 
     Attributes:
-        probabilities: ``(N, C)`` float64.
-        labels: the labels assigned to each row: one, or any number (multi-label).
+        probabilities: ``(N, C)`` float64; in regression the predicted numbers ``(N, K)``.
+        labels: the labels assigned to each row: one, or any number (multi-label); in regression none.
         empty: ``(N,)``, which rows have no token; their prediction comes from the model's bias alone.
         cut: ``(N,)``, which rows are longer than the model's ``max_length``.
         num_tokens: the number of tokens of all rows.
@@ -144,12 +144,16 @@ class Answering(ABC):
                 or a table with the columns of training; or images ``(N, C, H, W)``.
 
         Raises:
+            ConfigError: the model predicts numbers.
             DataError: a single text instead of a list, a table without the column, or images of another shape.
         """
+        self.labels.require_labels("predict_proba")
         return self.answer(rows).probabilities
 
-    def predict(self, rows: Any) -> list[str] | list[tuple[str, ...]]:
+    def predict(self, rows: Any) -> list[Any]:
         """Return the label of each row, or, multi-label, the tuple of its labels, which may be empty.
+
+        In regression, the number of each row; of several targets, the tuple of their numbers.
 
         Raises:
             DataError: as for :meth:`predict_proba`.
@@ -158,6 +162,9 @@ class Answering(ABC):
             label = self.label_of(rows[0])
             if label is not None:
                 return [label]
+        if self.labels.targets:
+            numbers = self.answer(rows).probabilities.tolist()
+            return [tuple(row) for row in numbers] if len(self.labels) > 1 else [row[0] for row in numbers]
         given = self.answer(rows).labels
         return given if self.labels.multi_label else [names[0] for names in given]
 

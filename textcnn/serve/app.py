@@ -85,6 +85,10 @@ def _add_answers(app: FastAPI, service: Service, closed: dict[str, Any]) -> None
                 "problem_type": predictor.labels.problem_type,
                 "thresholds": predictor.own_thresholds,
                 **_tree(predictor.labels),
+                "targets": [
+                    {"name": name, "low": target.low, "high": target.high}
+                    for name, target in zip(predictor.labels.names, predictor.labels.targets, strict=False)
+                ],
                 "runtime": predictor.runtime.name,
                 "models": [source.name for source in service.models.sources],
                 "limits": asdict(service.limits),

@@ -58,10 +58,12 @@ class ServedModel:
         """Check that the model supports the options, before texts of several requests are batched.
 
         Raises:
-            ConfigError: a threshold for a single-label model, an explanation by an int8 model, or a model that cannot
-                tell texts of none of its labels.
+            ConfigError: a threshold for a single-label model, a list of labels of a model of numbers, an explanation by
+                an int8 model, or a model that cannot tell texts of none of its labels.
         """
         self.predictor.thresholds(question.threshold)
+        if question.top_k is not None:
+            self.predictor.labels.require_labels("top_k")
         if question.explain:
             self._explainer(question.explain)
         if question.none_of_these is not None and self._strangers is None:

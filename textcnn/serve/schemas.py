@@ -63,10 +63,14 @@ class LabelEntry(BaseModel):
     probability: float
 
 
-class ClassifyRow(LabelEntry):
+class ClassifyRow(BaseModel):
     """The answer to one text, as `textcnn classify` writes it."""
 
     text: str
+    label: str | None = Field(None, description="the most probable label; of models of labels, always")
+    probability: float | None = Field(None, description="its probability")
+    score: float | None = Field(None, description="models of numbers: the number, if the model has one target")
+    scores: dict[str, float] | None = Field(None, description="models of numbers: those of several targets, by name")
     level: int | None = Field(None, description="labels of a tree: level of the label, 1 below the root; 0: unsure")
     path: list[LabelEntry] | None = Field(
         None, description="labels of a tree: its most probable nodes from level 1 down, if top_k was given"
@@ -95,6 +99,14 @@ class TreeNode(BaseModel):
     level: int
 
 
+class TargetEntry(BaseModel):
+    """A number that a model predicts, and its least and largest value among the training rows."""
+
+    name: str
+    low: float
+    high: float
+
+
 class LabelsResponse(BaseModel):
     """The labels and settings of a model, and the limits of requests."""
 
@@ -103,6 +115,7 @@ class LabelsResponse(BaseModel):
     problem_type: str
     thresholds: list[float] = Field(description="multi-label models: probability from which each label is assigned")
     tree: list[TreeNode] | None = Field(None, description="nodes of a tree of labels, each before those below it")
+    targets: list[TargetEntry] = Field(description="models of numbers: each target with its range in training")
     runtime: str
     models: list[str] = Field(description="names of all models; the first is the default")
     limits: dict[str, float]

@@ -74,6 +74,7 @@ class CharacterFit:
         targets: ``(N,)`` number of each row's label, or ``(N, C)`` shares of the labels, which sum to 1.
         num_labels: C.
         row_weights: ``(N,)``, how much each row counts in the loss; none: all the same.
+        is_regression: whether the targets ``(N, C)`` are standardized numbers, and the loss is half the squared error.
     """
 
     def __init__(
@@ -83,7 +84,10 @@ class CharacterFit:
         targets: npt.NDArray[np.int64] | Floats,
         num_labels: int,
         row_weights: npt.NDArray[np.floating] | None = None,
+        *,
+        is_regression: bool = False,
     ) -> None:
+        self._is_regression = is_regression
         self._texts, self._words = _matrices(inputs, encoded)
         self._targets = np.eye(num_labels, dtype=np.float32)[targets] if targets.ndim == 1 else targets
         self._counts = None if row_weights is None else np.asarray(row_weights, np.float32)[:, None]
@@ -107,7 +111,11 @@ class CharacterFit:
         return CharacterWeights(found[: -shape[1]].reshape(shape) * self._sizes, found[-shape[1] :].copy())
 
     def _loss(self, logits: Floats) -> tuple[float, Floats]:
-        """Return the summed log loss, and its derivative ``(N, C)`` by the logits."""
+        """Return the summed loss, and its derivative ``(N, C)`` by the logits."""
+        if self._is_regression:
+            errors = logits - self._targets
+            slopes = errors if self._counts is None else errors * self._counts
+            return float(np.einsum("nc,nc->", slopes, errors, dtype=np.float64)) / 2, slopes
         logits = logits - logits.max(axis=1, keepdims=True)
         likely = np.exp(logits)
         total = likely.sum(axis=1, keepdims=True)

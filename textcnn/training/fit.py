@@ -24,7 +24,7 @@ from textcnn.training.distributed import ALONE, ProcessGroup, weights_digest
 from textcnn.training.losses import BranchLoss
 from textcnn.training.planning import dev_scores, planned_fit
 from textcnn.training.resource_limits import Watch, estimate
-from textcnn.training.result import Learned, Part
+from textcnn.training.result import Learned, Part, uncalibrated
 from textcnn.training.sampler import class_weights, label_log_odds
 from textcnn.training.trainer import NetworkLearner
 
@@ -88,6 +88,7 @@ def learn(
         class_weight=None if weight is None else torch.from_numpy(weight),
         focal_gamma=config.focal_gamma,
         prior=torch.from_numpy(label_log_odds(labels, train.truth, weight)) if labels.multi_label else None,
+        loss=config.loss,
     ).to(device)
     augment = dict(augment or {})
     if train.weights is not None:
@@ -97,6 +98,8 @@ def learn(
     )
     group.require_same("training rows, settings and first weights", lambda: _start_digest(batches, model))
     steps = len(batches.order(0))
+    wide = getattr(model, "wide", None)
+    before = uncalibrated(getattr(model, "wide_scale", 1.0), labels, has_wide=wide is not None)
     fit, epochs = planned_fit(
         lambda config, reporter: NetworkLearner(model, batches, loss, config, steps, reporter, group),
         lambda: estimate(model, batches, loss, steps, Precision(config.amp, model)),
@@ -104,8 +107,10 @@ def learn(
         steps,
         len(train.truth),
         reporter,
-        evaluate=None if dev is None else dev_scores(lambda: _dev_logits(model, inputs, dev, group), dev, labels),
-        metric="micro_f1" if labels.multi_label else "accuracy",
+        evaluate=None
+        if dev is None
+        else dev_scores(lambda: _dev_logits(model, inputs, dev, group), dev, before, labels),
+        metric=labels.metric,
         dev_rows=0 if dev is None else len(dev.truth),
         watch=watch,
         deciding=lambda: {**run(), "road": road.name, "weights before training": weights_digest(weights_of(model))},

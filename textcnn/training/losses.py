@@ -6,12 +6,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from textcnn.config import HUBER
 from textcnn.labels import Labels
 from textcnn.models.base import Branches
 
 
 class BranchLoss(nn.Module):
     """Sum over branches of cross-entropy (single-label) or binary cross-entropy over the labels (multi-label).
+
+    In regression it is half the squared error of the standardized targets, or Huber's loss (1964), which is linear
+    beyond :data:`textcnn.config.HUBER` standard deviations; smoothing does not act on it.
 
     Class weights, focal loss and weights of rows act on every branch, each by its own probabilities; smoothing acts on
     the main one. The focal loss (Lin et al. 2017, arXiv 1708.02002) multiplies each term ``-ln p`` of the smoothed
@@ -26,6 +30,7 @@ class BranchLoss(nn.Module):
         focal_gamma: gamma of the focal loss; 0: plain cross-entropy.
         prior: ``(C,)``, log-odds of each label, added to the wide branch's logits in its loss alone: its table then
             learns what the n-grams add to them. The sum of the branches has them once, in the bias of the head.
+        loss: ``squared`` or ``huber``, of regression.
     """
 
     weight: Tensor | None
@@ -39,9 +44,11 @@ class BranchLoss(nn.Module):
         class_weight: Tensor | None = None,
         focal_gamma: float = 0.0,
         prior: Tensor | None = None,
+        loss: str = "squared",
     ) -> None:
         super().__init__()
-        self.multi_label = labels.multi_label
+        self.multi_label, self.regression = labels.multi_label, bool(labels.targets)
+        self.is_huber = loss == "huber"
         self.smoothing = smoothing
         self.focal_gamma = focal_gamma
         self.register_buffer("weight", class_weight, persistent=False)
@@ -57,7 +64,8 @@ class BranchLoss(nn.Module):
 
         Args:
             branches: logits ``(B, C)`` of each branch.
-            targets: ``(B,)`` ids, or ``(B, C)``: a distribution over the labels, multi-label 0 to 1 for each.
+            targets: ``(B,)`` ids, or ``(B, C)``: a distribution over the labels, multi-label 0 to 1 for each, in
+                regression the standardized numbers.
             weights: ``(B,)``, how much each row counts; none: 1.
             divisor: divisor of the sum; for a part of a batch, the :meth:`divisor` of the whole; none: of these rows.
         """
@@ -79,6 +87,10 @@ class BranchLoss(nn.Module):
 
     def _of_rows(self, logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
         """Return the loss of every row, ``(B,)``."""
+        if self.regression:
+            error = logits - targets
+            half = F.huber_loss(logits, targets, reduction="none", delta=HUBER) if self.is_huber else error.square() / 2
+            return half.mean(1)
         if self.multi_label:
             return self._binary(logits, targets * (1 - smoothing) + smoothing / 2).mean(1)
         if not self.focal_gamma:

@@ -12,12 +12,13 @@ import numpy.typing as npt
 from textcnn.config import TrainingConfig
 from textcnn.evaluation.calibration import DEFAULT_THRESHOLD, fit_thresholds, probabilities
 from textcnn.evaluation.metrics import score
+from textcnn.evaluation.numbers import NUMBER_METRICS
 from textcnn.labels import Labels
 from textcnn.progress import Reporter, Together
 from textcnn.training.distributed import ALONE
 from textcnn.training.loop import Evaluate, Fit, Learner, fit, is_finished
 from textcnn.training.resource_limits import Estimate, Watch
-from textcnn.training.result import Part
+from textcnn.training.result import Calibration, Part
 from textcnn.training.sampler import default_epochs
 
 Deciding = Callable[[], Mapping[str, Any]]
@@ -88,22 +89,26 @@ def planned_fit(
     return result, epochs
 
 
-def dev_scores(logits: Callable[[], npt.NDArray[np.floating]], dev: Part[Any], labels: Labels) -> Evaluate:
+def dev_scores(
+    logits: Callable[[], npt.NDArray[np.floating]], dev: Part[Any], before: Calibration, labels: Labels
+) -> Evaluate:
     """Return a function that computes dev metrics of the current weights, multi-label at freshly fitted thresholds.
 
     Args:
         logits: returns logits ``(N, C)`` of the dev rows.
         dev: the rows.
+        before: how the sum of the branches is read before it is calibrated.
         labels: of the columns.
     """
 
     def evaluate() -> dict[str, float]:
-        probs = probabilities(logits(), labels)
+        probs = probabilities(logits(), labels, before.temperature)
         thresholds = [DEFAULT_THRESHOLD] * len(labels)
         if labels.multi_label:
             thresholds = fit_thresholds(probs, dev.truth, labels)
         found = score(dev.truth, probs, labels, thresholds)
-        return {name: found[name] for name in ("accuracy", "macro_f1", "micro_f1")}
+        names = NUMBER_METRICS if labels.targets else ("accuracy", "macro_f1", "micro_f1")
+        return {name: found[name] for name in names}
 
     return evaluate
 

@@ -13,6 +13,7 @@ from textcnn.config import TEACHER_WEIGHT
 from textcnn.evaluation.branch_weights import fit_weights
 from textcnn.evaluation.calibration import DEFAULT_THRESHOLD, Floats, fit_thresholds, probabilities
 from textcnn.evaluation.metrics import calibration_error, log_loss, score
+from textcnn.evaluation.numbers import branch_shares
 from textcnn.evaluation.promises import HeldOutAnswers
 from textcnn.evaluation.strangers import in_two, statistics
 from textcnn.labels import Labels
@@ -75,6 +76,7 @@ class Calibration:
         facts: for training.json: the weights of the branches, the number of rows that they were fitted on, and ECE and
             log loss on these rows before and after; empty: not calibrated.
         held_out: the answers to these rows (single-label).
+        residuals: ``(M, K)``, the sizes of the errors on these rows (regression).
     """
 
     temperature: float
@@ -83,6 +85,7 @@ class Calibration:
     facts: dict[str, Any] = field(default_factory=dict)
     held_out: HeldOutAnswers | None = None
     character_scale: float | None = None
+    residuals: Floats | None = None
 
     @property
     def scales(self) -> tuple[float, ...]:
@@ -96,6 +99,12 @@ class Calibration:
     def describe(self) -> str:
         """Describe the weights of the branches, and what they changed, in one line."""
         facts = self.facts
+        if "mae_after" in facts:
+            sum_of = " + ".join(f"{weight:.2f} x {name}" for name, weight in facts["weights"].items())
+            return (
+                f"fitted on {facts['rows']:,} rows: standardized score = {sum_of}; MAE {facts['mae_before']:.4g} -> "
+                f"{facts['mae_after']:.4g}, R2 {facts['r2_before']:.3f} -> {facts['r2_after']:.3f}"
+            )
         logits = " + ".join(f"{weight:.2f} x {name}" for name, weight in facts["weights"].items())
         return (
             f"calibrated on {facts['rows']:,} rows: logits = {logits}; ECE {facts['ece_before']:.3f} -> "
@@ -107,9 +116,15 @@ class Calibration:
         return score(part.truth, self.probabilities(branches(part.encoded), labels), labels, self.thresholds)
 
 
-def uncalibrated(scale: float, labels: Labels, character_scale: float | None = None) -> Calibration:
-    """Return temperature 1, thresholds 0.5 and the given factors of the branches."""
-    return Calibration(1.0, scale, [DEFAULT_THRESHOLD] * len(labels), character_scale=character_scale)
+def uncalibrated(
+    scale: float, labels: Labels, character_scale: float | None = None, *, has_wide: bool = True
+) -> Calibration:
+    """Return temperature 1, thresholds 0.5 and the given factors of the branches.
+
+    In regression, where each branch predicts the whole number, their mean weighted by the factors.
+    """
+    total = 1 + scale * has_wide + (character_scale or 0.0) if labels.targets else 1.0
+    return Calibration(total, scale, [DEFAULT_THRESHOLD] * len(labels), character_scale=character_scale)
 
 
 def with_thresholds(
@@ -159,6 +174,9 @@ def fit_calibration(
         character_scale: the factor of the branch of characters before; it then stays. None: it is on trial.
         counts: ``(N, 3)``, the counts of the texts (:meth:`TextPipeline.counts`); none: images.
     """
+    if labels.targets:
+        before = uncalibrated(scale, labels, character_scale, has_wide=len(branches) > 1)
+        return _fitted_numbers(branches, truth, labels, before, kind, fits_scale) if len(truth) else None
     if not labels.multi_label:  # rows of labels that the model does not know say nothing
         targets = labels.encode(truth)
         known = np.flatnonzero((targets >= 0) & ~np.isneginf(branches[0][np.arange(len(targets)), targets]))
@@ -192,6 +210,50 @@ def fit_calibration(
         parts = [weight * branch for weight, branch in zip(weights, branches, strict=False)]
         held_out = replace(held_out, statistics=statistics(in_two(parts), counts))
     return replace(after, facts=facts, held_out=held_out)
+
+
+def _fitted_numbers(
+    branches: Sequence[npt.NDArray[np.floating]],
+    truth: Sequence[tuple[str, ...]],
+    labels: Labels,
+    before: Calibration,
+    kind: str,
+    fits_scale: bool,
+) -> Calibration:
+    """Fit the weights of the branches to numbers, as :func:`fit_calibration` does to labels."""
+    targets = labels.encode(truth)
+    fits_scale = fits_scale and len(branches) > 1 and before.scale > 0
+
+    def weights_of(count: int) -> list[float]:
+        parts = list(branches[:2]) if fits_scale else [weighted(branches[:2], before.scale)]
+        main, *others = branch_shares([*parts, *branches[2:count]], targets).tolist()
+        own = [] if len(branches) < 2 else [others.pop(0) if fits_scale else main * before.scale]
+        return [main, *own, *others]
+
+    def squares_of(weights: Sequence[float]) -> float:
+        parts = [weight * branch for weight, branch in zip(weights, branches, strict=False)]
+        return float(np.square(np.sum(parts, axis=0) - targets).mean())
+
+    weights, gain = weights_of(2), None
+    if len(branches) > 2:
+        with_characters = weights_of(3)
+        gain = 1 - squares_of(with_characters) / max(squares_of(weights), 1e-12)
+        weights = with_characters if before.character_scale is not None or gain >= LEAST_GAIN else weights
+    factors = [weight / weights[0] for weight in weights[1:]]
+    after = replace(
+        before,
+        temperature=1 / weights[0],
+        scale=factors[0] if factors else before.scale,
+        character_scale=factors[1] if len(factors) > 1 else None,
+    )
+    facts: dict[str, Any] = {"kind": kind, "rows": len(truth), "weights": dict(zip(NAMES, weights, strict=False))}
+    if gain is not None:
+        facts["gain_of_characters"] = gain
+    for name, state in {"before": before, "after": after}.items():
+        found = score(truth, state.probabilities(branches, labels), labels, state.thresholds)
+        facts |= {f"mae_{name}": found["mae"], f"r2_{name}": found["r2"]}
+    errors = np.abs(after.probabilities(branches, labels) - labels.numbers(truth))
+    return replace(after, facts=facts, residuals=errors)
 
 
 def _fitted(

@@ -97,6 +97,13 @@ def stratified_folds(labels: Sequence[tuple[str, ...]], num_folds: int, *, seed:
     return folds
 
 
+def number_strata(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return a name for the tenth of the rows that the first number of each row, given as text, belongs to."""
+    first = np.array([float(row[0]) for row in rows])
+    edges = np.quantile(first, np.arange(1, 10) / 10) if len(first) else first
+    return [(str(tenth),) for tenth in np.searchsorted(edges, first, side="right").tolist()]
+
+
 def _strata(labels: Sequence[tuple[str, ...]], random: np.random.Generator) -> Iterator[Rows]:
     """Yield the shuffled rows of each set of labels, sets ordered by name."""
     groups: dict[tuple[str, ...], list[int]] = {}

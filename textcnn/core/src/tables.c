@@ -71,6 +71,10 @@ static void read_labels(tc_file *f, textcnn_tables *t) {
     t->thresholds = tc_array(f, "thresholds", "f8", t->num_labels);
     t->temperature = tc_real(f, "temperature");
     t->is_multi_label = (int)tc_number(f, "multi_label", 0, 1);
+    if (tc_has(f, "target_stds")) {
+        t->target_means = tc_array(f, "target_means", "f8", t->num_labels);
+        t->target_stds = tc_array(f, "target_stds", "f8", t->num_labels);
+    }
     if (f->has_failed) return;
     if (!tc_are_ascending(t->label_ends, t->num_labels, 0, num_bytes))
         tc_fail_section(f, "label_ends", "expected ascending ends inside of the section 'labels'");
@@ -263,6 +267,10 @@ void textcnn_tables_close(textcnn_tables *t) {
     for (size_t k = 0; k < sizeof all / sizeof *all; k++) free(all[k]);
     for (int k = 0; k < TC_NUM_SCRATCH; k++) free(t->scratch[k].bytes);
     free(t);
+}
+
+int textcnn_tables_are_numbers(const textcnn_tables *t) {
+    return t->target_stds != NULL;
 }
 
 size_t textcnn_tables_num_labels(const textcnn_tables *t) {

@@ -16,7 +16,7 @@ typedef struct textcnn_tables textcnn_tables;
 
 /* The answer to a text. Its arrays have an entry for each label; they are valid until the next call with the tables. */
 typedef struct {
-    const double *logits, *probabilities; /* logits before temperature */
+    const double *logits, *probabilities; /* logits before temperature; in regression the numbers are in `probabilities` */
     const uint8_t *is_given; /* 1 for labels that the text is given: the best one, or (multi-label) those from their
                                 threshold on */
     size_t best;       /* the label with the largest logit */
@@ -31,6 +31,9 @@ typedef struct {
 textcnn_tables *textcnn_tables_open(const void *bytes, size_t size, char *problem, size_t room);
 
 void textcnn_tables_close(textcnn_tables *tables);
+
+/* 1 if the model predicts numbers, whose names are those of the labels, and gives no label; else 0. */
+int textcnn_tables_are_numbers(const textcnn_tables *tables);
 
 size_t textcnn_tables_num_labels(const textcnn_tables *tables);
 

@@ -260,6 +260,12 @@ static void choose(textcnn_tables *t) {
     double total = 0.0;
     for (int64_t c = 1; c < t->num_labels; c++)
         if (t->logits[c] > t->logits[best]) best = c;
+    t->answer.best = (size_t)best;
+    for (int64_t c = 0; t->target_stds != NULL && c < t->num_labels; c++) {
+        t->probabilities[c] = t->target_means[c] + t->target_stds[c] * (t->logits[c] / t->temperature);
+        t->is_given[c] = 0;
+    }
+    if (t->target_stds != NULL) return;
     for (int64_t c = 0; c < t->num_labels; c++) {
         double score = t->logits[c] / t->temperature, top = t->logits[best] / t->temperature;
         t->probabilities[c] = t->is_multi_label ? 1.0 / (1.0 + tc_exp(-score)) : tc_exp(score - top);
@@ -269,7 +275,6 @@ static void choose(textcnn_tables *t) {
         if (!t->is_multi_label) t->probabilities[c] /= total;
         t->is_given[c] = t->is_multi_label ? t->probabilities[c] >= t->thresholds[c] : c == best;
     }
-    t->answer.best = (size_t)best;
 }
 
 /* ---- entry points */

@@ -81,6 +81,7 @@ struct textcnn_tables {
     double temperature;
     int64_t num_labels;
     int is_multi_label;
+    const double *target_means, *target_stds; /* (C), in regression; else NULL */
 
     void *best;
     int64_t *rest;

@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "train.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,7 +31,7 @@ static int is_sound(const tc_network *n) {
            && n->num_widths > 0 && tc_is_between(n->num_types, 1, INT32_MAX) && tc_is_between(n->num_ngrams, 0, INT32_MAX)
            && n->num_types + n->num_ngrams <= INT32_MAX && tc_is_between(n->num_features, 0, INT32_MAX)
            && tc_is_between(n->num_labels, 1, 1 << 24) && tc_is_between(n->max_length, 0, TC_MOST)
-           && (n->num_outputs == n->num_labels || (n->num_outputs == 1 && n->num_labels == 2 && !n->is_multi_label))
+           && (n->num_outputs == n->num_labels || (n->num_outputs == 1 && n->num_labels == 2 && !n->is_multi_label && !n->is_regression))
            && tc_is_between(n->activation, TC_RELU, TC_IDENTITY) && n->word != NULL && n->dense != NULL
            && (n->num_ngrams == 0 || n->ngram != NULL) && (!n->has_fixed_channel || n->fixed != NULL)
            && (!n->has_wide || n->wide != NULL);
@@ -130,16 +131,16 @@ static int are_below(const int32_t *numbers, int64_t count, int64_t bound) {
     return 1;
 }
 
-/* Shares of labels between 0 and 1, which sum to 1 unless a text may have any number of labels. */
+/* Shares of labels between 0 and 1, which sum to 1 unless a text may have any number of labels; or finite numbers. */
 static int are_shares(const tc_network *network, const tc_corpus *corpus) {
     for (int64_t row = 0; row < corpus->num_texts; row++) {
         const float *shares = corpus->shares + row * network->num_labels;
         double sum = 0.0;
         for (int64_t c = 0; c < network->num_labels; c++) {
-            if (!(shares[c] >= 0.0f && shares[c] <= 1.0f)) return 0;
+            if (network->is_regression ? !isfinite(shares[c]) : !(shares[c] >= 0.0f && shares[c] <= 1.0f)) return 0;
             sum += shares[c];
         }
-        if (!network->is_multi_label && !(sum > 0.999 && sum < 1.001)) return 0;
+        if (!network->is_multi_label && !network->is_regression && !(sum > 0.999 && sum < 1.001)) return 0;
     }
     return 1;
 }
@@ -166,7 +167,7 @@ static int prepare(
     if (count < 1 || count > INT32_MAX) return TC_BAD_ARGUMENT;
     for (int64_t b = 0; b < count; b++)
         if (rows[b] < 0 || rows[b] >= corpus->num_texts) return TC_BAD_ARGUMENT;
-    if (is_training && corpus->shares == NULL && (trainer->network.is_multi_label || corpus->targets == NULL))
+    if (is_training && corpus->shares == NULL && (trainer->network.is_multi_label || trainer->network.is_regression || corpus->targets == NULL))
         return TC_BAD_ARGUMENT;
     if (trainer->objective.word_dropout != NULL && trainer->objective.unknown_id >= corpus->num_ids) return TC_BAD_ARGUMENT;
     if (corpus->num_ids > trainer->num_marks) {

@@ -26,7 +26,8 @@ typedef struct {
     const int32_t *wide_rows;
     const float *wide_values;
     const int32_t *targets; /* (num_texts), or NULL */
-    const float *shares;    /* (num_texts, C): in place of targets a distribution, multi-label 0 to 1 each; or NULL */
+    const float *shares;    /* (num_texts, C): in place of targets a distribution, multi-label 0 to 1 each, of regression
+                               the standardized numbers; or NULL */
     const float *weights;   /* (num_texts), how much a text counts, or NULL */
 } tc_corpus;
 
@@ -38,7 +39,8 @@ typedef struct {
     int64_t num_widths, num_taps, max_length; /* max_length: tokens of a text, 0 for all */
     int64_t widths[TC_MOST_WIDTHS];     /* ascending where they are nested */
     int64_t first_taps[TC_MOST_WIDTHS]; /* of each width among the T taps; 0 for all where they are nested */
-    int32_t has_fixed_channel, adds_ngrams, trains_words, has_mean, activation, is_multi_label, is_nested, has_wide;
+    int32_t has_fixed_channel, adds_ngrams, trains_words, has_mean, activation, is_multi_label, is_regression;
+    int32_t is_nested, has_wide;
     float *word, *ngram;  /* (V, D), (num_ngrams, D) */
     const float *fixed;   /* (V, D), the channel that is not trained */
     float *dense;         /* taps (T, F, X), biases (G, F), head (outputs, G F + X), bias of the head (outputs) */
@@ -56,7 +58,7 @@ typedef struct {
 
 /* How the loss is made and what is left out at random; the same for all steps. */
 typedef struct {
-    float smoothing, focal_gamma, dropout, clip_norm, max_norm, weight_decay; /* clip_norm, max_norm: 0 for none */
+    float smoothing, focal_gamma, huber, dropout, clip_norm, max_norm, weight_decay; /* huber, both norms: 0 for none */
     int32_t shared_dropout;
     int32_t unknown_id;         /* takes the place of dropped words; -1: none is dropped */
     const float *word_dropout;  /* (num_ids), the rate of each, or NULL */

@@ -21,11 +21,13 @@ static tc_loss loss_of_text(const tc_pass *pass, int64_t row) {
     return (tc_loss){
         .num_labels = labels,
         .is_multi_label = pass->trainer->network.is_multi_label,
+        .is_regression = pass->trainer->network.is_regression,
         .target = corpus->targets ? corpus->targets[row] : 0,
         .shares = corpus->shares ? corpus->shares + row * labels : NULL,
         .weights = objective->class_weights,
         .smoothing = objective->smoothing,
         .gamma = objective->focal_gamma,
+        .huber = objective->huber,
         .scale = weight / pass->trainer->divisor,
     };
 }

@@ -9,11 +9,11 @@
 
 typedef struct {
     int64_t num_labels;
-    int32_t is_multi_label;
+    int32_t is_multi_label, is_regression;
     int32_t target;       /* of a single-label text without shares */
     const float *shares;  /* (C), or NULL */
     const float *weights; /* (C) of the labels, or NULL */
-    float smoothing, gamma;
+    float smoothing, gamma, huber;
     double scale; /* weight of the text over the divisor of the batch */
 } tc_loss;
 
@@ -124,8 +124,21 @@ static double tc_focal_softmax_loss(const tc_loss *loss, float *z) {
     return total * loss->scale;
 }
 
+/* Half the squared error of standardized numbers, or, where `huber` is not 0, linear beyond it (Huber 1964). */
+static double tc_error_loss(const tc_loss *loss, float *z) {
+    double total = 0.0, scale = loss->scale / (double)loss->num_labels, limit = loss->huber;
+    for (int64_t c = 0; c < loss->num_labels; c++) {
+        double error = (double)z[c] - loss->shares[c], size = fabs(error);
+        int is_linear = limit > 0.0 && size > limit;
+        total += is_linear ? limit * (size - 0.5 * limit) : 0.5 * error * error;
+        z[c] = (float)((is_linear ? copysign(limit, error) : error) * scale);
+    }
+    return total * scale;
+}
+
 /* The loss of logits z, which become its gradient; z has room for whole vectors. */
 static double tc_loss_of(const tc_loss *loss, float *z) {
+    if (loss->is_regression) return tc_error_loss(loss, z);
     if (loss->is_multi_label) return tc_binary_loss(loss, z);
     if (loss->gamma > 0.0f) return tc_focal_softmax_loss(loss, z);
     return loss->shares != NULL ? tc_distribution_loss(loss, z) : tc_softmax_loss(loss, z);

@@ -40,7 +40,7 @@ static int make_room(tc_trainer *trainer) {
 /* What the sum of losses is divided by: class weights by their sum over the batch, as everywhere in torch. */
 static double divisor_of(const tc_trainer *trainer, const tc_corpus *corpus) {
     const float *weights = trainer->objective.class_weights;
-    if (weights == NULL || trainer->network.is_multi_label) return (double)trainer->batch.num_texts;
+    if (weights == NULL || trainer->network.is_multi_label || trainer->network.is_regression) return (double)trainer->batch.num_texts;
     double sum = 0.0;
     for (int64_t b = 0; b < trainer->batch.num_texts; b++) {
         int64_t row = trainer->batch.rows[b], labels = trainer->network.num_labels;

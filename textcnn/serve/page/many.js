@@ -1,6 +1,6 @@
 // Classifies many texts: pasted lines, or the rows of a file, which can be saved with their labels.
 import { parse, separatorOf, write } from "./csv.js";
-import { find, make, percent } from "./dom.js";
+import { find, make, percent, scoresOf, shortNumber } from "./dom.js";
 import { classify, parts } from "./server.js";
 
 const SHOWN = 200; // rows shown in the table; the download has all of them
@@ -8,8 +8,13 @@ let file = null; // {name, separator, head, rows}
 let run = 0; // number of the latest run; earlier runs must not update the page any more
 
 function labelsOf(row) {
-  return row.labels ? row.labels.map((one) => one.label).join("|") : row.label;
+  return row.labels ? row.labels.map((one) => one.label).join("|") : row.label ?? scoresOf(row).map((one) => shortNumber(one[1])).join("|");
 }
+
+// The columns of an answer, and what is in them: a label and its probability, or the scores.
+const columnsOf = (row) => (row.label === undefined ? scoresOf(row).map(([name]) => name || "score") : ["label", "probability"]);
+const valuesOf = (row) => (row.label === undefined ? scoresOf(row).map((one) => one[1]) : [labelsOf(row), row.probability]);
+const shownOf = (row) => (row.label === undefined ? scoresOf(row).map((one) => shortNumber(one[1])) : [labelsOf(row), percent(row.probability)]);
 
 async function answers(texts, models, limits, number) {
   const found = models.map(() => []);
@@ -24,12 +29,15 @@ async function answers(texts, models, limits, number) {
 }
 
 function showTable(texts, models, found) {
-  const names = models.flatMap((model) => (models.length > 1 ? [`${model}: label`, "probability"] : ["label", "probability"]));
-  const heads = ["text", ...names].map((name) => make("th", { scope: "col", className: name === "probability" ? "number" : "" }, name));
+  const isNumber = (row, k) => row.label === undefined || k === 1;
+  const own = models.flatMap((model, m) => columnsOf(found[m][0]).map((name, k) =>
+    [models.length > 1 && k === 0 ? `${model}: ${name}` : name, isNumber(found[m][0], k)]));
+  const heads = [["text", false], ...own].map(([name, right]) => make("th", { scope: "col", className: right ? "number" : "" }, name));
   find("rows-head").replaceChildren(...heads);
   const lines = texts.slice(0, SHOWN).map((text, n) => {
     const differ = found.some((rows) => labelsOf(rows[n]) !== labelsOf(found[0][n]));
-    const cells = found.flatMap((rows) => [make("td", {}, make("bdi", {}, labelsOf(rows[n]))), make("td", { className: "number" }, percent(rows[n].probability))]);
+    const cells = found.flatMap((rows) => shownOf(rows[n]).map((value, k) =>
+      isNumber(rows[n], k) ? make("td", { className: "number" }, value) : make("td", {}, make("bdi", {}, value))));
     return make("tr", { className: differ ? "differ" : "" }, make("td", { dir: "auto" }, text.slice(0, 300)), ...cells);
   });
   find("rows").replaceChildren(...lines);
@@ -42,11 +50,11 @@ function unused(name, head) {
 }
 
 function offer(name, separator, head, rows, models, found) {
-  const own = models.flatMap((model) => (models.length > 1 ? [`${model}_label`, `${model}_probability`] : ["label", "probability"]));
+  const own = models.flatMap((model, m) => columnsOf(found[m][0]).map((one) => (models.length > 1 ? `${model}_${one}` : one)));
   const all = [[...head, ...own.map((one) => unused(one, head))]];
   rows.forEach((row, n) => {
     const cells = [...row, ...Array(Math.max(head.length - row.length, 0)).fill("")];
-    all.push([...cells, ...found.flatMap((some) => [labelsOf(some[n]), some[n].probability])]);
+    all.push([...cells, ...found.flatMap((some) => valuesOf(some[n]))]);
   });
   const link = find("download");
   URL.revokeObjectURL(link.href);

@@ -1,6 +1,6 @@
 // Classifies one text: shows the probabilities, and colours the words by their contribution to the label's logit.
-import { find, make, percent } from "./dom.js";
-import { classify } from "./server.js";
+import { find, make, percent, scoresOf, shortNumber } from "./dom.js";
+import { classify, labelsOf } from "./server.js";
 
 const SHOWN = 10; // labels and words listed
 const DELAY = 200; // milliseconds without a key press before a request is sent
@@ -62,24 +62,41 @@ function path(nodes) {
     make("span", { className: "bars" }, bar), ...(below.length ? [path(below)] : [])));
 }
 
-function answer(model, row, notes) {
-  const given = row.labels ? row.labels.map((one) => one.label).join(", ") || "no label" : row.label;
+// A score on the range of the training rows; beyond it, at the end.
+function scale(value, { name, low, high }) {
+  const place = Math.min(Math.max((value - low) / (high - low), 0), 1), point = make("span", { className: "point", "aria-hidden": "true" });
+  point.style.left = percent(place).replace(" ", "");
+  return make("div", { className: "scale" }, make("span", { className: "number" }, shortNumber(low)),
+    make("span", { className: "line", title: `${name}: ${shortNumber(value)}` }, point), make("span", { className: "number" }, shortNumber(high)));
+}
+
+const givenOf = (row) => (row.labels ? row.labels.map((one) => one.label).join(", ") || "no label" : row.label)
+  ?? scoresOf(row).map(([name, value]) => (name ? `${name} ${shortNumber(value)}` : shortNumber(value))).join(", ");
+
+function answer(model, row, notes, targets) {
+  const given = givenOf(row);
   const parts = [make("h3", {}, make("bdi", { className: "model" }, model), ": ", make("strong", { className: "label" }, make("bdi", {}, given)))];
   if (row.path?.length) parts.push(path(row.path));
-  parts.push(probabilities(row));
-  if (row.explanation) parts.push(highlighted(row.text, row.explanation), strongestWords(row.text, row.explanation));
+  if (row.top) parts.push(probabilities(row));
+  const reasons = [row.explanation ?? []].flat(), scores = scoresOf(row);
+  for (let k = 0; k < Math.max(scores.length, reasons.length, 1); k++) {
+    if (scores.length > 1) parts.push(make("h4", {}, make("bdi", {}, scores[k][0])));
+    if (scores[k] && targets[k]) parts.push(scale(scores[k][1], targets[k]));
+    if (reasons[k]) parts.push(highlighted(row.text, reasons[k]), strongestWords(row.text, reasons[k]));
+  }
   for (const flag of row.flags) parts.push(make("p", { className: "note" }, flag === "empty" ? "The text has no words: the answer comes from the model's bias alone." : `Flag: ${flag}`));
   if (notes) parts.push(make("p", { className: "note" }, notes));
   return make("article", { "aria-label": `Answer of ${model}` }, ...parts);
 }
 
 async function asked(model, text, signal) {
-  const request = { model, texts: [text], top_k: SHOWN };
+  const { targets } = await labelsOf(model);
+  const request = { model, texts: [text], ...(targets.length ? {} : { top_k: SHOWN }) };
   try {
-    return [model, (await classify({ ...request, explain: "full" }, signal))[0], ""];
+    return [model, (await classify({ ...request, explain: "full" }, signal))[0], "", targets];
   } catch (error) {
     if (![422, 501].includes(error.status)) throw error;
-    return [model, (await classify(request, signal))[0], `No explanation: ${error.message}`]; // the model does not support it
+    return [model, (await classify(request, signal))[0], `No explanation: ${error.message}`, targets]; // the model does not support it
   }
 }
 
@@ -98,7 +115,7 @@ export function watchText(models, report) {
       const found = await Promise.all(models().map((model) => asked(model, text, signal)));
       if (signal.aborted) return;
       find("answers").replaceChildren(...found.map((one) => answer(...one)));
-      find("said").textContent = found.map(([model, row]) => `${model}: ${row.label}, ${percent(row.probability)}`).join("; ");
+      find("said").textContent = found.map(([model, row]) => `${model}: ${givenOf(row)}${row.label === undefined ? "" : `, ${percent(row.probability)}`}`).join("; ");
       report("");
     } catch (error) {
       if (error.name !== "AbortError") report(error.message, error.status);

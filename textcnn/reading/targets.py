@@ -1,0 +1,75 @@
+"""Parsing of the cells of target columns into numbers, for regression."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from textcnn.errors import DataError
+from textcnn.reading.cells import are_numbers, is_blank, read_number
+from textcnn.reading.labels import DistinctCells
+from textcnn.reading.schema import LabelForm
+from textcnn.reading.soft_labels import RowLabels
+from textcnn.reading.table import shown
+
+if TYPE_CHECKING:
+    from textcnn.reading.rows import Rows
+
+MANY = 20  # different numbers among the labels, from which they may be measurements
+
+
+def read_targets(rows: Rows, cells: DistinctCells, *, count: int = 0) -> RowLabels:
+    """Parse the numbers of all rows: each row has those of its target columns, as text, or none if one is blank.
+
+    Of several columns with usual names, of which none was asked for, the first one with numbers alone is the target;
+    it becomes the only label column of ``rows``.
+
+    Args:
+        rows: the source that the cells were read from.
+        cells: the target cells of all rows.
+        count: the number of targets that a model expects; 0: any.
+
+    Raises:
+        DataError: a cell is no finite number, no column has numbers alone, or there are more or fewer targets.
+    """
+    seen, columns = cells.seen, rows.label_columns
+    places = list(range(len(columns)))
+    if rows.guesses_target:
+        sound = [
+            n for n in places if all(is_blank(one.cells[n]) or read_number(one.cells[n]) is not None for one in seen)
+        ]
+        places = sound[:1] or places[:1]
+        rows.label_columns = (columns[places[0]],)
+    if count and len(places) != count:
+        raise DataError(
+            f"expected {count} target columns, as the model predicts, found {len(places)}: {shown(columns)}; "
+            f"name them with --label-column",
+            path=rows.name,
+        )
+    found = [_numbers([one.cells[n] for n in places], rows, one.line) for one in seen]
+    form = LabelForm(multi_label=False, numbers=True)
+    reader = rows.label_reader_of(form)
+    return RowLabels(reader, [found[place] for place in cells.places], None, [])
+
+
+def _numbers(cells: Sequence[Any], rows: Rows, line: int) -> tuple[str, ...] | None:
+    if any(map(is_blank, cells)):
+        return None
+    numbers = [read_number(cell) for cell in cells]
+    for cell, column, number in zip(cells, rows.label_columns, numbers, strict=True):
+        if number is None:
+            raise DataError(
+                f"expected a number in column {column!r}, found {shown(cell)}; correct it, choose another column "
+                "with --label-column, or leave --regression out: without it the cells are labels",
+                path=rows.name,
+                line=line,
+            )
+    return tuple(map(repr, numbers))
+
+
+def number_notice(labels: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return a note where single labels are many different numbers, which may be measurements."""
+    names = {row[0] for row in labels if len(row) == 1}
+    if len(names) <= MANY or any(len(row) != 1 for row in labels) or not are_numbers(names):
+        return []
+    return [f"the labels are {len(names)} different numbers; if they measure something, --regression predicts them"]
