@@ -84,7 +84,7 @@ def make(
         keep_vectors=keep_vectors,
         embedding_channels=embedding_channels,
     )
-    labels = Labels(names, multi_label, targets)
+    labels = Labels(names, multi_label, targets=targets)
     tokenizer = Tokenizer.train(TRAIN, TextConfig(normalization=normalization))
     lexicon = build_lexicon(tokenizer, config)
     features = WideFeatures.fit(tokenizer.encode_batch(TRAIN), len(tokenizer)) if wide else None

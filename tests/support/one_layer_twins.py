@@ -93,7 +93,7 @@ class Both:
     def __init__(self, case: Case, *, threads: int = 2) -> None:
         self.case, random = case, np.random.default_rng(11)
         targets = (Target(0.5, 2.0, -3.0, 4.0),) * case.labels if case.regression else ()
-        self.labels = Labels(tuple(f"l{i:02}" for i in range(case.labels)), case.multi_label, targets)
+        self.labels = Labels(tuple(f"l{i:02}" for i in range(case.labels)), case.multi_label, targets=targets)
         self.training = TrainingConfig(**{"learning_rate": 1e-3, "embedding_learning_rate": 0.05} | case.training)
         config = ModelConfig(
             embedding_dim=case.dim,
