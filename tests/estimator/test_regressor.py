@@ -35,7 +35,7 @@ def test_it_predicts_and_scores(fitted):
 
 def test_it_takes_the_arguments_of_the_classifier_that_are_not_about_labels():
     both = [{f.name for f in dataclasses.fields(kind)} for kind in (TextCNNClassifier, TextCNNRegressor)]
-    about_labels = {"binary_sigmoid", "label_smoothing", "class_weight", "focal_gamma", "teacher_weight"}
+    about_labels = {"binary_sigmoid", "label_smoothing", "class_weight", "focal_gamma", "teacher_weight", "hierarchy"}
     assert both[0] - both[1] == about_labels
     assert both[1] - both[0] == {"loss"}
 

@@ -136,6 +136,19 @@ def test_without_its_bias_it_is_damaged(copied, load, bias, found):
         load(copied)
 
 
+def test_a_folder_that_was_written_before_regression_is_read(tmp_path):
+    rows = [("good film", "pos"), ("bad film", "neg")] * 4
+    predictor = textcnn.train(rows, output=tmp_path / "model", epochs=1, embedding_dim=8, num_filters=4)
+    saved = json.loads((tmp_path / "model" / CONFIG).read_text())
+    for added in ("targets", "hierarchy", "vector_words"):
+        saved.pop(added, None)
+    del saved["reading"]["labels"]["numbers"]
+    (tmp_path / "model" / CONFIG).write_text(json.dumps(saved))
+    again = textcnn.load(tmp_path / "model")
+    assert again.schema == predictor.schema
+    np.testing.assert_array_equal(again.predict_proba(["good film"]), predictor.predict_proba(["good film"]))
+
+
 @pytest.mark.parametrize("load", [load_artifact, LookupModel.load])
 def test_a_folder_of_today_has_no_such_bias(copied, load):
     config = json.loads((copied / CONFIG).read_text())

@@ -170,7 +170,8 @@ class RowCache:
                 self._keep_frequent(len(np.unique(ids)))
             numbers = self._numbers(ids, unseen)
             if numbers.min(initial=0) < 0:
-                new = unique_types(ids[numbers < 0])[0]  # np.unique would import numpy.ma, 5 ms of the first text
+                # np.unique would import numpy.ma, 5 ms of the first text.
+                new = unique_types(ids[numbers < 0].astype(np.int32, copy=False))[0]
                 if self._used + len(new) > self._capacity:
                     wanted = np.unique(ids)
                     self._keep_frequent(len(wanted))
