@@ -14,7 +14,7 @@ from textcnn.errors import DataError
 
 SEPARATORS = ("/", ".", ">")
 _ROOT, _UNKNOWN = 0, -1
-_CELLS = 2**22  # probabilities of nodes that are in memory at once
+_CELLS = 2**23  # probabilities of nodes that are in memory at once
 _LEAST = float(np.finfo(np.float32).tiny)  # the least threshold: what is below the end of a way does not reach it
 
 Floats = npt.NDArray[np.float64]
@@ -179,8 +179,9 @@ class LabelTree:
         found = np.zeros((len(self.nodes), len(probs)))
         found[self.columns >= 0] = probs.T[self.columns[self.columns >= 0]]
         join = np.maximum if multi_label else np.add
+        above = self._above.tolist()
         for number in range(len(found) - 1, 0, -1):
-            join(found[self._above[number]], found[number], out=found[self._above[number]])
+            join(found[above[number]], found[number], out=found[above[number]])
         return np.minimum(found, 1.0, out=found).T
 
     def paths(self, probs: Floats, *, multi_label: bool = False) -> Paths:
@@ -190,24 +191,24 @@ class LabelTree:
         for start in range(0, len(probs), size):
             part = slice(start, start + size)
             values = self.probabilities(probs[part], multi_label=multi_label).T
-            rows, here = np.arange(values.shape[1]), np.zeros(values.shape[1], np.int64)
-            best = self._best(values, probs[part])
+            here, is_on = np.zeros(values.shape[1], np.int64), np.ones(values.shape[1], np.bool_)
             for level in range(self.depth):
-                below = best[here, rows]
-                numbers[part, level] = np.where(below == here, _ROOT, below)
-                found[part, level] = np.where(below == here, 0.0, values[below, rows])
-                here = below
+                for node in np.unique(here[is_on]).tolist():
+                    rows = np.flatnonzero(is_on & (here == node))
+                    here[rows], is_on[rows] = self._most_probable(node, rows, values, probs[part])
+                numbers[part, level] = np.where(is_on, here, _ROOT)
+                found[part, level] = np.where(is_on, values[here, np.arange(len(here))], 0.0)
         return Paths(numbers, found)
 
-    def _best(self, values: Floats, probs: Floats) -> Numbers:
-        """Return the most probable child ``(M, N)`` of each node; the node itself for leaves, also those of its own."""
-        most, best = np.full(values.shape, -1.0), np.tile(np.arange(len(values))[:, None], values.shape[1])
-        most[self.columns >= 0] = probs.T[self.columns[self.columns >= 0]]
-        for number in range(len(values) - 1, 0, -1):
-            above = self._above[number]
-            is_better = values[number] >= most[above]
-            most[above][is_better], best[above][is_better] = values[number][is_better], number
-        return best
+    def _most_probable(
+        self, node: int, rows: Numbers, values: Floats, probs: Floats
+    ) -> tuple[Numbers, npt.NDArray[np.bool_]]:
+        """Return the most probable child of a node in each of the rows, and whether it is no leaf of the node's own."""
+        children, column = self._below[node], self.columns[node]
+        if not len(children):
+            return np.full(len(rows), node), np.zeros(len(rows), np.bool_)
+        best = children[values[np.ix_(children, rows)].argmax(axis=0)]
+        return best, np.full(len(rows), True) if column < 0 else values[best, rows] >= probs[rows, column]
 
     def of_labels(self, probs: Floats) -> Nodes:
         """Return the most probable label of each row as a node, with the probability of the label alone."""
@@ -256,6 +257,12 @@ class LabelTree:
     def _above(self) -> Numbers:
         """The number ``(M,)`` of the node above each; of the root, its own."""
         return np.array([_ROOT, *(self._number_of[self._parents[name]] for name in self.nodes[1:])])
+
+    @cached_property
+    def _below(self) -> list[Numbers]:
+        """The numbers of the children of each node, in their order."""
+        order = np.argsort(self._above[1:], kind="stable") + 1
+        return np.split(order, np.cumsum(np.bincount(self._above[1:], minlength=len(self.nodes)))[:-1])
 
     @cached_property
     def _number_of(self) -> dict[str, int]:

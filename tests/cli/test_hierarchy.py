@@ -250,7 +250,7 @@ def test_several_labels_a_row_are_in_a_tree_too(tmp_path):
 def test_the_estimator_answers_nodes():
     model = TextCNNClassifier(hierarchy="/", **TINY).fit([text for text, _ in ROWS], [label for _, label in ROWS])
     assert set(model.predict_nodes(["barks", "acorns"], min_probability=0.5)) <= {*TREE.nodes, None}
-    with pytest.raises(ConfigError, match="predict_nodes expects min_probability or min_accuracy"):
+    with pytest.raises(ConfigError, match="expected min_probability or min_accuracy, and not both"):
         model.predict_nodes(["barks"])
     with pytest.raises(ConfigError, match=r"min_probability must be in \[0, 1\], got 1.5"):
         model.predict_nodes(["barks"], min_probability=1.5)
@@ -288,7 +288,9 @@ def test_engines_and_filters_know_nodes(folder, tmp_path):
 
 def test_calibration_on_further_rows_promises_nodes_too(folder, tmp_path):
     predictor = textcnn.train(ROWS, hierarchy="/", calibrate="none", output=tmp_path / "model", **TINY)
-    with pytest.raises(ConfigError, match="min_accuracy needs answers to held-out rows"):
+    with pytest.raises(
+        ConfigError, match="min_accuracy needs a model with one label a row and answers to held-out rows"
+    ):
         predictor.predict_nodes(["barks"], min_accuracy=0.9)
     invoke("calibrate", tmp_path / "model", folder / "rows.csv")
     held_out = textcnn.load(tmp_path / "model").held_out

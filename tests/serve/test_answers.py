@@ -103,7 +103,7 @@ def test_states_and_the_described_interface(server):
     assert set(described["paths"]) == {"/classify", "/labels", "/health", "/ready", "/metrics"}
     body = described["paths"]["/classify"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert set(body["properties"]) == {
-        *("texts", "model", "top_k", "threshold", "explain", "none_of_these", "min_probability")
+        *("texts", "model", "top_k", "threshold", "explain", "none_of_these", "min_probability", "min_accuracy")
     }
 
 

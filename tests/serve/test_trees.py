@@ -12,7 +12,7 @@ from textcnn.prediction.answers import AnswerForm, answer_rows
 from textcnn.serve.models import EXPLAINED
 
 WORDS = {"animal": "alive", "animal/dog": "barks", "animal/cat": "purrs", "plant/oak": "acorns"}
-ROWS = [(f"it {word} {n}", label) for n in range(12) for label, word in WORDS.items()]
+ROWS = [(f"it {word} {n}", label) for n in range(52) for label, word in WORDS.items()]
 TEXTS = ["it barks", "acorns or not", ""]
 
 
@@ -24,7 +24,7 @@ class Row:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trees") / "tree"
-    textcnn.train(ROWS, hierarchy="/", output=folder, embedding_dim=8, num_filters=4, epochs=20, threads=1)
+    textcnn.train(ROWS, hierarchy="/", output=folder, embedding_dim=8, num_filters=4, epochs=6, threads=1)
     return folder
 
 
@@ -44,6 +44,20 @@ def test_rows_are_those_of_classify(tree, model, least, top_k, explain):
     found = tree.classify(TEXTS, top_k=top_k, min_probability=least, explain=explain)
     assert found == json.loads(json.dumps(expected))
     assert all(("path" in row) == (top_k is not None) for row in found)
+
+
+def test_held_out_rows_promise_an_accuracy(tree, model):
+    least = textcnn.load(model).held_out.least_confidence(0.9)
+    assert tree.classify(TEXTS, min_accuracy=0.9) == tree.classify(TEXTS, min_probability=least)
+    both = {"texts": TEXTS, "min_accuracy": 0.9, "min_probability": 0.9}
+    status, _, document = tree.ask("POST", "/classify", both)
+    assert (status, document["error"]["message"]) == (409, "expected min_probability or min_accuracy, and not both")
+
+
+def test_a_model_without_held_out_rows_promises_none(server):
+    for name in ("single", "multi"):
+        status, _, document = server.ask("POST", "/classify", {"texts": ["a"], "model": name, "min_accuracy": 0.9})
+        assert (status, document["error"]["code"]) == (409, "not_for_this_model")
 
 
 def test_labels_have_the_nodes_of_the_tree(tree):

@@ -168,6 +168,28 @@ class Promise:
         return np.asarray(probs.max(axis=1, initial=0).astype(np.float32) < np.float32(self.least))
 
 
+def promised_least(
+    held_out: HeldOutAnswers | None, labels: Labels, min_probability: float | None, min_accuracy: float | None
+) -> float:
+    """Return the probability that an answer has to reach: the one given, or by held-out rows that of an accuracy.
+
+    Raises:
+        ConfigError: both or neither are given, or are out of range, or there are no held-out rows of one label each.
+    """
+    if (min_probability is None) == (min_accuracy is None):
+        raise ConfigError("expected min_probability or min_accuracy, and not both")
+    if min_probability is not None and not 0 <= min_probability <= 1:
+        raise ConfigError(f"min_probability must be in [0, 1], got {min_probability:g}")
+    if min_accuracy is None:
+        return min_probability or 0.0
+    if labels.multi_label or held_out is None:
+        raise ConfigError(
+            "min_accuracy needs a model with one label a row and answers to held-out rows: train it without "
+            "--calibrate none, or run `textcnn calibrate` with rows that it was not trained on"
+        )
+    return held_out.least_confidence(min_accuracy)
+
+
 def chooses_nodes(labels: Labels, promise: Promise | None) -> bool:
     """Return whether a row may be answered by an inner node of the tree of labels, if it is not sure of a label."""
     return promise is not None and promise.least > 0 and labels.tree is not None and not labels.multi_label

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.errors import ArtifactError, ConfigError
-from textcnn.evaluation.promises import HeldOutAnswers
+from textcnn.evaluation.promises import HeldOutAnswers, promised_least
 from textcnn.evaluation.strangers import in_two
 from textcnn.folder.config_json import read_config
 from textcnn.folder.model_folder import HELD_OUT
@@ -234,16 +234,8 @@ class Predictor(Answering):
         labels = self.labels
         if labels.tree is None or labels.multi_label:
             raise ConfigError("predict_nodes is for one label a row in a tree: train with hierarchy")
-        if (min_probability is None) == (min_accuracy is None):
-            raise ConfigError("predict_nodes expects min_probability or min_accuracy")
-        if min_probability is not None and not 0 <= min_probability <= 1:
-            raise ConfigError(f"min_probability must be in [0, 1], got {min_probability:g}")
-        least = min_probability
-        if min_accuracy is not None:
-            if self.held_out is None:
-                raise ConfigError("min_accuracy needs answers to held-out rows: train without calibrate='none'")
-            least = self.held_out.least_confidence(min_accuracy)
-        found = labels.tree.answers(self.predict_proba(texts), least or 0.0)
+        least = promised_least(self.held_out, labels, min_probability, min_accuracy)
+        found = labels.tree.answers(self.predict_proba(texts), least)
         rows = zip(found.numbers.tolist(), found.levels.tolist(), strict=True)
         return [labels.tree.nodes[number] if level else None for number, level in rows]
 

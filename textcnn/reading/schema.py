@@ -9,7 +9,6 @@ from typing import Any
 from textcnn.config_types import jsonable, mismatches
 from textcnn.labels import MULTI_LABEL
 
-
 _LATER = "numbers"  # which the form of a folder that was written before regression lacks
 
 

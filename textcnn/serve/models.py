@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from textcnn.errors import ArtifactError, ConfigError
-from textcnn.evaluation.promises import Promise
+from textcnn.evaluation.promises import Promise, promised_least
 from textcnn.explain.explainer import Explainer
 from textcnn.folder.config_json import read_config
 from textcnn.prediction.answers import Answerer, answers_of
@@ -22,6 +22,7 @@ from textcnn.serve.settings import ModelSource
 
 FEW = 8  # up to this many texts, the look-up runtime is faster text by text than on a batch
 QUICK_CHARACTERS = 2_000  # a request with fewer characters takes less time than waking a thread
+MOST_PROMISES = 64  # thresholds that are remembered by what was asked
 EXPLAINED = 10  # n-grams and words listed per row, as in `classify --explain`
 
 
@@ -36,6 +37,7 @@ class Question:
             ``full`` (every attribution of the predicted label).
         none_of_these: the share of rows like the held-out ones that is not flagged; none: no flags.
         min_probability: the probability below which a row is flagged ``unsure``; none: no flags.
+        min_accuracy: in its place, the share of the other answers that are to be right, by held-out rows.
     """
 
     top_k: int | None = None
@@ -43,6 +45,7 @@ class Question:
     explain: str = ""
     none_of_these: float | None = None
     min_probability: float | None = None
+    min_accuracy: float | None = None
 
 
 class ServedModel:
@@ -53,19 +56,21 @@ class ServedModel:
         self._is_lookup = predictor.runtime.name == "look-up"
         self._explainers: dict[str, Explainer] = {}
         self._strangers: StrangerModel | None = None
+        self._least: dict[tuple[float | None, float | None], float] = {}
 
     def check(self, question: Question) -> None:
         """Check that the model supports the options, before texts of several requests are batched.
 
         Raises:
             ConfigError: a threshold for a single-label model, a list of labels of a model of numbers, an explanation by
-                an int8 model, or a model that cannot tell texts of none of its labels.
+                an int8 model, or a model that cannot tell texts of none of its labels, or how right its answers are.
         """
         self.predictor.thresholds(question.threshold)
         if question.top_k is not None:
             self.predictor.labels.require_labels("top_k")
         if question.explain:
             self._explainer(question.explain)
+        self._promise(question)
         if question.none_of_these is not None and self._strangers is None:
             self._strangers = StrangerModel(self.predictor)
 
@@ -82,13 +87,23 @@ class ServedModel:
         return [row for text in texts for row in self._rows([text], question)]
 
     def _rows(self, texts: Sequence[str], question: Question) -> list[dict[str, Any]]:
-        promise = None if question.min_probability is None else Promise(question.min_probability)
+        promise = self._promise(question)
         answerer: Answerer = self._explainer(question.explain, promise) if question.explain else self.predictor
         answers = answerer.answer(texts, threshold=question.threshold)
         if question.none_of_these is not None and self._strangers is not None:
             answers = replace(answers, strange=self._strangers.strange(texts, question.none_of_these))
         found = answers_of(answerer.labels, answers, top_k=question.top_k, promise=promise)
         return [{"text": text, **row} for text, row in zip(texts, found, strict=True)]
+
+    def _promise(self, question: Question) -> Promise | None:
+        asked = question.min_probability, question.min_accuracy
+        if asked == (None, None):
+            return None
+        if asked not in self._least:
+            if len(self._least) == MOST_PROMISES:
+                self._least.clear()
+            self._least[asked] = promised_least(self.predictor.held_out, self.predictor.labels, *asked)
+        return Promise(self._least[asked])
 
     def _explainer(self, explain: str, promise: Promise | None = None) -> Explainer:
         labels, top = ("predicted", None) if explain == "full" else (explain, EXPLAINED)

@@ -49,11 +49,18 @@ class ClassifyRequest(BaseModel):
         description="flag texts below this probability as unsure; of labels of a tree, answer the deepest node that "
         "reaches it",
     )
+    min_accuracy: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="instead of min_probability: as sure that this share of the answers is right, by held-out rows",
+    )
 
     def question(self) -> Question:
         """Return the options for each text."""
         explain = "predicted" if self.explain is True else self.explain or ""
-        return Question(self.top_k, self.threshold, explain, self.none_of_these, self.min_probability)
+        sure = self.min_probability, self.min_accuracy
+        return Question(self.top_k, self.threshold, explain, self.none_of_these, *sure)
 
 
 class LabelEntry(BaseModel):
