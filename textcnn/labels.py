@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.errors import ConfigError, DataError
+from textcnn.grades import Grades
 
 SINGLE_LABEL = "single_label_classification"
 MULTI_LABEL = "multi_label_classification"
@@ -42,11 +43,13 @@ class Labels:
         names: the names of the logits' columns; of the target columns, in regression.
         multi_label: whether a text may have any number of labels.
         targets: the scale of each target, in regression; empty: the names are labels.
+        grades: the grades that the one target is read as (ordinal); none: it is a number.
     """
 
     names: tuple[str, ...]
     multi_label: bool = False
     targets: tuple[Target, ...] = ()
+    grades: Grades | None = None
 
     @classmethod
     def collect(cls, rows: Iterable[Sequence[str]], *, multi_label: bool) -> Labels:
@@ -88,7 +91,11 @@ class Labels:
     def of(cls, saved: Mapping[str, Any]) -> Labels:
         """Return the labels that a config.json tells."""
         targets = tuple(Target(**target) for target in saved.get("targets", ()))
-        return cls(tuple(saved["labels"]), saved["problem_type"] == MULTI_LABEL, targets)
+        grades = saved.get("grades")
+        found = (
+            None if grades is None else Grades(**{key: tuple(v) if key != "slope" else v for key, v in grades.items()})
+        )
+        return cls(tuple(saved["labels"]), saved["problem_type"] == MULTI_LABEL, targets, found)
 
     def __len__(self) -> int:
         return len(self.names)

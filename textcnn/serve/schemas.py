@@ -63,6 +63,7 @@ class ClassifyRow(BaseModel):
     probability: float | None = Field(None, description="its probability")
     score: float | None = Field(None, description="models of numbers: the number, if the model has one target")
     scores: dict[str, float] | None = Field(None, description="models of numbers: those of several targets, by name")
+    probabilities: dict[str, float] | None = Field(None, description="models of grades: how probable each grade is")
     top: list[LabelEntry] | None = Field(None, description="the most probable labels, if top_k was given")
     labels: list[LabelEntry] | None = Field(None, description="multi-label models: labels that reach their threshold")
     certified: bool | None = Field(None, description="int8: whether the label is provably that of float32")
