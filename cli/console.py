@@ -104,6 +104,8 @@ def scores_line(scores: dict[str, Any]) -> str:
         return "no labelled rows"
     if "mae" in scores:
         names = {"mae": "MAE", "rmse": "RMSE", "r2": "R2", "pearson": "Pearson", "spearman": "Spearman"}
+        if "quadratic_kappa" in scores:
+            names |= {"accuracy": "accuracy", "within_one_accuracy": "within one", "quadratic_kappa": "kappa"}
         return f"{', '.join(f'{name} {scores[key]:.4f}' for key, name in names.items())} on {scores['n']:,} rows"
     return (
         f"accuracy {scores['accuracy']:.4f}, macro F1 {scores['macro_f1']:.4f}, micro F1 {scores['micro_f1']:.4f}, "

@@ -47,6 +47,7 @@ MultiLabel = Annotated[
     bool | None, typer.Option("--multi-label/--single-label", help=describe(DataConfig, "multi_label"))
 ]
 Regression = Annotated[bool | None, typer.Option("--regression", help=describe(DataConfig, "regression"))]
+Ordinal = Annotated[str | None, typer.Option("--ordinal", metavar="G,G,...", help=describe(DataConfig, "ordinal"))]
 Loss = Annotated[str | None, typer.Option("--loss", help=describe(TrainingConfig, "loss"))]
 AllowRareLabels = Annotated[
     bool | None, typer.Option("--allow-rare-labels", help=describe(DataConfig, "allow_rare_labels"))

@@ -18,6 +18,7 @@ ROOMS = [
     "errors",
     "config_types",
     "data_config",
+    "grades",
     "config",
     "label_tree",
     "labels",

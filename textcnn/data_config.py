@@ -38,6 +38,9 @@ class DataConfig:
         "`probabilities`, or the label column if its cells hold such numbers",
     )
     regression: bool = option(False, "the label columns hold numbers to predict, one or several targets")
+    ordinal: tuple[str, ...] = option(
+        (), "the grades of one label column, the lowest first, as 1,2,3,4,5: a score, and how probable each grade is"
+    )
     allow_rare_labels: bool = option(False, "train though nearly all labels are different, as ids are")
     quotes: str = option(
         "auto",

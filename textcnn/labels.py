@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.errors import ConfigError, DataError
+from textcnn.grades import Grades
 from textcnn.label_tree import LabelTree
 
 SINGLE_LABEL = "single_label_classification"
@@ -44,12 +45,14 @@ class Labels:
         multi_label: whether a text may have any number of labels.
         tree: the tree of which they are the leaves; none: of no tree.
         targets: the scale of each target, in regression; empty: the names are labels.
+        grades: the grades that the one target is read as (ordinal); none: it is a number.
     """
 
     names: tuple[str, ...]
     multi_label: bool = False
     tree: LabelTree | None = None
     targets: tuple[Target, ...] = ()
+    grades: Grades | None = None
 
     @classmethod
     def collect(cls, rows: Iterable[Sequence[str]], *, multi_label: bool) -> Labels:
@@ -91,7 +94,12 @@ class Labels:
     def of(cls, saved: Mapping[str, Any]) -> Labels:
         """Return the labels that a config.json tells."""
         targets = tuple(Target(**target) for target in saved.get("targets", ()))
-        labels = cls(tuple(saved["labels"]), saved["problem_type"] == MULTI_LABEL, targets=targets)
+        grades = saved.get("grades")
+        found = (
+            None if grades is None else Grades(**{key: tuple(v) if key != "slope" else v for key, v in grades.items()})
+        )
+        is_multi = saved["problem_type"] == MULTI_LABEL
+        labels = cls(tuple(saved["labels"]), is_multi, targets=targets, grades=found)
         return labels.with_tree(saved.get("hierarchy"))
 
     def with_tree(self, described: Mapping[str, Any] | None) -> Labels:

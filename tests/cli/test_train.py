@@ -150,7 +150,7 @@ def test_a_file_of_settings_can_say_how_the_data_is_read(train, tmp_path):
     assert found.exit_code == 0, found.output
     assert textcnn.load(tmp_path / "model").classes_ == ["gut", "laut", "schlecht"]
     data = config_of(tmp_path / "model")["data"]
-    for name in ("quotes", "escape", "allow_rare_labels", "soft_column", "hierarchy", "regression"):
+    for name in ("quotes", "escape", "allow_rare_labels", "soft_column", "hierarchy", "regression", "ordinal"):
         data.pop(name)
     assert data == {
         "text_column": ["satz"],

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from textcnn.evaluation.calibration import Floats, decide
 from textcnn.evaluation.hierarchy import hierarchy_scores
 from textcnn.evaluation.numbers import number_scores
+from textcnn.grades import grade_scores
 from textcnn.labels import Labels
 
 BINS = 15  # as in Guo et al. 2017 (arXiv 1706.04599)
@@ -34,7 +35,12 @@ def score(truth: Sequence[Sequence[str]], probs: Floats, labels: Labels, thresho
         :func:`textcnn.evaluation.numbers.number_scores`.
     """
     if labels.targets:
-        return number_scores(labels.numbers(truth), probs, labels.names)
+        found = number_scores(labels.numbers(truth), probs, labels.names)
+        if labels.grades is None:
+            return found
+        wanted = labels.grades.numbers(labels.numbers(truth)[:, 0])
+        given = labels.grades.probabilities(probs[:, 0]).argmax(axis=1)
+        return found | grade_scores(wanted, given, len(labels.grades.names))
     if not len(truth):
         return {"n": 0, "accuracy": None, "macro_f1": None, "micro_f1": None, "ece": None, "per_label": {}}
     names = [*labels.names, *sorted({name for row in truth for name in row} - set(labels.names))]

@@ -162,6 +162,7 @@ def _metadata(artifact: Artifact) -> dict[str, Any]:
     described = artifact.describe()
     names = ["format_version", "modality", "architecture", "labels", "problem_type", "temperature", "thresholds"]
     names += ["targets"] if artifact.labels.targets else []
+    names += ["grades"] if artifact.labels.grades is not None else []
     if artifact.modality == "image":
         return {name: described[name] for name in [*names, "shape"]}
     inputs = artifact.text_inputs()

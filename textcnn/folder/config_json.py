@@ -14,6 +14,7 @@ from textcnn.config import Config, ModelConfig
 from textcnn.errors import ArtifactError, ConfigError, DataError
 from textcnn.folder.model_folder import CONFIG, TIMING, TOKENIZER, TRAINING, WEIGHTS
 from textcnn.folder.tensors import STORAGES, unpacked
+from textcnn.grades import Grades
 from textcnn.label_tree import is_description
 from textcnn.labels import MULTI_LABEL, REGRESSION, SINGLE_LABEL, Labels, Target
 from textcnn.reading.schema import is_reading
@@ -169,13 +170,24 @@ _IMAGE_CHECKS: Mapping[str, Callable[[Any], bool]] = {
 def _are_targets(saved: Mapping[str, Any]) -> bool:
     """Return whether the targets are those of every label in regression, and there are none otherwise."""
     targets, count = saved.get("targets", []), len(saved["labels"]) if saved["problem_type"] == REGRESSION else 0
-    if not isinstance(targets, list) or len(targets) != count:
+    if not isinstance(targets, list) or len(targets) != count or not _are_grades(saved.get("grades"), count):
         return False
     names = {entry.name for entry in fields(Target)}
     return all(
         isinstance(one, dict) and one.keys() == names and all(map(_is_number, one.values())) and one["std"] > 0
         for one in targets
     )
+
+
+def _are_grades(grades: Any, num_targets: int) -> bool:
+    """Return whether there are no grades, or those of one target."""
+    if grades is None:
+        return True
+    if num_targets != 1 or not isinstance(grades, dict) or grades.keys() != {entry.name for entry in fields(Grades)}:
+        return False
+    names, values, slope, cuts = grades["names"], grades["values"], grades["slope"], grades["cuts"]
+    lists = _is_list(lambda name: isinstance(name, str))(names) and _is_list(_is_number)([*values, slope, *cuts])
+    return lists and len(names) == len(set(names)) == len(values) == len(cuts) + 1 >= 2 and slope > 0
 
 
 def _check_config(path: Path, saved: dict[str, Any]) -> None:

@@ -278,10 +278,15 @@ def _numbers_of(labels: Labels, answers: Answers, promise: Promise | None) -> It
 
     With a promise, the interval of each number too.
     """
-    flags, is_one = _flags(answers, None, None), len(labels) == 1
+    flags, is_one, grades = _flags(answers, None, None), len(labels) == 1, labels.grades
+    likely = None if grades is None else grades.probabilities(answers.probabilities[:, 0])
     radii = None if promise is None else promise.radii
     for number, row in enumerate(answers.probabilities.tolist()):
         answer: dict[str, Any] = {"score": row[0]} if is_one else {"scores": dict(zip(labels.names, row, strict=True))}
+        if grades is not None and likely is not None:
+            best, shares = int(likely[number].argmax()), likely[number].tolist()
+            own = {"label": grades.names[best], "probability": shares[best]}
+            answer = {**own, **answer, "probabilities": dict(zip(grades.names, shares, strict=True))}
         if radii is not None:
             pairs = [[value - radius, value + radius] for value, radius in zip(row, radii.tolist(), strict=True)]
             answer |= {"interval": pairs[0]} if is_one else {"intervals": dict(zip(labels.names, pairs, strict=True))}

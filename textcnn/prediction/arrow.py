@@ -25,6 +25,10 @@ def answer_type(labels: Labels, *, is_certified: bool = False, top_k: int | None
         labels.require_labels("top_k")
     if labels.targets:
         several = pa.struct([(name, pa.float64()) for name in labels.names])
+        if labels.grades is not None:
+            shares = pa.struct([(name, pa.float64()) for name in labels.grades.names])
+            first = [("label", pa.string()), ("probability", pa.float64()), ("score", pa.float64())]
+            return pa.struct([*first, ("probabilities", shares), ("flags", pa.list_(pa.string()))])
         own = ("score", pa.float64()) if len(labels) == 1 else ("scores", several)
         return pa.struct([own, ("flags", pa.list_(pa.string()))])
     fields = [("label", pa.string()), ("probability", pa.float64())]

@@ -195,6 +195,7 @@ class Artifact:
             "labels": list(self.labels.names),
             "problem_type": self.labels.problem_type,
             **({"targets": [asdict(target) for target in self.labels.targets]} if self.labels.targets else {}),
+            **({"grades": asdict(self.labels.grades)} if self.labels.grades is not None else {}),
             "thresholds": self.thresholds,
             "temperature": self.temperature,
             **own,
@@ -312,6 +313,7 @@ class Artifact:
         A branch of characters that the calibration gives no factor is removed.
         """
         self.held_out, self.residuals = calibration.held_out, calibration.residuals
+        self.labels = replace(self.labels, grades=calibration.grades or self.labels.grades)
         self.temperature, self.thresholds = calibration.temperature, calibration.thresholds
         if self.modality == "image":
             return

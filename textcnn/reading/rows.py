@@ -292,7 +292,8 @@ def read_examples(
     if multi_label is not None:
         options = replace(options, multi_label=multi_label)
     if like is not None and like.form.numbers:
-        options = replace(options, regression=True)
+        options = replace(options, regression=True, ordinal=like.form.grades)
+    options = replace(options, regression=options.regression or bool(options.ordinal))
     rows = open_rows(data, options, labels="required", like=like)
     writer, cells, weights = TextWriter(memory_bound(options.storage)), DistinctCells(), array("d")
     soft_cells = None if rows.soft_columns == rows.label_columns else DistinctCells()
@@ -306,7 +307,9 @@ def read_examples(
     texts = writer.finish()
     many = 0 if like is None else len(like.names)
     reader, found, soft, guessed = (
-        read_targets(rows, cells, count=many) if options.regression else read_row_labels(rows, cells, soft_cells)
+        read_targets(rows, cells, options.ordinal, count=many)
+        if options.regression
+        else read_row_labels(rows, cells, soft_cells)
     )
     kept = np.array([i for i, names in enumerate(found) if names is not None or not drop_unlabelled], np.int64)
     if not len(kept):

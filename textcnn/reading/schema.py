@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from textcnn.config_types import jsonable, mismatches
@@ -24,6 +24,7 @@ class LabelForm:
         indicators: the cells of several columns say yes or no to the column's name; None: each row tells.
         blank_is_no: a blank indicator is a no, even where all of a row are blank.
         numbers: the cells are numbers to predict, one a column (regression).
+        grades: the names of the grades that the cells hold (ordinal); empty: the cells are other numbers, or labels.
     """
 
     multi_label: bool | None = None
@@ -33,6 +34,7 @@ class LabelForm:
     indicators: bool | None = None
     blank_is_no: bool = False
     numbers: bool = False
+    grades: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ def schema_of(saved: Mapping[str, Any]) -> Schema:
     """Restore the schema of a model from its config.json."""
     reading = saved.get("reading") or {"text_columns": [], "label_columns": [], "labels": {}}
     form = LabelForm(**{**reading["labels"], "multi_label": saved["problem_type"] == MULTI_LABEL})
+    form = replace(form, grades=tuple(form.grades))
     return Schema(tuple(reading["text_columns"]), tuple(reading["label_columns"]), form, tuple(saved["labels"]))
 
 

@@ -108,6 +108,7 @@ def finish_run(
     before = uncalibrated(scale, labels, artifact.config.character_scale, has_wide=bool(artifact.config.wide))
     calibration = calibration or before
     artifact.calibrate(calibration)
+    labels = artifact.labels  # with the grades that were fitted
     fit = learned.fit
     summary = {
         "architecture": config.model.architecture,

@@ -13,7 +13,7 @@ def check_numbers(config: Config, *, folds: int | None = None, is_taught: bool =
         ConfigError: they are; all are listed.
     """
     data, training = config.data, config.training
-    if not data.regression:
+    if not data.regression and not data.ordinal:
         if training.loss != TrainingConfig().loss:
             raise ConfigError(f"loss {training.loss!r} is of regression, and labels have their own; add --regression")
         return

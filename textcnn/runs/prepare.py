@@ -13,6 +13,7 @@ from textcnn.config import MULTI_LABEL_SCALE, Config, ModelConfig
 from textcnn.core.threads import set_threads
 from textcnn.errors import DataError
 from textcnn.evaluation.drift import label_counts
+from textcnn.grades import Grades
 from textcnn.labels import Labels
 from textcnn.prediction.artifact import Artifact
 from textcnn.progress import Reporter
@@ -182,7 +183,10 @@ def collected_labels(examples: Examples, config: Config, start: Artifact | None,
             f"expected {wanted}, found {'numbers' if examples.form.numbers else 'labels'}", path=examples.name
         )
     if examples.form.numbers:
-        return Labels(examples.label_columns, targets=examples.targets) if start is None else start.labels
+        if start is not None:
+            return start.labels
+        grades = Grades.of(examples.form.grades) if examples.form.grades else None
+        return Labels(examples.label_columns, targets=examples.targets, grades=grades)
     if start is None:
         found = Labels.collect(examples.label_sets, multi_label=examples.multi_label)
     else:

@@ -134,10 +134,12 @@ class Answering(ABC):
     @property
     def classes_(self) -> list[str]:
         """The names of the columns of :meth:`predict_proba`, under scikit-learn's name."""
-        return list(self.labels.names)
+        return list(self.labels.names if self.labels.grades is None else self.labels.grades.names)
 
     def predict_proba(self, rows: Any) -> Floats:
         """Return the probabilities ``(N, C)``: rows sum to 1, or, multi-label, entries are independent.
+
+        Of an ordered scale, those of the grades.
 
         Args:
             rows: texts, as :func:`textcnn.runtime.given_texts.given_texts` takes them: a list, a column, a generator,
@@ -147,13 +149,16 @@ class Answering(ABC):
             ConfigError: the model predicts numbers.
             DataError: a single text instead of a list, a table without the column, or images of another shape.
         """
+        if self.labels.grades is not None:
+            return self.labels.grades.probabilities(self.answer(rows).probabilities[:, 0])
         self.labels.require_labels("predict_proba")
         return self.answer(rows).probabilities
 
     def predict(self, rows: Any) -> list[Any]:
         """Return the label of each row, or, multi-label, the tuple of its labels, which may be empty.
 
-        In regression, the number of each row; of several targets, the tuple of their numbers.
+        In regression, the number of each row; of several targets, the tuple of their numbers; of an ordered scale the
+        most probable grade.
 
         Raises:
             DataError: as for :meth:`predict_proba`.
@@ -162,6 +167,8 @@ class Answering(ABC):
             label = self.label_of(rows[0])
             if label is not None:
                 return [label]
+        if self.labels.grades is not None:
+            return [self.labels.grades.names[place] for place in self.predict_proba(rows).argmax(axis=1).tolist()]
         if self.labels.targets:
             numbers = self.answer(rows).probabilities.tolist()
             return [tuple(row) for row in numbers] if len(self.labels) > 1 else [row[0] for row in numbers]

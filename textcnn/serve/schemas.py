@@ -82,6 +82,7 @@ class ClassifyRow(BaseModel):
     path: list[LabelEntry] | None = Field(
         None, description="labels of a tree: its most probable nodes from level 1 down, if top_k was given"
     )
+    probabilities: dict[str, float] | None = Field(None, description="models of grades: how probable each grade is")
     top: list[LabelEntry] | None = Field(None, description="the most probable labels, if top_k was given")
     labels: list[LabelEntry] | None = Field(None, description="multi-label models: labels that reach their threshold")
     certified: bool | None = Field(None, description="int8: whether the label is provably that of float32")

@@ -16,6 +16,7 @@ from textcnn.evaluation.metrics import calibration_error, log_loss, score
 from textcnn.evaluation.numbers import branch_shares
 from textcnn.evaluation.promises import HeldOutAnswers
 from textcnn.evaluation.strangers import in_two, statistics
+from textcnn.grades import Grades
 from textcnn.labels import Labels
 from textcnn.reading.soft_labels import SoftLabels
 from textcnn.training.core_trainer import BY_TORCH, Road
@@ -77,6 +78,7 @@ class Calibration:
             log loss on these rows before and after; empty: not calibrated.
         held_out: the answers to these rows (single-label).
         residuals: ``(M, K)``, the sizes of the errors on these rows (regression).
+        grades: the grades of an ordered scale, fitted to these rows.
     """
 
     temperature: float
@@ -86,6 +88,7 @@ class Calibration:
     held_out: HeldOutAnswers | None = None
     character_scale: float | None = None
     residuals: Floats | None = None
+    grades: Grades | None = None
 
     @property
     def scales(self) -> tuple[float, ...]:
@@ -252,8 +255,11 @@ def _fitted_numbers(
     for name, state in {"before": before, "after": after}.items():
         found = score(truth, state.probabilities(branches, labels), labels, state.thresholds)
         facts |= {f"mae_{name}": found["mae"], f"r2_{name}": found["r2"]}
-    errors = np.abs(after.probabilities(branches, labels) - labels.numbers(truth))
-    return replace(after, facts=facts, residuals=errors)
+    found, numbers = after.probabilities(branches, labels), labels.numbers(truth)
+    grades = labels.grades
+    if grades is not None:
+        grades = grades.fitted(found[:, 0], grades.numbers(numbers[:, 0]))
+    return replace(after, facts=facts, residuals=np.abs(found - numbers), grades=grades)
 
 
 def _fitted(

@@ -117,8 +117,8 @@ def tune(
 def _check(settings: Mapping[str, Any], time_budget: float, num_trials: int | None, processes: int | None) -> None:
     if not 0 < time_budget < float("inf"):
         raise ConfigError(f"time_budget must be seconds above 0, got {time_budget!r}")
-    if settings.get("regression"):
-        raise ConfigError("tune searches for models of labels, got regression; leave it out, or use train")
+    if settings.get("regression") or settings.get("ordinal"):
+        raise ConfigError("tune searches for models of labels, got regression or ordinal; leave it out, or use train")
     if num_trials is not None and num_trials < 1:
         raise ConfigError(f"trials must be 1 or more, got {num_trials}")
     if (size := Config.from_flat(settings).training.ensemble) > 1:
