@@ -91,10 +91,8 @@ class Labels:
     def of(cls, saved: Mapping[str, Any]) -> Labels:
         """Return the labels that a config.json tells."""
         targets = tuple(Target(**target) for target in saved.get("targets", ()))
-        grades = saved.get("grades")
-        found = (
-            None if grades is None else Grades(**{key: tuple(v) if key != "slope" else v for key, v in grades.items()})
-        )
+        grades: dict[str, Any] | None = saved.get("grades")
+        found = None if grades is None else Grades.from_json(grades)
         return cls(tuple(saved["labels"]), saved["problem_type"] == MULTI_LABEL, targets, found)
 
     def __len__(self) -> int:
