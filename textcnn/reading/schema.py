@@ -65,6 +65,9 @@ def schema_of(saved: Mapping[str, Any]) -> Schema:
     return Schema(tuple(reading["text_columns"]), tuple(reading["label_columns"]), form, tuple(saved["labels"]))
 
 
+_ADDED = {"numbers", "grades"}  # to the form of labels, which folders lack that were written before
+
+
 def is_reading(value: Any) -> bool:
     """Return whether a value of config.json is valid output of :meth:`Schema.to_json`, or none."""
     if value is None:
@@ -75,4 +78,4 @@ def is_reading(value: Any) -> bool:
     lists = all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in columns)
     form = value["labels"]
     every = {field.name for field in fields(LabelForm)}
-    return lists and isinstance(form, dict) and set(form) == every and not mismatches(LabelForm, form)
+    return lists and isinstance(form, dict) and set(form) | _ADDED == every and not mismatches(LabelForm, form)
