@@ -86,7 +86,8 @@ def data(tmp_path_factory):
 def test_a_model_of_grades_by_the_commands(data, tmp_path):
     model = tmp_path / "m"
     small = ["--set", "embedding_dim=16", "--set", "num_filters=16", "--threads", "1", "--seed", "1"]
-    invoke("train", data / "train.csv", "--ordinal", "1,2,3,4,5", "-o", model, *small)
+    invoke("train", data / "train.csv", "--ordinal", "1,2,3,4,5", "-o", model, "--test", data / "test.csv", *small)
+    assert "| test | 300 |" in (model / "README.md").read_text()
     found = json.loads(invoke("evaluate", model, data / "test.csv", "--json").stdout)
     assert found["accuracy"] > 0.6
     assert found["within_one_accuracy"] > 0.95

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -54,9 +55,14 @@ class Grades:
         cuts = tuple((low + high) / 2 for low, high in pairwise(values))
         return cls(names, values, _LOGISTIC * (len(values) - 1) / (values[-1] - values[0]), cuts)
 
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> Grades:
+        """Return the grades that a config.json tells."""
+        return cls(tuple(saved["names"]), tuple(saved["values"]), float(saved["slope"]), tuple(saved["cuts"]))
+
     def numbers(self, scores: Floats) -> npt.NDArray[np.int64]:
         """Return the number ``(N,)``, from 0, of the grade nearest to each true score."""
-        return np.abs(scores[:, None] - np.array(self.values)).argmin(axis=1)
+        return np.asarray(np.abs(scores[:, None] - np.array(self.values)).argmin(axis=1))
 
     def probabilities(self, scores: Floats) -> Floats:
         """Return the probability ``(N, C)`` of each grade from scores ``(N,)``."""

@@ -94,10 +94,8 @@ class Labels:
     def of(cls, saved: Mapping[str, Any]) -> Labels:
         """Return the labels that a config.json tells."""
         targets = tuple(Target(**target) for target in saved.get("targets", ()))
-        grades = saved.get("grades")
-        found = (
-            None if grades is None else Grades(**{key: tuple(v) if key != "slope" else v for key, v in grades.items()})
-        )
+        grades: dict[str, Any] | None = saved.get("grades")
+        found = None if grades is None else Grades.from_json(grades)
         is_multi = saved["problem_type"] == MULTI_LABEL
         labels = cls(tuple(saved["labels"]), is_multi, targets=targets, grades=found)
         return labels.with_tree(saved.get("hierarchy"))

@@ -11,7 +11,7 @@ from commands import invoke
 from one_layer_models import make
 
 from textcnn.config import Config
-from textcnn.errors import ConfigError, DataError
+from textcnn.errors import ArtifactError, ConfigError, DataError
 from textcnn.evaluation.numbers import NUMBER_METRICS
 from textcnn.labels import Target
 from textcnn.prediction.artifact import load_artifact
@@ -246,6 +246,23 @@ def test_what_is_for_labels_says_so(folder):
     for ask in (lambda: predictor.predict_proba(["a"]), lambda: predictor.none_of_these(["a"])):
         with pytest.raises(ConfigError, match=r"is for models of labels, and this one predicts numbers \(score\)"):
             ask()
+
+
+def test_a_folder_from_before_numbers_is_read_as_it_was(tmp_path):
+    rows = [("good film", "pos"), ("bad film", "neg")] * 10
+    folder = train_text(rows, {**SMALL, "epochs": 1}, Silent()).predictor.save(tmp_path / "m")
+    config = json.loads((folder / "config.json").read_text())
+    for name in ("numbers", "grades"):
+        del config["reading"]["labels"][name]
+    expected = Predictor.load(folder).predict_proba(["good", "bad"])
+    (folder / "config.json").write_text(json.dumps(config))
+    predictor = Predictor.load(folder, runtime="look-up")
+    assert np.array_equal(predictor.predict_proba(["good", "bad"]), expected)
+    assert not predictor.schema.form.numbers
+    config["reading"]["labels"]["other"] = True
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ArtifactError, match="damaged or written by something else: reading is"):
+        Predictor.load(folder, runtime="look-up")
 
 
 def test_the_commands(data, tmp_path):

@@ -63,7 +63,7 @@ def _front_matter(config: dict[str, Any], training: dict[str, Any], place: str) 
     measured = [(part, training[part]) for part in ("dev", "test") if _is_measured(training, part)]
     if not measured:
         return
-    kinds = dict(_METRICS if "accuracy" in measured[0][1] else _NUMBER_METRICS)
+    kinds = dict(_NUMBER_METRICS if "mae" in measured[0][1] else _METRICS)
     yield f"metrics: [{', '.join(dict.fromkeys(kind for kind, _ in kinds.values()))}]"
     yield "model-index:"
     yield f"- name: {_text(place.rpartition('/')[2] if place != HERE else 'textcnn-' + config['architecture'])}"

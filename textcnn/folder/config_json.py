@@ -199,8 +199,10 @@ def _check_config(path: Path, saved: dict[str, Any]) -> None:
         Config.from_flat({name: saved[name] for name in settings if name in saved})
     except ConfigError as err:
         problems += [problem if len(problem) <= _LONGEST else f"{problem[:_LONGEST]}..." for problem in err.problems]
-    if not problems and not _are_targets(saved):
-        problems.append(f"targets is {shown(saved.get('targets'))}")
+    of_numbers = saved.get("problem_type") == REGRESSION or "targets" in saved or "grades" in saved
+    if not problems and of_numbers and not _are_targets(saved):
+        found = f"targets {shown(saved.get('targets'))} and grades {shown(saved.get('grades'))}"
+        problems.append(f"problem_type is {saved['problem_type']} with {found}")
     if not problems and len(saved["thresholds"]) != len(saved["labels"]):
         problems.append(f"{len(saved['thresholds'])} thresholds for {len(saved['labels'])} labels")
     if not problems and saved["modality"] == "image" and {len(saved["mean"]), len(saved["std"])} != {saved["shape"][0]}:

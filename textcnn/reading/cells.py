@@ -193,6 +193,17 @@ def are_numbers(names: Iterable[str]) -> bool:
     return all(read_number(name) is not None for name in names)
 
 
+MANY = 20  # different numbers among the labels, from which they may be measurements
+
+
+def number_notice(labels: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return a note where single labels are many different numbers, which may be measurements."""
+    names = {row[0] for row in labels if len(row) == 1}
+    if len(names) <= MANY or any(len(row) != 1 for row in labels) or not are_numbers(names):
+        return []
+    return [f"the labels are {len(names)} different numbers; if they measure something, --regression predicts them"]
+
+
 FEWEST = 20  # labels of rows; fewer may well be one example each
 SHARE = 0.8  # of different ones among them, from which they are no labels
 _LOOKED_AT = 1_000  # rows in which a better column is looked for

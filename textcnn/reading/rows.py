@@ -21,7 +21,7 @@ from textcnn import core
 from textcnn.config import DataConfig
 from textcnn.errors import DataError
 from textcnn.labels import Labels, Target
-from textcnn.reading.cells import check_repeated, read_weight, spellings
+from textcnn.reading.cells import check_repeated, number_notice, read_weight, spellings
 from textcnn.reading.columnar import ACCEPTED, memory_table
 from textcnn.reading.columns import OtherTexts, choose_columns
 from textcnn.reading.examples import Examples as Examples
@@ -35,7 +35,7 @@ from textcnn.reading.soft_labels import SoftLabels, read_row_labels
 from textcnn.reading.source import SURROGATE, Source, without_halves
 from textcnn.reading.stored import TextWriter, memory_bound
 from textcnn.reading.table import Block, Column, LooseBlock, Record, Table, cell_text, shown
-from textcnn.reading.targets import number_notice, read_targets
+from textcnn.reading.targets import read_targets
 from textcnn.tokenization.arrow_texts import ArrowTexts
 
 DEFAULTS = DataConfig()

@@ -9,8 +9,6 @@ from typing import Any
 from textcnn.config_types import jsonable, mismatches
 from textcnn.labels import MULTI_LABEL
 
-_LATER = "numbers"  # which the form of a folder that was written before regression lacks
-
 
 @dataclass(frozen=True)
 class LabelForm:
@@ -67,6 +65,9 @@ def schema_of(saved: Mapping[str, Any]) -> Schema:
     return Schema(tuple(reading["text_columns"]), tuple(reading["label_columns"]), form, tuple(saved["labels"]))
 
 
+_ADDED = {"numbers", "grades"}  # to the form of labels, which folders lack that were written before
+
+
 def is_reading(value: Any) -> bool:
     """Return whether a value of config.json is valid output of :meth:`Schema.to_json`, or none."""
     if value is None:
@@ -77,6 +78,4 @@ def is_reading(value: Any) -> bool:
     lists = all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in columns)
     form = value["labels"]
     every = {field.name for field in fields(LabelForm)}
-    if not lists or not isinstance(form, dict):
-        return False
-    return set(form) | {_LATER} == every and not mismatches(LabelForm, {_LATER: False, **form})
+    return lists and isinstance(form, dict) and set(form) | _ADDED == every and not mismatches(LabelForm, form)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from textcnn.errors import DataError
 from textcnn.grades import Grades
-from textcnn.reading.cells import are_numbers, is_blank, read_number
+from textcnn.reading.cells import is_blank, read_number
 from textcnn.reading.labels import DistinctCells
 from textcnn.reading.schema import LabelForm
 from textcnn.reading.soft_labels import RowLabels
@@ -15,8 +15,6 @@ from textcnn.reading.table import shown
 
 if TYPE_CHECKING:
     from textcnn.reading.rows import Rows
-
-MANY = 20  # different numbers among the labels, from which they may be measurements
 
 
 def read_targets(rows: Rows, cells: DistinctCells, ordinal: Sequence[str] = (), *, count: int = 0) -> RowLabels:
@@ -92,11 +90,3 @@ def _numbers(cells: Sequence[Any], rows: Rows, line: int) -> tuple[str, ...] | N
                 line=line,
             )
     return tuple(map(repr, numbers))
-
-
-def number_notice(labels: Sequence[tuple[str, ...]]) -> list[str]:
-    """Return a note where single labels are many different numbers, which may be measurements."""
-    names = {row[0] for row in labels if len(row) == 1}
-    if len(names) <= MANY or any(len(row) != 1 for row in labels) or not are_numbers(names):
-        return []
-    return [f"the labels are {len(names)} different numbers; if they measure something, --regression predicts them"]

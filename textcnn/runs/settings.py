@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from textcnn.config import Config
+from textcnn.config import Config, TrainingConfig
 from textcnn.errors import ConfigError
 from textcnn.prediction.artifact import Artifact, load_artifact
 from textcnn.progress import Remembering, Reporter
@@ -76,7 +76,8 @@ def train_text(
     is_taught = teacher is not None or len(unlabelled) > 0
     if is_taught and (folds is not None or group.size > 1):
         raise ConfigError("a teacher is compared on folds of its own, in one process; leave out folds and torchrun")
-    check_numbers(config, folds=folds, is_taught=is_taught, evidence=evidence)
+    if config.data.regression or config.data.ordinal or config.training.loss != TrainingConfig().loss:
+        check_numbers(config, folds=folds, is_taught=is_taught, evidence=evidence)
     config = shared_config(config, group, reporter, folds=folds)
     num_fits = ((folds or 0) + 1) * config.training.ensemble
     with Watch(config.training, num_fits=num_fits, checkpoints=checkpoints, began=began, group=group) as watch:

@@ -255,11 +255,11 @@ def _fitted_numbers(
     for name, state in {"before": before, "after": after}.items():
         found = score(truth, state.probabilities(branches, labels), labels, state.thresholds)
         facts |= {f"mae_{name}": found["mae"], f"r2_{name}": found["r2"]}
-    found, numbers = after.probabilities(branches, labels), labels.numbers(truth)
+    predicted, numbers = after.probabilities(branches, labels), labels.numbers(truth)
     grades = labels.grades
     if grades is not None:
-        grades = grades.fitted(found[:, 0], grades.numbers(numbers[:, 0]))
-    return replace(after, facts=facts, residuals=np.abs(found - numbers), grades=grades)
+        grades = grades.fitted(predicted[:, 0], grades.numbers(numbers[:, 0]))
+    return replace(after, facts=facts, residuals=np.abs(predicted - numbers), grades=grades)
 
 
 def _fitted(
