@@ -25,6 +25,7 @@ from textcnn.runs.continuing import take_weights
 from textcnn.runs.prepare import Prepared, deciding
 from textcnn.tokenization.masking import WordDropout
 from textcnn.tokenization.pipeline import EncodedTexts
+from textcnn.training.candidates import label_sampler
 from textcnn.training.character_branch import CharacterWeights
 from textcnn.training.core_trainer import CORE, CoreLearner, Road, branch_logits_of, estimate, texts_of
 from textcnn.training.distributed import weights_digest
@@ -81,7 +82,7 @@ def train_weights(
     trainer = core_trainer(weights, model, labels, inputs.max_length, objective_of(prepared, training), training)
     del weights  # the trainer has a copy
     corpus = trainer.corpus(texts_of(inputs, part.encoded, targets, counts))
-    sizes = inputs.sizes(part.encoded)
+    sizes, sampler = inputs.sizes(part.encoded), label_sampler(training, labels, targets)
 
     def order(epoch: int) -> list[Rows]:
         return shuffled_batches(
@@ -91,7 +92,7 @@ def train_weights(
     first = order(0)
 
     def build(config: TrainingConfig, listener: Reporter) -> Learner:
-        return CoreLearner(trainer, corpus, order, sizes, config, len(first) * (config.epochs or 0), listener)
+        return CoreLearner(trainer, corpus, order, sizes, config, len(first) * (config.epochs or 0), listener, sampler)
 
     dev = prepared.others["dev"]
     evaluate = None
@@ -100,7 +101,7 @@ def train_weights(
         evaluate = dev_scores(lambda: weighted(branch_logits_of(trainer, rows), model.scale), dev, labels)
     fit, epochs = planned_fit(
         build,
-        lambda: estimate(trainer, corpus, first, training),
+        lambda: estimate(trainer, corpus, first, training, sampler),
         training,
         len(first),
         len(part.truth),

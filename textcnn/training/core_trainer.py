@@ -19,6 +19,7 @@ from textcnn.progress import Reporter
 from textcnn.tokenization.masking import FEATURE_MASKS, random_state
 from textcnn.tokenization.pipeline import EncodedTexts, TextPipeline
 from textcnn.tokenization.ragged import Ragged
+from textcnn.training.candidates import LabelSampler
 from textcnn.training.loop import Arrays, Place, diverged
 from textcnn.training.resource_limits import Estimate, time_steps
 from textcnn.training.sampler import Rows, linear_decay
@@ -80,6 +81,7 @@ class CoreLearner:
         config: training settings; epochs must be a number.
         num_steps: steps of the whole training, over which the learning rates decay.
         reporter: receives every step.
+        sampler: draws the labels that a step looks at; none: all labels.
     """
 
     def __init__(
@@ -91,9 +93,10 @@ class CoreLearner:
         config: TrainingConfig,
         num_steps: int,
         reporter: Reporter,
+        sampler: LabelSampler | None = None,
     ) -> None:
         self._trainer, self._corpus, self._order, self._sizes = trainer, corpus, order, sizes
-        self._config, self._reporter = config, reporter
+        self._config, self._reporter, self._sampler = config, reporter, sampler
         self._decay = linear_decay(num_steps, config.warmup)
         self._steps, self._share = 0, 1.0
         self._peaks = peak_rates(config)
@@ -115,7 +118,8 @@ class CoreLearner:
         began, before = time.perf_counter(), place.tokens
         for rows in batches:
             factor = self._decay(self._steps) * self._share
-            loss = step(self._corpus, rows, self._peaks.scaled(factor), *states)
+            drawn = None if self._sampler is None else self._sampler.draw(rows, place.epoch, place.step)
+            loss = step(self._corpus, rows, self._peaks.scaled(factor), *states, drawn)
             if not math.isfinite(loss):
                 raise diverged(f"the loss became {loss} at step {self._steps + 1}", config)
             self._steps += 1
@@ -158,12 +162,22 @@ class CoreLearner:
             array[...] = arrays[name]
 
 
-def estimate(trainer: Trainer, corpus: Corpus, order: list[Rows], config: TrainingConfig) -> Estimate:
+def estimate(
+    trainer: Trainer,
+    corpus: Corpus,
+    order: list[Rows],
+    config: TrainingConfig,
+    sampler: LabelSampler | None = None,
+) -> Estimate:
     """Time a few steps without changing a weight."""
     states = mask_states(config, 0)
     # The weights, the optimizers' state, and the best weights so far.
     model_bytes = 2 * trainer.weights.num_bytes + sum(array.nbytes for array in trainer.state.values())
-    return time_steps(lambda rows: trainer.probe(corpus, rows, *states), order, len(order), model_bytes)
+
+    def probe(rows: Rows) -> None:
+        trainer.probe(corpus, rows, *states, None if sampler is None else sampler.draw(rows, 0, 0))
+
+    return time_steps(probe, order, len(order), model_bytes)
 
 
 def peak_rates(config: TrainingConfig) -> Rates:
