@@ -6,7 +6,7 @@ INSTALLED = $(VENV)/.installed
 CORE = $(VENV)/.core
 EXTRAS = demo,image,plot,report,serve,tune,hub,tensorboard,teacher,explain,export,ray,spark,polars,duckdb,docs,dev
 
-.PHONY: setup core wasm demo test test-fast test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel panel-peers with-glove accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz fuzz-core vulnerabilities other-pythons lean build wheels clean bench-train bench-classify bench-filter languages core-check words bench-strangers bench-teacher
+.PHONY: setup core wasm demo test test-fast test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel panel-peers with-glove accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz fuzz-core vulnerabilities other-pythons lean build wheels clean bench-train bench-classify bench-filter languages core-check words bench-strangers bench-teacher hypernyms
 
 setup: $(INSTALLED) $(CORE)
 
@@ -172,6 +172,10 @@ kim2014: setup
 # What a teacher brings (extra `teacher`); runs that the document has are not repeated.
 bench-teacher: setup
 	$(BIN)/python -m benchmarks.teacher $$TEXTCNN_DATA --output $(RESULTS)/teacher.json --table $(RESULTS)/teacher.md
+
+# Thousands of labels: needs Debian's wordnet-base, and fastText as above.
+hypernyms: setup
+	$(BIN)/python -m benchmarks.hypernyms --output $(RESULTS)/hypernyms.json --table $(RESULTS)/hypernyms.md
 
 imbalance: setup
 	$(BIN)/python -m benchmarks.imbalance $$TEXTCNN_DATA --output $(RESULTS)/imbalance.json --table $(RESULTS)/imbalance.md

@@ -63,8 +63,10 @@ def say_what_was_read(examples: Examples) -> None:
 
 def warn_of_unseen(examples: Examples, labels: Labels, what: str) -> None:
     """Warn of labels in the data that the model does not know, and say ``what`` becomes of them."""
+    from textcnn.labels import named
+
     if unseen := sorted({label for row in examples.labels for label in row} - set(labels.names)):
-        say(f"warning: labels unseen in training {what}: {', '.join(map(repr, unseen))}")
+        say(f"warning: labels unseen in training {what}: {named(unseen)}")
 
 
 def detail(message: str) -> None:

@@ -7,7 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
+from textcnn.errors import ConfigError
+from textcnn.labels import MANY_LABELS
 from textcnn_cli import console, options
+
+MOST_LINES, EXTREMES = 200, 15  # labels in one table; of more, so many of the best and of the worst
 
 
 def evaluate(
@@ -56,12 +60,38 @@ def evaluate(
     if report is not None:
         console.write_report(predictor, Path(model), examples, report)
     promise = options.promised(model, predictor.labels, coverage, coverage_by, min_probability, min_accuracy)
-    probs = predictor.probabilities_of(encoded)
-    scores = score(examples.labels, probs, predictor.labels, predictor.own_thresholds)
-    found = _selective(examples.labels, probs, predictor.labels, promise)
+    if len(predictor.labels) > MANY_LABELS and not predictor.labels.multi_label:
+        scores, found = _many_labels(predictor, encoded, examples.labels, promise)
+    else:
+        probs = predictor.probabilities_of(encoded)
+        scores = score(examples.labels, probs, predictor.labels, predictor.own_thresholds)
+        found = _selective(examples.labels, probs, predictor.labels, promise)
     if none_of_these is not None:
         found["none_of_these"] = _strangers(predictor, examples, none_of_these)
     render(scores | found, json)
+
+
+def _many_labels(predictor: Any, encoded: Any, truth: Any, promise: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the metrics of :func:`_selective` and all others from the most probable labels, found block by block."""
+    from textcnn.evaluation.metrics import Best, score_best
+    from textcnn.evaluation.promises import answered_from
+
+    labels = predictor.labels
+    if promise is not None and promise.quantiles is not None:
+        raise ConfigError(
+            f"--coverage measures sets of up to {MANY_LABELS:,} labels, the model has {len(labels):,}; "
+            f"`textcnn classify` writes the sets"
+        )
+    best = Best.of(lambda rows: predictor.probabilities_of(encoded.rows(rows)), len(truth), len(labels))
+    right = best.correct(truth, labels)
+    found: dict[str, Any] = {}
+    if len(truth):
+        found["answered"] = [entry._asdict() for entry in answered_from(best.confidence, right)]
+    if promise is not None and promise.least and len(truth):
+        sure = best.confidence.astype("float32") >= promise.least
+        accuracy = float(right[sure].mean()) if sure.any() else None
+        found["sure"] = {"share": float(sure.mean()), "accuracy": accuracy, "min_probability": promise.least}
+    return score_best(truth, best, labels), found
 
 
 def _strangers(predictor: Any, examples: Any, kept: float) -> dict[str, Any]:
@@ -119,8 +149,22 @@ def render(scores: dict[str, Any], json: bool) -> None:
         parts = [f"{found[name]:.1%} of the {kind}" for name, kind in kinds.items() if found[name] is not None]
         area = "" if found["auroc"] is None else f", AUROC {found['auroc']:.3f}"
         print(f"none of these: {' and '.join(parts)}{area}")
-    rows = [
+    entries, columns = list(scores["per_label"].items()), ["label", "precision", "recall", "F1", "rows"]
+    if len(entries) <= MOST_LINES:
+        console.write_table(columns, _lines(entries))
+        return
+    # Of equal F1 the labels of more rows say more.
+    entries.sort(key=lambda item: (-item[1]["f1"], -item[1]["support"], item[0]))
+    worst = sorted(entries, key=lambda item: (item[1]["f1"], -item[1]["support"], item[0]))
+    for title, part in {"best": entries, "worst": worst}.items():
+        console.write_table(
+            columns, _lines(part[:EXTREMES]), title=f"the {title} {EXTREMES} of {len(entries):,} labels"
+        )
+    print("every label: --json")
+
+
+def _lines(entries: list[tuple[str, dict[str, Any]]]) -> list[list[str]]:
+    return [
         [name, *(f"{entry[key]:.4f}" for key in ("precision", "recall", "f1")), f"{entry['support']:,}"]
-        for name, entry in scores["per_label"].items()
+        for name, entry in entries
     ]
-    console.write_table(["label", "precision", "recall", "F1", "rows"], rows)

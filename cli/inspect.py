@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from textcnn.atomic import write_text
+from textcnn.config_types import SPARSE
 from textcnn.errors import ConfigError
 from textcnn_cli import console, options
 
 if TYPE_CHECKING:
     from textcnn.models.summary.layers import LayerTable
+    from textcnn.prediction.artifact import Artifact
 
     Inspected = tuple[LayerTable, dict[str, Any]]
 
@@ -193,6 +196,8 @@ def _of_model(folder: str, shape: Shape | None, length: int | None, assignments:
         "weights": artifact.branch_weights,
         "guarantees": GUARANTEES[artifact.modality],
     }
+    if artifact.config.wide == SPARSE:  # weights of words are no layer
+        artifact = _network_alone(artifact)
     if isinstance(artifact.model, base.ImageClassifier):
         own = artifact.image_inputs().shape
         if shape is not None and shape != own:
@@ -206,6 +211,13 @@ def _of_model(folder: str, shape: Shape | None, length: int | None, assignments:
     table = layers.text_layers(artifact.model, tokens)
     own_facts = {"max_length": inputs.max_length, "vocabulary_size": len(inputs.tokenizer)}
     return _inspected(table, **facts, **own_facts, input={"length": tokens})
+
+
+def _network_alone(artifact: Artifact) -> Artifact:
+    """Return a model with a sparse n-gram branch without that branch."""
+    config, inputs = replace(artifact.config, wide=False), replace(artifact.text_inputs(), wide=None)
+    weights = {name: value for name, value in artifact.weights.items() if not name.startswith("wide.")}
+    return replace(artifact, network=weights, config=config, inputs=inputs)
 
 
 def _of_layers(written: str, sizes: Sizes | None, length: int | None, assignments: list[str] | None) -> Inspected:

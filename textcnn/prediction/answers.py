@@ -194,14 +194,8 @@ def answers_of(
 
     The ``label`` of a multi-label row is the most probable one, whether or not it reached its threshold.
     """
-    if labels.multi_label or (top_k or 1) > 1:
-        every = len(labels) if labels.multi_label else min(top_k or 1, len(labels))
-        order = np.argsort(-answers.probabilities, axis=1, kind="stable")[:, :every]
-        places, values = order.tolist(), np.take_along_axis(answers.probabilities, order, axis=1).tolist()
-    else:  # argmax instead of a full sort: the common case, and much faster
-        places = [[place] for place in answers.probabilities.argmax(axis=1).tolist()]
-        values = [[value] for value in answers.probabilities.max(axis=1).tolist()]
-    ranked = zip(places, values, strict=True)
+    places, values = answers.best(len(labels) if labels.multi_label else min(max(top_k or 1, 1), len(labels)))
+    ranked = zip(places.tolist(), values.tolist(), strict=True)
     flags = _flags(answers, promise)
     sets = None if promise is None else promise.sets(answers.probabilities)
     for number, row in enumerate(ranked):

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import safetensors.numpy
 
 from textcnn.config import ModelConfig
+from textcnn.config_types import SPARSE
 from textcnn.errors import ArtifactError, ConfigError
 from textcnn.evaluation.promises import HeldOutAnswers
 from textcnn.folder.card import model_card
@@ -38,6 +39,7 @@ from textcnn.labels import Labels
 from textcnn.models.weights import CHARACTER_BIAS, CHARACTER_TABLE, Weights, num_parameters
 from textcnn.reading.schema import Schema, schema_of
 from textcnn.runtime.lookup import LookupModel
+from textcnn.runtime.many_labels import NO_NETWORK, ManyLabelModel
 from textcnn.runtime.one_layer import OneLayer, one_layer, refusal
 from textcnn.tokenization.pipeline import TextPipeline
 
@@ -96,6 +98,8 @@ class Artifact:
     def model(self) -> nn.Module:
         """The network, built from the weights on first use; from then on its parameters are what is saved."""
         if isinstance(self.network, dict):
+            if self.config.wide == SPARSE:
+                raise ConfigError(f"expected a network of torch, but {NO_NETWORK}")
             from textcnn.prediction.networks import text_network
 
             self.network = text_network(self.config, self.labels, self.text_inputs(), self.network)
@@ -249,11 +253,19 @@ class Artifact:
             raise ConfigError(f"expected a model with a look-up runtime, but {self.lookup_refusal}")
         return LookupModel(model, self.text_inputs(), self.describe())
 
+    def many_labels(self) -> ManyLabelModel:
+        """Return this model, whose n-gram branch is sparse, in the runtime of very many labels."""
+        inputs, saved = self.text_inputs(), self.describe()
+        model = one_layer(self.weights, saved, len(inputs.tokenizer), inputs.lexicon, Path("model"))
+        return ManyLabelModel(model, inputs, saved)
+
     def logits_function(self) -> Callable[[Any], npt.NDArray[np.floating]]:
         """Return a function from encoded rows to their logits ``(N, C)``.
 
         It uses the look-up runtime if that can run the model and no network has been built, and the network otherwise.
         """
+        if self.config.wide == SPARSE:
+            return self.many_labels().logits
         if not self.has_network and not self.lookup_refusal:
             return self.lookup().logits
         from textcnn.models.base import logits_of
@@ -263,6 +275,9 @@ class Artifact:
 
     def branches_function(self) -> Callable[[Any], list[npt.NDArray[np.floating]]]:
         """Return a function from encoded rows to the logits ``(N, C)`` of each branch, by the same runtime."""
+        if self.config.wide == SPARSE:
+            plain = replace(self, temperature=1.0, config=replace(self.config, wide_scale=1.0))
+            return plain.many_labels().branches
         if not self.has_network and not self.lookup_refusal:
             has_wide, has_characters = self.text_inputs().wide is not None, self.config.character_scale is not None
             scales = [(0.0, 0.0), *[(1.0, 0.0)] * has_wide, *[(0.0, 1.0)] * has_characters]

@@ -7,10 +7,9 @@ import numpy.typing as npt
 
 from textcnn.config import TrainingConfig
 from textcnn.core.training_inputs import Candidates
-from textcnn.labels import Labels
+from textcnn.labels import MANY_LABELS, Labels
 from textcnn.training.sampler import Rows
 
-DENSE_LABELS = 2_000  # up to here every step looks at all labels, see docs/log.md
 NUM_DRAWN = 512  # labels that a step draws, next to those of its texts
 
 
@@ -45,6 +44,6 @@ def label_sampler(
 ) -> LabelSampler | None:
     """Return the sampler of a run; none where every step looks at all labels: few, or a loss that needs them all."""
     is_plain = training.class_weight is None and not training.focal_gamma and training.clip_norm is None
-    if labels.multi_label or targets.ndim != 1 or len(labels) <= DENSE_LABELS or not is_plain:
+    if labels.multi_label or targets.ndim != 1 or len(labels) <= MANY_LABELS or not is_plain:
         return None
     return LabelSampler(targets.astype(np.int64), len(labels), training.seed)

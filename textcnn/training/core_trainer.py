@@ -233,10 +233,11 @@ def _core_targets(targets: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:
     return None if targets is None else np.require(targets, np.int32 if targets.ndim == 1 else np.float32, "C")
 
 
-def branch_logits_of(trainer: Trainer, corpus: Corpus) -> list[npt.NDArray[np.floating]]:
-    """Return logits ``(N, C)`` of a corpus by each branch: the network and, if there is one, the n-gram branch."""
+def branch_logits_of(trainer: Trainer, corpus: Corpus, rows: slice = slice(None)) -> list[npt.NDArray[np.floating]]:
+    """Return logits ``(N, C)`` of a slice of a corpus by each branch: the network and the n-gram branch, if any."""
     offsets = corpus.texts.offsets
-    num_rows, start = len(offsets) - 1, 0
+    start, num_rows, _ = rows.indices(len(offsets) - 1)
+    is_empty = start >= num_rows
     parts: tuple[list[npt.NDArray[np.float32]], ...] = ([], [])
     while start < num_rows:
         fitting = int(np.searchsorted(offsets, offsets[start] + _TOKENS, side="right")) - 1
@@ -245,6 +246,6 @@ def branch_logits_of(trainer: Trainer, corpus: Corpus) -> list[npt.NDArray[np.fl
             if logits is not None:
                 part.append(logits)
         start = end
-    if not num_rows:
+    if is_empty:
         return [np.zeros((0, trainer.weights.shape.num_labels), np.float32)]
     return [np.concatenate(part) for part in parts if part]
