@@ -8,7 +8,7 @@ LOWEST_EXTRAS = demo,image,plot,report,serve,tune,hub,tensorboard,teacher,explai
 # datatrove wants a newer numpy than textcnn does.
 EXTRAS = $(LOWEST_EXTRAS),datatrove
 
-.PHONY: setup core wasm demo test test-fast test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel panel-peers with-glove accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz fuzz-core vulnerabilities other-pythons lean build wheels clean bench-train bench-classify bench-filter languages core-check words bench-strangers bench-teacher bench-trees bench-scores
+.PHONY: setup core wasm demo test test-fast test-lowest check format bench bench-step bench-lookup bench-serve bench-ray soak fuzz-serve bench-peers bench-memory bench-scale panel panel-peers with-glove accurate words-only kim2014 imbalance architectures images reasons audit evidence docs guards faults fuzz fuzz-core vulnerabilities other-pythons lean build wheels clean bench-train bench-classify bench-filter languages core-check words bench-strangers bench-teacher bench-trees bench-scores hypernyms
 
 setup: $(INSTALLED) $(CORE)
 
@@ -178,6 +178,10 @@ bench-scores: setup
 # What a teacher brings (extra `teacher`); runs that the document has are not repeated.
 bench-teacher: setup
 	$(BIN)/python -m benchmarks.teacher $$TEXTCNN_DATA --output $(RESULTS)/teacher.json --table $(RESULTS)/teacher.md
+
+# Thousands of labels: needs Debian's wordnet-base, and fastText as above.
+hypernyms: setup
+	$(BIN)/python -m benchmarks.hypernyms --output $(RESULTS)/hypernyms.json --table $(RESULTS)/hypernyms.md
 
 imbalance: setup
 	$(BIN)/python -m benchmarks.imbalance $$TEXTCNN_DATA --output $(RESULTS)/imbalance.json --table $(RESULTS)/imbalance.md

@@ -3,7 +3,8 @@
 So another interpreter can run it, one that has fastText. ``train CSV LINES MODEL WORDS SETTINGS`` reads the columns
 ``text`` and ``label``, writes the words that the regular expression WORDS finds in lower case to LINES, in mixed order,
 trains on them with SETTINGS (JSON, arguments of ``train_supervised``), saves the model, and prints ``words`` and
-``seconds`` (of the training alone) as JSON. ``accuracy CSV MODEL WORDS`` prints the accuracy on other rows.
+``seconds`` (of the training alone) as JSON. ``accuracy CSV MODEL WORDS`` prints the accuracy on other rows,
+``accuracies CSV MODEL WORDS K`` also that of the first K labels.
 ``classify CSV MODEL WORDS ANSWERS`` writes text, label and probability of each row as JSON lines, and prints ``rows``.
 """
 
@@ -48,6 +49,15 @@ def accuracy(data: str, model: str, words: str) -> dict[str, float]:
     return {"accuracy": right / len(texts)}
 
 
+def accuracies(data: str, model: str, words: str, count: str) -> dict[str, float]:
+    """The shares of the rows whose label is answered first, and among the first ``count``."""
+    labels, texts = zip(*labelled_words(data, re.compile(words)), strict=True)
+    answers, _ = fasttext.load_model(model).predict(list(texts), k=int(count))
+    found = {1: [answer[0] == label for answer, label in zip(answers, labels, strict=True)]}
+    found[int(count)] = [label in answer for answer, label in zip(answers, labels, strict=True)]
+    return {f"accuracy_{number}": sum(hits) / len(texts) for number, hits in found.items()}
+
+
 def classify(data: str, model: str, words: str, answers: str) -> dict[str, float]:
     """Answer all rows, some thousands at a time; how many there were."""
     pattern, loaded, count = re.compile(words), fasttext.load_model(model), 0
@@ -80,5 +90,6 @@ def labelled_words(data: str, words: re.Pattern[str]) -> Iterator[tuple[str, str
 
 if __name__ == "__main__":
     task, *arguments = sys.argv[1:]
-    tasks: dict[str, Callable[..., dict[str, float]]] = {"train": train, "accuracy": accuracy, "classify": classify}
+    tasks: dict[str, Callable[..., dict[str, float]]] = {"train": train, "accuracy": accuracy, "accuracies": accuracies}
+    tasks["classify"] = classify
     print(json.dumps(tasks[task](*arguments)))  # the answer of this process

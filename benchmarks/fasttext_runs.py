@@ -39,6 +39,10 @@ class Fasttext:
         """The accuracy of the model that was trained last."""
         return self._call("accuracy", test, self._model, WORDS.pattern)["accuracy"]
 
+    def accuracies(self, test: Path, count: int) -> dict[str, float]:
+        """The accuracy of the first label and of the first ``count``, of the model that was trained last."""
+        return self._call("accuracies", test, self._model, WORDS.pattern, str(count))
+
     def classify(self, data: Path, answers: Path) -> float:
         """Seconds of a whole process that answers the rows of CSV with the model that was trained last."""
         began = time.perf_counter()

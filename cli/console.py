@@ -63,10 +63,12 @@ def say_what_was_read(examples: Examples) -> None:
 
 def warn_of_unseen(examples: Examples, labels: Labels, what: str) -> None:
     """Warn of labels in the data that the model does not know, and say ``what`` becomes of them."""
-    if not labels.targets and (
-        unseen := sorted({label for row in examples.labels for label in row} - set(labels.names))
-    ):
-        say(f"warning: labels unseen in training {what}: {', '.join(map(repr, unseen))}")
+    from textcnn.labels import named
+
+    if labels.targets:
+        return
+    if unseen := sorted({label for row in examples.labels for label in row} - set(labels.names)):
+        say(f"warning: labels unseen in training {what}: {named(unseen)}")
 
 
 def detail(message: str) -> None:

@@ -7,7 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
+from textcnn.errors import ConfigError
+from textcnn.labels import MANY_LABELS
 from textcnn_cli import console, options
+
+MOST_LINES, EXTREMES = 200, 15  # labels in one table; of more, so many of the best and of the worst
 
 
 def evaluate(
@@ -38,10 +42,8 @@ def evaluate(
     json: options.Json = False,
 ) -> None:
     """Measure a model on labelled texts: accuracy, F1, calibration, and each label."""
-    from textcnn.errors import ConfigError
     from textcnn.evaluation.drift import drift
     from textcnn.evaluation.metrics import score
-    from textcnn.evaluation.numbers import number_intervals
     from textcnn.folder.config_json import read_json
     from textcnn.folder.model_folder import TRAINING
     from textcnn.prediction.predictor import Predictor
@@ -68,26 +70,44 @@ def evaluate(
     if report is not None:
         console.write_report(predictor, Path(model), examples, report)
     promise = options.promised(model, predictor.labels, coverage, coverage_by, min_probability, min_accuracy)
-    probs = predictor.probabilities_of(encoded)
-    scores = score(examples.labels, probs, predictor.labels, predictor.own_thresholds)
     if teacher is not None:
-        predictor.labels.require_labels("--teacher")
-        if predictor.labels.multi_label or predictor.labels.tree is not None:
-            kind = "multi-label" if predictor.labels.multi_label else "of a tree of labels"
-            raise ConfigError(f"--teacher is for models with one label a row, and this one is {kind}; leave it out")
+        _check_teacher(predictor.labels)
     taught = None if teacher is None else _teacher(teacher, examples, predictor.labels, config)
-    if predictor.labels.targets and len(probs):
-        numbers = predictor.labels.numbers(examples.labels)
-        scores["intervals"] = number_intervals(numbers, probs)
-        if promise is not None and promise.radii is not None:
-            scores["coverage"] = {"reached": float((abs(probs - numbers) <= promise.radii).mean())}
-            scores["coverage"]["mean_width"] = float(2 * promise.radii.mean())
-    is_plain = not (predictor.labels.multi_label or predictor.labels.targets or predictor.labels.tree is not None)
-    held_out = held_out_answers(model, predictor.labels) if is_plain else None
-    found = _selective(examples.labels, probs, predictor.labels, promise, held_out, taught)
+    if len(predictor.labels) > MANY_LABELS and not predictor.labels.multi_label and predictor.labels.tree is None:
+        scores, found = _many_labels(predictor, encoded, examples.labels, promise)
+    else:
+        probs = predictor.probabilities_of(encoded)
+        scores = score(examples.labels, probs, predictor.labels, predictor.own_thresholds)
+        scores |= _numbers(examples.labels, probs, predictor.labels, promise)
+        is_plain = not (predictor.labels.multi_label or predictor.labels.targets or predictor.labels.tree is not None)
+        held_out = held_out_answers(model, predictor.labels) if is_plain else None
+        found = _selective(examples.labels, probs, predictor.labels, promise, held_out, taught)
     if none_of_these is not None:
         found["none_of_these"] = _strangers(predictor, examples, none_of_these)
     render(scores | found, json)
+
+
+def _many_labels(predictor: Any, encoded: Any, truth: Any, promise: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the metrics of :func:`_selective` and all others from the most probable labels, found block by block."""
+    from textcnn.evaluation.metrics import Best, score_best
+    from textcnn.evaluation.promises import answered_from
+
+    labels = predictor.labels
+    if promise is not None and promise.quantiles is not None:
+        raise ConfigError(
+            f"--coverage measures sets of up to {MANY_LABELS:,} labels, the model has {len(labels):,}; "
+            f"`textcnn classify` writes the sets"
+        )
+    best = Best.of(lambda rows: predictor.probabilities_of(encoded.rows(rows)), len(truth), len(labels))
+    right = best.correct(truth, labels)
+    found: dict[str, Any] = {}
+    if len(truth):
+        found["answered"] = [entry._asdict() for entry in answered_from(best.confidence, right)]
+    if promise is not None and promise.least and len(truth):
+        sure = best.confidence.astype("float32") >= promise.least
+        accuracy = float(right[sure].mean()) if sure.any() else None
+        found["sure"] = {"share": float(sure.mean()), "accuracy": accuracy, "min_probability": promise.least}
+    return score_best(truth, best, labels), found
 
 
 def _strangers(predictor: Any, examples: Any, kept: float) -> dict[str, Any]:
@@ -104,6 +124,35 @@ def _strangers(predictor: Any, examples: Any, kept: float) -> dict[str, Any]:
         "flagged_strangers": None if own.all() else float(strange[~own].mean()),
         "auroc": auroc(scores[own], scores[~own]) if 0 < own.sum() < len(own) else None,
     }
+
+
+def _check_teacher(labels: Any) -> None:
+    """Raise an error for models whose answers a teacher's are not compared with."""
+    from textcnn.errors import ConfigError
+    from textcnn.labels import MANY_LABELS
+
+    labels.require_labels("--teacher")
+    kinds = {
+        "multi-label": labels.multi_label,
+        "of a tree of labels": labels.tree is not None,
+        f"of more than {MANY_LABELS:,} labels": len(labels) > MANY_LABELS,
+    }
+    for kind in (name for name, is_it in kinds.items() if is_it):
+        raise ConfigError(f"--teacher is for models with one label a row, and this one is {kind}; leave it out")
+
+
+def _numbers(truth: Any, probs: Any, labels: Any, promise: Any) -> dict[str, Any]:
+    """Return the intervals of a regression's metrics, and how far those of its answers kept their promise."""
+    from textcnn.evaluation.numbers import number_intervals
+
+    if not labels.targets or not len(probs):
+        return {}
+    numbers = labels.numbers(truth)
+    found: dict[str, Any] = {"intervals": number_intervals(numbers, probs)}
+    if promise is not None and promise.radii is not None:
+        reached = float((abs(probs - numbers) <= promise.radii).mean())
+        found["coverage"] = {"reached": reached, "mean_width": float(2 * promise.radii.mean())}
+    return found
 
 
 def _teacher(given: str, examples: Any, labels: Any, data: Any) -> Any:
@@ -188,8 +237,27 @@ def render(scores: dict[str, Any], json: bool) -> None:
         parts = [f"{found[name]:.1%} of the {kind}" for name, kind in kinds.items() if found[name] is not None]
         area = "" if found["auroc"] is None else f", AUROC {found['auroc']:.3f}"
         print(f"none of these: {' and '.join(parts)}{area}")
-    rows = [
+    _render_labels(scores["per_label"])
+
+
+def _render_labels(per_label: dict[str, Any]) -> None:
+    """Print a table by label; of very many labels the best and the worst."""
+    entries, columns = list(per_label.items()), ["label", "precision", "recall", "F1", "rows"]
+    if len(entries) <= MOST_LINES:
+        console.write_table(columns, _lines(entries))
+        return
+    # Of equal F1 the labels of more rows say more.
+    entries.sort(key=lambda item: (-item[1]["f1"], -item[1]["support"], item[0]))
+    worst = sorted(entries, key=lambda item: (item[1]["f1"], -item[1]["support"], item[0]))
+    for title, part in {"best": entries, "worst": worst}.items():
+        console.write_table(
+            columns, _lines(part[:EXTREMES]), title=f"the {title} {EXTREMES} of {len(entries):,} labels"
+        )
+    print("every label: --json")
+
+
+def _lines(entries: list[tuple[str, dict[str, Any]]]) -> list[list[str]]:
+    return [
         [name, *(f"{entry[key]:.4f}" for key in ("precision", "recall", "f1")), f"{entry['support']:,}"]
-        for name, entry in scores["per_label"].items()
+        for name, entry in entries
     ]
-    console.write_table(["label", "precision", "recall", "F1", "rows"], rows)

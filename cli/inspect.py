@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from textcnn.atomic import write_text
+from textcnn.config_types import SPARSE
 from textcnn.errors import ConfigError
 from textcnn_cli import console, options
 
 if TYPE_CHECKING:
     from textcnn.label_tree import LabelTree
     from textcnn.models.summary.layers import LayerTable
+    from textcnn.prediction.artifact import Artifact
 
     Inspected = tuple[LayerTable, dict[str, Any]]
 
@@ -208,6 +211,8 @@ def _of_model(folder: str, shape: Shape | None, length: int | None, assignments:
         "guarantees": GUARANTEES[artifact.modality],
         "tree": _nodes(artifact.labels.tree),
     }
+    if artifact.config.wide == SPARSE:  # weights of words are no layer
+        artifact = _network_alone(artifact)
     if isinstance(artifact.model, base.ImageClassifier):
         own = artifact.image_inputs().shape
         if shape is not None and shape != own:
@@ -228,6 +233,13 @@ def _nodes(tree: LabelTree | None) -> list[dict[str, Any]] | None:
         return None
     rows = zip(tree.nodes, tree.levels.tolist(), (tree.columns >= 0).tolist(), strict=True)
     return [{"label": name, "level": level, "is_label": is_label} for name, level, is_label in rows if level]
+
+
+def _network_alone(artifact: Artifact) -> Artifact:
+    """Return a model with a sparse n-gram branch without that branch."""
+    config, inputs = replace(artifact.config, wide=False), replace(artifact.text_inputs(), wide=None)
+    weights = {name: value for name, value in artifact.weights.items() if not name.startswith("wide.")}
+    return replace(artifact, network=weights, config=config, inputs=inputs)
 
 
 def _of_layers(written: str, sizes: Sizes | None, length: int | None, assignments: list[str] | None) -> Inspected:

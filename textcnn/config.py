@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from textcnn.config_types import (
+    SPARSE,
     TOO_MUCH,
     allows_none,
     is_fraction,
@@ -40,14 +41,14 @@ CALIBRATE = ("auto", "none", "split", "folds")
 CALIBRATION = "rows held out to calibrate on without dev rows: none, split (a fifth), folds (all in turn), auto"
 CHARACTERS = ("auto", "none")
 CHARACTER_BRANCH = "a linear branch over character n-grams: none, or auto (if held-out rows gain by it)"
+WIDE = "add a linear model over the n-grams seen in training: true, false, sparse (very many labels); none: for kim"
 CHANNELS = ("fine-tuned", "static", "multichannel")
 EMBEDDING_DIM = 96
 # Default learning rates of embedding rows by optimizer: without and with pretrained vectors.
 EMBEDDING_LEARNING_RATES = {"adagrad": (0.2, 0.1), "adam": (1e-2, 2e-3)}
 VECTOR_LEARNING_RATES = {"adagrad": 0.02, "adam": 2e-3}
 KEEP_VECTORS = 100_000
-MULTI_LABEL_SCALE = 0.5
-TEACHER_WEIGHT = 0.3
+MULTI_LABEL_SCALE, TEACHER_WEIGHT = 0.5, 0.3
 MOST_BUCKETS = 2**24  # the lexicon has an array with one entry per bucket
 
 
@@ -131,7 +132,7 @@ class ModelConfig:
     ngrams_per_token: int | None = option(
         1024, "character n-grams of one token, the first ones, at most; none: all of them", is_positive, "1 or more"
     )
-    wide: bool | None = option(None, "add a linear model over the n-grams seen in training; none: for kim")
+    wide: bool | str | None = option(None, WIDE, lambda wide: wide in (None, True, False, SPARSE))
     wide_scale: float | None = option(
         None,
         "how much the logits of the wide branch count; none: 1, with vectors or multi-label 0.5",

@@ -14,6 +14,7 @@ from typing import Any
 from textcnn.errors import ConfigError
 
 TOO_MUCH = 2**63  # larger integers fit no int64
+SPARSE = "sparse"  # the n-gram branch of very many labels: weights where a word and a label occur together
 _UNITS: Mapping[str, int] = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 
 

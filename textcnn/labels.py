@@ -18,6 +18,17 @@ SINGLE_LABEL = "single_label_classification"
 MULTI_LABEL = "multi_label_classification"
 REGRESSION = "regression"
 UNSEEN = -1
+MANY_LABELS = 2_000  # from here on labels are very many: no table of labels and words, or of labels and labels
+
+
+MOST_NAMED = 20  # labels in one message
+
+
+def named(names: Sequence[str]) -> str:
+    """Return labels as a list for people, which ends after the first of very many."""
+    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(map(repr, names[:MOST_NAMED])) + more
+
 
 Floats = npt.NDArray[np.float64]
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from textcnn.core import library
 from textcnn.core.layout import padded
-from textcnn.core.training_inputs import Rates, Texts
+from textcnn.core.training_inputs import Candidates, Rates, Texts
 from textcnn.models.base import TextClassifier
 from textcnn.training.optimizers import build_optimizers
 
@@ -243,3 +243,57 @@ def test_rows_that_are_not_in_the_corpus_are_refused():
             both.trainer.step(both.corpus, np.array(rows, np.int64), Rates(0, 0, 0, 0), 1, 2)
     with pytest.raises(TypeError, match="contiguous int64"):
         both.trainer.step(both.corpus, np.arange(4)[::2], Rates(0, 0, 0, 0), 1, 2)
+
+
+def sampled(chance: float = 1.0) -> tuple[Both, Candidates]:
+    """A network without a linear branch and smoothing, and all its labels as candidates of that chance."""
+    both = Both(dataclasses.replace(CASES["many labels"], wide=False))
+    both.trainer = both.trainer_of(dataclasses.replace(both.objective, smoothing=0.0))
+    labels = np.arange(len(both.labels), dtype=np.int32)
+    return both, Candidates(labels, np.full(len(labels), np.log(chance), np.float32))
+
+
+def test_with_all_labels_as_candidates_a_step_is_that_of_all_labels():
+    both, every = sampled()
+    rows = np.arange(TEXTS)
+    loss, grads = both.trainer.gradients(both.corpus, rows, *both.states(0))
+    found, others = both.trainer.gradients(both.corpus, rows, *both.states(0), every)
+    assert found == loss
+    for name, grad in grads.items():
+        np.testing.assert_array_equal(others[name], grad, err_msg=name)
+
+
+def test_a_step_moves_the_rows_of_candidates_alone_and_counts_others_for_those_they_stand_for():
+    both, _ = sampled()
+    targets = np.asarray(both.texts.targets)
+    rows = np.array([4])  # a text of eight words
+    labels = np.unique(np.append(targets[rows], [1, 5, 9])).astype(np.int32)
+    some = Candidates(labels, np.full(len(labels), np.log(0.25), np.float32))
+    before = both.trainer.weights.weights()
+    main, _ = both.trainer.logits(both.corpus, rows)
+    loss, grads = both.trainer.gradients(both.corpus, rows, *both.states(0), some)
+    assert set(np.flatnonzero(np.abs(grads["head.weight"]).sum(axis=1))) == set(labels.tolist())
+    assert np.isfinite(loss)
+    assert main.shape == (1, len(both.labels))
+    both.trainer.step(both.corpus, rows, Rates(1e-2, 0.1, 0.1, 0.5), *both.states(0), some)
+    after = both.trainer.weights.weights()
+    moved = np.flatnonzero((after["head.weight"] != before["head.weight"]).any(axis=1))
+    assert set(moved.tolist()) == set(labels.tolist())
+
+
+@pytest.mark.parametrize("wrong", [[1, 0], [0, 99], [0, 0], [-1, 2]])
+def test_candidates_that_do_not_fit_are_refused(wrong):
+    both, _ = sampled()
+    bad = Candidates(np.array(wrong, np.int32), np.zeros(2, np.float32))
+    with pytest.raises(ValueError, match="expected"):
+        both.trainer.gradients(both.corpus, np.arange(3), *both.states(0), bad)
+
+
+def test_a_label_of_half_a_chance_counts_for_two():
+    both, halves = sampled(0.5)
+    rows = np.array([4])
+    target = int(np.asarray(both.texts.targets)[4])
+    _, grads = both.trainer.gradients(both.corpus, rows, *both.states(0))
+    own = 1 + float(grads["head.bias"][target])  # its probability among all labels
+    loss, _ = both.trainer.gradients(both.corpus, rows, *both.states(0), halves)
+    assert loss == pytest.approx(-np.log(own / (own + 2 * (1 - own))), rel=1e-4)

@@ -19,10 +19,11 @@ import textcnn
 from textcnn import atomic
 from textcnn.errors import ArtifactError
 from textcnn.folder.model_folder import CARD, CONFIG, FILES, TIMING, TOKENIZER, TRAINING, WEIGHTS
+from textcnn.folder.versions import LIBRARIES
 from textcnn.labels import Labels
 from textcnn.models.base import logits_of
 from textcnn.models.registry import TEXT
-from textcnn.prediction.artifact import LIBRARIES, Artifact, load_artifact
+from textcnn.prediction.artifact import Artifact, load_artifact
 from textcnn.prediction.predictor import Predictor
 
 TEXTS = ["a good film", "", "bad", "really unseen words , 漢字 \ud800\0", "a " * 300]

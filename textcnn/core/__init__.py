@@ -19,6 +19,7 @@ def twin(name: str) -> ModuleType:
     """Return the module ``textcnn.core.NAME``, or ``textcnn.core.NAME_numpy`` where the core is not used.
 
     Args:
-        name: ``chunks``, ``features``, ``lookup``, ``one_text``, ``rows``, ``shares``, ``tokens`` or ``type_rows``.
+        name: ``chunks``, ``features``, ``lookup``, ``many_labels``, ``one_text``, ``rows``, ``shares``, ``tokens`` or
+            ``type_rows``.
     """
     return import_module(f"textcnn.core.{name}" if library() is not None else f"textcnn.core.{name}_numpy")

@@ -22,7 +22,8 @@ VARIABLE = "TEXTCNN_CORE"  # "none": do not build or load the core; else the ins
 FOREIGN = "TEXTCNN_PLATFORM"  # platform tag (a key of PLATFORMS) to cross-compile the wheel for, by zig
 SOURCES = Path(__file__).parent / "src"
 ONCE = (
-    *("chunks.c", "cpu.c", "features.c", "format.c", "lookup.c", "numeric.c", "one_text.c", "pool.c", "rows.c"),
+    *("chunks.c", "cpu.c", "features.c", "format.c", "lookup.c", "many_labels.c", "numeric.c"),
+    *("one_text.c", "pool.c", "rows.c"),
     *("scan.c", "scan_json.c", "shares.c", "tables.c", "tables_answer.c", "tables_file.c", "tokens.c"),
     *("train_batch.c", "train.c", "type_rows.c", "whole_scores.c"),
 )
@@ -46,7 +47,12 @@ FLAGS = ("-std=c99", "-O3", "-fPIC", "-fno-math-errno", "-fvisibility=default", 
 # Lookup and features must be bitwise reproducible on every machine; training may use fused multiply-add.
 _EXACT, _FUSED = ("-ffp-contract=off",), ("-ffp-contract=fast",)
 # The products of type_rows_fill.c are exact integers, which fused multiply-add does not change.
-FOR_EACH_SET = {"train_step.c": _FUSED, "type_rows_fill.c": _FUSED, "lookup_windows.c": _EXACT}
+FOR_EACH_SET = {
+    "train_step.c": _FUSED,
+    "type_rows_fill.c": _FUSED,
+    "lookup_windows.c": _EXACT,
+    "many_labels_rows.c": _EXACT,
+}
 _X86_SETS = {
     "baseline": (),
     "avx2": ("-mavx2", "-mfma"),

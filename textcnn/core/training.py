@@ -14,20 +14,22 @@ from textcnn.core.calls import borrow, give_back
 from textcnn.core.layout import Floats, PaddedWeights
 from textcnn.core.memory import zeros
 from textcnn.core.training_inputs import (
+    Candidates,
     Corpus,
     Integers,
     Network,
     Objective,
     OptimizerStruct,
     Rates,
-    StepStruct,
     Texts,
     network_struct,
     objective_struct,
+    step_struct,
 )
 from textcnn.errors import NoMemoryError
 
 _OK, _NOT_FINITE, _NO_MEMORY = 0, 1, 2
+_NO_RATES = Rates(0, 0, 0, 0)
 
 
 class Trainer:
@@ -102,7 +104,15 @@ class Trainer:
         """
         return Corpus(self._c, self._network, texts)
 
-    def step(self, corpus: Corpus, rows: Integers, rates: Rates, word_state: int, mask_state: int) -> float:
+    def step(
+        self,
+        corpus: Corpus,
+        rows: Integers,
+        rates: Rates,
+        word_state: int,
+        mask_state: int,
+        candidates: Candidates | None = None,
+    ) -> float:
         """Train on the texts numbered ``rows`` and return their loss; weights stay unchanged if it is not finite.
 
         Args:
@@ -111,25 +121,28 @@ class Trainer:
             rates: step sizes.
             word_state: with row and place it decides which words are dropped.
             mask_state: generator state of feature dropout, likewise.
+            candidates: the labels of a sampled softmax; none: all labels.
         """
         loss = c_double()
-        step = StepStruct(rates.dense, rates.word, rates.ngram, rates.wide, word_state, mask_state)
+        step = step_struct(rates, word_state, mask_state, candidates)
         arguments = byref(step), byref(self._optimizer), byref(loss)
         self._done(self._c.tc_train_step(*self._training(corpus, rows), *arguments))
         return loss.value
 
-    def probe(self, corpus: Corpus, rows: Integers, word_state: int, mask_state: int) -> None:
+    def probe(
+        self, corpus: Corpus, rows: Integers, word_state: int, mask_state: int, candidates: Candidates | None = None
+    ) -> None:
         """Do the work of a step without its update, to be timed."""
-        # Gradients alone: the rates in the step are not used.
-        loss, step = c_double(), StepStruct(0, 0, 0, 0, word_state, mask_state)
+        loss, step = c_double(), step_struct(_NO_RATES, word_state, mask_state, candidates)
         arguments = *self._training(corpus, rows), byref(step), None, None, None, None, byref(loss)
         self._done(self._c.tc_train_gradients(*arguments))
 
     def gradients(
-        self, corpus: Corpus, rows: Integers, word_state: int, mask_state: int
+        self, corpus: Corpus, rows: Integers, word_state: int, mask_state: int, candidates: Candidates | None = None
     ) -> tuple[float, dict[str, npt.NDArray[Any]]]:
         """Return loss and gradients of a batch by name, without an update, for tests."""
-        w, loss, step = self.weights, c_double(), StepStruct(0, 0, 0, 0, word_state, mask_state)
+        w, loss = self.weights, c_double()
+        step = step_struct(_NO_RATES, word_state, mask_state, candidates)
         dense, word = np.zeros_like(w.dense), np.zeros_like(w.word)
         ngram = None if w.ngram is None else np.zeros_like(w.ngram)
         wide = None if w.wide is None else np.zeros_like(w.wide)

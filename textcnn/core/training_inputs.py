@@ -82,6 +82,9 @@ class StepStruct(ctypes.Structure):
     _fields_ = (
         *((name, c_float) for name in ("dense_rate", "word_rate", "ngram_rate", "wide_rate")),
         *((name, c_uint64) for name in ("word_state", "mask_state")),
+        ("candidates", c_void_p),
+        ("log_chances", c_void_p),
+        ("num_candidates", c_int64),
     )
 
 
@@ -160,6 +163,30 @@ class Rates:
     def scaled(self, factor: float) -> Rates:
         """Return all rates multiplied by ``factor``."""
         return Rates(self.dense * factor, self.word * factor, self.ngram * factor, self.wide * factor)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The labels of a sampled softmax: those whose rows of the head a step looks at, the targets among them.
+
+    Attributes:
+        labels: ``(n,)`` int32, ascending.
+        log_chances: ``(n,)`` float32, the logarithm of each label's chance to be a candidate; a label that is not the
+            target counts for as many as it stands for.
+    """
+
+    labels: npt.NDArray[np.int32]
+    log_chances: Floats
+
+
+def step_struct(rates: Rates, word_state: int, mask_state: int, candidates: Candidates | None) -> StepStruct:
+    """Return the arguments of one step for the core; the candidates' arrays must outlive it."""
+    numbers = rates.dense, rates.word, rates.ngram, rates.wide, word_state, mask_state
+    if candidates is None:
+        return StepStruct(*numbers)
+    count = len(candidates.labels)
+    labels = address(candidates.labels, np.int32, [count], "candidates")
+    return StepStruct(*numbers, labels, address(candidates.log_chances, np.float32, [count], "chances"), count)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
     ngram_max: int = 4
     ngram_buckets: int = 100_000
     ngrams_per_token: int | None = 1024
-    wide: bool | None = None
+    wide: bool | str | None = None
     wide_scale: float | None = None
     character_scale: float | None = None
     vectors: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from textcnn.evaluation.numbers import number_scores
 from textcnn.grades import grade_scores
 from textcnn.labels import Labels
 
+BLOCK_PROBABILITIES = 4_000_000  # computed at once where only the best of each row is wanted
 BINS = 15  # as in Guo et al. 2017 (arXiv 1706.04599)
 SMALLEST = float(np.finfo(np.float64).eps)  # the least probability in a log loss, which stays finite
 
@@ -42,10 +43,53 @@ def score(truth: Sequence[Sequence[str]], probs: Floats, labels: Labels, thresho
         given = labels.grades.probabilities(probs[:, 0]).argmax(axis=1)
         return found | grade_scores(wanted, given, len(labels.grades.names))
     if not len(truth):
+        return _scores(truth, [], None, labels)
+    return _scores(truth, decide(probs, labels, thresholds), calibration_error(truth, probs, labels), labels)
+
+
+def score_best(truth: Sequence[Sequence[str]], best: Best, labels: Labels) -> dict[str, Any]:
+    """Compute the metrics of single-label answers, as :func:`score` does, from the most probable labels alone."""
+    given = [(labels.names[place],) for place in best.labels.tolist()]
+    success = best.correct(truth, labels).astype(float)
+    ece = bins_of(best.confidence, success).error if len(truth) else None
+    return _scores(truth, given, ece, labels)
+
+
+@dataclass(frozen=True)
+class Best:
+    """The most probable label of each of N rows.
+
+    Attributes:
+        labels: ``(N,)``, its number.
+        confidence: ``(N,)``, its probability.
+    """
+
+    labels: npt.NDArray[np.int64]
+    confidence: Floats
+
+    @classmethod
+    def of(cls, probabilities: Callable[[npt.NDArray[np.int64]], Floats], num_rows: int, num_labels: int) -> Best:
+        """Find them block by block; ``probabilities`` returns those ``(B, C)`` of rows by their numbers."""
+        size = max(BLOCK_PROBABILITIES // num_labels, 1)
+        places, confidence = np.zeros(num_rows, np.int64), np.zeros(num_rows)
+        for start in range(0, num_rows, size):
+            rows = np.arange(start, min(start + size, num_rows))
+            probs = probabilities(rows)
+            places[rows], confidence[rows] = probs.argmax(axis=1), probs.max(axis=1)
+        return cls(places, confidence)
+
+    def correct(self, truth: Sequence[Sequence[str]], labels: Labels) -> npt.NDArray[np.bool_]:
+        """Return which rows ``(N,)`` have this label."""
+        return np.asarray(labels.encode(truth) == self.labels)
+
+
+def _scores(
+    truth: Sequence[Sequence[str]], answers: Sequence[Sequence[str]], ece: float | None, labels: Labels
+) -> dict[str, Any]:
+    if not len(truth):
         return {"n": 0, "accuracy": None, "macro_f1": None, "micro_f1": None, "ece": None, "per_label": {}}
     names = [*labels.names, *sorted({name for row in truth for name in row} - set(labels.names))]
-    decided = decide(probs, labels, thresholds)
-    wanted, given = _pairs(truth, names), _pairs(decided, names)
+    wanted, given = _pairs(truth, names), _pairs(answers, names)
     hits = np.intersect1d(wanted, given, assume_unique=True)
     # A row is right where its labels, those given and those that are both are equally many.
     per_row = [np.bincount(pairs // len(names), minlength=len(truth)) for pairs in (wanted, given, hits)]
@@ -67,9 +111,9 @@ def score(truth: Sequence[Sequence[str]], probs: Floats, labels: Labels, thresho
         "accuracy": float(right.mean()),
         "macro_f1": float(f1.mean()),
         "micro_f1": float(_ratio(2 * len(hits), len(wanted) + len(given))),
-        "ece": calibration_error(truth, probs, labels),
+        "ece": ece,
         "per_label": per_label,
-        **({} if labels.tree is None else {"hierarchy": hierarchy_scores(truth, decided, labels.tree)}),
+        **({} if labels.tree is None else {"hierarchy": hierarchy_scores(truth, answers, labels.tree)}),
     }
 
 
@@ -117,6 +161,11 @@ def calibration_bins(truth: Sequence[Sequence[str]], probs: Floats, labels: Labe
         best = probs.argmax(axis=1)
         confidence = probs[np.arange(len(probs)), best]
         success = np.array([labels.names[i] in row for i, row in zip(best, truth, strict=True)], float)
+    return bins_of(confidence, success)
+
+
+def bins_of(confidence: Floats, success: Floats) -> CalibrationBins:
+    """Assign decisions ``(N,)`` of that confidence, right (1) or wrong (0), to bins."""
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
 
     def total(values: Floats) -> Floats:
@@ -159,14 +208,19 @@ class Confusion:
             Multi-label: on the diagonal, rows whose label was given rightly; elsewhere, rows that lack the label of the
             line and were given that of the column wrongly.
         folded: number of labels merged in the last row and column, called ``(others)``; 0: all are separate.
+        ranked: the most frequent confusions of separate labels, where some are merged from the start; none: see
+            ``counts``.
     """
 
     names: tuple[str, ...]
     counts: npt.NDArray[np.int64]
     folded: int = 0
+    ranked: tuple[tuple[str, str, int], ...] | None = None
 
     def pairs(self, most: int) -> list[tuple[str, str, int]]:
         """Return the most frequent confusions: true label, given label, count."""
+        if self.ranked is not None:
+            return list(self.ranked[:most])
         off = self.counts.copy()
         np.fill_diagonal(off, 0)
         order = np.argsort(-off, axis=None, kind="stable")[:most]

@@ -254,7 +254,13 @@ def answered_curve(
     """Return the accuracy of the most confident answers, for these shares of the rows (risk-coverage curve)."""
     if not len(probs):
         return []
-    confidence, correct = probs.max(axis=1), probs.argmax(axis=1) == labels.encode(truth)
+    return answered_from(probs.max(axis=1), probs.argmax(axis=1) == labels.encode(truth), shares)
+
+
+def answered_from(
+    confidence: Floats, correct: npt.NDArray[np.bool_], shares: Sequence[float] = SHARES
+) -> list[Answered]:
+    """Return :func:`answered_curve` of one row at least from the confidence ``(N,)`` of the answers."""
     order = np.argsort(-confidence, kind="stable")
     right = np.cumsum(correct[order])
     counts = [max(round(share * len(order)), 1) for share in shares]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -88,7 +87,7 @@ class Explainer:
         logits = np.zeros((len(texts), len(self.labels)))
         found = (self._approximate if self._model is None else self._exact)(texts, encoded, logits)
         answers = predictor.decided(predictor.measured(encoded, logits), thresholds)
-        return replace(answers, explanations=[row[0] for row in found] if self._is_one else found)
+        return answers.marked(explanations=[row[0] for row in found] if self._is_one else found)
 
     def _exact(self, texts: Sequence[str], encoded: EncodedTexts, logits: Doubles) -> list[list[Explanation]]:
         model = self._model

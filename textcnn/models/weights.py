@@ -18,6 +18,7 @@ from textcnn.models.kim_settings import KimSettings
 Weights = dict[str, npt.NDArray[Any]]
 
 WIDE_TABLE, WIDE_KEYS, WIDE_IDF = "wide.table.weight", "wide.keys", "wide.idf"
+SPARSE_OFFSETS, SPARSE_LABELS, SPARSE_WEIGHTS = "wide.offsets", "wide.labels", "wide.weights"
 CHARACTER_TABLE, CHARACTER_BIAS = "characters.weight", "characters.bias"
 WORD_RANGE = 0.25  # word rows start uniform in +-WORD_RANGE
 _BLOCK = 2**18  # numbers that are drawn from one stream
@@ -100,7 +101,7 @@ def num_outputs(config: ModelConfig, labels: Labels) -> int:
 
 def num_parameters(weights: Weights, config: ModelConfig) -> int:
     """Return the number of trainable parameters: all but n-gram keys and frozen word rows."""
-    fixed = {WIDE_KEYS, WIDE_IDF, "embedding.static.word.weight"}
+    fixed = {WIDE_KEYS, WIDE_IDF, SPARSE_OFFSETS, SPARSE_LABELS, "embedding.static.word.weight"}
     if config.embedding_channels == "static":
         fixed.add("embedding.word.weight")
     return sum(weight.size for name, weight in weights.items() if name not in fixed)
@@ -171,7 +172,7 @@ def merged_weights(members: Sequence[Weights], config: ModelConfig) -> Weights:
             found[name] = np.concatenate(each, -1) if name.endswith("bias") else _side_by_side(each)
         elif name == "head.weight":
             found[name] = _wide_head(each, settings.num_maxima, len(settings.widths))
-        elif name in (WIDE_KEYS, WIDE_IDF):
+        elif name.startswith("wide.") and name != WIDE_TABLE:
             found[name] = each[0]
         else:
             found[name] = np.mean(each, 0)

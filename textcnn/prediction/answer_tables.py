@@ -92,10 +92,10 @@ def answer_columns(labels: Labels, answers: Answers, form: AnswerForm) -> dict[s
         made = answers_of(labels, answers, top_k=form.top_k, promise=form.promise, abstain=form.abstain)
         found = list(made)  # lists of entries, made one by one
         return {name: [row[name] for row in found] for name in found[0]} if found else {}
-    best = answers.probabilities.argmax(axis=1)
+    best, values = answers.best(1)
     columns: dict[str, Cells] = {
-        "label": Coded(best.astype(np.int32), labels.names),
-        "probability": np.take_along_axis(answers.probabilities, best[:, None], axis=1)[:, 0],
+        "label": Coded(best[:, 0].astype(np.int32), labels.names),
+        "probability": values[:, 0],
     }
     if labels.tree is not None:
         levels = labels.tree.label_levels[best]

@@ -210,15 +210,9 @@ def _labels_of(
     labels: Labels, answers: Answers, top_k: int | None, promise: Promise | None, abstain: str | None
 ) -> Iterator[dict[str, Any]]:
     """Yield the answer to each row of a model of labels."""
-    if labels.multi_label or (top_k or 1) > 1:
-        every = len(labels) if labels.multi_label else min(top_k or 1, len(labels))
-        order = np.argsort(-answers.probabilities, axis=1, kind="stable")[:, :every]
-        places, values = order.tolist(), np.take_along_axis(answers.probabilities, order, axis=1).tolist()
-    else:  # argmax instead of a full sort: the common case, and much faster
-        places = [[place] for place in answers.probabilities.argmax(axis=1).tolist()]
-        values = [[value] for value in answers.probabilities.max(axis=1).tolist()]
-    ranked = zip(places, values, strict=True)
-    nodes = answered_nodes(answers.probabilities, labels, promise)
+    places, values = answers.best(len(labels) if labels.multi_label else min(max(top_k or 1, 1), len(labels)))
+    ranked = zip(places.tolist(), values.tolist(), strict=True)
+    nodes = None if labels.tree is None else answered_nodes(answers.probabilities, labels, promise)
     own = None if nodes is None else _node_entries(labels, nodes)
     paths = None if nodes is None or top_k is None else _paths(answers, labels)
     flags = _flags(answers, promise, nodes)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +13,7 @@ import numpy.typing as npt
 import safetensors.numpy
 
 from textcnn.config import ModelConfig
+from textcnn.config_types import SPARSE
 from textcnn.errors import ArtifactError, ConfigError
 from textcnn.evaluation.promises import HeldOutAnswers
 from textcnn.folder.card import model_card
@@ -43,10 +42,12 @@ from textcnn.folder.training_rows import (
     write_held_out,
     write_residuals,
 )
+from textcnn.folder.versions import library_versions
 from textcnn.labels import Labels
 from textcnn.models.weights import CHARACTER_BIAS, CHARACTER_TABLE, Weights, num_parameters
 from textcnn.reading.schema import Schema, schema_of
 from textcnn.runtime.lookup import LookupModel
+from textcnn.runtime.many_labels import NO_NETWORK, ManyLabelModel
 from textcnn.runtime.one_layer import OneLayer, one_layer, refusal
 from textcnn.tokenization.pipeline import TextPipeline
 
@@ -55,8 +56,6 @@ if TYPE_CHECKING:
 
     from textcnn.image.batches import ImageInputs
     from textcnn.training.result import Calibration
-
-LIBRARIES = ("textcnn", "torch", "tokenizers", "numpy", "safetensors")
 
 
 @dataclass
@@ -107,6 +106,8 @@ class Artifact:
     def model(self) -> nn.Module:
         """The network, built from the weights on first use; from then on its parameters are what is saved."""
         if isinstance(self.network, dict):
+            if self.config.wide == SPARSE:
+                raise ConfigError(f"expected a network of torch, but {NO_NETWORK}")
             from textcnn.prediction.networks import text_network
 
             self.network = text_network(self.config, self.labels, self.text_inputs(), self.network)
@@ -202,7 +203,7 @@ class Artifact:
             "storage": self.storage,
             "reading": None if self.reading is None else self.reading.to_json(),
             **({} if self.labels.tree is None else {"hierarchy": self.labels.tree.to_json()}),
-            "versions": _versions(),
+            "versions": library_versions(),
         }
 
     def save(self, folder: str | Path) -> Path:
@@ -265,11 +266,19 @@ class Artifact:
             raise ConfigError(f"expected a model with a look-up runtime, but {self.lookup_refusal}")
         return LookupModel(model, self.text_inputs(), self.describe())
 
+    def many_labels(self) -> ManyLabelModel:
+        """Return this model, whose n-gram branch is sparse, in the runtime of very many labels."""
+        inputs, saved = self.text_inputs(), self.describe()
+        model = one_layer(self.weights, saved, len(inputs.tokenizer), inputs.lexicon, Path("model"))
+        return ManyLabelModel(model, inputs, saved)
+
     def logits_function(self) -> Callable[[Any], npt.NDArray[np.floating]]:
         """Return a function from encoded rows to their logits ``(N, C)``.
 
         It uses the look-up runtime if that can run the model and no network has been built, and the network otherwise.
         """
+        if self.config.wide == SPARSE:
+            return self.many_labels().logits
         if not self.has_network and not self.lookup_refusal:
             return self.lookup().logits
         from textcnn.models.base import logits_of
@@ -279,6 +288,9 @@ class Artifact:
 
     def branches_function(self) -> Callable[[Any], list[npt.NDArray[np.floating]]]:
         """Return a function from encoded rows to the logits ``(N, C)`` of each branch, by the same runtime."""
+        if self.config.wide == SPARSE:
+            plain = replace(self, temperature=1.0, config=replace(self.config, wide_scale=1.0))
+            return plain.many_labels().branches
         if not self.has_network and not self.lookup_refusal:
             has_wide, has_characters = self.text_inputs().wide is not None, self.config.character_scale is not None
             scales = [(0.0, 0.0), *[(1.0, 0.0)] * has_wide, *[(0.0, 1.0)] * has_characters]
@@ -369,19 +381,6 @@ def _ngram_counts(folder: Path, inputs: TextPipeline | ImageInputs) -> NgramCoun
     if not isinstance(inputs, TextPipeline) or not path.is_file():
         return None
     return NgramCounts.read(path, len(inputs.tokenizer))
-
-
-def _versions() -> dict[str, str]:
-    """Return the versions of the installed libraries that answers depend on, without importing them."""
-    return {name: found for name in LIBRARIES if (found := _version(name))}
-
-
-@cache
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""
 
 
 def _read_weights(path: Path) -> Weights:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from textcnn.config import ModelConfig
+from textcnn.config_types import SPARSE
 from textcnn.errors import ArtifactError, ConfigError
 from textcnn.folder.model_folder import CONFIG, TOKENIZER, WEIGHTS
 from textcnn.image.batches import ImageInputs
@@ -110,8 +111,8 @@ def saved_weights(model: nn.Module) -> Weights:
 
 def read_network(
     folder: Path, saved: dict[str, Any], config: ModelConfig, labels: Labels, weights: Weights
-) -> tuple[nn.Module, TextPipeline | ImageInputs]:
-    """Build the network of a model folder, in evaluation mode, and its input pipeline.
+) -> tuple[nn.Module | Weights, TextPipeline | ImageInputs]:
+    """Build the network of a model folder, in evaluation mode, and its input pipeline; of a sparse branch, no network.
 
     Args:
         folder: the folder with the tokenizer, also named in error messages.
@@ -127,6 +128,8 @@ def read_network(
         check_claims(saved, weights)
         if saved["modality"] == "text":
             pipeline = _pipeline(folder, saved, config, weights)
+            if config.wide == SPARSE:  # it is answered without torch
+                return weights, pipeline
             return text_network(config, labels, pipeline, weights), pipeline
         channels, height, width = saved["shape"]
         inputs = ImageInputs((channels, height, width), tuple(saved["mean"]), tuple(saved["std"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,8 @@ from textcnn.reading.schema import Schema
 from textcnn.runtime.cache import CACHE_BYTES
 from textcnn.runtime.given_texts import given_texts
 from textcnn.runtime.lookup import PRECISIONS, LookupModel
-from textcnn.runtime.one_layer import refusal
+from textcnn.runtime.many_labels import ManyLabelModel
+from textcnn.runtime.one_layer import refusal, serves_many_labels
 from textcnn.runtime.text_model import Answering as Answering
 from textcnn.runtime.text_model import Answers as Answers
 from textcnn.runtime.text_model import Booleans, Measured, Runtime
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from textcnn.prediction.artifact import Artifact
 
 RUNTIMES = ("auto", "look-up", "torch")
+MANY_LABELS = "many-labels"  # the runtime of models with a sparse n-gram branch
+BLOCK = 512  # rows of very many labels that are answered at once
 
 
 class Predictor(Answering):
@@ -45,9 +49,11 @@ class Predictor(Answering):
     def __init__(self, artifact: Artifact) -> None:
         self._artifact: Artifact | None = artifact
         self._folder: Path | None = None
-        self._made: LookupModel | None = None
-        reason = "made from an artifact in memory" if artifact.has_network else artifact.lookup_refusal
-        self.runtime = Runtime("torch", reason) if reason else Runtime("look-up")
+        self._made: LookupModel | ManyLabelModel | None = None
+        self.runtime = Runtime(MANY_LABELS)
+        if not serves_many_labels({"modality": artifact.modality, **asdict(artifact.config)}):
+            reason = "made from an artifact in memory" if artifact.has_network else artifact.lookup_refusal
+            self.runtime = Runtime("torch", reason) if reason else Runtime("look-up")
 
     @classmethod
     def load(
@@ -84,6 +90,11 @@ class Predictor(Answering):
         if reason and (precision == "int8" or runtime == "look-up"):
             wanted = "precision 'int8'" if precision == "int8" else "runtime 'look-up'"
             raise ConfigError(f"{wanted} needs the look-up runtime, which {str(folder)!r} does not have: {reason}")
+        if serves_many_labels(saved):
+            if runtime == "torch":
+                raise ConfigError(f"expected a model with a network of torch, but {refusal(saved)}; use runtime 'auto'")
+            many = ManyLabelModel.load(folder, saved=saved, threads=threads, cache_bytes=cache_bytes)
+            return cls._of(many, folder)
         if not reason:
             try:
                 how: dict[str, Any] = {"threads": threads, "cache_bytes": cache_bytes, "saved": saved}
@@ -99,10 +110,10 @@ class Predictor(Answering):
         return predictor
 
     @classmethod
-    def _of(cls, lookup: LookupModel, folder: Path) -> Predictor:
+    def _of(cls, made: LookupModel | ManyLabelModel, folder: Path) -> Predictor:
         predictor = cls.__new__(cls)
-        predictor._artifact, predictor._folder, predictor._made = None, folder, lookup
-        predictor.runtime = Runtime("look-up")
+        predictor._artifact, predictor._folder, predictor._made = None, folder, made
+        predictor.runtime = Runtime("look-up" if isinstance(made, LookupModel) else MANY_LABELS)
         return predictor
 
     def __getstate__(self) -> dict[str, Any]:
@@ -112,8 +123,14 @@ class Predictor(Answering):
     @property
     def _lookup(self) -> LookupModel | None:
         """The look-up runtime, if this predictor uses it; for an artifact it is built on first use."""
-        if self._made is None and self._artifact is not None and self.runtime.name == "look-up":
-            self._made = self._artifact.lookup()
+        return self._fast if isinstance(self._fast, LookupModel) else None
+
+    @property
+    def _fast(self) -> LookupModel | ManyLabelModel | None:
+        """The runtime that this predictor uses, if it is not torch; for an artifact it is built on first use."""
+        if self._made is None and self._artifact is not None and self.runtime.name != "torch":
+            artifact = self._artifact
+            self._made = artifact.lookup() if self.runtime.name == "look-up" else artifact.many_labels()
         return self._made
 
     @property
@@ -310,14 +327,14 @@ class Predictor(Answering):
 
     def logits(self, encoded: Any) -> npt.NDArray[np.floating]:
         """Return the logits ``(N, C)`` of rows that :attr:`inputs` has encoded."""
-        if self._lookup is not None:
-            return self._lookup.logits(encoded)
+        if self._fast is not None:
+            return self._fast.logits(encoded)
         return self.artifact.logits_function()(encoded)
 
     def branches(self, encoded: Any) -> list[npt.NDArray[np.floating]]:
         """Return the calibrated logits ``(N, C)`` of the network, with characters, and of the n-gram branch."""
-        if self._lookup is not None:
-            return self._lookup.branches(encoded)
+        if self._fast is not None:
+            return self._fast.branches(encoded)
         artifact = self.artifact
         found = artifact.branches_function()(encoded)
         weights = artifact.branch_weights.values()
@@ -336,3 +353,18 @@ class Predictor(Answering):
     def measure(self, texts: Sequence[str], thresholds: Sequence[float]) -> Measured:
         """Return the logits of texts, with their flags and counts."""
         return super().measure(texts, thresholds) if self._lookup is None else self._lookup.measure(texts, thresholds)
+
+    def predict(self, rows: Any) -> list[str] | list[tuple[str, ...]]:
+        """Return the label of each row, as every predictor does; with very many labels a block of rows at a time."""
+        if not isinstance(self._fast, ManyLabelModel):
+            return super().predict(rows)
+        texts = given_texts(rows, self.schema)
+        blocks = (texts[start : start + BLOCK] for start in range(0, len(texts), BLOCK))
+        return [label for block in blocks for (label,) in self.answer(block).labels]
+
+    def decided(self, found: Measured, thresholds: Sequence[float]) -> Answers:
+        """Return the answers that the logits ``found`` lead to."""
+        many = self._fast
+        return (
+            many.decided(found, thresholds) if isinstance(many, ManyLabelModel) else super().decided(found, thresholds)
+        )

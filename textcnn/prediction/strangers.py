@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,4 +101,4 @@ class FlaggingStrangers:
         """
         texts = given_texts(rows, self._predictor.schema)
         strange = np.asarray(self._model.scores(texts) < self._least)
-        return replace(self._answerer.answer(texts, threshold=threshold), strange=strange)
+        return self._answerer.answer(texts, threshold=threshold).marked(strange=strange)

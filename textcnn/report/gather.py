@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from textcnn.evaluation.calibration import decide, probabilities
 from textcnn.evaluation.intervals import score_intervals
@@ -16,6 +16,7 @@ from textcnn.explain.explainer import Explainer
 from textcnn.explain.phrases import phrase_book, seen_phrases
 from textcnn.folder.config_json import read_json
 from textcnn.folder.model_folder import CONFIG, TIMING, TRAINING
+from textcnn.labels import MANY_LABELS
 from textcnn.prediction.predictor import Predictor
 from textcnn.reading.rows import Examples
 from textcnn.reading.statistics import frequent_unknown, text_statistics
@@ -30,7 +31,9 @@ from textcnn.report.content import (
     measure_speed,
     worst_errors,
 )
+from textcnn.report.many_labels import measures_of_many
 from textcnn.runtime.lookup import LookupModel
+from textcnn.tokenization.pipeline import EncodedTexts
 
 if TYPE_CHECKING:
     from textcnn.explain.entries import Explanation
@@ -142,26 +145,39 @@ def _measure_numbers(predictor: Predictor, examples: Examples, part: str) -> Mea
 def _measure(predictor: Predictor, examples: Examples, part: str) -> Measured | MeasuredNumbers:
     if predictor.labels.targets:
         return _measure_numbers(predictor, examples, part)
-    inputs, labels, truth = predictor.text_inputs(), predictor.labels, examples.labels
+    inputs, labels = predictor.text_inputs(), predictor.labels
     encoded = inputs.encode(examples.texts)
-    logits = predictor.logits(encoded)
-    raw, probs = probabilities(logits, labels), probabilities(logits, labels, predictor.temperature)
-    given = decide(probs, labels, predictor.own_thresholds)
-    mistakes, num_mistakes = worst_errors(examples.texts, truth, given, probs, labels, most=WORST)
+    is_many = len(labels) > MANY_LABELS and not labels.multi_label
+    how: dict[str, Any] = {"most": WORST, "shares": ANSWERED_SHARES}
+    found = (measures_of_many if is_many else _measures)(predictor, examples, encoded, **how)
     return Measured(
         name=Path(examples.name).name or "data",
         part=part,
-        scores=score(truth, probs, labels, predictor.own_thresholds),
-        intervals=score_intervals(truth, given, labels),
-        confusion=confusion(truth, given, labels),
-        curves=precision_recall(truth, probs, labels),
-        before=calibration_bins(truth, raw, labels),
-        after=calibration_bins(truth, probs, labels),
-        answered=[] if labels.multi_label else answered_curve(truth, probs, labels, ANSWERED_SHARES),
-        log_loss=log_loss(truth, probs, labels),
+        **found,
         statistics=text_statistics(inputs, encoded),
         unknown_words=frequent_unknown(inputs, encoded, UNKNOWN_WORDS),
-        mistakes=mistakes,
-        num_mistakes=num_mistakes,
         speed=measure_speed(predictor, examples.texts),
     )
+
+
+def _measures(
+    predictor: Predictor, examples: Examples, encoded: EncodedTexts, *, most: int, shares: list[float]
+) -> dict[str, Any]:
+    """Return what :class:`Measured` says of answers; arguments as for :func:`measures_of_many`."""
+    labels, truth = predictor.labels, examples.labels
+    logits = predictor.logits(encoded)
+    raw, probs = probabilities(logits, labels), probabilities(logits, labels, predictor.temperature)
+    given = decide(probs, labels, predictor.own_thresholds)
+    mistakes, num_mistakes = worst_errors(examples.texts, truth, given, probs, labels, most=most)
+    return {
+        "scores": score(truth, probs, labels, predictor.own_thresholds),
+        "intervals": score_intervals(truth, given, labels),
+        "confusion": confusion(truth, given, labels),
+        "curves": precision_recall(truth, probs, labels),
+        "before": calibration_bins(truth, raw, labels),
+        "after": calibration_bins(truth, probs, labels),
+        "answered": [] if labels.multi_label else answered_curve(truth, probs, labels, shares),
+        "log_loss": log_loss(truth, probs, labels),
+        "mistakes": mistakes,
+        "num_mistakes": num_mistakes,
+    }

@@ -48,6 +48,7 @@ def highlight(text: str, reasons: Sequence[Reason]) -> list[Segment]:
 
 
 PAGE = "report.html"
+MOST_LABELS, EXTREMES = 1_000, 25  # lines of the table of labels; of more labels, so many best and worst ones
 TABLE_LABELS = 16  # rows of the confusion matrix; further labels are combined
 PAIRS = 10  # most frequent confusions listed
 SHOWN = 4_000  # characters shown of a text
@@ -193,7 +194,8 @@ def _tables(report: Report, measured: Measured | MeasuredNumbers) -> dict[str, A
     return {
         "legend": ranked[: figures.SERIES],
         "num_faint": max(len(ranked) - figures.SERIES, 0),
-        "per_label": per_label,
+        "per_label": _extremes(per_label) if len(per_label) > MOST_LABELS else per_label,
+        "num_labels": len(per_label),
         "table": measured.confusion.folded_to(TABLE_LABELS),
         "pairs": measured.confusion.pairs(PAIRS),
         "segments": _segments(report, measured),
@@ -218,6 +220,12 @@ def _tree(report: Report, measured: Measured) -> list[tuple[int, str, Mapping[st
         if column >= 0:
             rows.append((int(level + is_inner), f"{name} itself" if is_inner else name, per_label.get(name)))
     return rows
+
+
+def _extremes(per_label: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the labels of the largest and of the smallest F1; of equal ones those of more rows, which come first."""
+    best = sorted(per_label, key=lambda item: -item[1]["f1"])[:EXTREMES]
+    return best + sorted(per_label, key=lambda item: item[1]["f1"])[:EXTREMES]
 
 
 def _segments(report: Report, measured: Measured | MeasuredNumbers) -> Sequence[Sequence[Segment]]:

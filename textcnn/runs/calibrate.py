@@ -12,14 +12,21 @@ import numpy.typing as npt
 from textcnn.config import Config, ModelConfig
 from textcnn.errors import ConfigError, DataError
 from textcnn.evaluation.strangers import FEWEST_OUTLIERS, statistics
-from textcnn.labels import Labels
+from textcnn.labels import MANY_LABELS, Labels
 from textcnn.prediction.artifact import Artifact
 from textcnn.prediction.predictor import Predictor
 from textcnn.progress import Reporter
 from textcnn.reading.rows import Examples
 from textcnn.runs.finish import Run
 from textcnn.runs.prepare import default_scale
-from textcnn.training.result import Calibration, fit_calibration, uncalibrated, with_thresholds
+from textcnn.training.result import (
+    MOST_LOGITS,
+    Calibration,
+    calibrating_rows,
+    fit_calibration,
+    uncalibrated,
+    with_thresholds,
+)
 from textcnn.training.sampler import default_epochs, number_strata, stratified_folds, stratified_split
 
 FEWEST_ROWS = 200  # fewer say too little about probabilities
@@ -87,10 +94,11 @@ def held_out_folds(
     folds, labelled = np.full(len(examples), -1, np.int64), examples.labelled
     strata = examples.labels if not examples.form.numbers else number_strata(examples.labels)
     truth = [strata[row] for row in labelled.tolist()]
-    if kind == "folds" and truth:
+    num_labels = len({name for names in truth for name in names})
+    if kind == "folds" and truth and num_labels <= MANY_LABELS:
         folds[labelled] = stratified_folds(truth, min(num_folds, len(truth)), seed=seed)
-    elif truth:
-        share = min(SHARE, MOST_HELD_OUT / len(truth))
+    elif truth:  # of very many labels a split too: all rows would have too many logits
+        share = min(SHARE, MOST_HELD_OUT / len(truth), MOST_LOGITS / num_labels / len(truth))
         folds[labelled[stratified_split(truth, share, seed=seed)[1]]] = 0
     return folds if folds.max(initial=-1) >= 0 and _can_train(examples, folds) else None
 
@@ -152,6 +160,7 @@ def out_of_sample(
     branches: list[npt.NDArray[np.float32]] = []
     summaries = []
     counts = np.zeros((len(rows), 3), np.int64)
+    place_of = {name: place for place, name in enumerate(labels.names)}
     for number in range(folds.max(initial=-1) + 1):
         held = np.flatnonzero(folds == number)
         reporter.say(f"model {number + 1} of {folds.max() + 1}: {len(held):,} rows held out")
@@ -162,7 +171,7 @@ def out_of_sample(
         encoded = artifact.text_inputs().encode([examples.texts[row] for row in held.tolist()])
         found = run.branches(encoded)
         # A rare label may be missing from the training rows, so the model can have fewer columns.
-        columns = np.array([labels.names.index(name) for name in artifact.labels.names])
+        columns = np.array([place_of[name] for name in artifact.labels.names])
         if not branches:
             unknown = [-np.inf, *[0.0] * (len(found) - 1)]
             branches = [np.full((len(rows), len(labels)), fill, np.float32) for fill in unknown]
@@ -184,6 +193,7 @@ def calibrate_artifact(artifact: Artifact, examples: Examples) -> Calibration:
         DataError: no row has a label of the model.
     """
     branches, scale = artifact.branches_function(), artifact.config.scale
+    examples = examples.subset(calibrating_rows(len(examples), len(artifact.labels)))
     encoded = artifact.text_inputs().encode(examples.texts)
     calibration = fit_calibration(
         *(branches(encoded), examples.labels, artifact.labels, scale),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from textcnn.config_types import SPARSE
 from textcnn.errors import ConfigError
 from textcnn.models.kim_settings import KimSettings
 from textcnn.models.weights import CHARACTER_BIAS, CHARACTER_TABLE
@@ -45,6 +46,8 @@ def reason_against(prepared: Prepared) -> str:
         return "a text may have several labels, and the branch is for one"
     if config.architecture != "kim" or not config.wide or KimSettings.of(config).pooling != "max+mean":
         return "the branch is for the architecture 'kim' with the wide branch and pooling 'max+mean'"
+    if config.wide == SPARSE:
+        return "the n-gram branch is sparse, for very many labels, and the branch has a number for each label"
     return refusal(prepared.inputs, prepared.train.encoded, len(labels))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.config import HUBER, ModelConfig, TrainingConfig
+from textcnn.config_types import SPARSE
 from textcnn.core import library
 from textcnn.core.layout import PaddedWeights, Shape
 from textcnn.core.threads import num_threads
@@ -17,7 +18,19 @@ from textcnn.core.training import Trainer
 from textcnn.core.training_inputs import Network, Objective
 from textcnn.labels import Labels
 from textcnn.models.kim_settings import KimSettings
-from textcnn.models.weights import WIDE_IDF, WIDE_KEYS, WIDE_TABLE, Weights, initial_weights, num_outputs, set_word_rows
+from textcnn.models.weights import (
+    SPARSE_LABELS,
+    SPARSE_OFFSETS,
+    SPARSE_WEIGHTS,
+    WIDE_IDF,
+    WIDE_KEYS,
+    WIDE_TABLE,
+    Weights,
+    initial_weights,
+    num_outputs,
+    set_word_rows,
+)
+from textcnn.nn.label_centroids import label_centroids
 from textcnn.nn.ngram_weights import naive_bayes_table
 from textcnn.prediction.artifact import Artifact
 from textcnn.progress import Reporter
@@ -25,29 +38,67 @@ from textcnn.runs.continuing import take_weights
 from textcnn.runs.prepare import Prepared, deciding
 from textcnn.tokenization.masking import WordDropout
 from textcnn.tokenization.pipeline import EncodedTexts
+from textcnn.training.candidates import label_sampler
 from textcnn.training.character_branch import CharacterWeights
 from textcnn.training.core_trainer import CORE, CoreLearner, Road, branch_logits_of, estimate, texts_of
 from textcnn.training.distributed import weights_digest
 from textcnn.training.loop import Learner
 from textcnn.training.planning import dev_scores, planned_fit
-from textcnn.training.resource_limits import Watch
+from textcnn.training.resource_limits import Watch, require_memory
 from textcnn.training.result import Branches, Learned, uncalibrated, weighted
 from textcnn.training.sampler import Rows, class_weights, label_log_odds, shuffled_batches
 
 
 def first_weights(prepared: Prepared, seed: int) -> Weights:
-    """Return the initial weights of ``kim``, by name."""
+    """Return the initial weights of ``kim``, by name.
+
+    Raises:
+        ConfigError: they and what training makes of them need more memory than there is.
+    """
     inputs = prepared.inputs
+    require_memory(*_memory(prepared))
     weights = initial_weights(
         prepared.config.model,
         len(inputs.tokenizer),
         0 if inputs.lexicon is None else inputs.lexicon.num_ngrams,
-        None if inputs.wide is None else len(inputs.wide.keys),
+        num_wide_features(prepared),
         prepared.labels,
         seed,
     )
     start_from_rows(weights, prepared, seed)
     return weights
+
+
+def num_wide_features(prepared: Prepared) -> int | None:
+    """Return the rows of the trained table of the n-gram branch; none if there is no such table."""
+    wide, kind = prepared.inputs.wide, prepared.config.model.wide
+    return None if wide is None or kind == SPARSE else len(wide.keys)
+
+
+def _memory(prepared: Prepared) -> tuple[int, str]:
+    """Return the bytes that the weights and the state of their training take, and what they are for."""
+    inputs, model, num_labels = prepared.inputs, prepared.config.model, len(prepared.labels)
+    num_rows = len(inputs.tokenizer) + (0 if inputs.lexicon is None else inputs.lexicon.num_ngrams)
+    num_features = KimSettings.of(model).out_features(model.dim)
+    # Twice as numbers and once in training; Adam's two averages of the head; logarithms of counts of the n-grams.
+    tables, head = 12 * num_rows * model.dim, 24 * num_features * num_labels
+    wide = 20 * (num_wide_features(prepared) or 0) * num_labels
+    advice = "wide=sparse (one label a text) or wide=false" if wide > tables else "min_frequency=2 or embedding_dim=48"
+    return tables + head + wide, (
+        f"{num_rows:,} rows of words, a head of {num_labels:,} labels, {wide >> 20:,} MiB for n-grams x labels; "
+        f"set {advice}, or give fewer labels"
+    )
+
+
+def sparse_weights(prepared: Prepared) -> Weights:
+    """Return the weights of a sparse n-gram branch by name: the centroids of the labels' training texts."""
+    inputs, part, labels = prepared.inputs, prepared.train, prepared.labels
+    assert inputs.wide is not None
+    assert part.encoded.wide is not None
+    keys, idf = inputs.wide.keys, inputs.wide.idf
+    found = label_centroids(part.encoded.wide, labels.encode(part.truth).astype(np.int64), len(keys), len(labels))
+    names = (WIDE_KEYS, WIDE_IDF, SPARSE_OFFSETS, SPARSE_LABELS, SPARSE_WEIGHTS)
+    return dict(zip(names, (keys, idf, found.offsets, found.labels, found.weights), strict=True))
 
 
 def start_from_rows(weights: Weights, prepared: Prepared, seed: int) -> None:
@@ -83,6 +134,8 @@ def train_weights(
     del weights  # the trainer has a copy
     corpus = trainer.corpus(texts_of(inputs, part.encoded, targets, counts))
     sizes = inputs.sizes(part.encoded)
+    # A table of n-grams and labels is trained on all labels, so the head may look at all of them too.
+    sampler = None if num_wide_features(prepared) else label_sampler(training, labels, targets)
 
     def order(epoch: int) -> list[Rows]:
         return shuffled_batches(
@@ -92,17 +145,19 @@ def train_weights(
     first = order(0)
 
     def build(config: TrainingConfig, listener: Reporter) -> Learner:
-        return CoreLearner(trainer, corpus, order, sizes, config, len(first) * (config.epochs or 0), listener)
+        return CoreLearner(trainer, corpus, order, sizes, config, len(first) * (config.epochs or 0), listener, sampler)
 
     dev = prepared.others["dev"]
     evaluate = None
     if dev is not None:
         rows = trainer.corpus(texts_of(inputs, dev.encoded))
         before = uncalibrated(model.scale, labels, has_wide=bool(model.wide))
-        evaluate = dev_scores(lambda: weighted(branch_logits_of(trainer, rows), model.scale), dev, before, labels)
+        evaluate = dev_scores(
+            lambda part: weighted(branch_logits_of(trainer, rows, part), model.scale), dev, before, labels
+        )
     fit, epochs = planned_fit(
         build,
-        lambda: estimate(trainer, corpus, first, training),
+        lambda: estimate(trainer, corpus, first, training, sampler),
         training,
         len(first),
         len(part.truth),
@@ -130,6 +185,8 @@ def branches_function(artifact: Artifact, training: TrainingConfig) -> Branches:
 
     def branches(encoded: EncodedTexts) -> list[npt.NDArray[np.floating]]:
         found = branch_logits_of(trainer(), trainer().corpus(texts_of(inputs, encoded)))
+        if artifact.config.wide == SPARSE:
+            return [*found, artifact.many_labels().word_logits(encoded)]
         own = CharacterWeights.of(artifact.weights)
         return found if own is None else [*found, own.logits(inputs, encoded)]
 

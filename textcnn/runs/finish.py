@@ -14,7 +14,7 @@ from textcnn.config import Config
 from textcnn.errors import ConfigError, DataError
 from textcnn.evaluation.calibration import DEFAULT_THRESHOLD, fit_thresholds, probabilities
 from textcnn.evaluation.metrics import score
-from textcnn.labels import Labels
+from textcnn.labels import MOST_NAMED, Labels, named
 from textcnn.models.weights import WIDE_IDF, WIDE_KEYS, WIDE_TABLE
 from textcnn.nn.ngram_weights import num_bytes, smaller_table
 from textcnn.prediction.artifact import Artifact
@@ -25,7 +25,15 @@ from textcnn.tokenization.ngrams import WideFeatures
 from textcnn.tokenization.pipeline import EncodedTexts
 from textcnn.training.distributed import ProcessGroup
 from textcnn.training.resource_limits import Watch
-from textcnn.training.result import Branches, Calibration, Learned, Part, fit_calibration, uncalibrated
+from textcnn.training.result import (
+    Branches,
+    Calibration,
+    Learned,
+    Part,
+    calibrating_rows,
+    fit_calibration,
+    uncalibrated,
+)
 from textcnn.training.sampler import Rows, stratified_split
 
 Others = dict[str, Part[Any] | None]  # the encoded dev and test rows by name
@@ -57,15 +65,15 @@ class Run:
 
 def warn_of_labels(labels: Labels, others: Others, reporter: Reporter) -> None:
     """Report labels that are nearly equal, and labels that occur only in dev or test rows."""
-    for one, other in labels.near_twins():
+    twins = labels.near_twins()
+    for one, other in twins[:MOST_NAMED]:
         reporter.say(f"warning: the labels {one!r} and {other!r} differ only by case or blanks")
+    if len(twins) > MOST_NAMED:
+        reporter.say(f"warning: so do {len(twins) - MOST_NAMED:,} more pairs of labels")
     for name, part in others.items():
-        if (
-            not labels.targets
-            and part is not None
-            and (unseen := {label for row in part.truth for label in row} - set(labels.names))
-        ):
-            shown = ", ".join(map(repr, sorted(unseen)))
+        unseen = set() if part is None else {label for row in part.truth for label in row} - set(labels.names)
+        if unseen and not labels.targets:
+            shown = named(sorted(unseen))
             reporter.say(f"warning: {name} labels unseen in training count as wrong: {shown}")
 
 
@@ -97,9 +105,11 @@ def finish_run(
     labels, branches = artifact.labels, branches or artifact.branches_function()
     dev, test, scale = others["dev"], others["test"], artifact.config.scale
     if calibration is None and dev is not None:
-        counts = artifact.text_inputs().counts(dev.encoded) if artifact.modality == "text" else None
+        rows = calibrating_rows(len(dev.truth), len(labels))
+        some = dev if len(rows) == len(dev.truth) else dev.subset(rows)
+        counts = artifact.text_inputs().counts(some.encoded) if artifact.modality == "text" else None
         calibration = fit_calibration(
-            *(branches(dev.encoded), dev.truth, labels, scale),
+            *(branches(some.encoded), some.truth, labels, scale),
             kind="dev",
             fits_scale=fits_scale,
             character_scale=config.model.character_scale,

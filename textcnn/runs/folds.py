@@ -13,6 +13,7 @@ from textcnn.config import Config
 from textcnn.errors import ConfigError, DataError
 from textcnn.evaluation.metrics import score
 from textcnn.folder.training_rows import OutOfFold
+from textcnn.labels import MANY_LABELS
 from textcnn.progress import Reporter, Silent
 from textcnn.reading.rows import Examples
 from textcnn.runs.calibrate import StoppedError, calibration_kind, out_of_sample
@@ -93,6 +94,11 @@ def cross_validate(
     if num_folds < 2:
         raise ConfigError(f"folds must be 2 or more, got {num_folds}")
     labels = collected_labels(examples, config, None, Silent())
+    if len(labels) > MANY_LABELS:
+        raise ConfigError(
+            f"folds keep the probability of every label for every row, for up to {MANY_LABELS:,} labels; the rows have "
+            f"{len(labels):,}: leave folds out, and measure on rows of your own (--test)"
+        )
     fold = stratified_folds(examples.labels, num_folds, seed=config.training.seed)
     _check(examples, fold, num_folds)
     try:

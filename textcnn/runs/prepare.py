@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.config import MULTI_LABEL_SCALE, Config, ModelConfig
+from textcnn.config_types import SPARSE
 from textcnn.core.threads import set_threads
-from textcnn.errors import DataError
+from textcnn.errors import ConfigError, DataError
 from textcnn.evaluation.drift import label_counts
 from textcnn.grades import Grades
-from textcnn.labels import Labels
+from textcnn.labels import MANY_LABELS, Labels
+from textcnn.nn.label_centroids import words_alone
 from textcnn.prediction.artifact import Artifact
 from textcnn.progress import Reporter
 from textcnn.reading.hierarchy import labels_in_tree
@@ -33,6 +35,7 @@ from textcnn.reading.stored import add_wide, encode_corpus
 from textcnn.runs.continuing import extended_labels, fits_scale
 from textcnn.runs.finish import Others, check_dev, split_rows
 from textcnn.runs.pretrained import Pretrained, decided, read_pretrained, sentence
+from textcnn.runtime.one_layer import serves_many_labels
 from textcnn.tokenization.lexicon import build_lexicon
 from textcnn.tokenization.ngrams import WideFeatures
 from textcnn.tokenization.pipeline import EncodedTexts, TextPipeline
@@ -140,6 +143,7 @@ def prepare_text(
         known = None if start is None else start.text_inputs().wide
         fit = WideFeatures.fit if known is None else known.extended
         fitted = fit(encoded, len(tokenizer))
+        fitted = words_alone(fitted) if config.model.wide == SPARSE else fitted
         inputs, encoded = dataclasses.replace(inputs, wide=fitted), add_wide(encoded, fitted, train.texts)
     part = _part(inputs, encoded, train, reporter)
     others: Others = {
@@ -263,10 +267,23 @@ def _resolve(config: Config, tokenizer: Tokenizer, labels: Labels) -> Config:
     if model.subwords is None:
         model = dataclasses.replace(model, subwords=tokenizer.has_whole_words and text.tokenizer != "char")
     if model.wide is None:
-        model = dataclasses.replace(model, wide=model.architecture == "kim")
+        is_sparse = len(labels) > MANY_LABELS and not labels.multi_label and _answers_many(model)
+        model = dataclasses.replace(
+            model, wide=(SPARSE if is_sparse else True) if model.architecture == "kim" else False
+        )
+    if model.wide == SPARSE and (labels.multi_label or not _answers_many(model)):
+        raise ConfigError(
+            "wide is 'sparse', which is for one label a text and 'kim' with pooling 'max' or 'max+mean', or 'bag' of "
+            "words; leave it out"
+        )
     if model.wide_scale is None:
         model = dataclasses.replace(model, wide_scale=default_scale(model, labels))
     return dataclasses.replace(config, model=model)
+
+
+def _answers_many(model: ModelConfig) -> bool:
+    """Return whether the runtime of very many labels can run such a model."""
+    return serves_many_labels({**dataclasses.asdict(model), "modality": "text", "wide": SPARSE})
 
 
 def deciding(prepared: Prepared) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from textcnn.config import Config, TrainingConfig
+from textcnn.config_types import SPARSE
 from textcnn.errors import ConfigError
 from textcnn.explain.evidence import build_evidence, check_architecture
 from textcnn.models.weights import Weights
@@ -17,10 +18,11 @@ from textcnn.reading.rows import Examples
 from textcnn.runs.calibrate import StoppedError, calibration_kind, fit_held_out, held_out_folds
 from textcnn.runs.characters import character_weights, has_characters
 from textcnn.runs.continuing import fits_scale, kept_calibration
-from textcnn.runs.core_run import branches_function, train_weights
+from textcnn.runs.core_run import branches_function, sparse_weights, train_weights
 from textcnn.runs.ensemble import train_members
 from textcnn.runs.finish import Run, finish_run, limit_wide, num_measured, warn_of_labels, with_features
 from textcnn.runs.prepare import Prepared, collected_labels, prepare_text, read_rows
+from textcnn.runtime.many_labels import NO_NETWORK
 from textcnn.training.core_trainer import CORE, choose_road
 from textcnn.training.resource_limits import Watch
 from textcnn.training.result import Calibration, Learned
@@ -74,6 +76,8 @@ def run_text(
             return stopped.run
     holds_out = calibration is None
     prepared = prepare_text(examples, config, reporter, dev=dev, test=test, start=start, holds_out=holds_out)
+    if evidence and prepared.config.model.wide == SPARSE:
+        raise ConfigError(f"expected a model with evidence, but {NO_NETWORK}")
     run = train_prepared(prepared, reporter, watch, calibration)
     if evidence and prepared.rows is not None:
         reporter.say("evidence: indexing the training rows by their winning n-grams")
@@ -106,6 +110,14 @@ def train_apart(
     return train_prepared(prepared, reporter, watch, tries_characters=True)
 
 
+def _check_sparse(prepared: Prepared) -> None:
+    """Refuse what a model with a sparse n-gram branch cannot be made from."""
+    if prepared.start is not None:
+        raise ConfigError(f"expected a model to continue, but {NO_NETWORK}")
+    if prepared.train.soft is not None:
+        raise ConfigError("a sparse n-gram branch is for one label a row, got probabilities of labels; set wide=false")
+
+
 def add_evidence(artifact: Artifact, prepared: Prepared) -> None:
     """Build the trained model's index of the training rows that contain the deciding n-grams."""
     train, features = prepared.train, artifact.text_inputs().wide
@@ -136,6 +148,8 @@ def train_prepared(
         ConfigError: a setting does not fit the architecture.
     """
     config, labels, part = prepared.config, prepared.labels, prepared.train
+    if config.model.wide == SPARSE:
+        _check_sparse(prepared)
     if prepared.start is not None and config.training.ensemble > 1:
         raise ConfigError(f"ensemble is {config.training.ensemble}, but a model is continued as one; leave it out")
     warn_of_labels(labels, prepared.others, reporter)
@@ -153,6 +167,12 @@ def train_prepared(
         return train_network(prepared, training, road, reporter, watch)
 
     network, shape, learned = train_members(config, train, reporter)
+    if config.model.wide == SPARSE:
+        if not isinstance(network, dict):
+            from textcnn.models.base import weights_of
+
+            network = weights_of(network)
+        network = {**network, **sparse_weights(prepared)}
     artifact = Artifact(network, prepared.inputs, labels, shape, reading=prepared.reading)
     artifact.ngrams = count_training_ngrams(prepared.inputs, part.encoded, has_features=prepared.start is None)
     others = limit_wide(artifact, dict(prepared.others), config.training.wide_megabytes, reporter)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from textcnn.config import ModelConfig, TrainingConfig
+from textcnn.config_types import SPARSE
 from textcnn.labels import Labels
 from textcnn.models.base import TextClassifier, build_text_classifier, weights_of
 from textcnn.progress import Reporter
@@ -48,6 +49,6 @@ def fresh_model(config: ModelConfig, inputs: TextPipeline, labels: Labels, seed:
         len(inputs.tokenizer),
         labels,
         num_ngrams=0 if inputs.lexicon is None else inputs.lexicon.num_ngrams,
-        num_features=None if inputs.wide is None else len(inputs.wide.keys),
+        num_features=None if inputs.wide is None or config.wide == SPARSE else len(inputs.wide.keys),
         seed=seed,
     )

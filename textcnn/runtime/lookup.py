@@ -18,12 +18,12 @@ import numpy.typing as npt
 
 from textcnn.core.threads import num_threads
 from textcnn.core.units import UNIT
-from textcnn.errors import ConfigError
+from textcnn.errors import ArtifactError, ConfigError
 from textcnn.labels import Labels
 from textcnn.reading.schema import Schema, schema_of
 from textcnn.runtime.batch import Gathered, Gatherer
 from textcnn.runtime.cache import CACHE_BYTES, RowCache, Rows
-from textcnn.runtime.one_layer import OneLayer, read_lookup_folder
+from textcnn.runtime.one_layer import OneLayer, read_lookup_folder, refusal
 from textcnn.runtime.scores import Closing, ManyTexts, Results, filters_of
 from textcnn.runtime.single_text import OneText
 from textcnn.runtime.text_model import Answering, Booleans, Measured
@@ -94,6 +94,8 @@ class LookupModel(Answering):
         if precision not in PRECISIONS:
             raise ConfigError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
         found = read_lookup_folder(Path(folder), saved)
+        if reason := refusal(found.saved):
+            raise ArtifactError(f"{folder}: this model has no look-up runtime: {reason}")
         return cls(*found, precision=precision, threads=threads, cache_bytes=cache_bytes)
 
     @property

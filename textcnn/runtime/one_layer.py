@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.config import ModelConfig
+from textcnn.config_types import SPARSE
+from textcnn.core.many_labels_numpy import SparseTable
 from textcnn.core.numeric import ExactProduct
 from textcnn.core.units import UNIT
 from textcnn.errors import ArtifactError
@@ -18,7 +20,14 @@ from textcnn.folder.config_json import read_config, weights_of_today
 from textcnn.folder.model_folder import CONFIG, TOKENIZER, WEIGHTS
 from textcnn.folder.tensors import mapped_tensors
 from textcnn.labels import Labels
-from textcnn.models.weights import CHARACTER_BIAS, CHARACTER_TABLE, num_outputs
+from textcnn.models.weights import (
+    CHARACTER_BIAS,
+    CHARACTER_TABLE,
+    SPARSE_LABELS,
+    SPARSE_OFFSETS,
+    SPARSE_WEIGHTS,
+    num_outputs,
+)
 from textcnn.reading.table import shown
 from textcnn.runtime.cache import BLOCK, TypeVectors
 from textcnn.runtime.filters import FilterWeights, steps_of
@@ -41,6 +50,18 @@ SCALED_TYPES = 20_000  # the most frequent types, whose products determine the q
 
 def refusal(saved: Mapping[str, Any]) -> str:
     """Return why the look-up runtime cannot run the model of this config.json; an empty string if it can."""
+    reason = _refusal_of_layers(saved)
+    if not reason and saved.get("wide") == SPARSE:
+        return "its n-gram branch is sparse, for very many labels; look-up has a number for each label and word"
+    return reason
+
+
+def serves_many_labels(saved: Mapping[str, Any]) -> bool:
+    """Return whether the model of this config.json is for :class:`textcnn.runtime.many_labels.ManyLabelModel`."""
+    return saved.get("wide") == SPARSE and not _refusal_of_layers(saved)
+
+
+def _refusal_of_layers(saved: Mapping[str, Any]) -> str:
     if saved["modality"] != "text":
         return "it classifies images, look-up is for texts"
     if saved["architecture"] not in ARCHITECTURES:
@@ -68,6 +89,7 @@ class OneLayer:
         table: ``(features, C)`` float32, the weights of the wide branch; none: no wide branch.
         features: the n-gram of each row of the table.
         scale: the factor of the wide branch.
+        sparse: its weights in the place of the table, where labels are very many.
     """
 
     vectors: TypeVectors
@@ -77,6 +99,7 @@ class OneLayer:
     table: Array | None
     features: WideFeatures | None
     scale: float
+    sparse: SparseTable | None = None
 
     @property
     def num_labels(self) -> int:
@@ -137,12 +160,15 @@ def one_layer(
     bias = found.take("head.bias", outputs).astype(np.float64)
     if outputs < len(labels):  # one output through a sigmoid: logits (0, z)
         head, bias = np.concatenate([0 * head, head]), np.concatenate([0 * bias, bias])
-    table, features, scale = None, None, config.scale
+    table, features, scale, sparse = None, None, config.scale, None
     if "wide.keys" in rest:
         size = found.num_rows("wide.keys")
         features = WideFeatures(found.take("wide.keys", size, kinds=(np.int64,)), found.take("wide.idf", size))
-        table = found.take("wide.table.weight", size, len(labels), kinds=(np.float32, np.float16))
-        table = np.asarray(table, np.float32)  # float16 where it was large
+        if config.wide == SPARSE:
+            sparse = _sparse_table(found, size, len(labels))
+        else:
+            table = found.take("wide.table.weight", size, len(labels), kinds=(np.float32, np.float16))
+            table = np.asarray(table, np.float32)  # float16 where it was large
     if config.character_scale is not None:
         num_ngrams = 0 if lexicon is None else lexicon.num_ngrams
         found.take(CHARACTER_TABLE, num_ngrams, len(labels))
@@ -173,7 +199,16 @@ def one_layer(
         table,
         features,
         scale,
+        sparse,
     )
+
+
+def _sparse_table(found: _Taker, num_features: int, num_labels: int) -> SparseTable:
+    """Return the sparse weights of the n-gram branch; their numbers are checked by the runtime."""
+    offsets = found.take(SPARSE_OFFSETS, num_features + 1, kinds=(np.int64,))
+    size = found.num_rows(SPARSE_WEIGHTS) if SPARSE_WEIGHTS in found.tensors else 0
+    labels = found.take(SPARSE_LABELS, size, kinds=(np.int32,))
+    return SparseTable(offsets, labels, found.take(SPARSE_WEIGHTS, size), num_labels)
 
 
 def _nested(found: _Taker, dim: int, config: ModelConfig, folder: Path) -> list[tuple[Array, Array]]:
@@ -262,7 +297,7 @@ def read_lookup_folder(folder: Path, saved: dict[str, Any] | None = None) -> Loo
         ArtifactError: there is no such folder, it is damaged, or its model has more than one layer.
     """
     saved = read_config(folder) if saved is None else saved
-    if reason := refusal(saved):
+    if reason := _refusal_of_layers(saved):
         raise ArtifactError(f"{folder}: this model has no look-up runtime: {reason}; use the torch runtime")
     tokenizer = Tokenizer.load(folder / TOKENIZER)
     config = ModelConfig(**{name: saved[name] for name in ModelConfig.__dataclass_fields__})

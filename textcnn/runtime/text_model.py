@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,18 @@ class Answers:
     certified: Booleans | None = None
     explanations: Sequence[Any] | None = None
     strange: Booleans | None = None
+
+    def marked(self, **more: Any) -> Answers:
+        """Return the answers with ``strange`` or ``explanations``."""
+        return replace(self, **more)
+
+    def best(self, count: int) -> tuple[npt.NDArray[np.int64], Floats]:
+        """Return the most probable labels ``(N, count)``, the best first, and their probabilities."""
+        if count == 1:  # argmax instead of a full sort: the common case, and much faster
+            places = self.probabilities.argmax(axis=1)[:, None]
+        else:
+            places = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :count]
+        return places, np.take_along_axis(self.probabilities, places, axis=1)
 
 
 @dataclass(frozen=True)

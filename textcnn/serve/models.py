@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -91,7 +91,7 @@ class ServedModel:
         answerer: Answerer = self._explainer(question.explain, promise) if question.explain else self.predictor
         answers = answerer.answer(texts, threshold=question.threshold)
         if question.none_of_these is not None and self._strangers is not None:
-            answers = replace(answers, strange=self._strangers.strange(texts, question.none_of_these))
+            answers = answers.marked(strange=self._strangers.strange(texts, question.none_of_these))
         found = answers_of(answerer.labels, answers, top_k=question.top_k, promise=promise)
         return [{"text": text, **row} for text, row in zip(texts, found, strict=True)]
 

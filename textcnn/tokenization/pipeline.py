@@ -33,6 +33,11 @@ class EncodedTexts(Ragged):
     unseen: Unseen = field(default_factory=Unseen)
     wide: WideRows | None = None
 
+    def rows(self, numbers: npt.NDArray[np.int64]) -> EncodedTexts:
+        """Return the texts of these numbers, with their features."""
+        tokens, wide = self.take(numbers), None if self.wide is None else self.wide.take(numbers)
+        return EncodedTexts(tokens.ids, tokens.offsets, self.unseen, wide)
+
 
 @dataclass(frozen=True)
 class TextPipeline:

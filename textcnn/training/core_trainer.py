@@ -19,6 +19,7 @@ from textcnn.progress import Reporter
 from textcnn.tokenization.masking import FEATURE_MASKS, random_state
 from textcnn.tokenization.pipeline import EncodedTexts, TextPipeline
 from textcnn.tokenization.ragged import Ragged
+from textcnn.training.candidates import LabelSampler
 from textcnn.training.loop import Arrays, Place, diverged
 from textcnn.training.resource_limits import Estimate, time_steps
 from textcnn.training.sampler import Rows, linear_decay
@@ -80,6 +81,7 @@ class CoreLearner:
         config: training settings; epochs must be a number.
         num_steps: steps of the whole training, over which the learning rates decay.
         reporter: receives every step.
+        sampler: draws the labels that a step looks at; none: all labels.
     """
 
     def __init__(
@@ -91,9 +93,10 @@ class CoreLearner:
         config: TrainingConfig,
         num_steps: int,
         reporter: Reporter,
+        sampler: LabelSampler | None = None,
     ) -> None:
         self._trainer, self._corpus, self._order, self._sizes = trainer, corpus, order, sizes
-        self._config, self._reporter = config, reporter
+        self._config, self._reporter, self._sampler = config, reporter, sampler
         self._decay = linear_decay(num_steps, config.warmup)
         self._steps, self._share = 0, 1.0
         self._peaks = peak_rates(config)
@@ -115,7 +118,8 @@ class CoreLearner:
         began, before = time.perf_counter(), place.tokens
         for rows in batches:
             factor = self._decay(self._steps) * self._share
-            loss = step(self._corpus, rows, self._peaks.scaled(factor), *states)
+            drawn = None if self._sampler is None else self._sampler.draw(rows, place.epoch, place.step)
+            loss = step(self._corpus, rows, self._peaks.scaled(factor), *states, drawn)
             if not math.isfinite(loss):
                 raise diverged(f"the loss became {loss} at step {self._steps + 1}", config)
             self._steps += 1
@@ -158,12 +162,22 @@ class CoreLearner:
             array[...] = arrays[name]
 
 
-def estimate(trainer: Trainer, corpus: Corpus, order: list[Rows], config: TrainingConfig) -> Estimate:
+def estimate(
+    trainer: Trainer,
+    corpus: Corpus,
+    order: list[Rows],
+    config: TrainingConfig,
+    sampler: LabelSampler | None = None,
+) -> Estimate:
     """Time a few steps without changing a weight."""
     states = mask_states(config, 0)
     # The weights, the optimizers' state, and the best weights so far.
     model_bytes = 2 * trainer.weights.num_bytes + sum(array.nbytes for array in trainer.state.values())
-    return time_steps(lambda rows: trainer.probe(corpus, rows, *states), order, len(order), model_bytes)
+
+    def probe(rows: Rows) -> None:
+        trainer.probe(corpus, rows, *states, None if sampler is None else sampler.draw(rows, 0, 0))
+
+    return time_steps(probe, order, len(order), model_bytes)
 
 
 def peak_rates(config: TrainingConfig) -> Rates:
@@ -219,10 +233,11 @@ def _core_targets(targets: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:
     return None if targets is None else np.require(targets, np.int32 if targets.ndim == 1 else np.float32, "C")
 
 
-def branch_logits_of(trainer: Trainer, corpus: Corpus) -> list[npt.NDArray[np.floating]]:
-    """Return logits ``(N, C)`` of a corpus by each branch: the network and, if there is one, the n-gram branch."""
+def branch_logits_of(trainer: Trainer, corpus: Corpus, rows: slice = slice(None)) -> list[npt.NDArray[np.floating]]:
+    """Return logits ``(N, C)`` of a slice of a corpus by each branch: the network and the n-gram branch, if any."""
     offsets = corpus.texts.offsets
-    num_rows, start = len(offsets) - 1, 0
+    start, num_rows, _ = rows.indices(len(offsets) - 1)
+    is_empty = start >= num_rows
     parts: tuple[list[npt.NDArray[np.float32]], ...] = ([], [])
     while start < num_rows:
         fitting = int(np.searchsorted(offsets, offsets[start] + _TOKENS, side="right")) - 1
@@ -231,6 +246,6 @@ def branch_logits_of(trainer: Trainer, corpus: Corpus) -> list[npt.NDArray[np.fl
             if logits is not None:
                 part.append(logits)
         start = end
-    if not num_rows:
+    if is_empty:
         return [np.zeros((0, trainer.weights.shape.num_labels), np.float32)]
     return [np.concatenate(part) for part in parts if part]

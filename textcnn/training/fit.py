@@ -109,7 +109,7 @@ def learn(
         reporter,
         evaluate=None
         if dev is None
-        else dev_scores(lambda: _dev_logits(model, inputs, dev, group), dev, before, labels),
+        else dev_scores(lambda rows: _dev_logits(model, inputs, dev, group, rows), dev, before, labels),
         metric=labels.metric,
         dev_rows=0 if dev is None else len(dev.truth),
         watch=watch,
@@ -125,7 +125,10 @@ def _start_digest(batches: Epochs, model: nn.Module) -> int:
     return zlib.crc32(b"".join(map(bytes, known)), weights_digest(weights_of(model)))
 
 
-def _dev_logits(model: nn.Module, inputs: Any, dev: Part[Any], group: ProcessGroup) -> npt.NDArray[np.float32]:
-    """Return logits of the dev rows, of which each process computes its share."""
+def _dev_logits(
+    model: nn.Module, inputs: Any, dev: Part[Any], group: ProcessGroup, rows: slice
+) -> npt.NDArray[np.float32]:
+    """Return logits of a slice of the dev rows, of which each process computes its share."""
+    dev = dev if rows == slice(None) else dev.subset(np.arange(len(dev.truth))[rows])
     own = logits_of(model, inputs, dev.encoded, group.part(len(dev.truth)))
     return np.concatenate(group.each(own))

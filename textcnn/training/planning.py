@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from textcnn.config import TrainingConfig
 from textcnn.evaluation.calibration import DEFAULT_THRESHOLD, fit_thresholds, probabilities
-from textcnn.evaluation.metrics import score
+from textcnn.evaluation.metrics import Best, score, score_best
 from textcnn.evaluation.numbers import NUMBER_METRICS
-from textcnn.labels import Labels
+from textcnn.labels import MANY_LABELS, Labels
 from textcnn.progress import Reporter, Together
 from textcnn.training.distributed import ALONE
 from textcnn.training.loop import Evaluate, Fit, Learner, fit, is_finished
@@ -90,19 +90,25 @@ def planned_fit(
 
 
 def dev_scores(
-    logits: Callable[[], npt.NDArray[np.floating]], dev: Part[Any], before: Calibration, labels: Labels
+    logits: Callable[[slice], npt.NDArray[np.floating]], dev: Part[Any], before: Calibration, labels: Labels
 ) -> Evaluate:
     """Return a function that computes dev metrics of the current weights, multi-label at freshly fitted thresholds.
 
     Args:
-        logits: returns logits ``(N, C)`` of the dev rows.
+        logits: returns logits ``(N, C)`` of a slice of the dev rows.
         dev: the rows.
         before: how the sum of the branches is read before it is calibrated.
         labels: of the columns.
     """
 
     def evaluate() -> dict[str, float]:
-        probs = probabilities(logits(), labels, before.temperature)
+        if len(labels) > MANY_LABELS and not labels.multi_label:
+            best = Best.of(
+                lambda rows: probabilities(logits(slice(rows[0], rows[-1] + 1)), labels), len(dev.truth), len(labels)
+            )
+            found = score_best(dev.truth, best, labels)
+            return {name: found[name] for name in ("accuracy", "macro_f1", "micro_f1")}
+        probs = probabilities(logits(slice(None)), labels, before.temperature)
         thresholds = [DEFAULT_THRESHOLD] * len(labels)
         if labels.multi_label:
             thresholds = fit_thresholds(probs, dev.truth, labels)

@@ -237,6 +237,30 @@ class _Stopping(Silent):
             raise StopTraining
 
 
+def require_memory(needed: int, what: str) -> None:
+    """Check, before anything is allocated, that the machine has room for what a run needs.
+
+    Args:
+        needed: bytes.
+        what: what they are for, and what to do if they are too many, as the end of a sentence.
+
+    Raises:
+        ConfigError: there is less.
+    """
+    free = free_bytes()
+    if free is not None and needed > free:
+        raise ConfigError(f"training needs about {_mib(needed)}, and this machine has {_mib(free)} left: {what}")
+
+
+def free_bytes() -> int | None:
+    """Return the memory that proc_meminfo(5) calls available; none on systems without it."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+
+
 def resident_bytes() -> int:
     """Return the resident memory by proc_pid_statm(5); on systems without it, its peak."""
     try:

@@ -12,12 +12,12 @@ import numpy.typing as npt
 from textcnn.config import TEACHER_WEIGHT
 from textcnn.evaluation.branch_weights import fit_weights
 from textcnn.evaluation.calibration import DEFAULT_THRESHOLD, Floats, fit_thresholds, probabilities
-from textcnn.evaluation.metrics import calibration_error, log_loss, score
+from textcnn.evaluation.metrics import Best, calibration_error, log_loss, score, score_best
 from textcnn.evaluation.numbers import branch_shares
 from textcnn.evaluation.promises import HeldOutAnswers
 from textcnn.evaluation.strangers import in_two, statistics
 from textcnn.grades import Grades
-from textcnn.labels import Labels
+from textcnn.labels import MANY_LABELS, Labels
 from textcnn.reading.soft_labels import SoftLabels
 from textcnn.training.core_trainer import BY_TORCH, Road
 from textcnn.training.loop import Fit
@@ -25,8 +25,15 @@ from textcnn.training.loop import Fit
 Encoded = TypeVar("Encoded")
 Branches = Callable[[Any], list[npt.NDArray[np.floating]]]  # encoded rows to the logits (N, C) of each branch
 NAMES = ("network", "n-grams", "characters")  # of the branches
+MOST_LOGITS = 10_000_000  # of the rows that calibrate: fitting needs some 40 bytes for each
 PRIOR_STRENGTH = 300.0  # of the ratio of the branches, see docs/log.md: fewer rows would not know better
 LEAST_GAIN = 0.002  # share of the log loss by which the branch of characters must lower it, see docs/log.md
+
+
+def calibrating_rows(num_rows: int, num_labels: int) -> npt.NDArray[np.int64]:
+    """Return the numbers of the rows that calibrate a model: all, or evenly as many as have :data:`MOST_LOGITS`."""
+    most = max(min(num_rows, MOST_LOGITS // num_labels), 1)
+    return np.unique(np.linspace(0, max(num_rows - 1, 0), min(most, num_rows)).astype(np.int64))
 
 
 def teacher_weight(given: float | None) -> float:
@@ -42,6 +49,14 @@ class Part(Generic[Encoded]):
     truth: Sequence[tuple[str, ...]]
     weights: npt.NDArray[np.float64] | None = None
     soft: SoftLabels | None = None
+
+    def subset(self, rows: npt.NDArray[np.int64]) -> Part[Any]:
+        """Return some rows, by their numbers, to be measured: without weights and distributions."""
+        encoded: Any = self.encoded
+        return Part(
+            encoded.rows(rows) if hasattr(encoded, "rows") else encoded[rows],
+            [self.truth[row] for row in rows.tolist()],
+        )
 
     def targets(self, labels: Labels, weight: float | None) -> npt.NDArray[np.int64] | npt.NDArray[np.float32]:
         """Return what the rows are trained towards: label ids ``(N,)``, or ``(N, C)`` shares of the labels."""
@@ -115,7 +130,12 @@ class Calibration:
         )
 
     def score(self, branches: Branches, part: Part[Any], labels: Labels) -> dict[str, Any]:
-        """Compute the metrics of rows."""
+        """Compute the metrics of rows, those of very many labels in blocks."""
+        if len(labels) > MANY_LABELS and not labels.multi_label:
+            best = Best.of(
+                lambda rows: self.probabilities(branches(part.encoded.rows(rows)), labels), len(part.truth), len(labels)
+            )
+            return score_best(part.truth, best, labels)
         return score(part.truth, self.probabilities(branches(part.encoded), labels), labels, self.thresholds)
 
 

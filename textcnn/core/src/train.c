@@ -161,6 +161,24 @@ int tc_corpus_check(const tc_network *network, const tc_corpus *corpus) {
     return ok ? TC_OK : TC_BAD_ARGUMENT;
 }
 
+/* A sampled softmax is for one label a text, each a candidate, and for the plain loss. */
+static int are_candidates(
+    const tc_trainer *trainer, const tc_corpus *corpus, const int64_t *rows, int64_t count, const tc_step *step
+) {
+    const tc_objective *objective = &trainer->objective;
+    const int32_t *candidates = step->candidates;
+    int64_t many = step->num_candidates, labels = trainer->network.num_labels;
+    if (candidates == NULL) return 1;
+    if (step->log_chances == NULL || !tc_is_between(many, 1, labels) || trainer->network.num_outputs != labels) return 0;
+    if (trainer->network.is_multi_label || trainer->network.has_wide || corpus->shares != NULL || corpus->targets == NULL) return 0;
+    if (objective->class_weights != NULL || objective->focal_gamma > 0.0f || objective->clip_norm > 0.0f) return 0;
+    for (int64_t j = 0; j < many; j++)
+        if (candidates[j] < 0 || candidates[j] >= labels || (j > 0 && candidates[j] <= candidates[j - 1])) return 0;
+    for (int64_t b = 0; b < count; b++)
+        if (candidates[tc_place_of(candidates, many, corpus->targets[rows[b]])] != corpus->targets[rows[b]]) return 0;
+    return 1;
+}
+
 static int prepare(
     tc_trainer *trainer, const tc_corpus *corpus, const int64_t *rows, int64_t count, const tc_step *step, int is_training
 ) {
@@ -169,6 +187,7 @@ static int prepare(
         if (rows[b] < 0 || rows[b] >= corpus->num_texts) return TC_BAD_ARGUMENT;
     if (is_training && corpus->shares == NULL && (trainer->network.is_multi_label || trainer->network.is_regression || corpus->targets == NULL))
         return TC_BAD_ARGUMENT;
+    if (is_training && !are_candidates(trainer, corpus, rows, count, step)) return TC_BAD_ARGUMENT;
     if (trainer->objective.word_dropout != NULL && trainer->objective.unknown_id >= corpus->num_ids) return TC_BAD_ARGUMENT;
     if (corpus->num_ids > trainer->num_marks) {
         free(trainer->marks);

@@ -66,10 +66,14 @@ typedef struct {
     const float *prior;         /* (C), added to the linear branch's logits in its loss, or NULL */
 } tc_objective;
 
-/* Arguments of one step: learning rates, and the seeds of the dropout masks. */
+/* Arguments of one step: learning rates, the seeds of the dropout masks, and the labels of a sampled softmax. */
 typedef struct {
     float dense_rate, word_rate, ngram_rate, wide_rate;
     uint64_t word_state, mask_state;
+    const int32_t *candidates; /* (num_candidates) ascending, the targets of the batch among them; NULL: all labels */
+    const float *log_chances;  /* (num_candidates) of a label to be a candidate: a label that is not the target counts
+                                  for as many as it stands for, so that the sum of powers is right in the mean */
+    int64_t num_candidates;
 } tc_step;
 
 typedef struct tc_trainer tc_trainer;

@@ -9,6 +9,15 @@
 #define WIDE_TASKS 4 /* parts of the linear branch's table; fixed, whatever the number of threads */
 #define FEW 512      /* entries collected before they are summed */
 
+/* How many outputs of the head a step moves, and the j-th of them. */
+static int64_t num_learnt(const tc_pass *pass) {
+    return pass->step->candidates != NULL ? pass->step->num_candidates : pass->trainer->network.num_outputs;
+}
+
+static int64_t learnt(const tc_pass *pass, int64_t j) {
+    return pass->step->candidates != NULL ? pass->step->candidates[j] : j;
+}
+
 static float *thread_scratch(const tc_trainer *trainer, int thread) {
     return trainer->scratch + thread * trainer->scratch_size;
 }
@@ -120,8 +129,17 @@ static void learn_text(const tc_pass *pass, int64_t text, float *scratch) {
     memset(at, 0, (size_t)maxima * sizeof *at);
     make_features(trainer, text, features, at, sum);
     drop_features(pass, text, features, slopes);
-    apply_head(trainer, features, logits);
     tc_loss loss = loss_of_text(pass, row);
+    if (pass->step->candidates != NULL) {
+        int64_t own = tc_place_of(pass->step->candidates, pass->step->num_candidates, loss.target);
+        apply_candidates(trainer, pass->step, features, logits);
+        logits[own] += pass->step->log_chances[own]; /* the target is sure to be one */
+        loss.num_labels = pass->step->num_candidates;
+        loss.target = (int32_t)own;
+        loss.smoothing = 0.0f;
+    } else {
+        apply_head(trainer, features, logits);
+    }
     if (network->num_outputs < network->num_labels) { /* one output z through a sigmoid: the logits are (0, z) */
         logits[1] = logits[0];
         logits[0] = 0.0f;
@@ -135,9 +153,9 @@ static void learn_text(const tc_pass *pass, int64_t text, float *scratch) {
         loss.smoothing = 0.0f;
         trainer->losses[text] += tc_loss_of(&loss, wide);
     }
-    for (int64_t c = 0; c < network->num_outputs; c++) outputs[c] = (int32_t)c;
+    for (int64_t j = 0; j < num_learnt(pass); j++) outputs[j] = (int32_t)learnt(pass, j);
     memset(grads, 0, (size_t)trainer->num_features * sizeof *grads);
-    tc_sum_rows(grads, head, trainer->num_features, trainer->num_features, outputs, logits, network->num_outputs);
+    tc_sum_rows(grads, head, trainer->num_features, trainer->num_features, outputs, logits, num_learnt(pass));
     int64_t length = trainer->batch.lengths[text];
     for (int64_t f = 0; f < maxima; f++) score_grads[f] = length > 0 ? slopes[f] * grads[f] : 0.0f;
     if (length == 0) return;
@@ -240,15 +258,16 @@ static void learn_filters(const tc_trainer *trainer, int64_t filter, float *scra
     }
 }
 
-static void learn_output(const tc_trainer *trainer, int64_t output, float *scratch) {
+static void learn_output(const tc_pass *pass, int64_t place, float *scratch) {
+    const tc_trainer *trainer = pass->trainer;
     const tc_network *network = &trainer->network;
-    int64_t texts = trainer->batch.num_texts, labels = padded_labels(network);
+    int64_t output = learnt(pass, place), texts = trainer->batch.num_texts, labels = padded_labels(network);
     float *grad = trainer->dense_grads + trainer->columns * trainer->width + trainer->num_maxima;
     float *bias = grad + network->num_outputs * trainer->num_features + output, *values = scratch, total = 0.0f;
     int32_t *rows = (int32_t *)(scratch + texts);
     for (int64_t b = 0; b < texts; b++) {
         rows[b] = (int32_t)b;
-        values[b] = trainer->logits[b * labels + output];
+        values[b] = trainer->logits[b * labels + place];
         total += values[b];
     }
     grad += output * trainer->num_features;
@@ -330,7 +349,6 @@ typedef struct {
 static void learn_weights(void *context, int task, int thread) {
     const tc_gradient_tasks *tasks = context;
     const tc_trainer *trainer = tasks->pass->trainer;
-    const tc_network *network = &trainer->network;
     float *scratch = thread_scratch(trainer, thread);
     if (task < tasks->filters) {
         learn_filters(trainer, task * FILTERS_A_TASK, scratch);
@@ -339,8 +357,8 @@ static void learn_weights(void *context, int task, int thread) {
     task -= tasks->filters;
     if (task < tasks->outputs) {
         int64_t end = (task + 1) * OUTPUTS_A_TASK;
-        if (end > network->num_outputs) end = network->num_outputs;
-        for (int64_t c = task * OUTPUTS_A_TASK; c < end; c++) learn_output(trainer, c, scratch);
+        if (end > num_learnt(tasks->pass)) end = num_learnt(tasks->pass);
+        for (int64_t c = task * OUTPUTS_A_TASK; c < end; c++) learn_output(tasks->pass, c, scratch);
         return;
     }
     task -= tasks->outputs;

@@ -207,6 +207,17 @@ static void apply_head(const tc_trainer *trainer, const float *features, float *
         logits[c] = tc_dot(features, head + c * trainer->num_features, trainer->num_features) + bias[c];
 }
 
+/* Logits (candidates) by the head, each less the logarithm of its chance to be one. */
+static void apply_candidates(const tc_trainer *trainer, const tc_step *step, const float *features, float *logits) {
+    const tc_network *network = &trainer->network;
+    const float *head = network->dense + trainer->columns * trainer->width + trainer->num_maxima;
+    const float *bias = head + network->num_outputs * trainer->num_features;
+    for (int64_t j = 0; j < step->num_candidates; j++) {
+        int64_t c = step->candidates[j];
+        logits[j] = tc_dot(features, head + c * trainer->num_features, trainer->num_features) + bias[c] - step->log_chances[j];
+    }
+}
+
 /* Logits (C) of the linear branch. */
 static void apply_wide(const tc_network *network, const tc_corpus *corpus, int64_t row, float *logits) {
     int64_t labels = network->num_labels, end = corpus->wide_offsets[row + 1];

@@ -89,6 +89,17 @@ int tc_gather(tc_trainer *trainer, const tc_corpus *corpus, const int64_t *rows,
 void tc_sort_rows(tc_trainer *trainer);
 void tc_sort_places(tc_trainer *trainer);
 
+/* Where a label stands among ascending candidates, of which there is one at least; where it would, if it is none. */
+static inline int64_t tc_place_of(const int32_t *candidates, int64_t count, int32_t label) {
+    int64_t first = 0, last = count - 1;
+    while (first < last) {
+        int64_t middle = (first + last) / 2;
+        if (candidates[middle] < label) first = middle + 1;
+        else last = middle;
+    }
+    return first;
+}
+
 static inline float tc_chance(uint64_t mixed) {
     return (float)(mixed >> 40) * (1.0f / 16777216.0f);
 }

@@ -80,7 +80,7 @@ static int learn(tc_pass *pass, double *loss) {
     tc_gradient_tasks tasks = {
         .pass = pass,
         .filters = parts(network->num_filters, FILTERS_A_TASK),
-        .outputs = parts(network->num_outputs, OUTPUTS_A_TASK),
+        .outputs = parts(num_learnt(pass), OUTPUTS_A_TASK),
         .wide = network->has_wide && pass->optimizer != NULL ? WIDE_TASKS : 0,
         .slots = parts(trainer->batch.num_slots, pass->slots_a_task),
     };
@@ -113,6 +113,9 @@ static int gradients_of(
 ) {
     const tc_network *network = &trainer->network;
     tc_pass pass = {.trainer = trainer, .corpus = corpus, .step = step};
+    int64_t head = trainer->columns * trainer->width + trainer->num_maxima;
+    if (step->candidates != NULL) /* a step does not look at the other rows */
+        memset(trainer->dense_grads + head, 0, (size_t)(trainer->num_dense - head) * sizeof *dense);
     int status = learn(&pass, loss);
     if (status != TC_OK || dense == NULL) return status;
     memcpy(dense, trainer->dense_grads, (size_t)trainer->num_dense * sizeof *dense);

@@ -61,6 +61,23 @@ static void renormalize_head(const tc_trainer *trainer) {
     }
 }
 
+/* Biases of the filters and the head; of a head with candidates only their rows, so that a step takes as long as they do. */
+static void update_head(const tc_update_tasks *tasks) {
+    const tc_trainer *trainer = tasks->pass->trainer;
+    const tc_step *step = tasks->pass->step;
+    int64_t first = trainer->columns * trainer->width, head = first + trainer->num_maxima, width = trainer->num_features;
+    if (step->candidates == NULL) {
+        adamw(tasks, first, trainer->num_dense - first);
+    } else {
+        adamw(tasks, first, trainer->num_maxima);
+        for (int64_t j = 0; j < step->num_candidates; j++) {
+            adamw(tasks, head + step->candidates[j] * width, width);
+            adamw(tasks, head + trainer->network.num_outputs * width + step->candidates[j], 1);
+        }
+    }
+    renormalize_head(trainer);
+}
+
 static void move_row(const tc_pass *pass, int64_t row, const float *restrict grad) {
     const tc_network *network = &pass->trainer->network;
     const tc_optimizer *optimizer = pass->optimizer;
@@ -109,9 +126,7 @@ static void update_weights(void *context, int task, int thread) {
     }
     task -= tasks->panels;
     if (task == 0) {
-        int64_t first = trainer->columns * trainer->width;
-        adamw(tasks, first, trainer->num_dense - first);
-        renormalize_head(trainer);
+        update_head(tasks);
         return;
     }
     int64_t first = (int64_t)(task - 1) * ROWS_A_TASK, end = first + ROWS_A_TASK;
