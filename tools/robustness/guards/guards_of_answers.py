@@ -49,8 +49,8 @@ ANSWERS = (
         4,
         "textcnn/runtime/text_model.py",
         "Answering.classes_",
-        "return list(self.labels.names)",
-        "return sorted(self.labels.names, reverse=True)",
+        "return list(self.labels.names if",
+        "return sorted(self.labels.names, reverse=True) if self.labels.grades is None else list(self.labels.names if",
         "tests/prediction/test_predictor.py::test_predict_is_the_argmax_of_predict_proba",
     ),
     Guard(

@@ -88,7 +88,7 @@ SURROUNDINGS = (
     Guard(
         27,
         "textcnn/prediction/answers.py",
-        "answers_of",
+        "_labels_of",
         "dict(entries[0])",
         "dict(entries[0]) if answers.labels[number] else {}",
         "tests/prediction/test_answers.py::test_multi_label_rows_list_the_labels_given_and_name_the_most_probable",
