@@ -50,7 +50,7 @@ ANSWERS = (
         "textcnn/runtime/text_model.py",
         "Answering.classes_",
         "return list(self.labels.names if",
-        "return sorted(self.labels.names, reverse=True) if self.labels.grades is None else list(self.labels.names if",
+        "return list(self.labels.names[1:] + self.labels.names[:1] if",
         "tests/prediction/test_predictor.py::test_predict_is_the_argmax_of_predict_proba",
     ),
     Guard(
