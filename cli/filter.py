@@ -22,14 +22,17 @@ def filter(
         str, typer.Option("--output", "-o", help="folder for the kept documents; a start that was stopped is continued")
     ],
     keep: Annotated[
-        str | None, typer.Option("--keep", metavar="LABEL", help="label whose probability selects the documents")
+        str | None, typer.Option("--keep", metavar="LABEL", help="label, or number, that selects the documents")
     ] = None,
     min_probability: Annotated[
         float | None, typer.Option("--min-probability", metavar="P", help="least probability of a kept document")
     ] = None,
+    min_score: Annotated[
+        float | None, typer.Option("--min-score", metavar="X", help="least number of a kept document (regression)")
+    ] = None,
     keep_share: Annotated[
         float | None,
-        typer.Option("--keep-share", metavar="SHARE", help="share of all documents to keep, the most probable ones"),
+        typer.Option("--keep-share", metavar="SHARE", help="share of all documents to keep, those of largest score"),
     ] = None,
     route: Annotated[
         bool, typer.Option("--route", help="keep every document, in a folder of its most probable label")
@@ -53,7 +56,8 @@ def filter(
     """
     if route == (keep is not None):
         raise ConfigError("filter expects --keep LABEL or --route, and not both")
-    given = {"--min-probability": min_probability, "--keep-share": keep_share, "--dropped": dropped}
+    given: dict[str, Any] = {"--min-probability": min_probability, "--min-score": min_score, "--keep-share": keep_share}
+    given |= {"--dropped": dropped}
     if route and (named := [name for name, value in given.items() if value is not None]):
         raise ConfigError(f"--route keeps every document and cannot be used with {', '.join(named)}")
     if engine not in (None, *ENGINES):
@@ -76,8 +80,7 @@ def filter(
 
     use_one_arena()
     config = read_config(model)
-    rule = Rule(keep, min_probability, keep_share)
-    rule.check(Labels.of(config))
+    rule = Rule(keep, min_probability, keep_share, min_score).of(Labels.of(config))
     kept, aside = open_place(output), None if dropped is None else open_place(dropped)
     if aside is not None and (kept.holds(aside) or aside.holds(kept)):
         raise ConfigError(f"--dropped {dropped!r} and --output {output!r} must not lie in each other")
@@ -113,7 +116,7 @@ def filter(
 def _summary(summary: dict[str, Any]) -> str:
     parts = [f"kept {summary['kept']:,} of {summary['documents']:,} documents"]
     if summary["keep_share"] is not None:
-        parts.append(f"those with a probability of at least {summary['threshold']:.6g}")
+        parts.append(f"those with a score of at least {summary['threshold']:.6g}")
     parts += [f"{count:,} as {label}" for label, count in summary.get("labels", {}).items()]
     parts += [f"{count:,} rejected ({reason})" for reason, count in summary["rejected"].items()]
     return ", ".join(parts)

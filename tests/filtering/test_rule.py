@@ -1,5 +1,7 @@
 """The exact quantile of a share, and the names of a label's folder."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,9 +9,9 @@ from hypothesis import strategies as st
 
 from textcnn.errors import ConfigError
 from textcnn.filtering.rule import Rule, folder_of, num_kept, quantile_cut
-from textcnn.labels import Labels
+from textcnn.labels import Labels, Target
 
-SCORES = st.one_of(st.sampled_from([0.0, -0.0, 0.25, 0.5, 1.0, float("nan")]), st.floats(0, 1))
+SCORES = st.one_of(st.sampled_from([0.0, -0.0, 0.25, 0.5, 1.0, float("nan")]), st.floats(0, 1), st.floats(-9, 9))
 
 
 @given(
@@ -51,3 +53,23 @@ def test_a_route_needs_one_label_a_document_and_free_names():
         Rule(None).check(Labels(("a", "b"), multi_label=True))
     with pytest.raises(ConfigError, match="--route cannot make a folder 'rejected'"):
         Rule(None).check(Labels(("a", "rejected")))
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (Rule(None), "--route is for models of labels, and this one predicts numbers"),
+        (Rule("other", min_score=1.0), "--keep expects a number that the model predicts ('stars'), got 'other'"),
+        (Rule("stars", 0.5), "--min-probability is for models of labels, this one predicts numbers; use --min-score"),
+        (Rule("stars"), "--keep of a number expects --min-score or --keep-share, and not both"),
+        (Rule("stars", min_score=float("inf")), "--min-score expects a finite number, got inf"),
+    ],
+)
+def test_rules_that_do_not_fit_numbers(rule, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        rule.of(Labels(("stars",), targets=(Target(3.0, 1.0, 1.0, 5.0),)))
+
+
+def test_a_least_number_does_not_fit_labels():
+    with pytest.raises(ConfigError, match="--min-score is for models of numbers"):
+        Rule("a", min_score=1.0).of(Labels(("a", "b")))

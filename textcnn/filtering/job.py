@@ -130,7 +130,7 @@ class FilterJob:
     def _filter(self, shard: Shard, predictor: Answering | None, threads: int) -> None:
         with ExitStack() as stack:
             labels = (str(self.rule.keep),) if predictor is None or self.rule.keep else predictor.labels.names
-            files, tally, ties = _Files(self, shard, labels, stack), Tally(shard.name, labels), 0
+            files, tally, ties = _Files(self, shard, labels, stack), Tally(shard.name, labels, self.rule.range), 0
             for block, documents, scores in self._blocks(shard, predictor, threads):
                 values = _scored(scores, documents)
                 kept = self._kept(values, ties, shard.name)
@@ -142,7 +142,7 @@ class FilterJob:
     def _kept(self, values: Floats, ties: int, shard: str) -> npt.NDArray[np.bool_]:
         if self.cut is not None:
             return self.cut.kept(values, ties, shard)
-        return np.asarray(values >= (self.rule.min_probability or 0.0))
+        return np.asarray(values >= self.rule.least)
 
     def _blocks(
         self, shard: Shard, predictor: Answering | None, threads: int

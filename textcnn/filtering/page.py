@@ -33,9 +33,10 @@ def render(summary: dict[str, Any], samples: Sequence[Sample], predictor: Predic
         predictor: the model, by which they are explained.
     """
     reasons, note = explain(samples, predictor)
+    rule = _rule(summary, is_number=bool(predictor.labels.targets))
     parts = [
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Filter</title>',
-        f"<style>{_STYLE}</style><h1>Filter</h1><p>{escape(_rule(summary))}</p>",
+        f"<style>{_STYLE}</style><h1>Filter</h1><p>{escape(rule)}</p>",
         _counts(summary),
         _histogram(summary),
         _shards(summary),
@@ -67,12 +68,13 @@ def explain(samples: Sequence[Sample], predictor: Predictor) -> tuple[list[list[
     )
 
 
-def _rule(summary: dict[str, Any]) -> str:
+def _rule(summary: dict[str, Any], *, is_number: bool) -> str:
     if summary["keep"] is None:
         return "Each document went to the folder of its most probable label."
     share = summary["keep_share"]
     which = "" if share is None else f", the cut that keeps {share:.4%} of the documents"
-    return f"Kept: documents whose probability of {summary['keep']!r} is at least {summary['threshold']:.6g}{which}."
+    what = repr(summary["keep"]) if is_number else f"probability of {summary['keep']!r}"
+    return f"Kept: documents whose {what} is at least {summary['threshold']:.6g}{which}."
 
 
 def _counts(summary: dict[str, Any]) -> str:
@@ -92,7 +94,7 @@ def _histogram(summary: dict[str, Any]) -> str:
         f'<span class="bar" style="width: {20 * count / most:.3f}rem"></span>'
         for low, count in zip(summary["bins"], summary["histogram"], strict=False)
     ]
-    return f"<h2>Probabilities</h2><table><tr><th>from<th>documents<th>{''.join(rows)}</table>"
+    return f"<h2>Scores</h2><table><tr><th>from<th>documents<th>{''.join(rows)}</table>"
 
 
 def _shards(summary: dict[str, Any]) -> str:

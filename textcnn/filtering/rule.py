@@ -1,10 +1,10 @@
-"""Decides which documents are kept: by a probability, by a share of all documents, or by the label of each."""
+"""Decides which documents are kept: by a probability or a number, by a share of all, or by the label of each."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from math import floor
+from dataclasses import dataclass, replace
+from math import floor, isfinite
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -20,6 +20,7 @@ from textcnn.tokenization.arrow_texts import ArrowTexts
 
 Floats = npt.NDArray[np.float64]
 
+_SIGN, _ALL = 1 << 63, (1 << 64) - 1
 _DIGIT_BITS = 16  # of the bits of a float64, compared at once
 
 
@@ -28,15 +29,32 @@ class Rule:
     """Decides which documents the filter writes.
 
     Attributes:
-        keep: the label, or the node of a tree of labels, whose probability decides; none: each document goes to the
-            folder of its label.
+        keep: the label, or the node of a tree of labels, whose probability decides, or in regression the target whose
+            number does; none: each document goes to the folder of its label.
         min_probability: the least probability of a kept document.
-        keep_share: the share of documents that are kept, those with the largest probabilities.
+        keep_share: the share of documents that are kept, those with the largest probabilities, or numbers.
+        min_score: the least number of a kept document, in regression.
+        range: the ends of the histogram of scores; of a target, its least and largest number in training.
     """
 
     keep: str | None
     min_probability: float | None = None
     keep_share: float | None = None
+    min_score: float | None = None
+    range: tuple[float, float] = (0.0, 1.0)
+
+    def of(self, labels: Labels) -> Rule:
+        """Return the rule for a model, checked by :meth:`check`, with the range of its scores."""
+        self.check(labels)
+        if not labels.targets:
+            return self
+        target = labels.targets[labels.names.index(str(self.keep))]
+        return replace(self, range=(target.low, target.high))
+
+    @property
+    def least(self) -> float:
+        """The least score of a kept document, where no share decides."""
+        return self.min_score if self.min_score is not None else self.min_probability or 0.0
 
     def check(self, labels: Labels) -> None:
         """Check that the parts of the rule fit together and to a model.
@@ -44,7 +62,11 @@ class Rule:
         Raises:
             ConfigError: they do not.
         """
-        labels.require_labels("filter")
+        if labels.targets:
+            self._check_numbers(labels)
+            return
+        if self.min_score is not None:
+            raise ConfigError("--min-score is for models of numbers, and this one gives labels; use --min-probability")
         if self.keep is None:
             if labels.multi_label:
                 raise ConfigError(
@@ -67,9 +89,23 @@ class Rule:
         if self.keep_share is not None and not 0 < self.keep_share < 1:
             raise ConfigError(f"--keep-share expects a number between 0 and 1, got {self.keep_share!r}")
 
+    def _check_numbers(self, labels: Labels) -> None:
+        listed = ", ".join(map(repr, labels.names))
+        if self.keep is None:
+            raise ConfigError(f"--route is for models of labels, and this one predicts numbers ({listed}); use --keep")
+        if self.keep not in labels.names:
+            raise ConfigError(f"--keep expects a number that the model predicts ({listed}), got {self.keep!r}")
+        if self.min_probability is not None:
+            raise ConfigError("--min-probability is for models of labels, this one predicts numbers; use --min-score")
+        if (self.min_score is None) == (self.keep_share is None):
+            raise ConfigError("--keep of a number expects --min-score or --keep-share, and not both")
+        if self.min_score is not None and not isfinite(self.min_score):
+            raise ConfigError(f"--min-score expects a finite number, got {self.min_score!r}")
+
     def settings(self) -> dict[str, Any]:
         """Return the rule as JSON values."""
-        return {"keep": self.keep, "min_probability": self.min_probability, "keep_share": self.keep_share}
+        found = {"keep": self.keep, "min_probability": self.min_probability, "keep_share": self.keep_share}
+        return found if self.min_score is None else {**found, "min_score": self.min_score}
 
 
 def folder_of(label: str) -> str:
@@ -80,6 +116,8 @@ def folder_of(label: str) -> str:
 
 class Scores(NamedTuple):
     """The probabilities of N documents: of the rule's label, or of the most probable one, whose number is ``best``.
+
+    In regression, the numbers of the rule's target.
 
     A document without a token has NaN, which no rule keeps.
     """
@@ -158,7 +196,8 @@ def quantile_cut(parts: dict[str, Floats], share: float) -> Cut:
         digit = int(np.flatnonzero(above + larger < wanted)[0])
         above += int(larger[digit])
         prefix = prefix << _DIGIT_BITS | digit
-    threshold = float(np.uint64(prefix).view(np.float64))
+    sign = prefix >> 63
+    threshold = float(np.uint64(prefix ^ (_SIGN if sign else _ALL)).view(np.float64))
     ties, left = {}, wanted - above
     for name, values in parts.items():
         ties[name] = min(int(np.count_nonzero(values == threshold)), left)
@@ -167,6 +206,7 @@ def quantile_cut(parts: dict[str, Floats], share: float) -> Cut:
 
 
 def _bits(parts: Iterable[Floats]) -> Iterable[npt.NDArray[np.uint64]]:
-    """Yield scores as whole numbers of the same order: the bits of floats that are not negative."""
+    """Yield scores as whole numbers of the same order: the bits of floats, of negative ones all turned over."""
     for values in parts:
-        yield np.asarray(values[~np.isnan(values)] + 0.0, np.float64).view(np.uint64)
+        bits = np.asarray(values[~np.isnan(values)] + 0.0, np.float64).view(np.uint64)
+        yield bits ^ np.where(bits >> np.uint64(63), np.uint64(_ALL), np.uint64(_SIGN))

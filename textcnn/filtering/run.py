@@ -159,14 +159,15 @@ def summarize(job: FilterJob, results: Sequence[Result]) -> dict[str, Any]:
             "histogram": [sum(counts) for counts in zip(*(shard.histogram for shard in shards), strict=True)],
         }
 
+    low, high = job.rule.range
     return {
         "textcnn": textcnn.__version__,
         "model": job.fingerprint,
         **job.rule.settings(),
-        "threshold": job.rule.min_probability if job.cut is None else job.cut.threshold,
+        "threshold": job.cut.threshold if job.cut is not None else job.rule.least if job.rule.keep else None,
         "text_column": job.column,
         "precision": job.precision,
-        "bins": [number / BINS for number in range(BINS + 1)],
+        "bins": [low + (high - low) * number / BINS for number in range(BINS + 1)],
         **entry(results),
         "shards": {result.name: entry([result]) for result in results},
     }

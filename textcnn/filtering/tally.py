@@ -30,7 +30,7 @@ class Sample:
         text: its text, or the start of it.
         is_cut: whether the text goes on.
         label: the label that decided.
-        probability: the probability of that label.
+        probability: the probability of that label, or the number of that target.
         kept: whether it was kept.
     """
 
@@ -54,7 +54,7 @@ class Result:
         kept: the number of documents written, by label.
         dropped: the number of documents that the rule leaves out.
         rejected: the number of documents without a score, by reason.
-        histogram: the number of documents in each of :data:`BINS` bins of the probability.
+        histogram: the number of documents in each of :data:`BINS` bins of the probability, or of the number.
         samples: samples (:class:`Sample`) as dictionaries.
         problem: the reason why nothing is written; none: the shard is finished.
     """
@@ -75,10 +75,11 @@ class Tally:
     Args:
         name: the name of the shard.
         labels: the labels that documents are kept under: one, or for a route all.
+        range: the ends of the histogram; scores beyond them are counted in its last bins.
     """
 
-    def __init__(self, name: str, labels: Sequence[str]) -> None:
-        self._name, self._labels = name, labels
+    def __init__(self, name: str, labels: Sequence[str], range: tuple[float, float] = (0.0, 1.0)) -> None:
+        self._name, self._labels, self._range = name, labels, range
         self._seed = np.uint64(zlib.crc32(name.encode("utf-8", "surrogateescape")) << 32)
         self._documents = self._dropped = 0
         self._kept = np.zeros(len(labels), np.int64)
@@ -95,7 +96,8 @@ class Tally:
         self._documents += len(values)
         self._kept += np.bincount(codes[kept], minlength=len(self._labels))
         self._dropped += int(np.count_nonzero(scored & ~kept))
-        bins = np.minimum((values[scored] * BINS).astype(np.int64), BINS - 1)
+        low, high = self._range
+        bins = np.clip((values[scored] - low) / (high - low) * BINS, 0, BINS - 1).astype(np.int64)
         self._histogram += np.bincount(bins, minlength=BINS)
         self._rejected.update(reason_of(documents, place) for place in np.flatnonzero(~scored).tolist())
         draws = _mixed(self._seed + documents.numbers.astype(np.uint64))
