@@ -141,7 +141,8 @@ def classify(
         use_one_arena()
     has_evidence = evidence or (abstain_label is not None and none_of_these is None)
     config = read_config(model)
-    promise = options.promised(model, Labels.of(config), *promises)
+    is_promised = any(option is not None for option in promises)
+    promise = options.promised(model, Labels.of(config), *promises) if is_promised else None
     if has_evidence and chooses_nodes(Labels.of(config), promise):
         raise ConfigError(
             "evidence is of labels, and by --min-probability or --min-accuracy this model may answer an inner node of "

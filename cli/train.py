@@ -217,7 +217,7 @@ def finish(
     **more: Any,
 ) -> None:
     """Save the model, print its metrics, and exit with an error code after a signal or a failed training."""
-    run.predictor.save(output)
+    run.predictor.artifact.save(output)
     summary = {"artifact": str(output), **run.summary, **more}
     console.say(
         f"saved {output}: {summary['num_parameters']:,} parameters, {summary['train_seconds']:.1f} s of training"

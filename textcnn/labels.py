@@ -109,7 +109,8 @@ class Labels:
         found = None if grades is None else Grades.from_json(grades)
         is_multi = saved["problem_type"] == MULTI_LABEL
         labels = cls(tuple(saved["labels"]), is_multi, targets=targets, grades=found)
-        return labels.with_tree(saved.get("hierarchy"))
+        described = saved.get("hierarchy")
+        return labels if described is None else labels.with_tree(described)
 
     def with_tree(self, described: Mapping[str, Any] | None) -> Labels:
         """Return the labels as leaves of the tree that :meth:`LabelTree.to_json` has described; none: of no tree.
@@ -182,3 +183,8 @@ class Labels:
                 twins.append((first[key], name))
             first.setdefault(key, name)
         return twins
+
+
+def label_counts(rows: Iterable[Sequence[str]]) -> dict[str, int]:
+    """Count each label by name."""
+    return dict(sorted(Counter(name for row in rows for name in row).items()))

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from textcnn.evaluation.drift import drift, label_counts
+from textcnn.evaluation.drift import drift
+from textcnn.labels import label_counts
 
 ROWS = [("a",)] * 600 + [("b",)] * 400
 TRAINING = {"expected_unknown": 0.04, "labels": label_counts(ROWS)}

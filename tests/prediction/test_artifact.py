@@ -18,8 +18,7 @@ from model_folders import files
 import textcnn
 from textcnn import atomic
 from textcnn.errors import ArtifactError
-from textcnn.folder.model_folder import CARD, CONFIG, FILES, TIMING, TOKENIZER, TRAINING, WEIGHTS
-from textcnn.folder.versions import LIBRARIES
+from textcnn.folder.model_folder import CARD, CONFIG, FILES, LIBRARIES, TIMING, TOKENIZER, TRAINING, WEIGHTS
 from textcnn.labels import Labels
 from textcnn.models.base import logits_of
 from textcnn.models.registry import TEXT

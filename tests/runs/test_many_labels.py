@@ -158,8 +158,9 @@ def test_metrics_from_the_best_labels_are_those_from_all_probabilities(predictor
     assert score_best(truth, best, predictor.labels) == score(truth, probs, predictor.labels, [])
 
 
-def test_a_table_that_the_machine_has_no_room_for_is_refused_before_it_is_made(monkeypatch):
-    monkeypatch.setattr("textcnn.training.resource_limits.free_bytes", lambda: 40 * 2**20)
+def test_a_table_that_the_machine_has_no_room_for_is_refused_before_it_is_made(monkeypatch, tmp_path):
+    (tmp_path / "meminfo").write_text("MemTotal: 99999 kB\nMemAvailable: 40960 kB\n")
+    monkeypatch.setattr("textcnn.training.resource_limits.MEMINFO", tmp_path / "meminfo")
     with pytest.raises(ConfigError, match=r"training needs about \d+ MiB, .* 40 MiB left: .*set wide=sparse"):
         textcnn.train(rows_of(), wide=True, epochs=1, num_filters=16, embedding_dim=16, calibrate="none")
 

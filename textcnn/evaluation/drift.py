@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from textcnn.labels import label_counts
 
 FEW_TOKENS = 100  # below, a share of unknown words says nothing
 UNKNOWN_FACTOR, UNKNOWN_MORE = 2.0, 0.05  # unknown words are too many from twice what is expected, and 5 points more
 MIX_MOVED = 0.1  # share of the labels that would have to be others for the two mixes to be one
 CHANCE = 1e-3  # largest probability of reporting drift between two samples of the same distribution
 MOST_NAMED = 3
-
-
-def label_counts(rows: Iterable[Sequence[str]]) -> dict[str, int]:
-    """Count each label by name."""
-    return dict(sorted(Counter(name for row in rows for name in row).items()))
 
 
 def drift(training: Mapping[str, Any], unknown: int, tokens: int, rows: Iterable[Sequence[str]]) -> list[str]:

@@ -36,7 +36,7 @@ def model_card(config: dict[str, Any], training: dict[str, Any], *, place: str =
         "\n".join(["---", *_front_matter(config, training, place), "---"]),
         f"# A `{config['architecture']}` {'regressor' if config.get('targets') else 'classifier'}",
         f"{'Targets' if config.get('targets') else 'Labels'} ({len(names)}, {config['problem_type']}): "
-        f"{shown}{_tree(config)}",
+        f"{shown}{'' if config.get('hierarchy') is None else _tree(config)}",
         f"Trained on {_data_name(training)} ({training.get('examples', {}).get('train', 0):,} rows).{_data(training)}",
         _metrics_table(training),
         _labels_table(training),
@@ -48,8 +48,7 @@ def model_card(config: dict[str, Any], training: dict[str, Any], *, place: str =
 
 
 def _tree(config: dict[str, Any]) -> str:
-    described = config.get("hierarchy")
-    return "" if described is None else f". They are {LabelTree.of(config['labels'], described).describe()}."
+    return f". They are {LabelTree.of(config['labels'], config['hierarchy']).describe()}."
 
 
 def _front_matter(config: dict[str, Any], training: dict[str, Any], place: str) -> Iterator[str]:

@@ -158,7 +158,7 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "scales": lambda value: value is None or _is_list(lambda step: _is_number(step) and step >= 0)(value),
     "reading": is_reading,
     "blinded": _is_list(lambda phrase: isinstance(phrase, str) and bool(phrase.strip())),
-    "hierarchy": is_description,
+    "hierarchy": lambda value: value is None or is_description(value),
 }
 _IMAGE_CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "shape": lambda value: _is_list(lambda size: type(size) is int and size > 0)(value) and len(value) == 3,

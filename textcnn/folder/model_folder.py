@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from textcnn.atomic import put_folder, temporary_beside
@@ -21,6 +23,7 @@ HELD_OUT = "held-out.safetensors"  # written for calibrated single-label models 
 RESIDUALS = "residuals.safetensors"  # of the held-out rows; written for calibrated models of numbers only
 DRIFT = "drift.safetensors"  # counts of the training texts' n-grams; written for text models only
 OPTIONAL_FILES = (FOLDS, EVIDENCE, HELD_OUT, RESIDUALS, DRIFT)
+LIBRARIES = ("textcnn", "torch", "tokenizers", "numpy", "safetensors")  # on which answers depend
 
 
 def fingerprint(folder: Path) -> str:
@@ -85,3 +88,13 @@ def _own_errors(folder: Path) -> Iterator[None]:
         raise ArtifactError(
             f"cannot write a model to {str(folder)!r}: {err.strerror or err}; choose another -o"
         ) from err
+
+
+@cache
+def library_versions() -> tuple[tuple[str, str], ...]:
+    """Return name and version of each library that is installed, without importing it."""
+    found = []
+    for name in LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found.append((name, version(name)))
+    return tuple(found)

@@ -98,7 +98,7 @@ def answer_columns(labels: Labels, answers: Answers, form: AnswerForm) -> dict[s
         "probability": values[:, 0],
     }
     if labels.tree is not None:
-        levels = labels.tree.label_levels[best]
+        levels = labels.tree.label_levels[best[:, 0]]
         columns["level"] = Coded(levels.astype(np.int32), range(labels.tree.depth + 1))
     if answers.certified is not None:
         columns["certified"] = Coded(answers.certified.astype(np.int32), (False, True))

@@ -216,7 +216,7 @@ def _labels_of(
     own = None if nodes is None else _node_entries(labels, nodes)
     paths = None if nodes is None or top_k is None else _paths(answers, labels)
     flags = _flags(answers, promise, nodes)
-    is_chosen = chooses_nodes(labels, promise)  # by sums of which nothing is proven
+    is_chosen = nodes is not None and chooses_nodes(labels, promise)  # by sums of which nothing is proven
     sets = None if promise is None else promise.sets(answers.probabilities)
     for number, row in enumerate(ranked):
         pairs = zip(*row, strict=True)

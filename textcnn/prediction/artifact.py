@@ -30,6 +30,7 @@ from textcnn.folder.model_folder import (
     TOKENIZER,
     TRAINING,
     WEIGHTS,
+    library_versions,
     replaced_folder,
 )
 from textcnn.folder.tensors import packed
@@ -42,7 +43,6 @@ from textcnn.folder.training_rows import (
     write_held_out,
     write_residuals,
 )
-from textcnn.folder.versions import library_versions
 from textcnn.labels import Labels
 from textcnn.models.weights import CHARACTER_BIAS, CHARACTER_TABLE, Weights, num_parameters
 from textcnn.reading.schema import Schema, schema_of
@@ -203,7 +203,7 @@ class Artifact:
             "storage": self.storage,
             "reading": None if self.reading is None else self.reading.to_json(),
             **({} if self.labels.tree is None else {"hierarchy": self.labels.tree.to_json()}),
-            "versions": library_versions(),
+            "versions": dict(library_versions()),
         }
 
     def save(self, folder: str | Path) -> Path:

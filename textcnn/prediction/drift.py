@@ -14,12 +14,12 @@ import numpy.typing as npt
 from textcnn import core
 from textcnn.errors import ConfigError
 from textcnn.evaluation.calibration import probabilities
-from textcnn.evaluation.drift import label_counts
 from textcnn.evaluation.strangers import WEIGHTS, statistics
 from textcnn.evaluation.two_samples import Comparison, Sample, compare
 from textcnn.folder.config_json import read_json
 from textcnn.folder.model_folder import DRIFT, TRAINING
 from textcnn.folder.training_rows import NgramCounts
+from textcnn.labels import label_counts
 from textcnn.tokenization.pipeline import EncodedTexts, TextPipeline
 from textcnn.tokenization.ragged import Ragged
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from textcnn.config_types import SPARSE
 from textcnn.errors import ArtifactError, ConfigError
 from textcnn.evaluation.promises import HeldOutAnswers, promised_least
 from textcnn.evaluation.strangers import in_two
@@ -51,7 +51,7 @@ class Predictor(Answering):
         self._folder: Path | None = None
         self._made: LookupModel | ManyLabelModel | None = None
         self.runtime = Runtime(MANY_LABELS)
-        if not serves_many_labels({"modality": artifact.modality, **asdict(artifact.config)}):
+        if artifact.config.wide != SPARSE:  # which training allows only where that runtime serves it
             reason = "made from an artifact in memory" if artifact.has_network else artifact.lookup_refusal
             self.runtime = Runtime("torch", reason) if reason else Runtime("look-up")
 
@@ -90,7 +90,7 @@ class Predictor(Answering):
         if reason and (precision == "int8" or runtime == "look-up"):
             wanted = "precision 'int8'" if precision == "int8" else "runtime 'look-up'"
             raise ConfigError(f"{wanted} needs the look-up runtime, which {str(folder)!r} does not have: {reason}")
-        if serves_many_labels(saved):
+        if saved.get("wide") == SPARSE and serves_many_labels(saved):
             if runtime == "torch":
                 raise ConfigError(f"expected a model with a network of torch, but {refusal(saved)}; use runtime 'auto'")
             many = ManyLabelModel.load(folder, saved=saved, threads=threads, cache_bytes=cache_bytes)
@@ -123,7 +123,8 @@ class Predictor(Answering):
     @property
     def _lookup(self) -> LookupModel | None:
         """The look-up runtime, if this predictor uses it; for an artifact it is built on first use."""
-        return self._fast if isinstance(self._fast, LookupModel) else None
+        fast = self._fast if self._made is None else self._made
+        return fast if isinstance(fast, LookupModel) else None
 
     @property
     def _fast(self) -> LookupModel | ManyLabelModel | None:
@@ -364,7 +365,7 @@ class Predictor(Answering):
 
     def decided(self, found: Measured, thresholds: Sequence[float]) -> Answers:
         """Return the answers that the logits ``found`` lead to."""
-        many = self._fast
+        many = self._made  # which has made them
         return (
             many.decided(found, thresholds) if isinstance(many, ManyLabelModel) else super().decided(found, thresholds)
         )

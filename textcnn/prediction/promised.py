@@ -51,6 +51,8 @@ def load_promise(
         if by_label or min_probability is not None or min_accuracy is not None:
             labels.require_labels("--coverage-by, --min-probability or --min-accuracy")
         return None if coverage is None else _intervals(Path(folder), labels, say, coverage)
+    if not by_label and coverage is None and min_probability is None and min_accuracy is None:
+        return None
     _check(coverage, by_label=by_label, min_probability=min_probability, min_accuracy=min_accuracy)
     if coverage is None and min_accuracy is None:
         return None if min_probability is None else Promise(min_probability)

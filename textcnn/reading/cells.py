@@ -193,13 +193,13 @@ def are_numbers(names: Iterable[str]) -> bool:
     return all(read_number(name) is not None for name in names)
 
 
-MANY = 20  # different numbers among the labels, from which they may be measurements
+MANY_NUMBERS = 20  # different numbers among the labels, from which they may be measurements
 
 
 def number_notice(labels: Sequence[tuple[str, ...]]) -> list[str]:
     """Return a note where single labels are many different numbers, which may be measurements."""
     names = {row[0] for row in labels if len(row) == 1}
-    if len(names) <= MANY or any(len(row) != 1 for row in labels) or not are_numbers(names):
+    if len(names) <= MANY_NUMBERS or any(len(row) != 1 for row in labels) or not are_numbers(names):
         return []
     return [f"the labels are {len(names)} different numbers; if they measure something, --regression predicts them"]
 

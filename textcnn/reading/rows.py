@@ -21,7 +21,7 @@ from textcnn import core
 from textcnn.config import DataConfig
 from textcnn.errors import DataError
 from textcnn.labels import Labels, Target
-from textcnn.reading.cells import check_repeated, number_notice, read_weight, spellings
+from textcnn.reading.cells import MANY_NUMBERS, check_repeated, number_notice, read_weight, spellings
 from textcnn.reading.columnar import ACCEPTED, memory_table
 from textcnn.reading.columns import OtherTexts, choose_columns
 from textcnn.reading.examples import Examples as Examples
@@ -355,4 +355,4 @@ def _checked(
             raise DataError(str(err), path=rows.name) from None
     if not options.allow_rare_labels:
         check_repeated(rows, labels if soft is None else [labels[i] for i in np.flatnonzero(soft.is_labelled).tolist()])
-    return (), number_notice(labels)
+    return (), number_notice(labels) if len(labels) > MANY_NUMBERS else []

@@ -29,14 +29,12 @@ def has_characters(prepared: Prepared, calibration: Calibration | None, *, is_on
         ConfigError: the settings ask for a branch that the model cannot have.
     """
     config = prepared.config
-    why_not = reason_against(prepared)
-    if config.model.character_scale is not None:
-        if why_not:
-            raise ConfigError(f"character_scale is {config.model.character_scale}, but {why_not}; leave it out")
-        return True
-    if config.training.characters == "none" or why_not:
-        return False
-    return is_on_trial if calibration is None else calibration.character_scale is not None
+    if config.model.character_scale is None:
+        is_wanted = is_on_trial if calibration is None else calibration.character_scale is not None
+        return is_wanted and config.training.characters != "none" and not reason_against(prepared)
+    if why_not := reason_against(prepared):
+        raise ConfigError(f"character_scale is {config.model.character_scale}, but {why_not}; leave it out")
+    return True
 
 
 def reason_against(prepared: Prepared) -> str:

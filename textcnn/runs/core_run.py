@@ -55,39 +55,23 @@ def first_weights(prepared: Prepared, seed: int) -> Weights:
     Raises:
         ConfigError: they and what training makes of them need more memory than there is.
     """
-    inputs = prepared.inputs
-    require_memory(*_memory(prepared))
-    weights = initial_weights(
-        prepared.config.model,
-        len(inputs.tokenizer),
-        0 if inputs.lexicon is None else inputs.lexicon.num_ngrams,
-        num_wide_features(prepared),
-        prepared.labels,
-        seed,
+    inputs, model, num_labels = prepared.inputs, prepared.config.model, len(prepared.labels)
+    num_ngrams = 0 if inputs.lexicon is None else inputs.lexicon.num_ngrams
+    num_rows, num_words = len(inputs.tokenizer) + num_ngrams, len(inputs.tokenizer)
+    # Rows of a table of the n-gram branch that is trained.
+    num_features = None if inputs.wide is None or model.wide == SPARSE else len(inputs.wide.keys)
+    # Twice as numbers and once in training; Adam's two averages of the head; logarithms of counts of the n-grams.
+    tables = 12 * num_rows * model.dim
+    head, wide = 24 * KimSettings.of(model).out_features(model.dim) * num_labels, 20 * (num_features or 0) * num_labels
+    advice = "wide=sparse (one label a text) or wide=false" if wide > tables else "min_frequency=2 or embedding_dim=48"
+    require_memory(
+        tables + head + wide,
+        f"{num_rows:,} rows of words, a head of {num_labels:,} labels, {wide >> 20:,} MiB for n-grams x labels; "
+        f"set {advice}, or give fewer labels",
     )
+    weights = initial_weights(model, num_words, num_ngrams, num_features, prepared.labels, seed)
     start_from_rows(weights, prepared, seed)
     return weights
-
-
-def num_wide_features(prepared: Prepared) -> int | None:
-    """Return the rows of the trained table of the n-gram branch; none if there is no such table."""
-    wide, kind = prepared.inputs.wide, prepared.config.model.wide
-    return None if wide is None or kind == SPARSE else len(wide.keys)
-
-
-def _memory(prepared: Prepared) -> tuple[int, str]:
-    """Return the bytes that the weights and the state of their training take, and what they are for."""
-    inputs, model, num_labels = prepared.inputs, prepared.config.model, len(prepared.labels)
-    num_rows = len(inputs.tokenizer) + (0 if inputs.lexicon is None else inputs.lexicon.num_ngrams)
-    num_features = KimSettings.of(model).out_features(model.dim)
-    # Twice as numbers and once in training; Adam's two averages of the head; logarithms of counts of the n-grams.
-    tables, head = 12 * num_rows * model.dim, 24 * num_features * num_labels
-    wide = 20 * (num_wide_features(prepared) or 0) * num_labels
-    advice = "wide=sparse (one label a text) or wide=false" if wide > tables else "min_frequency=2 or embedding_dim=48"
-    return tables + head + wide, (
-        f"{num_rows:,} rows of words, a head of {num_labels:,} labels, {wide >> 20:,} MiB for n-grams x labels; "
-        f"set {advice}, or give fewer labels"
-    )
 
 
 def sparse_weights(prepared: Prepared) -> Weights:
@@ -130,12 +114,12 @@ def train_weights(
     targets = part.targets(labels, training.teacher_weight)
     counts = None if part.weights is None else (part.weights / part.weights.mean()).astype(np.float32)
     weights = first_weights(prepared, training.seed)
+    # A table of n-grams and labels is trained on all labels, so the head may look at all of them too.
+    sampler = None if len(weights.get(WIDE_TABLE, ())) else label_sampler(training, labels, targets)
     trainer = core_trainer(weights, model, labels, inputs.max_length, objective_of(prepared, training), training)
     del weights  # the trainer has a copy
     corpus = trainer.corpus(texts_of(inputs, part.encoded, targets, counts))
     sizes = inputs.sizes(part.encoded)
-    # A table of n-grams and labels is trained on all labels, so the head may look at all of them too.
-    sampler = None if num_wide_features(prepared) else label_sampler(training, labels, targets)
 
     def order(epoch: int) -> list[Rows]:
         return shuffled_batches(

@@ -191,13 +191,13 @@ def num_measured(others: Others) -> int:
     return 2 * sizes["dev"] + sizes["test"]
 
 
-def check_dev(dev: Any, config: Config) -> None:
-    """Check that dev rows come either from the user or from the training rows.
+def check_dev(config: Config) -> None:
+    """Check that dev rows, where the user gives them, are not split off the training rows too.
 
     Raises:
         DataError: both are requested.
     """
-    if dev is not None and (fraction := config.training.dev_fraction):
+    if fraction := config.training.dev_fraction:
         raise DataError(f"expected dev rows or dev_fraction, got both (dev_fraction is {fraction}); leave one out")
 
 

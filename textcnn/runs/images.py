@@ -64,7 +64,8 @@ def _run_images(data: Any, config: Config, reporter: Reporter, dev: Any, test: A
     from textcnn.models.base import build_image_classifier
     from textcnn.training.fit import learn, prepare
 
-    check_dev(dev, config)
+    if dev is not None:
+        check_dev(config)
     if config.training.ensemble > 1:
         merged_config(config.model, config.training.ensemble)  # raises: ensembles are for texts only
     # A limit on tokens per batch has no meaning for images, which all have the same size.

@@ -13,9 +13,8 @@ from textcnn.config import MULTI_LABEL_SCALE, Config, ModelConfig
 from textcnn.config_types import SPARSE
 from textcnn.core.threads import set_threads
 from textcnn.errors import ConfigError, DataError
-from textcnn.evaluation.drift import label_counts
 from textcnn.grades import Grades
-from textcnn.labels import MANY_LABELS, Labels
+from textcnn.labels import MANY_LABELS, Labels, label_counts
 from textcnn.nn.label_centroids import words_alone
 from textcnn.prediction.artifact import Artifact
 from textcnn.progress import Reporter
@@ -110,7 +109,8 @@ def prepare_text(
         start: the model to start from.
         holds_out: whether dev rows may be split off; False: all rows train.
     """
-    check_dev(dev, config)
+    if dev is not None:
+        check_dev(config)
     is_open = fits_scale(config, start)
     set_threads(config.training.threads)
     examples = read_rows(data, config, reporter, like=None if start is None else start.schema)
@@ -197,7 +197,8 @@ def collected_labels(examples: Examples, config: Config, start: Artifact | None,
         found = extended_labels(start.labels, examples.label_sets, reporter)
         if config.data.hierarchy is None and start.labels.tree is not None:
             found = found.with_tree(start.labels.tree.to_json())
-    return labels_in_tree(found, config.data.hierarchy, reporter.say)
+    how = config.data.hierarchy
+    return found if how is None and found.tree is None else labels_in_tree(found, how, reporter.say)
 
 
 def default_scale(model: ModelConfig, labels: Labels) -> float:

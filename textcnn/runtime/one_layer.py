@@ -48,20 +48,11 @@ _MARGIN = 1 + 1e-5  # bound on the rounding of float32's products
 SCALED_TYPES = 20_000  # the most frequent types, whose products determine the quantization steps of int8
 
 
-def refusal(saved: Mapping[str, Any]) -> str:
-    """Return why the look-up runtime cannot run the model of this config.json; an empty string if it can."""
-    reason = _refusal_of_layers(saved)
-    if not reason and saved.get("wide") == SPARSE:
-        return "its n-gram branch is sparse, for very many labels; look-up has a number for each label and word"
-    return reason
+def refusal(saved: Mapping[str, Any], *, allows_sparse: bool = False) -> str:
+    """Return why the look-up runtime cannot run the model of this config.json; an empty string if it can.
 
-
-def serves_many_labels(saved: Mapping[str, Any]) -> bool:
-    """Return whether the model of this config.json is for :class:`textcnn.runtime.many_labels.ManyLabelModel`."""
-    return saved.get("wide") == SPARSE and not _refusal_of_layers(saved)
-
-
-def _refusal_of_layers(saved: Mapping[str, Any]) -> str:
+    With ``allows_sparse``, why no runtime without torch can.
+    """
     if saved["modality"] != "text":
         return "it classifies images, look-up is for texts"
     if saved["architecture"] not in ARCHITECTURES:
@@ -74,7 +65,14 @@ def _refusal_of_layers(saved: Mapping[str, Any]) -> str:
         return f"pooling {pooling!r} needs every window; look-up keeps the largest, for {' and '.join(POOLINGS)}"
     if saved["settings"].get("word_ngrams", 1) != 1:
         return "its word n-grams have vectors of their own; look-up is for bags of words alone"
+    if saved.get("wide") == SPARSE and not allows_sparse:
+        return "its n-gram branch is sparse, for very many labels; look-up has a number for each label and word"
     return ""
+
+
+def serves_many_labels(saved: Mapping[str, Any]) -> bool:
+    """Return whether the model of this config.json is for :class:`textcnn.runtime.many_labels.ManyLabelModel`."""
+    return saved.get("wide") == SPARSE and not refusal(saved, allows_sparse=True)
 
 
 @dataclass(frozen=True)
@@ -297,7 +295,7 @@ def read_lookup_folder(folder: Path, saved: dict[str, Any] | None = None) -> Loo
         ArtifactError: there is no such folder, it is damaged, or its model has more than one layer.
     """
     saved = read_config(folder) if saved is None else saved
-    if reason := _refusal_of_layers(saved):
+    if reason := refusal(saved, allows_sparse=True):
         raise ArtifactError(f"{folder}: this model has no look-up runtime: {reason}; use the torch runtime")
     tokenizer = Tokenizer.load(folder / TOKENIZER)
     config = ModelConfig(**{name: saved[name] for name in ModelConfig.__dataclass_fields__})

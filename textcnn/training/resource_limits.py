@@ -99,6 +99,8 @@ _SPARE = 3.0, 0.05
 _SLOW, _MOST_SLOW = 0.5, 10.0
 _FORWARD = 0.5  # time of evaluating a row relative to training on it
 
+MEMINFO = Path("/proc/meminfo")  # proc_meminfo(5)
+
 
 class OverMemoryError(TextCNNError):
     """The run used more memory than max_memory allows."""
@@ -247,18 +249,13 @@ def require_memory(needed: int, what: str) -> None:
     Raises:
         ConfigError: there is less.
     """
-    free = free_bytes()
-    if free is not None and needed > free:
-        raise ConfigError(f"training needs about {_mib(needed)}, and this machine has {_mib(free)} left: {what}")
-
-
-def free_bytes() -> int | None:
-    """Return the memory that proc_meminfo(5) calls available; none on systems without it."""
     try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+        lines = MEMINFO.read_text(encoding="ascii").splitlines()
+    except OSError:  # not on Linux
+        return
+    for free in (int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")):
+        if needed > free:
+            raise ConfigError(f"training needs about {_mib(needed)}, and this machine has {_mib(free)} left: {what}")
 
 
 def resident_bytes() -> int:
