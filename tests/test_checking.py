@@ -55,6 +55,16 @@ def test_lists_of_labels_and_missing_values_in_memory():
     assert check((["one two"], np.array([3]))).labels == {"3": 1}
 
 
+def test_labels_that_are_many_numbers_propose_regression(tmp_path):
+    rows = "".join(f"text {i % 7} of many,{i / 8}\n" * 2 for i in range(30))
+    report = check(save(tmp_path, f"text,label\n{rows}"))
+    assert (
+        "the labels are 30 different numbers; if they measure something, --regression predicts them" in report.notices
+    )
+    grades = "".join(f"text {i} of many,{i % 5}\n" for i in range(60))
+    assert not any("--regression" in notice for notice in check(save(tmp_path, f"text,label\n{grades}")).notices)
+
+
 def test_texts_without_a_label_column(tmp_path):
     report = check(save(tmp_path, "first line\nsecond line\n", "plain.txt"))
     assert (report.labels, report.missing_labels, report.conflicts) == ({}, 2, 0)

@@ -16,7 +16,7 @@ from textcnn.config_types import jsonable
 from textcnn.core.word_form import WordForm
 from textcnn.errors import DataError
 from textcnn.labels import Labels
-from textcnn.reading.cells import rare_labels, rare_sentence
+from textcnn.reading.cells import number_notice, rare_labels, rare_sentence
 from textcnn.reading.hierarchy import labels_in_tree
 from textcnn.reading.labels import DistinctCells
 from textcnn.reading.messages import respelled
@@ -122,6 +122,7 @@ def check(data: Any, options: DataConfig | None = None) -> Report:
     }
     if (distinct := rare_labels(every)) and not options.allow_rare_labels:
         guessed.append(rare_sentence(rows, distinct, every))
+    guessed += number_notice(every)
     return Report(
         name=rows.name,
         source=rows.describe(),
