@@ -5,6 +5,7 @@ import datetime
 import json
 import math
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from pyarrow import parquet
 
 from textcnn.errors import DataError
 from textcnn.prediction import writing
+from textcnn.prediction.answer_tables import arrow_cells
 from textcnn.prediction.writing import write_rows
 
 ANSWER = {"text": "a", "label": "pos", "probability": 0.75, "top": [{"label": "pos", "probability": 0.75}], "flags": []}
@@ -184,3 +186,21 @@ def test_rows_are_written_as_they_come(tmp_path, ending, monkeypatch):
     assert write_rows(rows(), str(tmp_path / f"out{ending}")) == 200
     assert most <= 25
     assert len(read(tmp_path / f"out{ending}")) == 200
+
+
+CELLS = st.one_of(
+    st.lists(st.text(st.characters(codec="utf-8"))),
+    st.lists(st.integers(-(2**63), 2**64 - 1)),
+    st.lists(st.floats()),
+    st.lists(st.booleans() | st.none()),
+    st.lists(st.none() | st.text(st.characters(codec="utf-8"))),
+)
+
+
+@settings(deadline=None)  # the first array imports pandas
+@given(CELLS)
+def test_cells_become_the_array_that_pyarrow_makes_of_them(values):
+    found, expected = arrow_cells(values), pa.array(values)
+    assert found.type == expected.type
+    assert str(found) == str(expected)
+    assert found.null_count == expected.null_count

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from textcnn.core.format import As, Piece, fractions, join_rows, literal
 from textcnn.labels import Labels
 from textcnn.prediction.answers import Answerer, AnswerForm, answers_of, carried, counts_of
+from textcnn.reading.source import SURROGATE
 from textcnn.reading.table import is_missing
 from textcnn.tokenization.arrow_texts import ArrowTexts, arrow_numbers
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from textcnn.reading.rows import RowBlock
     from textcnn.runtime.text_model import Answers
 
+_WHOLE = 2**63  # beyond int64
 FLAGS: Sequence[list[str]] = ([], ["empty"], ["cut"], ["empty", "cut"])
 
 
@@ -164,15 +166,19 @@ def arrow_column(column: Cells, encode: Encode) -> Any:
         return column.to_arrow()
     if isinstance(column, Coded):
         values = [encode(value) if isinstance(value, (list, dict)) else value for value in column.values]
-        return _arrow_cells(values).take(arrow_numbers(column.codes))
+        return arrow_cells(values).take(arrow_numbers(column.codes))
     return arrow_numbers(column) if isinstance(column, np.ndarray) else column
 
 
-def _arrow_cells(values: list[Any]) -> Any:
+def arrow_cells(values: list[Any]) -> Any:
+    """Convert cells to the array that ``pyarrow.array`` makes of them; strings and numbers without importing pandas."""
     import pyarrow
 
-    if values and all(isinstance(value, str) for value in values):  # without importing pandas
+    kinds = {type(value) for value in values}
+    if kinds == {str} and not any(map(SURROGATE.search, values)):
         return ArrowTexts.of(values).to_arrow().cast(pyarrow.string())
+    if kinds == {float} or (kinds == {int} and min(values) >= -_WHOLE and max(values) < _WHOLE):
+        return arrow_numbers(np.array(values, np.float64 if kinds == {float} else np.int64))
     return pyarrow.array(values)
 
 

@@ -18,7 +18,7 @@ from typing import IO, Any, TextIO, TypeVar
 
 from textcnn.atomic import is_replaceable, replaced_file
 from textcnn.errors import DataError
-from textcnn.prediction.answer_tables import AnswerTable, arrow_column, csv_header, csv_lines, json_lines
+from textcnn.prediction.answer_tables import AnswerTable, arrow_cells, arrow_column, csv_header, csv_lines, json_lines
 from textcnn.reading.table import is_missing
 
 FORMATS = (".jsonl", ".csv", ".tsv", ".parquet")
@@ -267,7 +267,7 @@ def _type(cells: Any, pa: Any) -> Any:
     cells = list(map(_flat_cell, cells))
     if any(isinstance(cell, str) for cell in cells):
         return pa.string()
-    found = pa.array(cells).type
+    found = arrow_cells(cells).type
     return pa.string() if pa.types.is_null(found) else found
 
 
@@ -277,7 +277,9 @@ def _array(cells: Any, kind: Any, pa: Any) -> Any:
         return cells
     values = cells.to_pylist() if isinstance(cells, pa.Array) else list(map(_flat_cell, cells))
     is_text = pa.types.is_string(kind)
-    return pa.array([str(cell) if is_text and cell is not None else cell for cell in values], kind)
+    cells = [str(cell) if is_text and cell is not None else cell for cell in values]
+    made = arrow_cells(cells) if len({*map(type, cells)}) == 1 else None
+    return made if made is not None and made.type == kind else pa.array(cells, kind)
 
 
 def _flat(row: Row) -> Row:
