@@ -190,7 +190,7 @@ def test_rows_are_written_as_they_come(tmp_path, ending, monkeypatch):
 
 CELLS = st.one_of(
     st.lists(st.text(st.characters(codec="utf-8"))),
-    st.lists(st.integers(-(2**63), 2**64 - 1)),
+    st.lists(st.integers(-(2**63), 2**63 - 1)),
     st.lists(st.floats()),
     st.lists(st.booleans() | st.none()),
     st.lists(st.none() | st.text(st.characters(codec="utf-8"))),
