@@ -1,4 +1,4 @@
-"""Very many labels: the hypernyms of WordNet's noun glosses, beside fastText with hierarchical softmax and centroids.
+"""Very many labels: hypernyms of WordNet's noun glosses, against fastText (hierarchical softmax) and centroids.
 
 The rows are made here, from a file of the Debian package ``wordnet-base``: the definition of each noun, and its
 first hypernym as the label. A tenth of the rows is held out by a seed, stratified; labels of one row stay in training.
@@ -196,7 +196,7 @@ def hypernyms(
     table: Table = None,
     json: options.Json = False,
 ) -> None:
-    """Measure training and answers with 7,049, 16,470 and 10,000 labels, beside fastText and nearest centroids.
+    """Measure training and answers with 7,049, 16,470 and 10,000 labels, against fastText and nearest centroids.
 
     Example: python -m benchmarks.hypernyms --output hypernyms.json
     """

@@ -44,7 +44,7 @@ def run_scores(
 
     Args:
         folder: holds a folder for each set, with train.csv and test.csv as ``textcnn data get`` writes them.
-        reporter: is told of progress.
+        reporter: receives progress.
         sets: names of the folders.
         settings: settings by name, for our runs.
         output: the document to be written; runs that a stopped start finished for it are kept next to it.

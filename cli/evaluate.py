@@ -128,9 +128,6 @@ def _strangers(predictor: Any, examples: Any, kept: float) -> dict[str, Any]:
 
 def _check_teacher(labels: Any) -> None:
     """Raise an error for models whose answers a teacher's are not compared with."""
-    from textcnn.errors import ConfigError
-    from textcnn.labels import MANY_LABELS
-
     labels.require_labels("--teacher")
     kinds = {
         "multi-label": labels.multi_label,

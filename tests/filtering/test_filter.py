@@ -10,7 +10,6 @@ import pytest
 from commands import invoke
 from pyarrow import parquet
 
-import textcnn
 from textcnn.core import binding
 from textcnn.errors import ConfigError, DataError
 from textcnn.prediction.predictor import Predictor
@@ -226,27 +225,6 @@ def test_a_route_has_a_folder_for_each_label(model, tmp_path):
         assert (tmp_path / f"out/{label}/a.jsonl").read_text("utf-8").splitlines() == expected
     assert summary(tmp_path / "out")["labels"] == {label: given.count(label) for label in ("neg", "pos")}
     assert summary(tmp_path / "out")["kept"] == 200
-
-
-@pytest.mark.parametrize("rule", [("--min-score", "2.5"), ("--keep-share", "0.25")], ids=["least", "share"])
-def test_a_model_of_numbers_keeps_documents_by_their_score(tmp_path, rule):
-    rows = [("a good film", 4.0), ("a bad film", -1.0), ("good", 5.0), ("really bad", -2.0)] * 16
-    settings = {"embedding_dim": 8, "num_filters": 4, "epochs": 6, "threads": 1, "regression": True}
-    predictor = textcnn.train({"text": [row[0] for row in rows], "score": [row[1] for row in rows]}, **settings)
-    predictor.save(tmp_path / "model")
-    documents = texts(200)
-    lines = lines_of(documents)
-    write(tmp_path / "in.jsonl", lines)
-    invoke("filter", tmp_path / "model", tmp_path / "in.jsonl", "--output", tmp_path / "out", "--keep", "score", *rule)
-    scores, found = np.array(predictor.predict(documents)), summary(tmp_path / "out")
-    least = 2.5 if rule[0] == "--min-score" else np.sort(scores)[-50]
-    assert found["threshold"] == least
-    kept = [line for line, score in zip(lines, scores, strict=True) if score >= least]
-    assert (tmp_path / "out/in.jsonl").read_text("utf-8").splitlines() == kept[: found["kept"]]
-    assert 0 < found["kept"] <= len(kept)
-    assert (found["bins"][0], found["bins"][-1], sum(found["histogram"])) == (-2.0, 5.0, 200)
-    page = (tmp_path / "out/report.html").read_text("utf-8")
-    assert f"Kept: documents whose &#x27;score&#x27; is at least {least:.6g}" in page
 
 
 def test_the_report_shows_kept_and_dropped_documents_with_their_reasons(model, tmp_path):

@@ -340,7 +340,7 @@ def _usual_label(table: Table, columns: Sequence[str], text: Sequence[str], requ
 
 
 def _usual_targets(table: Table, columns: Sequence[str], text: Sequence[str]) -> tuple[str, ...]:
-    """Return the columns with usual names of a target, the likeliest first, or the only one besides the text."""
+    """Return the columns with usual names of a target, the likeliest first, or the only one but that of the text."""
     rest = [name for name in columns if name not in text]
     by_lower = {name.lower(): name for name in reversed(rest)}
     if named := tuple(by_lower[name] for name in TARGET_NAMES if name in by_lower):

@@ -9,7 +9,7 @@ identical on every machine.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,13 @@ from textcnn.core.threads import num_threads
 from textcnn.core.units import UNIT
 from textcnn.errors import ArtifactError, ConfigError
 from textcnn.labels import Labels
-from textcnn.reading.schema import Schema, schema_of
 from textcnn.runtime.batch import Gathered, Gatherer
 from textcnn.runtime.cache import CACHE_BYTES, RowCache, Rows
+from textcnn.runtime.folder_model import FolderModel
 from textcnn.runtime.one_layer import OneLayer, read_lookup_folder, refusal
 from textcnn.runtime.scores import Closing, ManyTexts, Results, filters_of
 from textcnn.runtime.single_text import OneText
-from textcnn.runtime.text_model import Answering, Booleans, Measured
+from textcnn.runtime.text_model import Booleans, Measured
 from textcnn.tokenization.lexicon import Unseen
 from textcnn.tokenization.pipeline import EncodedTexts, TextPipeline
 
@@ -38,7 +38,7 @@ PRECISIONS = ("float32", "int8")
 _MARGIN = 1e-6
 
 
-class LookupModel(Answering):
+class LookupModel(FolderModel):
     """A one-layer text model that classifies by look-up; make one with ``load``."""
 
     def __init__(
@@ -97,31 +97,6 @@ class LookupModel(Answering):
         if reason := refusal(found.saved):
             raise ArtifactError(f"{folder}: this model has no look-up runtime: {reason}")
         return cls(*found, precision=precision, threads=threads, cache_bytes=cache_bytes)
-
-    @property
-    def labels(self) -> Labels:
-        """The labels, in the order of the columns of :meth:`predict_proba`."""
-        return self._labels
-
-    @cached_property
-    def schema(self) -> Schema:
-        """The columns of the training data and the way its labels were written, for reading further tables."""
-        return schema_of(self._saved)
-
-    @property
-    def temperature(self) -> float:
-        """The temperature that logits are divided by."""
-        return float(self._saved["temperature"])
-
-    @property
-    def own_thresholds(self) -> list[float]:
-        """The probability from which each label is assigned (multi-label)."""
-        return list(self._saved["thresholds"])
-
-    @property
-    def inputs(self) -> TextPipeline:
-        """The pipeline from strings to token ids."""
-        return self._pipeline
 
     @property
     def model(self) -> OneLayer:

@@ -22,12 +22,12 @@ from textcnn.core.many_labels_numpy import Floats, Head
 from textcnn.core.units import UNIT
 from textcnn.evaluation.calibration import probabilities
 from textcnn.labels import Labels
-from textcnn.reading.schema import Schema, schema_of
 from textcnn.runtime.batch import Gatherer, features_of
 from textcnn.runtime.cache import CACHE_BYTES
 from textcnn.runtime.filters import FloatFilters
+from textcnn.runtime.folder_model import FolderModel
 from textcnn.runtime.one_layer import OneLayer, read_lookup_folder
-from textcnn.runtime.text_model import Answering, Answers, Measured
+from textcnn.runtime.text_model import Answers, Measured
 from textcnn.tokenization.pipeline import EncodedTexts, TextPipeline
 
 NO_NETWORK = (
@@ -74,7 +74,7 @@ class ManyAnswers(Answers):
         return places.astype(np.int64), values
 
 
-class ManyLabelModel(Answering):
+class ManyLabelModel(FolderModel):
     """A one-layer model with a sparse n-gram branch, for prediction without torch; its logits are float32.
 
     The answer to a text is bit-identical whatever the batch and the number of threads.
@@ -123,31 +123,6 @@ class ManyLabelModel(Answering):
             ArtifactError: there is no such folder, or it is damaged.
         """
         return cls(*read_lookup_folder(Path(folder), saved), **how)
-
-    @property
-    def labels(self) -> Labels:
-        """The labels, in the order of the columns of :meth:`predict_proba`."""
-        return self._labels
-
-    @cached_property
-    def schema(self) -> Schema:
-        """The columns of the training data and the way its labels were written, for reading further tables."""
-        return schema_of(self._saved)
-
-    @property
-    def temperature(self) -> float:
-        """The temperature that logits are divided by."""
-        return float(self._saved["temperature"])
-
-    @property
-    def own_thresholds(self) -> list[float]:
-        """The probability from which each label is assigned (multi-label)."""
-        return list(self._saved["thresholds"])
-
-    @property
-    def inputs(self) -> TextPipeline:
-        """The pipeline from strings to token ids."""
-        return self._pipeline
 
     def logits(self, encoded: EncodedTexts) -> npt.NDArray[np.float32]:
         """Return the logits ``(N, C)``."""
