@@ -239,6 +239,14 @@ def test_the_report_shows_kept_and_dropped_documents_with_their_reasons(model, t
     assert "http" not in page
 
 
+def test_int8_filters_and_its_report_has_the_reasons_of_float32(model, tmp_path):
+    write(tmp_path / "in.jsonl", lines_of(texts(20)))
+    rule = ("--keep", "pos", "--min-probability", 0.5, "--precision", "int8")
+    invoke("filter", model, tmp_path / "in.jsonl", "--output", tmp_path / "out", *rule)
+    assert summary(tmp_path / "out")["precision"] == "int8"
+    assert 'class="for"' in (tmp_path / "out/report.html").read_text("utf-8")
+
+
 def test_finished_shards_are_not_filtered_again(model, tmp_path, monkeypatch):
     write(tmp_path / "in/a.jsonl", lines_of(texts(20)))
     write(tmp_path / "in/b.jsonl", lines_of(texts(20, seed=1)))

@@ -76,7 +76,8 @@ def run_filter(
                 results = _on_ray(phase, waiting, address)
             else:
                 loaded = phase.load(phase.model)
-                predictor = loaded or predictor  # kept for the report, which explains with it
+                if loaded is not None and job.precision == "float32":  # the report explains with it, which int8 cannot
+                    predictor = loaded
                 results = _here(phase, waiting, loaded, threads)
             problems = []
             for shard, result in results:
