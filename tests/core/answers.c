@@ -150,10 +150,9 @@ static void features(tc_pool *pool) {
     qsort(keys, (size_t)count, sizeof *keys, by_size);
     for (int64_t k = 0; k < count; k++)
         if (k == 0 || keys[k] != keys[k - 1]) keys[unique++] = keys[k];
-    int32_t *word_rows = room(num_types, sizeof *word_rows);
-    int64_t *pairs = room(2 * SLOTS, sizeof *pairs);
+    int32_t *word_rows = room(num_types, sizeof *word_rows), *pairs = room(SLOTS, sizeof *pairs);
     memset(word_rows, -1, (size_t)num_types * sizeof *word_rows);
-    memset(pairs, -1, 2 * SLOTS * sizeof *pairs);
+    memset(pairs, -1, SLOTS * sizeof *pairs);
     require(tc_index_ngrams(keys, unique, word_rows, num_types, pairs, SLOTS) == 0, "n-grams have no rows");
 
     float *idf = fractions(unique);
@@ -167,8 +166,8 @@ static void features(tc_pool *pool) {
     feature_weights = room(2 * num_ids, sizeof *feature_weights);
     num_features = unique;
     num_entries = tc_weigh_ngrams(
-        texts, word_rows, num_types, pairs, SLOTS, idf, unique, logarithms, MOST_LOGARITHMS, feature_rows, feature_weights,
-        2 * num_ids, counts, scratch, exact, num_ids
+        texts, keys, word_rows, num_types, pairs, SLOTS, idf, unique, logarithms, MOST_LOGARITHMS, feature_rows,
+        feature_weights, 2 * num_ids, counts, scratch, exact, num_ids
     );
     require(num_entries > 0, "n-grams have no weights");
     for (int b = 0; b < TEXTS; b++) wide_offsets[b + 1] = wide_offsets[b] + counts[b];

@@ -42,19 +42,21 @@ static void count(void) {
 
 static void weigh(void) {
     int64_t num_keys = below(16), num_words = below(16), slots = INT64_C(1) << below(6), num_features = below(18), longest = below(24);
-    int64_t *keys = numbers(num_keys, num_words), *table = filled(2 * slots, 8, -1);
+    int64_t *keys = numbers(num_keys, num_words);
+    int32_t *table = filled(slots, 4, -1);
     for (int64_t k = 0; k < num_keys; k++)
         if (byte() % 2) keys[k] = below(18) << 32 | below(18);
     int32_t *word_rows = filled(num_words, 4, -1);
     if (tc_index_ngrams(keys, num_keys, word_rows, num_words, table, slots) != 0 && byte() % 2) {
-        memcpy(table, bytes_of(2 * slots, 8), (size_t)slots * 16); /* no table that anybody has made */
+        memcpy(table, bytes_of(slots, 4), (size_t)slots * 4); /* no table that anybody has made */
         memcpy(word_rows, bytes_of(num_words, 4), (size_t)num_words * 4);
     }
     int64_t most = below(48), num_logarithms = below(8), *counts = filled(texts.num_texts, 8, 0);
     int32_t *rows = room(most, 4), *scratch = room(4 * longest, 4);
     int64_t written = tc_weigh_ngrams(
-        texts, word_rows, num_words, table, slots, bytes_of(num_features, 4), num_features, bytes_of(num_logarithms, 8),
-        num_logarithms, rows, room(most, 4), most, counts, scratch, room(2 * longest, 8), longest
+        texts, num_features > num_keys ? bytes_of(num_features, 8) : keys, word_rows, num_words, table, slots,
+        bytes_of(num_features, 4), num_features, bytes_of(num_logarithms, 8), num_logarithms, rows, room(most, 4), most, counts,
+        scratch, room(2 * longest, 8), longest
     );
     require(written >= -1 && written <= most);
     for (int64_t e = 0; e < written; e++) require(rows[e] >= 0 && rows[e] < num_features);

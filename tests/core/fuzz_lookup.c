@@ -99,8 +99,8 @@ static void choose(void) {
 /* A text of any bytes, of whose chunks those of its first half have been met. */
 static void answer(void) {
     int64_t types = below(8), unseen = below(4), features = below(6), words = below(8), slots = INT64_C(1) << below(4), filters = below(20);
-    int64_t spare = below(4), *table = filled(2 * slots, 8, -1), *keys = numbers(slots / 2, types);
-    int32_t *word_rows = filled(words, 4, -1);
+    int64_t spare = below(4), *keys = numbers(slots / 2, types);
+    int32_t *table = filled(slots, 4, -1), *word_rows = filled(words, 4, -1);
     if (tc_index_ngrams(keys, slots / 2, word_rows, words, table, slots) != 0) word_rows = small_numbers(words, features);
     int64_t *row_of = numbers(types, products.num_rows - 1), *row_of_unseen = numbers(unseen, products.num_rows - 1);
     int64_t logarithms = 1 + below(4), unknown = number(types), longest = below(30), activation = number(3);
@@ -109,7 +109,7 @@ static void answer(void) {
         .chunks = {.seed = 1, .table = filled(128, 8, 0), .starts = filled(33, 8, 0), .pool = room(256, 1), .num_slots = 64,
                    .most_chunks = 32, .most_bytes = 256},
         .num_types = types, .unknown = unknown, .longest = longest, .row_of = row_of, .row_of_unseen = row_of_unseen,
-        .num_unseen = unseen, .num_labels = num_labels, .word_rows = word_rows, .pairs = table, .num_words = words,
+        .num_unseen = unseen, .num_labels = num_labels, .keys = features > slots / 2 ? bytes_of(features, 8) : keys, .word_rows = word_rows, .pairs = table, .num_words = words,
         .num_slots = slots, .num_features = features, .num_logarithms = logarithms, .scale = 0.5,
         .num_filters = filters < products.width ? filters : products.width, .activation = activation
     };

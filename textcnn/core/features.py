@@ -106,16 +106,15 @@ class NgramIndex:
 
     def __init__(self, keys: Integers) -> None:
         num_words = int(keys[: np.searchsorted(keys, 1 << 32)].max(initial=-1)) + 1
-        self._word_rows = np.full(num_words, -1, np.int32)
+        self._keys, self._word_rows = keys, np.full(num_words, -1, np.int32)
         num_pairs = int(np.count_nonzero(keys >= 1 << 32))
-        self._table = np.full((1 << max(4, (4 * num_pairs // 3).bit_length()), 2), -1, np.int64)
-        self._num_features = len(keys)
+        self._table = np.full(1 << max(4, (4 * num_pairs // 3).bit_length()), -1, np.int32)
         call("tc_index_ngrams", pointer(keys, np.int64), whole(len(keys)), *self._pointers())
 
     @property
-    def arrays(self) -> tuple[Ids, Integers]:
-        """The row of each word, and the hash table of bigrams, for other functions of the core."""
-        return self._word_rows, self._table
+    def arrays(self) -> tuple[Integers, Ids, Ids]:
+        """The keys, the row of each word, and the hash table of the rows of bigrams, for other functions of the core."""
+        return self._keys, self._word_rows, self._table
 
     def weigh(
         self, ids: Ids, offsets: Integers, idf: Floats, logarithms: npt.NDArray[np.float64]
@@ -134,8 +133,8 @@ class NgramIndex:
         Raises:
             ValueError: an id is below 0, the offsets do not ascend, or a logarithm is missing.
         """
-        if len(idf) != self._num_features:
-            raise ValueError(f"expected {self._num_features} inverse frequencies, got {len(idf)}")
+        if len(idf) != len(self._keys):
+            raise ValueError(f"expected {len(self._keys)} inverse frequencies, got {len(idf)}")
 
         def weigh(part: tuple[int, int]) -> tuple[Ids, Floats, Integers]:
             return self._weigh(ids, offsets[part[0] : part[1] + 1], idf, logarithms)
@@ -153,7 +152,8 @@ class NgramIndex:
         scratch, exact = np.empty(4 * longest, np.int32), np.empty(2 * longest, np.float64)
         size = call(
             "tc_weigh_ngrams",
-            *(texts(ids, offsets), *self._pointers(), pointer(idf, np.float32), whole(len(idf))),
+            *(texts(ids, offsets), pointer(self._keys, np.int64), *self._pointers()),
+            *(pointer(idf, np.float32), whole(len(idf))),
             *(pointer(logarithms, np.float64), whole(len(logarithms)), pointer(rows, np.int32)),
             *(pointer(weights, np.float32), whole(most), pointer(counts, np.int64), pointer(scratch, np.int32)),
             *(pointer(exact, np.float64), whole(longest)),
@@ -161,7 +161,8 @@ class NgramIndex:
         return rows[:size], weights[:size], counts
 
     def _pointers(self) -> tuple[Any, ...]:
-        return pointer(self._word_rows, np.int32), whole(len(self._word_rows)), *_sized(self._table)
+        sizes = whole(len(self._word_rows)), whole(len(self._table))
+        return pointer(self._word_rows, np.int32), sizes[0], pointer(self._table, np.int32), sizes[1]
 
 
 def largest_count(ids: Ids, offsets: Integers) -> int:

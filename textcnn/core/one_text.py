@@ -97,7 +97,8 @@ class _Model(ctypes.Structure):
         *(("row_of", c_void_p), ("row_of_unseen", c_void_p), ("num_unseen", c_int64)),
         ("products", Products),
         *(("means", c_void_p), ("clipped", c_void_p), ("num_labels", c_int64)),
-        *(("word_rows", c_void_p), ("pairs", c_void_p), ("num_words", c_int64), ("num_slots", c_int64)),
+        *((name, c_void_p) for name in ("keys", "word_rows", "pairs")),
+        *(("num_words", c_int64), ("num_slots", c_int64)),
         *(("idf", c_void_p), ("table", c_void_p), ("num_features", c_int64)),
         *(("logarithms", c_void_p), ("num_logarithms", c_int64), ("scale", c_double)),
         *((name, c_void_p) for name in ("output_bias", "bias", "head")),
@@ -167,7 +168,7 @@ class OneText:
             address(memory.letters, np.uint8, (None,), "bytes of chunks"),
             *(len(memory.table), len(memory.starts) - 1, len(memory.letters), 0),
         )
-        words, pairs = (None, None) if own.ngrams is None else own.ngrams.arrays
+        keys, words, pairs = (None, None, None) if own.ngrams is None else own.ngrams.arrays
         num_filters = len(own.bias) // max(len(own.sizes), 1)
         entries: tuple[Any, ...] = (
             chunks,
@@ -181,8 +182,9 @@ class OneText:
             address(memory.means, np.int64, (len(memory.products), num_labels), "means"),
             address(memory.clipped, np.bool_, (len(memory.products),), "clipped rows"),
             num_labels,
+            address(keys, np.int64, (len(own.table),), "keys"),
             address(words, np.int32, (None,), "rows of words"),
-            address(pairs, np.int64, (None, 2), "pairs"),
+            address(pairs, np.int32, (None,), "pairs"),
             *(0 if words is None else len(words), 0 if pairs is None else len(pairs)),
             address(own.idf, np.float32, (len(own.table),), "inverse frequencies"),
             address(own.table, np.float32, (None, num_labels), "a table"),

@@ -21,7 +21,7 @@ from textcnn.tokenization.ragged import Ragged
 Array = npt.NDArray[Any]
 Integers = npt.NDArray[np.int64]
 
-CACHE_BYTES = 96 * 2**20  # default memory limit of the rows; while a full cache restarts, half as much again is in use
+CACHE_BYTES = 160 * 2**20  # default memory limit of the rows; while a full cache restarts, half as much again is in use
 BLOCK = 1024  # types whose rows are computed or copied at once: bounds the memory in addition to the tables
 
 

@@ -107,15 +107,17 @@ class Lexicon:
     def __init__(self, tokenizer: Tokenizer, rule: SubwordRule, *, num_kept: int = 0) -> None:
         self._tokenizer, self._rule = tokenizer, rule
         self._types = tokenizer.types()
-        buckets, offsets = rule.bags(self._types)
-        reserved = np.array([name in (PAD, UNKNOWN) for name in self._types], np.bool_)
-        kept = ~np.repeat(reserved, np.diff(offsets))
-        trained = np.arange(len(buckets)) < offsets[max(len(self._types) - num_kept, 0)]
+        words, reserved = list(self._types), [self._types.index(name) for name in (PAD, UNKNOWN) if name in self._types]
+        for place in sorted(reserved, reverse=True):
+            del words[place]
+        buckets, offsets = rule.bags(words)
+        places = np.sort(np.array(reserved, np.int64)) - np.arange(len(reserved))
+        offsets = np.insert(offsets, places, offsets[places])  # reserved types have no n-grams
         touched = np.zeros(rule.buckets, np.bool_)
-        touched[buckets[kept & trained]] = True
+        touched[buckets[: offsets[max(len(self._types) - num_kept, 0)]]] = True
         self._buckets = np.flatnonzero(touched)
         self._row_of = np.where(touched, np.cumsum(touched, dtype=np.int32) - np.int32(1), np.int32(-1))
-        self._bags = self._rows(buckets[kept], np.where(reserved, 0, np.diff(offsets)))
+        self._bags = self._rows(buckets, offsets)
 
     def __len__(self) -> int:
         """Return V, the number of types of the vocabulary."""
@@ -166,7 +168,7 @@ class Lexicon:
     def compose(self, words: Sequence[str]) -> Unseen:
         """Return the words that have at least one trained n-gram, in their order."""
         buckets, offsets = self._rule.bags(words)
-        bags = self._rows(buckets, np.diff(offsets))
+        bags = self._rows(buckets, offsets)
         composed = np.flatnonzero(bags.lengths)
         return Unseen(tuple(words[i] for i in composed.tolist()), bags.take(composed))
 
@@ -184,10 +186,10 @@ class Lexicon:
             words.append(pieces[place - start] if len(pieces) == end - start else None)
         return words
 
-    def _rows(self, buckets: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> Ragged:
-        """Map buckets to table rows for bags of these ``lengths``; untrained buckets are dropped."""
+    def _rows(self, buckets: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64]) -> Ragged:
+        """Map the buckets of words, which begin at ``offsets``, to table rows; untrained buckets are dropped."""
         rows = self._row_of[buckets]
         trained = rows >= 0
-        owner = np.repeat(np.arange(len(lengths)), lengths)[trained]
-        offsets = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=len(lengths)))])
-        return Ragged(rows[trained], offsets.astype(np.int64))
+        if trained.all():
+            return Ragged(rows, offsets)
+        return Ragged(rows[trained], np.append(0, np.cumsum(trained))[offsets])

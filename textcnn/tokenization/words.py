@@ -30,9 +30,11 @@ SLICE = 2**20  # characters of texts looked at together
 def utf8(texts: Iterable[str]) -> tuple[Bytes, Integers]:
     """Return the concatenated UTF-8 bytes of all texts, and their end offsets."""
     texts = list(texts)
-    sizes = [len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass")) for text in texts]
-    data = "".join(texts).encode("utf-8", "surrogatepass")
-    return np.frombuffer(data, np.uint8), np.cumsum(np.array(sizes, np.int64))
+    ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
+    data = np.frombuffer("".join(texts).encode("utf-8", "surrogatepass"), np.uint8)
+    if len(texts) and len(data) > ends[-1]:  # from characters to bytes
+        ends = np.append(np.flatnonzero((data & 0xC0) != 0x80), len(data))[ends]
+    return data, ends
 
 
 def names_of(data: Bytes, ends: Integers) -> list[str]:

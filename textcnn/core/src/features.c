@@ -127,17 +127,22 @@ int tc_move_pairs(const int64_t *table, int64_t num_slots, int64_t *larger, int6
 }
 
 int tc_index_ngrams(
-    const int64_t *keys, int64_t num_keys, int32_t *word_rows, int64_t num_words, int64_t *table, int64_t num_slots
+    const int64_t *keys, int64_t num_keys, int32_t *word_rows, int64_t num_words, int32_t *table, int64_t num_slots
 ) {
     if (num_keys < 0 || num_keys > INT32_MAX || num_words < 0 || !tc_is_power_of_two(num_slots)) return -1;
     int bits = bits_of(num_slots);
-    int64_t num_pairs = 0;
+    int64_t num_pairs = 0, mask = num_slots - 1;
     for (int64_t row = 0; row < num_keys; row++) {
         int64_t key = keys[row];
         if (key < 0 || (key >> 32 == 0 && key >= num_words)) return -1;
-        if (key >> 32 == 0) word_rows[key] = (int32_t)row;
-        else if (4 * ++num_pairs > 3 * num_slots) return -1;
-        else put_pair(table, num_slots, bits, key, row);
+        if (key >> 32 == 0) {
+            word_rows[key] = (int32_t)row;
+            continue;
+        }
+        if (4 * ++num_pairs > 3 * num_slots) return -1;
+        int64_t slot = slot_of(product(key), bits);
+        while (table[slot] >= 0) slot = (slot + 1) & mask;
+        table[slot] = (int32_t)row;
     }
     return 0;
 }
@@ -183,8 +188,8 @@ static int32_t *sort_rows(int32_t *rows, int64_t count, int32_t *other, int bits
 }
 
 typedef struct {
-    const int32_t *word_rows;
-    const int64_t *table;
+    const int64_t *keys; /* (num_features) */
+    const int32_t *word_rows, *table;
     int64_t num_words, num_slots, num_features;
     int bits;
 } ngram_index;
@@ -201,14 +206,24 @@ static int64_t find_rows(const ngram_index *index, const int32_t *ids, int64_t l
         for (; j + 1 < length && count < AHEAD; j++, count++) {
             keys[count] = pair_key(ids[j], ids[j + 1]);
             slots[count] = slot_of(product(keys[count]), index->bits);
-            __builtin_prefetch(index->table + 2 * slots[count]);
+            __builtin_prefetch(index->table + slots[count]);
         }
         for (int k = 0; k < count; k++) {
             /* cppcheck-suppress uninitvar ; the loop before has filled `count` of both */
-            int64_t slot = slots[k], steps = 0;
+            int32_t row = index->table[slots[k]];
+            if (row >= 0 && row < index->num_features) __builtin_prefetch(index->keys + row);
+        }
+        for (int k = 0; k < count; k++) {
             /* cppcheck-suppress uninitvar */
-            while (index->table[2 * slot] >= 0 && index->table[2 * slot] != keys[k] && steps++ < mask) slot = (slot + 1) & mask;
-            if (index->table[2 * slot] == keys[k]) rows[found++] = (int32_t)index->table[2 * slot + 1];
+            int64_t slot = slots[k];
+            for (int64_t steps = 0; steps <= mask && index->table[slot] >= 0; steps++, slot = (slot + 1) & mask) {
+                int32_t row = index->table[slot];
+                if (row >= index->num_features) return -1;
+                /* cppcheck-suppress uninitvar */
+                if (index->keys[row] != keys[k]) continue;
+                rows[found++] = row;
+                break;
+            }
         }
     }
     for (int64_t e = 0; e < found; e++)
@@ -218,12 +233,12 @@ static int64_t find_rows(const ngram_index *index, const int32_t *ids, int64_t l
 
 /* Not inlined, so that no arithmetic leaves the rounding mode of its caller. */
 __attribute__((noinline)) static int64_t weigh_ngrams(
-    tc_texts texts, const int32_t *word_rows, int64_t num_words, const int64_t *table, int64_t num_slots, const float *idf,
-    int64_t num_features, const double *logarithms, int64_t num_logarithms, int32_t *rows, float *weights, int64_t most,
-    int64_t *counts, int32_t *scratch, double *exact, int64_t longest
+    tc_texts texts, const int64_t *keys, const int32_t *word_rows, int64_t num_words, const int32_t *table,
+    int64_t num_slots, const float *idf, int64_t num_features, const double *logarithms, int64_t num_logarithms,
+    int32_t *rows, float *weights, int64_t most, int64_t *counts, int32_t *scratch, double *exact, int64_t longest
 ) {
     if (num_words < 0 || !tc_is_power_of_two(num_slots) || num_features < 0 || !are_texts(texts)) return -1;
-    ngram_index index = {word_rows, table, num_words, num_slots, num_features, bits_of(num_slots)};
+    ngram_index index = {keys, word_rows, table, num_words, num_slots, num_features, bits_of(num_slots)};
     int bits = bits_of(num_features);
     int64_t written = 0;
     for (int64_t b = 0; b < texts.num_texts; b++) {
@@ -253,14 +268,14 @@ __attribute__((noinline)) static int64_t weigh_ngrams(
 }
 
 int64_t tc_weigh_ngrams(
-    tc_texts texts, const int32_t *word_rows, int64_t num_words, const int64_t *table, int64_t num_slots, const float *idf,
-    int64_t num_features, const double *logarithms, int64_t num_logarithms, int32_t *rows, float *weights, int64_t most,
-    int64_t *counts, int32_t *scratch, double *exact, int64_t longest
+    tc_texts texts, const int64_t *keys, const int32_t *word_rows, int64_t num_words, const int32_t *table,
+    int64_t num_slots, const float *idf, int64_t num_features, const double *logarithms, int64_t num_logarithms,
+    int32_t *rows, float *weights, int64_t most, int64_t *counts, int32_t *scratch, double *exact, int64_t longest
 ) {
     tc_fp_mode before = tc_fp_enter(TC_FP_EXACT);
     int64_t written = weigh_ngrams(
-        texts, word_rows, num_words, table, num_slots, idf, num_features, logarithms, num_logarithms, rows, weights, most,
-        counts, scratch, exact, longest
+        texts, keys, word_rows, num_words, table, num_slots, idf, num_features, logarithms, num_logarithms, rows, weights,
+        most, counts, scratch, exact, longest
     );
     tc_fp_leave(before);
     return written;

@@ -87,7 +87,7 @@ static int add_wide(const answer *a, int64_t *sums) {
     int64_t count = 0;
     const tc_texts texts = {a->ids, a->length, ends, 1};
     if (tc_weigh_ngrams(
-            texts, m->word_rows, m->num_words, m->pairs, m->num_slots, m->idf, m->num_features, m->logarithms,
+            texts, m->keys, m->word_rows, m->num_words, m->pairs, m->num_slots, m->idf, m->num_features, m->logarithms,
             m->num_logarithms, rows, weights, 2 * MOST, &count, scratch, exact, MOST
         )
         < 0)

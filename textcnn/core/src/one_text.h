@@ -25,8 +25,8 @@ typedef struct {
     const int64_t *means; /* (num_rows, num_labels) */
     const uint8_t *clipped; /* (num_rows) */
     int64_t num_labels;
-    const int32_t *word_rows; /* as tc_index_ngrams makes them: (num_words), and the pairs (num_slots, 2) */
-    const int64_t *pairs;
+    const int64_t *keys; /* (num_features) */
+    const int32_t *word_rows, *pairs; /* as tc_index_ngrams makes them: (num_words), (num_slots) */
     int64_t num_words, num_slots;
     const float *idf, *table; /* (num_features), (num_features, num_labels) */
     int64_t num_features;

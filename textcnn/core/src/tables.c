@@ -192,7 +192,7 @@ static void read_filters(tc_file *f, textcnn_tables *t) {
 static void read_wide(tc_file *f, textcnn_tables *t) {
     if (!tc_has(f, "wide_keys")) return;
     int64_t count, num_logarithms;
-    const int64_t *keys = tc_items(f, "wide_keys", "i8", &count);
+    t->keys = tc_items(f, "wide_keys", "i8", &count);
     if (!f->has_failed && count >= MOST_NUMBER) tc_fail_section(f, "wide_keys", "expected fewer of them");
     t->idf = tc_array(f, "wide_idf", "f4", count);
     t->wide.table = tc_array(f, "wide_table", "f4", count * t->num_labels);
@@ -202,14 +202,14 @@ static void read_wide(tc_file *f, textcnn_tables *t) {
     t->num_slots = 2;
     while (3 * t->num_slots < 4 * count) t->num_slots *= 2;
     t->word_rows = memory(f, t->words.count, sizeof *t->word_rows);
-    t->pairs = memory(f, 2 * t->num_slots, sizeof *t->pairs);
+    t->pairs = memory(f, t->num_slots, sizeof *t->pairs);
     t->logarithms = memory(f, num_logarithms, sizeof *t->logarithms);
     if (f->has_failed) return;
     memcpy(t->logarithms, logarithms, (size_t)num_logarithms * sizeof *t->logarithms);
     t->num_logarithms = num_logarithms;
     for (int64_t id = 0; id < t->words.count; id++) t->word_rows[id] = -1;
-    for (int64_t k = 0; k < 2 * t->num_slots; k++) t->pairs[k] = -1;
-    if (tc_index_ngrams(keys, count, t->word_rows, t->words.count, t->pairs, t->num_slots) != 0)
+    for (int64_t k = 0; k < t->num_slots; k++) t->pairs[k] = -1;
+    if (tc_index_ngrams(t->keys, count, t->word_rows, t->words.count, t->pairs, t->num_slots) != 0)
         tc_fail_section(f, "wide_keys", "expected keys of words and of pairs of words");
 }
 

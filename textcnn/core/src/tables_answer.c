@@ -223,8 +223,8 @@ static int add_wide(answer *a, int64_t *sums) {
     const tc_texts texts = {a->ids, longest, ends, 1};
     int64_t count;
     if (tc_weigh_ngrams(
-            texts, t->word_rows, t->words.count, t->pairs, t->num_slots, t->idf, t->wide.num_features, t->logarithms,
-            t->num_logarithms, rows, weights, 2 * longest, &count, scratch, exact, longest
+            texts, t->keys, t->word_rows, t->words.count, t->pairs, t->num_slots, t->idf, t->wide.num_features,
+            t->logarithms, t->num_logarithms, rows, weights, 2 * longest, &count, scratch, exact, longest
         ) < 0)
         return -1;
     tc_wide_features wide = t->wide;

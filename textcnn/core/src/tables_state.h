@@ -66,8 +66,9 @@ struct textcnn_tables {
     /* the wide branch */
     tc_wide_features wide; /* num_features: 0 where there is none */
     const float *idf;
-    int32_t *word_rows;
-    int64_t *pairs, num_slots;
+    const int64_t *keys;
+    int32_t *word_rows, *pairs;
+    int64_t num_slots;
     double *logarithms; /* one more than those of 1, 2, ... */
     int64_t num_logarithms;
 

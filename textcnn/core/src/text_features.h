@@ -1,8 +1,8 @@
 /* Features of texts: weighted word uni- and bigrams, character n-grams of words, word dropout and unique types.
  *
  * All arrays belong to the caller. Functions give -1 where sizes or numbers do not fit together. The key of a word is its
- * id, that of a pair (first + 1) << 32 | second. A table of pairs (num_slots, 2) holds key and value, -1 where it is
- * empty; num_slots is a power of 2. */
+ * id, that of a pair (first + 1) << 32 | second. A table of counted pairs (num_slots, 2) holds key and value, -1 where it
+ * is empty; num_slots is a power of 2. */
 #ifndef TEXTCNN_TEXT_FEATURES_H
 #define TEXTCNN_TEXT_FEATURES_H
 
@@ -38,24 +38,25 @@ int tc_count_pairs(
 /* Put the entries of a table of pairs into a larger one, which is all -1. */
 int tc_move_pairs(const int64_t *table, int64_t num_slots, int64_t *larger, int64_t num_larger);
 
-/* Rows of ascending keys: of words in word_rows (num_words), -1 where a word has none, of pairs in a table, all -1, of
- * which a quarter must stay empty. */
+/* Rows of ascending keys: of words in word_rows (num_words), -1 where a word has none, of pairs in a hash table of rows
+ * (num_slots), all -1, of which a quarter must stay empty. */
 int tc_index_ngrams(
-    const int64_t *keys, int64_t num_keys, int32_t *word_rows, int64_t num_words, int64_t *table, int64_t num_slots
+    const int64_t *keys, int64_t num_keys, int32_t *word_rows, int64_t num_words, int32_t *table, int64_t num_slots
 );
 
 /* How often a text holds the same type, at most; `counts` (num_types) is all 0 and stays so. */
 int64_t tc_largest_count(tc_texts texts, int32_t *counts, int64_t num_types);
 
-/* Rows and weights of the features of each text, ascending, and how many each text has: counts (num_texts).
+/* Rows and weights of the features of each text, ascending, and how many each text has: counts (num_texts). The keys
+ * (num_features), word_rows and table are those of tc_index_ngrams.
  *
  * A feature that a text holds n times weighs logarithms[n - 1] * idf[row], divided by the root of the sum of the squares
  * of the text; sums are in the order of the rows. rows, weights (most) are filled: 2 * num_ids is always room enough;
  * scratch (4 * longest text) and exact (2 * longest text) are for its own use. Gives the number of features. */
 int64_t tc_weigh_ngrams(
-    tc_texts texts, const int32_t *word_rows, int64_t num_words, const int64_t *table, int64_t num_slots, const float *idf,
-    int64_t num_features, const double *logarithms, int64_t num_logarithms, int32_t *rows, float *weights, int64_t most,
-    int64_t *counts, int32_t *scratch, double *exact, int64_t longest
+    tc_texts texts, const int64_t *keys, const int32_t *word_rows, int64_t num_words, const int32_t *table,
+    int64_t num_slots, const float *idf, int64_t num_features, const double *logarithms, int64_t num_logarithms,
+    int32_t *rows, float *weights, int64_t most, int64_t *counts, int32_t *scratch, double *exact, int64_t longest
 );
 
 /* How many rows each feature has for each label: counts (num_features, num_labels), added to. */
