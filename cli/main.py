@@ -70,8 +70,11 @@ def run(application: typer.Typer) -> None:
     # Imports create many objects and no garbage: collecting so often took a tenth of the time of a start.
     gc.set_threshold(200_000)
     # Idle threads should not spin on cores that others need: on a busy machine, spinning made training eight times
-    # slower. The variable must be set before torch loads its thread library.
+    # slower. Of OpenBLAS's threads it is 2 to this power of ticks. pyarrow's own allocators take 64 MB of huge pages for
+    # 5 MB. All are read when torch, numpy and pyarrow are imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "16")
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     try:
         code = _run(application)
         sys.stdout.flush()

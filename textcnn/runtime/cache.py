@@ -168,15 +168,17 @@ class RowCache:
             if self._used > self._capacity:  # the previous call exceeded the capacity
                 self._keep_frequent(len(np.unique(ids)))
             numbers = self._numbers(ids, unseen)
-            if numbers.min(initial=0) < 0:
-                new = np.sort(ids[numbers < 0])  # np.unique would import numpy.ma, 5 ms of the first text
+            missing: Any = np.flatnonzero(numbers < 0)
+            if len(missing):
+                new = np.sort(ids[missing])  # np.unique would import numpy.ma, 5 ms of the first text
                 new = new[np.append(True, new[1:] != new[:-1])]
                 if self._used + len(new) > self._capacity:
                     wanted = np.unique(ids)
                     self._keep_frequent(len(wanted))
+                    missing = slice(None)  # all rows have moved
                     new = wanted[self._numbers(wanted, unseen) < 0]
                 self._add(new, unseen)
-                numbers = self._numbers(ids, unseen)
+                numbers[missing] = self._numbers(ids[missing], unseen)
             return self._rows, numbers
 
     def held(self) -> Held:

@@ -213,9 +213,9 @@ void tc_features_of_text(const tc_wide_features *w, int64_t first, int64_t last,
     for (int64_t n = first; n < last; n++) {
         if (n + AHEAD < last) __builtin_prefetch(w->table + w->rows[n + AHEAD] * num_labels);
         const float *row = w->table + w->rows[n] * num_labels;
-        int64_t weight = tc_whole(tc_within((double)w->weights[n], LARGEST) / UNIT);
+        int64_t weight = (int64_t)tc_rounded(tc_within((double)w->weights[n], LARGEST) / UNIT);
         for (int64_t c = 0; c < num_labels; c++) {
-            int64_t whole = tc_whole(tc_within((double)row[c] * w->scale, LARGEST) / UNIT);
+            int64_t whole = (int64_t)tc_rounded(tc_within((double)row[c] * w->scale, LARGEST) / UNIT);
             add(out + c, (int64_t)((uint64_t)whole * (uint64_t)weight));
         }
     }

@@ -10,6 +10,7 @@
 
 #define UNIT_BITS 36 /* shares count in 2^-36 */
 #define LARGEST 127.0
+#define NUMBERS 96
 #define LARGEST_SCORE 16384.0
 
 #define TC_DOUBLES (TC_VECTOR / 2)
@@ -118,18 +119,31 @@ static void write_floats(const tc_row_layout *l, const double *restrict products
     }
 }
 
+/* Write products in steps as int8; gives the largest size before it is cut to that range. Two loops, since compilers make
+ * vectors of neither float64 to int8 in one; the numbers between them stay in the first cache. */
+static int32_t write_in_steps(const double *restrict products, const double *restrict steps, int64_t count, int8_t *restrict row) {
+    int32_t numbers[NUMBERS], top = 0;
+    for (int64_t first = 0; first < count; first += NUMBERS) {
+        int64_t some = count - first < NUMBERS ? count - first : NUMBERS;
+        for (int64_t f = 0; f < some; f++)
+            numbers[f] = (int32_t)tc_rounded(tc_within(products[first + f] / steps[first + f], LARGEST + 1.0));
+        for (int64_t f = 0; f < some; f++) {
+            int32_t number = numbers[f], size = number < 0 ? -number : number;
+            top = size > top ? size : top;
+            number = number < (int32_t)LARGEST ? number : (int32_t)LARGEST;
+            row[first + f] = (int8_t)(number > -(int32_t)LARGEST ? number : -(int32_t)LARGEST);
+        }
+    }
+    return top;
+}
+
 /* Gives whether a product is outside of the range of int8. */
 static int write_whole(const tc_row_layout *l, const double *restrict products, int8_t *restrict row) {
     int is_clipped = 0;
     for (int64_t g = 0; g < l->num_sizes; g++) {
         const double *restrict steps = l->steps + g * l->num_filters;
         for (int64_t tap = l->first_taps[g]; tap < l->first_taps[g] + l->sizes[g]; tap++, row += l->width) {
-            const double *restrict from = products + tap * l->num_filters;
-            for (int64_t f = 0; f < l->num_filters; f++) {
-                double whole = tc_rounded(tc_within(from[f] / steps[f], LARGEST + 1.0));
-                is_clipped |= whole > LARGEST || whole < -LARGEST;
-                row[f] = (int8_t)tc_within(whole, LARGEST);
-            }
+            is_clipped |= write_in_steps(products + tap * l->num_filters, steps, l->num_filters, row) > LARGEST;
             for (int64_t f = l->num_filters; f < l->width; f++) row[f] = 0;
         }
     }
