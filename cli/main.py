@@ -70,7 +70,7 @@ def run(application: typer.Typer) -> None:
     # Imports create many objects and no garbage: collecting so often took a tenth of the time of a start.
     gc.set_threshold(200_000)
     # Idle threads should not spin on cores that others need: on a busy machine, spinning made training eight times
-    # slower. Of OpenBLAS's threads it is 2 to this power of ticks. pyarrow's own allocators take 64 MB of huge pages for
+    # slower. OpenBLAS spins for 2 to the given power of ticks. pyarrow's own allocators take 64 MB of huge pages for
     # 5 MB. All are read when torch, numpy and pyarrow are imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "16")

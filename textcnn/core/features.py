@@ -113,7 +113,7 @@ class NgramIndex:
 
     @property
     def arrays(self) -> tuple[Integers, Ids, Ids]:
-        """The keys, the row of each word, and the hash table of the rows of bigrams, for other functions of the core."""
+        """The keys, the row of each word, and the hash table of bigrams, for other functions of the core."""
         return self._keys, self._word_rows, self._table
 
     def weigh(
