@@ -172,7 +172,11 @@ class TrainingConfig:
     """Settings of optimization, regularization, limits and hardware."""
 
     epochs: int | None = option(
-        None, "passes over the training rows; none: min(10, max(4, ceil(80000 / rows)))", is_positive, "1 or more"
+        None,
+        "passes over the training rows; none: min(10, max(4, ceil(80000 / rows))), and of 20 labels or more twice as many "
+        "if the held-out rows gain by it",
+        is_positive,
+        "1 or more",
     )
     batch_size: int = option(64, "texts a step", is_positive, "1 or more")
     batch_tokens: int | None = option(

@@ -10,12 +10,20 @@ from textcnn.config import Config, TrainingConfig
 from textcnn.config_types import SPARSE
 from textcnn.errors import ConfigError
 from textcnn.explain.evidence import build_evidence, check_architecture
+from textcnn.labels import MANY_LABELS, Labels
 from textcnn.models.weights import Weights
 from textcnn.prediction.artifact import Artifact
 from textcnn.prediction.drift import count_training_ngrams
 from textcnn.progress import Reporter, Silent
 from textcnn.reading.rows import Examples
-from textcnn.runs.calibrate import StoppedError, calibration_kind, fit_held_out, held_out_folds
+from textcnn.runs.calibrate import (
+    LABELS_OF_LONG_RUNS,
+    StoppedError,
+    calibration_kind,
+    fit_held_out,
+    held_out_folds,
+    with_more_epochs,
+)
 from textcnn.runs.characters import character_weights, has_characters
 from textcnn.runs.continuing import fits_scale, kept_calibration
 from textcnn.runs.core_run import branches_function, sparse_weights, train_weights
@@ -26,6 +34,7 @@ from textcnn.runtime.many_labels import NO_NETWORK
 from textcnn.training.core_trainer import CORE, choose_road
 from textcnn.training.resource_limits import Watch
 from textcnn.training.result import Calibration, Learned
+from textcnn.training.sampler import default_epochs
 
 if TYPE_CHECKING:
     from torch import nn
@@ -74,6 +83,9 @@ def run_text(
             undecided = dataclasses.replace(stopped.run.calibration, character_scale=config.model.character_scale)
             stopped.run.predictor.artifact.calibrate(undecided)
             return stopped.run
+        if calibration is not None and calibration.epochs is not None:
+            training = dataclasses.replace(config.training, epochs=calibration.epochs)
+            config = dataclasses.replace(config, training=training)
     holds_out = calibration is None
     prepared = prepare_text(examples, config, reporter, dev=dev, test=test, start=start, holds_out=holds_out)
     if evidence and prepared.config.model.wide == SPARSE:
@@ -99,7 +111,27 @@ def _calibration(
     if watch is not None:
         watch.add_fits((int(folds.max()) + 1) * config.training.ensemble)
     train, is_open = partial(train_apart, reporter, start, watch), fits_scale(config, start)
-    return fit_held_out(examples, folds, labels, config, train, reporter, kind=kind, fits_scale=is_open)
+
+    def fit(epochs: int | None) -> Calibration | None:
+        own = dataclasses.replace(config, training=dataclasses.replace(config.training, epochs=epochs))
+        return fit_held_out(examples, folds, labels, own, train, reporter, kind=kind, fits_scale=is_open)
+
+    def fit_again(epochs: int) -> Calibration | None:
+        if watch is not None:
+            watch.add_fits((int(folds.max()) + 1) * config.training.ensemble)
+        return fit(epochs)
+
+    found = fit(config.training.epochs)
+    if found is None or start is not None or not _may_need_epochs(config, labels):
+        return found
+    return with_more_epochs(found, default_epochs(len(examples)), fit_again, reporter)
+
+
+def _may_need_epochs(config: Config, labels: Labels) -> bool:
+    """Return whether held-out rows decide about the number of epochs: there is none, and labels are many."""
+    given, is_many = config.training, LABELS_OF_LONG_RUNS <= len(labels) <= MANY_LABELS
+    is_open = given.epochs is None and given.time_limit is None and choose_road(config).name == CORE
+    return is_open and is_many and not labels.multi_label and not labels.targets
 
 
 def train_apart(

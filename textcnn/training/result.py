@@ -94,6 +94,7 @@ class Calibration:
         held_out: the answers to these rows (single-label).
         residuals: ``(M, K)``, the sizes of the errors on these rows (regression).
         grades: the grades of an ordered scale, fitted to these rows.
+        epochs: the number of epochs for which these rows have decided; none: the setting stands.
     """
 
     temperature: float
@@ -104,6 +105,7 @@ class Calibration:
     character_scale: float | None = None
     residuals: Floats | None = None
     grades: Grades | None = None
+    epochs: int | None = None
 
     @property
     def scales(self) -> tuple[float, ...]:
