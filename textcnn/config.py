@@ -173,8 +173,8 @@ class TrainingConfig:
 
     epochs: int | None = option(
         None,
-        "passes over the training rows; none: min(10, max(4, ceil(80000 / rows))), and of 20 labels or more twice as many "
-        "if the held-out rows gain by it",
+        "passes over the training rows; none: min(10, max(4, ceil(80000 / rows))), and with 20 labels or more twice as "
+        "many if the held-out rows gain by it",
         is_positive,
         "1 or more",
     )
