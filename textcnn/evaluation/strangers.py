@@ -97,11 +97,11 @@ class StrangerScore:
         if answers.outliers is not None:
             weights = _fitted((own - center) * scale, (answers.outliers - center) * scale, weights)
         factors = weights * scale
-        return cls(center, factors, np.sort((own - center) @ factors))
+        return cls(center, factors, np.sort(_sums(own, center, factors)))
 
     def __call__(self, found: Statistics) -> Floats:
         """Return the scores ``(N,)`` of texts from their statistics."""
-        return np.asarray((found - self.center) @ self.factors)
+        return _sums(found, self.center, self.factors)
 
     def least(self, kept: float) -> float:
         """Return the score below which at most a share of ``1 - kept`` of further rows like the held-out ones lies.
@@ -113,6 +113,14 @@ class StrangerScore:
             raise ConfigError(f"the share of rows to keep must be between 0 and 1, got {kept:g}")
         rank = math.floor(round((len(self.held_out) + 1) * (1 - kept), 9))
         return float(self.held_out[rank - 1]) if rank else -math.inf
+
+
+def _sums(found: Statistics, center: Floats, factors: Floats) -> Floats:
+    """Return the weighted sum ``(N,)`` of each row, one statistic after another: a product's bits depend on the batch."""
+    total = np.zeros(len(found))
+    for column, (mean, factor) in enumerate(zip(center.tolist(), factors.tolist(), strict=True)):
+        total += (found[:, column] - mean) * factor
+    return total
 
 
 def _fitted(own: Floats, outliers: Floats, prior: Floats) -> Floats:
