@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from commands import invoke
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,10 +16,13 @@ from sklearn.metrics import cohen_kappa_score
 from textcnn.config import Config
 from textcnn.errors import ConfigError, DataError
 from textcnn.grades import Grades, grade_scores
+from textcnn.labels import Labels, Target
+from textcnn.models.base import Branches
 from textcnn.prediction.predictor import Predictor
 from textcnn.progress import Silent
 from textcnn.reading.rows import read_examples
 from textcnn.runs import train_text
+from textcnn.training.losses import BranchLoss
 
 SMALL = {"embedding_dim": 16, "num_filters": 16, "seed": 1, "threads": 1}
 WORDS = {"awful": -2, "bad": -1, "fair": 0, "good": 1, "great": 2}
@@ -119,3 +123,33 @@ def test_words_are_grades_by_their_place(data, tmp_path):
     assert Predictor.load(predictor.save(tmp_path / "m")).predict(["bad", "good"]) == ["low", "high"]
     with pytest.raises(DataError, match="expected a grade of low, medium in column 'label', found 'high'; correct it"):
         read_examples(rows, Config.from_flat({"ordinal": "low,medium"}).data)
+
+
+@given(
+    st.lists(st.floats(-9, 9), min_size=1, max_size=20),
+    st.lists(st.integers(-50, 50), min_size=2, max_size=6, unique=True).map(sorted),
+    st.floats(0.1, 9),
+)
+def test_the_loss_is_that_of_the_grades_probabilities(scores, values, std):
+    grades, target = Grades.of([str(value) for value in values]), Target(1.5, std, -50.0, 50.0)
+    labels = Labels(("score",), targets=(target,), grades=grades)
+    truth = np.arange(len(scores)) % len(values)
+    numbers = (np.array(values, np.float64)[truth, None] - target.mean) / std
+    found = BranchLoss(labels)(Branches(torch.tensor(scores)[:, None].double()), torch.from_numpy(numbers))
+    likely = grades.probabilities(target.mean + std * np.array(scores))[np.arange(len(scores)), truth]
+    if likely.min() > 1e-9:  # the difference of two probabilities near 1 has lost its digits
+        assert found.item() == pytest.approx(-np.log(likely).mean(), rel=1e-4, abs=1e-5)
+
+
+def test_grades_are_learned_by_cumulative_logits_unless_another_loss_is_given(data):
+    def of(**more):
+        return train_text(
+            data / "train.csv", {**SMALL, "epochs": 3, "ordinal": "1,2,3,4,5", **more}, Silent()
+        ).predictor
+
+    texts = ["a great film", "a bad film"]
+    found = [of(**more).predict_proba(texts) for more in ({}, {"loss": "cumulative"}, {"loss": "squared"})]
+    assert np.array_equal(found[0], found[1])
+    assert not np.allclose(found[0], found[2], atol=1e-4)
+    with pytest.raises(ConfigError, match="loss 'cumulative' is of grades; name them by --ordinal"):
+        train_text(data / "train.csv", {**SMALL, "regression": True, "loss": "cumulative"}, Silent())

@@ -29,13 +29,14 @@ from textcnn.config_types import (
 )
 from textcnn.data_config import DataConfig as DataConfig
 from textcnn.errors import ConfigError
+from textcnn.grades import CUMULATIVE
 
 TOKENIZERS = ("word", "bpe", "wordpiece", "char")
 NORMALIZATIONS = ("nfc", "nfkc")
 CHARACTER_ARCHITECTURES = ("charcnn", "vdcnn")  # their tokens are characters, unless a tokenizer is given
 DEVICES = ("auto", "cpu", "cuda")
 AMP = ("bf16", "fp16")
-LOSSES = ("squared", "huber")
+LOSSES = ("squared", "huber", CUMULATIVE)
 HUBER = 1.0  # standard deviations from which Huber's loss is linear
 CALIBRATE = ("auto", "none", "split", "folds")
 CALIBRATION = "rows held out to calibrate on without dev rows: none, split (a fifth), folds (all in turn), auto"
@@ -217,11 +218,12 @@ class TrainingConfig:
         is_not_negative,
         "0 or more",
     )
-    loss: str = option(
-        "squared",
-        f"{' or '.join(LOSSES)}: of regression; huber counts an error beyond a standard deviation linearly",
-        LOSSES.__contains__,
-        " or ".join(LOSSES),
+    loss: str | None = option(
+        None,
+        f"{', '.join(LOSSES)}: of regression; huber counts an error beyond a standard deviation linearly, cumulative "
+        "is of grades (ordinal), by cumulative logits; none: squared, of grades cumulative",
+        (None, *LOSSES).__contains__,
+        ", ".join(LOSSES),
     )
     class_weight: str | dict[str, float] | None = option(
         None, "balanced, or a weight for each label; none: every row counts the same"

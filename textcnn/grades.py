@@ -13,6 +13,7 @@ import numpy.typing as npt
 from textcnn.errors import ConfigError
 
 Floats = npt.NDArray[np.float64]
+CUMULATIVE = "cumulative"  # the loss of grades by cumulative logits
 _LOGISTIC = 1.8  # slope of a logistic distribution with about the standard deviation 1
 _STEEPEST = 1e4
 PRIOR_ROWS = 1.0  # each grade counts as seen so often more

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn.errors import ConfigError, DataError
-from textcnn.grades import Grades
+from textcnn.grades import CUMULATIVE, Grades
 from textcnn.label_tree import LabelTree
 
 SINGLE_LABEL = "single_label_classification"
@@ -172,6 +172,17 @@ class Labels:
     def stds(self) -> Floats:
         """The standard deviations ``(K,)`` of the targets."""
         return np.array([target.std for target in self.targets])
+
+    def standard_cuts(self, loss: str | None) -> tuple[float, npt.NDArray[np.float32]] | None:
+        """Return slope and cuts ``(C - 1,)`` of the cumulative logits of standardized scores.
+
+        None unless ``loss`` is ``cumulative``, or none, and these are grades. The cuts lie half-way between the grades.
+        """
+        if loss not in (None, CUMULATIVE) or self.grades is None:
+            return None
+        (target,), grades = self.targets, self.grades
+        cuts = (np.array(grades.cuts) - target.mean) / target.std
+        return grades.slope * target.std, cuts.astype(np.float32)
 
     def near_twins(self) -> list[tuple[str, str]]:
         """Return pairs of labels that differ only by case or blanks, which are usually typing errors."""

@@ -76,5 +76,5 @@ def test_a_warm_start_goes_on(fitted):
 def test_a_wrong_y_says_so(y, message):
     with pytest.raises(ValueError, match=message):
         tiny().fit(["one", "two"], y)
-    with pytest.raises(ConfigError, match="loss must be squared or huber"):
+    with pytest.raises(ConfigError, match="loss must be squared, huber, cumulative"):
         tiny(loss="mean").fit(TEXTS, Y)

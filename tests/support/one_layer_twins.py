@@ -14,6 +14,7 @@ from textcnn.core import library
 from textcnn.core.layout import PaddedWeights, Shape
 from textcnn.core.training import Trainer
 from textcnn.core.training_inputs import Network, Objective, Texts
+from textcnn.grades import CUMULATIVE, Grades
 from textcnn.labels import Labels, Target
 from textcnn.models.base import build_text_classifier, weights_of
 from textcnn.models.kim_settings import KimSettings
@@ -45,6 +46,7 @@ class Case:
     row_weights: bool = False
     shares: bool = False
     regression: bool = False
+    grades: str = ""
     training: dict[str, Any] = field(default_factory=dict)
     max_length: int | None = None
 
@@ -78,6 +80,8 @@ CASES = {
     "multi-label probabilities": Case(shares=True, multi_label=True, class_weights=True),
     "regression": Case(regression=True, labels=1, row_weights=True),
     "regression, Huber's loss, several targets": Case(regression=True, labels=3, training={"loss": "huber"}),
+    "grades": Case(regression=True, labels=1, row_weights=True, training={"loss": CUMULATIVE}, grades="-3,-1,0.5,2,4"),
+    "two grades": Case(regression=True, labels=1, wide=False, training={"loss": CUMULATIVE}, grades="low,high"),
     "focal": Case(training={"focal_gamma": 2.0}, class_weights=True),
     "no smoothing": Case(training={"label_smoothing": 0.0}),
     "many labels": Case(labels=37),
@@ -93,7 +97,9 @@ class Both:
     def __init__(self, case: Case, *, threads: int = 2) -> None:
         self.case, random = case, np.random.default_rng(11)
         targets = (Target(0.5, 2.0, -3.0, 4.0),) * case.labels if case.regression else ()
-        self.labels = Labels(tuple(f"l{i:02}" for i in range(case.labels)), case.multi_label, targets=targets)
+        grades = Grades.of(case.grades.split(",")) if case.grades else None
+        names = tuple(f"l{i:02}" for i in range(case.labels))
+        self.labels = Labels(names, case.multi_label, targets=targets, grades=grades)
         self.training = TrainingConfig(**{"learning_rate": 1e-3, "embedding_learning_rate": 0.05} | case.training)
         config = ModelConfig(
             embedding_dim=case.dim,
@@ -111,6 +117,7 @@ class Both:
             for name, weight in self.model.named_parameters():
                 if "wide" in name or "ngram" in name:
                     weight.normal_(0, 0.3, generator=torch.Generator().manual_seed(3))
+        slope, cuts = self.labels.standard_cuts(self.training.loss) or (0.0, None)
         self.objective = Objective(
             smoothing=self.training.label_smoothing,
             focal_gamma=self.training.focal_gamma,
@@ -125,6 +132,8 @@ class Both:
             class_weights=self.class_weights,
             prior=self.prior,
             rows_by_adam=self.training.embedding_optimizer == "adam",
+            cuts=cuts,
+            grade_slope=slope,
         )
         self.loss = BranchLoss(
             self.labels,

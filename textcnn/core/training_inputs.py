@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from ctypes import byref, c_float, c_int32, c_int64, c_uint64, c_void_p
+from ctypes import byref, c_double, c_float, c_int32, c_int64, c_uint64, c_void_p
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,7 +72,9 @@ class ObjectiveStruct(ctypes.Structure):
         *((name, c_float) for name in ("clip_norm", "max_norm", "weight_decay")),
         ("shared_dropout", c_int32),
         ("unknown_id", c_int32),
-        *((name, c_void_p) for name in ("word_dropout", "class_weights", "prior")),
+        *((name, c_void_p) for name in ("word_dropout", "class_weights", "prior", "cuts")),
+        ("num_cuts", c_int64),
+        ("grade_slope", c_double),
     )
 
 
@@ -134,6 +136,8 @@ class Objective:
         class_weights: ``(C,)`` float32.
         prior: ``(C,)`` float32, added to the linear branch's logits in its loss.
         rows_by_adam: whether Adam moves the rows of tables, not Adagrad.
+        cuts: ``(C - 1,)`` float32, ascending, between the standardized grades; none: no cumulative logits.
+        grade_slope: the slope of the cumulative logits.
     """
 
     smoothing: float = 0.0
@@ -149,6 +153,8 @@ class Objective:
     class_weights: Floats | None = None
     prior: Floats | None = None
     rows_by_adam: bool = False
+    cuts: Floats | None = None
+    grade_slope: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -304,4 +310,7 @@ def objective_struct(objective: Objective, weights: PaddedWeights) -> ObjectiveS
         address(objective.word_dropout, np.float32, [None], "rates of word dropout"),
         address(objective.class_weights, np.float32, [labels], "class weights"),
         address(objective.prior, np.float32, [labels], "log-odds of the labels"),
+        address(objective.cuts, np.float32, [None], "cuts"),
+        0 if objective.cuts is None else len(objective.cuts),
+        objective.grade_slope,
     )

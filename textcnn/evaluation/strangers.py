@@ -116,7 +116,7 @@ class StrangerScore:
 
 
 def _sums(found: Statistics, center: Floats, factors: Floats) -> Floats:
-    """Return the weighted sum ``(N,)`` of each row, one statistic after another: a product's bits depend on the batch."""
+    """Return the weighted sum ``(N,)`` of each row, in a fixed order: the bits of a product depend on the batch."""
     total = np.zeros(len(found))
     for column, (mean, factor) in enumerate(zip(center.tolist(), factors.tolist(), strict=True)):
         total += (found[:, column] - mean) * factor

@@ -226,12 +226,15 @@ def objective_of(prepared: Prepared, training: TrainingConfig) -> Objective:
     """Return the loss and dropout of a run, with class weights and word dropout from its training rows."""
     labels, truth = prepared.labels, prepared.train.truth
     weights = class_weights(training.class_weight, labels, truth)
+    slope, cuts = labels.standard_cuts(training.loss) or (0.0, None)
     return dataclasses.replace(
         plain_objective(
             prepared.config.model, training, WordDropout.of(prepared.inputs, prepared.train.encoded, training)
         ),
         class_weights=weights,
         prior=label_log_odds(labels, truth, weights) if labels.multi_label else None,
+        cuts=cuts,
+        grade_slope=slope,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textcnn.config import Config, TrainingConfig
 from textcnn.errors import ConfigError
+from textcnn.grades import CUMULATIVE
 
 
 def check_numbers(config: Config, *, folds: int | None = None, is_taught: bool = False, evidence: bool = False) -> None:
@@ -17,6 +18,8 @@ def check_numbers(config: Config, *, folds: int | None = None, is_taught: bool =
         if training.loss != TrainingConfig().loss:
             raise ConfigError(f"loss {training.loss!r} is of regression, and labels have their own; add --regression")
         return
+    if training.loss == CUMULATIVE and not data.ordinal:
+        raise ConfigError("loss 'cumulative' is of grades; name them by --ordinal, or choose squared or huber")
     given = {
         "multi_label": data.multi_label,
         "label_separator": data.label_separator,

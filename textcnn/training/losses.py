@@ -15,7 +15,9 @@ class BranchLoss(nn.Module):
     """Sum over branches of cross-entropy (single-label) or binary cross-entropy over the labels (multi-label).
 
     In regression it is half the squared error of the standardized targets, or Huber's loss (1964), which is linear
-    beyond :data:`textcnn.config.HUBER` standard deviations; smoothing does not act on it.
+    beyond :data:`textcnn.config.HUBER` standard deviations, or, of grades, minus the logarithm of the grade's
+    probability by cumulative logits of the score (McCullagh 1980), with cuts half-way between the grades; smoothing
+    does not act on it.
 
     Class weights, focal loss and weights of rows act on every branch, each by its own probabilities; smoothing acts on
     the main one. The focal loss (Lin et al. 2017, arXiv 1708.02002) multiplies each term ``-ln p`` of the smoothed
@@ -30,11 +32,12 @@ class BranchLoss(nn.Module):
         focal_gamma: gamma of the focal loss; 0: plain cross-entropy.
         prior: ``(C,)``, log-odds of each label, added to the wide branch's logits in its loss alone: its table then
             learns what the n-grams add to them. The sum of the branches has them once, in the bias of the head.
-        loss: ``squared`` or ``huber``, of regression.
+        loss: ``squared`` or ``huber``, of regression; ``cumulative``, of grades; none: that of grades, else squared.
     """
 
     weight: Tensor | None
     prior: Tensor | None
+    cuts: Tensor | None
 
     def __init__(
         self,
@@ -44,11 +47,14 @@ class BranchLoss(nn.Module):
         class_weight: Tensor | None = None,
         focal_gamma: float = 0.0,
         prior: Tensor | None = None,
-        loss: str = "squared",
+        loss: str | None = None,
     ) -> None:
         super().__init__()
         self.multi_label, self.regression = labels.multi_label, bool(labels.targets)
         self.is_huber = loss == "huber"
+        cuts = labels.standard_cuts(loss)
+        self.slope = 0.0 if cuts is None else cuts[0]
+        self.register_buffer("cuts", None if cuts is None else torch.from_numpy(cuts[1]), persistent=False)
         self.smoothing = smoothing
         self.focal_gamma = focal_gamma
         self.register_buffer("weight", class_weight, persistent=False)
@@ -87,6 +93,8 @@ class BranchLoss(nn.Module):
 
     def _of_rows(self, logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
         """Return the loss of every row, ``(B,)``."""
+        if self.cuts is not None:
+            return self._of_grades(logits[:, 0], targets[:, 0], self.cuts)
         if self.regression:
             error = logits - targets
             half = F.huber_loss(logits, targets, reduction="none", delta=HUBER) if self.is_huber else error.square() / 2
@@ -107,6 +115,16 @@ class BranchLoss(nn.Module):
             return F.binary_cross_entropy_with_logits(logits, soft, pos_weight=self.weight, reduction="none")
         present = soft if self.weight is None else soft * self.weight
         return present * self._focal(F.logsigmoid(logits)) + (1 - soft) * self._focal(F.logsigmoid(-logits))
+
+    def _of_grades(self, scores: Tensor, targets: Tensor, cuts: Tensor) -> Tensor:
+        """Return the loss ``(B,)`` of scores; the grade between two cuts is above the one and below the other."""
+        grade = (cuts < targets[:, None]).sum(1)
+        above = F.logsigmoid(self.slope * (scores - cuts[(grade - 1).clamp_min(0)]))
+        below = F.logsigmoid(self.slope * (cuts[grade.clamp_max(len(cuts) - 1)] - scores))
+        between = torch.log(-torch.expm1(-self.slope * torch.diff(cuts)))  # ln(sigmoid(a) - sigmoid(b)) less both
+        zero = cuts.new_zeros(1)
+        loss = -torch.cat([zero, between, zero])[grade]
+        return loss - above.where(grade > 0, 0.0) - below.where(grade < len(cuts), 0.0)
 
     def _focal(self, log_p: Tensor) -> Tensor:
         # Below 1 the power's slope at 0 is infinite, and infinity times a loss of 0 is no number.

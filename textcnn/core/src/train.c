@@ -37,6 +37,15 @@ static int is_sound(const tc_network *n) {
            && (!n->has_wide || n->wide != NULL);
 }
 
+static int are_cuts(const tc_objective *o, const tc_network *n) {
+    if (o->cuts == NULL) return 1;
+    if (!n->is_regression || n->num_labels != 1 || !tc_is_between(o->num_cuts, 1, 1 << 20) || !(o->grade_slope > 0.0)) return 0;
+    if (!isfinite(o->grade_slope) || !isfinite(o->cuts[0]) || !isfinite(o->cuts[o->num_cuts - 1])) return 0;
+    for (int64_t k = 1; k < o->num_cuts; k++)
+        if (!(o->cuts[k - 1] < o->cuts[k])) return 0;
+    return 1;
+}
+
 static int fits(const tc_objective *o) {
     return o->smoothing >= 0.0f && o->smoothing < 1.0f && o->focal_gamma >= 0.0f && o->dropout >= 0.0f
            && o->dropout < 1.0f && o->clip_norm >= 0.0f && o->max_norm >= 0.0f && o->weight_decay >= 0.0f;
@@ -44,7 +53,9 @@ static int fits(const tc_objective *o) {
 
 tc_trainer *tc_trainer_new(const tc_network *network, const tc_objective *objective, tc_pool *pool, int *status) {
     *status = TC_BAD_ARGUMENT;
-    if (network == NULL || objective == NULL || pool == NULL || !is_sound(network) || !fits(objective)) return NULL;
+    if (network == NULL || objective == NULL || pool == NULL || !is_sound(network) || !fits(objective)
+        || !are_cuts(objective, network))
+        return NULL;
     *status = TC_NO_MEMORY;
     tc_trainer *trainer = calloc(1, sizeof *trainer);
     if (trainer == NULL) return NULL;

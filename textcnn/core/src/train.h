@@ -64,6 +64,9 @@ typedef struct {
     const float *word_dropout;  /* (num_ids), the rate of each, or NULL */
     const float *class_weights; /* (C), or NULL */
     const float *prior;         /* (C), added to the linear branch's logits in its loss, or NULL */
+    const float *cuts;          /* (num_cuts) ascending, between the grades of the one number of regression, or NULL */
+    int64_t num_cuts;
+    double grade_slope;         /* of their cumulative logits, above 0 */
 } tc_objective;
 
 /* Arguments of one step: learning rates, the seeds of the dropout masks, and the labels of a sampled softmax. */

@@ -37,6 +37,9 @@ static tc_loss loss_of_text(const tc_pass *pass, int64_t row) {
         .smoothing = objective->smoothing,
         .gamma = objective->focal_gamma,
         .huber = objective->huber,
+        .cuts = objective->cuts,
+        .num_cuts = objective->num_cuts,
+        .slope = objective->grade_slope,
         .scale = weight / pass->trainer->divisor,
     };
 }

@@ -14,6 +14,9 @@ typedef struct {
     const float *shares;  /* (C), or NULL */
     const float *weights; /* (C) of the labels, or NULL */
     float smoothing, gamma, huber;
+    const float *cuts; /* (num_cuts) ascending, of an ordered scale, or NULL */
+    int64_t num_cuts;
+    double slope; /* of the cumulative logits */
     double scale; /* weight of the text over the divisor of the batch */
 } tc_loss;
 
@@ -136,8 +139,32 @@ static double tc_error_loss(const tc_loss *loss, float *z) {
     return total * scale;
 }
 
+/* Cumulative logits of grades (McCullagh 1980): the grade between two cuts has the probability sigmoid(slope * (high - z))
+ * - sigmoid(slope * (low - z)), which is the product of the probabilities of both sides and of 1 - e to the power slope *
+ * (low - high). */
+static double tc_grade_loss(const tc_loss *loss, float *z) {
+    int64_t below = 0; /* cuts */
+    while (below < loss->num_cuts && loss->cuts[below] < loss->shares[0]) below++;
+    int has_low = below > 0, has_high = below < loss->num_cuts;
+    double low = has_low ? loss->cuts[below - 1] : 0.0, high = has_high ? loss->cuts[below] : 0.0, total = 0.0, slope = 0.0;
+    if (has_low) {
+        double above_low = tc_log_sigmoid(loss->slope * (z[0] - low));
+        total -= above_low;
+        slope -= 1.0 - tc_exp(above_low);
+    }
+    if (has_high) {
+        double below_high = tc_log_sigmoid(loss->slope * (high - z[0]));
+        total -= below_high;
+        slope += 1.0 - tc_exp(below_high);
+    }
+    if (has_low && has_high) total -= tc_log(1.0 - tc_exp(loss->slope * (low - high)));
+    z[0] = (float)(loss->slope * slope * loss->scale);
+    return total * loss->scale;
+}
+
 /* The loss of logits z, which become its gradient; z has room for whole vectors. */
 static double tc_loss_of(const tc_loss *loss, float *z) {
+    if (loss->cuts != NULL) return tc_grade_loss(loss, z);
     if (loss->is_regression) return tc_error_loss(loss, z);
     if (loss->is_multi_label) return tc_binary_loss(loss, z);
     if (loss->gamma > 0.0f) return tc_focal_softmax_loss(loss, z);
