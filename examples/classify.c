@@ -25,8 +25,11 @@ int main(int argc, char **argv) {
     for (ssize_t read; (read = getline(&line, &room, stdin)) >= 0;) {
         const textcnn_answer *answer = textcnn_tables_classify(tables, line, (size_t)read);
         if (answer == NULL) fail("standard input", "a text is too long");
-        const char *label = textcnn_tables_label(tables, answer->best, &length);
-        printf("%.*s\t%.6f\n", (int)length, label, answer->probabilities[answer->best]);
+        int is_graded = answer->grades != NULL; /* of an ordered scale, to which the number leads */
+        const char *label = is_graded ? textcnn_tables_grade(tables, answer->best_grade, &length)
+                                      : textcnn_tables_label(tables, answer->best, &length);
+        double number = is_graded ? answer->grades[answer->best_grade] : answer->probabilities[answer->best];
+        printf("%.*s\t%.6f\n", (int)length, label, number);
     }
     free(line), free(bytes), textcnn_tables_close(tables);
     return fclose(file);

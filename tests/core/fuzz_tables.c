@@ -22,6 +22,12 @@ static void use(textcnn_tables *tables, const uint8_t *text, size_t size) {
         require((label == NULL) == (k == num_labels));
         for (size_t i = 0; label != NULL && i < length; i++) sum += (uint8_t)label[i];
     }
+    size_t num_grades = textcnn_tables_num_grades(tables);
+    for (size_t k = 0; k <= num_grades; k++) {
+        const char *grade = textcnn_tables_grade(tables, k, &length);
+        require((grade == NULL) == (k == num_grades));
+        for (size_t i = 0; grade != NULL && i < length; i++) sum += (uint8_t)grade[i];
+    }
     const char *words = textcnn_tables_words(tables, text, size, &written);
     require(words != NULL && (written == 0 || words[written - 1] == '\n'));
     const size_t halves[3] = {size, size / 2, size};
@@ -30,6 +36,8 @@ static void use(textcnn_tables *tables, const uint8_t *text, size_t size) {
         const textcnn_answer *answer = textcnn_tables_classify(tables, text, halves[k]);
         if (answer == NULL) return; /* no memory, for n-grams or windows of any length */
         require(answer->best < num_labels && answer->num_seen <= answer->num_tokens);
+        require((answer->grades == NULL) == (num_grades == 0) && (num_grades == 0 || answer->best_grade < num_grades));
+        for (size_t c = 0; c < num_grades; c++) sum += answer->grades[c] > 0.5;
         for (size_t c = 0; c < num_labels; c++) sum += (answer->probabilities[c] > 0.5) + answer->is_given[c];
         /* Rows that are remembered give the same bits. */
         if (k == 0) first = memcpy(room((int64_t)num_labels, 8), answer->logits, num_labels * 8);

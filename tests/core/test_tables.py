@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from one_layer_models import OPTIONS, loaded_lookup
+from one_layer_models import GRADED, OPTIONS, loaded_lookup
 from tables_reader import GOLDEN, TEXTS, Tables, data_of, fixed_lookup, hash_of
 
 from textcnn.export.tables import sections_of, tables_bytes
@@ -179,3 +179,38 @@ def test_numbers_are_those_of_the_look_up_runtime(tmp_path):
             answer = tables.classify(text)
             assert answer.probabilities == lookup.answer([text]).probabilities[0].tolist()
             assert answer.given == []
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_grades_are_those_of_the_look_up_runtime(tmp_path, precision):
+    lookup = loaded_lookup(tmp_path, precision, **GRADED)
+    tables = Tables(data_of(lookup))
+    assert (tables.are_numbers, tables.grades) == (True, ["schlecht", "mäßig", "gut", "sehr gut"])
+    expected = lookup.predict_proba(TEXTS)
+    answers = [tables.classify(text) for text in TEXTS]
+    np.testing.assert_allclose([answer.grades for answer in answers], expected, atol=1e-12)
+    assert [answer.grade for answer in answers] == lookup.predict(TEXTS)
+    assert len({answer.grade for answer in answers}) > 1
+    assert Tables(data_of(loaded_lookup(tmp_path / "labels", precision))).classify("good").grades == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("grade_cuts", [2.0, 1.0, 3.0], "section 'grade_cuts': expected ascending numbers"),
+        ("grade_cuts", [], "section 'grade_cuts': expected numbers between grades"),
+        ("grade_cuts", [1.0, np.nan, 3.0], "section 'grade_cuts': expected ascending numbers"),
+        ("grade_ends", [3, 2, 5, 6], "section 'grade_ends': expected ascending ends inside of the section 'grades'"),
+        ("grade_ends", [1, 2], "section 'grade_ends': expected 4 items, found 2"),
+        ("grade_slope", None, "section 'grade_slope': expected one in this tables file, found none"),
+        ("target_stds", None, "section 'grade_cuts': expected the grades of one number"),
+    ],
+)
+def test_what_is_wrong_of_grades_is_said(tmp_path, name, value, message):
+    sections = dict(sections_of(loaded_lookup(tmp_path, **GRADED)))
+    if value is None:
+        del sections[name]
+    else:
+        sections[name] = np.array(value, sections[name].dtype)
+    with pytest.raises(ValueError, match=message):
+        Tables(tables_bytes(sections))

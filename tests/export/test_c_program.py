@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from one_layer_models import GRADED, loaded_lookup
+from one_layer_models import TRAIN as TRAINED
 from skipping import skip_without
 from tables_reader import GOLDEN, TEXTS, Tables, data_of, fixed_lookup, hash_of
 from typer.testing import CliRunner
@@ -69,6 +71,17 @@ def test_the_example_gives_the_labels_of_the_command(program, tmp_path, precisio
     assert [label for label, _ in found] == [row["label"] for row in expected]
     assert {label for label, _ in found} == {"pos", "neg"}
     np.testing.assert_allclose([float(p) for _, p in found], [row["probability"] for row in expected], atol=1e-6)
+
+
+def test_the_example_gives_grades(program, tmp_path):
+    lookup = loaded_lookup(tmp_path / "model", **GRADED)
+    (tmp_path / "model.tables").write_bytes(data_of(lookup))
+    command = [str(program), str(tmp_path / "model.tables")]
+    said = subprocess.run(command, input="\n".join(TRAINED), capture_output=True, text=True, check=True).stdout
+    found = [line.split("\t") for line in said.splitlines()]
+    assert [grade for grade, _ in found] == lookup.predict(TRAINED)
+    likely = lookup.predict_proba(TRAINED).max(axis=1)
+    np.testing.assert_allclose([float(probability) for _, probability in found], likely, atol=1e-6)
 
 
 def test_the_example_says_what_is_wrong(program, tmp_path):

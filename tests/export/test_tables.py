@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from one_layer_models import OPTIONS, TRAIN, make
+from one_layer_models import GRADED, OPTIONS, TRAIN, make
 from skipping import skip_without
 from tables_reader import GOLDEN, TEXTS, fixed_lookup, hash_of
 
@@ -315,3 +315,17 @@ def test_a_model_of_numbers_gives_scores_in_node(tmp_path):
             "empty": False,
             "cut": False,
         }
+
+
+def test_a_model_of_grades_gives_them_in_node_and_in_c(tmp_path):
+    make(**GRADED).save(tmp_path / "model")
+    lookup = LookupModel.load(tmp_path / "model")
+    write_tables(lookup, tmp_path / "model.tables")
+    found = in_node(tmp_path, TEXTS, "model.classify(text)")
+    rows = zip(found, lookup.predict(TEXTS), lookup.predict_proba(TEXTS), strict=True)
+    for answer, grade, probabilities in rows:
+        assert list(answer) == ["label", "probability", "probabilities", "score", "scores", "empty", "cut"]
+        assert answer["label"] == grade
+        assert answer["probabilities"] == pytest.approx(dict(zip(lookup.classes_, probabilities.tolist(), strict=True)))
+        assert answer["probability"] == max(answer["probabilities"].values())
+        assert answer["score"] == answer["scores"]["score"]

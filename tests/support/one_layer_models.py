@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from textcnn.config import ModelConfig, TextConfig
-from textcnn.labels import Labels
+from textcnn.grades import Grades
+from textcnn.labels import Labels, Target
 from textcnn.models.base import build_text_classifier
 from textcnn.prediction.artifact import Artifact
 from textcnn.runtime.lookup import LookupModel
@@ -45,6 +48,9 @@ OPTIONS = {
     "bag": {"architecture": "bag"},
     "bag of words": {"architecture": "bag", "subwords": False, "wide": False},
 }
+# A model of one number that is read as a grade.
+GRADES = ("schlecht", "mäßig", "gut", "sehr gut")
+GRADED = {"names": ("score",), "targets": (Target(3.0, 0.6, 1.0, 4.0),), "grades": GRADES}
 
 
 def make(
@@ -65,6 +71,7 @@ def make(
     binary_sigmoid=False,
     normalization="nfkc",
     targets=(),
+    grades=(),
     **settings,
 ) -> Artifact:
     torch.manual_seed(seed)
@@ -84,7 +91,8 @@ def make(
         keep_vectors=keep_vectors,
         embedding_channels=embedding_channels,
     )
-    labels = Labels(names, multi_label, targets=targets)
+    scale = replace(Grades.of(grades), slope=0.9) if grades else None
+    labels = Labels(names, multi_label, targets=targets, grades=scale)
     tokenizer = Tokenizer.train(TRAIN, TextConfig(normalization=normalization))
     lexicon = build_lexicon(tokenizer, config)
     features = WideFeatures.fit(tokenizer.encode_batch(TRAIN), len(tokenizer)) if wide else None

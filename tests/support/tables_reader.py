@@ -38,6 +38,8 @@ class _Answer(ctypes.Structure):
     _fields_ = (
         *(("logits", POINTER(c_double)), ("probabilities", POINTER(c_double)), ("is_given", POINTER(c_uint8))),
         *((name, c_size_t) for name in ("best", "num_tokens", "num_seen")),
+        ("grades", POINTER(c_double)),
+        ("best_grade", c_size_t),
     )
 
 
@@ -48,6 +50,8 @@ class Answer(NamedTuple):
     best: str
     num_tokens: int
     num_seen: int
+    grades: list[float]
+    grade: str | None
 
 
 class Tables:
@@ -57,7 +61,8 @@ class Tables:
         self._c = loaded().c
         self._c.textcnn_tables_open.restype = c_void_p
         self._c.textcnn_tables_num_labels.restype = c_size_t
-        self._c.textcnn_tables_label.restype = c_void_p
+        self._c.textcnn_tables_num_grades.restype = c_size_t
+        self._c.textcnn_tables_label.restype = self._c.textcnn_tables_grade.restype = c_void_p
         self._c.textcnn_tables_classify.restype = POINTER(_Answer)
         self._c.textcnn_tables_words.restype = c_void_p
         # Memory of its own, of exactly this size: what watches memory sees a read behind its end.
@@ -69,15 +74,18 @@ class Tables:
         if made is None:
             raise ValueError(problem.value.decode())
         self.are_numbers = bool(self._c.textcnn_tables_are_numbers(self._tables))
-        self.labels = [self._label(k) for k in range(self._c.textcnn_tables_num_labels(self._tables))]
+        self.labels = self._names(self._c.textcnn_tables_num_labels, self._c.textcnn_tables_label)
+        self.grades = self._names(self._c.textcnn_tables_num_grades, self._c.textcnn_tables_grade)
 
     def __del__(self) -> None:
         self._c.textcnn_tables_close(self._tables)
 
-    def _label(self, number: int) -> str:
-        size = c_size_t()
-        start = self._c.textcnn_tables_label(self._tables, c_size_t(number), ctypes.byref(size))
-        return ctypes.string_at(start, size.value).decode(errors="replace")
+    def _names(self, count, name_of) -> list[str]:
+        size, found = c_size_t(), []
+        for number in range(count(self._tables)):
+            start = name_of(self._tables, c_size_t(number), ctypes.byref(size))
+            found.append(ctypes.string_at(start, size.value).decode(errors="replace"))
+        return found
 
     def words(self, text: str) -> list[str]:
         data, size = text.encode(errors="surrogatepass"), c_size_t()
@@ -92,7 +100,9 @@ class Tables:
         a, count = found.contents, len(self.labels)
         given = [label for label, is_given in zip(self.labels, a.is_given[:count], strict=True) if is_given]
         best = self.labels[a.best]
-        return Answer(a.logits[:count], a.probabilities[:count], given, best, a.num_tokens, a.num_seen)
+        grades = a.grades[: len(self.grades)] if self.grades else []
+        grade = self.grades[a.best_grade] if self.grades else None
+        return Answer(a.logits[:count], a.probabilities[:count], given, best, a.num_tokens, a.num_seen, grades, grade)
 
 
 def data_of(lookup: LookupModel) -> bytes:

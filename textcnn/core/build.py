@@ -39,7 +39,7 @@ READER = (
 )
 _WASM_EXPORTS = (
     *("malloc", "free", "tc_sources", "textcnn_tables_open", "textcnn_tables_close"),
-    *("textcnn_tables_num_labels", "textcnn_tables_are_numbers"),
+    *("textcnn_tables_num_labels", "textcnn_tables_are_numbers", "textcnn_tables_num_grades", "textcnn_tables_grade"),
     *("textcnn_tables_label", "textcnn_tables_classify", "textcnn_tables_words"),
 )
 

@@ -22,6 +22,7 @@ from textcnn.core.type_rows_numpy import score_sums
 from textcnn.core.word_form import WordForm
 from textcnn.errors import ArtifactError, ConfigError
 from textcnn.folder.tensors import packed, unpacked
+from textcnn.grades import Grades
 from textcnn.runtime.cache import BLOCK
 from textcnn.runtime.filters import IntegerFilters
 from textcnn.runtime.lookup import LookupModel
@@ -141,6 +142,18 @@ def _text_sections(model: LookupModel) -> Sections:
         "temperature": np.array([model.temperature]),
         "bias": model.model.bias,
         **({"target_means": model.labels.means, "target_stds": model.labels.stds} if model.labels.targets else {}),
+        **({} if model.labels.grades is None else _grade_sections(model.labels.grades)),
+    }
+
+
+def _grade_sections(grades: Grades) -> Sections:
+    """Return the sections of the grades of an ordered scale."""
+    names = [name.encode() for name in grades.names]
+    return {
+        "grades": _bytes(b"".join(names)),
+        "grade_ends": np.cumsum([len(name) for name in names], dtype=np.int64),
+        "grade_cuts": np.array(grades.cuts, np.float64),
+        "grade_slope": np.array([grades.slope], np.float64),
     }
 
 

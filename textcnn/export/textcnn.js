@@ -1,9 +1,10 @@
 // Classifies texts in a page, a worker or node by the tables that `textcnn export --format tables` wrote:
 //   const model = await Model.load("model.tables");
-//   model.classify("what a film");  // {label, probability, labels, all, empty, cut}; of numbers: {score, scores, empty, cut}
+//   model.classify("what a film");  // {label, probability, labels, all, empty, cut}; of numbers: {score, scores, empty, cut},
+//                                   // and of grades: {label, probability, probabilities, score, scores, empty, cut}
 // textcnn.wasm is textcnn's core in C (core/src/tables.h), which computes the answers; this file only calls it.
 
-const ANSWER = 6; // number of 32-bit fields of a textcnn_answer
+const ANSWER = 8; // number of 32-bit fields of a textcnn_answer
 const PROBLEM = 256; // bytes reserved for an error message
 
 /** Returns the bytes of a file from the page's server or, in node, from disk; bytes are returned as they are. */
@@ -34,10 +35,10 @@ export class Model {
     this.#tables = core.textcnn_tables_open(place, file.length, problem, PROBLEM);
     if (!this.#tables) throw new Error(this.#string(problem, this.#bytes(problem, PROBLEM).indexOf(0)));
     core.free(problem);
-    const size = core.malloc(4), name = (c) => core.textcnn_tables_label(this.#tables, c, size);
-    const read = (_, c) => [name(c), this.#words(size, 1)[0]];
-    const names = Array.from({ length: core.textcnn_tables_num_labels(this.#tables) }, read);
-    this.labels = names.map(([start, length]) => this.#string(start, length));
+    const size = core.malloc(4), read = (name) => (_, c) => this.#string(name(this.#tables, c, size), this.#words(size, 1)[0]);
+    const names = (count, name) => Array.from({ length: count(this.#tables) }, read(name));
+    this.labels = names(core.textcnn_tables_num_labels, core.textcnn_tables_label);
+    this.grades = names(core.textcnn_tables_num_grades, core.textcnn_tables_grade);
     core.free(size);
   }
 
@@ -56,10 +57,12 @@ export class Model {
   }
 
   classify(text) {
-    const { probabilities, given, best, tokens, seen } = this.#answer(text);
+    const { probabilities, given, best, tokens, seen, likely, grade } = this.#answer(text);
     if (this.#core.textcnn_tables_are_numbers(this.#tables)) {
       const scores = Object.fromEntries(this.labels.map((name, c) => [name, probabilities[c]]));
-      return { score: probabilities[0], scores, empty: tokens === 0, cut: seen < tokens };
+      const shares = Object.fromEntries(this.grades.map((name, k) => [name, likely[k]]));
+      const graded = this.grades.length ? { label: this.grades[grade], probability: likely[grade], probabilities: shares } : {};
+      return { ...graded, score: probabilities[0], scores, empty: tokens === 0, cut: seen < tokens };
     }
     const all = this.labels.map((label, c) => ({ label, probability: probabilities[c] }));
     return { ...all[best], labels: all.filter((_, c) => given[c]), all, empty: tokens === 0, cut: seen < tokens };
@@ -67,9 +70,10 @@ export class Model {
 
   #answer(text) {
     const place = this.#given(this.#core.textcnn_tables_classify(this.#tables, ...this.#give(text)));
-    const [logits, probabilities, given, best, tokens, seen] = this.#words(place, ANSWER), count = this.labels.length;
-    const doubles = (start) => new Float64Array(this.#core.memory.buffer.slice(start, start + 8 * count));
-    return { logits: doubles(logits), probabilities: doubles(probabilities), given: this.#bytes(given, count), best, tokens, seen };
+    const [logits, probabilities, given, best, tokens, seen, grades, grade] = this.#words(place, ANSWER), count = this.labels.length;
+    const doubles = (start, size) => new Float64Array(this.#core.memory.buffer.slice(start, start + 8 * size));
+    const answer = { logits: doubles(logits, count), probabilities: doubles(probabilities, count), given: this.#bytes(given, count) };
+    return { ...answer, likely: doubles(grades, this.grades.length), best, tokens, seen, grade };
   }
 
   /** Copies a text into the core's memory and returns its address and length; a lone surrogate becomes U+FFFD. */

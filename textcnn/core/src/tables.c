@@ -62,6 +62,23 @@ int tc_extend_logarithms(textcnn_tables *t, int64_t number) {
 
 /* ---- the parts of a model */
 
+static void read_grades(tc_file *f, textcnn_tables *t) {
+    int64_t num_bytes, num_cuts;
+    t->cuts = tc_items(f, "grade_cuts", "f8", &num_cuts);
+    if (!f->has_failed && !tc_is_between(num_cuts, 1, MOST_SIZE)) tc_fail_section(f, "grade_cuts", "expected numbers between grades");
+    t->grade_names = tc_items(f, "grades", "u1", &num_bytes);
+    t->grade_ends = tc_array(f, "grade_ends", "i8", num_cuts + 1);
+    t->slope = tc_real(f, "grade_slope");
+    t->grades = memory(f, num_cuts + 1, sizeof *t->grades);
+    if (f->has_failed) return;
+    t->num_grades = num_cuts + 1;
+    if (!tc_are_ascending(t->grade_ends, t->num_grades, 0, num_bytes))
+        tc_fail_section(f, "grade_ends", "expected ascending ends inside of the section 'grades'");
+    for (int64_t k = 1; k < num_cuts; k++)
+        if (!(t->cuts[k - 1] < t->cuts[k])) tc_fail_section(f, "grade_cuts", "expected ascending numbers");
+    if (t->target_stds == NULL || t->num_labels != 1) tc_fail_section(f, "grade_cuts", "expected the grades of one number");
+}
+
 static void read_labels(tc_file *f, textcnn_tables *t) {
     int64_t num_bytes;
     t->bias = tc_items(f, "bias", "i8", &t->num_labels);
@@ -75,6 +92,7 @@ static void read_labels(tc_file *f, textcnn_tables *t) {
         t->target_means = tc_array(f, "target_means", "f8", t->num_labels);
         t->target_stds = tc_array(f, "target_stds", "f8", t->num_labels);
     }
+    if (tc_has(f, "grade_cuts")) read_grades(f, t);
     if (f->has_failed) return;
     if (!tc_are_ascending(t->label_ends, t->num_labels, 0, num_bytes))
         tc_fail_section(f, "label_ends", "expected ascending ends inside of the section 'labels'");
@@ -263,6 +281,7 @@ void textcnn_tables_close(textcnn_tables *t) {
     void *const all[] = {
         t->words.ends, t->words.slots, t->first_taps, t->weight_taps, t->panels, t->row_of, t->row_bytes, t->means,
         t->clipped, t->word_rows, t->pairs, t->logarithms, t->best, t->rest, t->logits, t->probabilities, t->is_given,
+        t->grades,
     };
     for (size_t k = 0; k < sizeof all / sizeof *all; k++) free(all[k]);
     for (int k = 0; k < TC_NUM_SCRATCH; k++) free(t->scratch[k].bytes);
@@ -277,10 +296,23 @@ size_t textcnn_tables_num_labels(const textcnn_tables *t) {
     return (size_t)t->num_labels;
 }
 
-const char *textcnn_tables_label(const textcnn_tables *t, size_t label, size_t *length) {
+/* One of names that stand one after another. */
+static const char *name_of(const uint8_t *names, const int64_t *ends, int64_t count, size_t number, size_t *length) {
     *length = 0;
-    if (label >= (size_t)t->num_labels) return NULL;
-    int64_t start = label == 0 ? 0 : t->label_ends[label - 1];
-    *length = (size_t)(t->label_ends[label] - start);
-    return (const char *)t->labels + start;
+    if (number >= (size_t)count) return NULL;
+    int64_t start = number == 0 ? 0 : ends[number - 1];
+    *length = (size_t)(ends[number] - start);
+    return (const char *)names + start;
+}
+
+const char *textcnn_tables_label(const textcnn_tables *t, size_t label, size_t *length) {
+    return name_of(t->labels, t->label_ends, t->num_labels, label, length);
+}
+
+size_t textcnn_tables_num_grades(const textcnn_tables *t) {
+    return (size_t)t->num_grades;
+}
+
+const char *textcnn_tables_grade(const textcnn_tables *t, size_t grade, size_t *length) {
+    return name_of(t->grade_names, t->grade_ends, t->num_grades, grade, length);
 }

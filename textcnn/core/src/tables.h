@@ -22,6 +22,8 @@ typedef struct {
     size_t best;       /* the label with the largest logit */
     size_t num_tokens; /* words of the text; 0 if there was nothing to classify */
     size_t num_seen;   /* words that the filters have seen; the model's max_length cuts the others off */
+    const double *grades; /* the probability of each grade of an ordered scale; NULL where the model has no grades */
+    size_t best_grade;    /* the most probable one */
 } textcnn_answer;
 
 /* Tables over the bytes of a file, which stay where they are until the tables are closed and begin at a multiple of 8.
@@ -39,6 +41,12 @@ size_t textcnn_tables_num_labels(const textcnn_tables *tables);
 
 /* The name of a label in UTF-8, of `length` bytes, without a terminating zero; NULL if there is no such label. */
 const char *textcnn_tables_label(const textcnn_tables *tables, size_t label, size_t *length);
+
+/* The grades of an ordered scale to which the number leads, the lowest first; 0 where the model has none. */
+size_t textcnn_tables_num_grades(const textcnn_tables *tables);
+
+/* The name of a grade, as that of a label. */
+const char *textcnn_tables_grade(const textcnn_tables *tables, size_t grade, size_t *length);
 
 /* The answer to a text of `length` bytes of UTF-8; what is no UTF-8 is read as U+FFFD. NULL without
  * memory, or for a text of more than 1 GiB. */

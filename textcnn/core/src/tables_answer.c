@@ -254,6 +254,18 @@ static int find_logits(answer *a) {
     return 0;
 }
 
+/* The probability of each grade, by cumulative logits of the number (McCullagh 1980). */
+static void choose_grade(textcnn_tables *t, double score) {
+    double before = 0.0;
+    t->answer.best_grade = 0;
+    for (int64_t k = 0; k < t->num_grades; k++) {
+        double below = k + 1 < t->num_grades ? 1.0 / (1.0 + tc_exp(-(t->slope * (t->cuts[k] - score)))) : 1.0;
+        t->grades[k] = below - before;
+        before = below;
+        if (t->grades[k] > t->grades[t->answer.best_grade]) t->answer.best_grade = (size_t)k;
+    }
+}
+
 /* Probabilities, and the labels that are given. */
 static void choose(textcnn_tables *t) {
     int64_t best = 0;
@@ -265,6 +277,7 @@ static void choose(textcnn_tables *t) {
         t->probabilities[c] = t->target_means[c] + t->target_stds[c] * (t->logits[c] / t->temperature);
         t->is_given[c] = 0;
     }
+    if (t->num_grades > 0) choose_grade(t, t->probabilities[0]);
     if (t->target_stds != NULL) return;
     for (int64_t c = 0; c < t->num_labels; c++) {
         double score = t->logits[c] / t->temperature, top = t->logits[best] / t->temperature;
@@ -291,6 +304,7 @@ static void answer_text(void *context, int64_t first, int64_t last) {
     t->answer.logits = t->logits;
     t->answer.probabilities = t->probabilities;
     t->answer.is_given = t->is_given;
+    t->answer.grades = t->grades;
     t->answer.num_tokens = (size_t)a->num_words;
     t->answer.num_seen = (size_t)a->num_seen;
 }

@@ -83,6 +83,12 @@ struct textcnn_tables {
     int64_t num_labels;
     int is_multi_label;
     const double *target_means, *target_stds; /* (C), in regression; else NULL */
+    int64_t num_grades;                       /* of an ordered scale; 0: of none */
+    const uint8_t *grade_names;
+    const int64_t *grade_ends;
+    const double *cuts; /* (num_grades - 1), ascending numbers between them */
+    double slope;       /* of their cumulative logits */
+    double *grades;     /* (num_grades) of the answer */
 
     void *best;
     int64_t *rest;

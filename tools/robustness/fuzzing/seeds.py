@@ -161,12 +161,12 @@ def text_model() -> dict[str, bytes]:
 def tables_files() -> list[bytes]:
     """Tables files that have all sections between them, with few logarithms: the reader makes the others."""
     kinds = [("default", "float32"), ("own filters", "int8"), ("two channels", "int8"), ("multi label", "int8")]
+    kinds += [("bag of words", "float32"), ("tanh", "int8")]
+    options = [(one_layer_models.OPTIONS[name], precision) for name, precision in kinds]
     found = []
-    for name, precision in [*kinds, ("bag of words", "float32"), ("tanh", "int8")]:
+    for own, precision in [*options, (one_layer_models.GRADED, "float32")]:
         with tempfile.TemporaryDirectory() as folder:
-            sections = sections_of(
-                one_layer_models.loaded_lookup(Path(folder, "model"), precision, **one_layer_models.OPTIONS[name])
-            )
+            sections = sections_of(one_layer_models.loaded_lookup(Path(folder, "model"), precision, **own))
         if "logarithms" in sections:
             sections["logarithms"] = sections["logarithms"][:2]
         found.append(tables_bytes(sections))
