@@ -4,7 +4,7 @@ import pytest
 from sklearn.utils.estimator_checks import estimator_checks_generator
 from sklearn.utils.validation import validate_data
 
-from textcnn.estimator import TextCNNClassifier, TextCNNRegressor
+from textcnn.estimator import TextCNNClassifier, TextCNNOrdinalClassifier, TextCNNRegressor
 
 TINY = {"embedding_dim": 8, "num_filters": 4, "epochs": 2, "threads": 1, "ngram_buckets": 500}
 TINY |= {"batch_size": 16, "learning_rate": 0.02, "embedding_learning_rate": 0.05}
@@ -36,15 +36,18 @@ class SpelledScores(Spelled, TextCNNRegressor):
     """The regressor of such rows."""
 
 
+class SpelledGrades(Spelled, TextCNNOrdinalClassifier):
+    """The classifier of such rows into ordered classes."""
+
+
+KINDS = (SpelledNumbers, SpelledScores, SpelledGrades)
 BY_WEIGHT = {
     # A row of weight 2 is one steeper step of a stochastic training, not two rows (docs/architecture.md, "What a row
     # counts"); batches, word counts and idf count rows.
     "check_sample_weight_equivalence_on_dense_data",
     "check_sample_weight_equivalence",  # its name before scikit-learn 1.7
 }
-CHECKS = [
-    (kind, check) for kind in (SpelledNumbers, SpelledScores) for _, check in estimator_checks_generator(kind(**TINY))
-]
+CHECKS = [(kind, check) for kind in KINDS for _, check in estimator_checks_generator(kind(**TINY))]
 
 
 def name_of(check):
@@ -68,4 +71,4 @@ def test_check_of_scikit_learn(kind, check):
 
 
 def test_there_are_enough_of_them():
-    assert len(CHECKS) >= 2 * 45 + 1
+    assert len(CHECKS) >= 3 * 45 + 1

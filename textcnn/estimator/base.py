@@ -11,6 +11,9 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from textcnn.prediction.predictor import Predictor
+from textcnn.progress import Telling, TerminalReporter
+from textcnn.reading.rows import Examples
+from textcnn.runs import train_text
 from textcnn.runtime.text_model import Answering
 
 _OWN = ("warm_start", "verbose")  # arguments that are not settings of a run
@@ -118,6 +121,21 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
             if not isinstance(text, str):
                 raise ValueError(f"expected texts in X, found {text!r:.60} ({type(text).__name__}) in row {row}")
         return [str(text) for text in values]
+
+    def _train(self, examples: Examples, task: Mapping[str, Any]) -> None:
+        """Train on examples; ``task`` are settings besides the arguments, which a warm start has from its model.
+
+        Raises:
+            KeyboardInterrupt: training was interrupted.
+        """
+        reporter = TerminalReporter() if self.verbose else Telling()
+        reporter.say(examples.describe())
+        start = self._start()
+        run = train_text(examples, self._given() | ({} if start is not None else task), reporter, start_from=start)
+        if run.stopped == "interrupted":
+            raise KeyboardInterrupt
+        self.predictor_ = run.predictor
+        self._runtime = self._fastest()
 
     def _fastest(self) -> Answering:
         predictor: Predictor = self.predictor_

@@ -15,10 +15,8 @@ from textcnn.errors import DataError
 from textcnn.estimator.base import TextEstimator
 from textcnn.estimator.targets import read_weights
 from textcnn.labels import Labels
-from textcnn.progress import Telling, TerminalReporter
 from textcnn.reading.rows import Examples
 from textcnn.reading.schema import LabelForm
-from textcnn.runs import train_text
 
 
 @dataclass(eq=False, repr=False)
@@ -29,13 +27,13 @@ class TextCNNRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
     of :class:`textcnn.estimator.TextCNNClassifier` that are not about labels, and ``loss``.
 
     Args:
-        loss: ``squared`` or ``huber``.
+        loss: ``squared`` or ``huber``; none: squared.
 
     Attributes:
         predictor_: the trained :class:`textcnn.Predictor`; its ``save`` writes the model folder.
     """
 
-    loss: str = "squared"
+    loss: str | None = None
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> TextCNNRegressor:
         """Train on the texts ``X (N,)`` and their numbers.
@@ -76,15 +74,8 @@ class TextCNNRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
             form=form,
             targets=targets,
         )
-        reporter = TerminalReporter() if self.verbose else Telling()
-        reporter.say(examples.describe())
-        start = self._start()
-        settings = self._given() | ({} if start is not None else {"regression": True})
-        run = train_text(examples, settings, reporter, start_from=start)
-        if run.stopped == "interrupted":
-            raise KeyboardInterrupt
-        self.predictor_ = run.predictor
-        self._runtime, self._is_column = self._fastest(), numbers.ndim == 1
+        self._train(examples, {"regression": True})
+        self._is_column = numbers.ndim == 1
         return self
 
     def predict(self, X: Any) -> npt.NDArray[np.float64]:
