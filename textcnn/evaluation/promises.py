@@ -33,6 +33,7 @@ class HeldOutAnswers:
         outliers: ``(K, S)`` float32, those of texts of no label; none: no such texts were given.
         surest: ``(M,)`` float32, the probability of the first node on the way down the tree; none: there is no tree.
         first_wrong: ``(M,)`` float32, that of the first node on this way that is not right; 0: all are.
+        likeness: ``(C, C)`` float32, of the labels in the statistics; none: they are those of distinct labels.
     """
 
     truth: npt.NDArray[np.int32]
@@ -44,6 +45,7 @@ class HeldOutAnswers:
     outliers: npt.NDArray[np.float32] | None = None
     surest: npt.NDArray[np.float32] | None = None
     first_wrong: npt.NDArray[np.float32] | None = None
+    likeness: npt.NDArray[np.float32] | None = None
 
     @classmethod
     def of(cls, probs: Floats, truth: Sequence[Sequence[str]], labels: Labels) -> HeldOutAnswers:

@@ -18,7 +18,7 @@ Statistics = npt.NDArray[np.float32]
 # The statistics of a text and their weights in the score, in standard deviations of the held-out rows. A weight of 0:
 # it counts only where outliers were given, to which the weights are fitted. Chosen without test rows (docs/log.md).
 WEIGHTS = {
-    "certainty": 0.4,  # minus the entropy of the probabilities
+    "certainty": 0.4,  # minus the entropy of the probabilities, in which like labels count as less than two
     "largest": 0.0,  # the largest logit
     "network": 0.4,  # the largest logit of the network alone
     "n-grams": 0.0,  # the largest logit of the n-gram branch alone
@@ -28,6 +28,7 @@ WEIGHTS = {
     "known n-grams": 0.2,  # the different n-grams seen in training, by the number of places for an n-gram
 }
 FEWEST_OUTLIERS = 10
+LIKENESS_LABELS = range(10, 257)  # numbers of labels: fewer gain nothing by it, and a table of more is large
 PRIOR_STRENGTH = 30.0  # of the weights above against those that outliers ask for
 
 
@@ -36,13 +37,41 @@ def in_two(parts: Sequence[npt.NDArray[np.floating]]) -> list[npt.NDArray[np.flo
     return list(parts) if len(parts) < 3 else [parts[0] + parts[2], parts[1]]
 
 
-def statistics(branches: Sequence[npt.NDArray[np.floating]], counts: npt.NDArray[np.int64]) -> Statistics:
+def label_likeness(network: npt.NDArray[np.floating]) -> npt.NDArray[np.float32] | None:
+    """Return how much the labels are alike ``(C, C)``, from 0 to 1, by the network's logits ``(M, C)`` of M rows.
+
+    The root of the correlation of two labels' logits above that of two labels in the mean, since logits that all rise
+    and fall together make no two labels alike; 1 for a label and itself. None unless so many labels are
+    in :data:`LIKENESS_LABELS`. Rows with a label that the model did not know (-inf) do not count.
+    """
+    num_labels = network.shape[1]
+    if num_labels not in LIKENESS_LABELS:
+        return None
+    logits = network[np.isfinite(network).all(axis=1)].astype(np.float64)
+    logits = logits - logits.sum(axis=0) / max(len(logits), 1)
+    products = np.einsum("mc,md->cd", logits, logits)  # sums in one order, on any number of threads
+    scale = 1 / np.sqrt(np.maximum(products.diagonal(), 1e-12))
+    found: Floats = products * scale * scale[:, None]
+    np.fill_diagonal(found, 0)
+    mean = max(float(found.sum()) / (num_labels * (num_labels - 1)), 0.0)
+    found = np.sqrt(np.clip((found - mean) / max(1 - mean, 1e-6), 0, 1))
+    np.fill_diagonal(found, 1)
+    return np.asarray(found, np.float32)
+
+
+def statistics(
+    branches: Sequence[npt.NDArray[np.floating]],
+    counts: npt.NDArray[np.int64],
+    likeness: npt.NDArray[np.float32] | None = None,
+) -> Statistics:
     """Compute the statistics ``(N, S)`` of N texts, in the order of :data:`WEIGHTS`.
 
     Args:
         branches: the calibrated logits ``(N, C)`` of :func:`in_two`, whose sum is the logit of the probabilities; -inf
             in the first: the model does not know the label.
         counts: ``(N, 3)``, the numbers of words, of words in the vocabulary, and of different n-grams seen in training.
+        likeness: ``(C, C)`` of :func:`label_likeness`, for the entropy (Leinster and Cobbold 2012, of order 1); none:
+            no two labels are alike, and it is Shannon's.
     """
     network = branches[0].astype(np.float64)
     ngrams = branches[1].astype(np.float64) if len(branches) > 1 else np.zeros(network.shape)
@@ -50,7 +79,7 @@ def statistics(branches: Sequence[npt.NDArray[np.floating]], counts: npt.NDArray
     probs, length = _softmax(together), np.maximum(counts[:, 0], 1)
     both = _softmax(network) * _softmax(np.where(np.isneginf(network), -np.inf, ngrams))
     found = (
-        (probs * np.log(np.maximum(probs, 1e-300))).sum(axis=1),
+        (probs * np.log(np.maximum(_ordinary(probs, likeness), 1e-300))).sum(axis=1),
         together.max(axis=1),
         network.max(axis=1),
         ngrams.max(axis=1),
@@ -60,6 +89,16 @@ def statistics(branches: Sequence[npt.NDArray[np.floating]], counts: npt.NDArray
         counts[:, 2] / (2 * length - 1),
     )
     return np.stack(found, axis=1).astype(np.float32)
+
+
+def _ordinary(probs: Floats, likeness: npt.NDArray[np.float32] | None) -> Floats:
+    """Return the probability ``(N, C)`` of each label and, by their likeness, of the others."""
+    if likeness is None:
+        return probs
+    found = np.zeros(probs.shape)
+    for number, row in enumerate(likeness):  # a matrix product may round a text differently in another batch
+        found += probs[:, number, None] * row
+    return found
 
 
 def _softmax(logits: Floats) -> Floats:

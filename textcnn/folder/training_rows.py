@@ -179,6 +179,7 @@ _IF_KNOWN: dict[str, tuple[type, int]] = {
     "outliers": (np.float32, 2),
     "surest": (np.float32, 1),
     "first_wrong": (np.float32, 1),
+    "likeness": (np.float32, 2),
 }
 
 
@@ -232,4 +233,7 @@ def read_held_out(path: Path, num_labels: int, *, in_tree: bool = False) -> Held
     for table in (found.statistics, found.outliers):
         if table is not None and not (table.shape[1] == len(WEIGHTS) and np.isfinite(table).all()):
             raise ArtifactError(f"{path}: expected {len(WEIGHTS)} finite statistics of each text, found {table.shape}")
+    alike, shape = found.likeness, (num_labels, num_labels)
+    if alike is not None and not (alike.shape == shape and (alike >= 0).all() and (alike <= 1).all()):
+        raise ArtifactError(f"{path}: expected the likeness of {num_labels} labels, from 0 to 1, found {alike.shape}")
     return found

@@ -40,12 +40,13 @@ class StrangerModel:
                 "none, or run `textcnn calibrate` with rows that it was not trained on"
             )
         self._predictor, self._score = predictor, StrangerScore.of(predictor.held_out)
+        self._likeness = predictor.held_out.likeness
 
     def scores(self, texts: Sequence[str]) -> Floats:
         """Return the scores ``(N,)`` of texts."""
         inputs = self._predictor.text_inputs()
         encoded = inputs.encode(texts)
-        return self._score(statistics(self._predictor.branches(encoded), inputs.counts(encoded)))
+        return self._score(statistics(self._predictor.branches(encoded), inputs.counts(encoded), self._likeness))
 
     def least(self, kept: float = KEPT) -> float:
         """Return the score that a share ``kept`` of the rows like the held-out ones reaches.

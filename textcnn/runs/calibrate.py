@@ -261,7 +261,8 @@ def add_outliers(artifact: Artifact, texts: Sequence[str]) -> None:
             "the model has no statistics of held-out rows to compare texts of no label with: train it without "
             "--calibrate none, or give rows that it was not trained on"
         )
-    found = statistics(predictor.branches(encoded), predictor.text_inputs().counts(encoded))
+    counts, likeness = predictor.text_inputs().counts(encoded), artifact.held_out.likeness
+    found = statistics(predictor.branches(encoded), counts, likeness)
     artifact.held_out = replace(artifact.held_out, outliers=found)
 
 

@@ -15,7 +15,7 @@ from textcnn.evaluation.calibration import DEFAULT_THRESHOLD, Floats, fit_thresh
 from textcnn.evaluation.metrics import Best, calibration_error, log_loss, score, score_best
 from textcnn.evaluation.numbers import branch_shares
 from textcnn.evaluation.promises import HeldOutAnswers
-from textcnn.evaluation.strangers import in_two, statistics
+from textcnn.evaluation.strangers import in_two, label_likeness, statistics
 from textcnn.grades import Grades
 from textcnn.labels import MANY_LABELS, Labels
 from textcnn.reading.soft_labels import SoftLabels
@@ -232,8 +232,9 @@ def fit_calibration(
     probs = after.probabilities(branches, labels)
     held_out = None if labels.multi_label else HeldOutAnswers.of(probs, truth, labels)
     if held_out is not None and counts is not None:
-        parts = [weight * branch for weight, branch in zip(weights, branches, strict=False)]
-        held_out = replace(held_out, statistics=statistics(in_two(parts), counts))
+        parts = in_two([weight * branch for weight, branch in zip(weights, branches, strict=False)])
+        likeness = label_likeness(parts[0])
+        held_out = replace(held_out, statistics=statistics(parts, counts, likeness), likeness=likeness)
     return replace(after, facts=facts, held_out=held_out)
 
 
