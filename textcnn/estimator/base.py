@@ -131,7 +131,8 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         reporter = TerminalReporter() if self.verbose else Telling()
         reporter.say(examples.describe())
         start = self._start()
-        run = train_text(examples, self._given() | ({} if start is not None else task), reporter, start_from=start)
+        settings = {**self._given(), **({} if start is not None else task)}
+        run = train_text(examples, settings, reporter, start_from=start)
         if run.stopped == "interrupted":
             raise KeyboardInterrupt
         self.predictor_ = run.predictor

@@ -68,7 +68,7 @@ class TextCNNOrdinalClassifier(ClassifierMixin, TextEstimator):  # type: ignore[
         kept = np.arange(len(texts)) if weights is None else np.flatnonzero(weights)
         if strange := sorted({names[row] for row in kept.tolist()} - place.keys()):
             raise ValueError(f"expected classes among the grades {', '.join(grades.names)}, found {strange[0]!r}")
-        rows = [(repr(grades.values[place[names[row]]]),) for row in kept.tolist()]
+        rows: list[tuple[str, ...]] = [(repr(grades.values[place[names[row]]]),) for row in kept.tolist()]
         if len(set(rows)) < 2:
             raise ValueError("expected at least 2 classes in y, found 1 class")
         counts = None if weights is None else weights[kept]
