@@ -54,9 +54,9 @@ class Answers:
     def best(self, count: int) -> tuple[npt.NDArray[np.int64], Floats]:
         """Return the most probable labels ``(N, count)``, the best first, and their probabilities."""
         if count == 1:  # argmax instead of a full sort: the common case, and much faster
-            places = self.probabilities.argmax(axis=1)[:, None]
-        else:
-            places = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :count]
+            places = self.probabilities.argmax(axis=1)
+            return places[:, None], self.probabilities[np.arange(len(places)), places][:, None]
+        places = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :count]
         return places, np.take_along_axis(self.probabilities, places, axis=1)
 
 

@@ -96,6 +96,7 @@ class Metrics:
 
 
 @cache  # the same few names are built for every request
+@cache  # a request counts in seven series
 def _series(name: str, **labels: str) -> str:
     if not labels:
         return name

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -96,7 +97,8 @@ class ChunkMemory:
         self._bounds = most_chunks, most_characters
         self._size = len(tokenizer)
         self.changes = 0
-        self._forget()
+        self.forget()
+        _memories.add(self)
 
     def __reduce__(self) -> Any:
         """Copy the settings only: copies and other processes start with an empty cache."""
@@ -117,16 +119,14 @@ class ChunkMemory:
     @property
     def lock(self) -> threading.Lock:
         """The lock that must be acquired to read or fill the cache."""
-        if os.getpid() != self._process:  # a child of a fork, maybe made while a thread of its parent was in here
-            self._forget()
         return self._lock
 
     def remembered(self) -> Remembered:
         """The cached content, to be read with :attr:`lock` acquired."""
         return Remembered((*self._table.arrays(), *self._chunks.arrays()), self._names, self._unseen)
 
-    def _forget(self) -> None:
-        self._process = os.getpid()
+    def forget(self) -> None:
+        """Empty the cache in a forked child, with a new lock: a thread of the parent may have had the old one."""
         self._lock = threading.Lock()
         self._clear()
 
@@ -246,3 +246,15 @@ def _resolve(tokenizer: Tokenizer, lexicon: Lexicon, chunks: list[str], tokens: 
     found, unseen = lexicon.resolve(["\n".join(chunks[row] for row in rows.tolist())], one_text)
     tokens.ids[places] = found.ids
     return unseen
+
+
+_memories: weakref.WeakSet[ChunkMemory] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for memory in list(_memories):
+        memory.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)
