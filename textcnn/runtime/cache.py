@@ -165,6 +165,8 @@ class RowCache:
     def find(self, ids: Array, unseen: Unseen) -> tuple[Rows, Integers]:
         """Return rows that include those of ``ids (N,)``, computing new ones, and the row number of each."""
         with self.lock:
+            if self._is_forked:
+                self._start_again()
             if self._used > self._capacity:  # the previous call exceeded the capacity
                 self._keep_frequent(len(np.unique(ids)))
             numbers = self._numbers(ids, unseen)
@@ -183,17 +185,21 @@ class RowCache:
 
     def held(self) -> Held:
         """Return the contents; the caller has locked :attr:`lock` and reads them before it unlocks it."""
+        if self._is_forked:
+            self._start_again()
         return Held(self._rows, self._known, self._named)
 
-    def forget(self) -> None:
-        """Empty the cache in a forked child, with a new lock.
+    def mark_forked(self) -> None:
+        """Give the cache of a forked child a new lock, and have it emptied at its next use.
 
-        The thread that had locked the old one does not exist in the child, and may have left rows half computed.
+        The thread that had locked the old one does not exist in the child, and may have left rows half computed. Before
+        its next use, since other locks may be taken in the child as well: it does as little as possible here.
         """
-        self.lock = threading.Lock()
-        self._start_again()
+        self.lock, self._is_forked = threading.Lock(), True
+        self.changes += 1
 
     def _start_again(self) -> None:
+        self._is_forked = False
         self._rows, self._used = self._nothing.grown(self._capacity), 1
         self._known = np.full(self._num_types + 1, -1, np.int64)
         self._named: dict[str, int] = {}
@@ -246,10 +252,10 @@ class RowCache:
 _caches: weakref.WeakSet[RowCache] = weakref.WeakSet()
 
 
-def _forget_all() -> None:
+def _mark_all() -> None:
     for cache in list(_caches):
-        cache.forget()
+        cache.mark_forked()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)
+    os.register_at_fork(after_in_child=_mark_all)

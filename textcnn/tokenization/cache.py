@@ -97,7 +97,7 @@ class ChunkMemory:
         self._bounds = most_chunks, most_characters
         self._size = len(tokenizer)
         self.changes = 0
-        self.forget()
+        self._forget()
         _memories.add(self)
 
     def __reduce__(self) -> Any:
@@ -119,15 +119,20 @@ class ChunkMemory:
     @property
     def lock(self) -> threading.Lock:
         """The lock that must be acquired to read or fill the cache."""
+        if self._is_forked:  # maybe made while a thread of the parent was in here
+            self._forget()
         return self._lock
 
     def remembered(self) -> Remembered:
         """The cached content, to be read with :attr:`lock` acquired."""
         return Remembered((*self._table.arrays(), *self._chunks.arrays()), self._names, self._unseen)
 
-    def forget(self) -> None:
-        """Empty the cache in a forked child, with a new lock: a thread of the parent may have had the old one."""
-        self._lock = threading.Lock()
+    def mark_forked(self) -> None:
+        """Have the cache emptied at its next use; in a child of a fork as little as possible may be done before it."""
+        self._is_forked = True
+
+    def _forget(self) -> None:
+        self._is_forked, self._lock = False, threading.Lock()
         self._clear()
 
     def _clear(self) -> None:
@@ -251,10 +256,10 @@ def _resolve(tokenizer: Tokenizer, lexicon: Lexicon, chunks: list[str], tokens: 
 _memories: weakref.WeakSet[ChunkMemory] = weakref.WeakSet()
 
 
-def _forget_all() -> None:
+def _mark_all() -> None:
     for memory in list(_memories):
-        memory.forget()
+        memory.mark_forked()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)
+    os.register_at_fork(after_in_child=_mark_all)
