@@ -73,6 +73,10 @@ def check(
         bool | None, typer.Option("--multi-label/--single-label", help=describe(DataConfig, "multi_label"))
     ] = None,
     hierarchy: Annotated[str | None, typer.Option(metavar="HOW", help=describe(DataConfig, "hierarchy"))] = None,
+    regression: Annotated[bool, typer.Option("--regression", help=describe(DataConfig, "regression"))] = False,
+    ordinal: Annotated[
+        str | None, typer.Option("--ordinal", metavar="G,G,...", help=describe(DataConfig, "ordinal"))
+    ] = None,
     quotes: Annotated[str, typer.Option(help=describe(DataConfig, "quotes"))] = "auto",
     escape: Annotated[str | None, typer.Option(help=describe(DataConfig, "escape"))] = None,
     json: Json = False,
@@ -88,6 +92,8 @@ def check(
         label_separator=label_separator,
         multi_label=multi_label,
         hierarchy=hierarchy,
+        regression=regression,
+        ordinal=() if ordinal is None else tuple(ordinal.split(",")),
         quotes=quotes,
         escape=escape,
     )
@@ -102,10 +108,15 @@ def _show(report: Report) -> None:
     kind = "multi-label" if report.multi_label else "single-label"
     cut = f"; the {LABELS_SHOWN} most frequent:" if len(report.labels) > LABELS_SHOWN else ""
     console.say(report.source)
-    typer.echo(f"{report.name}: {report.rows:,} rows, {len(report.labels):,} labels, {kind}{cut}")
-    shown = list(report.labels.items())[:LABELS_SHOWN]
-    shares = [[label, f"{count:,}", f"{count / report.rows:.1%}"] for label, count in shown]
-    console.write_table(["label", "rows", "share"], shares)
+    if report.numbers:
+        typer.echo(f"{report.name}: {report.rows:,} rows, {len(report.numbers):,} targets of numbers")
+        for target, quantiles in report.numbers.items():
+            console.write_table([target, *quantiles], [["", *(f"{value:g}" for value in quantiles.values())]])
+    else:
+        typer.echo(f"{report.name}: {report.rows:,} rows, {len(report.labels):,} labels, {kind}{cut}")
+        shown = list(report.labels.items())[:LABELS_SHOWN]
+        shares = [[label, f"{count:,}", f"{count / report.rows:.1%}"] for label, count in shown]
+        console.write_table(["label", "rows", "share"], shares)
     findings = [
         ("duplicates", "rows repeat the text of an earlier row", report.duplicates),
         ("conflicts", "texts occur with different labels", report.conflicts),

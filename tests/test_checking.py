@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+from commands import invoke
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -110,3 +111,30 @@ def test_counts_agree_with_a_plain_count(rows):
     assert report.duplicates == len(rows) - len(set(plain))
     assert report.conflicts == sum(len(names) > 1 for names in labels.values())
     assert report.near_empty == plain.count(".")
+
+
+@pytest.fixture
+def stars(tmp_path):
+    path = tmp_path / "stars.csv"
+    path.write_text("text,stars\n" + "".join(f"a fine room {n},{n % 5 + 1}\n" for n in range(40)) + "an empty one,\n")
+    return path
+
+
+def test_numbers_are_shown_by_their_quantiles(stars):
+    report = check(stars, DataConfig(label_column=("stars",), regression=True))
+    assert report.labels == {}
+    assert report.numbers == {"stars": {"min": 1, "25%": 2, "50%": 3, "75%": 4, "95%": 5, "max": 5}}
+    assert (report.rows, report.missing_labels) == (41, 1)
+    assert not any("--regression" in notice for notice in report.notices)
+    said = invoke("data", "check", stars, "--label-column", "stars", "--regression").stdout
+    assert "41 rows, 1 targets of numbers" in said
+    with pytest.raises(DataError, match="found 'fine'"):
+        check(([*"ab"], ["1", "fine"]), DataConfig(regression=True))
+
+
+def test_grades_are_counted_and_a_cell_of_none_of_them_is_an_error_with_its_line(stars):
+    report = check(stars, DataConfig(label_column=("stars",), ordinal=("1", "2", "3", "4", "5", "6")))
+    assert report.labels == {"1": 8, "2": 8, "3": 8, "4": 8, "5": 8}
+    assert report.numbers == {}
+    with pytest.raises(DataError, match=r"stars.csv:5: expected a grade of 1, 2, 3 in column 'stars', found '4'"):
+        invoke("data", "check", stars, "--label-column", "stars", "--ordinal", "1,2,3")

@@ -6,7 +6,7 @@ import re
 from array import array
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,15 @@ from textcnn.config import DataConfig
 from textcnn.config_types import jsonable
 from textcnn.core.word_form import WordForm
 from textcnn.errors import DataError
+from textcnn.grades import Grades
 from textcnn.labels import Labels
 from textcnn.reading.cells import number_notice, rare_labels, rare_sentence
 from textcnn.reading.hierarchy import labels_in_tree
-from textcnn.reading.labels import DistinctCells
+from textcnn.reading.labels import DistinctCells, LabelReader
 from textcnn.reading.messages import respelled
-from textcnn.reading.rows import open_rows
+from textcnn.reading.rows import Rows, open_rows
 from textcnn.reading.statistics import conflicting_rows, fingerprints, repeated_rows
+from textcnn.reading.targets import read_targets
 from textcnn.tokenization.words import Words, slices, word_numbers
 
 SHOWN = 5
@@ -47,6 +49,7 @@ class Report:
         words: quantiles of the length of a text, in words and punctuation marks of the default tokenizer.
         lines: the positions of the first few rows of each finding: line numbers of a text file, otherwise row numbers.
         notices: the notices of the reader, one sentence each.
+        numbers: quantiles of each target, in regression; then there are no labels.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Report:
     words: dict[str, int]
     lines: dict[str, list[int]]
     notices: tuple[str, ...]
+    numbers: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
@@ -78,9 +82,10 @@ def check(data: Any, options: DataConfig | None = None) -> Report:
     Raises:
         ConfigError: the format or encoding is unknown.
         DataError: there is no such file, it has no rows, its content does not match its format, or its labels do not
-            fit the tree that the options ask for.
+            fit the tree that the options ask for, or are not the numbers or grades that they ask for.
     """
     options = options or DataConfig()
+    options = replace(options, regression=options.regression or bool(options.ordinal))
     rows = open_rows(data, options, labels="optional")
     lines, near_empty, cells = array("q"), array("q"), DistinctCells()
 
@@ -95,13 +100,11 @@ def check(data: Any, options: DataConfig | None = None) -> Report:
     parts = [(fingerprints(part), word_numbers(part, Words(WordForm())).lengths) for part in slices(read())]
     if not parts:
         raise DataError("expected rows to check, found none", path=rows.name)
-    reader, guessed = rows.label_reader.decide(cells.seen, rows.asked)
-    labels_of = cells.read(reader)
+    reader, found_labels, guessed, numbers = _read_labels(rows, cells, options)
     labels: Counter[str] = Counter()
-    missing = 0
-    for names, (_, _, count) in zip(labels_of, cells.seen, strict=True):
-        missing += count * (names is None)
-        labels.update(dict.fromkeys(names or (), count))
+    for names in found_labels:
+        labels.update(names or () if not numbers else ())
+    missing = found_labels.count(None)
     if rows.label_columns:
         rows.notices["missing_labels"] = missing
     notices = rows.warnings()
@@ -110,7 +113,7 @@ def check(data: Any, options: DataConfig | None = None) -> Report:
         told: list[str] = []
         labels_in_tree(found, options.hierarchy, told.append)
         guessed += [sentence.removeprefix("note: ").removeprefix("warning: ") for sentence in told]
-    every = [labels_of[place] or () for place in cells.places]
+    every = [names or () for names in found_labels]
     texts, lengths = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     words = np.quantile(lengths, [*QUANTILES.values()], method="inverted_cdf").tolist()
     filled = np.flatnonzero(texts != fingerprints([""]))
@@ -120,9 +123,10 @@ def check(data: Any, options: DataConfig | None = None) -> Report:
         "near_empty": np.array(near_empty),
         "conflicts": lines_of[conflicting_rows(texts, [every[row] or None for row in filled])],
     }
-    if (distinct := rare_labels(every)) and not options.allow_rare_labels:
-        guessed.append(rare_sentence(rows, distinct, every))
-    guessed += number_notice(every)
+    if not options.regression:
+        if (distinct := rare_labels(every)) and not options.allow_rare_labels:
+            guessed.append(rare_sentence(rows, distinct, every))
+        guessed += number_notice(every)
     return Report(
         name=rows.name,
         source=rows.describe(),
@@ -137,4 +141,28 @@ def check(data: Any, options: DataConfig | None = None) -> Report:
         words=dict(zip(QUANTILES, words, strict=True)),
         lines={finding: numbers[:SHOWN].tolist() for finding, numbers in findings.items() if len(numbers)},
         notices=(*notices, *guessed, *respelled(reader.spellings)),
+        numbers=numbers,
     )
+
+
+RowNames = list[tuple[str, ...] | None]
+
+
+def _read_labels(
+    rows: Rows, cells: DistinctCells, options: DataConfig
+) -> tuple[LabelReader, RowNames, list[str], dict[str, dict[str, float]]]:
+    """Return the reader of the labels, those of all rows, a sentence for each guess, and quantiles of numbers."""
+    if not options.regression:
+        reader, guessed = rows.label_reader.decide(cells.seen, rows.asked)
+        labels = cells.read(reader)
+        return reader, [labels[place] for place in cells.places], guessed, {}
+    reader, found, _, guessed = read_targets(rows, cells, options.ordinal)
+    if options.ordinal:
+        grades = Grades.of(options.ordinal)
+        name_of = dict(zip(map(repr, grades.values), grades.names, strict=True))
+        return reader, [None if row is None else (name_of[row[0]],) for row in found], guessed, {}
+    values = np.array([row for row in found if row is not None], np.float64).reshape(-1, len(rows.label_columns))
+    at = [*QUANTILES.values()]
+    columns = [np.quantile(column, at, method="inverted_cdf").tolist() if len(column) else [] for column in values.T]
+    named = (dict(zip(QUANTILES, column, strict=False)) for column in columns)
+    return reader, found, guessed, dict(zip(rows.label_columns, named, strict=True))

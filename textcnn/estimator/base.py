@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.base import BaseEstimator
+from sklearn.utils import check_consistent_length
 
+from textcnn.estimator.targets import read_weights
 from textcnn.prediction.predictor import Predictor
 from textcnn.progress import Telling, TerminalReporter
 from textcnn.reading.rows import Examples
@@ -94,6 +97,10 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         }
         return {name: value.tolist() if isinstance(value, np.generic) else value for name, value in given.items()}
 
+    def _given_with(self, **task: Any) -> dict[str, Any]:
+        """Return the settings given and those of the task, which a warm start has from its model."""
+        return self._given() | ({} if self._start() is not None else task)
+
     def _start(self) -> Any:
         """Return the artifact that a warm start goes on from; none: there is none."""
         return self.predictor_.artifact if self.warm_start and hasattr(self, "predictor_") else None
@@ -122,17 +129,27 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
                 raise ValueError(f"expected texts in X, found {text!r:.60} ({type(text).__name__}) in row {row}")
         return [str(text) for text in values]
 
-    def _train(self, examples: Examples, task: Mapping[str, Any]) -> None:
-        """Train on examples; ``task`` are settings besides the arguments, which a warm start has from its model.
+    def _rows(self, X: Any, y: Any, sample_weight: Any) -> tuple[list[str], npt.NDArray[np.float64] | None]:
+        """Check what ``fit`` is given, and return the texts and their weights; none: all count the same.
+
+        Raises:
+            ValueError: ``X`` or the weights are invalid, or there is no ``y`` for each text.
+        """
+        texts = self._texts(X, reset=True)
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        check_consistent_length(texts, y)
+        return texts, read_weights(sample_weight, len(texts))
+
+    def _train(self, examples: Examples, settings: Mapping[str, Any]) -> None:
+        """Train on examples, from the model of a warm start if there is one.
 
         Raises:
             KeyboardInterrupt: training was interrupted.
         """
         reporter = TerminalReporter() if self.verbose else Telling()
         reporter.say(examples.describe())
-        start = self._start()
-        settings = {**self._given(), **({} if start is not None else task)}
-        run = train_text(examples, settings, reporter, start_from=start)
+        run = train_text(examples, settings, reporter, start_from=self._start())
         if run.stopped == "interrupted":
             raise KeyboardInterrupt
         self.predictor_ = run.predictor

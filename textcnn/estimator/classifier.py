@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import ClassifierMixin
-from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
 from textcnn.estimator.base import TextEstimator
@@ -21,12 +20,9 @@ from textcnn.estimator.targets import (
     read_classes,
     read_indicators,
     read_probabilities,
-    read_weights,
 )
-from textcnn.progress import Telling, TerminalReporter
 from textcnn.reading.rows import Examples
 from textcnn.reading.soft_labels import SoftLabels
-from textcnn.runs import train_text
 
 # The logit of a class that no training row had: below any real logit, but finite, since ranking metrics need that.
 _NEVER = -1e6
@@ -74,11 +70,7 @@ class TextCNNClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
             ValueError: ``X``, ``y`` or the weights are invalid, or there are fewer than two classes.
             ConfigError: settings are out of range, or, on a warm start, differ from the model's; all are listed.
         """
-        texts = self._texts(X, reset=True)
-        if y is None:
-            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        check_consistent_length(texts, y)
-        weights = read_weights(sample_weight, len(texts))
+        texts, weights = self._rows(X, y, sample_weight)
         soft: SoftLabels | None = None
         labels: Sequence[Any] = ()
         if are_probabilities(y):
@@ -98,14 +90,8 @@ class TextCNNClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         examples = Examples(texts, names, multi_label, name="<X, y>", weights=weights, soft=soft)
         if weights is not None:
             examples = examples.subset(weights > 0)
-        reporter = TerminalReporter() if self.verbose else Telling()
-        reporter.say(examples.describe())
-        run = train_text(examples, settings, reporter, start_from=start)
-        if run.stopped == "interrupted":
-            raise KeyboardInterrupt
+        self._train(examples, settings)
         self.classes_: Array = classes
-        self.predictor_ = run.predictor
-        self._runtime = self._fastest()
         return self
 
     def predict(self, X: Any) -> Array:

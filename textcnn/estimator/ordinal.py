@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import ClassifierMixin
-from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
 from textcnn.errors import ConfigError
 from textcnn.estimator.base import TextEstimator
-from textcnn.estimator.targets import is_multi_label, read_classes, read_weights
+from textcnn.estimator.targets import is_multi_label, read_classes
 from textcnn.grades import Grades
 from textcnn.labels import Labels
 from textcnn.reading.rows import Examples
@@ -54,11 +53,7 @@ class TextCNNOrdinalClassifier(ClassifierMixin, TextEstimator):  # type: ignore[
             ValueError: ``X``, ``y`` or the weights are invalid, or a class is none of the grades.
             ConfigError: settings are out of range, or, on a warm start, differ from the model's; all are listed.
         """
-        texts = self._texts(X, reset=True)
-        if y is None:
-            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        check_consistent_length(texts, y)
-        weights = read_weights(sample_weight, len(texts))
+        texts, weights = self._rows(X, y, sample_weight)
         if is_multi_label(y):
             raise ValueError("expected one class for each text in y, found several columns")
         found, names = read_classes(y, weights)
@@ -82,7 +77,7 @@ class TextCNNOrdinalClassifier(ClassifierMixin, TextEstimator):  # type: ignore[
             form=LabelForm(multi_label=False, numbers=True, grades=grades.names),
             targets=Labels.scores(("y",), rows, counts).targets,
         )
-        self._train(examples, {"ordinal": grades.names})
+        self._train(examples, self._given_with(ordinal=grades.names))
         self.classes_: Array = classes
         return self
 

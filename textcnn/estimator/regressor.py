@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import RegressorMixin
-from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from textcnn.errors import DataError
 from textcnn.estimator.base import TextEstimator
-from textcnn.estimator.targets import read_weights
 from textcnn.labels import Labels
 from textcnn.reading.rows import Examples
 from textcnn.reading.schema import LabelForm
@@ -47,14 +46,10 @@ class TextCNNRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
             ValueError: ``X``, ``y`` or the weights are invalid, or a target has the same number in all rows.
             ConfigError: settings are out of range, or, on a warm start, differ from the model's; all are listed.
         """
-        texts = self._texts(X, reset=True)
-        if y is None:
-            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        texts, weights = self._rows(X, y, sample_weight)
         numbers = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
-        check_consistent_length(texts, numbers)
         if len(texts) < 2:
             raise ValueError("expected at least 2 texts, found 1 sample")
-        weights = read_weights(sample_weight, len(texts))
         kept = np.arange(len(texts)) if weights is None else np.flatnonzero(weights)
         rows = [tuple(map(repr, row)) for row in numbers.reshape(len(texts), -1)[kept].tolist()]
         names = tuple(f"y{column}" for column in range(len(rows[0]))) if len(rows[0]) > 1 else ("y",)
@@ -74,7 +69,7 @@ class TextCNNRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
             form=form,
             targets=targets,
         )
-        self._train(examples, {"regression": True})
+        self._train(examples, self._given_with(regression=True))
         self._is_column = numbers.ndim == 1
         return self
 
