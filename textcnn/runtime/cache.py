@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -13,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn import core
+from textcnn.core.forks import tell_of_forks
 from textcnn.core.type_rows_numpy import VectorTables, score_sums
 from textcnn.models.weights import CHARACTER_TABLE
 from textcnn.tokenization.lexicon import NOTHING, Lexicon, Unseen
@@ -146,7 +145,7 @@ class RowCache:
         self.num_made = self.changes = 0
         self._nothing = nothing.grown(1)
         self._start_again()
-        _caches.add(self)
+        tell_of_forks(self)
 
     @property
     def capacity(self) -> int:
@@ -247,15 +246,3 @@ class RowCache:
         self._known[types[own]] = first + np.flatnonzero(own)
         for place in np.flatnonzero(~own).tolist():
             self._named[unseen.names[int(types[place]) - self._num_types]] = first + place
-
-
-_caches: weakref.WeakSet[RowCache] = weakref.WeakSet()
-
-
-def _mark_all() -> None:
-    for cache in list(_caches):
-        cache.mark_forked()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_mark_all)

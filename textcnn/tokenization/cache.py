@@ -6,9 +6,7 @@ its components. Without that guarantee the pipeline itself encodes whole texts.
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn import core
+from textcnn.core.forks import tell_of_forks
 from textcnn.core.word_form import JOINED, UNKNOWN, WORD_SPLIT, is_ours
 from textcnn.tokenization.arrow_texts import ArrowTexts
 from textcnn.tokenization.lexicon import Lexicon, Unseen, joined, renumber
@@ -98,7 +97,7 @@ class ChunkMemory:
         self._size = len(tokenizer)
         self.changes = 0
         self._forget()
-        _memories.add(self)
+        tell_of_forks(self)
 
     def __reduce__(self) -> Any:
         """Copy the settings only: copies and other processes start with an empty cache."""
@@ -251,15 +250,3 @@ def _resolve(tokenizer: Tokenizer, lexicon: Lexicon, chunks: list[str], tokens: 
     found, unseen = lexicon.resolve(["\n".join(chunks[row] for row in rows.tolist())], one_text)
     tokens.ids[places] = found.ids
     return unseen
-
-
-_memories: weakref.WeakSet[ChunkMemory] = weakref.WeakSet()
-
-
-def _mark_all() -> None:
-    for memory in list(_memories):
-        memory.mark_forked()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_mark_all)
