@@ -7,7 +7,7 @@ import json
 import pytest
 from starlette.requests import ClientDisconnect
 
-from textcnn.runtime import cache as type_rows
+from textcnn.core import calls
 from textcnn.serve.app import build_app
 from textcnn.serve.batching import Batcher
 from textcnn.serve.metrics import Metrics
@@ -98,11 +98,11 @@ def test_a_client_that_has_gone_gets_no_answer(service):
 def test_models_that_were_replaced_are_not_kept(models):
     served = Models(model_sources([str(models / "single")]))
     served.load()
-    kept = len(type_rows._caches)  # which the weights hang on
+    kept = len(calls._told)  # which the weights hang on
     gc.disable()  # it might come by chance, and rarely does in a server
     try:
         served.load()
-        assert len(type_rows._caches) == kept
+        assert len(calls._told) == kept
     finally:
         gc.enable()
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ctypes import c_void_p
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -67,11 +68,31 @@ def lent(core: Core, threads: int | None = None) -> Iterator[c_void_p]:
         give_back(pool)
 
 
+class Forked(Protocol):
+    """A cache that is to be told of a fork."""
+
+    def mark_forked(self) -> None:
+        """Note that this process is the child; as little as possible may be done before the next use.
+
+        Threads of the parent may have had any lock at the time of the fork.
+        """
+
+
+_told: weakref.WeakSet[Forked] = weakref.WeakSet()
+
+
+def tell_of_forks(cache: Forked) -> None:
+    """Call ``mark_forked`` of this cache in every child of a fork, as long as the cache lives."""
+    _told.add(cache)
+
+
 def _forget() -> None:
     """Drop all pools in a forked child, where the threads do not exist and the lock may be locked forever."""
     global _lock
     _lock = threading.RLock()
     _free.clear()
+    for cache in list(_told):
+        cache.mark_forked()
 
 
 if hasattr(os, "register_at_fork"):

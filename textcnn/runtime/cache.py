@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn import core
-from textcnn.core.forks import tell_of_forks
+from textcnn.core.calls import tell_of_forks
 from textcnn.core.type_rows_numpy import VectorTables, score_sums
 from textcnn.models.weights import CHARACTER_TABLE
 from textcnn.tokenization.lexicon import NOTHING, Lexicon, Unseen

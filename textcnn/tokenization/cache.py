@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textcnn import core
-from textcnn.core.forks import tell_of_forks
+from textcnn.core.calls import tell_of_forks
 from textcnn.core.word_form import JOINED, UNKNOWN, WORD_SPLIT, is_ours
 from textcnn.tokenization.arrow_texts import ArrowTexts
 from textcnn.tokenization.lexicon import Lexicon, Unseen, joined, renumber
